@@ -1,0 +1,1 @@
+//! sigillo-custody.

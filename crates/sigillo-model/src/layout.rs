@@ -1,0 +1,109 @@
+//! The keys of an archive's objects, as `docs/format.md` lists them.
+
+use std::fmt;
+
+use crate::{ActId, BatchId, Blake3Digest, SealingId, Sha256Digest, SubmissionId};
+
+/// The key of one stored object: a relative path of plain ASCII, never from outside.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ObjectKey(String);
+
+impl ObjectKey {
+    /// The note for readers without Sigillo.
+    pub fn readme() -> Self {
+        Self("README.txt".to_owned())
+    }
+
+    /// The description of the archive.
+    pub fn archive() -> Self {
+        Self("archive.json".to_owned())
+    }
+
+    /// Commit `number` of the log, from 1.
+    pub fn commit(number: u64) -> Self {
+        Self(format!("log/seq/{number:020}"))
+    }
+
+    /// The newest published checkpoint.
+    pub fn checkpoint() -> Self {
+        Self("log/checkpoint".to_owned())
+    }
+
+    /// A tile or entry bundle; `path` is its C2SP path, `tile/…`.
+    pub fn tile(path: &str) -> Self {
+        Self(format!("log/{path}"))
+    }
+
+    /// The leaves of a batch.
+    pub fn leaves(batch: BatchId) -> Self {
+        Self(format!("batches/{batch}/leaves"))
+    }
+
+    /// The list of packs of a batch.
+    pub fn pack_list(batch: BatchId) -> Self {
+        Self(format!("batches/{batch}/packs.json"))
+    }
+
+    /// The statement of a sealing.
+    pub fn statement(sealing: SealingId) -> Self {
+        Self(format!("sealings/{sealing}/statement.json"))
+    }
+
+    /// The seal over a statement.
+    pub fn seal(sealing: SealingId) -> Self {
+        Self(format!("sealings/{sealing}/seal.p7s"))
+    }
+
+    /// A time-stamp token of a sealing on an evidence line.
+    pub fn token(sealing: SealingId, line: &str, token: Sha256Digest) -> Self {
+        Self(format!("sealings/{sealing}/lines/{line}/{token}.tst"))
+    }
+
+    /// The siblings that lead from a sealing's value to the token's imprint.
+    pub fn token_path(sealing: SealingId, line: &str, token: Sha256Digest) -> Self {
+        Self(format!("sealings/{sealing}/lines/{line}/{token}.path"))
+    }
+
+    /// A pack.
+    pub fn pack(name: Blake3Digest) -> Self {
+        let name = name.to_string();
+        Self(format!("packs/{}/{name}.zip", &name[..2]))
+    }
+
+    /// The 64 KiB block values of a pack.
+    pub fn blocks(name: Blake3Digest) -> Self {
+        let name = name.to_string();
+        Self(format!("packs/{}/{name}.blocks", &name[..2]))
+    }
+
+    /// The erasable body of a log entry.
+    pub fn act(act: ActId) -> Self {
+        Self(format!("acts/{act}.json"))
+    }
+
+    /// The report of a submission: what was received and what became of it.
+    pub fn submission_report(submission: SubmissionId) -> Self {
+        Self(format!("submissions/{submission}/report.json"))
+    }
+
+    /// An object of the probe that a store must pass before it is written to.
+    pub fn probe(attempt: &str, step: &str) -> Self {
+        Self(format!("probe/{attempt}/{step}"))
+    }
+
+    /// A key as a listing of the store returned it.
+    pub fn listed(path: String) -> Self {
+        Self(path)
+    }
+
+    /// Returns the key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

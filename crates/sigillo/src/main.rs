@@ -1,0 +1,3 @@
+//! The `sigillo` command.
+
+fn main() {}
