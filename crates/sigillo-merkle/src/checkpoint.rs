@@ -1,0 +1,184 @@
+//! Checkpoints: the text by which a log states its size and root.
+
+use crate::{ParseTreeHashError, TreeHash};
+
+/// The longest text of a checkpoint that is read, in bytes.
+pub const CHECKPOINT_BYTES_MAX: usize = 64 << 10;
+
+/// A log's statement of its size and root: the text of a note, without its signatures.
+///
+/// Source: C2SP tlog-checkpoint.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Checkpoint {
+    /// Name of the log: one line, not empty.
+    pub origin: String,
+    /// Leaves in the tree.
+    pub size: u64,
+    /// Root of the tree.
+    pub root: TreeHash,
+}
+
+impl Checkpoint {
+    /// Writes the three lines that are signed, each with its newline.
+    ///
+    /// Only an origin of one line, not empty, gives a text that is read as the same checkpoint.
+    pub fn to_text(&self) -> String {
+        format!("{}\n{}\n{}\n", self.origin, self.size, self.root.to_base64())
+    }
+
+    /// Reads the text of any log's checkpoint; extension lines are accepted and dropped.
+    ///
+    /// Signatures cover those lines too: they are over the text, not over [`to_text`](Self::to_text).
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError`] for a text that is no checkpoint.
+    pub fn parse(text: &str) -> Result<Self, CheckpointError> {
+        let (checkpoint, extensions) = parse_lines(text)?;
+        if extensions.lines().any(str::is_empty) {
+            return Err(CheckpointError::EmptyLine);
+        }
+        Ok(checkpoint)
+    }
+
+    /// Reads the text of a checkpoint of three lines: exactly what [`to_text`](Self::to_text)
+    /// writes.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError`] for a text that is no checkpoint or has extension lines.
+    pub fn parse_strict(text: &str) -> Result<Self, CheckpointError> {
+        match parse_lines(text)? {
+            (checkpoint, "") => Ok(checkpoint),
+            _ => Err(CheckpointError::ExtensionLines),
+        }
+    }
+}
+
+/// Why a text is not that of a checkpoint.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The text exceeds [`CHECKPOINT_BYTES_MAX`].
+    #[error("the checkpoint is too long: {length_bytes} bytes")]
+    TooLong {
+        /// Bytes of the text.
+        length_bytes: usize,
+    },
+    /// There are fewer than three lines, or the last one has no newline.
+    #[error("the checkpoint has fewer than three lines or does not end in a newline")]
+    MissingLine,
+    /// The origin or an extension line is empty.
+    #[error("the checkpoint has an empty line")]
+    EmptyLine,
+    /// The second line is not a size in decimal without leading zeros.
+    #[error("the checkpoint's size is not a decimal number below 2^64 without leading zeros")]
+    InvalidSize,
+    /// The third line is not a root.
+    #[error("the checkpoint's root is not the base64 of 32 bytes")]
+    InvalidRoot(#[source] ParseTreeHashError),
+    /// There are more than the three lines expected.
+    #[error("the checkpoint has extension lines")]
+    ExtensionLines,
+}
+
+/// Reads the three lines and returns what follows them.
+fn parse_lines(text: &str) -> Result<(Checkpoint, &str), CheckpointError> {
+    if text.len() > CHECKPOINT_BYTES_MAX {
+        return Err(CheckpointError::TooLong { length_bytes: text.len() });
+    }
+    let mut lines = text.splitn(4, '\n');
+    let mut next_line = || lines.next().ok_or(CheckpointError::MissingLine);
+    let (origin, size, root, extensions) = (next_line()?, next_line()?, next_line()?, next_line()?);
+    if !extensions.is_empty() && !extensions.ends_with('\n') {
+        return Err(CheckpointError::MissingLine);
+    }
+    if origin.is_empty() {
+        return Err(CheckpointError::EmptyLine);
+    }
+    let checkpoint = Checkpoint {
+        origin: origin.to_owned(),
+        size: parse_size(size).ok_or(CheckpointError::InvalidSize)?,
+        root: TreeHash::from_base64(root).map_err(CheckpointError::InvalidRoot)?,
+    };
+    Ok((checkpoint, extensions))
+}
+
+/// Reads a decimal number in its one spelling.
+fn parse_size(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|size: &u64| size.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::empty_root;
+
+    const ROOT: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+
+    #[test]
+    fn a_checkpoint_is_three_lines() {
+        let (origin, root) = ("example.com/log 42".to_owned(), empty_root());
+        let checkpoint = Checkpoint { origin, size: 20_852_163, root };
+        let text = format!("example.com/log 42\n20852163\n{ROOT}\n");
+        assert_eq!(checkpoint.to_text(), text);
+        assert_eq!(Checkpoint::parse(&text), Ok(checkpoint.clone()));
+        assert_eq!(Checkpoint::parse_strict(&text), Ok(checkpoint));
+    }
+
+    #[test]
+    fn extension_lines_are_tolerated_only_in_foreign_checkpoints() {
+        let text = format!("origin\n0\n{ROOT}\nextension\nanother\n");
+        assert_eq!(Checkpoint::parse(&text).unwrap().size, 0);
+        assert_eq!(Checkpoint::parse_strict(&text), Err(CheckpointError::ExtensionLines));
+        let text = format!("origin\n0\n{ROOT}\nextension\n\nanother\n");
+        assert_eq!(Checkpoint::parse(&text), Err(CheckpointError::EmptyLine));
+        let text = format!("origin\n0\n{ROOT}\n\n");
+        assert_eq!(Checkpoint::parse(&text), Err(CheckpointError::EmptyLine));
+        assert_eq!(Checkpoint::parse_strict(&text), Err(CheckpointError::ExtensionLines));
+        let text = format!("origin\n0\n{ROOT}\nextension without newline");
+        assert_eq!(Checkpoint::parse(&text), Err(CheckpointError::MissingLine));
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("+1")]
+    #[case("-0")]
+    #[case("00")]
+    #[case("01")]
+    #[case(" 1")]
+    #[case("1 ")]
+    #[case("1\r")]
+    #[case("0x1")]
+    #[case("18446744073709551616")]
+    fn a_size_has_one_spelling(#[case] size: &str) {
+        let text = format!("origin\n{size}\n{ROOT}\n");
+        assert_eq!(Checkpoint::parse(&text), Err(CheckpointError::InvalidSize));
+    }
+
+    #[test]
+    fn the_largest_size_is_read() {
+        let text = format!("origin\n{}\n{ROOT}\n", u64::MAX);
+        assert_eq!(Checkpoint::parse_strict(&text).unwrap().size, u64::MAX);
+    }
+
+    #[test]
+    fn a_checkpoint_cut_anywhere_is_refused() {
+        let text = format!("origin\n7\n{ROOT}\n");
+        for length in 0..text.len() {
+            assert!(Checkpoint::parse(&text[..length]).is_err(), "{length}");
+        }
+        assert_eq!(Checkpoint::parse(&format!("\n7\n{ROOT}\n")), Err(CheckpointError::EmptyLine));
+        let text = format!("origin\n7\n{}\n", ROOT.trim_end_matches('='));
+        assert!(matches!(Checkpoint::parse(&text), Err(CheckpointError::InvalidRoot(_))));
+    }
+
+    #[test]
+    fn an_endless_checkpoint_is_refused_unread() {
+        let length_bytes = CHECKPOINT_BYTES_MAX + 1;
+        let refusal = CheckpointError::TooLong { length_bytes };
+        assert_eq!(Checkpoint::parse(&"o".repeat(length_bytes)), Err(refusal));
+    }
+}

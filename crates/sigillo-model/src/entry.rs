@@ -1,0 +1,297 @@
+//! The entries of the evidence log.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    ArchiveId, BatchId, JsonError, LogTime, SealingId, Sha256Digest, SubmissionId, WriterId,
+    json::parse_canonical, to_canonical,
+};
+
+/// Longest entry, in bytes without its newline (C2SP tlog-tiles entry bundles allow no more).
+pub const ENTRY_BYTES_MAX: usize = 65_535;
+
+/// Most entries in one commit.
+pub const COMMIT_ENTRIES_MAX: usize = 10_000;
+
+/// One entry of the log: something that happened.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Entry {
+    /// `commit.opened`: the header of a commit.
+    CommitOpened(CommitOpened),
+    /// `archive.created`: the archive begins.
+    ArchiveCreated(ArchiveCreated),
+    /// `submission.received`: what a producer sent, and what became of it.
+    SubmissionReceived(SubmissionReceived),
+    /// `batch.committed`: documents are durable.
+    BatchCommitted(BatchCommitted),
+    /// `batches.sealed`: batches are under a statement and a seal.
+    BatchesSealed(BatchesSealed),
+    /// `sealing.stamped`: a sealing has a time-stamp.
+    SealingStamped(SealingStamped),
+    /// An entry of a type this program does not know; it counts and is hashed all the same.
+    Other {
+        /// Its type.
+        type_name: String,
+    },
+}
+
+/// The header of a commit: its first entry.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CommitOpened {
+    /// The later of our clock and the previous commit's time; it never decreases.
+    pub at: LogTime,
+    /// What our clock said.
+    pub clock: LogTime,
+    /// Number of the commit, from 1.
+    pub commit: u64,
+    /// The epoch: a writer that reads a higher one makes its uncommitted objects anew.
+    pub epoch: u64,
+    /// Number of log entries before this commit.
+    pub first_leaf: u64,
+    /// The generation of the log, from 1; a successor log has the next one.
+    pub generation: u64,
+    /// SHA-256 of the previous commit object; absent in the first commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Sha256Digest>,
+    /// RFC 6962 root over the `first_leaf` entries before this commit.
+    pub root: Sha256Digest,
+    /// The last commit covered by a sealing that an earlier commit records, 0 for none.
+    pub sealed: u64,
+    /// The process that wrote the commit.
+    pub writer: WriterId,
+}
+
+/// The archive begins.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ArchiveCreated {
+    /// The archive.
+    pub archive: ArchiveId,
+    /// SHA-256 of `archive.json`.
+    pub archive_sha256: Sha256Digest,
+}
+
+/// What a producer sent, and what became of it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SubmissionReceived {
+    /// Documents that were in the archive before.
+    pub already: u64,
+    /// Documents archived.
+    pub archived: u64,
+    /// Documents refused.
+    pub refused: u64,
+    /// SHA-256 of the report, an erasable object.
+    pub report_sha256: Sha256Digest,
+    /// The submission.
+    pub submission: SubmissionId,
+}
+
+/// Documents are durable.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BatchCommitted {
+    /// The batch.
+    pub batch: BatchId,
+    /// Number of its leaves.
+    pub documents: u32,
+    /// SHA-256 of the object `leaves`.
+    pub leaves_sha256: Sha256Digest,
+    /// RFC 6962 root over the leaves, each a raw 32-byte entry: order, count and membership.
+    pub order_root: Sha256Digest,
+    /// SHA-256 of `packs.json`.
+    pub packs_sha256: Sha256Digest,
+    /// Root of the RFC 4998 hash tree over the leaves: what the time-stamp covers.
+    pub root: Sha256Digest,
+    /// The submission the documents came with.
+    pub submission: SubmissionId,
+}
+
+/// Batches are under a statement and a seal.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BatchesSealed {
+    /// The last commit that earlier sealings cover, 0 for the first.
+    pub after: u64,
+    /// Number of the sealing, from 1.
+    pub number: u64,
+    /// Root of the tree over the batches' roots and the checkpoint.
+    pub root: Sha256Digest,
+    /// SHA-256 of `seal.p7s`.
+    pub seal_sha256: Sha256Digest,
+    /// The sealing's folder.
+    pub sealing: SealingId,
+    /// SHA-256 of `statement.json`.
+    pub statement_sha256: Sha256Digest,
+    /// The last commit that this sealing covers.
+    pub through: u64,
+}
+
+/// A sealing has a time-stamp.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SealingStamped {
+    /// The evidence line: profile, hash family and trust class, as `plain-sha256-trial`.
+    pub line: String,
+    /// Number of the sealing.
+    pub number: u64,
+    /// The sealing's folder.
+    pub sealing: SealingId,
+    /// What the authority attests, RFC 3339 with its own precision.
+    pub stamped_at: String,
+    /// SHA-256 of the token as received.
+    pub token_sha256: Sha256Digest,
+    /// Whether the token is for trial only.
+    pub trial: bool,
+}
+
+impl Entry {
+    /// Writes the entry as its canonical line, without newline.
+    ///
+    /// # Errors
+    ///
+    /// [`EntryError::TooLong`] beyond [`ENTRY_BYTES_MAX`].
+    ///
+    /// # Panics
+    ///
+    /// For [`Entry::Other`], which only reading makes.
+    pub fn to_line(&self) -> Result<Vec<u8>, EntryError> {
+        let line = match self {
+            Self::CommitOpened(body) => line_of("commit.opened", body),
+            Self::ArchiveCreated(body) => line_of("archive.created", body),
+            Self::SubmissionReceived(body) => line_of("submission.received", body),
+            Self::BatchCommitted(body) => line_of("batch.committed", body),
+            Self::BatchesSealed(body) => line_of("batches.sealed", body),
+            Self::SealingStamped(body) => line_of("sealing.stamped", body),
+            Self::Other { type_name } => unreachable!("{type_name} entries are never written"),
+        };
+        if line.len() > ENTRY_BYTES_MAX {
+            return Err(EntryError::TooLong { size_bytes: line.len() });
+        }
+        Ok(line)
+    }
+
+    /// Reads the line of an entry.
+    ///
+    /// # Errors
+    ///
+    /// [`EntryError`] for a line that is too long, not canonical JSON, or not what its type says.
+    pub fn parse_line(line: &[u8]) -> Result<Self, EntryError> {
+        if line.len() > ENTRY_BYTES_MAX {
+            return Err(EntryError::TooLong { size_bytes: line.len() });
+        }
+        let value: Value = parse_canonical(line).map_err(|error| EntryError::Json { error })?;
+        let type_name = match (value.get("type"), value.get("v")) {
+            (Some(Value::String(name)), Some(Value::Number(_))) => name.clone(),
+            _ => return Err(EntryError::NoType),
+        };
+        if value.get("v").and_then(Value::as_u64) != Some(1) {
+            return Ok(Self::Other { type_name });
+        }
+        match type_name.as_str() {
+            "commit.opened" => body_of(value).map(Self::CommitOpened),
+            "archive.created" => body_of(value).map(Self::ArchiveCreated),
+            "submission.received" => body_of(value).map(Self::SubmissionReceived),
+            "batch.committed" => body_of(value).map(Self::BatchCommitted),
+            "batches.sealed" => body_of(value).map(Self::BatchesSealed),
+            "sealing.stamped" => body_of(value).map(Self::SealingStamped),
+            _ => Ok(Self::Other { type_name }),
+        }
+    }
+
+    /// Returns the entry's type, as the log spells it.
+    pub fn type_name(&self) -> &str {
+        match self {
+            Self::CommitOpened(_) => "commit.opened",
+            Self::ArchiveCreated(_) => "archive.created",
+            Self::SubmissionReceived(_) => "submission.received",
+            Self::BatchCommitted(_) => "batch.committed",
+            Self::BatchesSealed(_) => "batches.sealed",
+            Self::SealingStamped(_) => "sealing.stamped",
+            Self::Other { type_name } => type_name,
+        }
+    }
+}
+
+fn line_of<T: Serialize>(type_name: &str, body: &T) -> Vec<u8> {
+    let mut value = serde_json::to_value(body).expect("our types have text keys and no floats");
+    if let Value::Object(members) = &mut value {
+        members.insert("type".to_owned(), Value::from(type_name));
+        members.insert("v".to_owned(), Value::from(1));
+    }
+    to_canonical(&value)
+}
+
+fn body_of<T: DeserializeOwned>(value: Value) -> Result<T, EntryError> {
+    serde_json::from_value(value)
+        .map_err(|error| EntryError::Json { error: JsonError::Shape { reason: error.to_string() } })
+}
+
+/// Why a line is no entry.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// The line is not the JSON of an entry.
+    #[error("the log entry cannot be read: {error}")]
+    Json {
+        /// What is wrong with the text.
+        error: JsonError,
+    },
+    /// The line does not say what it is.
+    #[error("the log entry has no type or no version")]
+    NoType,
+    /// The line is longer than an entry may be.
+    #[error("the log entry has {size_bytes} bytes, more than {ENTRY_BYTES_MAX}")]
+    TooLong {
+        /// Length found.
+        size_bytes: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> Entry {
+        Entry::CommitOpened(CommitOpened {
+            at: LogTime::new("2026-11-24T10:00:00Z".parse().unwrap()),
+            clock: LogTime::new("2026-11-24T09:59:59Z".parse().unwrap()),
+            commit: 1,
+            epoch: 1,
+            first_leaf: 0,
+            generation: 1,
+            previous: None,
+            root: Sha256Digest::of(b""),
+            sealed: 0,
+            writer: WriterId::from_bytes([1; 16]),
+        })
+    }
+
+    #[test]
+    fn an_entry_is_one_canonical_line() {
+        let line = header().to_line().unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&line),
+            "{\"at\":\"2026-11-24T10:00:00Z\",\"clock\":\"2026-11-24T09:59:59Z\",\"commit\":1,\
+             \"epoch\":1,\"first_leaf\":0,\"generation\":1,\
+             \"root\":\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\",\
+             \"sealed\":0,\"type\":\"commit.opened\",\"v\":1,\
+             \"writer\":\"01010101010101010101010101010101\"}"
+        );
+        assert_eq!(Entry::parse_line(&line), Ok(header()));
+    }
+
+    #[test]
+    fn an_unknown_type_or_version_is_kept_as_other() {
+        let other = Entry::Other { type_name: "moon.landed".to_owned() };
+        assert_eq!(Entry::parse_line(br#"{"type":"moon.landed","v":1}"#), Ok(other));
+        let later = Entry::Other { type_name: "commit.opened".to_owned() };
+        assert_eq!(Entry::parse_line(br#"{"type":"commit.opened","v":2}"#), Ok(later));
+    }
+
+    #[test]
+    fn a_line_that_is_no_entry_is_refused() {
+        assert_eq!(Entry::parse_line(b"{}"), Err(EntryError::NoType));
+        assert!(Entry::parse_line(br#"{"type":"commit.opened","v":1}"#).is_err());
+        assert!(Entry::parse_line(br#"{"v":1,"type":"x"}"#).is_err());
+        let long = format!(r#"{{"type":"{}","v":1}}"#, "x".repeat(ENTRY_BYTES_MAX));
+        assert!(matches!(Entry::parse_line(long.as_bytes()), Err(EntryError::TooLong { .. })));
+    }
+}

@@ -1,0 +1,223 @@
+//! Findings: what a verification met, each with a stable code.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// What a finding means for the archive.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Worth knowing; nothing is wrong.
+    Note,
+    /// Something derived is missing or wrong; `sigillo rebuild` mends it.
+    Derived,
+    /// Something could not be checked, with what is missing.
+    CannotTell,
+    /// Stored truth or content is damaged.
+    Damage,
+}
+
+/// Defines the codes with their severity and meaning, once.
+macro_rules! finding_codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $severity:ident;)*) => {
+        /// What verification can meet. Codes are public, stable and never reused.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[non_exhaustive]
+        pub enum FindingCode {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl FindingCode {
+            /// Every code, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Returns the code as it is printed, `F` and three digits.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// Returns what findings of this code mean for the archive.
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$name => Severity::$severity,)* }
+            }
+        }
+    };
+}
+
+finding_codes! {
+    /// A pack named by the log is not in the store.
+    PackMissing = "F101", Damage;
+    /// A pack has another length than the log's list says.
+    PackSize = "F102", Damage;
+    /// The bytes of a pack do not hash to its name.
+    PackDamaged = "F103", Damage;
+    /// The directory of a pack cannot be read or does not list the documents it should.
+    PackDirectory = "F104", Damage;
+    /// A file does not have the digest its record states.
+    FileDamaged = "F105", Damage;
+    /// A record cannot be read or does not give the version id of its document.
+    RecordDamaged = "F106", Damage;
+    /// The leaves of a batch are missing or damaged.
+    LeavesDamaged = "F201", Damage;
+    /// The pack list of a batch is missing or damaged.
+    PackListDamaged = "F202", Damage;
+    /// The leaves of a batch do not give its evidence root.
+    BatchRoot = "F203", Damage;
+    /// The leaves of a batch do not give its order root.
+    OrderRoot = "F204", Damage;
+    /// The same version stands in the archive twice.
+    VersionTwice = "F205", Damage;
+    /// The description of the archive is missing or damaged.
+    ArchiveDamaged = "F206", Damage;
+    /// A commit is missing while later ones exist.
+    CommitMissing = "F301", Damage;
+    /// A commit cannot be read or does not bear the archive's signature.
+    CommitDamaged = "F302", Damage;
+    /// A commit does not follow from the one before it.
+    CommitChain = "F303", Damage;
+    /// The log is shorter than, or not an extension of, a checkpoint seen before.
+    LogRolledBack = "F304", Damage;
+    /// The clocks of two commits, or of log and authority, differ by more than ten minutes.
+    ClockDifference = "F305", Note;
+    /// A tile of the log is missing or wrong.
+    TileDamaged = "F401", Derived;
+    /// The published checkpoint is missing, wrong or older than the log.
+    CheckpointDamaged = "F402", Derived;
+    /// The block values of a pack are missing or wrong.
+    BlocksDamaged = "F403", Derived;
+    /// A statement is missing or damaged.
+    StatementDamaged = "F501", Damage;
+    /// A seal is missing, damaged or does not cover its statement.
+    SealDamaged = "F502", Damage;
+    /// A time-stamp token is missing, damaged or does not cover its sealing.
+    TokenDamaged = "F503", Damage;
+    /// A statement does not say what the log says.
+    StatementDiffers = "F504", Damage;
+    /// A sealing has no time-stamp yet.
+    NotStamped = "F505", Note;
+    /// Documents are not sealed yet.
+    NotSealed = "F506", Note;
+    /// The time-stamps and seals are for trial, not qualified.
+    TrialEvidence = "F507", Note;
+    /// An algorithm is unknown to this program, so a signature could not be checked.
+    AlgorithmUnknown = "F508", CannotTell;
+    /// The log's key is in no trust store, so who wrote the archive cannot be told.
+    OriginUnknown = "F601", CannotTell;
+    /// The certificate of a seal leads to no anchor of the trust store.
+    SealOriginUnknown = "F602", CannotTell;
+    /// The certificate of an authority leads to no anchor of the trust store.
+    AuthorityUnknown = "F603", CannotTell;
+    /// Whether the archive is the newest there is cannot be told without an outside checkpoint.
+    FreshnessUnknown = "F604", Note;
+    /// The store did not give an object, so it was not checked.
+    NotRead = "F701", CannotTell;
+}
+
+impl fmt::Display for FindingCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl Serialize for FindingCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+/// One thing a verification met: what, where, and in words.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Finding {
+    /// What it is.
+    pub code: FindingCode,
+    /// What it means.
+    pub severity: Severity,
+    /// The object it is in, by its key in the store.
+    pub object: String,
+    /// The place within the object, when known.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What was found, in a sentence.
+    pub message: String,
+}
+
+/// The place of a finding within its object, as far as it is known.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Place {
+    /// The version of a document, by its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The document, by its producer's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Damaged bytes: the offset of the first, and of the first after them, in 64 KiB blocks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<(u64, u64)>,
+}
+
+impl Finding {
+    /// Makes a finding about a whole object.
+    pub fn new(code: FindingCode, object: impl fmt::Display, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: code.severity(),
+            object: object.to_string(),
+            place: Place::default(),
+            message: message.into(),
+        }
+    }
+
+    /// Adds the place within the object.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+}
+
+/// The outcome of a verification, in three values.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// All that was asked for was read and is as it was.
+    Intact,
+    /// Nothing is known to be wrong, but something could not be checked or must be rebuilt.
+    CannotTell,
+    /// Something is not as it was.
+    Damaged,
+}
+
+impl Verdict {
+    /// Draws the verdict from findings.
+    pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
+        match findings.into_iter().map(|finding| finding.severity).max() {
+            Some(Severity::Damage) => Self::Damaged,
+            Some(Severity::CannotTell) => Self::CannotTell,
+            Some(Severity::Derived | Severity::Note) | None => Self::Intact,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_in_order() {
+        let codes: Vec<_> = FindingCode::ALL.iter().map(|code| code.code()).collect();
+        assert!(codes.is_sorted());
+        assert!(codes.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn the_gravest_finding_decides() {
+        let note = Finding::new(FindingCode::NotSealed, "x", "");
+        let unknown = Finding::new(FindingCode::OriginUnknown, "x", "");
+        let damage = Finding::new(FindingCode::PackDamaged, "x", "");
+        assert_eq!(Verdict::of([]), Verdict::Intact);
+        assert_eq!(Verdict::of([&note]), Verdict::Intact);
+        assert_eq!(Verdict::of([&unknown, &note]), Verdict::CannotTell);
+        assert_eq!(Verdict::of([&note, &damage, &unknown]), Verdict::Damaged);
+    }
+}

@@ -1,0 +1,218 @@
+//! [`ObjectBackend`] over the `object_store` crate: memory, and a folder with fsync.
+
+use std::{
+    io,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, local,
+    memory::InMemory, path::Path,
+};
+
+use sigillo_model::ObjectKey;
+
+use crate::{BackendError, CreateAnswer, ListedObject, ObjectBackend, StoreError, folder::Folder};
+
+/// Probe objects live below this folder, and nothing else can be removed.
+const PROBE: &str = "probe/";
+
+/// Memory stores are told apart by the order in which they were made.
+static MEMORY_STORES: AtomicU64 = AtomicU64::new(1);
+
+/// A backend over an `object_store` implementation.
+#[derive(Debug)]
+pub(crate) struct Adapter {
+    store: Arc<dyn ObjectStore>,
+    identity: String,
+    /// Where files lie, if they do: then visible does not yet mean durable.
+    files: Option<Files>,
+}
+
+#[derive(Debug)]
+struct Files {
+    folder: Folder,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Adapter {
+    pub(crate) fn in_memory() -> Self {
+        let number = MEMORY_STORES.fetch_add(1, Ordering::Relaxed);
+        Self { store: Arc::new(InMemory::new()), identity: format!("memory:{number}"), files: None }
+    }
+
+    pub(crate) fn in_folder(
+        folder: Folder,
+        runtime: tokio::runtime::Handle,
+    ) -> Result<Self, StoreError> {
+        let store = local::LocalFileSystem::new_with_prefix(folder.path())
+            .map_err(|source| StoreError::Folder {
+                folder: folder.path().display().to_string(),
+                doing: "opening it",
+                source: io::Error::other(source),
+            })?
+            // Without it, acknowledged objects are lost at a power cut.
+            .with_fsync(true);
+        let identity = folder.identity().to_owned();
+        Ok(Self { store: Arc::new(store), identity, files: Some(Files { folder, runtime }) })
+    }
+
+    async fn put(&self, key: &ObjectKey, bytes: Bytes, mode: PutMode) -> object_store::Result<()> {
+        let options = PutOptions { mode, ..PutOptions::default() };
+        self.store.put_opts(&object_path(key)?, bytes.into(), options).await.map(|_| ())
+    }
+
+    async fn get(
+        &self,
+        key: &ObjectKey,
+        range: Option<GetRange>,
+    ) -> Result<object_store::GetResult, BackendError> {
+        let path = object_path(key).map_err(backend_error)?;
+        let options = GetOptions { range, ..GetOptions::default() };
+        self.store.get_opts(&path, options).await.map_err(backend_error)
+    }
+}
+
+#[async_trait]
+impl ObjectBackend for Adapter {
+    async fn create(&self, key: &ObjectKey, bytes: Bytes) -> Result<CreateAnswer, BackendError> {
+        match self.put(key, bytes, PutMode::Create).await {
+            Ok(()) => Ok(CreateAnswer::Created),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(CreateAnswer::AlreadyExists),
+            Err(error) => Err(backend_error(error)),
+        }
+    }
+
+    async fn replace(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), BackendError> {
+        self.put(key, bytes, PutMode::Overwrite).await.map_err(backend_error)
+    }
+
+    async fn read(&self, key: &ObjectKey, bytes_max: u64) -> Result<Bytes, BackendError> {
+        let found = self.get(key, None).await?;
+        let size_bytes = found.meta.size;
+        if bytes_max < size_bytes {
+            return Err(BackendError::TooLarge { size_bytes, bytes_max });
+        }
+        found.bytes().await.map_err(backend_error)
+    }
+
+    async fn read_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
+        if range.is_empty() {
+            let size_bytes = self.size(key).await?;
+            let inside = range.start <= range.end && range.end <= size_bytes;
+            return if inside { Ok(Bytes::new()) } else { Err(outside(&range, size_bytes)) };
+        }
+        let found = self.get(key, Some(GetRange::Bounded(range.clone()))).await?;
+        // A range that begins inside but leaves the object is cut off, not refused.
+        if found.range != range {
+            return Err(outside(&range, found.meta.size));
+        }
+        let bytes = found.bytes().await.map_err(backend_error)?;
+        if crate::convert::size_of_len(bytes.len()) == range.end - range.start {
+            Ok(bytes)
+        } else {
+            Err(BackendError::failed("the object became shorter while it was read"))
+        }
+    }
+
+    async fn size(&self, key: &ObjectKey) -> Result<u64, BackendError> {
+        let path = object_path(key).map_err(backend_error)?;
+        Ok(self.store.head(&path).await.map_err(backend_error)?.size)
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        count_max: usize,
+    ) -> Result<Vec<ListedObject>, BackendError> {
+        let prefix = Path::parse(prefix).map_err(|error| backend_error(error.into()))?;
+        self.store
+            .list(Some(&prefix))
+            .take(count_max)
+            .map_ok(|object| ListedObject {
+                key: ObjectKey::listed(object.location.into()),
+                size_bytes: object.size,
+            })
+            .try_collect()
+            .await
+            .map_err(backend_error)
+    }
+
+    async fn settle(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        let Some(files) = &self.files else {
+            return self.size(key).await.map(|_| ());
+        };
+        let key = key.clone();
+        files.run(move |folder| folder.settle(key.as_str())).await
+    }
+
+    async fn prepare(&self) -> Result<(), BackendError> {
+        match &self.files {
+            Some(files) => files.run(Folder::make_pack_folders).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn remove_probe(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        if !key.as_str().starts_with(PROBE) {
+            return Err(BackendError::Unsupported { what: "remove an object of an archive" });
+        }
+        let path = object_path(key).map_err(backend_error)?;
+        match &self.files {
+            Some(files) => files.run(move |folder| folder.remove_probe(path.as_ref())).await,
+            None => self.store.delete(&path).await.map_err(backend_error),
+        }
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+}
+
+impl Files {
+    /// Runs a call that sleeps in the kernel where it does not hold up the runtime.
+    async fn run(
+        &self,
+        call: impl FnOnce(&Folder) -> io::Result<()> + Send + 'static,
+    ) -> Result<(), BackendError> {
+        let folder = self.folder.clone();
+        match self.runtime.spawn_blocking(move || call(&folder)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Err(BackendError::NotFound)
+            }
+            Ok(Err(error)) => Err(BackendError::failed(error)),
+            Err(lost) => Err(BackendError::outcome_unknown(lost)),
+        }
+    }
+}
+
+/// Spells a key as a path; keys are our own ASCII, so nothing is escaped or normalised.
+fn object_path(key: &ObjectKey) -> object_store::Result<Path> {
+    Ok(Path::parse(key.as_str())?)
+}
+
+fn outside(range: &Range<u64>, size_bytes: u64) -> BackendError {
+    BackendError::failed(format!(
+        "bytes {} to {} are not inside an object of {size_bytes} bytes",
+        range.start, range.end
+    ))
+}
+
+/// Sorts an error by what it says about the outcome. Memory and local files answer for certain:
+/// what they report as failed did not happen, or must not be trusted, as after an fsync error.
+fn backend_error(error: object_store::Error) -> BackendError {
+    match error {
+        object_store::Error::NotFound { .. } => BackendError::NotFound,
+        object_store::Error::JoinError { source } => BackendError::outcome_unknown(source),
+        object_store::Error::Generic { source, .. } => BackendError::Failed { source },
+        error => BackendError::failed(error),
+    }
+}

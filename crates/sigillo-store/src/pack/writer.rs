@@ -1,0 +1,165 @@
+//! Writing a pack of many documents, from segments that ingest has laid out.
+
+use std::fmt;
+
+use super::{
+    ClosedPack, ENTRY_NAME_BYTES_MAX, EntryName, PACK_DIRECTORY_BYTES_MAX, PACK_ENTRIES_MAX,
+    PackError,
+    layout::{CentralRecord, LOCAL_FIXED_BYTES, NONCE_BYTES, PackEnd},
+    local_header_bytes,
+    name::EntryOrder,
+    output::PackOutput,
+    write_local_header,
+};
+use crate::{PackSink, convert::size_of_len};
+
+/// One entry of a segment: its local header and, right behind it, its bytes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SegmentEntry {
+    /// Its name, as [`entry_name`](super::entry_name) or [`record_name`](super::record_name)
+    /// spells it.
+    pub name: String,
+    /// The CRC-32 of its bytes.
+    pub crc32: u32,
+    /// Their number.
+    pub size_bytes: u64,
+    /// Where its local header begins, from the start of the segment.
+    pub header_offset_in_segment: u64,
+}
+
+/// Writes one pack, on a thread of its own: every call may block.
+///
+/// Dropping it unfinished leaves nothing behind.
+pub struct PackWriter {
+    output: PackOutput,
+    /// The central directory so far, encoded.
+    directory: Vec<u8>,
+    entries: u64,
+    nonce: [u8; NONCE_BYTES],
+}
+
+impl PackWriter {
+    /// Begins a pack of about `size_hint_bytes` bytes, if that is known. `nonce` is fresh for each
+    /// attempt, so that no two packs ever have the same name.
+    ///
+    /// # Errors
+    ///
+    /// [`PackError::Store`] if `sink` cannot begin a pack.
+    pub fn begin(
+        sink: &dyn PackSink,
+        nonce: [u8; 16],
+        size_hint_bytes: Option<u64>,
+    ) -> Result<Self, PackError> {
+        let output = PackOutput::begin(sink, size_hint_bytes)?;
+        Ok(Self { output, directory: Vec::new(), entries: 0, nonce })
+    }
+
+    /// Adds a segment: one document or several, each with its files by position, then its record,
+    /// each of these a local header with its bytes behind it, without gaps.
+    ///
+    /// # Errors
+    ///
+    /// [`PackError::Refused`] if `entries` do not describe `segment` exactly, and then nothing was
+    /// added; [`PackError::Store`] if it cannot be written, and then the pack is lost.
+    pub fn add_segment(
+        &mut self,
+        segment: &[u8],
+        entries: Vec<SegmentEntry>,
+    ) -> Result<(), PackError> {
+        check_segment(segment, &entries).map_err(|what| PackError::Refused { what })?;
+        if PACK_ENTRIES_MAX < self.entries + size_of_len(entries.len()) {
+            return Err(PackError::Refused { what: "it has more entries than a pack can have" });
+        }
+        let segment_offset = self.output.size_bytes();
+        for entry in &entries {
+            let record = CentralRecord {
+                name: &entry.name,
+                crc32: entry.crc32,
+                size_bytes: entry.size_bytes,
+                header_offset: segment_offset + entry.header_offset_in_segment,
+            };
+            record.encode(&mut self.directory);
+        }
+        self.entries += size_of_len(entries.len());
+        self.output.append(segment)
+    }
+
+    /// Returns the size that the pack would have if it were finished now, but for its end of about
+    /// a hundred bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.output.size_bytes() + size_of_len(self.directory.len())
+    }
+
+    /// Ends the pack and makes it durable under its name.
+    ///
+    /// # Errors
+    ///
+    /// [`PackError::Refused`] if nothing was added, [`PackError::Store`] if it is not durable.
+    pub fn finish(self) -> Result<ClosedPack, PackError> {
+        if self.entries == 0 {
+            return Err(PackError::Refused { what: "it has no entries" });
+        }
+        end_pack(self.output, &[], &self.directory, self.entries, self.nonce)
+    }
+}
+
+impl fmt::Debug for PackWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (entries, size_bytes) = (self.entries, self.size_bytes());
+        f.debug_struct("PackWriter")
+            .field("entries", &entries)
+            .field("size_bytes", &size_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Writes directory and end behind the entries, and finishes the pack.
+pub(super) fn end_pack(
+    mut output: PackOutput,
+    header: &[u8],
+    directory: &[u8],
+    entries: u64,
+    nonce: [u8; NONCE_BYTES],
+) -> Result<ClosedPack, PackError> {
+    let directory_bytes = size_of_len(directory.len());
+    if PACK_DIRECTORY_BYTES_MAX < directory_bytes {
+        return Err(PackError::Refused { what: "its directory is too long" });
+    }
+    let end = PackEnd { entries, directory_offset: output.size_bytes(), directory_bytes, nonce };
+    output.append(directory)?;
+    output.append(&end.encode())?;
+    output.finish(header)
+}
+
+/// Says what is wrong with a segment, if anything: what is written once is checked before.
+fn check_segment(segment: &[u8], entries: &[SegmentEntry]) -> Result<(), &'static str> {
+    let mut order = EntryOrder::default();
+    let mut at = 0;
+    for entry in entries {
+        let name = EntryName::parse(&entry.name).ok_or("the name of an entry is misspelt")?;
+        order.accept(&name)?;
+        if entry.header_offset_in_segment != size_of_len(at) {
+            return Err("the entries of a segment leave a gap or overlap");
+        }
+        let header_end = at + local_header_bytes(entry.name.len(), entry.size_bytes);
+        let header = segment.get(at..header_end).ok_or("a segment is shorter than its entries")?;
+        let mut expected = [0; LOCAL_FIXED_BYTES + ENTRY_NAME_BYTES_MAX + 20];
+        let expected = &mut expected[..header.len()];
+        write_local_header(expected, &entry.name, entry.crc32, entry.size_bytes);
+        if header != expected {
+            return Err("a local header does not describe its entry");
+        }
+        at = usize::try_from(entry.size_bytes)
+            .ok()
+            .and_then(|size| header_end.checked_add(size))
+            .filter(|&end| end <= segment.len())
+            .ok_or("a segment is shorter than its entries")?;
+    }
+    if !order.is_complete() {
+        return Err("a segment ends before the record of its last version");
+    }
+    if at != segment.len() {
+        return Err("a segment is longer than its entries");
+    }
+    Ok(())
+}
