@@ -1,1 +1,31 @@
-//! sigillo-ers.
+//! Evidence: RFC 3161 time-stamps, RFC 4998 hash trees, CAdES seals and the certificates behind
+//! them; the bytes to sign, and verification at a past time.
+//!
+//! Pure: no clock, no randomness, no input or output. Keys stay outside: whatever is signed comes
+//! out of a `prepare_…` function as bytes and goes back into `finish` as a signature. Received
+//! bytes are kept as they came; nothing that others signed is ever encoded again.
+
+mod tree;
+
+mod anchors;
+mod request;
+mod response;
+mod token;
+
+mod certificate;
+mod issue;
+mod seal;
+
+pub use anchors::{ANCHORS_MAX, Trust, TrustAnchors};
+pub use certificate::{
+    CERTIFICATE_BYTES_MAX, CertificateContent, CertificateError, CertificateRole, PEM_BLOCKS_MAX,
+    PEM_BYTES_MAX, PreparedCertificate, pem_blocks, prepare_certificate, to_pem,
+};
+pub use issue::{PreparedToken, TRIAL_POLICY, TokenContent, prepare_token, refusal};
+pub use request::{REQUEST_BYTES_MAX, RequestError, TimeStampRequest};
+pub use response::{
+    Expectations, RESPONSE_BYTES_MAX, ResponseError, TimeStampToken, check_response,
+};
+pub use seal::{PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_seal, verify_seal};
+pub use token::{TOKEN_BYTES_MAX, TokenError, VerifiedToken, verify_token};
+pub use tree::{list_value, pair_value, tree_path, tree_root, version_id, walk_path};

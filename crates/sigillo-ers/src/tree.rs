@@ -1,0 +1,85 @@
+//! Hash trees of RFC 4998: values of lists, roots, the paths from a leaf to its root.
+//!
+//! The tree is binary with its leaves in order; a node without sibling rises unchanged, and a node
+//! is the SHA-256 of its two children, smaller first. Such a tree has no domain separation and
+//! says nothing about order or count: alone it proves existence, not acceptance.
+
+use sigillo_model::{Sha256Digest, VersionId};
+
+/// Returns the value of a list of hashes, `None` for an empty list.
+///
+/// A single hash is its own value; several are sorted as bytes, concatenated and hashed.
+/// Duplicates count. Source: RFC 4998 §4.2.1 and §4.2.2.
+pub fn list_value(hashes: &[Sha256Digest]) -> Option<Sha256Digest> {
+    match hashes {
+        [] => None,
+        [only] => Some(*only),
+        _ => {
+            let mut sorted = hashes.to_vec();
+            sorted.sort_unstable();
+            Some(Sha256Digest::of_parts(sorted.iter().map(|hash| &hash.as_bytes()[..])))
+        }
+    }
+}
+
+/// Returns the value of the node over `a` and `b`, the same in either order.
+pub fn pair_value(a: Sha256Digest, b: Sha256Digest) -> Sha256Digest {
+    let (first, second) = if a <= b { (a, b) } else { (b, a) };
+    let mut bytes = [0; 2 * Sha256Digest::LENGTH_BYTES];
+    bytes[..Sha256Digest::LENGTH_BYTES].copy_from_slice(first.as_bytes());
+    bytes[Sha256Digest::LENGTH_BYTES..].copy_from_slice(second.as_bytes());
+    Sha256Digest::of(&bytes)
+}
+
+/// Returns the root over `leaves` in their order, `None` without leaves.
+pub fn tree_root(leaves: &[Sha256Digest]) -> Option<Sha256Digest> {
+    let mut level = leaves.to_vec();
+    while level.len() > 1 {
+        level = next_level(&level);
+    }
+    level.first().copied()
+}
+
+/// Returns the siblings of leaf `index` from the leaf up, `None` if there is no such leaf.
+///
+/// At most ⌈log₂ n⌉ hashes; fewer where a node rose without sibling.
+pub fn tree_path(leaves: &[Sha256Digest], index: usize) -> Option<Vec<Sha256Digest>> {
+    if index >= leaves.len() {
+        return None;
+    }
+    let (mut level, mut node, mut path) = (leaves.to_vec(), index, Vec::new());
+    while level.len() > 1 {
+        path.extend(level.get(node ^ 1));
+        level = next_level(&level);
+        node /= 2;
+    }
+    Some(path)
+}
+
+/// Returns what `value` becomes when each hash of `path` joins it in turn.
+///
+/// That is the root if `path` is the path of the leaf `value`. Source: RFC 4998 §4.3 step 3.
+pub fn walk_path(value: Sha256Digest, path: &[Sha256Digest]) -> Sha256Digest {
+    path.iter().fold(value, |value, sibling| pair_value(value, *sibling))
+}
+
+/// Returns the id of the version made of a record and its files: the value of the list of their
+/// digests, duplicates kept (an RFC 4998 data object group).
+pub fn version_id(record: Sha256Digest, files: &[Sha256Digest]) -> VersionId {
+    let mut group = Vec::with_capacity(files.len() + 1);
+    group.push(record);
+    group.extend_from_slice(files);
+    let value = list_value(&group).unwrap_or(record);
+    VersionId::from_bytes(*value.as_bytes())
+}
+
+/// Pairs the nodes of a level; an odd last one rises unchanged.
+fn next_level(level: &[Sha256Digest]) -> Vec<Sha256Digest> {
+    level
+        .chunks(2)
+        .map(|nodes| match nodes {
+            [left, right] => pair_value(*left, *right),
+            _ => nodes[0],
+        })
+        .collect()
+}
