@@ -98,6 +98,12 @@ impl Store {
         Self { shared: Arc::new(Shared { objects, packs, poisoned: Mutex::default() }) }
     }
 
+    /// Returns the backend and the pack sink, for wrappers and tests: the reverse of
+    /// [`from_parts`](Self::from_parts). Failed keys are not remembered by whatever is made of them.
+    pub fn parts(&self) -> (Arc<dyn ObjectBackend>, Arc<dyn PackSink>) {
+        (Arc::clone(&self.shared.objects), Arc::clone(&self.shared.packs))
+    }
+
     /// Makes what a new archive needs before its first object: in a folder, the folders of the
     /// packs, durably. Idempotent.
     ///
