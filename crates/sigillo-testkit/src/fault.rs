@@ -11,6 +11,8 @@ pub enum Fault {
     Fails,
     /// The call does what it should, and its answer is lost: [`BackendError::OutcomeUnknown`].
     LosesAnswer,
+    /// The call does nothing, and nobody learns so: [`BackendError::OutcomeUnknown`].
+    LosesRequest,
     /// The process dies before the call: it does nothing, and neither does any later one.
     Crashes,
     /// The process dies after the call: it does what it should, and no later one does anything.
@@ -19,7 +21,8 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, for those who try each.
-    pub const ALL: [Self; 4] = [Self::Fails, Self::LosesAnswer, Self::Crashes, Self::CrashesAfter];
+    pub const ALL: [Self; 5] =
+        [Self::Fails, Self::LosesAnswer, Self::LosesRequest, Self::Crashes, Self::CrashesAfter];
 }
 
 /// One call that reached the store, or would have.
@@ -113,6 +116,9 @@ impl FaultPlan {
         match planned.map(|(_, fault)| *fault) {
             None => Ok(Admitted { number, fault: None }),
             Some(Fault::Fails) => Err(BackendError::failed(InjectedFault::Failed { number })),
+            Some(Fault::LosesRequest) => {
+                Err(BackendError::outcome_unknown(InjectedFault::RequestLost { number }))
+            }
             Some(Fault::Crashes) => {
                 state.crashed = true;
                 Err(BackendError::failed(InjectedFault::Crashed { number }))
@@ -164,6 +170,12 @@ pub enum InjectedFault {
     /// The call was made, and its answer kept back.
     #[error("the answer to call {number} was made to get lost")]
     AnswerLost {
+        /// Number of the call, from 1.
+        number: u64,
+    },
+    /// The call was not made, and looks as if it might have been.
+    #[error("call {number} was made to get lost")]
+    RequestLost {
         /// Number of the call, from 1.
         number: u64,
     },

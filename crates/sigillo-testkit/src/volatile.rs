@@ -15,8 +15,8 @@ use bytes::Bytes;
 
 use sigillo_model::{Blake3Digest, ObjectKey};
 use sigillo_store::{
-    BackendError, CreateAnswer, ListedObject, ObjectBackend, PackSink, PackSource, StagedPack,
-    Store,
+    BackendError, CreateAnswer, ListedObject, ObjectBackend, PACK_CHUNK_BYTES, PackSink,
+    PackSource, StagedPack, Store,
 };
 
 /// Backends are told apart by the order in which they were made.
@@ -210,6 +210,9 @@ struct VolatileStagedPack {
 
 impl StagedPack for VolatileStagedPack {
     fn write_at(&mut self, offset: u64, chunk: &[u8]) -> Result<(), BackendError> {
+        if !offset.is_multiple_of(PACK_CHUNK_BYTES as u64) || PACK_CHUNK_BYTES < chunk.len() {
+            return Err(BackendError::failed("a chunk that breaks the contract"));
+        }
         let start = usize::try_from(offset).map_err(BackendError::failed)?;
         let end = start + chunk.len();
         if self.bytes.len() < end {
@@ -276,6 +279,13 @@ fn slice(bytes: &Bytes, range: Range<u64>) -> Result<Bytes, BackendError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn it_keeps_the_contract_of_a_store() {
+        contract::check_store(&VolatileBackend::with_fsync().store()).await;
+        contract::check_store(&VolatileBackend::without_fsync().store()).await;
+    }
 
     fn key(name: &str) -> ObjectKey {
         ObjectKey::listed(name.to_owned())
