@@ -1,0 +1,95 @@
+//! Files and functions stay short enough to be read at once.
+
+use crate::{
+    scan::{leading_identifier, line_of, past_closing_brace, words},
+    tree::RustFile,
+};
+
+/// Lines of a file, tests and comments included.
+const FILE_LINES_MAX: usize = 600;
+
+/// Lines of code in the body of a function.
+const FUNCTION_LINES_MAX: usize = 70;
+
+fn problems(files: &[RustFile]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for file in files {
+        let lines = file.text.lines().count();
+        if lines > FILE_LINES_MAX {
+            problems.push(format!("{}: {lines} lines, more than {FILE_LINES_MAX}", file.path));
+        }
+        for at in words(&file.code, "fn") {
+            let name = leading_identifier(&file.code[at + 2..]);
+            let lines = body(&file.code, at).map_or(0, code_lines);
+            if lines > FUNCTION_LINES_MAX {
+                let line = line_of(&file.code, at);
+                problems.push(format!(
+                    "{}:{line}: {name} has {lines} lines, more than {FUNCTION_LINES_MAX}",
+                    file.path
+                ));
+            }
+        }
+    }
+    problems
+}
+
+/// Returns what is between the braces of the function whose `fn` stands at `at`, if it has any.
+fn body(code: &str, at: usize) -> Option<&str> {
+    let mut depth = 0_i32;
+    for (offset, byte) in code.bytes().enumerate().skip(at) {
+        match byte {
+            b'(' | b'[' => depth += 1,
+            b')' | b']' => depth -= 1,
+            b';' | b',' | b'}' if depth == 0 => return None,
+            b'{' if depth == 0 => {
+                let end = past_closing_brace(code, offset)?;
+                return Some(&code[offset + 1..end - 1]);
+            }
+            _ => {}
+        }
+        if depth < 0 {
+            return None;
+        }
+    }
+    None
+}
+
+fn code_lines(body: &str) -> usize {
+    body.lines().filter(|line| !line.trim().is_empty()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{assert_none, assert_one, tree::rust_files};
+
+    fn function(lines: usize) -> RustFile {
+        let body = "    f();\n    // a remark is not code\n\n".repeat(lines);
+        RustFile::new("long.rs", &format!("fn long<T>(x: [u8; 3]) where T: Copy {{\n{body}}}\n"))
+    }
+
+    #[test]
+    fn files_and_functions_are_short() {
+        assert_none(&problems(&rust_files()));
+    }
+
+    #[test]
+    fn a_long_file_is_seen() {
+        assert_none(&problems(&[RustFile::new("a.rs", &"\n".repeat(FILE_LINES_MAX))]));
+        assert_one(&problems(&[RustFile::new("a.rs", &"\n".repeat(FILE_LINES_MAX + 1))]), "601");
+    }
+
+    #[test]
+    fn a_long_function_is_seen() {
+        assert_none(&problems(&[function(FUNCTION_LINES_MAX)]));
+        assert_one(&problems(&[function(FUNCTION_LINES_MAX + 1)]), "long has 71");
+    }
+
+    #[test]
+    fn what_has_no_body_has_no_length() {
+        for code in ["trait T { fn f(&self); } struct S {", "type F = fn(u8) -> u8; mod m {"] {
+            let code = format!("{code}{}}}", "a();\n".repeat(100));
+            assert_none(&problems(&[RustFile::new("a.rs", &code)]));
+        }
+    }
+}
