@@ -1,1 +1,37 @@
-//! sigillo-evidence-log.
+//! The evidence log of one archive: commits, recovery, publishing, sealing, stamping, reading and
+//! auditing.
+//!
+//! The commits under `log/seq/` are the only truth of the log, and creating the next number is the
+//! only way anything is added. Tiles, entry bundles and the published checkpoint are copies that
+//! follow from them.
+
+mod archive;
+mod chain;
+mod commit;
+mod error;
+mod head;
+mod right_edge;
+
+mod publish;
+mod recover;
+mod writer;
+
+mod sealing;
+mod stamping;
+
+mod audit;
+mod audit_derived;
+mod audit_sealings;
+mod view;
+
+pub use archive::{Archive, NewArchive};
+pub use audit::{AuditKnowledge, LogAudit, audit_log};
+pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
+pub use error::LogError;
+pub use head::{COMMITS_MAX, find_head};
+pub use publish::rebuild_log;
+pub use right_edge::RightEdge;
+pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value, sealing_value};
+pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
+pub use view::{LogView, LoggedBatch, LoggedSealing, LoggedStamp, read_view};
+pub use writer::{CommitOutcome, Committed, LogKeys, LogWriter};

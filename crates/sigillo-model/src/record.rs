@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DocumentId, JsonError, LogTime, Sha256Digest, VersionId, parse_json, to_canonical};
+use crate::{DocumentId, JsonError, LogTime, Sha256Digest, VersionId, parse_json};
 
 /// Largest record accepted, in bytes.
 pub const RECORD_BYTES_MAX: u64 = 16 << 20;
@@ -191,6 +191,7 @@ pub enum RecordError {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::to_canonical;
 
     pub(crate) fn record() -> Record {
         Record {

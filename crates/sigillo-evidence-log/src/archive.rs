@@ -1,0 +1,210 @@
+//! One archive: its store, what it says of itself, and the keys that its log is checked with.
+
+use bytes::Bytes;
+
+use sigillo_merkle::VerifierKey;
+use sigillo_model::{
+    ARCHIVE_BYTES_MAX, Algorithms, ArchiveDescription, ArchiveId, ArchiveKeys, Entity, Entropy,
+    LogTime, ObjectKey, Sha256Digest, parse_canonical, to_canonical,
+};
+use sigillo_store::{CreateOutcome, Store, StoreError};
+
+use crate::{Commit, LogError, commit::COMMIT_BYTES_MAX};
+
+const README: &str = include_str!("readme.txt");
+
+/// An archive that exists.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    store: Store,
+    description: ArchiveDescription,
+    description_sha256: Sha256Digest,
+    commit_key: VerifierKey,
+    log_key: VerifierKey,
+}
+
+impl Archive {
+    /// Opens the archive in `store`. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::NoArchive`], [`LogError::BadDescription`], or [`LogError::Store`].
+    pub async fn open(store: Store) -> Result<Self, LogError> {
+        match store.read(&ObjectKey::archive(), ARCHIVE_BYTES_MAX).await {
+            Ok(bytes) => Self::from_description(store, &bytes),
+            Err(StoreError::NotFound { .. }) => {
+                Err(LogError::NoArchive { place: store.identity() })
+            }
+            Err(source) => Err(LogError::Store { doing: "opening the archive", source }),
+        }
+    }
+
+    fn from_description(store: Store, bytes: &Bytes) -> Result<Self, LogError> {
+        let bad = |reason: String| LogError::BadDescription { reason };
+        let description: ArchiveDescription =
+            parse_canonical(bytes).map_err(|error| bad(error.to_string()))?;
+        if description.format != 1 {
+            return Err(bad(format!("format {} is not known to this program", description.format)));
+        }
+        let key = |text: &str, name: &str| match VerifierKey::parse(text) {
+            Ok(key) if key.name() == name && !key.is_cosigner() => Ok(key),
+            Ok(_) => Err(bad(format!("the key {name} has another name or type"))),
+            Err(error) => Err(bad(format!("the key {name}: {error}"))),
+        };
+        Ok(Self {
+            commit_key: key(&description.keys.commit, &commit_key_name(&description.origin))?,
+            log_key: key(&description.keys.log, &description.origin)?,
+            description_sha256: Sha256Digest::of(bytes),
+            description,
+            store,
+        })
+    }
+
+    /// Returns the store the archive is in.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Returns what the archive says of itself.
+    pub fn description(&self) -> &ArchiveDescription {
+        &self.description
+    }
+
+    /// Returns the SHA-256 of `archive.json`.
+    pub fn description_sha256(&self) -> Sha256Digest {
+        self.description_sha256
+    }
+
+    /// Returns the C2SP origin of the log.
+    pub fn origin(&self) -> &str {
+        &self.description.origin
+    }
+
+    /// Returns the key that commits are signed with.
+    pub fn commit_key(&self) -> &VerifierKey {
+        &self.commit_key
+    }
+
+    /// Returns the key that checkpoints are signed with.
+    pub fn log_key(&self) -> &VerifierKey {
+        &self.log_key
+    }
+
+    /// Reads commit `number`, or nothing if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::CommitDamaged`] or [`LogError::Store`].
+    pub async fn commit(&self, number: u64) -> Result<Option<Commit>, LogError> {
+        let read = self.store.read_optional(&ObjectKey::commit(number), COMMIT_BYTES_MAX).await;
+        let Some(bytes) = read.map_err(LogError::store("reading a commit"))? else {
+            return Ok(None);
+        };
+        Commit::parse(&bytes, number, &self.commit_key)
+            .map(Some)
+            .map_err(|fault| LogError::CommitDamaged { number, fault })
+    }
+
+    /// Reads commit `number`, which must exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit), and [`LogError::CommitMissing`].
+    pub async fn existing_commit(&self, number: u64) -> Result<Commit, LogError> {
+        self.commit(number).await?.ok_or(LogError::CommitMissing { number })
+    }
+}
+
+/// What is needed to make an archive.
+#[derive(Clone, Debug)]
+pub struct NewArchive {
+    /// The public body whose records it will hold.
+    pub entity: Entity,
+    /// Public key of the commit key.
+    pub commit_key: [u8; 32],
+    /// Public key of the log key.
+    pub log_key: [u8; 32],
+    /// Certificate of the seal key, PEM.
+    pub seal_pem: String,
+    /// Whether keys and time-stamps are for trial only.
+    pub trial: bool,
+}
+
+impl NewArchive {
+    /// Makes the objects of a new archive, or completes one that these keys began.
+    ///
+    /// Its first commit is left to [`LogWriter::create`](crate::LogWriter::create).
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::OtherArchive`] if another archive is there, [`LogError::Store`].
+    pub async fn create(
+        self,
+        store: Store,
+        at: LogTime,
+        entropy: &dyn Entropy,
+    ) -> Result<Archive, LogError> {
+        match Archive::open(store.clone()).await {
+            Ok(existing) => return self.same(existing),
+            Err(LogError::NoArchive { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        store.prepare().await.map_err(LogError::store("preparing the store"))?;
+        let description = self.describe(at, entropy)?;
+        let bytes = Bytes::from(to_canonical(&description));
+        let readme = Bytes::from_static(README.as_bytes());
+        for (key, bytes) in [(ObjectKey::readme(), readme), (ObjectKey::archive(), bytes)] {
+            let created = store.create(&key, bytes).await;
+            match created.map_err(LogError::store("describing the archive"))? {
+                CreateOutcome::Created | CreateOutcome::AlreadyEqual => {}
+                // An older or newer program's README does no harm.
+                CreateOutcome::Taken(_) if key == ObjectKey::readme() => {}
+                // Somebody began at the same time: they may have been these keys.
+                CreateOutcome::Taken(_) => {}
+            }
+        }
+        self.same(Archive::open(store).await?)
+    }
+
+    fn describe(&self, at: LogTime, entropy: &dyn Entropy) -> Result<ArchiveDescription, LogError> {
+        let archive = ArchiveId::random(entropy);
+        let origin = format!("sigillo.invalid/{archive}");
+        let key = |name: String, public_key| {
+            VerifierKey::new_ed25519(name, public_key)
+                .map(|key| key.to_string())
+                .map_err(|error| LogError::BadDescription { reason: error.to_string() })
+        };
+        Ok(ArchiveDescription {
+            algorithms: Algorithms { address: "blake3".to_owned(), evidence: "sha256".to_owned() },
+            archive,
+            created_at: at,
+            encryption: "none".to_owned(),
+            entity: self.entity.clone(),
+            format: 1,
+            keys: ArchiveKeys {
+                commit: key(commit_key_name(&origin), self.commit_key)?,
+                log: key(origin.clone(), self.log_key)?,
+                seal: self.seal_pem.clone(),
+            },
+            origin,
+            trial: self.trial,
+        })
+    }
+
+    fn same(&self, archive: Archive) -> Result<Archive, LogError> {
+        let same = *archive.commit_key.public_key() == self.commit_key
+            && *archive.log_key.public_key() == self.log_key
+            && archive.description.entity.name == self.entity.name;
+        if same {
+            return Ok(archive);
+        }
+        Err(LogError::OtherArchive {
+            place: archive.store.identity(),
+            entity: archive.description.entity.name,
+        })
+    }
+}
+
+fn commit_key_name(origin: &str) -> String {
+    format!("{origin}/commit")
+}

@@ -1,0 +1,339 @@
+//! Auditing the log: everything is derived from the commits again and compared.
+
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+
+use sigillo_authorities::SignedHead;
+use sigillo_ers::TrustAnchors;
+use sigillo_model::{Entry, Finding, FindingCode, ObjectKey, Sha256Digest};
+use sigillo_store::StoreError;
+
+use crate::{
+    Archive, Commit, CommitFault, LogError, LogView,
+    audit_derived::{DerivedAudit, lines_from_bundles},
+    audit_sealings::audit_sealings,
+    chain::Chain,
+    commit::COMMIT_BYTES_MAX,
+    find_head,
+};
+
+/// At most this many commits are read ahead.
+const COMMITS_AHEAD_MAX: usize = 16;
+
+/// Two clocks that differ by more are a finding, in seconds.
+pub(crate) const CLOCK_DIFFERENCE_SECONDS_MAX: i64 = 600;
+
+/// Whom and what the auditor knows apart from the archive.
+#[derive(Clone, Debug, Default)]
+pub struct AuditKnowledge {
+    /// Certificates that seals and time-stamps may lead to.
+    pub anchors: TrustAnchors,
+    /// Whether the log's key is in the auditor's trust store.
+    pub log_key_trusted: bool,
+    /// A checkpoint of this log that the auditor saw earlier.
+    pub seen: Option<SignedHead>,
+}
+
+/// What an audit of the log met, and what the log says.
+#[derive(Clone, Debug, Default)]
+pub struct LogAudit {
+    /// What was met.
+    pub findings: Vec<Finding>,
+    /// What the log says, as far as it could be read.
+    pub view: LogView,
+    /// The head that was proven, if the whole tree could be derived.
+    pub head: Option<SignedHead>,
+}
+
+/// Size and root after each commit; nothing where the tree could not be derived.
+pub(crate) type Boundaries = Vec<Option<SignedHead>>;
+
+/// Audits commits, tree, published copies, statements, seals and time-stamps.
+///
+/// `progress` is told the commits read and their number.
+///
+/// # Errors
+///
+/// [`LogError`] only if the audit could not be made; damage is a finding.
+pub async fn audit_log(
+    archive: &Archive,
+    knowledge: &AuditKnowledge,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<LogAudit, LogError> {
+    let mut audit = ChainAudit::new(archive);
+    let head = match find_head(archive.store(), 0).await {
+        Ok(head) => head,
+        // A gap is met again below, where it is named.
+        Err(LogError::CommitMissing { number }) => last_of_gap(archive, number).await?,
+        Err(error) => return Err(error),
+    };
+    let mut commits = stream::iter(1..=head)
+        .map(|number| async move { (number, read_commit(archive, number).await) })
+        .buffered(COMMITS_AHEAD_MAX);
+    while let Some((number, read)) = commits.next().await {
+        audit.take(number, read?).await?;
+        progress(number, head);
+    }
+    audit.finish(head, knowledge).await
+}
+
+/// Finds the last of the commits that follow a gap, as far as they follow each other closely.
+async fn last_of_gap(archive: &Archive, missing: u64) -> Result<u64, LogError> {
+    const GAP_MAX: u64 = 64;
+    let mut last = missing;
+    let mut probed = missing + 1;
+    while probed <= last + GAP_MAX {
+        match archive.store().size(&ObjectKey::commit(probed)).await {
+            Ok(_) => last = probed,
+            Err(StoreError::NotFound { .. }) => {}
+            Err(source) => return Err(LogError::Store { doing: "looking for commits", source }),
+        }
+        probed += 1;
+    }
+    Ok(last)
+}
+
+enum ReadCommit {
+    Good(Box<Commit>),
+    Missing,
+    Damaged(CommitFault),
+}
+
+async fn read_commit(archive: &Archive, number: u64) -> Result<ReadCommit, LogError> {
+    match archive.store().read(&ObjectKey::commit(number), COMMIT_BYTES_MAX).await {
+        Ok(bytes) => Ok(match Commit::parse(&bytes, number, archive.commit_key()) {
+            Ok(commit) => ReadCommit::Good(Box::new(commit)),
+            Err(fault) => ReadCommit::Damaged(fault),
+        }),
+        Err(StoreError::NotFound { .. }) => Ok(ReadCommit::Missing),
+        Err(StoreError::TooLarge { .. }) => Ok(ReadCommit::Damaged(CommitFault::Spelling)),
+        Err(source) => Err(LogError::Store { doing: "reading a commit", source }),
+    }
+}
+
+struct ChainAudit<'a> {
+    archive: &'a Archive,
+    chain: Chain,
+    /// Whether `chain` holds the tree over all commits so far.
+    tree_known: bool,
+    /// Commits that could not be read since the last good one.
+    lost: u64,
+    view: LogView,
+    boundaries: Boundaries,
+    derived: DerivedAudit,
+    findings: Vec<Finding>,
+}
+
+impl<'a> ChainAudit<'a> {
+    fn new(archive: &'a Archive) -> Self {
+        Self {
+            archive,
+            chain: Chain::default(),
+            tree_known: true,
+            lost: 0,
+            view: LogView::default(),
+            boundaries: vec![Some(SignedHead {
+                size: 0,
+                root: Sha256Digest::from_bytes(*sigillo_merkle::empty_root().as_bytes()),
+            })],
+            derived: DerivedAudit::default(),
+            findings: Vec::new(),
+        }
+    }
+
+    fn find(&mut self, code: FindingCode, number: u64, message: impl Into<String>) {
+        self.findings.push(Finding::new(code, ObjectKey::commit(number), message));
+    }
+
+    async fn take(&mut self, number: u64, read: ReadCommit) -> Result<(), LogError> {
+        match read {
+            ReadCommit::Good(commit) => self.take_good(*commit).await?,
+            ReadCommit::Missing => {
+                let message = format!("commit {number} is not in the store");
+                self.find(FindingCode::CommitMissing, number, message);
+                self.lost += 1;
+            }
+            ReadCommit::Damaged(fault) => {
+                let message = format!("commit {number} is damaged: {fault}");
+                self.find(FindingCode::CommitDamaged, number, message);
+                self.lost += 1;
+            }
+        }
+        // What a lost commit left behind is only known once a good one follows.
+        if self.lost > 0 {
+            self.boundaries.push(None);
+        }
+        Ok(())
+    }
+
+    async fn take_good(&mut self, commit: Commit) -> Result<(), LogError> {
+        let number = commit.header.commit;
+        if self.lost > 0 {
+            let target = (commit.header.first_leaf, commit.header.root);
+            self.bridge(target).await?;
+            // Of the commits that are lost, only what this header says of them is known.
+            let edge = self.chain.edge.clone();
+            self.chain = Chain::before(&commit.header, edge);
+            self.lost = 0;
+        }
+        if self.tree_known {
+            if let Err(fault) = self.chain.check(&commit) {
+                self.find(FindingCode::CommitChain, number, format!("commit {number}: {fault}"));
+                self.tree_known = commit.header.first_leaf == self.chain.edge.size();
+            }
+        }
+        self.check_content(&commit);
+        self.push(&commit);
+        if self.tree_known {
+            self.derived.check_finished(self.archive, &mut self.findings).await?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, commit: &Commit) {
+        let derived = &mut self.derived;
+        self.chain.take(commit, &mut |tile, hashes| derived.tile_finished(tile, hashes));
+        commit.lines.iter().for_each(|line| derived.entry(line));
+        self.view.take(commit);
+        self.boundaries.push(self.tree_known.then(|| self.head()));
+    }
+
+    /// Checks what the header's clock and the first commit say.
+    fn check_content(&mut self, commit: &Commit) {
+        let header = &commit.header;
+        let apart = header.at.timestamp().as_second() - header.clock.timestamp().as_second();
+        if apart.abs() > CLOCK_DIFFERENCE_SECONDS_MAX {
+            let message = format!("the clock of its writer was {apart} seconds behind the log");
+            self.find(FindingCode::ClockDifference, header.commit, message);
+        }
+        if header.commit > 1 {
+            return;
+        }
+        let created = commit.entries.iter().find_map(|entry| match entry {
+            Entry::ArchiveCreated(created) => Some(created),
+            _ => None,
+        });
+        let describes = created.is_some_and(|created| {
+            created.archive == self.archive.description().archive
+                && created.archive_sha256 == self.archive.description_sha256()
+        });
+        if !describes {
+            let message = "archive.json is not the one that the first commit names";
+            let object = ObjectKey::archive();
+            self.findings.push(Finding::new(FindingCode::ArchiveDamaged, object, message));
+        }
+    }
+
+    /// Fills the place of lost commits with the entries that were published, if they lead to what
+    /// a signed object says of them.
+    async fn bridge(&mut self, (size, root): (u64, Sha256Digest)) -> Result<(), LogError> {
+        let lines: Vec<Bytes> = if self.tree_known {
+            lines_from_bundles(self.archive, self.chain.edge.size(), size).await?
+        } else {
+            Vec::new()
+        };
+        let mut edge = self.chain.edge.clone();
+        for line in &lines {
+            edge.push(sigillo_merkle::leaf_hash(line), &mut |_, _| {});
+        }
+        if !self.tree_known || edge.size() != size || crate::chain::sha256_of(edge.root()) != root {
+            self.tree_known = false;
+            return Ok(());
+        }
+        for line in &lines {
+            let derived = &mut self.derived;
+            let leaf = sigillo_merkle::leaf_hash(line);
+            self.chain.edge.push(leaf, &mut |tile, hashes| derived.tile_finished(tile, hashes));
+            derived.entry(line);
+        }
+        for commit in commits_of_lines(&lines, self.chain.edge.size()) {
+            self.view.take(&commit);
+        }
+        Ok(())
+    }
+
+    fn head(&self) -> SignedHead {
+        SignedHead { size: self.chain.edge.size(), root: self.chain.root() }
+    }
+
+    async fn finish(mut self, head: u64, knowledge: &AuditKnowledge) -> Result<LogAudit, LogError> {
+        if self.lost > 0 {
+            let published = crate::publish::published_checkpoint(self.archive).await?;
+            let target = published.map(|it| (it.size, crate::chain::sha256_of(it.root)));
+            self.bridge(target.unwrap_or((0, Sha256Digest::of(&[])))).await?;
+        }
+        if head == 0 {
+            self.find(FindingCode::CommitMissing, 1, "the log has no commits");
+        }
+        if self.tree_known {
+            let (note, expected) = (self.archive, self.head());
+            let edge = self.chain.edge.clone();
+            self.derived.check_finished(self.archive, &mut self.findings).await?;
+            self.derived.check_edge(note, &edge, expected, &mut self.findings).await?;
+        } else {
+            let message = "the tree could not be derived, so its copies were not checked";
+            let object = "log/tile";
+            self.findings.push(Finding::new(FindingCode::NotRead, object, message));
+        }
+        self.check_knowledge(knowledge);
+        audit_sealings(
+            self.archive,
+            &self.view,
+            &self.boundaries,
+            &knowledge.anchors,
+            &mut self.findings,
+        )
+        .await?;
+        let proven = self.tree_known.then(|| self.head());
+        Ok(LogAudit { findings: self.findings, view: self.view, head: proven })
+    }
+
+    fn check_knowledge(&mut self, knowledge: &AuditKnowledge) {
+        if !knowledge.log_key_trusted {
+            let message = "the key of this log is not in the trust store: it is consistent, but \
+                           who wrote it cannot be told";
+            let object = ObjectKey::archive();
+            self.findings.push(Finding::new(FindingCode::OriginUnknown, object, message));
+        }
+        match knowledge.seen {
+            Some(seen) if !self.boundaries.contains(&Some(seen)) && self.tree_known => {
+                let message = format!(
+                    "a checkpoint of {} entries was seen earlier; this log, of {} entries, does \
+                     not contain it: it was rolled back or rewritten",
+                    seen.size,
+                    self.chain.edge.size(),
+                );
+                let object = "log/seq";
+                self.findings.push(Finding::new(FindingCode::LogRolledBack, object, message));
+            }
+            Some(_) => {}
+            None => {
+                let message = "no checkpoint from elsewhere is known, so whether this is the \
+                               newest state cannot be told";
+                let object = ObjectKey::checkpoint();
+                self.findings.push(Finding::new(FindingCode::FreshnessUnknown, object, message));
+            }
+        }
+    }
+}
+
+/// Takes published lines apart into the commits they stood in, up to `size_after` entries.
+fn commits_of_lines(lines: &[Bytes], size_after: u64) -> Vec<Commit> {
+    let mut commits: Vec<Commit> = Vec::new();
+    let first = size_after - u64::try_from(lines.len()).unwrap_or(0);
+    for (position, line) in (first..).zip(lines) {
+        let Ok(entry) = Entry::parse_line(line) else { continue };
+        if let Entry::CommitOpened(header) = &entry
+            && header.first_leaf == position
+        {
+            let digest = Sha256Digest::of(&[]);
+            let (header, entries) = (header.clone(), Vec::new());
+            commits.push(Commit { header, entries, lines: Vec::new(), digest });
+        }
+        if let Some(commit) = commits.last_mut() {
+            commit.entries.push(entry);
+            commit.lines.push(line.clone());
+        }
+    }
+    commits
+}

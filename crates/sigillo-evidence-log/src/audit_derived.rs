@@ -1,0 +1,162 @@
+//! Comparing the published log, tiles, entry bundles and checkpoint, with what the commits give.
+
+use bytes::Bytes;
+
+use sigillo_authorities::SignedHead;
+use sigillo_merkle::{
+    EntryBundleId, NOTE_BYTES_MAX, TILE_WIDTH, TileId, TreeHash, decode_entries, encode_entries,
+};
+use sigillo_model::{Finding, FindingCode, ObjectKey};
+
+use crate::{
+    Archive, LogError, RightEdge, chain::tree_hash_of, publish::signed_checkpoint,
+    right_edge::tile_content,
+};
+
+/// Largest tile or entry bundle read.
+const DERIVED_BYTES_MAX: u64 = 256 * (65_535 + 2);
+
+/// Finished tiles and bundles on their way to being compared.
+#[derive(Debug, Default)]
+pub(crate) struct DerivedAudit {
+    tiles: Vec<(TileId, Vec<u8>)>,
+    bundles: Vec<(u64, Vec<Bytes>)>,
+    entries: Vec<Bytes>,
+    bundles_finished: u64,
+}
+
+impl DerivedAudit {
+    pub(crate) fn tile_finished(&mut self, tile: TileId, hashes: &[TreeHash]) {
+        self.tiles.push((tile, tile_content(hashes)));
+    }
+
+    pub(crate) fn entry(&mut self, line: &Bytes) {
+        self.entries.push(line.clone());
+        if self.entries.len() == usize::from(TILE_WIDTH) {
+            let full = std::mem::take(&mut self.entries);
+            self.bundles.push((self.bundles_finished, full));
+            self.bundles_finished += 1;
+        }
+    }
+
+    /// Compares what became full since the last call.
+    pub(crate) async fn check_finished(
+        &mut self,
+        archive: &Archive,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), LogError> {
+        for (tile, content) in std::mem::take(&mut self.tiles) {
+            compare(archive, &tile.path(), &content, findings).await?;
+        }
+        for (index, entries) in std::mem::take(&mut self.bundles) {
+            compare_bundle(archive, index, &entries, findings).await?;
+        }
+        Ok(())
+    }
+
+    /// Compares the unfinished tiles, the unfinished bundle and the checkpoint.
+    pub(crate) async fn check_edge(
+        &self,
+        archive: &Archive,
+        edge: &RightEdge,
+        head: SignedHead,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), LogError> {
+        for (tile, hashes) in edge.partial_tiles() {
+            compare(archive, &tile.path(), &tile_content(hashes), findings).await?;
+        }
+        if !self.entries.is_empty() {
+            compare_bundle(archive, self.bundles_finished, &self.entries, findings).await?;
+        }
+        let key = ObjectKey::checkpoint();
+        let read = archive.store().read_optional(&key, NOTE_BYTES_MAX as u64).await;
+        let bytes = read.map_err(LogError::store("reading the checkpoint"))?;
+        let published = bytes.as_ref().and_then(|bytes| signed_checkpoint(archive, bytes));
+        let message = match (bytes, published) {
+            (None, _) => "the checkpoint was not published".to_owned(),
+            (Some(_), None) => "the published checkpoint is not one of this log".to_owned(),
+            (Some(_), Some(it)) if it.size != head.size => {
+                format!("the published checkpoint covers {} of {} entries", it.size, head.size)
+            }
+            (Some(_), Some(it)) if it.root != tree_hash_of(head.root) => {
+                "the published checkpoint has another root than the commits".to_owned()
+            }
+            _ => return Ok(()),
+        };
+        findings.push(Finding::new(FindingCode::CheckpointDamaged, key, message));
+        Ok(())
+    }
+}
+
+async fn compare_bundle(
+    archive: &Archive,
+    index: u64,
+    entries: &[Bytes],
+    findings: &mut Vec<Finding>,
+) -> Result<(), LogError> {
+    let width = u16::try_from(entries.len()).expect("a bundle has 256 entries at most");
+    let content = encode_entries(entries).expect("1 to 256 entries that a commit had");
+    compare(archive, &EntryBundleId { index, width }.path(), &content, findings).await
+}
+
+async fn compare(
+    archive: &Archive,
+    path: &str,
+    content: &[u8],
+    findings: &mut Vec<Finding>,
+) -> Result<(), LogError> {
+    let key = ObjectKey::tile(path);
+    let read = archive.store().read_optional(&key, DERIVED_BYTES_MAX).await;
+    let message = match read {
+        Ok(Some(bytes)) if bytes == content => return Ok(()),
+        Ok(Some(_)) | Err(sigillo_store::StoreError::TooLarge { .. }) => {
+            "it is not what the commits give"
+        }
+        Ok(None) => "it was not published",
+        Err(source) => return Err(LogError::Store { doing: "reading a tile", source }),
+    };
+    findings.push(Finding::new(FindingCode::TileDamaged, key, message));
+    Ok(())
+}
+
+/// Reads the published entries from place `start` up to `end`; fewer if some are not to be had.
+/// They prove nothing by themselves.
+pub(crate) async fn lines_from_bundles(
+    archive: &Archive,
+    start: u64,
+    end: u64,
+) -> Result<Vec<Bytes>, LogError> {
+    let width = u64::from(TILE_WIDTH);
+    let mut lines = Vec::new();
+    let mut position = start;
+    while position < end {
+        let index = position / width;
+        let Some(bundle) = read_bundle(archive, index, end).await? else { break };
+        let skipped = usize::try_from(position % width).expect("below 256");
+        let wanted = usize::try_from(end.min((index + 1) * width) - position).expect("below 256");
+        let found = bundle.into_iter().skip(skipped).take(wanted);
+        lines.extend(found);
+        position = (index + 1) * width;
+    }
+    Ok(lines)
+}
+
+/// Reads the bundle of an index in the widest form that is published.
+async fn read_bundle(
+    archive: &Archive,
+    index: u64,
+    end: u64,
+) -> Result<Option<Vec<Bytes>>, LogError> {
+    let needed =
+        u16::try_from((end - index * u64::from(TILE_WIDTH)).min(256)).expect("at most 256");
+    for width in needed..=TILE_WIDTH {
+        let key = ObjectKey::tile(&EntryBundleId { index, width }.path());
+        let read = archive.store().read_optional(&key, DERIVED_BYTES_MAX).await;
+        if let Some(bytes) = read.map_err(LogError::store("reading an entry bundle"))?
+            && let Ok(entries) = decode_entries(&bytes, width)
+        {
+            return Ok(Some(entries.into_iter().map(Bytes::copy_from_slice).collect()));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,226 @@
+//! Auditing statements, seals and time-stamps against the log.
+
+use bytes::Bytes;
+
+use sigillo_ers::{
+    SEAL_BYTES_MAX, TOKEN_BYTES_MAX, Trust, TrustAnchors, pem_blocks, verify_seal, verify_token,
+};
+use sigillo_model::{
+    Finding, FindingCode, ObjectKey, STATEMENT_BYTES_MAX, SealedBatch, Sha256Digest, Statement,
+    parse_canonical,
+};
+use sigillo_store::StoreError;
+
+use crate::{
+    Archive, EVIDENCE_LINE, LogError, LogView, LoggedSealing, LoggedStamp,
+    audit::{Boundaries, CLOCK_DIFFERENCE_SECONDS_MAX},
+    publish::signed_checkpoint,
+    sealing::sealing_root,
+    sealing_value,
+};
+
+/// Audits every sealing and time-stamp that the log names.
+pub(crate) async fn audit_sealings(
+    archive: &Archive,
+    view: &LogView,
+    boundaries: &Boundaries,
+    anchors: &TrustAnchors,
+    findings: &mut Vec<Finding>,
+) -> Result<(), LogError> {
+    let mut audit = SealingsAudit { archive, view, boundaries, anchors, findings };
+    let mut through = 0;
+    for (number, sealing) in (1..).zip(&view.sealings) {
+        let key = ObjectKey::commit(sealing.commit);
+        if sealing.body.number != number || sealing.body.after != through {
+            let message = "a sealing does not continue the one before it";
+            audit.findings.push(Finding::new(FindingCode::CommitChain, key, message));
+        }
+        through = sealing.body.through;
+        audit.statement(sealing).await?;
+        audit.seal(sealing).await?;
+    }
+    for stamp in &view.stamps {
+        audit.stamp(stamp).await?;
+    }
+    audit.notes();
+    Ok(())
+}
+
+struct SealingsAudit<'a> {
+    archive: &'a Archive,
+    view: &'a LogView,
+    boundaries: &'a Boundaries,
+    anchors: &'a TrustAnchors,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl SealingsAudit<'_> {
+    fn find(&mut self, code: FindingCode, key: &ObjectKey, message: impl Into<String>) {
+        self.findings.push(Finding::new(code, key, message));
+    }
+
+    /// Reads an object whose digest the log states; damage is a finding of `code`.
+    async fn read(
+        &mut self,
+        key: &ObjectKey,
+        bytes_max: u64,
+        sha256: Sha256Digest,
+        code: FindingCode,
+    ) -> Result<Option<Bytes>, LogError> {
+        let message = match self.archive.store().read(key, bytes_max).await {
+            Ok(bytes) if Sha256Digest::of(&bytes) == sha256 => return Ok(Some(bytes)),
+            Ok(_) => "its bytes do not have the digest that the log states",
+            Err(StoreError::NotFound { .. }) => "it is not in the store",
+            Err(StoreError::TooLarge { .. }) => "it is larger than it can be",
+            Err(source) => return Err(LogError::Store { doing: "reading evidence", source }),
+        };
+        self.find(code, key, message);
+        Ok(None)
+    }
+
+    async fn statement(&mut self, sealing: &LoggedSealing) -> Result<(), LogError> {
+        let key = ObjectKey::statement(sealing.body.sealing);
+        let (sha256, code) = (sealing.body.statement_sha256, FindingCode::StatementDamaged);
+        let Some(bytes) = self.read(&key, STATEMENT_BYTES_MAX, sha256, code).await? else {
+            return Ok(());
+        };
+        match parse_canonical::<Statement>(&bytes) {
+            Ok(statement) => {
+                if let Some(message) = self.difference(sealing, &statement) {
+                    self.find(FindingCode::StatementDiffers, &key, message);
+                }
+            }
+            Err(error) => self.find(code, &key, error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Says in what a statement differs from the log, if it does.
+    fn difference(&self, sealing: &LoggedSealing, statement: &Statement) -> Option<&'static str> {
+        let body = &sealing.body;
+        let header = (statement.number, statement.after, statement.through, statement.sealing);
+        if header != (body.number, body.after, body.through, body.sealing) {
+            return Some("it states another number or interval than the log");
+        }
+        if statement.through >= sealing.commit {
+            return Some("it covers commits that came after it");
+        }
+        let within = |commit: u64| body.after < commit && commit <= body.through;
+        let logged = self.view.batches.iter().filter(|batch| within(batch.commit));
+        let logged: Vec<SealedBatch> = logged
+            .map(|batch| SealedBatch {
+                batch: batch.body.batch,
+                commit: batch.commit,
+                documents: batch.body.documents,
+                order_root: batch.body.order_root,
+                root: batch.body.root,
+            })
+            .collect();
+        if logged != statement.batches {
+            return Some("it lists other batches than the log");
+        }
+        if sealing_root(statement) != Some(body.root) {
+            return Some("its batches and checkpoint do not give the root in the log");
+        }
+        let Some(checkpoint) = signed_checkpoint(self.archive, statement.checkpoint.as_bytes())
+        else {
+            return Some("its checkpoint does not bear the log's signature");
+        };
+        let through = usize::try_from(body.through).ok();
+        let boundary = through.and_then(|at| self.boundaries.get(at)).copied().flatten();
+        let known = boundary.is_none_or(|head| {
+            head.size == checkpoint.size && head.root.as_bytes() == checkpoint.root.as_bytes()
+        });
+        (!known).then_some("its checkpoint is not that of the commits it covers")
+    }
+
+    async fn seal(&mut self, sealing: &LoggedSealing) -> Result<(), LogError> {
+        let key = ObjectKey::seal(sealing.body.sealing);
+        let (sha256, code) = (sealing.body.seal_sha256, FindingCode::SealDamaged);
+        let bytes_max = SEAL_BYTES_MAX as u64;
+        let Some(bytes) = self.read(&key, bytes_max, sha256, code).await? else {
+            return Ok(());
+        };
+        let at = sealing.at.timestamp();
+        match verify_seal(&bytes, sealing.body.statement_sha256, self.anchors, at) {
+            Ok(seal) => {
+                if !self.is_archive_certificate(seal.certificate_sha256) {
+                    self.find(
+                        code,
+                        &key,
+                        "it was made with another certificate than the archive's",
+                    );
+                }
+                if seal.trust == Trust::Unknown {
+                    let message = "its certificate leads to no anchor of the trust store";
+                    self.find(FindingCode::SealOriginUnknown, &key, message);
+                }
+            }
+            Err(error) if error.is_unknown_algorithm() => {
+                self.find(FindingCode::AlgorithmUnknown, &key, error.to_string());
+            }
+            Err(error) => self.find(code, &key, error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn is_archive_certificate(&self, sha256: Sha256Digest) -> bool {
+        let pem = &self.archive.description().keys.seal;
+        pem_blocks(pem, "CERTIFICATE")
+            .is_ok_and(|blocks| blocks.first().is_some_and(|der| Sha256Digest::of(der) == sha256))
+    }
+
+    async fn stamp(&mut self, stamp: &LoggedStamp) -> Result<(), LogError> {
+        let body = &stamp.body;
+        let key = ObjectKey::token(body.sealing, &body.line, body.token_sha256);
+        let code = FindingCode::TokenDamaged;
+        let sealings = self.view.sealings.iter();
+        let Some(sealing) = sealings.map(|it| &it.body).find(|it| it.number == body.number) else {
+            self.find(code, &key, "the log names no sealing of its number");
+            return Ok(());
+        };
+        let bytes_max = TOKEN_BYTES_MAX as u64;
+        let Some(bytes) = self.read(&key, bytes_max, body.token_sha256, code).await? else {
+            return Ok(());
+        };
+        match verify_token(&bytes, sealing_value(sealing), self.anchors) {
+            Ok(token) => {
+                if token.stamped_at.to_string() != body.stamped_at || token.trial != body.trial {
+                    self.find(code, &key, "it attests another time than the log says");
+                }
+                let apart = token.stamped_at.as_second() - stamp.at.timestamp().as_second();
+                if apart.abs() > CLOCK_DIFFERENCE_SECONDS_MAX {
+                    let message = format!("authority and log are {apart} seconds apart");
+                    self.find(FindingCode::ClockDifference, &key, message);
+                }
+                if token.trust == Trust::Unknown {
+                    let message = "its authority leads to no anchor of the trust store";
+                    self.find(FindingCode::AuthorityUnknown, &key, message);
+                }
+            }
+            Err(error) if error.is_unknown_algorithm() => {
+                self.find(FindingCode::AlgorithmUnknown, &key, error.to_string());
+            }
+            Err(error) => self.find(code, &key, error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Says what is not there yet, and what the evidence is not.
+    fn notes(&mut self) {
+        for sealing in self.view.unstamped(EVIDENCE_LINE) {
+            let key = ObjectKey::statement(sealing.body.sealing);
+            let message = format!("sealing {} has no time-stamp yet", sealing.body.number);
+            self.findings.push(Finding::new(FindingCode::NotStamped, key, message));
+        }
+        let unsealed = self.view.unsealed().count();
+        if unsealed > 0 {
+            let message = format!("{unsealed} batches are not sealed yet");
+            self.findings.push(Finding::new(FindingCode::NotSealed, "batches", message));
+        }
+        if self.archive.description().trial {
+            let message = "seals and time-stamps are for trial, not qualified";
+            self.findings.push(Finding::new(FindingCode::TrialEvidence, "sealings", message));
+        }
+    }
+}

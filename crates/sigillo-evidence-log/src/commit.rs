@@ -1,0 +1,154 @@
+//! One commit: a signed note whose lines are entries, the first of them its header.
+
+use bytes::Bytes;
+
+use sigillo_merkle::{
+    NOTE_BYTES_MAX, NoteError, NoteSignature, SignedNote, TreeHash, VerifierKey, leaf_hash,
+};
+use sigillo_model::{COMMIT_ENTRIES_MAX, CommitOpened, Entry, EntryError, Sha256Digest, Signer};
+
+use crate::LogError;
+
+/// Largest commit object read, in bytes.
+pub const COMMIT_BYTES_MAX: u64 = NOTE_BYTES_MAX as u64;
+
+/// A commit whose signature was checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Commit {
+    /// Its header, which is also its first entry.
+    pub header: CommitOpened,
+    /// Its entries, header first.
+    pub entries: Vec<Entry>,
+    /// The lines of the entries, without newline: what the log hashes.
+    pub lines: Vec<Bytes>,
+    /// SHA-256 of the whole object.
+    pub digest: Sha256Digest,
+}
+
+impl Commit {
+    /// Reads the object of commit `number`, which must bear a signature of `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitFault`] for an object that is no commit, not this one, or not signed by `key`.
+    pub fn parse(bytes: &Bytes, number: u64, key: &VerifierKey) -> Result<Self, CommitFault> {
+        let note = SignedNote::parse(bytes).map_err(CommitFault::Note)?;
+        note.verify(std::slice::from_ref(key)).map_err(CommitFault::Note)?;
+        // What is not covered by the signature must not vary either: one signature, one spelling.
+        if note.signatures.len() != 1 || note.to_bytes() != **bytes {
+            return Err(CommitFault::Spelling);
+        }
+        let lines: Vec<Bytes> =
+            note.text.lines().map(|line| Bytes::copy_from_slice(line.as_bytes())).collect();
+        if lines.len() > COMMIT_ENTRIES_MAX {
+            return Err(CommitFault::TooManyEntries);
+        }
+        let entries = lines
+            .iter()
+            .enumerate()
+            .map(|(index, line)| {
+                Entry::parse_line(line).map_err(|error| CommitFault::Entry { index, error })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let Some(Entry::CommitOpened(header)) = entries.first() else {
+            return Err(CommitFault::NoHeader);
+        };
+        if entries[1..].iter().any(|entry| matches!(entry, Entry::CommitOpened(_))) {
+            return Err(CommitFault::SecondHeader);
+        }
+        if header.commit != number {
+            return Err(CommitFault::WrongNumber { found: header.commit });
+        }
+        Ok(Self { header: header.clone(), entries, lines, digest: Sha256Digest::of(bytes) })
+    }
+
+    /// Returns the leaves that the commit adds to the log.
+    pub fn leaves(&self) -> impl Iterator<Item = TreeHash> {
+        self.lines.iter().map(|line| leaf_hash(line))
+    }
+
+    /// Returns the number of entries after this commit.
+    pub fn size_after(&self) -> u64 {
+        self.header.first_leaf + u64::try_from(self.lines.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the last sealed commit as the next header must state it.
+    pub fn sealed_after(&self) -> u64 {
+        let newest = self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::BatchesSealed(sealed) => Some(sealed.through),
+            _ => None,
+        });
+        newest.unwrap_or(self.header.sealed)
+    }
+}
+
+/// Writes and signs the object of a commit.
+///
+/// # Errors
+///
+/// [`LogError::Entries`] for more entries than a commit holds or one that is too long,
+/// [`LogError::Signer`] if the key cannot sign.
+pub(crate) fn encode_commit(
+    header: CommitOpened,
+    entries: &[Entry],
+    signer: &dyn Signer,
+    key: &VerifierKey,
+) -> Result<Bytes, LogError> {
+    if entries.len() + 1 > COMMIT_ENTRIES_MAX {
+        return Err(LogError::Entries { source: None });
+    }
+    let mut text = Vec::new();
+    let header = Entry::CommitOpened(header);
+    for entry in std::iter::once(&header).chain(entries) {
+        let line = entry.to_line().map_err(|error| LogError::Entries { source: Some(error) })?;
+        text.extend_from_slice(&line);
+        text.push(b'\n');
+    }
+    let signature = signer.sign(&text).map_err(|source| LogError::Signer { source })?;
+    let signature = NoteSignature { name: key.name().to_owned(), id: key.id(), signature };
+    let text = String::from_utf8(text).expect("entries are canonical JSON, which is UTF-8");
+    let note =
+        SignedNote::new(text, vec![signature]).map_err(|_| LogError::Entries { source: None })?;
+    Ok(note.to_bytes().into())
+}
+
+/// Why an object is not the commit it should be.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitFault {
+    /// One of its lines is no entry.
+    #[error("entry {index} of it cannot be read: {error}")]
+    Entry {
+        /// Place among its entries, from 0.
+        index: usize,
+        /// What is wrong with the line.
+        error: EntryError,
+    },
+    /// Its first entry is not a header.
+    #[error("it does not begin with a header")]
+    NoHeader,
+    /// It is no signed note, or not signed by the archive's commit key.
+    #[error("{0}")]
+    Note(NoteError),
+    /// A later entry is a header.
+    #[error("it has a second header")]
+    SecondHeader,
+    /// It has more than the one signature, or is not spelt as we write it.
+    #[error("it is not spelt as a commit is")]
+    Spelling,
+    /// It has more entries than a commit can have.
+    #[error("it has more than {COMMIT_ENTRIES_MAX} entries")]
+    TooManyEntries,
+    /// It is another commit.
+    #[error("it is commit {found}")]
+    WrongNumber {
+        /// The number it states.
+        found: u64,
+    },
+    /// It does not follow from the commits before it.
+    #[error("it does not follow from the commits before it: {what}")]
+    Chain {
+        /// Which member of its header is wrong.
+        what: &'static str,
+    },
+}

@@ -1,0 +1,162 @@
+//! Why the log could not do what it was asked.
+
+use sigillo_authorities::{KeyError, SignedHead};
+use sigillo_model::{EntryError, ErrorKind, JsonError, ObjectKey, SignerError};
+use sigillo_store::StoreError;
+
+use crate::CommitFault;
+
+/// Why the log could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The store did not do what it was asked.
+    #[error("the store failed while {doing}")]
+    Store {
+        /// What was being done.
+        doing: &'static str,
+        /// What stood in the way.
+        source: StoreError,
+    },
+
+    /// There is no archive in the store.
+    #[error("there is no archive in {place}")]
+    NoArchive {
+        /// The store, as it names itself.
+        place: String,
+    },
+
+    /// Another archive, or one with other keys, is in the store already.
+    #[error("{place} already holds another archive, of {entity}")]
+    OtherArchive {
+        /// The store, as it names itself.
+        place: String,
+        /// Whose archive it is.
+        entity: String,
+    },
+
+    /// `archive.json` cannot be read.
+    #[error("archive.json cannot be read: {reason}")]
+    BadDescription {
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A commit is not one of this archive's.
+    #[error("commit {number} is damaged: {fault}")]
+    CommitDamaged {
+        /// Number of the commit.
+        number: u64,
+        /// What is wrong with it.
+        fault: CommitFault,
+    },
+
+    /// A commit is missing although later ones exist.
+    #[error("commit {number} is missing although later ones exist")]
+    CommitMissing {
+        /// Number of the commit.
+        number: u64,
+    },
+
+    /// The log found in the store does not extend the checkpoint that this key folder signed last.
+    #[error(
+        "LOG_DIVERGED: the log in the store has {found_size} entries and does not extend the \
+         checkpoint of {} entries that these keys signed last; nothing was written", last.size
+    )]
+    Diverged {
+        /// What was signed last.
+        last: SignedHead,
+        /// Entries found in the store.
+        found_size: u64,
+    },
+
+    /// What was written is not what is read back.
+    #[error("object {key} reads back as something else than was written")]
+    ReadBack {
+        /// Its key.
+        key: ObjectKey,
+    },
+
+    /// A fresh random name is taken by somebody else's object.
+    #[error("object {key} exists although its name was drawn afresh")]
+    NameTaken {
+        /// Its key.
+        key: ObjectKey,
+    },
+
+    /// The key folder could not sign or remember.
+    #[error("the key folder failed while {doing}")]
+    Keys {
+        /// What was being done.
+        doing: &'static str,
+        /// What stood in the way.
+        source: KeyError,
+    },
+
+    /// A key could not sign.
+    #[error("a commit could not be signed")]
+    Signer {
+        /// What stood in the way.
+        source: SignerError,
+    },
+
+    /// An entry is longer than the log allows, or there are too many.
+    #[error("the entries do not fit into one commit")]
+    Entries {
+        /// What is wrong, for a single entry.
+        source: Option<EntryError>,
+    },
+
+    /// An object of a sealing cannot be read.
+    #[error("object {key} cannot be read: {error}")]
+    BadObject {
+        /// Its key.
+        key: ObjectKey,
+        /// What is wrong with it.
+        error: JsonError,
+    },
+
+    /// A seal could not be prepared from the certificate.
+    #[error("the seal could not be made: {reason}")]
+    Seal {
+        /// What stood in the way.
+        reason: String,
+    },
+
+    /// Other writers were faster again and again.
+    #[error("other writers took the next number {attempts} times in a row")]
+    Crowded {
+        /// How often it was tried.
+        attempts: u32,
+    },
+}
+
+impl LogError {
+    /// Returns what a caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store { source, .. } => source.kind(),
+            Self::Keys { source, .. } => source.kind(),
+            Self::NoArchive { .. } | Self::OtherArchive { .. } => ErrorKind::Invalid,
+            Self::BadDescription { .. }
+            | Self::CommitDamaged { .. }
+            | Self::CommitMissing { .. }
+            | Self::Diverged { .. }
+            | Self::BadObject { .. }
+            | Self::ReadBack { .. } => ErrorKind::Integrity,
+            Self::NameTaken { .. } | Self::Crowded { .. } => ErrorKind::Conflict,
+            Self::Signer { .. } => ErrorKind::Transient,
+            Self::Entries { .. } | Self::Seal { .. } => ErrorKind::Bug,
+        }
+    }
+
+    /// Adds to a store's error what was being done.
+    pub(crate) fn store(doing: &'static str) -> impl FnOnce(StoreError) -> Self {
+        move |source| Self::Store { doing, source }
+    }
+
+    /// Adds to a key folder's error what was being done.
+    pub(crate) fn keys(doing: &'static str) -> impl FnOnce(KeyError) -> Self {
+        move |source| Self::Keys { doing, source }
+    }
+}

@@ -1,0 +1,124 @@
+//! Publishing: tiles and entry bundles, then the checkpoint, as static files for auditors.
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use sigillo_merkle::{
+    Checkpoint, EntryBundleId, NOTE_BYTES_MAX, SignedNote, TILE_WIDTH, TileId, TreeHash,
+    encode_entries,
+};
+use sigillo_model::ObjectKey;
+use sigillo_store::Store;
+
+use crate::{
+    Archive, LogError, LogWriter,
+    chain::Tail,
+    recover::Recovered,
+    right_edge::{RightEdge, tile_content},
+};
+
+/// At most this many derived objects are written at once.
+const WRITES_IN_FLIGHT_MAX: usize = 8;
+
+/// Writes what follows from a log of this edge and tail, all of it before the checkpoint.
+pub(crate) async fn publish_tiles(
+    store: &Store,
+    finished: &[(TileId, Vec<TreeHash>)],
+    tail: &Tail,
+    edge: &RightEdge,
+) -> Result<(), LogError> {
+    // Full ones first: whoever finds the partial ones of a size may rely on the full ones.
+    let mut full = Vec::new();
+    for (tile, hashes) in finished {
+        full.push((ObjectKey::tile(&tile.path()), tile_content(hashes)));
+    }
+    for (index, entries) in &tail.finished {
+        full.push(bundle(*index, entries));
+    }
+    write_all(store, full).await?;
+    let mut partial: Vec<_> = edge
+        .partial_tiles()
+        .map(|(tile, hashes)| (ObjectKey::tile(&tile.path()), tile_content(hashes)))
+        .collect();
+    if !tail.entries.is_empty() {
+        partial.push(bundle(edge.size() / u64::from(TILE_WIDTH), &tail.entries));
+    }
+    write_all(store, partial).await
+}
+
+/// Writes the checkpoint that covers what was published.
+pub(crate) async fn publish_checkpoint(store: &Store, note: &str) -> Result<(), LogError> {
+    let bytes = Bytes::copy_from_slice(note.as_bytes());
+    let replaced = store.replace_derived(&ObjectKey::checkpoint(), bytes).await;
+    replaced.map_err(LogError::store("publishing the checkpoint"))
+}
+
+/// Reads the published checkpoint, or nothing if there is none that bears the log's signature.
+pub(crate) async fn published_checkpoint(
+    archive: &Archive,
+) -> Result<Option<Checkpoint>, LogError> {
+    let read = archive.store().read_optional(&ObjectKey::checkpoint(), NOTE_BYTES_MAX as u64).await;
+    let Some(bytes) = read.map_err(LogError::store("reading the checkpoint"))? else {
+        return Ok(None);
+    };
+    Ok(signed_checkpoint(archive, &bytes))
+}
+
+/// Reads a checkpoint that bears the log's signature and no other spelling than ours.
+pub(crate) fn signed_checkpoint(archive: &Archive, bytes: &[u8]) -> Option<Checkpoint> {
+    let note = SignedNote::parse(bytes).ok()?;
+    note.verify(std::slice::from_ref(archive.log_key())).ok()?;
+    let checkpoint = Checkpoint::parse_strict(&note.text).ok()?;
+    let ours = note.signatures.len() == 1
+        && note.to_bytes() == bytes
+        && checkpoint.origin == archive.origin();
+    ours.then_some(checkpoint)
+}
+
+/// Writes every tile, entry bundle and the checkpoint anew from the commits.
+///
+/// # Errors
+///
+/// [`LogError`] if a commit is missing or damaged, or the store fails.
+pub async fn rebuild_log(
+    writer: &mut LogWriter,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<u64, LogError> {
+    let archive = writer.archive().clone();
+    let head = writer.head();
+    let mut rebuilt = Recovered::default();
+    let mut written = 0;
+    for number in 1..=head {
+        rebuilt.advance(&archive.existing_commit(number).await?)?;
+        if rebuilt.tail.finished.len() >= 64 || number == head {
+            written += rebuilt.tail.finished.len() + rebuilt.finished.len();
+            let Recovered { chain, tail, finished } = &rebuilt;
+            if number == head {
+                publish_tiles(archive.store(), finished, tail, &chain.edge).await?;
+            } else {
+                let full = Tail { finished: tail.finished.clone(), entries: Vec::new() };
+                publish_tiles(archive.store(), finished, &full, &RightEdge::new()).await?;
+            }
+            rebuilt.tail.finished.clear();
+            rebuilt.finished.clear();
+        }
+        progress(number, head);
+    }
+    publish_checkpoint(archive.store(), &writer.signed_checkpoint().await?).await?;
+    Ok(u64::try_from(written).unwrap_or(u64::MAX) + 1)
+}
+
+fn bundle(index: u64, entries: &[Bytes]) -> (ObjectKey, Vec<u8>) {
+    let width = u16::try_from(entries.len()).expect("a bundle has 256 entries at most");
+    let content = encode_entries(entries).expect("1 to 256 entries that a commit accepted");
+    (ObjectKey::tile(&EntryBundleId { index, width }.path()), content)
+}
+
+async fn write_all(store: &Store, objects: Vec<(ObjectKey, Vec<u8>)>) -> Result<(), LogError> {
+    stream::iter(objects)
+        .map(|(key, content)| async move { store.replace_derived(&key, content.into()).await })
+        .buffer_unordered(WRITES_IN_FLIGHT_MAX)
+        .try_collect::<()>()
+        .await
+        .map_err(LogError::store("publishing the log"))
+}

@@ -1,0 +1,130 @@
+//! Everything the log says, read from its commits in order.
+
+use sigillo_model::{
+    BatchCommitted, BatchesSealed, CommitOpened, Entry, LogTime, SealingStamped, SubmissionReceived,
+};
+
+use crate::{Archive, Commit, LogError};
+
+/// A batch and where the log names it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedBatch {
+    /// What the log says of it.
+    pub body: BatchCommitted,
+    /// The commit that added it.
+    pub commit: u64,
+    /// The time of that commit.
+    pub at: LogTime,
+    /// Place of its entry in the log, from 0.
+    pub entry_index: u64,
+}
+
+/// A sealing and the commit that records it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedSealing {
+    /// What the log says of it.
+    pub body: BatchesSealed,
+    /// The commit that records it.
+    pub commit: u64,
+    /// The time of that commit.
+    pub at: LogTime,
+}
+
+/// A time-stamp of a sealing and the commit that records it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedStamp {
+    /// What the log says of it.
+    pub body: SealingStamped,
+    /// The commit that records it.
+    pub commit: u64,
+    /// The time of that commit.
+    pub at: LogTime,
+}
+
+/// What the log says, up to some commit.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LogView {
+    /// The newest commit read.
+    pub head: u64,
+    /// Its header.
+    pub header: Option<CommitOpened>,
+    /// Entries up to it.
+    pub size: u64,
+    /// Batches, in log order.
+    pub batches: Vec<LoggedBatch>,
+    /// Sealings, in log order.
+    pub sealings: Vec<LoggedSealing>,
+    /// Time-stamps, in log order.
+    pub stamps: Vec<LoggedStamp>,
+    /// Submissions, in log order.
+    pub submissions: Vec<SubmissionReceived>,
+}
+
+impl LogView {
+    /// Takes in the next commit.
+    pub fn take(&mut self, commit: &Commit) {
+        let (number, at) = (commit.header.commit, commit.header.at);
+        for (index, entry) in (commit.header.first_leaf..).zip(&commit.entries) {
+            match entry {
+                Entry::BatchCommitted(body) => self.batches.push(LoggedBatch {
+                    body: body.clone(),
+                    commit: number,
+                    at,
+                    entry_index: index,
+                }),
+                Entry::BatchesSealed(body) => {
+                    let body = body.clone();
+                    self.sealings.push(LoggedSealing { body, commit: number, at });
+                }
+                Entry::SealingStamped(body) => {
+                    self.stamps.push(LoggedStamp { body: body.clone(), commit: number, at });
+                }
+                Entry::SubmissionReceived(body) => self.submissions.push(body.clone()),
+                _ => {}
+            }
+        }
+        self.head = number;
+        self.size = commit.size_after();
+        self.header = Some(commit.header.clone());
+    }
+
+    /// Counts the documents in all batches.
+    pub fn documents(&self) -> u64 {
+        self.batches.iter().map(|batch| u64::from(batch.body.documents)).sum()
+    }
+
+    /// Returns the last commit that a sealing covers, 0 for none.
+    pub fn sealed_through(&self) -> u64 {
+        self.sealings.last().map_or(0, |sealing| sealing.body.through)
+    }
+
+    /// Returns the batches that no sealing covers yet.
+    pub fn unsealed(&self) -> impl Iterator<Item = &LoggedBatch> {
+        let sealed = self.sealed_through();
+        self.batches.iter().filter(move |batch| batch.commit > sealed)
+    }
+
+    /// Returns the first time-stamp of a sealing on `line`: the one that counts.
+    pub fn stamp_of(&self, number: u64, line: &str) -> Option<&LoggedStamp> {
+        self.stamps.iter().find(|stamp| stamp.body.number == number && stamp.body.line == line)
+    }
+
+    /// Returns the sealings without a time-stamp on `line`, oldest first.
+    pub fn unstamped(&self, line: &str) -> Vec<&LoggedSealing> {
+        let sealings = self.sealings.iter();
+        sealings.filter(|sealing| self.stamp_of(sealing.body.number, line).is_none()).collect()
+    }
+}
+
+/// Reads the whole log, checking signatures but not how the commits follow from each other.
+///
+/// # Errors
+///
+/// [`LogError::CommitDamaged`] or [`LogError::Store`].
+pub async fn read_view(archive: &Archive) -> Result<LogView, LogError> {
+    let mut view = LogView::default();
+    while let Some(commit) = archive.commit(view.head + 1).await? {
+        view.take(&commit);
+    }
+    Ok(view)
+}
