@@ -2,7 +2,7 @@
 
 use sigillo_authorities::{KeyError, SignedHead};
 use sigillo_model::{EntryError, ErrorKind, JsonError, ObjectKey, SignerError};
-use sigillo_store::StoreError;
+use sigillo_store::{StoreError, pack::PackError};
 
 use crate::CommitFault;
 
@@ -116,6 +116,28 @@ pub enum LogError {
         error: JsonError,
     },
 
+    /// A pack could not be read.
+    #[error("pack {key} cannot be read")]
+    Pack {
+        /// Its key.
+        key: ObjectKey,
+        /// What stood in the way.
+        source: PackError,
+    },
+
+    /// An object is damaged, so what it holds cannot be indexed.
+    #[error("object {key} cannot be indexed: {what}")]
+    Unindexable {
+        /// Its key.
+        key: ObjectKey,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+
+    /// A task that read a pack panicked.
+    #[error("a task that read a pack panicked")]
+    ReadPanicked,
+
     /// A seal could not be prepared from the certificate.
     #[error("the seal could not be made: {reason}")]
     Seal {
@@ -137,16 +159,18 @@ impl LogError {
         match self {
             Self::Store { source, .. } => source.kind(),
             Self::Keys { source, .. } => source.kind(),
+            Self::Pack { source, .. } => source.kind(),
             Self::NoArchive { .. } | Self::OtherArchive { .. } => ErrorKind::Invalid,
             Self::BadDescription { .. }
             | Self::CommitDamaged { .. }
             | Self::CommitMissing { .. }
             | Self::Diverged { .. }
             | Self::BadObject { .. }
+            | Self::Unindexable { .. }
             | Self::ReadBack { .. } => ErrorKind::Integrity,
             Self::NameTaken { .. } | Self::Crowded { .. } => ErrorKind::Conflict,
             Self::Signer { .. } => ErrorKind::Transient,
-            Self::Entries { .. } | Self::Seal { .. } => ErrorKind::Bug,
+            Self::Entries { .. } | Self::Seal { .. } | Self::ReadPanicked => ErrorKind::Bug,
         }
     }
 

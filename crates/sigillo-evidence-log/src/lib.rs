@@ -22,13 +22,17 @@ mod stamping;
 mod audit;
 mod audit_derived;
 mod audit_sealings;
+mod batch_objects;
+mod indexing;
 mod view;
 
 pub use archive::{Archive, NewArchive};
 pub use audit::{AuditKnowledge, LogAudit, audit_log};
+pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list};
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
 pub use error::LogError;
 pub use head::{COMMITS_MAX, find_head};
+pub use indexing::{catch_up_index, index_commit, indexed, proven_record};
 pub use publish::rebuild_log;
 pub use right_edge::RightEdge;
 pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value, sealing_value};

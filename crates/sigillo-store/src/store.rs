@@ -268,7 +268,8 @@ impl Store {
     }
 }
 
-/// Tells whether `key` belongs to what can be rebuilt: the published log and the catalogue.
+/// Tells whether `key` belongs to what can be rebuilt: the published log, the catalogue and the
+/// block values of packs.
 fn is_derived(key: &ObjectKey) -> bool {
     let Some((root, rest)) = key.as_str().split_once('/') else { return false };
     let published_log = match root.strip_prefix("log") {
@@ -278,7 +279,10 @@ fn is_derived(key: &ObjectKey) -> bool {
         }),
         None => false,
     };
-    root == "catalogue" || (published_log && (rest == "checkpoint" || rest.starts_with("tile/")))
+    let block_values = root == "packs" && rest.ends_with(".blocks");
+    root == "catalogue"
+        || block_values
+        || (published_log && (rest == "checkpoint" || rest.starts_with("tile/")))
 }
 
 #[cfg(test)]
@@ -287,8 +291,13 @@ mod tests {
 
     #[test]
     fn only_what_can_be_rebuilt_counts_as_derived() {
-        for key in ["log/checkpoint", "log/tile/0/000", "log-2/checkpoint", "catalogue/documents/x"]
-        {
+        for key in [
+            "log/checkpoint",
+            "log/tile/0/000",
+            "log-2/checkpoint",
+            "catalogue/documents/x",
+            "packs/ab/cd.blocks",
+        ] {
             assert!(is_derived(&ObjectKey::listed(key.to_owned())), "{key}");
         }
         for key in

@@ -1,0 +1,88 @@
+//! The objects of a batch: its leaves and its list of packs, checked against the log.
+
+use bytes::Bytes;
+
+use sigillo_model::{
+    BATCH_DOCUMENTS_MAX, BATCH_PACKS_MAX, BatchCommitted, ListedPack, ObjectKey,
+    PACK_LIST_BYTES_MAX, PackList, Sha256Digest, VersionId, parse_canonical,
+};
+use sigillo_store::{Store, StoreError};
+
+use crate::LogError;
+
+/// Why an object of a batch cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchObjectError {
+    /// The object is missing or not the one that the log names.
+    #[error("{what}")]
+    Damaged {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The store did not give it.
+    #[error("the store failed")]
+    Store(#[source] LogError),
+}
+
+/// Reads the version ids of a batch, in order.
+///
+/// # Errors
+///
+/// [`BatchObjectError::Damaged`] unless they are exactly those that the log names.
+pub async fn read_leaves(
+    store: &Store,
+    batch: &BatchCommitted,
+) -> Result<Vec<VersionId>, BatchObjectError> {
+    let bytes_max = 32 * u64::from(BATCH_DOCUMENTS_MAX);
+    let key = ObjectKey::leaves(batch.batch);
+    let bytes = read(store, &key, bytes_max, batch.leaves_sha256).await?;
+    let (leaves, rest) = bytes.as_chunks::<32>();
+    if !rest.is_empty() || u32::try_from(leaves.len()) != Ok(batch.documents) {
+        return Err(BatchObjectError::Damaged { what: "it has another number of leaves" });
+    }
+    Ok(leaves.iter().map(|leaf| VersionId::from_bytes(*leaf)).collect())
+}
+
+/// Reads the packs of a batch, in order.
+///
+/// # Errors
+///
+/// [`BatchObjectError::Damaged`] unless it is exactly the list that the log names, and holds as
+/// many documents as the batch.
+pub async fn read_pack_list(
+    store: &Store,
+    batch: &BatchCommitted,
+) -> Result<Vec<ListedPack>, BatchObjectError> {
+    let key = ObjectKey::pack_list(batch.batch);
+    let bytes = read(store, &key, PACK_LIST_BYTES_MAX, batch.packs_sha256).await?;
+    let damaged = |what| BatchObjectError::Damaged { what };
+    let list: PackList = parse_canonical(&bytes).map_err(|_| damaged("it is no list of packs"))?;
+    if list.format != 1 || list.packs.len() > BATCH_PACKS_MAX {
+        return Err(damaged("it is a list of another format or too long"));
+    }
+    let documents: u64 = list.packs.iter().map(|pack| u64::from(pack.documents)).sum();
+    if documents != u64::from(batch.documents) {
+        return Err(damaged("its packs hold another number of documents than the batch"));
+    }
+    Ok(list.packs)
+}
+
+async fn read(
+    store: &Store,
+    key: &ObjectKey,
+    bytes_max: u64,
+    sha256: Sha256Digest,
+) -> Result<Bytes, BatchObjectError> {
+    let damaged = |what| Err(BatchObjectError::Damaged { what });
+    match store.read(key, bytes_max).await {
+        Ok(bytes) if Sha256Digest::of(&bytes) == sha256 => Ok(bytes),
+        Ok(_) => damaged("its bytes do not have the digest that the log states"),
+        Err(StoreError::NotFound { .. }) => damaged("it is not in the store"),
+        Err(StoreError::TooLarge { .. }) => damaged("it is larger than it can be"),
+        Err(source) => {
+            let doing = "reading an object of a batch";
+            Err(BatchObjectError::Store(LogError::Store { doing, source }))
+        }
+    }
+}
