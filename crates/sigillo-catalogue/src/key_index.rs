@@ -31,6 +31,7 @@ pub struct KeyIndex {
     folder: Option<PathBuf>,
     archive: ArchiveId,
     runs: Vec<Arc<Run>>,
+    complete_to: u64,
 }
 
 impl KeyIndex {
@@ -42,18 +43,19 @@ impl KeyIndex {
     /// [`IndexError`] if the folder cannot be made or listed.
     pub fn open(folder: &Path, archive: ArchiveId) -> Result<Self, IndexError> {
         let runs = read_runs(folder, archive)?;
+        let complete_to = runs.last().map_or(0, |run| run.through);
         let runs = runs.into_iter().map(Arc::new).collect();
-        Ok(Self { folder: Some(folder.to_owned()), archive, runs })
+        Ok(Self { folder: Some(folder.to_owned()), archive, runs, complete_to })
     }
 
     /// Starts an empty index that is kept in memory only.
     pub fn in_memory(archive: ArchiveId) -> Self {
-        Self { folder: None, archive, runs: Vec::new() }
+        Self { folder: None, archive, runs: Vec::new(), complete_to: 0 }
     }
 
     /// Returns the last commit that the index has taken in, 0 for none.
     pub fn complete_to(&self) -> u64 {
-        self.runs.last().map_or(0, |run| run.through)
+        self.complete_to
     }
 
     /// Counts the versions in the index.
@@ -93,13 +95,19 @@ impl KeyIndex {
         found
     }
 
-    /// Takes in what the commits after the last one up to `through` added.
+    /// Takes in what the commits after the last one up to `through` added. Where that is nothing,
+    /// nothing is written either.
     ///
     /// # Errors
     ///
     /// [`IndexError`] if the run could not be written; the index in memory is complete all the same.
     pub fn add(&mut self, through: u64, versions: Vec<IndexedVersion>) -> Result<(), IndexError> {
-        let run = Arc::new(Run::new(self.complete_to(), through, versions));
+        self.complete_to = through;
+        if versions.is_empty() {
+            return Ok(());
+        }
+        let after = self.runs.last().map_or(0, |run| run.through);
+        let run = Arc::new(Run::new(after, through, versions));
         self.runs.push(Arc::clone(&run));
         match &self.folder {
             Some(folder) => write_run(folder, self.archive, &run),
@@ -114,6 +122,7 @@ impl KeyIndex {
     /// [`IndexError`] if a file could not be removed.
     pub fn clear(&mut self) -> Result<(), IndexError> {
         self.runs.clear();
+        self.complete_to = 0;
         match &self.folder {
             Some(folder) => crate::run_file::remove_runs(folder),
             None => Ok(()),

@@ -7,7 +7,16 @@
 
 mod tree;
 
+mod asn1;
+mod der;
+mod time;
+mod x509;
+
 mod anchors;
+mod cms;
+mod ess;
+mod signature;
+
 mod request;
 mod response;
 mod token;
@@ -15,12 +24,14 @@ mod token;
 mod certificate;
 mod issue;
 mod seal;
+mod sign;
 
-pub use anchors::{ANCHORS_MAX, Trust, TrustAnchors};
+pub use anchors::{ANCHOR_NAME_BYTES_MAX, ANCHORS_MAX, Trust, TrustAnchors};
 pub use certificate::{
     CERTIFICATE_BYTES_MAX, CertificateContent, CertificateError, CertificateRole, PEM_BLOCKS_MAX,
     PEM_BYTES_MAX, PreparedCertificate, pem_blocks, prepare_certificate, to_pem,
 };
+pub use cms::CmsError;
 pub use issue::{PreparedToken, TRIAL_POLICY, TokenContent, prepare_token, refusal};
 pub use request::{REQUEST_BYTES_MAX, RequestError, TimeStampRequest};
 pub use response::{

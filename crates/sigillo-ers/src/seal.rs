@@ -1,38 +1,73 @@
 //! Seals: detached CAdES-B signatures over a digest, ECDSA P-256 with SHA-256.
 
+use jiff::Timestamp;
 use sigillo_model::Sha256Digest;
+use webpki::{ExtendedKeyUsageValidator, KeyPurposeIdIter};
 
-use crate::{CertificateError, Trust, TrustAnchors};
+use crate::{
+    CertificateError, CmsError, Trust, TrustAnchors,
+    asn1::{ANY_PURPOSE, DATA, DOCUMENT_SIGNING, EMAIL_PROTECTION},
+    cms::{self, Rules, SignedData},
+    issue::TRIAL_POLICY,
+    sign::{self, ToSign, Unsigned},
+    signature::Hash,
+    x509::Certificate,
+};
 
 /// Largest seal accepted, in bytes.
 pub const SEAL_BYTES_MAX: usize = 1 << 20;
+/// Purposes that go with sealing: those above and those of two makers of office software.
+const SEALING: [&str; 5] = [
+    EMAIL_PROTECTION,
+    DOCUMENT_SIGNING,
+    ANY_PURPOSE,
+    "1.3.6.1.4.1.311.10.3.12",
+    "1.2.840.113583.1.1.5",
+];
 
 /// A seal that lacks only its signature.
 #[derive(Clone, Debug)]
 pub struct PreparedSeal {
-    to_sign: Vec<u8>,
+    unsigned: Unsigned,
 }
 
 impl PreparedSeal {
     /// Returns the bytes to sign with ECDSA P-256 and SHA-256.
     pub fn to_sign(&self) -> &[u8] {
-        &self.to_sign
+        self.unsigned.to_sign()
     }
 
     /// Encodes the seal with the signature, which is DER.
-    pub fn finish(self, _signature_der: &[u8]) -> Vec<u8> {
-        todo!()
+    ///
+    /// The signature is not checked here: whoever signs with a new key runs [`verify_seal`].
+    pub fn finish(self, signature_der: &[u8]) -> Vec<u8> {
+        self.unsigned.finish(signature_der)
     }
 }
 
-/// Prepares a seal over the content with digest `content_sha256`.
+/// Prepares a seal over the content with digest `content_sha256`, made at `at` to the second.
+///
+/// `chain` holds the certificates above the signer's; they are embedded with it.
+///
+/// # Errors
+///
+/// [`CertificateError`] if a certificate cannot be read or has no elliptic-curve key. Source: ETSI
+/// EN 319 122-1 (CAdES-B), RFC 5652, RFC 5035.
 pub fn prepare_seal(
-    _content_sha256: Sha256Digest,
-    _certificate_der: &[u8],
-    _chain: &[Vec<u8>],
-    _at: jiff::Timestamp,
+    content_sha256: Sha256Digest,
+    certificate_der: &[u8],
+    chain: &[Vec<u8>],
+    at: Timestamp,
 ) -> Result<PreparedSeal, CertificateError> {
-    todo!()
+    let unsigned = sign::prepare(&ToSign {
+        content_type: DATA,
+        content: None,
+        content_sha256,
+        signing_time: Some(at),
+        certificate_der,
+        chain,
+    })?;
+    Ok(PreparedSeal { unsigned })
 }
 
 /// What a verified seal says.
@@ -40,41 +75,97 @@ pub fn prepare_seal(
 pub struct VerifiedSeal {
     /// The subject of the signer's certificate, in words.
     pub signer: String,
-    /// The time that the signer claims.
-    pub claimed_at: jiff::Timestamp,
+    /// The time that the signer claims. Only a time-stamp proves one.
+    pub claimed_at: Timestamp,
     /// What the path of the signer's certificate led to.
     pub trust: Trust,
-    /// Whether the certificate is a trial one.
+    /// Whether the certificate is a trial one, by its policy.
     pub trial: bool,
     /// SHA-256 of the signer's certificate.
     pub certificate_sha256: Sha256Digest,
+    /// How many embedded certificates this verdict does not rest on. They are not protected by
+    /// the signature: nothing is known about them.
+    pub stray_certificates: usize,
 }
 
 /// A seal does not prove what it should.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SealError {
-    /// Not a well-formed seal.
-    #[error("the seal is malformed: {what}")]
-    Malformed {
-        /// Where.
-        what: &'static str,
-    },
+    /// The signature or what is around it.
+    #[error(transparent)]
+    Cms(#[from] CmsError),
+    /// The content is inside instead of beside it.
+    #[error("the seal is not detached from its content")]
+    NotDetached,
 }
 
 impl SealError {
     /// Tells whether the seal could not be judged, as opposed to being wrong.
     pub fn is_unknown_algorithm(&self) -> bool {
-        false
+        matches!(self, Self::Cms(error) if error.is_unknown_algorithm())
     }
 }
 
-/// Verifies the seal `raw` over the content with digest `content_sha256`; its certificate must be
-/// valid at `at`.
+/// Verifies the seal `raw` over the content with digest `content_sha256`.
+///
+/// The certificate must be valid at `at`, best the time that a time-stamp proves, and so must its
+/// path. Revocation is not looked at.
+///
+/// # Errors
+///
+/// [`SealError`], which [`SealError::is_unknown_algorithm`] parts into wrong and unknown. A path
+/// that leads nowhere is no error but [`Trust::Unknown`].
 pub fn verify_seal(
-    _raw: &[u8],
-    _content_sha256: Sha256Digest,
-    _anchors: &TrustAnchors,
-    _at: jiff::Timestamp,
+    raw: &[u8],
+    content_sha256: Sha256Digest,
+    anchors: &TrustAnchors,
+    at: Timestamp,
 ) -> Result<VerifiedSeal, SealError> {
-    todo!()
+    let signed = SignedData::read(raw, SEAL_BYTES_MAX)?;
+    if signed.content.is_some() {
+        return Err(SealError::NotDetached);
+    }
+    let certificate = signed.verify(&Rules {
+        content_type: DATA,
+        digest: &|hash| (hash == Hash::Sha256).then(|| content_sha256.as_bytes().to_vec()),
+        old_signing_certificate: false,
+    })?;
+    let claimed_at =
+        signed.signing_time()?.ok_or(CmsError::MissingAttribute { attribute: "signingTime" })?;
+    check_purpose(&certificate)?;
+    cms::check_validity(&certificate, at)?;
+    let path = anchors.judge(certificate.raw, &signed.certificates, at, AnyPurpose);
+    Ok(VerifiedSeal {
+        claimed_at,
+        trust: path.trust,
+        trial: certificate.policies.iter().any(|policy| policy == TRIAL_POLICY),
+        certificate_sha256: Sha256Digest::of(certificate.raw),
+        stray_certificates: path.stray_certificates,
+        signer: certificate.subject,
+    })
+}
+
+/// Checks that a certificate may seal: no purposes at all, or one that goes with sealing.
+fn check_purpose(certificate: &Certificate<'_>) -> Result<(), CmsError> {
+    let fits = certificate
+        .purposes
+        .as_ref()
+        .is_none_or(|(purposes, _)| purposes.iter().any(|p| SEALING.contains(&p.as_str())));
+    let reason = if !fits {
+        "the extended key usage is for something else"
+    } else if !certificate.allows_signing() {
+        "the key usage does not allow signing"
+    } else {
+        return Ok(());
+    };
+    Err(CmsError::WrongPurpose { subject: certificate.subject.clone(), reason })
+}
+
+/// Leaves purposes to [`check_purpose`]: certificates for seals have many, or none.
+struct AnyPurpose;
+
+impl ExtendedKeyUsageValidator for AnyPurpose {
+    fn validate(&self, _purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        Ok(())
+    }
 }

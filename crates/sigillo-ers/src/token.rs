@@ -1,52 +1,204 @@
 //! Time-stamp tokens of RFC 3161, verified at the time they state.
 
+use jiff::Timestamp;
 use sigillo_model::Sha256Digest;
+use webpki::KeyUsage;
 
-use crate::{Trust, TrustAnchors};
+use crate::{
+    CmsError, Trust, TrustAnchors,
+    asn1::{self, TIME_STAMPING, TST_INFO, TstInfo},
+    cms::{self, Rules, SignedData},
+    der::{self, DerError},
+    issue::TRIAL_POLICY,
+    request::sha256_imprint,
+    time,
+    x509::Certificate,
+};
 
 /// Largest token accepted, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 1 << 20;
+/// Most bytes in the serial number of a token. RFC 3161 §2.4.2 promises 20.
+const SERIAL_BYTES_MAX: usize = 64;
+/// The content of the OID of time-stamping, as webpki wants it.
+const TIME_STAMPING_CONTENT: [u8; 8] = [0x2b, 6, 1, 5, 5, 7, 3, 8];
 
 /// What a verified token says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct VerifiedToken {
     /// The time it states.
-    pub stamped_at: jiff::Timestamp,
+    pub stamped_at: Timestamp,
     /// The policy under which it was made, a dotted OID.
     pub policy: String,
-    /// Its serial number, hexadecimal.
+    /// Its serial number, lower-case hexadecimal.
     pub serial: String,
     /// The subject of the signer's certificate, in words.
     pub authority: String,
     /// What the path of the signer's certificate led to.
     pub trust: Trust,
-    /// Whether the policy is [`crate::TRIAL_POLICY`].
+    /// Whether it is a trial token: by its policy, or by that of the signer's certificate.
     pub trial: bool,
+    /// How many embedded certificates this verdict does not rest on. They are not protected by
+    /// the signature: nothing is known about them.
+    pub stray_certificates: usize,
 }
 
 /// A token does not prove what it should.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TokenError {
-    /// Not a well-formed token.
-    #[error("the time-stamp token is malformed: {what}")]
+    /// The signature or what is around it.
+    #[error(transparent)]
+    Cms(#[from] CmsError),
+    /// The time-stamp inside is not well-formed.
+    #[error("the time-stamp is malformed: {what}")]
     Malformed {
-        /// Where.
+        /// What was wrong or being read.
         what: &'static str,
+    },
+    /// A version other than 1.
+    #[error("the time-stamp has version {found}, not 1")]
+    UnknownVersion {
+        /// The version found.
+        found: u64,
+    },
+    /// The digest is of a hash function other than SHA-256.
+    #[error("the time-stamp is over a digest of {found}, not SHA-256")]
+    UnknownHash {
+        /// The hash function found, dotted.
+        found: String,
+    },
+    /// A critical extension that nothing here knows.
+    #[error("the time-stamp has the critical extension {found}, which is not known")]
+    UnknownExtension {
+        /// The extension found, dotted.
+        found: String,
+    },
+    /// Another digest was stamped.
+    #[error("the time-stamp is over {found}, not {expected}")]
+    OtherImprint {
+        /// The digest found.
+        found: Sha256Digest,
+        /// The digest expected.
+        expected: Sha256Digest,
     },
 }
 
 impl TokenError {
-    /// Tells whether the token could not be judged, as opposed to being wrong.
+    /// Tells whether the token could not be judged, as opposed to being wrong: an algorithm, a
+    /// hash function or a critical extension is not known here.
     pub fn is_unknown_algorithm(&self) -> bool {
-        false
+        match self {
+            Self::Cms(error) => error.is_unknown_algorithm(),
+            Self::UnknownHash { .. } | Self::UnknownExtension { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+impl From<DerError> for TokenError {
+    fn from(error: DerError) -> Self {
+        Self::Malformed { what: error.what }
     }
 }
 
 /// Verifies the token `raw` over `imprint` at the time that it states.
+///
+/// Checks form, signature, signed attributes, the signer's certificate and the path to `anchors`,
+/// all at the token's own time; that a certificate is named by SHA-1 only, as in old tokens, is
+/// accepted. Revocation is not looked at.
+///
+/// # Errors
+///
+/// [`TokenError`], which [`TokenError::is_unknown_algorithm`] parts into wrong and unknown. A path
+/// that leads nowhere is no error but [`Trust::Unknown`]. Source: RFC 3161 §2.4.2, RFC 5816.
 pub fn verify_token(
-    _raw: &[u8],
-    _imprint: Sha256Digest,
-    _anchors: &TrustAnchors,
+    raw: &[u8],
+    imprint: Sha256Digest,
+    anchors: &TrustAnchors,
 ) -> Result<VerifiedToken, TokenError> {
-    todo!()
+    examine(raw, imprint, anchors, true).map(|examined| examined.verified)
+}
+
+/// A verified token with what only a response is compared with.
+pub(crate) struct Examined {
+    pub(crate) verified: VerifiedToken,
+    /// Content of the nonce.
+    pub(crate) nonce: Option<Vec<u8>>,
+}
+
+/// Verifies a token; `old_signing_certificate` says whether SHA-1 may name the certificate.
+pub(crate) fn examine(
+    raw: &[u8],
+    imprint: Sha256Digest,
+    anchors: &TrustAnchors,
+    old_signing_certificate: bool,
+) -> Result<Examined, TokenError> {
+    let signed = SignedData::read(raw, TOKEN_BYTES_MAX)?;
+    let content = signed.content.ok_or(TokenError::Malformed { what: "there is no content" })?;
+    let certificate = signed.verify(&Rules {
+        content_type: TST_INFO,
+        digest: &|hash| Some(hash.digest(content)),
+        old_signing_certificate,
+    })?;
+
+    der::read_checked(content, "a time-stamp")?;
+    let info: TstInfo = asn1::decode(content, "a time-stamp")?;
+    if info.version != 1 {
+        return Err(TokenError::UnknownVersion { found: info.version });
+    }
+    for extension in info.extensions.iter().flatten().filter(|extension| extension.critical) {
+        return Err(TokenError::UnknownExtension { found: der::oid_text(&extension.extn_id.0)? });
+    }
+    let found = sha256_imprint(&info.message_imprint)
+        .map_err(|found| TokenError::UnknownHash { found })?
+        .ok_or(TokenError::Malformed { what: "a digest" })?;
+    if found != imprint {
+        return Err(TokenError::OtherImprint { found, expected: imprint });
+    }
+    let stamped_at = time::from_generalized(&info.gen_time)?;
+    check_purpose(&certificate)?;
+    cms::check_validity(&certificate, stamped_at)?;
+
+    let path = anchors.judge(
+        certificate.raw,
+        &signed.certificates,
+        stamped_at,
+        KeyUsage::required(&TIME_STAMPING_CONTENT),
+    );
+    let policy = der::oid_text(&info.policy.0)?;
+    let trial = policy == TRIAL_POLICY || certificate.policies.iter().any(|p| p == TRIAL_POLICY);
+    let verified = VerifiedToken {
+        stamped_at,
+        policy,
+        serial: serial_text(&info.serial_number.0)?,
+        authority: certificate.subject,
+        trust: path.trust,
+        trial,
+        stray_certificates: path.stray_certificates,
+    };
+    let nonce = info.nonce.map(|nonce| nonce.0.to_vec());
+    Ok(Examined { verified, nonce })
+}
+
+/// Checks that a certificate is for time-stamping alone, critically so (RFC 3161 §2.3).
+fn check_purpose(certificate: &Certificate<'_>) -> Result<(), CmsError> {
+    let reason = match &certificate.purposes {
+        None => "no extended key usage",
+        Some((purposes, _)) if *purposes != [TIME_STAMPING] => {
+            "the extended key usage is not time-stamping alone"
+        }
+        Some((_, false)) => "the extended key usage is not critical",
+        Some(_) if !certificate.allows_signing() => "the key usage does not allow signing",
+        Some(_) => return Ok(()),
+    };
+    Err(CmsError::WrongPurpose { subject: certificate.subject.clone(), reason })
+}
+
+fn serial_text(content: &[u8]) -> Result<String, TokenError> {
+    match content {
+        [_, ..] if content.len() <= SERIAL_BYTES_MAX => {
+            let sign = usize::from(content[0] == 0 && content.len() > 1);
+            Ok(hex::encode(&content[sign..]))
+        }
+        _ => Err(TokenError::Malformed { what: "a serial number" }),
+    }
 }

@@ -7,7 +7,7 @@ use sigillo_model::{
     ARCHIVE_BYTES_MAX, Algorithms, ArchiveDescription, ArchiveId, ArchiveKeys, Entity, Entropy,
     LogTime, ObjectKey, Sha256Digest, parse_canonical, to_canonical,
 };
-use sigillo_store::{CreateOutcome, Store, StoreError};
+use sigillo_store::{Store, StoreError};
 
 use crate::{Commit, LogError, commit::COMMIT_BYTES_MAX};
 
@@ -155,13 +155,8 @@ impl NewArchive {
         let readme = Bytes::from_static(README.as_bytes());
         for (key, bytes) in [(ObjectKey::readme(), readme), (ObjectKey::archive(), bytes)] {
             let created = store.create(&key, bytes).await;
-            match created.map_err(LogError::store("describing the archive"))? {
-                CreateOutcome::Created | CreateOutcome::AlreadyEqual => {}
-                // An older or newer program's README does no harm.
-                CreateOutcome::Taken(_) if key == ObjectKey::readme() => {}
-                // Somebody began at the same time: they may have been these keys.
-                CreateOutcome::Taken(_) => {}
-            }
+            // Taken: another README does no harm, and another description is compared below.
+            created.map_err(LogError::store("describing the archive"))?;
         }
         self.same(Archive::open(store).await?)
     }

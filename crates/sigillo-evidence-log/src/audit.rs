@@ -176,11 +176,11 @@ impl<'a> ChainAudit<'a> {
             self.chain = Chain::before(&commit.header, edge);
             self.lost = 0;
         }
-        if self.tree_known {
-            if let Err(fault) = self.chain.check(&commit) {
-                self.find(FindingCode::CommitChain, number, format!("commit {number}: {fault}"));
-                self.tree_known = commit.header.first_leaf == self.chain.edge.size();
-            }
+        if self.tree_known
+            && let Err(fault) = self.chain.check(&commit)
+        {
+            self.find(FindingCode::CommitChain, number, format!("commit {number}: {fault}"));
+            self.tree_known = commit.header.first_leaf == self.chain.edge.size();
         }
         self.check_content(&commit);
         self.push(&commit);

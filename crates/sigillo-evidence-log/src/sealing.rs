@@ -35,7 +35,7 @@ pub enum SealOutcome {
     /// There is nothing new to seal.
     NothingNew,
     /// The batches are sealed.
-    Sealed(Sealed),
+    Sealed(Box<Sealed>),
 }
 
 /// A sealing that is in the log.
@@ -76,12 +76,12 @@ impl Sealer<'_> {
             let (entry, batches) = self.store(log, &statement).await?;
             if let Some(committed) = commit_unless_resealed(log, &entry).await? {
                 let documents = statement.batches.iter().map(|b| u64::from(b.documents)).sum();
-                return Ok(SealOutcome::Sealed(Sealed {
+                return Ok(SealOutcome::Sealed(Box::new(Sealed {
                     body: entry,
                     batches,
                     documents,
                     committed,
-                }));
+                })));
             }
         }
         Err(LogError::Crowded { attempts: SEALING_ATTEMPTS_MAX })

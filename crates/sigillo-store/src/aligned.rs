@@ -41,7 +41,9 @@ impl DerefMut for AlignedBuffer {
 
 impl fmt::Debug for AlignedBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AlignedBuffer").field("length_bytes", &self.length_bytes).finish()
+        f.debug_struct("AlignedBuffer")
+            .field("length_bytes", &self.length_bytes)
+            .finish_non_exhaustive()
     }
 }
 

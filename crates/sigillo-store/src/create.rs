@@ -42,10 +42,8 @@ pub(crate) async fn create_compared(
             Ok(existing) if existing == bytes => {
                 // Visible is not yet durable: its writer may have died before its last fsync.
                 settle(backend, key).await?;
-                return Ok(match answer_lost {
-                    true => CreateOutcome::Created,
-                    false => CreateOutcome::AlreadyEqual,
-                });
+                let ours = answer_lost;
+                return Ok(if ours { CreateOutcome::Created } else { CreateOutcome::AlreadyEqual });
             }
             Ok(existing) => return Ok(CreateOutcome::Taken(existing)),
             // Some services answer "already exists" to a clash in which nobody won.

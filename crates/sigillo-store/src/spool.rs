@@ -128,6 +128,8 @@ impl PackSource for ObjectPackSource {
 
 impl fmt::Debug for SpooledPack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpooledPack").field("written_bytes", &self.written_bytes).finish()
+        f.debug_struct("SpooledPack")
+            .field("written_bytes", &self.written_bytes)
+            .finish_non_exhaustive()
     }
 }

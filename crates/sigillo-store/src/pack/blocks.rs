@@ -122,7 +122,7 @@ mod tests {
 
     /// Bytes that differ from block to block.
     fn bytes(length: usize) -> Vec<u8> {
-        (0..length).map(|i| (i ^ (i >> 7) ^ (i >> 16)) as u8).collect()
+        (0..length).map(|i| (i ^ (i >> 7) ^ (i >> 16)).to_le_bytes()[0]).collect()
     }
 
     #[track_caller]

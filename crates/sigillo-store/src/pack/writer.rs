@@ -67,11 +67,12 @@ impl PackWriter {
         entries: Vec<SegmentEntry>,
     ) -> Result<(), PackError> {
         check_segment(segment, &entries).map_err(|what| PackError::Refused { what })?;
-        if PACK_ENTRIES_MAX < self.entries + size_of_len(entries.len()) {
+        let entry_count = size_of_len(entries.len());
+        if PACK_ENTRIES_MAX < self.entries + entry_count {
             return Err(PackError::Refused { what: "it has more entries than a pack can have" });
         }
         let segment_offset = self.output.size_bytes();
-        for entry in &entries {
+        for entry in entries {
             let record = CentralRecord {
                 name: &entry.name,
                 crc32: entry.crc32,
@@ -80,7 +81,7 @@ impl PackWriter {
             };
             record.encode(&mut self.directory);
         }
-        self.entries += size_of_len(entries.len());
+        self.entries += entry_count;
         self.output.append(segment)
     }
 
