@@ -1,0 +1,257 @@
+//! What verification needs to know of an X.509 certificate, as slices of its bytes.
+
+use jiff::Timestamp;
+
+use crate::{
+    asn1::{
+        self, CERTIFICATE_POLICIES, COMMON_NAME, EXTENDED_KEY_USAGE, KEY_USAGE,
+        SUBJECT_KEY_IDENTIFIER,
+    },
+    certificate::CERTIFICATE_BYTES_MAX,
+    der::{self, DerError, Element, Reader},
+    time,
+};
+
+/// Most extensions of one certificate.
+const EXTENSIONS_MAX: usize = 64;
+/// Most attributes in one name.
+const NAME_ATTRIBUTES_MAX: usize = 64;
+/// Longest text made of a name, in characters.
+const NAME_CHARACTERS_MAX: usize = 512;
+
+const DIGITAL_SIGNATURE: u8 = 0x80;
+const NON_REPUDIATION: u8 = 0x40;
+
+/// An algorithm and the raw bytes of its parameters.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Algorithm<'a> {
+    pub(crate) oid: String,
+    pub(crate) parameters: Option<&'a [u8]>,
+}
+
+impl<'a> Algorithm<'a> {
+    /// Reads an AlgorithmIdentifier.
+    pub(crate) fn read(element: &Element<'a>) -> Result<Self, DerError> {
+        let mut reader = element.inside();
+        let oid = der::oid_text(reader.expect(der::OBJECT_IDENTIFIER, "an algorithm")?.content)?;
+        let parameters = reader.next()?.map(|parameters| parameters.raw);
+        reader.end("an algorithm")?;
+        Ok(Self { oid, parameters })
+    }
+
+    /// Tells whether there are no parameters; NULL counts as none (RFC 5754 §2).
+    pub(crate) fn is_bare(&self) -> bool {
+        is_absent(self.parameters)
+    }
+}
+
+/// Tells whether algorithm parameters are absent or NULL.
+pub(crate) fn is_absent(parameters: Option<&[u8]>) -> bool {
+    matches!(parameters, None | Some([5, 0]))
+}
+
+/// A public key: its algorithm and the bits of the key itself.
+#[derive(Clone, Debug)]
+pub(crate) struct PublicKey<'a> {
+    pub(crate) algorithm: Algorithm<'a>,
+    pub(crate) bits: &'a [u8],
+}
+
+/// A certificate, read but not verified.
+#[derive(Clone, Debug)]
+pub(crate) struct Certificate<'a> {
+    /// All its bytes.
+    pub(crate) raw: &'a [u8],
+    /// Content of the serial number.
+    pub(crate) serial: &'a [u8],
+    /// The issuer's name, with tag and length.
+    pub(crate) issuer: &'a [u8],
+    /// The subject in words.
+    pub(crate) subject: String,
+    pub(crate) not_before: Timestamp,
+    pub(crate) not_after: Timestamp,
+    pub(crate) key: PublicKey<'a>,
+    /// First byte of the key usage, `None` without that extension.
+    key_usage: Option<u8>,
+    /// Dotted purposes and whether they are critical, `None` without that extension.
+    pub(crate) purposes: Option<(Vec<String>, bool)>,
+    pub(crate) key_identifier: Option<&'a [u8]>,
+    /// Dotted policies.
+    pub(crate) policies: Vec<String>,
+}
+
+impl<'a> Certificate<'a> {
+    /// Reads the certificate that `raw` is.
+    pub(crate) fn read(raw: &'a [u8]) -> Result<Self, DerError> {
+        if raw.len() > CERTIFICATE_BYTES_MAX {
+            return Err(DerError { what: "a certificate is too large" });
+        }
+        let mut outer = der::read_checked(raw, "a certificate")?.inside();
+        let mut tbs = outer.expect(der::SEQUENCE, "a certificate")?.inside();
+        Algorithm::read(&outer.expect(der::SEQUENCE, "a certificate's algorithm")?)?;
+        outer.expect(der::BIT_STRING, "a certificate's signature")?;
+        outer.end("a certificate")?;
+
+        tbs.optional(der::context(0))?;
+        let serial = tbs.expect(der::INTEGER, "a certificate's serial number")?.content;
+        tbs.expect(der::SEQUENCE, "a certificate's algorithm")?;
+        let issuer = tbs.expect(der::SEQUENCE, "a certificate's issuer")?.raw;
+        let validity = tbs.expect(der::SEQUENCE, "a certificate's validity")?;
+        let validity: rasn_pkix::Validity = asn1::decode(validity.raw, "a certificate's validity")?;
+        let subject = tbs.expect(der::SEQUENCE, "a certificate's subject")?;
+        let key = read_key(&tbs.expect(der::SEQUENCE, "a public key")?)?;
+        let mut certificate = Self {
+            raw,
+            serial,
+            issuer,
+            subject: name_text(&subject)?,
+            not_before: time::from_time(&validity.not_before)?,
+            not_after: time::from_time(&validity.not_after)?,
+            key,
+            key_usage: None,
+            purposes: None,
+            key_identifier: None,
+            policies: Vec::new(),
+        };
+        tbs.optional(0x81)?;
+        tbs.optional(0x82)?;
+        if let Some(extensions) = tbs.optional(der::context(3))? {
+            certificate.read_extensions(&extensions)?;
+        }
+        tbs.end("a certificate")?;
+        Ok(certificate)
+    }
+
+    /// Tells whether the key may sign: what signs something lasting has one of two usages.
+    pub(crate) fn allows_signing(&self) -> bool {
+        self.key_usage.is_none_or(|usage| usage & (DIGITAL_SIGNATURE | NON_REPUDIATION) != 0)
+    }
+
+    fn read_extensions(&mut self, outer: &Element<'a>) -> Result<(), DerError> {
+        let mut list = outer.inside();
+        let mut extensions = list.expect(der::SEQUENCE, "extensions")?.inside();
+        list.end("extensions")?;
+        let mut seen = Vec::new();
+        while let Some(extension) = extensions.next()? {
+            let mut fields = extension.inside();
+            let oid =
+                der::oid_text(fields.expect(der::OBJECT_IDENTIFIER, "an extension")?.content)?;
+            let critical = fields.optional(0x01)?.is_some_and(|flag| flag.content != [0]);
+            let value = fields.expect(der::OCTET_STRING, "an extension")?.content;
+            fields.end("an extension")?;
+            if seen.len() == EXTENSIONS_MAX || seen.contains(&oid) {
+                return Err(DerError { what: "extensions are repeated or too many" });
+            }
+            self.read_extension(&oid, critical, value)?;
+            seen.push(oid);
+        }
+        Ok(())
+    }
+
+    fn read_extension(
+        &mut self,
+        oid: &str,
+        critical: bool,
+        value: &'a [u8],
+    ) -> Result<(), DerError> {
+        let mut reader = Reader::new(value);
+        match oid {
+            KEY_USAGE => {
+                let bits = reader.expect(der::BIT_STRING, "a key usage")?.content;
+                self.key_usage = Some(bits.get(1).copied().unwrap_or(0));
+            }
+            EXTENDED_KEY_USAGE => {
+                let purposes = reader.expect(der::SEQUENCE, "key purposes")?;
+                self.purposes = Some((read_oids(&mut purposes.inside())?, critical));
+            }
+            SUBJECT_KEY_IDENTIFIER => {
+                let identifier = reader.expect(der::OCTET_STRING, "a key identifier")?;
+                self.key_identifier = Some(identifier.content);
+            }
+            CERTIFICATE_POLICIES => {
+                let mut policies = reader.expect(der::SEQUENCE, "policies")?.inside();
+                while let Some(policy) = policies.next()? {
+                    let oid = policy.inside().expect(der::OBJECT_IDENTIFIER, "a policy")?;
+                    // An identifier too large to read is none that anything here knows.
+                    self.policies.extend(der::oid_text(oid.content));
+                }
+            }
+            _ => return Ok(()),
+        }
+        reader.end("an extension")
+    }
+}
+
+fn read_oids(reader: &mut Reader<'_>) -> Result<Vec<String>, DerError> {
+    let mut oids = Vec::new();
+    while let Some(oid) = reader.optional(der::OBJECT_IDENTIFIER)? {
+        oids.push(der::oid_text(oid.content)?);
+    }
+    reader.end("a list of object identifiers")?;
+    Ok(oids)
+}
+
+fn read_key<'a>(element: &Element<'a>) -> Result<PublicKey<'a>, DerError> {
+    let mut fields = element.inside();
+    let algorithm = Algorithm::read(&fields.expect(der::SEQUENCE, "a key's algorithm")?)?;
+    let bits = fields.expect(der::BIT_STRING, "a public key")?.content;
+    fields.end("a public key")?;
+    match bits {
+        [0, bits @ ..] => Ok(PublicKey { algorithm, bits }),
+        _ => Err(DerError { what: "a public key" }),
+    }
+}
+
+/// Writes a name in words: `CN=…, O=…, C=IT`, in its own order, control characters escaped.
+fn name_text(name: &Element<'_>) -> Result<String, DerError> {
+    let (mut parts, mut names) = (Vec::new(), name.inside());
+    while let Some(relative) = names.optional(der::SET)? {
+        let mut attributes = relative.inside();
+        while let Some(attribute) = attributes.optional(der::SEQUENCE)? {
+            if parts.len() == NAME_ATTRIBUTES_MAX {
+                return Err(DerError { what: "a name has too many attributes" });
+            }
+            let mut fields = attribute.inside();
+            let oid = der::oid_text(fields.expect(der::OBJECT_IDENTIFIER, "a name")?.content)?;
+            let value = value_text(&fields.any("a name")?);
+            fields.end("a name")?;
+            parts.push(format!("{}={value}", attribute_name(&oid)));
+        }
+        attributes.end("a name")?;
+    }
+    names.end("a name")?;
+    let plain = |character: char| {
+        if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }
+    };
+    Ok(parts.join(", ").chars().take(NAME_CHARACTERS_MAX).map(plain).collect())
+}
+
+fn attribute_name(oid: &str) -> &str {
+    match oid {
+        COMMON_NAME => "CN",
+        "2.5.4.4" => "SN",
+        "2.5.4.5" => "serialNumber",
+        "2.5.4.6" => "C",
+        "2.5.4.7" => "L",
+        "2.5.4.8" => "ST",
+        "2.5.4.10" => "O",
+        "2.5.4.11" => "OU",
+        "2.5.4.42" => "givenName",
+        "2.5.4.97" => "organizationIdentifier",
+        other => other,
+    }
+}
+
+/// Reads a string of a name: BMPString as UTF-16, UTF-8 where it is valid, else Latin-1.
+fn value_text(value: &Element<'_>) -> String {
+    const BMP_STRING: u8 = 0x1e;
+    if value.tag == BMP_STRING {
+        let pairs = value.content.as_chunks::<2>().0;
+        let units: Vec<u16> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
+        return String::from_utf16_lossy(&units);
+    }
+    match std::str::from_utf8(value.content) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.content.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
