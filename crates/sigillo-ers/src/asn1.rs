@@ -57,15 +57,18 @@ pub(crate) struct RawOid(pub(crate) OctetString);
 #[rasn(delegate, tag(universal, 2))]
 pub(crate) struct RawInteger(pub(crate) OctetString);
 
+/// ```text
 /// MessageImprint ::= SEQUENCE {
 ///   hashAlgorithm AlgorithmIdentifier,
 ///   hashedMessage OCTET STRING }
+/// ```
 #[derive(AsnType, Clone, Debug, Decode, Encode, Eq, Hash, PartialEq)]
 pub(crate) struct MessageImprint {
     pub(crate) hash_algorithm: AlgorithmIdentifier,
     pub(crate) hashed_message: OctetString,
 }
 
+/// ```text
 /// TimeStampReq ::= SEQUENCE {
 ///   version        INTEGER { v1(1) },
 ///   messageImprint MessageImprint,
@@ -73,6 +76,7 @@ pub(crate) struct MessageImprint {
 ///   nonce          INTEGER OPTIONAL,
 ///   certReq        BOOLEAN DEFAULT FALSE,
 ///   extensions     [0] IMPLICIT Extensions OPTIONAL }
+/// ```
 #[derive(AsnType, Clone, Debug, Decode, Encode, Eq, Hash, PartialEq)]
 pub(crate) struct TimeStampReq {
     pub(crate) version: u64,
@@ -85,6 +89,7 @@ pub(crate) struct TimeStampReq {
     pub(crate) extensions: Option<SequenceOf<TstExtension>>,
 }
 
+/// ```text
 /// TSTInfo ::= SEQUENCE {
 ///   version        INTEGER { v1(1) },
 ///   policy         TSAPolicyId,
@@ -96,6 +101,7 @@ pub(crate) struct TimeStampReq {
 ///   nonce          INTEGER OPTIONAL,
 ///   tsa            [0] GeneralName OPTIONAL,
 ///   extensions     [1] IMPLICIT Extensions OPTIONAL }
+/// ```
 #[derive(AsnType, Clone, Debug, Decode, Encode, Eq, Hash, PartialEq)]
 pub(crate) struct TstInfo {
     pub(crate) version: u64,
@@ -113,10 +119,12 @@ pub(crate) struct TstInfo {
     pub(crate) extensions: Option<SequenceOf<TstExtension>>,
 }
 
+/// ```text
 /// Extension ::= SEQUENCE {
 ///   extnID    OBJECT IDENTIFIER,
 ///   critical  BOOLEAN DEFAULT FALSE,
 ///   extnValue OCTET STRING }
+/// ```
 #[derive(AsnType, Clone, Debug, Decode, Encode, Eq, Hash, PartialEq)]
 pub(crate) struct TstExtension {
     pub(crate) extn_id: RawOid,
@@ -125,19 +133,23 @@ pub(crate) struct TstExtension {
     pub(crate) extn_value: OctetString,
 }
 
+/// ```text
 /// SigningCertificateV2 ::= SEQUENCE {
 ///   certs    SEQUENCE OF ESSCertIDv2,
 ///   policies SEQUENCE OF PolicyInformation OPTIONAL }
+/// ```
 #[derive(AsnType, Clone, Debug, Decode, Encode, Eq, Hash, PartialEq)]
 pub(crate) struct SigningCertificateV2 {
     pub(crate) certs: SequenceOf<EssCertIdV2>,
     pub(crate) policies: Option<SequenceOf<Any>>,
 }
 
+/// ```text
 /// ESSCertIDv2 ::= SEQUENCE {
 ///   hashAlgorithm AlgorithmIdentifier DEFAULT { algorithm id-sha256 },
 ///   certHash      OCTET STRING,
 ///   issuerSerial  IssuerSerial OPTIONAL }
+/// ```
 ///
 /// The default is told apart by its absence: it and the OCTET STRING have different tags.
 #[derive(AsnType, Clone, Debug, Decode, Encode, Eq, Hash, PartialEq)]
@@ -147,38 +159,46 @@ pub(crate) struct EssCertIdV2 {
     pub(crate) issuer_serial: Option<IssuerSerial>,
 }
 
+/// ```text
 /// SigningCertificate ::= SEQUENCE {
 ///   certs    SEQUENCE OF ESSCertID,
 ///   policies SEQUENCE OF PolicyInformation OPTIONAL }
+/// ```
 #[derive(AsnType, Clone, Debug, Decode, Encode, Eq, Hash, PartialEq)]
 pub(crate) struct SigningCertificate {
     pub(crate) certs: SequenceOf<EssCertId>,
     pub(crate) policies: Option<SequenceOf<Any>>,
 }
 
+/// ```text
 /// ESSCertID ::= SEQUENCE {
 ///   certHash     OCTET STRING,
 ///   issuerSerial IssuerSerial OPTIONAL }
+/// ```
 #[derive(AsnType, Clone, Debug, Decode, Encode, Eq, Hash, PartialEq)]
 pub(crate) struct EssCertId {
     pub(crate) cert_hash: OctetString,
     pub(crate) issuer_serial: Option<IssuerSerial>,
 }
 
+/// ```text
 /// IssuerSerial ::= SEQUENCE {
 ///   issuer       GeneralNames,
 ///   serialNumber INTEGER }
+/// ```
 #[derive(AsnType, Clone, Debug, Decode, Encode, Eq, Hash, PartialEq)]
 pub(crate) struct IssuerSerial {
     pub(crate) issuer: SequenceOf<Any>,
     pub(crate) serial_number: RawInteger,
 }
 
+/// ```text
 /// RSASSA-PSS-params ::= SEQUENCE {
 ///   hashAlgorithm    [0] HashAlgorithm DEFAULT sha1,
 ///   maskGenAlgorithm [1] MaskGenAlgorithm DEFAULT mgf1SHA1,
 ///   saltLength       [2] INTEGER DEFAULT 20,
 ///   trailerField     [3] TrailerField DEFAULT trailerFieldBC }
+/// ```
 #[derive(AsnType, Clone, Debug, Decode, Encode, Eq, Hash, PartialEq)]
 pub(crate) struct RsaPssParameters {
     #[rasn(tag(explicit(0)))]

@@ -289,8 +289,7 @@ pub fn to_pem(label: &str, der: &[u8]) -> String {
         text.push('\n');
         rest = after;
     }
-    text.push_str(&format!("-----END {label}-----\n"));
-    text
+    text + &format!("-----END {label}-----\n")
 }
 
 /// Reads the blocks named `label` from `text`, in order; other blocks and text between are skipped.

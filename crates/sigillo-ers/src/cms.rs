@@ -168,7 +168,7 @@ pub(crate) struct Rules<'a> {
 }
 
 impl<'a> SignedData<'a> {
-    /// Reads the ContentInfo that `raw` is.
+    /// Reads the `ContentInfo` that `raw` is.
     pub(crate) fn read(raw: &'a [u8], size_bytes_max: usize) -> Result<Self, CmsError> {
         if raw.len() > size_bytes_max {
             return Err(CmsError::TooLarge { size_bytes: raw.len(), size_bytes_max });
@@ -414,7 +414,7 @@ fn has_other_revocation(choices: &Element<'_>) -> Result<bool, DerError> {
     Ok(other)
 }
 
-/// Reads the one SignerInfo of the set; its version goes with the kind of its identifier.
+/// Reads the one `SignerInfo` of the set; its version goes with the kind of its identifier.
 fn read_signer<'a>(signers: &Element<'a>) -> Result<(Signer<'a>, u8), CmsError> {
     let mut reader = signers.inside();
     let first = reader.optional(der::SEQUENCE)?;

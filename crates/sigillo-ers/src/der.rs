@@ -172,12 +172,13 @@ pub(crate) fn wrap(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         [] => bytes.push(0),
         [short @ 0..=0x7f] => bytes.push(short),
         ref long => {
-            // At most eight digits, so the cast-free sum below stays one byte.
-            bytes.push((0x80..).nth(long.len()).unwrap_or(0xff));
+            bytes.push(0x80 | u8::try_from(long.len()).expect("a usize has at most eight bytes"));
             bytes.extend_from_slice(long);
         }
     }
-    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
     bytes
 }
 
@@ -223,7 +224,9 @@ pub(crate) fn oid_content(text: &str) -> Option<Vec<u8>> {
     }
     let mut content = Vec::new();
     push_arc(&mut content, first.checked_mul(40)?.checked_add(*second)?);
-    rest.iter().for_each(|arc| push_arc(&mut content, *arc));
+    for arc in rest {
+        push_arc(&mut content, *arc);
+    }
     Some(content)
 }
 

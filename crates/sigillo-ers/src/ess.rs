@@ -12,7 +12,7 @@ use crate::{
     x509::{self, Certificate},
 };
 
-/// Checks that the first certificate that a SigningCertificateV2 names is `certificate`.
+/// Checks that the first certificate that a `SigningCertificateV2` names is `certificate`.
 pub(crate) fn check_v2(value: &[u8], certificate: &Certificate<'_>) -> Result<(), CmsError> {
     let stated: SigningCertificateV2 = asn1::decode(value, "a signing certificate attribute")?;
     let first = stated.certs.first().ok_or(CmsError::SigningCertificateMismatch)?;
@@ -23,21 +23,26 @@ pub(crate) fn check_v2(value: &[u8], certificate: &Certificate<'_>) -> Result<()
     let hash = Hash::from_oid(&oid)
         .filter(|_| x509::is_absent(parameters.map(rasn::types::Any::as_bytes)))
         .ok_or(CmsError::UnknownAlgorithm { role: "certificate digest", algorithm: oid })?;
-    check(&hash.digest(certificate.raw), &first.cert_hash, &first.issuer_serial, certificate)
+    check(
+        &hash.digest(certificate.raw),
+        &first.cert_hash,
+        first.issuer_serial.as_ref(),
+        certificate,
+    )
 }
 
-/// Checks that the first certificate that a SigningCertificate names is `certificate`.
+/// Checks that the first certificate that a `SigningCertificate` names is `certificate`.
 pub(crate) fn check_v1(value: &[u8], certificate: &Certificate<'_>) -> Result<(), CmsError> {
     let stated: SigningCertificate = asn1::decode(value, "a signing certificate attribute")?;
     let first = stated.certs.first().ok_or(CmsError::SigningCertificateMismatch)?;
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, certificate.raw);
-    check(hash.as_ref(), &first.cert_hash, &first.issuer_serial, certificate)
+    check(hash.as_ref(), &first.cert_hash, first.issuer_serial.as_ref(), certificate)
 }
 
 fn check(
     hash: &[u8],
     stated: &[u8],
-    issuer_serial: &Option<IssuerSerial>,
+    issuer_serial: Option<&IssuerSerial>,
     certificate: &Certificate<'_>,
 ) -> Result<(), CmsError> {
     let named = match issuer_serial {

@@ -120,14 +120,14 @@ impl TimeStampRequest {
     }
 }
 
-/// Writes the MessageImprint of a SHA-256 digest.
+/// Writes the `MessageImprint` of a SHA-256 digest.
 pub(crate) fn imprint_der(imprint: Sha256Digest) -> Vec<u8> {
     let algorithm = algorithm_der(SHA_256);
     let digest = der::wrap(der::OCTET_STRING, &[imprint.as_bytes()]);
     der::wrap(der::SEQUENCE, &[&algorithm, &digest])
 }
 
-/// Writes the AlgorithmIdentifier of `oid` without parameters.
+/// Writes the `AlgorithmIdentifier` of `oid` without parameters.
 pub(crate) fn algorithm_der(oid: &str) -> Vec<u8> {
     der::wrap(der::SEQUENCE, &[&oid_der(oid)])
 }

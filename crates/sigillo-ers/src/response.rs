@@ -12,7 +12,7 @@ use crate::{
 pub const RESPONSE_BYTES_MAX: usize = token::TOKEN_BYTES_MAX + (64 << 10);
 /// Longest text kept of a refusal, in characters.
 const REFUSAL_CHARACTERS_MAX: usize = 1_000;
-/// Bits of PKIFailureInfo by name. Source: RFC 3161 §2.4.2.
+/// Bits of `PKIFailureInfo` by name. Source: RFC 3161 §2.4.2.
 const FAILURES: [(usize, &str); 8] = [
     (0, "badAlg"),
     (2, "badRequest"),
@@ -74,7 +74,7 @@ pub enum ResponseError {
     /// The authority refused.
     #[error("the authority refused with status {status} ({failure}): {text}")]
     Refused {
-        /// PKIStatus: 2 rejection, 3 waiting, 4 and 5 revocation.
+        /// `PKIStatus`: 2 rejection, 3 waiting, 4 and 5 revocation.
         status: u8,
         /// The names of the failures stated, `-` for none.
         failure: String,
@@ -174,7 +174,7 @@ pub fn check_response(
     }
 }
 
-/// Checks that a PKIStatusInfo says granted, with modifications or without.
+/// Checks that a `PKIStatusInfo` says granted, with modifications or without.
 fn check_status(info: &Element<'_>) -> Result<(), ResponseError> {
     let mut fields = info.inside();
     let status = fields.expect(der::INTEGER, "a status")?.content;

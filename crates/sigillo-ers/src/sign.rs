@@ -44,7 +44,7 @@ impl Unsigned {
         &self.to_sign
     }
 
-    /// Encodes the ContentInfo.
+    /// Encodes the `ContentInfo`.
     pub(crate) fn finish(self, signature_der: &[u8]) -> Vec<u8> {
         let mut attributes = self.to_sign;
         attributes[0] = der::context(0);
@@ -122,7 +122,7 @@ fn attribute(oid: &str, value: &[u8]) -> Vec<u8> {
     der::wrap(der::SEQUENCE, &[&oid_der(oid), &der::wrap(der::SET, &[value])])
 }
 
-/// Encodes a SigningCertificateV2: SHA-256 is its default and so not written.
+/// Encodes a `SigningCertificateV2`: SHA-256 is its default and so not written.
 fn signing_certificate(certificate: &Certificate<'_>) -> Vec<u8> {
     let hash = Sha256Digest::of(certificate.raw);
     let hash = der::wrap(der::OCTET_STRING, &[hash.as_bytes()]);

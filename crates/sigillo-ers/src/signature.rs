@@ -105,11 +105,11 @@ fn choose(
     };
     let oid = algorithm.oid.as_str();
     let known: Option<&'static dyn VerificationAlgorithm> = match oid {
-        RSA_ENCRYPTION if algorithm.is_bare() => pkcs1(hash),
-        RSA_SHA_256 if algorithm.is_bare() => pkcs1(Hash::Sha256),
-        RSA_SHA_384 if algorithm.is_bare() => pkcs1(Hash::Sha384),
-        RSA_SHA_512 if algorithm.is_bare() => pkcs1(Hash::Sha512),
-        RSA_PSS => pss_hash(algorithm).and_then(pss),
+        RSA_ENCRYPTION if algorithm.is_bare() => Some(pkcs1(hash)),
+        RSA_SHA_256 if algorithm.is_bare() => Some(pkcs1(Hash::Sha256)),
+        RSA_SHA_384 if algorithm.is_bare() => Some(pkcs1(Hash::Sha384)),
+        RSA_SHA_512 if algorithm.is_bare() => Some(pkcs1(Hash::Sha512)),
+        RSA_PSS => pss_hash(algorithm).map(pss),
         ECDSA_SHA_256 if algorithm.is_bare() => ecdsa(Hash::Sha256, key),
         ECDSA_SHA_384 if algorithm.is_bare() => ecdsa(Hash::Sha384, key),
         ECDSA_SHA_512 if algorithm.is_bare() => ecdsa(Hash::Sha512, key),
@@ -132,20 +132,20 @@ fn choose(
     Ok(known)
 }
 
-fn pkcs1(hash: Hash) -> Option<&'static dyn VerificationAlgorithm> {
-    Some(match hash {
+fn pkcs1(hash: Hash) -> &'static dyn VerificationAlgorithm {
+    match hash {
         Hash::Sha256 => &RSA_PKCS1_2048_8192_SHA256,
         Hash::Sha384 => &RSA_PKCS1_2048_8192_SHA384,
         Hash::Sha512 => &RSA_PKCS1_2048_8192_SHA512,
-    })
+    }
 }
 
-fn pss(hash: Hash) -> Option<&'static dyn VerificationAlgorithm> {
-    Some(match hash {
+fn pss(hash: Hash) -> &'static dyn VerificationAlgorithm {
+    match hash {
         Hash::Sha256 => &RSA_PSS_2048_8192_SHA256,
         Hash::Sha384 => &RSA_PSS_2048_8192_SHA384,
         Hash::Sha512 => &RSA_PSS_2048_8192_SHA512,
-    })
+    }
 }
 
 fn ecdsa(hash: Hash, key: &PublicKey<'_>) -> Option<&'static dyn VerificationAlgorithm> {
@@ -187,7 +187,7 @@ fn pss_hash(algorithm: &Algorithm<'_>) -> Option<Hash> {
     usual.then_some(hash)
 }
 
-/// Returns the bits of the modulus of an RSAPublicKey.
+/// Returns the bits of the modulus of an `RSAPublicKey`.
 fn rsa_bits(key: &[u8]) -> Option<usize> {
     let mut fields = Reader::new(key).expect(der::SEQUENCE, "an RSA key").ok()?.inside();
     let modulus = fields.expect(der::INTEGER, "an RSA modulus").ok()?.content;

@@ -7,15 +7,15 @@ use crate::der::{self, DerError};
 
 /// First year that ASN.1 times are written for.
 const YEAR_MIN: i16 = 1950;
-/// First year that a UTCTime cannot express.
+/// First year that a `UTCTime` cannot express.
 const YEAR_AFTER_UTC_TIME: i16 = 2050;
 
-/// Returns a GeneralizedTime as an instant.
+/// Returns a `GeneralizedTime` as an instant.
 pub(crate) fn from_generalized(time: &GeneralizedTime) -> Result<Timestamp, DerError> {
     from_parts(time.timestamp(), time.timestamp_subsec_nanos())
 }
 
-/// Returns a UTCTime as an instant.
+/// Returns a `UTCTime` as an instant.
 pub(crate) fn from_utc(time: &UtcTime) -> Result<Timestamp, DerError> {
     from_parts(time.timestamp(), time.timestamp_subsec_nanos())
 }
@@ -39,7 +39,7 @@ fn from_parts(seconds: i64, nanoseconds: u32) -> Result<Timestamp, DerError> {
         .ok_or(DerError { what: "a time" })
 }
 
-/// Writes `at`, to the millisecond, as a GeneralizedTime; `None` before 1950.
+/// Writes `at`, to the millisecond, as a `GeneralizedTime`; `None` before 1950.
 pub(crate) fn generalized(at: Timestamp) -> Option<Vec<u8>> {
     let civil = at.to_zoned(TimeZone::UTC).datetime();
     let millisecond = civil.millisecond();
@@ -51,8 +51,8 @@ pub(crate) fn generalized(at: Timestamp) -> Option<Vec<u8>> {
     (civil.year() >= YEAR_MIN).then(|| der::wrap(der::GENERALIZED_TIME, &[text.as_bytes()]))
 }
 
-/// Writes `at`, to the second, as RFC 5280 and RFC 5652 want it: UTCTime through 2049,
-/// GeneralizedTime afterwards; `None` before 1950.
+/// Writes `at`, to the second, as RFC 5280 and RFC 5652 want it: `UTCTime` through 2049,
+/// `GeneralizedTime` afterwards; `None` before 1950.
 pub(crate) fn time(at: Timestamp) -> Option<Vec<u8>> {
     let civil = at.to_zoned(TimeZone::UTC).datetime();
     match civil.year() {

@@ -145,7 +145,7 @@ pub(crate) fn examine(
     if info.version != 1 {
         return Err(TokenError::UnknownVersion { found: info.version });
     }
-    for extension in info.extensions.iter().flatten().filter(|extension| extension.critical) {
+    if let Some(extension) = info.extensions.iter().flatten().find(|extension| extension.critical) {
         return Err(TokenError::UnknownExtension { found: der::oid_text(&extension.extn_id.0)? });
     }
     let found = sha256_imprint(&info.message_imprint)

@@ -30,7 +30,7 @@ pub(crate) struct Algorithm<'a> {
 }
 
 impl<'a> Algorithm<'a> {
-    /// Reads an AlgorithmIdentifier.
+    /// Reads an `AlgorithmIdentifier`.
     pub(crate) fn read(element: &Element<'a>) -> Result<Self, DerError> {
         let mut reader = element.inside();
         let oid = der::oid_text(reader.expect(der::OBJECT_IDENTIFIER, "an algorithm")?.content)?;
@@ -242,7 +242,7 @@ fn attribute_name(oid: &str) -> &str {
     }
 }
 
-/// Reads a string of a name: BMPString as UTF-16, UTF-8 where it is valid, else Latin-1.
+/// Reads a string of a name: `BMPString` as UTF-16, UTF-8 where it is valid, else Latin-1.
 fn value_text(value: &Element<'_>) -> String {
     const BMP_STRING: u8 = 0x1e;
     if value.tag == BMP_STRING {
