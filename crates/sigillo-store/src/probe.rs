@@ -6,7 +6,7 @@ use futures::future::join_all;
 
 use sigillo_model::{Entropy, ObjectKey};
 
-use crate::{CreateAnswer, ObjectBackend, Store, StoreError, convert::size_of_len};
+use crate::{BackendError, CreateAnswer, ObjectBackend, Store, StoreError, convert::size_of_len};
 
 /// As many creates race for one key; exactly one may win.
 const RACERS: usize = 16;
@@ -16,6 +16,8 @@ const PROBE_BYTES: usize = 4096;
 
 /// Bytes that a probe object may have when it is read back.
 const PROBE_BYTES_MAX: u64 = 64 << 10;
+
+const OTHER_BYTES: &str = "it does not return what was just written";
 
 /// What a probe that succeeded has to say.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -81,13 +83,13 @@ impl Probe<'_> {
         if self.create(&self.single, 0).await? != CreateAnswer::Created {
             return Err(unfit("it says of a fresh name that an object of that name exists"));
         }
-        if self.read(&self.single).await? != self.content(0) {
-            return Err(unfit("it does not return what was just written"));
+        if self.read_own(&self.single).await? != self.content(0) {
+            return Err(unfit(OTHER_BYTES));
         }
         if self.create(&self.single, 1).await? != CreateAnswer::AlreadyExists {
             return Err(unfit("it accepts a second create of the same name"));
         }
-        if self.read(&self.single).await? != self.content(0) {
+        if self.read_own(&self.single).await? != self.content(0) {
             return Err(unfit("a refused create changed the object that was there"));
         }
         self.settle(&self.single).await
@@ -95,12 +97,12 @@ impl Probe<'_> {
 
     async fn ranges(&self) -> Result<(), StoreError> {
         let size = self.backend.size(&self.single).await;
-        let size = size.map_err(|source| StoreError::reading(&self.single, "probing", source))?;
+        let size = size.map_err(|source| of_own(&self.single, source))?;
         if size != size_of_len(PROBE_BYTES) {
             return Err(unfit("it states a wrong size of an object"));
         }
         let part = self.backend.read_range(&self.single, 1000..1100).await;
-        let part = part.map_err(|source| StoreError::reading(&self.single, "probing", source))?;
+        let part = part.map_err(|source| of_own(&self.single, source))?;
         if part != self.content(0).slice(1000..1100) {
             return Err(unfit("it does not return the range of bytes that was asked for"));
         }
@@ -121,7 +123,7 @@ impl Probe<'_> {
                 what: format!("of {RACERS} creates of one name at once {count} succeeded, not one"),
             });
         };
-        if self.read(&self.race).await? != self.content(2 + winner) {
+        if self.read_own(&self.race).await? != self.content(2 + winner) {
             return Err(unfit("after a race for one name it keeps the bytes of a loser"));
         }
         Ok(())
@@ -148,13 +150,28 @@ impl Probe<'_> {
         read.map_err(|source| StoreError::reading(key, "probing", source))
     }
 
+    /// Reads an object that was written before.
+    async fn read_own(&self, key: &ObjectKey) -> Result<Bytes, StoreError> {
+        let read = self.backend.read(key, PROBE_BYTES_MAX).await;
+        read.map_err(|source| of_own(key, source))
+    }
+
     async fn settle(&self, key: &ObjectKey) -> Result<(), StoreError> {
         let settled = self.backend.settle(key).await;
-        settled.map_err(|source| StoreError::reading(key, "probing", source))
+        settled.map_err(|source| of_own(key, source))
     }
 
     fn content(&self, number: usize) -> Bytes {
         self.contents.slice(number * PROBE_BYTES..(number + 1) * PROBE_BYTES)
+    }
+}
+
+/// Sorts an error about an object that was written before: it must be there, and not larger.
+fn of_own(key: &ObjectKey, source: BackendError) -> StoreError {
+    match source {
+        BackendError::NotFound => unfit("it does not find what was just written"),
+        BackendError::TooLarge { .. } => unfit(OTHER_BYTES),
+        source => StoreError::reading(key, "probing", source),
     }
 }
 

@@ -92,7 +92,6 @@ async fn what_is_absent_is_not_found(objects: &dyn ObjectBackend) {
         objects.read_range(&absent, 0..0).await.map(drop),
         objects.size(&absent).await.map(drop),
         objects.settle(&absent).await,
-        objects.remove_probe(&ObjectKey::probe("contract", "absent")).await,
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         assert!(matches!(answer, Err(BackendError::NotFound)), "answer {number}: {answer:?}");
