@@ -1,0 +1,149 @@
+//! Several time-stamping authorities, asked in order until one answers as it should.
+
+use std::{error::Error, fmt::Write as _, sync::Arc};
+
+use jiff::SignedDuration;
+use sigillo_ers::{Expectations, TimeStampRequest, TimeStampToken, TrustAnchors, check_response};
+use sigillo_model::{Clock, Entropy, ErrorKind, Sha256Digest};
+
+use crate::{RESPONSE_BYTES_MAX, TimeStampAuthority};
+
+/// The authorities that an archive asks, in order, and what it demands of their answers.
+#[derive(Clone, Debug)]
+pub struct Authorities {
+    list: Vec<Arc<dyn TimeStampAuthority>>,
+    anchors: TrustAnchors,
+    tolerance: SignedDuration,
+}
+
+/// A token, and how it was come by.
+#[derive(Clone, Debug)]
+pub struct Stamped {
+    /// The token, every check passed.
+    pub token: TimeStampToken,
+    /// The name of the authority that made it.
+    pub authority: String,
+    /// Whether that is a trial authority.
+    pub trial: bool,
+    /// Those who were asked before and gave no acceptable answer.
+    pub refused: Vec<Refusal>,
+}
+
+/// One authority's failure.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// The name of the authority.
+    pub authority: String,
+    /// What went wrong, down to the cause.
+    pub words: String,
+}
+
+/// No authority gave an acceptable answer. Nothing is lost: ask again later.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}", all_refused_words(refusals))]
+pub struct AllRefused {
+    /// What each of them did, in the order in which they were asked; empty if there is none to ask.
+    pub refusals: Vec<Refusal>,
+}
+
+impl Authorities {
+    /// Takes the authorities in the order in which to ask them.
+    ///
+    /// Tokens count only if their certificate leads to one of `anchors` and their time lies within
+    /// `tolerance` of our clock, either way.
+    pub fn new(
+        list: Vec<Arc<dyn TimeStampAuthority>>,
+        anchors: TrustAnchors,
+        tolerance: SignedDuration,
+    ) -> Self {
+        Self { list, anchors, tolerance }
+    }
+
+    /// Tells whether there is nobody to ask.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Asks one authority after the other for a time-stamp over `imprint`, until an answer passes
+    /// every check of [`check_response`]. Each is asked once, with a nonce of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`AllRefused`] if nobody gave an acceptable answer.
+    pub async fn stamp(
+        &self,
+        imprint: Sha256Digest,
+        clock: &dyn Clock,
+        entropy: &dyn Entropy,
+    ) -> Result<Stamped, AllRefused> {
+        let mut refused = Vec::new();
+        for authority in &self.list {
+            let request = TimeStampRequest { imprint, nonce: fresh_nonce(entropy), policy: None };
+            match self.ask(authority.as_ref(), &request, clock).await {
+                Ok(token) => {
+                    let (authority, trial) = (authority.name().to_owned(), authority.is_trial());
+                    return Ok(Stamped { token, authority, trial, refused });
+                }
+                Err(words) => {
+                    refused.push(Refusal { authority: authority.name().to_owned(), words });
+                }
+            }
+        }
+        Err(AllRefused { refusals: refused })
+    }
+
+    /// Asks one authority; what stands in the way of its answer is said in words.
+    async fn ask(
+        &self,
+        authority: &dyn TimeStampAuthority,
+        request: &TimeStampRequest,
+        clock: &dyn Clock,
+    ) -> Result<TimeStampToken, String> {
+        let response = authority.ask(&request.to_der()).await.map_err(|error| words(&error))?;
+        if response.len() > RESPONSE_BYTES_MAX {
+            return Err(format!("its response has more than {RESPONSE_BYTES_MAX} bytes"));
+        }
+        let (at, tolerance, anchors) = (clock.now(), self.tolerance, &self.anchors);
+        let expected = Expectations { request, at, tolerance, anchors };
+        check_response(&response, &expected).map_err(|error| words(&error))
+    }
+}
+
+impl AllRefused {
+    /// Returns what the caller can do about it: try again later.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Transient
+    }
+}
+
+/// Draws a nonce whose DER integer is positive, so that nobody has to agree on signs.
+fn fresh_nonce(entropy: &dyn Entropy) -> [u8; 8] {
+    let mut nonce = [0; 8];
+    entropy.fill(&mut nonce);
+    nonce[0] &= 0x7f;
+    nonce
+}
+
+/// Returns what an error says, and what its causes say.
+fn words(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        write!(words, ": {error}").expect("a String takes all text");
+        cause = error.source();
+    }
+    words
+}
+
+fn all_refused_words(refusals: &[Refusal]) -> String {
+    if refusals.is_empty() {
+        return "no time-stamping authority is set up".to_owned();
+    }
+    let mut words = "no time-stamping authority gave an acceptable answer".to_owned();
+    for (index, refusal) in refusals.iter().enumerate() {
+        let before = if index == 0 { ": " } else { "; " };
+        write!(words, "{before}{}: {}", refusal.authority, refusal.words)
+            .expect("a String takes all text");
+    }
+    words
+}

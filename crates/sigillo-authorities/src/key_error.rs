@@ -1,0 +1,110 @@
+//! Why a key folder could not be made, opened or used.
+
+use std::{io, path::PathBuf};
+
+use sigillo_model::{ErrorKind, SignerError};
+
+use crate::SignedHead;
+
+/// Why a [`KeyFolder`](crate::KeyFolder) could not be made, opened or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// A file of the folder is not what Sigillo writes there.
+    #[error("{} is damaged: {reason}; restore it from a copy of the key folder", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The head to be signed does not continue the last one that was: signing it would fork the
+    /// log. Nothing was signed.
+    #[error(
+        "the log diverged: {} leaves with root {} do not belong to the log of {} leaves with root \
+         {} that this key signed last; nothing was signed, find out which of the two is the log",
+        head.size, head.root, last.size, last.root
+    )]
+    Diverged {
+        /// The last head signed.
+        last: SignedHead,
+        /// The head that was not signed.
+        head: SignedHead,
+    },
+
+    /// Others than the owner can read or change a file or the folder.
+    #[error(
+        "{} is open to others than its owner (mode {mode:04o}); run `chmod {remedy} '{}'`, and \
+         replace its keys if others may have read them",
+        path.display(), path.display()
+    )]
+    Exposed {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// The permission bits it must have, as `chmod` takes them.
+        remedy: &'static str,
+    },
+
+    /// The operating system refused something.
+    #[error("cannot use the key folder while {doing} {}", path.display())]
+    Io {
+        /// What was being done, as it precedes the name of the file.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What stood in the way.
+        source: io::Error,
+    },
+
+    /// A certificate does not belong to the key beside it.
+    #[error(
+        "{} is no certificate of the key in {}; restore both from the same copy",
+        certificate.display(), key.display()
+    )]
+    Mismatch {
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+    },
+
+    /// The folder, or a file of it, does not exist.
+    #[error(
+        "{} does not exist; name the right key folder, restore it from a copy, or complete a new \
+         one with `sigillo init`",
+        path.display()
+    )]
+    Missing {
+        /// The file or folder.
+        path: PathBuf,
+    },
+
+    /// The name of the entity cannot stand in a certificate.
+    #[error("the entity name {entity:?} cannot stand in a certificate: {reason}")]
+    Entity {
+        /// The name, shortened.
+        entity: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A key could not be generated or could not sign.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+}
+
+impl KeyError {
+    /// Returns what the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Damaged { .. } | Self::Diverged { .. } | Self::Mismatch { .. } => {
+                ErrorKind::Integrity
+            }
+            Self::Entity { .. } | Self::Exposed { .. } | Self::Missing { .. } => ErrorKind::Invalid,
+            Self::Io { .. } | Self::Signer(_) => ErrorKind::Transient,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The key folder and the authorities, through their public interface, on real files and sockets.
+
+mod authorities;
+mod checkpoints;
+mod http;
+mod key_folder;
+mod server;
+mod support;
+mod trial;
