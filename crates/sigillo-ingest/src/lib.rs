@@ -1,1 +1,26 @@
-//! sigillo-ingest.
+//! Ingest: a folder becomes batches of packs, committed to the evidence log one after the other.
+//!
+//! Files are read and hashed by the same threads; one thread writes packs; commits go on beside
+//! both. Nothing is acknowledged before its batch is in the log.
+
+mod refusal;
+mod source;
+mod walk;
+
+mod document;
+mod large;
+mod read;
+mod segment;
+
+mod batch;
+mod pack_thread;
+mod report;
+
+mod ingest;
+
+mod error;
+
+pub use error::IngestError;
+pub use ingest::{IngestOutcome, Ingester, Progress};
+pub use refusal::{Note, NoteCode, Refusal, RefusalCode};
+pub use source::{FILE_BYTES_MAX, FolderSource, SourceError};

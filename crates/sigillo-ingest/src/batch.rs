@@ -1,0 +1,126 @@
+//! Committing a batch: its objects, then the log's next number.
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use sigillo_catalogue::KeyIndex;
+use sigillo_ers::tree_root;
+use sigillo_evidence_log::{CommitOutcome, Committed, LogWriter, catch_up_index};
+use sigillo_merkle::{leaf_hash, root_of};
+use sigillo_model::{
+    BatchCommitted, BatchId, Entropy, Entry, ListedPack, ObjectKey, PackList, Sha256Digest,
+    SubmissionId, to_canonical,
+};
+use sigillo_store::{CreateOutcome, ReadPool, Store};
+
+use crate::{IngestError, pack_thread::FinishedBatch};
+
+/// At most this many objects of a batch are written at once.
+const WRITES_IN_FLIGHT_MAX: usize = 8;
+
+/// At most this often a batch is committed again because others were faster.
+const COMMIT_ATTEMPTS_MAX: u32 = 1000;
+
+/// What became of a batch.
+pub(crate) enum BatchOutcome {
+    Committed {
+        body: BatchCommitted,
+        committed: Committed,
+    },
+    /// It must be made anew: the epoch was raised, or another writer took one of its keys.
+    Again,
+}
+
+/// Writes the objects of a batch and commits it, unless what it rests on changed meanwhile.
+pub(crate) async fn commit_batch(
+    log: &mut LogWriter,
+    index: &mut KeyIndex,
+    reads: &ReadPool,
+    entropy: &dyn Entropy,
+    (submission, batch): (SubmissionId, &FinishedBatch),
+) -> Result<BatchOutcome, IngestError> {
+    let (body, objects) = describe(batch, submission, BatchId::random(entropy));
+    create_all(log.archive().store(), objects).await?;
+    for _ in 0..COMMIT_ATTEMPTS_MAX {
+        match log.commit(&[Entry::BatchCommitted(body.clone())]).await? {
+            CommitOutcome::Committed(committed) => {
+                let number = committed.number;
+                if index.complete_to() + 1 == number {
+                    let added = batch.documents().map(|document| document.indexed).collect();
+                    // Only a copy: without it the next start reads the batch again.
+                    if let Err(error) = index.add(number, added) {
+                        tracing::warn!(%error, "the index was not written; it will be made again");
+                    }
+                }
+                return Ok(BatchOutcome::Committed { body, committed });
+            }
+            CommitOutcome::Fenced { .. } => return Ok(BatchOutcome::Again),
+            CommitOutcome::Lost(_) => {
+                catch_up_index(log.archive(), index, reads).await?;
+                // When they were read the index knew none of these keys.
+                if batch.documents().any(|it| index.lookup(it.indexed.key).is_some()) {
+                    return Ok(BatchOutcome::Again);
+                }
+            }
+        }
+    }
+    Err(IngestError::Crowded { attempts: COMMIT_ATTEMPTS_MAX })
+}
+
+/// Returns what the log will say of a batch, and the objects it names.
+fn describe(
+    batch: &FinishedBatch,
+    submission: SubmissionId,
+    id: BatchId,
+) -> (BatchCommitted, Vec<(ObjectKey, Vec<u8>)>) {
+    let leaves: Vec<Sha256Digest> = batch
+        .documents()
+        .map(|document| Sha256Digest::from_bytes(*document.indexed.version.as_bytes()))
+        .collect();
+    let leaf_bytes: Vec<u8> = leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect();
+    let packs = batch.packs.iter().map(|(pack, documents)| ListedPack {
+        documents: count(documents.len()),
+        name: pack.name,
+        size: pack.size_bytes,
+    });
+    let list = to_canonical(&PackList { format: 1, packs: packs.collect() });
+    let order_root = root_of(leaves.iter().map(|leaf| leaf_hash(leaf.as_bytes())));
+    let body = BatchCommitted {
+        batch: id,
+        documents: count(leaves.len()),
+        leaves_sha256: Sha256Digest::of(&leaf_bytes),
+        order_root: Sha256Digest::from_bytes(*order_root.as_bytes()),
+        packs_sha256: Sha256Digest::of(&list),
+        root: tree_root(&leaves).expect("a batch has at least one document"),
+        submission,
+    };
+    let mut objects = vec![(ObjectKey::leaves(id), leaf_bytes), (ObjectKey::pack_list(id), list)];
+    for (pack, _) in &batch.packs {
+        if !pack.blocks.is_empty() {
+            objects.push((ObjectKey::blocks(pack.name), pack.blocks.concat()));
+        }
+    }
+    (body, objects)
+}
+
+/// Creates objects under fresh names, all of them before anything refers to them.
+pub(crate) async fn create_all(
+    store: &Store,
+    objects: Vec<(ObjectKey, Vec<u8>)>,
+) -> Result<(), IngestError> {
+    stream::iter(objects)
+        .map(|(key, bytes)| async move {
+            match store.create(&key, Bytes::from(bytes)).await {
+                Ok(CreateOutcome::Created | CreateOutcome::AlreadyEqual) => Ok(()),
+                Ok(CreateOutcome::Taken(_)) => Err(IngestError::NameTaken { key }),
+                Err(source) => Err(IngestError::Store { doing: "storing a batch", source }),
+            }
+        })
+        .buffer_unordered(WRITES_IN_FLIGHT_MAX)
+        .try_collect()
+        .await
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).expect("a batch has 100,000 documents at most")
+}

@@ -1,0 +1,174 @@
+//! The one thread that writes packs: segments in, finished batches out.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use tokio::sync::mpsc::Sender;
+
+use sigillo_model::{BATCH_DOCUMENTS_MAX, Clock, Entropy};
+use sigillo_store::{
+    PackSink,
+    pack::{ClosedPack, PackError, PackWriter},
+};
+
+use crate::segment::{Buffers, PlacedDocument, Segment};
+
+/// A pack is closed once it has this many bytes.
+const PACK_BYTES: u64 = 128 << 20;
+
+/// How often an idle thread looks whether its batch is old enough.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// When a batch is closed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BatchLimits {
+    pub(crate) documents_max: usize,
+    pub(crate) bytes_max: u64,
+    pub(crate) age_seconds_max: i64,
+}
+
+impl BatchLimits {
+    /// The limits of the stored format and of patience: 100,000 documents, 1 GiB, one minute.
+    pub(crate) const DEFAULT: Self = Self {
+        documents_max: BATCH_DOCUMENTS_MAX as usize,
+        bytes_max: 1 << 30,
+        age_seconds_max: 60,
+    };
+}
+
+/// What the readers send.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// Documents to be packed with others.
+    Segment(Segment),
+    /// A document that has a pack of its own.
+    OwnPack(ClosedPack, PlacedDocument),
+}
+
+/// Packs that are durable and wait to be committed together.
+#[derive(Debug, Default)]
+pub(crate) struct FinishedBatch {
+    /// In the order of the batch's leaves.
+    pub(crate) packs: Vec<(ClosedPack, Vec<PlacedDocument>)>,
+}
+
+impl FinishedBatch {
+    pub(crate) fn documents(&self) -> impl Iterator<Item = &PlacedDocument> {
+        self.packs.iter().flat_map(|(_, documents)| documents)
+    }
+
+    fn count(&self) -> usize {
+        self.packs.iter().map(|(_, documents)| documents.len()).sum()
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.packs.iter().map(|(pack, _)| pack.size_bytes).sum()
+    }
+}
+
+/// Writes packs until the readers are done.
+pub(crate) struct PackThread {
+    pub(crate) sink: Arc<dyn PackSink>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: BatchLimits,
+    pub(crate) buffers: Arc<Buffers>,
+    pub(crate) finished: Sender<FinishedBatch>,
+}
+
+/// The pack and the batch that are being filled.
+#[derive(Default)]
+struct Open {
+    pack: Option<(PackWriter, Vec<PlacedDocument>)>,
+    batch: FinishedBatch,
+    began_at_seconds: Option<i64>,
+}
+
+impl Open {
+    fn count(&self) -> usize {
+        self.batch.count() + self.pack.as_ref().map_or(0, |(_, documents)| documents.len())
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.batch.size_bytes() + self.pack.as_ref().map_or(0, |(pack, _)| pack.size_bytes())
+    }
+}
+
+impl PackThread {
+    /// Takes items until there are no more, or nobody takes what is finished.
+    pub(crate) fn run(self, items: &Receiver<Item>) -> Result<(), PackError> {
+        let mut open = Open::default();
+        loop {
+            match items.recv_timeout(IDLE) {
+                Ok(item) => self.take(&mut open, item)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.hand_over(&mut open).map(drop),
+            }
+            if self.is_due(&open) && !self.hand_over(&mut open)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take(&self, open: &mut Open, item: Item) -> Result<(), PackError> {
+        let coming = match &item {
+            Item::Segment(segment) => segment.documents.len(),
+            Item::OwnPack(..) => 1,
+        };
+        if open.count() + coming > self.limits.documents_max && open.count() > 0 {
+            self.hand_over(open)?;
+        }
+        open.began_at_seconds.get_or_insert_with(|| self.clock.now().as_second());
+        match item {
+            Item::OwnPack(pack, document) => open.batch.packs.push((pack, vec![document])),
+            Item::Segment(mut segment) => {
+                if open.pack.is_none() {
+                    let pack = PackWriter::begin(&*self.sink, self.nonce(), Some(PACK_BYTES))?;
+                    open.pack = Some((pack, Vec::new()));
+                }
+                let (pack, documents) = open.pack.as_mut().expect("it was begun just above");
+                let entries = std::mem::take(&mut segment.entries);
+                pack.add_segment(segment.bytes(), entries)?;
+                documents.append(&mut segment.documents);
+                self.buffers.give(segment.into_buffer());
+                if pack.size_bytes() >= PACK_BYTES {
+                    close_pack(open)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_due(&self, open: &Open) -> bool {
+        let Some(began) = open.began_at_seconds else { return false };
+        open.count() >= self.limits.documents_max
+            || open.size_bytes() >= self.limits.bytes_max
+            || self.clock.now().as_second() - began >= self.limits.age_seconds_max
+    }
+
+    /// Closes pack and batch and hands the batch over; tells whether anybody took it.
+    fn hand_over(&self, open: &mut Open) -> Result<bool, PackError> {
+        close_pack(open)?;
+        open.began_at_seconds = None;
+        let batch = std::mem::take(&mut open.batch);
+        Ok(batch.packs.is_empty() || self.finished.blocking_send(batch).is_ok())
+    }
+
+    fn nonce(&self) -> [u8; 16] {
+        let mut nonce = [0; 16];
+        self.entropy.fill(&mut nonce);
+        nonce
+    }
+}
+
+fn close_pack(open: &mut Open) -> Result<(), PackError> {
+    if let Some((pack, documents)) = open.pack.take() {
+        open.batch.packs.push((pack.finish()?, documents));
+    }
+    Ok(())
+}

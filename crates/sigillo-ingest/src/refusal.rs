@@ -1,0 +1,140 @@
+//! Why a document was refused, each reason with a code, a sentence and a remedy.
+
+use serde::Serialize;
+
+/// Defines the codes with their sentence and remedy, once.
+macro_rules! refusal_codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $reason:literal, $remedy:literal;)*) => {
+        /// Why a document was refused. Codes are public, stable and never reused.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[non_exhaustive]
+        pub enum RefusalCode {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl RefusalCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Returns the code as it is printed.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// Returns the reason as a sentence.
+            pub const fn reason(self) -> &'static str {
+                match self { $(Self::$name => $reason,)* }
+            }
+
+            /// Returns what to do about it.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy,)* }
+            }
+        }
+    };
+}
+
+refusal_codes! {
+    /// The file or folder could not be read.
+    Unreadable = "UNREADABLE", "it could not be read",
+        "see that the file exists, that you may read it and that its disk is sound, then ingest again";
+    /// The file changed while it was read.
+    Changed = "CHANGED", "it changed while it was read",
+        "wait until no program writes to it, then ingest again";
+    /// A symbolic link: links are never followed.
+    SymbolicLink = "SYMBOLIC_LINK", "it is a symbolic link, and links are never followed",
+        "put the file itself in its place, or ingest the folder that the link leads to";
+    /// A pipe, a socket or a device.
+    NotAFile = "NOT_A_FILE", "it is a pipe, a socket or a device, not a file",
+        "remove it from the folder";
+    /// The file is larger than the limit.
+    TooLarge = "TOO_LARGE", "it is larger than the limit for one file",
+        "raise the limit with --file-bytes-max, or split the document";
+    /// The path is longer than the operating system allows.
+    PathTooLong = "PATH_TOO_LONG", "its path is too long for the operating system",
+        "ingest a folder further down, so that the path becomes shorter";
+    /// The archive has another document, or another version, under the same key.
+    KeyExists = "KEY_EXISTS", "the archive already holds other content under the same source and path",
+        "give the document another path or the source another name with --source";
+}
+
+impl Serialize for RefusalCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+/// One document that was refused; nothing of it is in the archive.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Refusal {
+    /// Why.
+    pub code: RefusalCode,
+    /// Its path within the source, spelt as `encode_name` does.
+    pub path: String,
+    /// Why, as a sentence, with what the operating system said.
+    pub reason: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Refusal {
+    /// Makes a refusal in the words of its code.
+    pub fn new(code: RefusalCode, path: impl Into<String>) -> Self {
+        let (reason, remedy) = (code.reason().to_owned(), code.remedy().to_owned());
+        Self { code, path: path.into(), reason, remedy }
+    }
+
+    /// Adds what the operating system said.
+    #[must_use]
+    pub fn because(mut self, detail: impl std::fmt::Display) -> Self {
+        self.reason = format!("{} ({detail})", self.reason);
+        self
+    }
+}
+
+/// What a conservator may want to know of a document that was accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum NoteCode {
+    /// Two names in one folder look the same but are spelt differently in Unicode.
+    NameTwins,
+}
+
+impl NoteCode {
+    /// Returns the code as it is printed.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NameTwins => "NAME_TWINS",
+        }
+    }
+}
+
+impl Serialize for NoteCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+/// One note.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Note {
+    /// What about.
+    pub code: NoteCode,
+    /// The path within the source.
+    pub path: String,
+    /// In a sentence.
+    pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique() {
+        let codes: BTreeSet<_> = RefusalCode::ALL.iter().map(|code| code.code()).collect();
+        assert_eq!(codes.len(), RefusalCode::ALL.len());
+    }
+}

@@ -1,0 +1,129 @@
+//! A folder, or a single file, as the source of a submission.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{CWD, Mode, OFlags, ResolveFlags},
+    io::Errno,
+};
+
+use sigillo_model::{ErrorKind, encode_name};
+
+use crate::{Refusal, RefusalCode};
+
+/// The largest file accepted unless told otherwise: 1 TiB.
+pub const FILE_BYTES_MAX: u64 = 1 << 40;
+
+/// Where documents come from: a folder with all below it, or one file.
+#[derive(Debug)]
+pub struct FolderSource {
+    pub(crate) root: OwnedFd,
+    pub(crate) path: PathBuf,
+    /// The one file of the folder that is meant, if not all.
+    pub(crate) single: Option<Vec<u8>>,
+    pub(crate) name: String,
+    pub(crate) file_bytes_max: u64,
+}
+
+impl FolderSource {
+    /// Opens a folder or file; `name` is what the producer calls the source. A link given here is
+    /// followed, links below never are.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if it does not exist, cannot be read, or is neither.
+    pub fn open(path: &Path, name: &str) -> Result<Self, SourceError> {
+        let refused = |source: io::Error| SourceError::Unreadable {
+            path: encode_name(path.as_os_str().as_bytes()),
+            source,
+        };
+        if name.is_empty() || name.contains('/') || name.chars().any(char::is_control) {
+            return Err(SourceError::BadName { name: encode_name(name.as_bytes()) });
+        }
+        let path = path.canonicalize().map_err(refused)?;
+        let metadata = path.metadata().map_err(refused)?;
+        let (folder, single) = match (path.parent(), path.file_name()) {
+            _ if metadata.is_dir() => (path.as_path(), None),
+            (Some(parent), Some(file)) => (parent, Some(file.as_bytes().to_vec())),
+            _ => return Err(refused(io::ErrorKind::NotADirectory.into())),
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(CWD, folder, flags, Mode::empty());
+        Ok(Self {
+            root: root.map_err(|error| refused(error.into()))?,
+            path: folder.to_owned(),
+            single,
+            name: name.to_owned(),
+            file_bytes_max: FILE_BYTES_MAX,
+        })
+    }
+
+    /// Sets another limit for the size of one file.
+    #[must_use]
+    pub fn with_file_bytes_max(mut self, file_bytes_max: u64) -> Self {
+        self.file_bytes_max = file_bytes_max;
+        self
+    }
+
+    /// Returns the folder, by its canonical path.
+    pub fn folder(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a file below the folder without following links or waiting for pipes.
+    pub(crate) fn open_file(&self, path: &[u8]) -> Result<File, Refusal> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let name = OsStr::from_bytes(path);
+        let opened = rustix::fs::openat2(&self.root, name, flags, Mode::empty(), resolve);
+        let opened = match opened {
+            // A kernel without openat2: the last name at least is not followed.
+            Err(Errno::NOSYS | Errno::PERM) => {
+                rustix::fs::openat(&self.root, name, flags, Mode::empty())
+            }
+            opened => opened,
+        };
+        let path = || encode_name(path);
+        opened.map(File::from).map_err(|errno| match errno {
+            Errno::LOOP => Refusal::new(RefusalCode::SymbolicLink, path()),
+            Errno::NAMETOOLONG => Refusal::new(RefusalCode::PathTooLong, path()),
+            // What opening a socket, or a pipe or device that nobody serves, answers.
+            Errno::NXIO | Errno::NODEV => Refusal::new(RefusalCode::NotAFile, path()),
+            errno => Refusal::new(RefusalCode::Unreadable, path()).because(io::Error::from(errno)),
+        })
+    }
+}
+
+/// Why a source cannot be ingested at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The name of the source is empty or has a slash or control characters.
+    #[error("{name:?} cannot name a source: it must not be empty or have slashes")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// It cannot be read.
+    #[error("cannot read {path}")]
+    Unreadable {
+        /// Its path.
+        path: String,
+        /// What stood in the way.
+        source: io::Error,
+    },
+}
+
+impl SourceError {
+    /// Returns what a caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+}

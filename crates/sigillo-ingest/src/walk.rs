@@ -1,0 +1,149 @@
+//! Walking a source: every file once, in groups, links not followed.
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    fs::FileType,
+    os::unix::{ffi::OsStrExt as _, ffi::OsStringExt as _, fs::FileTypeExt as _},
+    sync::Arc,
+};
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use sigillo_model::encode_name;
+
+use crate::{FolderSource, Note, NoteCode, Refusal, RefusalCode, document::Shared};
+
+/// So many files are read by one worker in a row.
+pub(crate) const GROUP_FILES: usize = 32;
+
+/// No folder is nested deeper; deeper paths are refused.
+const DEPTH_MAX: usize = 2048;
+
+/// The paths of some files, relative to the source.
+pub(crate) type Group = Vec<Vec<u8>>;
+
+/// Hands out the files of a source in groups; folders are sorted by name, bytes by bytes.
+pub(crate) struct Walk {
+    source: Arc<FolderSource>,
+    shared: Arc<Shared>,
+    /// Folders still to be listed, deepest last, and files found but not yet handed out.
+    folders: Vec<Vec<u8>>,
+    files: std::vec::IntoIter<Vec<u8>>,
+}
+
+impl Walk {
+    pub(crate) fn new(source: Arc<FolderSource>, shared: Arc<Shared>) -> Self {
+        let (folders, files) = match &source.single {
+            Some(file) => (Vec::new(), vec![file.clone()]),
+            None => (vec![Vec::new()], Vec::new()),
+        };
+        shared.progress.found(files.len());
+        Self { source, shared, folders, files: files.into_iter() }
+    }
+
+    /// Lists the next folder, and refuses in it what is no file.
+    fn list(&mut self, folder: &[u8]) {
+        let path = self.source.path.join(OsString::from_vec(folder.to_vec()));
+        let unreadable =
+            |error| Refusal::new(RefusalCode::Unreadable, encode_name(folder)).because(error);
+        let entries = match path.read_dir() {
+            Ok(entries) => entries,
+            Err(error) => return self.shared.refuse(unreadable(error)),
+        };
+        let (mut files, mut folders) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let entry = match entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?))) {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.shared.refuse(unreadable(error));
+                    continue;
+                }
+            };
+            let path = join(folder, entry.0.as_bytes());
+            match kind_of(entry.1) {
+                Kind::File => files.push(path),
+                Kind::Folder => folders.push(path),
+                Kind::Refused(code) => self.shared.refuse(Refusal::new(code, encode_name(&path))),
+            }
+        }
+        files.sort_unstable();
+        folders.sort_unstable_by(|a, b| b.cmp(a));
+        self.note_twins(&files);
+        self.shared.progress.found(files.len());
+        self.files = files.into_iter();
+        self.folders.extend(folders);
+    }
+
+    /// Notes names that people cannot tell apart; both are kept as they are.
+    fn note_twins(&self, files: &[Vec<u8>]) {
+        let mut seen: HashMap<String, &[u8]> = HashMap::new();
+        for path in files.iter().filter(|path| !path.is_ascii()) {
+            let Ok(text) = std::str::from_utf8(path) else { continue };
+            if let Some(twin) = seen.insert(text.nfc().collect(), path) {
+                let text = format!(
+                    "it looks like {} but is spelt differently; both are kept",
+                    encode_name(twin)
+                );
+                let path = encode_name(path);
+                self.shared.note(Note { code: NoteCode::NameTwins, path, text });
+            }
+        }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Group;
+
+    fn next(&mut self) -> Option<Group> {
+        let mut group = Vec::new();
+        while group.len() < GROUP_FILES {
+            if self.shared.is_stopped() {
+                return None;
+            }
+            if let Some(file) = self.files.next() {
+                group.push(file);
+                continue;
+            }
+            let Some(folder) = self.folders.pop() else { break };
+            if depth(&folder) > DEPTH_MAX {
+                self.shared.refuse(Refusal::new(RefusalCode::PathTooLong, encode_name(&folder)));
+            } else {
+                self.list(&folder);
+            }
+        }
+        (!group.is_empty()).then_some(group)
+    }
+}
+
+enum Kind {
+    File,
+    Folder,
+    Refused(RefusalCode),
+}
+
+fn kind_of(file_type: FileType) -> Kind {
+    if file_type.is_dir() {
+        Kind::Folder
+    } else if file_type.is_symlink() {
+        Kind::Refused(RefusalCode::SymbolicLink)
+    } else if file_type.is_file() {
+        Kind::File
+    } else {
+        debug_assert!(
+            file_type.is_fifo()
+                || file_type.is_socket()
+                || file_type.is_block_device()
+                || file_type.is_char_device()
+        );
+        Kind::Refused(RefusalCode::NotAFile)
+    }
+}
+
+fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
+}
+
+fn depth(path: &[u8]) -> usize {
+    path.iter().filter(|byte| **byte == b'/').count()
+}
