@@ -1,1 +1,1 @@
-//! Benchmarks.
+//! Measurements of this project; the programs in `src/bin` are what there is so far.
