@@ -125,7 +125,10 @@ const IMPURE_CRATES: &[&str] =
     &["tokio", "object_store", "rand", "getrandom", "reqwest", "rustix", "tempfile"];
 
 /// Modules of the standard library that pure crates must not use outside tests.
-const IMPURE_MODULES: &[&str] = &["env", "fs", "net", "os", "process", "thread", "time"];
+const IMPURE_MODULES: &[&str] = &["env", "fs", "net", "os", "process", "thread"];
+
+/// Clocks of the standard library.
+const CLOCKS: &[&str] = &["Instant", "SystemTime"];
 
 /// A dependency that a manifest states.
 #[derive(Debug)]
@@ -253,6 +256,12 @@ fn impure_uses(files: &[RustFile]) -> Vec<String> {
                 }
             }
         }
+        for clock in CLOCKS {
+            for at in words(code, clock) {
+                let line = line_of(code, at);
+                problems.push(format!("{}:{line}: {clock} in a pure crate", file.path));
+            }
+        }
     }
     problems
 }
@@ -372,6 +381,8 @@ mod tests {
             "net",
         );
         assert_one(&check(pure, "fn f() { std::env::var(x) }"), "std::env");
+        assert_one(&check(pure, "use std::time::{Duration, Instant};"), "Instant");
+        assert_none(&check(pure, "use std::time::Duration;"));
         assert_none(&check(pure, "use std::fmt; // std::fs\n#[cfg(test)]\nuse std::fs;"));
         assert_none(&check("crates/sigillo-store/src/a.rs", "use std::fs;"));
     }
