@@ -5,7 +5,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use sigillo_catalogue::KeyIndex;
 use sigillo_ers::tree_root;
-use sigillo_evidence_log::{CommitOutcome, Committed, LogWriter, catch_up_index};
+use sigillo_evidence_log::{CommitOutcome, LogWriter, catch_up_index};
 use sigillo_merkle::{leaf_hash, root_of};
 use sigillo_model::{
     BatchCommitted, BatchId, Entropy, Entry, ListedPack, ObjectKey, PackList, Sha256Digest,
@@ -52,7 +52,7 @@ pub(crate) async fn commit_batch(
                         tracing::warn!(%error, "the index was not written; it will be made again");
                     }
                 }
-                return Ok(BatchOutcome::Committed { body, committed });
+                return Ok(BatchOutcome::Committed(number, Box::new(body)));
             }
             CommitOutcome::Fenced { .. } => return Ok(BatchOutcome::Again),
             CommitOutcome::Lost(_) => {

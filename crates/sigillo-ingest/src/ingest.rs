@@ -131,8 +131,8 @@ impl Ingester {
         progress: Arc<Progress>,
         stop: Arc<AtomicBool>,
     ) -> Result<IngestOutcome, IngestError> {
-        let documents_max = documents_max.clamp(GROUP_FILES, BatchLimits::DEFAULT.documents_max);
-        let limits = BatchLimits { documents_max, ..BatchLimits::DEFAULT };
+        let documents_max = documents_max.clamp(GROUP_FILES, BatchLimits::DEFAULT.documents);
+        let limits = BatchLimits { documents: documents_max, ..BatchLimits::DEFAULT };
         self.ingest_within(limits, log, index, source, progress, stop).await
     }
 
@@ -241,13 +241,10 @@ impl Ingester {
         let committed = commit_batch(run.log, run.index, &self.reads, &*self.entropy, what).await?;
         match committed {
             BatchOutcome::Again => Ok(false),
-            BatchOutcome::Committed { body, committed } => {
-                tracing::info!(
-                    commit = committed.number,
-                    documents = body.documents,
-                    "a batch is durable, logged and provable"
-                );
-                run.batches.push((committed.number, body));
+            BatchOutcome::Committed(commit, body) => {
+                let documents = body.documents;
+                tracing::info!(commit, documents, "a batch is durable, logged and provable");
+                run.batches.push((commit, *body));
                 Ok(true)
             }
         }

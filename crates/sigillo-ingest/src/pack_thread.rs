@@ -27,18 +27,15 @@ const IDLE: Duration = Duration::from_secs(1);
 /// When a batch is closed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchLimits {
-    pub(crate) documents_max: usize,
-    pub(crate) bytes_max: u64,
-    pub(crate) age_seconds_max: i64,
+    pub(crate) documents: usize,
+    pub(crate) bytes: u64,
+    pub(crate) age_seconds: i64,
 }
 
 impl BatchLimits {
     /// The limits of the stored format and of patience: 100,000 documents, 1 GiB, one minute.
-    pub(crate) const DEFAULT: Self = Self {
-        documents_max: BATCH_DOCUMENTS_MAX as usize,
-        bytes_max: 1 << 30,
-        age_seconds_max: 60,
-    };
+    pub(crate) const DEFAULT: Self =
+        Self { documents: BATCH_DOCUMENTS_MAX as usize, bytes: 1 << 30, age_seconds: 60 };
 }
 
 /// What the readers send.
@@ -120,7 +117,7 @@ impl PackThread {
             Item::Segment(segment) => segment.documents.len(),
             Item::OwnPack(..) => 1,
         };
-        if open.count() + coming > self.limits.documents_max && open.count() > 0 {
+        if open.count() + coming > self.limits.documents && open.count() > 0 {
             self.hand_over(open)?;
         }
         open.began_at_seconds.get_or_insert_with(|| self.clock.now().as_second());
@@ -146,9 +143,9 @@ impl PackThread {
 
     fn is_due(&self, open: &Open) -> bool {
         let Some(began) = open.began_at_seconds else { return false };
-        open.count() >= self.limits.documents_max
-            || open.size_bytes() >= self.limits.bytes_max
-            || self.clock.now().as_second() - began >= self.limits.age_seconds_max
+        open.count() >= self.limits.documents
+            || open.size_bytes() >= self.limits.bytes
+            || self.clock.now().as_second() - began >= self.limits.age_seconds
     }
 
     /// Closes pack and batch and hands the batch over; tells whether anybody took it.
