@@ -23,10 +23,8 @@ const COMMIT_ATTEMPTS_MAX: u32 = 1000;
 
 /// What became of a batch.
 pub(crate) enum BatchOutcome {
-    Committed {
-        body: BatchCommitted,
-        committed: Committed,
-    },
+    /// It is in the log, in this commit.
+    Committed(u64, Box<BatchCommitted>),
     /// It must be made anew: the epoch was raised, or another writer took one of its keys.
     Again,
 }
