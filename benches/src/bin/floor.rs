@@ -17,6 +17,7 @@ use std::{
     process::ExitCode,
     sync::{
         Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     },
     thread,
@@ -38,14 +39,12 @@ const GROUP_FILES: usize = 32;
 /// Groups found by the walk that no reader has taken yet.
 const GROUPS_WAITING_MAX: usize = 64;
 
-/// What a reader gathers before it adds to a pack.
-const GATHERED_BYTES: usize = 1 << 20;
-
 /// Length of a write: a power of two, so that its BLAKE3 value is that of a whole subtree.
 const PIECE_BYTES: usize = 4 << 20;
 
-/// Pieces being filled, hashed or written at once; they bound the memory.
-const PIECES: usize = 24;
+/// Pieces being filled, hashed or written at once; they bound the memory. One for each reader, one
+/// to gather what the readers leave, the rest on their way to the disk.
+const PIECES: usize = READERS + 12;
 
 /// Pieces in a pack of 128 MiB.
 const PIECES_PER_PACK: u64 = 32;
@@ -96,40 +95,45 @@ fn measure(source: &Path, target: &Path, pieces_per_pack: u64) -> io::Result<Tal
     let (full, to_write) = channel();
     let (free, recycled) = channel();
     for _ in 0..PIECES {
-        // The other end is held below.
         free.send(Piece::zeroed()).map_err(io::Error::other)?;
     }
-    let waiting = Mutex::new(waiting);
-    let packer = Mutex::new(Packer::new(recycled, pieces_per_pack));
+    let queues = Queues {
+        waiting: Mutex::new(waiting),
+        recycled: Mutex::new(recycled),
+        pieces: AtomicU64::new(0),
+        pieces_per_pack,
+    };
     thread::scope(|scope| {
         let writer = scope.spawn(move || write_packs(target, pieces_per_pack, &to_write, &free));
         let readers: Vec<_> = (0..READERS)
             .map(|_| {
-                let (waiting, packer, full) = (&waiting, &packer, full.clone());
-                scope.spawn(move || read_groups(waiting, packer, &full))
+                let (queues, full) = (&queues, full.clone());
+                scope.spawn(move || Reader::new(queues, full).read_groups())
             })
             .collect();
         let walked = walk(source, &groups);
         drop(groups);
-        let mut tally = Tally::default();
-        let mut first_error = walked.err();
+        let mut last = Reader::new(&queues, full);
+        let mut outcome = walked;
         for reader in readers {
-            match reader.join().expect("a reader does not panic") {
-                Ok(part) => {
-                    tally.files += part.files;
-                    tally.bytes += part.bytes;
-                }
-                Err(error) => first_error = first_error.or(Some(error)),
-            }
+            let read = reader.join().expect("a reader does not panic");
+            outcome = outcome.and(read.and_then(|part| last.take_over(part)));
         }
-        if first_error.is_none() {
-            first_error = lock(&packer).finish(&full).err();
-        }
-        drop(full);
+        let outcome = outcome.and_then(|()| last.finish());
         let written = writer.join().expect("the writer does not panic");
         // A reader that finds nobody to write to knows less than the writer itself.
-        written.and(first_error.map_or(Ok(tally), Err))
+        written.and(outcome)
     })
+}
+
+/// What the readers share.
+#[derive(Debug)]
+struct Queues {
+    waiting: Mutex<Receiver<Vec<PathBuf>>>,
+    recycled: Mutex<Receiver<Piece>>,
+    /// Number of full pieces so far: the place of the next one.
+    pieces: AtomicU64,
+    pieces_per_pack: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -157,74 +161,104 @@ fn walk(source: &Path, groups: &SyncSender<Vec<PathBuf>>) -> io::Result<()> {
     groups.send(group).map_err(io::Error::other)
 }
 
-/// A reader: takes groups until there are none, and adds their bytes to the packs.
-fn read_groups(
-    waiting: &Mutex<Receiver<Vec<PathBuf>>>,
-    packer: &Mutex<Packer>,
-    full: &Sender<FullPiece>,
-) -> io::Result<Tally> {
-    let mut tally = Tally::default();
-    let mut gathered = vec![0; GATHERED_BYTES];
-    let mut outcome = Ok(());
-    loop {
-        let Ok(group) = lock(waiting).recv() else {
-            return outcome.map(|()| tally);
-        };
-        // After an error groups are still taken, or the walk would wait for ever.
-        if outcome.is_ok() {
-            outcome = read_group(&group, &mut gathered, &mut tally, packer, full);
-        }
-    }
+/// A reader: reads straight into the piece that will be written. A file that does not fit goes on
+/// in the reader's next piece, which may lie elsewhere: a floor need not find it again.
+#[derive(Debug)]
+struct Reader<'a> {
+    queues: &'a Queues,
+    full: Sender<FullPiece>,
+    piece: Option<Piece>,
+    used: usize,
+    tally: Tally,
 }
 
-fn read_group(
-    group: &[PathBuf],
-    gathered: &mut [u8],
-    tally: &mut Tally,
-    packer: &Mutex<Packer>,
-    full: &Sender<FullPiece>,
-) -> io::Result<()> {
-    let mut used = 0;
-    for path in group {
+impl<'a> Reader<'a> {
+    fn new(queues: &'a Queues, full: Sender<FullPiece>) -> Self {
+        Self { queues, full, piece: None, used: 0, tally: Tally::default() }
+    }
+
+    /// Takes groups until there are none.
+    fn read_groups(mut self) -> io::Result<Self> {
+        let mut outcome = Ok(());
+        loop {
+            let Ok(group) = lock(&self.queues.waiting).recv() else {
+                return outcome.map(|()| self);
+            };
+            // After an error groups are still taken, or the walk would wait for ever.
+            if outcome.is_ok() {
+                outcome = group.iter().try_for_each(|path| self.read_file(path));
+            }
+        }
+    }
+
+    fn read_file(&mut self, path: &Path) -> io::Result<()> {
         let mut file = File::open(path)?;
         let mut sha256 = Sha256::new();
         loop {
-            if used == gathered.len() {
-                add(packer, gathered, full)?;
-                used = 0;
-            }
-            let count = file.read(&mut gathered[used..])?;
+            let space = self.space()?;
+            let count = file.read(space)?;
             if count == 0 {
                 break;
             }
-            sha256.update(&gathered[used..used + count]);
-            used += count;
-            tally.bytes += count as u64;
+            sha256.update(&space[..count]);
+            self.advance(count)?;
         }
         // Nobody needs the digest; it must have been computed all the same.
         hint::black_box(sha256.finalize());
-        tally.files += 1;
+        self.tally.files += 1;
+        Ok(())
     }
-    add(packer, &gathered[..used], full)
-}
 
-/// Adds bytes to the packs. Pieces that get full are hashed here, outside the lock.
-fn add(packer: &Mutex<Packer>, bytes: &[u8], full: &Sender<FullPiece>) -> io::Result<()> {
-    let done = lock(packer).fill(bytes)?;
-    for (at, piece) in done {
-        full.send(FullPiece::hash(at, piece, PIECE_BYTES)).map_err(io::Error::other)?;
+    /// Returns what is left of the piece, at least one byte.
+    fn space(&mut self) -> io::Result<&mut [u8]> {
+        if self.piece.is_none() {
+            self.piece = Some(lock(&self.queues.recycled).recv().map_err(io::Error::other)?);
+        }
+        let piece = self.piece.as_mut().expect("just seen to");
+        Ok(&mut piece.bytes_mut()[self.used..])
     }
-    Ok(())
-}
 
-/// Fills one piece after the other.
-#[derive(Debug)]
-struct Packer {
-    recycled: Receiver<Piece>,
-    piece: Option<Piece>,
-    used: usize,
-    at: Place,
-    pieces_per_pack: u64,
+    /// Counts bytes that were put into the piece, and passes it on when it is full.
+    fn advance(&mut self, count: usize) -> io::Result<()> {
+        self.tally.bytes += count as u64;
+        self.used += count;
+        if self.used == PIECE_BYTES { self.pass_on() } else { Ok(()) }
+    }
+
+    fn pass_on(&mut self) -> io::Result<()> {
+        let Some(piece) = self.piece.take() else { return Ok(()) };
+        let number = self.queues.pieces.fetch_add(1, Ordering::Relaxed);
+        let at = Place {
+            pack: number / self.queues.pieces_per_pack,
+            index: number % self.queues.pieces_per_pack,
+        };
+        let used = mem::take(&mut self.used);
+        self.full.send(FullPiece::hash(at, piece, used)).map_err(io::Error::other)
+    }
+
+    /// Adds what another reader has counted, and the piece that it has not filled.
+    fn take_over(&mut self, other: Reader<'_>) -> io::Result<()> {
+        self.tally.files += other.tally.files;
+        self.tally.bytes += other.tally.bytes;
+        let Some(piece) = other.piece else { return Ok(()) };
+        let mut rest = &piece.bytes()[..other.used];
+        while !rest.is_empty() {
+            let space = self.space()?;
+            let count = rest.len().min(space.len());
+            space[..count].copy_from_slice(&rest[..count]);
+            rest = &rest[count..];
+            self.advance(count)?;
+            // The other reader has counted them.
+            self.tally.bytes -= count as u64;
+        }
+        Ok(())
+    }
+
+    /// Passes on the last piece of all, which need not be full.
+    fn finish(mut self) -> io::Result<Tally> {
+        self.pass_on()?;
+        Ok(self.tally)
+    }
 }
 
 /// Where a piece goes: the number of its pack, and its index in it, both from 0.
@@ -235,51 +269,9 @@ struct Place {
 }
 
 impl Place {
-    fn next(self, pieces_per_pack: u64) -> Self {
-        if self.index + 1 == pieces_per_pack {
-            Self { pack: self.pack + 1, index: 0 }
-        } else {
-            Self { pack: self.pack, index: self.index + 1 }
-        }
-    }
-
     /// Returns the offset of the piece in its pack, in bytes.
     fn offset(self) -> u64 {
         self.index * PIECE_BYTES as u64
-    }
-}
-
-impl Packer {
-    fn new(recycled: Receiver<Piece>, pieces_per_pack: u64) -> Self {
-        let at = Place { pack: 0, index: 0 };
-        Self { recycled, piece: None, used: 0, at, pieces_per_pack }
-    }
-
-    fn fill(&mut self, mut bytes: &[u8]) -> io::Result<Vec<(Place, Piece)>> {
-        let mut done = Vec::new();
-        while !bytes.is_empty() {
-            let mut piece = match self.piece.take() {
-                Some(piece) => piece,
-                None => self.recycled.recv().map_err(io::Error::other)?,
-            };
-            let count = bytes.len().min(PIECE_BYTES - self.used);
-            piece.bytes_mut()[self.used..self.used + count].copy_from_slice(&bytes[..count]);
-            self.used += count;
-            bytes = &bytes[count..];
-            if self.used == PIECE_BYTES {
-                done.push((self.at, piece));
-                (self.at, self.used) = (self.at.next(self.pieces_per_pack), 0);
-            } else {
-                self.piece = Some(piece);
-            }
-        }
-        Ok(done)
-    }
-
-    /// Passes on the last piece, which need not be full.
-    fn finish(&mut self, full: &Sender<FullPiece>) -> io::Result<()> {
-        let Some(piece) = self.piece.take() else { return Ok(()) };
-        full.send(FullPiece::hash(self.at, piece, self.used)).map_err(io::Error::other)
     }
 }
 
