@@ -198,16 +198,17 @@ impl<'a> SignedData<'a> {
             Some(choices) => has_other_revocation(&choices)?,
             None => false,
         };
-        let expected = if others.contains(&0xa3) || other_revocation {
-            5
+        let (expected, tolerated) = if others.contains(&0xa3) || other_revocation {
+            // OCSP responses are often added without raising the version.
+            (5, 3)
         } else if others.contains(&0xa2) {
-            4
+            (4, 4)
         } else if others.contains(&0xa1) || signer_version == 3 || content_type != DATA {
-            3
+            (3, 3)
         } else {
-            1
+            (1, 1)
         };
-        if version != [expected] {
+        if version != [expected] && version != [tolerated] {
             return Err(CmsError::WrongVersion { structure: "SignedData", expected });
         }
         Ok(Self {

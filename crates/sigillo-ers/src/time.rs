@@ -7,7 +7,7 @@ use crate::der::{self, DerError};
 
 /// First year that ASN.1 times are written for.
 const YEAR_MIN: i16 = 1950;
-/// First year that a `UTCTime` cannot express.
+/// First year after those that a `UTCTime` can express.
 const YEAR_AFTER_UTC_TIME: i16 = 2050;
 
 /// Returns a `GeneralizedTime` as an instant.
@@ -16,8 +16,16 @@ pub(crate) fn from_generalized(time: &GeneralizedTime) -> Result<Timestamp, DerE
 }
 
 /// Returns a `UTCTime` as an instant.
-pub(crate) fn from_utc(time: &UtcTime) -> Result<Timestamp, DerError> {
-    from_parts(time.timestamp(), time.timestamp_subsec_nanos())
+///
+/// Its two digits mean 1950 to 2049 (RFC 5280 §4.1.2.5.1); rasn reads 50 to 69 as 2050 to 2069.
+fn from_utc(time: &UtcTime) -> Result<Timestamp, DerError> {
+    let read = from_parts(time.timestamp(), time.timestamp_subsec_nanos())?;
+    let zoned = read.to_zoned(TimeZone::UTC);
+    if zoned.year() < YEAR_AFTER_UTC_TIME {
+        return Ok(read);
+    }
+    let earlier = zoned.checked_sub(jiff::Span::new().years(100));
+    earlier.map(|zoned| zoned.timestamp()).map_err(|_| DerError { what: "a time" })
 }
 
 /// Returns a `Time` of a certificate as an instant.

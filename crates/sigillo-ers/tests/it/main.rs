@@ -1,0 +1,12 @@
+//! Tests of the evidence crate from outside: laws, round trips, forgeries, outside judges.
+
+mod forge;
+mod world;
+
+mod flips;
+mod outside;
+mod refusals;
+mod round_trip;
+mod seals;
+mod tree;
+mod vectors;
