@@ -8,6 +8,9 @@ use sigillo_model::{Clock, Entropy, ErrorKind, Sha256Digest};
 
 use crate::{RESPONSE_BYTES_MAX, TimeStampAuthority};
 
+/// The most that is kept of what went wrong with one authority, in characters.
+const WORDS_CHARS_MAX: usize = 1_000;
+
 /// The authorities that an archive asks, in order, and what it demands of their answers.
 #[derive(Clone, Debug)]
 pub struct Authorities {
@@ -23,7 +26,7 @@ pub struct Stamped {
     pub token: TimeStampToken,
     /// The name of the authority that made it.
     pub authority: String,
-    /// Whether that is a trial authority.
+    /// Whether that is a trial authority, by our settings or by what the token says.
     pub trial: bool,
     /// Those who were asked before and gave no acceptable answer.
     pub refused: Vec<Refusal>,
@@ -81,7 +84,8 @@ impl Authorities {
             let request = TimeStampRequest { imprint, nonce: fresh_nonce(entropy), policy: None };
             match self.ask(authority.as_ref(), &request, clock).await {
                 Ok(token) => {
-                    let (authority, trial) = (authority.name().to_owned(), authority.is_trial());
+                    let trial = authority.is_trial() || token.verified().trial;
+                    let authority = authority.name().to_owned();
                     return Ok(Stamped { token, authority, trial, refused });
                 }
                 Err(words) => {
@@ -124,7 +128,8 @@ fn fresh_nonce(entropy: &dyn Entropy) -> [u8; 8] {
     nonce
 }
 
-/// Returns what an error says, and what its causes say.
+/// Returns what an error says, and what its causes say: one line, for some of it may come from
+/// outside.
 fn words(error: &dyn Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
@@ -132,7 +137,8 @@ fn words(error: &dyn Error) -> String {
         write!(words, ": {error}").expect("a String takes all text");
         cause = error.source();
     }
-    words
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    words.chars().take(WORDS_CHARS_MAX).map(printable).collect()
 }
 
 fn all_refused_words(refusals: &[Refusal]) -> String {

@@ -258,7 +258,7 @@ impl Maker<'_> {
             issuer_public_key: root.public_key(),
         };
         let prepared = prepare_certificate(&content)
-            .map_err(|error| self.refused_entity(error.to_string()))?;
+            .map_err(|source| KeyError::Certificate { path: self.folder.file(file), source })?;
         let signature = root.sign(prepared.to_sign())?;
         let pem = to_pem(CERTIFICATE_LABEL, &prepared.finish(&signature));
         self.folder.write(file, &pem, self.lock)

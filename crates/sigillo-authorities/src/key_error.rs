@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use sigillo_ers::CertificateError;
 use sigillo_model::{ErrorKind, SignerError};
 
 use crate::SignedHead;
@@ -10,6 +11,15 @@ use crate::SignedHead;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
+    /// A trial certificate could not be made, such as when the clock is far off.
+    #[error("cannot make the trial certificate {}", path.display())]
+    Certificate {
+        /// Its file.
+        path: PathBuf,
+        /// What stood in the way.
+        source: CertificateError,
+    },
+
     /// A file of the folder is not what Sigillo writes there.
     #[error("{} is damaged: {reason}; restore it from a copy of the key folder", path.display())]
     Damaged {
@@ -103,7 +113,10 @@ impl KeyError {
             Self::Damaged { .. } | Self::Diverged { .. } | Self::Mismatch { .. } => {
                 ErrorKind::Integrity
             }
-            Self::Entity { .. } | Self::Exposed { .. } | Self::Missing { .. } => ErrorKind::Invalid,
+            Self::Certificate { .. }
+            | Self::Entity { .. }
+            | Self::Exposed { .. }
+            | Self::Missing { .. } => ErrorKind::Invalid,
             Self::Io { .. } | Self::Signer(_) => ErrorKind::Transient,
         }
     }

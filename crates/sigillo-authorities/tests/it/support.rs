@@ -1,7 +1,8 @@
-//! Clock, entropy and folders for the tests.
+//! Clock, entropy, folders and openssl for the tests.
 
 use std::{
     path::{Path, PathBuf},
+    process::{Command, Output},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -57,6 +58,10 @@ impl TestFolder {
         let temporary = tempfile::tempdir().expect("a temporary folder");
         let path = temporary.path().join("above").join("keys");
         let keys = create(&path).expect("a new key folder");
+        Self::of(temporary, path, keys)
+    }
+
+    pub(crate) fn of(temporary: TempDir, path: PathBuf, keys: KeyFolder) -> Self {
         Self { _temporary: temporary, path, keys }
     }
 
@@ -83,4 +88,16 @@ pub(crate) fn anchors(keys: &KeyFolder) -> TrustAnchors {
         anchors.add_der("trial root", &der).expect("a certificate");
     }
     anchors
+}
+
+/// Runs openssl; `None` where there is none, which a continuous-integration machine must have.
+#[expect(clippy::print_stdout, reason = "what is skipped is said aloud")]
+pub(crate) fn openssl(arguments: &[&str]) -> Option<Output> {
+    match Command::new("openssl").args(arguments).output() {
+        Err(error) if std::env::var_os("CI").is_none() => {
+            println!("SKIPPED: openssl cannot be run: {error}");
+            None
+        }
+        result => Some(result.expect("openssl, which the tests need")),
+    }
 }
