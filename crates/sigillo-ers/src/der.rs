@@ -341,10 +341,16 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read_checked(&bytes, "test");
-            let _ = oid_text(&bytes);
-            let _ = read_unsigned(&bytes);
+        fn whatever_is_read_has_no_other_spelling(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(text) = oid_text(&bytes) {
+                prop_assert_eq!(oid_content(&text), Some(bytes.clone()));
+            }
+            if let Ok(element) = read_checked(&bytes, "test") {
+                prop_assert_eq!(wrap(SEQUENCE, &[element.content]), bytes.clone());
+            }
+            if let Ok(magnitude) = read_unsigned(&bytes) {
+                prop_assert_eq!(unsigned_integer(magnitude), wrap(INTEGER, &[&bytes]));
+            }
         }
     }
 }

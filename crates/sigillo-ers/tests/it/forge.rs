@@ -1,5 +1,7 @@
 //! DER as a tree to be altered and signed again: makes what a bad authority would send.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use sigillo_model::Sha256Digest;
 
 use crate::world::Key;
@@ -28,9 +30,9 @@ impl Node {
 
     fn split(der: &[u8]) -> (Self, &[u8]) {
         let (tag, first) = (der[0], usize::from(der[1]));
-        let digits = if first < 0x80 { 0 } else { first - 0x80 };
+        let digits = first.saturating_sub(0x80);
         let length = match digits {
-            0 => first,
+            0 => first & 0x7f,
             _ => der[2..2 + digits].iter().fold(0, |sum, byte| sum * 256 + usize::from(*byte)),
         };
         let (content, rest) = der[2 + digits..].split_at(length);
@@ -84,7 +86,7 @@ pub(crate) const SIGNING_CERTIFICATE: &[u8] =
 pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
 pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
 
-/// A ContentInfo taken apart.
+/// A `ContentInfo` taken apart.
 pub(crate) struct Forgery(pub(crate) Node);
 
 impl Forgery {
@@ -109,7 +111,7 @@ impl Forgery {
         self.0.at(&[1, 0, 4, 0, 3])
     }
 
-    /// Alters the TSTInfo and states its digest.
+    /// Alters the `TSTInfo` and states its digest.
     pub(crate) fn change_info(&mut self, change: impl FnOnce(&mut Node)) {
         let octets = self.0.at(&[1, 0, 2, 1, 0]);
         let mut info = Node::parse(&octets.bytes);
@@ -153,7 +155,7 @@ impl Forgery {
     }
 }
 
-/// Alters the TBSCertificate of a certificate and signs it again.
+/// Alters the `TBSCertificate` of a certificate and signs it again.
 pub(crate) fn change_certificate(
     der: &[u8],
     issuer: &Key,
@@ -167,7 +169,7 @@ pub(crate) fn change_certificate(
     certificate.encode()
 }
 
-/// Returns the extensions of a TBSCertificate.
+/// Returns the extensions of a `TBSCertificate`.
 pub(crate) fn extensions(tbs: &mut Node) -> &mut Node {
     tbs.nodes.last_mut().unwrap().at(&[0])
 }

@@ -1,5 +1,11 @@
 //! OpenSSL as an outside judge of what is made here, and as a maker of what is judged here.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests fail as tests do, and say what they skip"
+)]
+
 use std::{
     path::Path,
     process::{Command, Output},
@@ -69,7 +75,7 @@ fn openssl_reads_our_requests() {
     }
     let world = World::new();
     let folder = folder_of(&world);
-    let request = TimeStampRequest { policy: Some(TRIAL_POLICY.to_owned()), ..world.request() };
+    let request = TimeStampRequest { policy: Some(TRIAL_POLICY.to_owned()), ..World::request() };
     write(&folder, "request.tsq", request.to_der());
     let text = openssl(folder.path(), "ts -query -in request.tsq -text");
     assert!(text.contains("Hash Algorithm: sha256"), "{text}");
@@ -85,7 +91,7 @@ fn openssl_verifies_our_tokens() {
     }
     let world = World::new();
     let folder = folder_of(&world);
-    let request = world.request();
+    let request = World::request();
     write(&folder, "request.tsq", request.to_der());
     write(&folder, "data", b"what is stamped");
     write(&folder, "other", b"something else");

@@ -31,7 +31,7 @@ fn forge_unsigned(
     change: impl FnOnce(&World, &mut Forgery),
 ) -> Result<TimeStampToken, ResponseError> {
     let world = World::new();
-    let request = world.request();
+    let request = World::request();
     let mut forgery = Forgery::of_response(&world.response(&request, &[]));
     change(&world, &mut forgery);
     check_response(&forgery.response(), &world.expectations(&request))
@@ -78,7 +78,7 @@ fn forging_nothing_changes_nothing() {
 #[test]
 fn what_the_request_asked_for_must_be_answered() {
     let world = World::new();
-    let request = world.request();
+    let request = World::request();
     let response = world.response(&request, &[]);
     let check = |request: &TimeStampRequest| {
         check_response(&response, &world.expectations(request)).unwrap_err()
@@ -116,7 +116,7 @@ fn a_missing_nonce_is_another_nonce() {
 #[test]
 fn the_time_must_be_near_ours_either_way() {
     let world = World::new();
-    let request = world.request();
+    let request = World::request();
     let response = world.response(&request, &[]);
     let tolerance = SignedDuration::from_mins(5);
     let second = SignedDuration::from_secs(1);
@@ -137,7 +137,7 @@ fn the_time_must_be_near_ours_either_way() {
 #[test]
 fn only_granted_responses_count() {
     let world = World::new();
-    let request = world.request();
+    let request = World::request();
     let response = world.response(&request, &[]);
     let with_status = |status: &[u8]| {
         let mut node = Node::parse(&response);
@@ -161,7 +161,7 @@ fn only_granted_responses_count() {
 #[test]
 fn large_responses_are_refused_unread() {
     let world = World::new();
-    let request = world.request();
+    let request = World::request();
     let size_bytes = RESPONSE_BYTES_MAX + 1;
     let found = check_response(&vec![0x30; size_bytes], &world.expectations(&request));
     assert_eq!(found, Err(ResponseError::TooLarge { size_bytes }));
@@ -174,7 +174,7 @@ fn large_responses_are_refused_unread() {
 #[test]
 fn lengths_that_are_not_minimal_are_refused() {
     let world = World::new();
-    let request = world.request();
+    let request = World::request();
     let response = world.response(&request, &[]);
     // 30 82 xx xx … becomes 30 83 00 xx xx …
     let padded = [&[0x30, 0x83, 0][..], &response[2..]].concat();
@@ -320,7 +320,7 @@ fn a_certificate_named_by_sha_1_counts_in_old_tokens_only() {
     use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
     let world = World::new();
-    let request = world.request();
+    let request = World::request();
     let mut forgery = Forgery::of_response(&world.response(&request, &[]));
     let attributes = forgery.attributes();
     let index = attributes.position_of(SIGNING_CERTIFICATE_V2);

@@ -13,7 +13,7 @@ use crate::world::{Key, ROOT_NAME, World, certificate, content, now, time};
 #[test]
 fn a_trial_token_is_verified() {
     let world = World::new();
-    let request = TimeStampRequest { policy: Some(TRIAL_POLICY.to_owned()), ..world.request() };
+    let request = TimeStampRequest { policy: Some(TRIAL_POLICY.to_owned()), ..World::request() };
     for chain in [&[][..], std::slice::from_ref(&world.root)] {
         let response = world.response(&request, chain);
         let token = check_response(&response, &world.expectations(&request)).unwrap();
@@ -35,7 +35,7 @@ fn a_trial_token_is_verified() {
 #[test]
 fn without_an_anchor_the_trust_is_unknown_and_a_response_is_refused() {
     let world = World::new();
-    let request = world.request();
+    let request = World::request();
     let response = world.response(&request, std::slice::from_ref(&world.root));
     let token = check_response(&response, &world.expectations(&request)).unwrap();
     let stranger = World::new();
@@ -55,7 +55,7 @@ fn without_an_anchor_the_trust_is_unknown_and_a_response_is_refused() {
 #[test]
 fn the_certificate_of_an_authority_may_be_the_anchor_itself() {
     let world = World::new();
-    let request = world.request();
+    let request = World::request();
     let mut anchors = TrustAnchors::new();
     anchors.add_der("direct", &world.tsa).unwrap();
     let expected = sigillo_ers::Expectations { anchors: &anchors, ..world.expectations(&request) };
@@ -66,7 +66,7 @@ fn the_certificate_of_an_authority_may_be_the_anchor_itself() {
 #[test]
 fn a_token_over_another_digest_is_no_proof() {
     let world = World::new();
-    let request = world.request();
+    let request = World::request();
     let response = world.response(&request, &[]);
     let token = check_response(&response, &world.expectations(&request)).unwrap();
     let expected = Sha256Digest::of(b"something else");
@@ -79,7 +79,7 @@ fn a_token_over_another_digest_is_no_proof() {
 #[test]
 fn a_refusal_is_read_in_words() {
     let world = World::new();
-    let request = world.request();
+    let request = World::request();
     let error = check_response(&refusal("niente\u{7}nonce"), &world.expectations(&request));
     let failure = "badRequest".to_owned();
     let text = "niente\u{fffd}nonce".to_owned();
@@ -92,7 +92,7 @@ fn a_refusal_is_read_in_words() {
 #[test]
 fn the_last_second_of_a_certificate_belongs_to_it() {
     let mut world = World::new();
-    let request = world.request();
+    let request = World::request();
     let mut content =
         content(CertificateRole::TrialTimeStamping, "TRIAL short", &world.tsa_key, &world.root_key);
     content.not_before = time("2026-11-25T08:00:00Z");
@@ -104,7 +104,7 @@ fn the_last_second_of_a_certificate_belongs_to_it() {
 #[test]
 fn all_that_is_made_is_der_as_rasn_writes_it() {
     let world = World::new();
-    let request = world.request();
+    let request = World::request();
     for der in [&world.root, &world.tsa, &world.seal] {
         let typed: rasn_pkix::Certificate = rasn::der::decode(der).unwrap();
         assert_eq!(rasn::der::encode(&typed).unwrap(), *der);

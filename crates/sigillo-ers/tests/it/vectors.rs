@@ -1,5 +1,11 @@
 //! Responses and tokens of other makers, read where the shared test inputs are.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests fail as tests do, and say what they skip"
+)]
+
 use std::path::PathBuf;
 
 use jiff::SignedDuration;
@@ -97,7 +103,7 @@ fn the_response_of_identrust_is_sound_up_to_its_unknown_imprint() {
     assert_eq!(found, Err(TokenError::UnknownHash { found: found_hash }));
 }
 
-/// Returns every ContentInfo with signed data in `node`.
+/// Returns every `ContentInfo` with signed data in `node`.
 fn tokens(node: &Node, found: &mut Vec<Node>) {
     const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2];
     if node.nodes.first().is_some_and(|first| first.tag == 6 && first.bytes == SIGNED_DATA) {

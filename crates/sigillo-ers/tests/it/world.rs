@@ -1,5 +1,7 @@
 //! A small trial installation: keys, certificates, and what is made with them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
@@ -86,7 +88,7 @@ impl World {
         Self { root_key, tsa_key, seal_key, root, tsa, seal, anchors }
     }
 
-    pub(crate) fn request(&self) -> TimeStampRequest {
+    pub(crate) fn request() -> TimeStampRequest {
         let imprint = Sha256Digest::of(b"what is stamped");
         TimeStampRequest { imprint, nonce: [0x80, 1, 2, 3, 4, 5, 6, 7], policy: None }
     }
