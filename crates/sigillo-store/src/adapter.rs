@@ -19,7 +19,10 @@ use object_store::{
 
 use sigillo_model::ObjectKey;
 
-use crate::{BackendError, CreateAnswer, ListedObject, ObjectBackend, StoreError, folder::Folder};
+use crate::{
+    BackendError, CreateAnswer, ListedObject, ObjectBackend, StoreError,
+    folder::{Folder, read_error},
+};
 
 /// Probe objects live below this folder, and nothing else can be removed.
 const PROBE: &str = "probe/";
@@ -95,6 +98,10 @@ impl ObjectBackend for Adapter {
     }
 
     async fn read(&self, key: &ObjectKey, bytes_max: u64) -> Result<Bytes, BackendError> {
+        if let Some(files) = &self.files {
+            let read = files.at(key, move |folder, path| folder.read(path, bytes_max)).await;
+            return read.map(Bytes::from);
+        }
         let found = self.get(key, None).await?;
         let size_bytes = found.meta.size;
         if bytes_max < size_bytes {
@@ -104,15 +111,23 @@ impl ObjectBackend for Adapter {
     }
 
     async fn read_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
+        if let Some(files) = &self.files {
+            let read = files.at(key, move |folder, path| folder.read_range(path, range)).await;
+            return read.map(Bytes::from);
+        }
         if range.is_empty() {
             let size_bytes = self.size(key).await?;
             let inside = range.start <= range.end && range.end <= size_bytes;
-            return if inside { Ok(Bytes::new()) } else { Err(outside(&range, size_bytes)) };
+            return if inside {
+                Ok(Bytes::new())
+            } else {
+                Err(BackendError::outside(&range, size_bytes))
+            };
         }
         let found = self.get(key, Some(GetRange::Bounded(range.clone()))).await?;
         // A range that begins inside but leaves the object is cut off, not refused.
         if found.range != range {
-            return Err(outside(&range, found.meta.size));
+            return Err(BackendError::outside(&range, found.meta.size));
         }
         let bytes = found.bytes().await.map_err(backend_error)?;
         if crate::convert::size_of_len(bytes.len()) == range.end - range.start {
@@ -123,6 +138,9 @@ impl ObjectBackend for Adapter {
     }
 
     async fn size(&self, key: &ObjectKey) -> Result<u64, BackendError> {
+        if let Some(files) = &self.files {
+            return files.at(key, Folder::size).await;
+        }
         let path = object_path(key).map_err(backend_error)?;
         Ok(self.store.head(&path).await.map_err(backend_error)?.size)
     }
@@ -133,6 +151,15 @@ impl ObjectBackend for Adapter {
         count_max: usize,
     ) -> Result<Vec<ListedObject>, BackendError> {
         let prefix = Path::parse(prefix).map_err(|error| backend_error(error.into()))?;
+        if let Some(files) = &self.files {
+            let list = move |folder: &Folder| {
+                folder.list(prefix.as_ref(), count_max).map_err(BackendError::failed)
+            };
+            let found = files.run(list).await?.into_iter();
+            let named = |(path, size_bytes)| (ObjectKey::listed(path), size_bytes);
+            let found = found.map(named).map(|(key, size_bytes)| ListedObject { key, size_bytes });
+            return Ok(found.collect());
+        }
         self.store
             .list(Some(&prefix))
             .take(count_max)
@@ -149,13 +176,14 @@ impl ObjectBackend for Adapter {
         let Some(files) = &self.files else {
             return self.size(key).await.map(|_| ());
         };
-        let key = key.clone();
-        files.run(move |folder| folder.settle(key.as_str())).await
+        files.at(key, |folder, path| folder.settle(path).map_err(read_error)).await
     }
 
     async fn prepare(&self) -> Result<(), BackendError> {
         match &self.files {
-            Some(files) => files.run(Folder::make_pack_folders).await,
+            Some(files) => {
+                files.run(|folder| folder.make_pack_folders().map_err(BackendError::failed)).await
+            }
             None => Ok(()),
         }
     }
@@ -164,11 +192,13 @@ impl ObjectBackend for Adapter {
         if !key.as_str().starts_with(PROBE) {
             return Err(BackendError::Unsupported { what: "remove an object of an archive" });
         }
-        let path = object_path(key).map_err(backend_error)?;
-        match &self.files {
-            Some(files) => files.run(move |folder| folder.remove_probe(path.as_ref())).await,
-            None => self.store.delete(&path).await.map_err(backend_error),
+        if let Some(files) = &self.files {
+            return files
+                .at(key, |folder, path| folder.remove_probe(path).map_err(read_error))
+                .await;
         }
+        let path = object_path(key).map_err(backend_error)?;
+        self.store.delete(&path).await.map_err(backend_error)
     }
 
     fn identity(&self) -> String {
@@ -177,33 +207,30 @@ impl ObjectBackend for Adapter {
 }
 
 impl Files {
-    /// Runs a call that sleeps in the kernel where it does not hold up the runtime.
-    async fn run(
+    /// Runs a call about the file of `key`.
+    async fn at<T: Send + 'static>(
         &self,
-        call: impl FnOnce(&Folder) -> io::Result<()> + Send + 'static,
-    ) -> Result<(), BackendError> {
+        key: &ObjectKey,
+        call: impl FnOnce(&Folder, &str) -> Result<T, BackendError> + Send + 'static,
+    ) -> Result<T, BackendError> {
+        let path = object_path(key).map_err(backend_error)?;
+        self.run(move |folder| call(folder, path.as_ref())).await
+    }
+
+    /// Runs a call that sleeps in the kernel where it does not hold up the runtime.
+    async fn run<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Folder) -> Result<T, BackendError> + Send + 'static,
+    ) -> Result<T, BackendError> {
         let folder = self.folder.clone();
-        match self.runtime.spawn_blocking(move || call(&folder)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-                Err(BackendError::NotFound)
-            }
-            Ok(Err(error)) => Err(BackendError::failed(error)),
-            Err(lost) => Err(BackendError::outcome_unknown(lost)),
-        }
+        let done = self.runtime.spawn_blocking(move || call(&folder)).await;
+        done.unwrap_or_else(|lost| Err(BackendError::outcome_unknown(lost)))
     }
 }
 
 /// Spells a key as a path; keys are our own ASCII, so nothing is escaped or normalised.
 fn object_path(key: &ObjectKey) -> object_store::Result<Path> {
     Ok(Path::parse(key.as_str())?)
-}
-
-fn outside(range: &Range<u64>, size_bytes: u64) -> BackendError {
-    BackendError::failed(format!(
-        "bytes {} to {} are not inside an object of {size_bytes} bytes",
-        range.start, range.end
-    ))
 }
 
 /// Sorts an error by what it says about the outcome. Memory and local files answer for certain:

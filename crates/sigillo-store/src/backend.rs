@@ -128,6 +128,14 @@ impl BackendError {
         Self::OutcomeUnknown { source: source.into() }
     }
 
+    /// Says that a range leaves an object of this size.
+    pub(crate) fn outside(range: &Range<u64>, size_bytes: u64) -> Self {
+        Self::failed(format!(
+            "bytes {} to {} are not inside an object of {size_bytes} bytes",
+            range.start, range.end
+        ))
+    }
+
     /// Returns what a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags},
+    fs::{AtFlags, CWD, FallocateFlags, OFlags, RenameFlags},
     io::Errno,
 };
 
@@ -23,7 +23,7 @@ use crate::{
     ALIGNMENT_BYTES, AlignedBuffer, BackendError, PackSink, PackSource, StagedPack,
     aligned::is_aligned,
     convert::size_of_len,
-    folder::{PACKS, sync_folder},
+    folder::{PACKS, open_regular, read_error, sync_folder},
     sink::chunk_fault,
 };
 
@@ -76,7 +76,7 @@ impl PackSink for DirectPackSink {
 
     fn open(&self, name: &Blake3Digest) -> Result<Box<dyn PackSource>, BackendError> {
         let path = self.folder.pack_path(name);
-        let (file, size_bytes) = open_pack(&path).map_err(read_error)?;
+        let (file, size_bytes) = open_regular(&path).map_err(read_error)?;
         Ok(Box::new(DirectPackSource { file, path, size_bytes, direct: OnceLock::new() }))
     }
 }
@@ -188,7 +188,7 @@ impl DirectStagedPack {
         let target = self.folder.pack_path(name);
         match rename_unless_exists(&self.path, &target) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let (existing, existing_bytes) = open_pack(&target)?;
+                let (existing, existing_bytes) = open_regular(&target)?;
                 if existing_bytes != size_bytes {
                     return Err(io::Error::other("a pack of this name has another size"));
                 }
@@ -242,7 +242,7 @@ impl DirectPackSource {
             return 0;
         }
         let direct = self.direct.get_or_init(|| {
-            let (file, size_bytes) = open_pack(&self.path).ok()?;
+            let (file, size_bytes) = open_regular(&self.path).ok()?;
             let usable = size_bytes == self.size_bytes && set_direct(&file, true).is_ok();
             usable.then_some(file)
         });
@@ -250,18 +250,6 @@ impl DirectPackSource {
             Some(file) if file.read_exact_at(&mut buf[..whole], offset).is_ok() => whole,
             _ => 0,
         }
-    }
-}
-
-/// Opens a pack and returns its size. Only a regular file is one: a pipe would never answer.
-fn open_pack(path: &Path) -> io::Result<(File, u64)> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    let metadata = file.metadata()?;
-    if metadata.is_file() {
-        Ok((file, metadata.len()))
-    } else {
-        Err(io::Error::other("the pack is not a regular file"))
     }
 }
 
@@ -300,11 +288,4 @@ fn rename_unless_exists(from: &Path, to: &Path) -> io::Result<bool> {
 
 fn unless_exists(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
-}
-
-fn read_error(error: io::Error) -> BackendError {
-    match error.kind() {
-        io::ErrorKind::NotFound => BackendError::NotFound,
-        _ => BackendError::failed(error),
-    }
 }

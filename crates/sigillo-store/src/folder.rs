@@ -1,16 +1,22 @@
-//! A folder of the file system that a store lives in, and how its entries become durable.
+//! A folder of the file system that a store lives in: how its entries are read and become durable.
 
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::MetadataExt as _,
+    ops::Range,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
-use crate::StoreError;
+use rustix::fs::{Mode, OFlags};
+
+use crate::{BackendError, StoreError};
 
 /// The folder of packs, below the folder of a store.
 pub(crate) const PACKS: &str = "packs";
+
+/// A listing looks into at most this many folders.
+const LISTED_FOLDERS_MAX: usize = 1_000_000;
 
 /// An existing folder, by its canonical path.
 #[derive(Clone, Debug)]
@@ -53,6 +59,70 @@ impl Folder {
         &self.identity
     }
 
+    /// Reads a whole file of at most `bytes_max` bytes.
+    pub(crate) fn read(&self, key: &str, bytes_max: u64) -> Result<Vec<u8>, BackendError> {
+        let (file, size_bytes) = open_regular(&self.path.join(key)).map_err(read_error)?;
+        if bytes_max < size_bytes {
+            return Err(BackendError::TooLarge { size_bytes, bytes_max });
+        }
+        read_inside(&file, 0..size_bytes)
+    }
+
+    /// Reads exactly the bytes of `range`.
+    pub(crate) fn read_range(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>, BackendError> {
+        let (file, size_bytes) = open_regular(&self.path.join(key)).map_err(read_error)?;
+        if range.end < range.start || size_bytes < range.end {
+            return Err(BackendError::outside(&range, size_bytes));
+        }
+        read_inside(&file, range)
+    }
+
+    /// Returns the size of a file, in bytes.
+    pub(crate) fn size(&self, key: &str) -> Result<u64, BackendError> {
+        open_regular(&self.path.join(key)).map(|(_, size_bytes)| size_bytes).map_err(read_error)
+    }
+
+    /// Lists at most `count_max` files below `prefix` with their sizes, in no order.
+    ///
+    /// Links are not followed, and neither staging files nor names that no object of ours can have
+    /// are listed: whatever else lies in the folder must not hide what is ours.
+    pub(crate) fn list(&self, prefix: &str, count_max: usize) -> io::Result<Vec<(String, u64)>> {
+        let (mut folders, mut listed) = (vec![prefix.to_owned()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(self.path.join(&folder)) {
+                Err(error) if is_absence(&error) => continue,
+                entries => entries?,
+            };
+            for entry in entries {
+                if listed.len() == count_max {
+                    return Ok(listed);
+                }
+                let entry = entry?;
+                let name = entry.file_name();
+                let Some(name) = name.to_str().filter(|name| is_object_name(name)) else {
+                    tracing::debug!(folder, ?name, "a strange name is not listed");
+                    continue;
+                };
+                let key =
+                    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+                let kind = entry.file_type()?;
+                if kind.is_dir() {
+                    folders.push(key);
+                } else if kind.is_file() {
+                    match entry.metadata() {
+                        // Gone meanwhile, as objects of a probe are.
+                        Err(error) if is_absence(&error) => {}
+                        metadata => listed.push((key, metadata?.len())),
+                    }
+                }
+            }
+            if LISTED_FOLDERS_MAX < folders.len() {
+                return Err(io::Error::other("more folders than any store has"));
+            }
+        }
+        Ok(listed)
+    }
+
     /// Makes the file at `key` durable, and the entries that lead to it from this folder.
     pub(crate) fn settle(&self, key: &str) -> io::Result<()> {
         let path = self.path.join(key);
@@ -88,6 +158,46 @@ impl Folder {
         }
         Ok(())
     }
+}
+
+/// Opens a file and returns its size. Only a regular file is one: a pipe would never answer, a
+/// device never end.
+pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        Ok((file, metadata.len()))
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
+}
+
+/// Sorts an error of opening or reading a file.
+pub(crate) fn read_error(error: io::Error) -> BackendError {
+    if is_absence(&error) { BackendError::NotFound } else { BackendError::failed(error) }
+}
+
+/// Reads a range that lies inside the file.
+fn read_inside(file: &File, range: Range<u64>) -> Result<Vec<u8>, BackendError> {
+    let length = usize::try_from(range.end - range.start).map_err(BackendError::failed)?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, range.start).map_err(read_error)?;
+    Ok(bytes)
+}
+
+/// Tells whether there is nothing under a path: not even the folder, perhaps.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Tells whether a part of a key can have this name; those of files being written end in `#` and
+/// digits.
+fn is_object_name(name: &str) -> bool {
+    let is_staging = name.rsplit_once('#').is_some_and(|(_, number)| {
+        !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+    });
+    !is_staging && name.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// Makes the entries of a folder durable.

@@ -1,7 +1,15 @@
 //! A store in a folder: what lies where, what a dead process leaves, and what is not a file.
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs::{self, File},
+    os::unix::{ffi::OsStrExt as _, fs::symlink},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -134,7 +142,7 @@ async fn what_is_not_a_regular_file_is_no_pack() {
             assert!(matches!(written, Err(BackendError::Failed { .. })), "{bytes:?}: {written:?}");
         }
     });
-    tokio::time::timeout(std::time::Duration::from_mins(1), checked).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), checked).await.unwrap();
     assert_eq!(paths_below(folder.path()), before, "something was left or replaced");
 }
 
@@ -180,4 +188,46 @@ async fn a_create_below_a_file_fails_and_leaves_the_file() {
     let error = store.create(&key("a/b"), BYTES).await.unwrap_err();
     assert!(matches!(error, StoreError::WriteFailed { .. }), "{error:?}");
     assert_eq!(paths_below(folder.path()), ["a".to_owned()].into());
+}
+
+#[tokio::test]
+async fn strange_names_in_the_folder_do_not_hide_the_others() {
+    let (folder, store) = folder_store();
+    store.create(&key("log/seq/1"), BYTES).await.unwrap();
+    let strange: [&[u8]; 6] =
+        [b".DS_Store", b"with space", b"caf\xc3\xa9", b"not \xff utf-8", b"new\nline", b"100%"];
+    for name in strange {
+        fs::write(folder.path().join("log/seq").join(OsStr::from_bytes(name)), b"x").unwrap();
+    }
+    symlink("nowhere", folder.path().join("log/dangling")).unwrap();
+    symlink("..", folder.path().join("log/loop")).unwrap();
+    let listed = store.list("log", 1000).await.unwrap();
+    assert!(listed.iter().any(|found| found.key == key("log/seq/1")), "{listed:?}");
+    assert_eq!(store.read(&key("log/seq/1"), 100).await.unwrap(), BYTES);
+    store.create(&key("log/seq/2"), BYTES).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_a_regular_file_is_no_object_and_nobody_waits_for_it() {
+    let (folder, store) = folder_store();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    assert!(Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());
+    symlink("/dev/zero", folder.path().join("device")).unwrap();
+    symlink("nowhere", folder.path().join("nowhere")).unwrap();
+    for name in ["folder", "pipe", "device", "nowhere"] {
+        let checked = async {
+            let read = store.read(&key(name), 100).await;
+            assert!(read.is_err(), "{name}: {read:?}");
+            let read = store.read_range(&key(name), 0..10).await;
+            assert!(read.is_err(), "{name}: {read:?}");
+            let created = store.create(&key(name), BYTES).await;
+            assert!(created.is_err(), "{name}: {created:?}");
+        };
+        let answered = tokio::time::timeout(Duration::from_secs(5), checked).await;
+        if answered.is_err() {
+            // Nobody can be left waiting, or the runtime would not end.
+            drop(File::options().read(true).write(true).open(folder.path().join(name)));
+            panic!("{name} is waited for");
+        }
+    }
 }
