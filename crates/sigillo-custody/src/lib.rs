@@ -1,1 +1,21 @@
-//! sigillo-custody.
+//! Keeping what was archived: verifying, finding, giving back, and rebuilding what can be rebuilt.
+//!
+//! A verifier reports findings; an error means that it could not look.
+
+mod batch_check;
+mod entry_scan;
+mod pack_check;
+mod verify;
+
+mod export;
+mod locate;
+mod path;
+mod rebuild;
+
+mod error;
+
+pub use error::CustodyError;
+pub use export::{ExportOutcome, ExportProblem, Exporter};
+pub use locate::{LocateError, Located, Locator, MATCHES_MAX, PREFIX_DIGITS_MIN};
+pub use rebuild::{RebuildOutcome, rebuild_blocks};
+pub use verify::{FINDINGS_MAX, Scope, Verifier, VerifyProgress, VerifyReport};

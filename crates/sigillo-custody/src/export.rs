@@ -1,0 +1,388 @@
+//! Giving documents back: every file checked against its digest before it counts.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use futures::{StreamExt as _, stream};
+use sha2::{Digest as _, Sha256};
+
+use sigillo_evidence_log::{Archive, LogView, proven_record, read_leaves, read_pack_list};
+use sigillo_model::{ListedPack, ObjectKey, RECORD_BYTES_MAX, Record, Sha256Digest, VersionId};
+use sigillo_store::{
+    PackSource, ReadPool,
+    pack::{PackEntry, PackError, PackIndex, Part, read_pack_index},
+};
+
+use crate::{
+    CustodyError, Located,
+    path::{file_below, place_below},
+};
+
+/// Documents are read from a pack together up to this many bytes.
+const WINDOW_BYTES: u64 = 4 << 20;
+
+/// At most this many windows are on their way at once.
+const WINDOWS_IN_FLIGHT_MAX: usize = 16;
+
+/// A large file is written in pieces of this many bytes.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// A document that was not given back, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ExportProblem {
+    /// The version.
+    pub version: VersionId,
+    /// What the producer calls it, if its record could be read.
+    pub key: Option<String>,
+    /// Why, in words.
+    pub reason: String,
+    /// Whether the archive is damaged, and not the place it was to be written to.
+    pub damage: bool,
+}
+
+/// What became of an export.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ExportOutcome {
+    /// Documents given back, all their digests checked.
+    pub documents: u64,
+    /// Bytes of their files.
+    pub bytes: u64,
+    /// What was not given back.
+    pub problems: Vec<ExportProblem>,
+}
+
+/// Gives documents back.
+#[derive(Debug)]
+pub struct Exporter {
+    /// The archive.
+    pub archive: Archive,
+    /// Threads that read packs and write files.
+    pub reads: ReadPool,
+    /// Documents given back so far.
+    pub progress: Arc<AtomicU64>,
+}
+
+impl Exporter {
+    /// Gives every document back below `folder`, as `<source>/<path>`. Nothing is overwritten.
+    ///
+    /// # Errors
+    ///
+    /// [`CustodyError`] if the archive cannot be read; what cannot be written is a problem.
+    pub async fn export_all(
+        &self,
+        view: &LogView,
+        folder: &Path,
+    ) -> Result<ExportOutcome, CustodyError> {
+        let mut total = ExportOutcome::default();
+        for batch in &view.batches {
+            let leaves = match read_leaves(self.archive.store(), &batch.body).await {
+                Ok(leaves) => leaves,
+                Err(error) => return Err(batch_error(ObjectKey::leaves(batch.body.batch), &error)),
+            };
+            let list = match read_pack_list(self.archive.store(), &batch.body).await {
+                Ok(list) => list,
+                Err(error) => {
+                    return Err(batch_error(ObjectKey::pack_list(batch.body.batch), &error));
+                }
+            };
+            let mut first = 0;
+            for pack in list {
+                let end = first + usize::try_from(pack.documents).unwrap_or(usize::MAX);
+                let versions = leaves.get(first..end).unwrap_or_default().to_vec();
+                first = end;
+                total.add(self.export_pack(&pack, versions, folder).await?);
+            }
+        }
+        Ok(total)
+    }
+
+    /// Gives the files of one version back into `folder`, under their own names.
+    ///
+    /// # Errors
+    ///
+    /// [`CustodyError`] if the pack cannot be read.
+    pub async fn get(
+        &self,
+        located: &Located,
+        folder: &Path,
+    ) -> Result<ExportOutcome, CustodyError> {
+        let sink = Arc::clone(self.archive.store().packs());
+        let (version, name, folder) = (located.version, located.pack.name, folder.to_owned());
+        let key = ObjectKey::pack(name);
+        let got = self.reads.run(move || {
+            let source = sink
+                .open(&name)
+                .map_err(|source| PackError::Store { doing: "opening it", source })?;
+            let index = read_pack_index(&*source)?;
+            let entries: Vec<_> =
+                index.entries.iter().filter(|it| it.version == version).copied().collect();
+            let target = Target { folder: &folder, by_key: false };
+            let mut outcome = ExportOutcome::default();
+            outcome.document(&*source, version, &entries, &target);
+            Ok(outcome)
+        });
+        let got = got.await.map_err(|_| CustodyError::Panicked)?;
+        got.map_err(|source| CustodyError::Pack { key, source })
+    }
+
+    async fn export_pack(
+        &self,
+        pack: &ListedPack,
+        versions: Vec<VersionId>,
+        folder: &Path,
+    ) -> Result<ExportOutcome, CustodyError> {
+        let (name, sink) = (pack.name, Arc::clone(self.archive.store().packs()));
+        let opened = self.reads.run(move || {
+            let source = sink
+                .open(&name)
+                .map_err(|source| PackError::Store { doing: "opening it", source })?;
+            let index = read_pack_index(&*source)?;
+            Ok::<_, PackError>((Arc::<dyn PackSource>::from(source), index))
+        });
+        let (source, index) = match opened.await.map_err(|_| CustodyError::Panicked)? {
+            Ok(opened) => opened,
+            Err(error) => return Ok(ExportOutcome::lost(&versions, &error)),
+        };
+        let folder: Arc<Path> = Arc::from(folder);
+        let mut outcome = ExportOutcome::default();
+        let mut exported = stream::iter(windows_of(&index))
+            .map(|window| {
+                let (source, folder) = (Arc::clone(&source), Arc::clone(&folder));
+                let progress = Arc::clone(&self.progress);
+                self.reads.run(move || {
+                    let outcome = export_window(&*source, &window, &folder);
+                    progress.fetch_add(outcome.documents, Ordering::Relaxed);
+                    outcome
+                })
+            })
+            .buffer_unordered(WINDOWS_IN_FLIGHT_MAX);
+        while let Some(window) = exported.next().await {
+            outcome.add(window.map_err(|_| CustodyError::Panicked)?);
+        }
+        let records = index.entries.iter().filter(|entry| entry.part == Part::Record);
+        let missing = versions.len().saturating_sub(records.count());
+        if missing > 0 {
+            let reason = format!("{missing} documents are not in pack {name}");
+            let version = versions[0];
+            outcome.problems.push(ExportProblem { version, key: None, reason, damage: true });
+        }
+        Ok(outcome)
+    }
+}
+
+impl ExportOutcome {
+    fn add(&mut self, other: Self) {
+        self.documents += other.documents;
+        self.bytes += other.bytes;
+        self.problems.extend(other.problems);
+    }
+
+    fn lost(versions: &[VersionId], error: &PackError) -> Self {
+        let problems = versions.iter().map(|version| ExportProblem {
+            version: *version,
+            key: None,
+            reason: format!("its pack cannot be read: {error}"),
+            damage: true,
+        });
+        Self { problems: problems.collect(), ..Self::default() }
+    }
+
+    /// Writes the files of one document, or says why not.
+    fn document(
+        &mut self,
+        source: &dyn PackSource,
+        version: VersionId,
+        entries: &[PackEntry],
+        target: &Target<'_>,
+    ) {
+        let problem = |key, (reason, damage)| ExportProblem { version, key, reason, damage };
+        let Some(record) = read_record(source, version, entries) else {
+            let what = ("its record is damaged".to_owned(), true);
+            return self.problems.push(problem(None, what));
+        };
+        let files = entries.iter().filter_map(|entry| match entry.part {
+            Part::File { position, .. } => Some((position, entry)),
+            Part::Record => None,
+        });
+        let mut written = 0;
+        for (position, entry) in files {
+            let stated = record.files.get(position as usize - 1);
+            let result = match stated {
+                Some(file) if file.size == entry.size_bytes => target
+                    .place(&record, position)
+                    .and_then(|place| write_file(source, entry, file.sha256, &place)),
+                _ => Err(("the pack holds a file that its record does not state".to_owned(), true)),
+            };
+            match result {
+                Ok(()) => written += entry.size_bytes,
+                Err(what) => {
+                    return self.problems.push(problem(Some(record.key.to_string()), what));
+                }
+            }
+        }
+        self.documents += 1;
+        self.bytes += written;
+    }
+}
+
+/// Where files are written.
+struct Target<'a> {
+    folder: &'a Path,
+    by_key: bool,
+}
+
+impl Target<'_> {
+    fn place(&self, record: &Record, position: u32) -> Result<PathBuf, (String, bool)> {
+        let file = &record.files[position as usize - 1];
+        let place = if self.by_key && record.files.len() == 1 {
+            place_below(self.folder, &record.key.source, &record.key.path)
+        } else if self.by_key {
+            place_below(self.folder, &record.key.source, &record.key.path)
+                .and_then(|folder| file_below(&folder, &file.name))
+        } else {
+            file_below(self.folder, &file.name)
+        };
+        place.ok_or_else(|| ("its path would leave the folder".to_owned(), false))
+    }
+}
+
+/// Groups the entries of whole documents into windows.
+fn windows_of(index: &PackIndex) -> Vec<Vec<PackEntry>> {
+    let mut windows = Vec::new();
+    let (mut window, mut start) = (Vec::new(), 0);
+    for entry in &index.entries {
+        window.push(*entry);
+        let end = entry.data_offset + entry.size_bytes;
+        if entry.part == Part::Record && end - start >= WINDOW_BYTES {
+            windows.push(std::mem::take(&mut window));
+            start = end;
+        }
+    }
+    windows.push(window);
+    windows
+}
+
+fn export_window(source: &dyn PackSource, window: &[PackEntry], folder: &Path) -> ExportOutcome {
+    let mut outcome = ExportOutcome::default();
+    let target = Target { folder, by_key: true };
+    let (Some(first), Some(last)) = (window.first(), window.last()) else { return outcome };
+    let length = last.data_offset + last.size_bytes - first.header_offset;
+    let in_memory = (length <= 4 * WINDOW_BYTES).then(|| {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        source.read_exact_at(first.header_offset, &mut bytes).is_ok().then(|| Window {
+            offset: first.header_offset,
+            bytes,
+            size_bytes: source.size_bytes(),
+        })
+    });
+    for document in window.chunk_by(|a, b| a.version == b.version) {
+        match in_memory.as_ref().and_then(Option::as_ref) {
+            Some(window) => outcome.document(window, document[0].version, document, &target),
+            None => outcome.document(source, document[0].version, document, &target),
+        }
+    }
+    outcome
+}
+
+/// A part of a pack in memory.
+struct Window {
+    offset: u64,
+    bytes: Vec<u8>,
+    size_bytes: u64,
+}
+
+impl PackSource for Window {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn read_exact_at(
+        &self,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<(), sigillo_store::BackendError> {
+        let start = offset.checked_sub(self.offset).and_then(|at| usize::try_from(at).ok());
+        let part = start.and_then(|at| self.bytes.get(at..at.checked_add(buf.len())?));
+        let part = part.ok_or_else(|| sigillo_store::BackendError::failed("outside the window"))?;
+        buf.copy_from_slice(part);
+        Ok(())
+    }
+}
+
+fn read_record(
+    source: &dyn PackSource,
+    version: VersionId,
+    entries: &[PackEntry],
+) -> Option<Record> {
+    let entry = entries.iter().find(|entry| entry.part == Part::Record)?;
+    if entry.size_bytes > RECORD_BYTES_MAX {
+        return None;
+    }
+    let mut bytes = vec![0; usize::try_from(entry.size_bytes).ok()?];
+    source.read_exact_at(entry.data_offset, &mut bytes).ok()?;
+    proven_record(version, &bytes)
+}
+
+/// Writes one file; what does not have its digest is removed again.
+fn write_file(
+    source: &dyn PackSource,
+    entry: &PackEntry,
+    sha256: Sha256Digest,
+    place: &Path,
+) -> Result<(), (String, bool)> {
+    let cannot = |error: io::Error| (format!("cannot write {}: {error}", place.display()), false);
+    let damaged = |what: String| (what, true);
+    let mut file = create_new(place).map_err(cannot)?;
+    let (mut hasher, mut offset) = (Sha256::new(), 0);
+    let mut buffer =
+        vec![0; PIECE_BYTES.min(usize::try_from(entry.size_bytes).unwrap_or(PIECE_BYTES))];
+    let result = loop {
+        if offset == entry.size_bytes {
+            let found = Sha256Digest::from_bytes(hasher.finalize().into());
+            break if found == sha256 {
+                Ok(())
+            } else {
+                Err(damaged("a file does not have the digest its record states".to_owned()))
+            };
+        }
+        let left = usize::try_from(entry.size_bytes - offset).unwrap_or(PIECE_BYTES);
+        let piece = &mut buffer[..left.min(PIECE_BYTES)];
+        if let Err(error) = source.read_exact_at(entry.data_offset + offset, piece) {
+            break Err(damaged(format!("its pack cannot be read: {error}")));
+        }
+        hasher.update(&*piece);
+        if let Err(error) = file.write_all(piece) {
+            break Err(cannot(error));
+        }
+        offset += piece.len() as u64;
+    };
+    if result.is_err() {
+        // Nothing that was not checked stays behind under the document's name.
+        drop(fs::remove_file(place));
+    }
+    result
+}
+
+fn create_new(place: &Path) -> io::Result<File> {
+    match File::create_new(place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(folder) = place.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            File::create_new(place)
+        }
+        created => created,
+    }
+}
+
+fn batch_error(key: ObjectKey, error: &dyn std::error::Error) -> CustodyError {
+    let source = io::Error::other(error.to_string());
+    CustodyError::Unreadable { key, source }
+}

@@ -1,0 +1,188 @@
+//! Finding a document by its version id, its document id, a prefix of either, or its key.
+
+use sigillo_catalogue::KeyIndex;
+use sigillo_evidence_log::{Archive, BatchObjectError, LogView, read_leaves, read_pack_list};
+use sigillo_model::{BatchCommitted, DocumentKey, ErrorKind, ListedPack, VersionId};
+
+use crate::CustodyError;
+
+/// A shorter prefix of an id is refused.
+pub const PREFIX_DIGITS_MIN: usize = 8;
+
+/// At most this many matches of an ambiguous prefix are told.
+pub const MATCHES_MAX: usize = 20;
+
+/// Where a version lies.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Located {
+    /// The version.
+    pub version: VersionId,
+    /// The commit of its batch.
+    pub commit: u64,
+    /// What the log says of its batch.
+    pub batch: BatchCommitted,
+    /// Its place among the leaves of the batch, from 0.
+    pub leaf_index: u64,
+    /// The pack it is in.
+    pub pack: ListedPack,
+}
+
+/// Finds versions in an archive.
+#[derive(Debug)]
+pub struct Locator<'a> {
+    /// The archive.
+    pub archive: &'a Archive,
+    /// What its log says.
+    pub view: &'a LogView,
+    /// The index of keys, complete to the head.
+    pub index: &'a KeyIndex,
+}
+
+/// Why a text names no document.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocateError {
+    /// Several versions begin so.
+    #[error("{text:?} is ambiguous: it may be {}", matches.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        text: String,
+        /// The ids that begin so; at most [`MATCHES_MAX`].
+        matches: Vec<String>,
+    },
+    /// The archive could not be read.
+    #[error("the archive could not be read")]
+    Custody(#[source] CustodyError),
+    /// There is no such document.
+    #[error("the archive has no document {text:?}")]
+    NotFound {
+        /// What was asked for.
+        text: String,
+    },
+    /// An id of fewer digits could be anything.
+    #[error(
+        "{text:?} is too short: give at least {PREFIX_DIGITS_MIN} digits of an id, or a key as SOURCE/PATH"
+    )]
+    TooShort {
+        /// What was asked for.
+        text: String,
+    },
+}
+
+impl LocateError {
+    /// Returns what a caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Custody(error) => error.kind(),
+            _ => ErrorKind::Invalid,
+        }
+    }
+}
+
+impl Locator<'_> {
+    /// Finds the one version that `text` names: an id, a prefix of one, or `SOURCE/PATH`.
+    ///
+    /// # Errors
+    ///
+    /// [`LocateError`] if it names none, several, or the archive cannot be read.
+    pub async fn locate(&self, text: &str) -> Result<Located, LocateError> {
+        if let Some((source, path)) = text.split_once('/') {
+            let key = DocumentKey { path: path.to_owned(), source: source.to_owned() };
+            let known = self.index.lookup(key.digest());
+            let known = known.ok_or_else(|| LocateError::NotFound { text: text.to_owned() })?;
+            return self.locate_prefix(&known.version.to_string(), text).await;
+        }
+        let is_hex = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if !is_hex {
+            return Err(LocateError::NotFound { text: text.to_owned() });
+        }
+        if text.len() < PREFIX_DIGITS_MIN {
+            return Err(LocateError::TooShort { text: text.to_owned() });
+        }
+        self.locate_prefix(text, text).await
+    }
+
+    async fn locate_prefix(&self, prefix: &str, text: &str) -> Result<Located, LocateError> {
+        let custody = LocateError::Custody;
+        let mut found = self.versions(prefix).await.map_err(custody)?;
+        let mut matches: Vec<_> = found.iter().map(|it| it.version.to_string()).collect();
+        for document in self.index.documents_with_prefix(prefix, MATCHES_MAX) {
+            for indexed in self.index.versions_of(document) {
+                matches.push(format!("document {document}"));
+                let version = indexed.version.to_string();
+                found.extend(self.versions(&version).await.map_err(custody)?);
+            }
+        }
+        found.dedup();
+        match found.len() {
+            0 => Err(LocateError::NotFound { text: text.to_owned() }),
+            1 => Ok(found.remove(0)),
+            _ => Err(LocateError::Ambiguous { text: text.to_owned(), matches }),
+        }
+    }
+
+    /// Finds the versions whose id begins with `prefix`, at most [`MATCHES_MAX`].
+    async fn versions(&self, prefix: &str) -> Result<Vec<Located>, CustodyError> {
+        let mut found = Vec::new();
+        for batch in &self.view.batches {
+            let leaves = object(read_leaves(self.archive.store(), &batch.body).await)?;
+            for (leaf_index, version) in (0_u64..).zip(leaves.unwrap_or_default()) {
+                if !starts_with(&version, prefix) {
+                    continue;
+                }
+                let list = object(read_pack_list(self.archive.store(), &batch.body).await)?;
+                let pack = list.and_then(|list| pack_of(list, leaf_index));
+                let Some(pack) = pack else { continue };
+                let (commit, batch) = (batch.commit, batch.body.clone());
+                found.push(Located { version, commit, batch, leaf_index, pack });
+                if found.len() == MATCHES_MAX {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Damaged lists are for `verify` to report; here they just hold nothing.
+fn object<T>(read: Result<T, BatchObjectError>) -> Result<Option<T>, CustodyError> {
+    match read {
+        Ok(object) => Ok(Some(object)),
+        Err(BatchObjectError::Store(error)) => Err(error.into()),
+        Err(_) => Ok(None),
+    }
+}
+
+fn starts_with(version: &VersionId, prefix: &str) -> bool {
+    let bytes = version.as_bytes();
+    prefix.len() <= 2 * bytes.len()
+        && prefix.bytes().enumerate().all(|(at, digit)| {
+            let byte = bytes[at / 2];
+            let nibble = if at % 2 == 0 { byte >> 4 } else { byte & 15 };
+            char::from(digit).to_digit(16) == Some(nibble.into())
+        })
+}
+
+fn pack_of(list: Vec<ListedPack>, leaf_index: u64) -> Option<ListedPack> {
+    let mut end = 0;
+    list.into_iter().find(|pack| {
+        end += u64::from(pack.documents);
+        leaf_index < end
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_compared_digit_by_digit() {
+        let version = VersionId::from_bytes([0xab; 32]);
+        for prefix in ["", "a", "ab", "aba", &"ab".repeat(32)] {
+            assert!(starts_with(&version, prefix), "{prefix}");
+        }
+        for prefix in ["b", "aa", "abb", &"ab".repeat(33)] {
+            assert!(!starts_with(&version, prefix), "{prefix}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Reading a whole pack: its name, its directory, every document, and where damage lies.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use sigillo_evidence_log::proven_record;
+use sigillo_model::{Finding, FindingCode, ObjectKey, Place, RECORD_BYTES_MAX, VersionId};
+use sigillo_store::{
+    PackSink, PackSource,
+    pack::{
+        BLOCK_BYTES, PackError, PackIndex, PackScan, Part, damaged_blocks, read_pack_index,
+        scan_pack,
+    },
+};
+
+use crate::{
+    VerifyProgress,
+    batch_check::CheckedPack,
+    entry_scan::{Bad, EntryScan},
+};
+
+/// At most this many places of one pack are named.
+const PLACES_MAX: usize = 1000;
+
+/// One pack to be read.
+pub(crate) struct PackTask {
+    pub(crate) sink: Arc<dyn PackSink>,
+    pub(crate) progress: Arc<VerifyProgress>,
+    pub(crate) pack: CheckedPack,
+}
+
+/// What was met in a pack.
+#[derive(Debug, Default)]
+pub(crate) struct PackCheck {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) documents_good: u64,
+    pub(crate) bytes_read: u64,
+}
+
+/// Reads a pack from its first byte to its last.
+///
+/// # Errors
+///
+/// [`PackError::Store`] if it cannot be read; damage is a finding.
+pub(crate) fn check_pack(task: &PackTask) -> Result<PackCheck, PackError> {
+    let PackTask { sink, progress, pack } = task;
+    let name = pack.listed.name;
+    let source =
+        sink.open(&name).map_err(|source| PackError::Store { doing: "opening it", source })?;
+    let index = match read_pack_index(&*source) {
+        Ok(index) => Ok(index),
+        Err(PackError::Malformed { offset, what }) => Err(format!("{what}, at byte {offset}")),
+        Err(error) => return Err(error),
+    };
+    let mut entries = index.as_ref().ok().map(EntryScan::new);
+    let scan = scan_pack(&*source, &mut |offset, bytes| {
+        if let Some(entries) = &mut entries {
+            entries.take(offset, bytes);
+        }
+        progress.bytes_read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    })?;
+    let mut check = PackCheck { bytes_read: source.size_bytes(), ..PackCheck::default() };
+    if scan.name_found == name {
+        check.sound_bytes(pack, &index, entries, &scan);
+    } else {
+        check.documents_good = entries.map_or(0, |entries| entries.good);
+        check.damaged_bytes(pack, &*source, index.ok().as_ref(), &scan);
+    }
+    progress.documents.fetch_add(u64::from(pack.listed.documents), Ordering::Relaxed);
+    Ok(check)
+}
+
+impl PackCheck {
+    /// The bytes are those that were written: what they say must still be what the log says.
+    fn sound_bytes(
+        &mut self,
+        pack: &CheckedPack,
+        index: &Result<PackIndex, String>,
+        entries: Option<EntryScan<'_>>,
+        scan: &PackScan,
+    ) {
+        let key = ObjectKey::pack(pack.listed.name);
+        if let Err(what) = index {
+            let message = format!("its directory cannot be read: {what}");
+            self.findings.push(Finding::new(FindingCode::PackDirectory, &key, message));
+        }
+        if let (Ok(index), Some(versions)) = (index, &pack.versions)
+            && !versions_of(index).eq(versions.iter().copied())
+        {
+            let message = "its documents are not those that the batch lists";
+            self.findings.push(Finding::new(FindingCode::PackDirectory, &key, message));
+        }
+        if pack.blocks.as_ref().is_some_and(|blocks| *blocks != scan.blocks) {
+            let key = ObjectKey::blocks(pack.listed.name);
+            let message = "the block values are not those of the pack";
+            self.findings.push(Finding::new(FindingCode::BlocksDamaged, key, message));
+        }
+        let Some(entries) = entries else { return };
+        self.documents_good = entries.good;
+        for bad in entries.bad.into_iter().take(PLACES_MAX) {
+            let (code, message) = match bad.what {
+                Bad::File { position } => (
+                    FindingCode::FileDamaged,
+                    format!("file {position} does not have the digest its record states"),
+                ),
+                Bad::Record => (
+                    FindingCode::RecordDamaged,
+                    "the record does not give the version id".to_owned(),
+                ),
+                Bad::Crc32 => (
+                    FindingCode::PackDirectory,
+                    "the CRC-32 in the directory is not that of the bytes".to_owned(),
+                ),
+            };
+            let place = Place { version: Some(bad.version.to_string()), key: bad.key, bytes: None };
+            self.findings.push(Finding::new(code, &key, message).at(place));
+        }
+    }
+
+    /// The bytes are not those that were written: say where, and whose they are.
+    fn damaged_bytes(
+        &mut self,
+        pack: &CheckedPack,
+        source: &dyn PackSource,
+        index: Option<&PackIndex>,
+        scan: &PackScan,
+    ) {
+        let key = ObjectKey::pack(pack.listed.name);
+        let size = source.size_bytes();
+        let ranges = match &pack.blocks {
+            Some(blocks) => ranges_of(&damaged_blocks(&scan.blocks, blocks), size),
+            None => vec![(0, size)],
+        };
+        for (start, end) in ranges.into_iter().take(PLACES_MAX) {
+            let touched = index.map_or_else(Vec::new, |index| versions_within(index, start, end));
+            let bytes = Some((start, end));
+            let message = format!("bytes {start} to {end} are not as they were written");
+            if touched.is_empty() {
+                let place = Place { bytes, ..Place::default() };
+                let finding = Finding::new(FindingCode::PackDamaged, &key, message).at(place);
+                self.findings.push(finding);
+                continue;
+            }
+            for version in touched.into_iter().take(PLACES_MAX) {
+                let place = Place {
+                    version: Some(version.to_string()),
+                    key: index.and_then(|index| key_of(source, index, version)),
+                    bytes,
+                };
+                let message = message.clone();
+                self.findings.push(Finding::new(FindingCode::PackDamaged, &key, message).at(place));
+            }
+        }
+    }
+}
+
+fn versions_of(index: &PackIndex) -> impl Iterator<Item = VersionId> {
+    let records = index.entries.iter().filter(|entry| entry.part == Part::Record);
+    records.map(|entry| entry.version)
+}
+
+/// Joins damaged blocks that lie side by side into ranges of bytes.
+fn ranges_of(blocks: &[u64], size: u64) -> Vec<(u64, u64)> {
+    let block_bytes = BLOCK_BYTES as u64;
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for block in blocks {
+        let (start, end) = (block * block_bytes, ((block + 1) * block_bytes).min(size));
+        match ranges.last_mut() {
+            Some(last) if last.1 == start => last.1 = end,
+            _ => ranges.push((start, end)),
+        }
+    }
+    ranges
+}
+
+/// Returns the versions with bytes between `start` and `end`. Where their digests can tell those
+/// that are damaged from their neighbours, the neighbours are left out by the caller's message only.
+fn versions_within(index: &PackIndex, start: u64, end: u64) -> Vec<VersionId> {
+    let mut versions = Vec::new();
+    for entry in &index.entries {
+        let entry_end = entry.data_offset + entry.size_bytes;
+        if entry.header_offset < end && start < entry_end && versions.last() != Some(&entry.version)
+        {
+            versions.push(entry.version);
+        }
+    }
+    versions
+}
+
+/// Reads what the producer calls a document, if its record is sound.
+fn key_of(source: &dyn PackSource, index: &PackIndex, version: VersionId) -> Option<String> {
+    let mut entries = index.entries.iter();
+    let entry = entries.find(|entry| entry.version == version && entry.part == Part::Record)?;
+    if entry.size_bytes > RECORD_BYTES_MAX {
+        return None;
+    }
+    let mut bytes = vec![0; usize::try_from(entry.size_bytes).ok()?];
+    source.read_exact_at(entry.data_offset, &mut bytes).ok()?;
+    proven_record(version, &bytes).map(|record| record.key.to_string())
+}

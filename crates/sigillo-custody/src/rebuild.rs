@@ -1,0 +1,73 @@
+//! Rebuilding the block values of packs, after the packs proved themselves.
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use bytes::Bytes;
+
+use sigillo_evidence_log::{Archive, LogView};
+use sigillo_model::ObjectKey;
+use sigillo_store::{
+    CpuPool,
+    pack::{PackError, scan_pack},
+};
+
+use crate::{CustodyError, batch_check::check_batch};
+
+/// What became of a rebuilding.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RebuildOutcome {
+    /// Block values written anew.
+    pub rebuilt: Vec<ObjectKey>,
+    /// Packs whose block values could not be rebuilt, because they do not have their own name.
+    pub damaged: Vec<ObjectKey>,
+}
+
+/// Writes anew the block values that are missing or do not give the name of their pack.
+///
+/// # Errors
+///
+/// [`CustodyError`] if the archive cannot be read or written.
+pub async fn rebuild_blocks(
+    archive: &Archive,
+    view: &LogView,
+    cpu: &CpuPool,
+    progress: Arc<AtomicU64>,
+) -> Result<RebuildOutcome, CustodyError> {
+    let mut outcome = RebuildOutcome::default();
+    for batch in &view.batches {
+        let packs = check_batch(archive, cpu, &batch.body).await?.packs;
+        let block_bytes = sigillo_store::pack::BLOCK_BYTES as u64;
+        let unsound = packs
+            .into_iter()
+            .filter(|pack| pack.present && pack.blocks.is_none() && pack.listed.size > block_bytes);
+        for pack in unsound {
+            let (sink, name) = (Arc::clone(archive.store().packs()), pack.listed.name);
+            let counted = Arc::clone(&progress);
+            let scan = cpu.run(move || {
+                let source = sink
+                    .open(&name)
+                    .map_err(|source| PackError::Store { doing: "opening it", source })?;
+                scan_pack(&*source, &mut |_, bytes| {
+                    let length = bytes.len() as u64;
+                    counted.fetch_add(length, std::sync::atomic::Ordering::Relaxed);
+                })
+            });
+            let key = ObjectKey::pack(name);
+            let scan = scan.await.map_err(|_| CustodyError::Panicked)?;
+            let scan = scan.map_err(|source| CustodyError::Pack { key: key.clone(), source })?;
+            if scan.name_found != name {
+                outcome.damaged.push(key);
+                continue;
+            }
+            let key = ObjectKey::blocks(name);
+            let bytes = Bytes::from(scan.blocks.concat());
+            archive
+                .store()
+                .replace_derived(&key, bytes)
+                .await
+                .map_err(|source| CustodyError::Store { doing: "writing block values", source })?;
+            outcome.rebuilt.push(key);
+        }
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,185 @@
+//! Verifying an archive: the log, every batch, the presence of every pack and, if asked, every
+//! byte.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use futures::{StreamExt as _, stream};
+
+use sigillo_authorities::SignedHead;
+use sigillo_evidence_log::{Archive, AuditKnowledge, LogView, audit_log};
+use sigillo_model::{Finding, FindingCode, ObjectKey, Verdict, VersionId};
+use sigillo_store::CpuPool;
+
+use crate::{
+    CustodyError,
+    batch_check::{BatchCheck, CheckedPack, check_batch},
+    pack_check::{PackTask, check_pack},
+};
+
+/// At most this many findings are kept in words; more are counted in their last.
+pub const FINDINGS_MAX: usize = 10_000;
+
+/// At most this many packs are read at once: each holds a chunk of 4 MiB.
+const PACKS_IN_FLIGHT_MAX: usize = 4;
+
+/// How much is verified.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// The log, its published copies, statements, seals and time-stamps.
+    Log,
+    /// And every batch, and the presence and size of every pack.
+    Presence,
+    /// And every byte of every pack.
+    Full,
+}
+
+/// How far a verification is; it only counts up.
+#[derive(Debug, Default)]
+pub struct VerifyProgress {
+    /// Bytes of packs read.
+    pub bytes_read: AtomicU64,
+    /// Bytes of packs to be read, once that is known.
+    pub bytes_found: AtomicU64,
+    /// Documents dealt with.
+    pub documents: AtomicU64,
+}
+
+/// Verifies one archive.
+#[derive(Debug)]
+pub struct Verifier {
+    /// The archive.
+    pub archive: Archive,
+    /// Threads that compute.
+    pub cpu: CpuPool,
+    /// What is known apart from the archive.
+    pub knowledge: AuditKnowledge,
+    /// How far it is.
+    pub progress: Arc<VerifyProgress>,
+}
+
+/// What a verification met.
+#[derive(Clone, Debug)]
+pub struct VerifyReport {
+    /// How much was verified.
+    pub scope: Scope,
+    /// The outcome in three values.
+    pub verdict: Verdict,
+    /// What was met, gravest first.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those kept in words.
+    pub more_findings: u64,
+    /// What the log says.
+    pub view: LogView,
+    /// The head that was proven, if the whole tree could be derived.
+    pub head: Option<SignedHead>,
+    /// Documents in the archive, by the log.
+    pub documents: u64,
+    /// Documents whose every byte was read and found as it was.
+    pub documents_read: u64,
+    /// Bytes of packs read.
+    pub bytes_read: u64,
+    /// Packs in the archive, by its lists.
+    pub packs: u64,
+}
+
+impl Verifier {
+    /// Verifies as much as `scope` says.
+    ///
+    /// # Errors
+    ///
+    /// [`CustodyError`] only if it could not look; damage is a finding.
+    pub async fn verify(&self, scope: Scope) -> Result<VerifyReport, CustodyError> {
+        let audit = audit_log(&self.archive, &self.knowledge, &mut |_, _| {}).await?;
+        let mut report = VerifyReport {
+            scope,
+            verdict: Verdict::Intact,
+            findings: audit.findings,
+            more_findings: 0,
+            documents: audit.view.documents(),
+            documents_read: 0,
+            bytes_read: 0,
+            packs: 0,
+            view: audit.view,
+            head: audit.head,
+        };
+        if scope != Scope::Log {
+            let packs = self.batches(&mut report).await?;
+            if scope == Scope::Full {
+                self.packs(&mut report, packs).await?;
+            }
+        }
+        // The verdict is drawn before anything is cut off.
+        report.verdict = Verdict::of(&report.findings);
+        report.findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
+        report.more_findings = report.findings.len().saturating_sub(FINDINGS_MAX) as u64;
+        report.findings.truncate(FINDINGS_MAX);
+        Ok(report)
+    }
+
+    async fn batches(&self, report: &mut VerifyReport) -> Result<Vec<CheckedPack>, CustodyError> {
+        let mut packs = Vec::new();
+        let mut prefixes: Vec<u64> = Vec::new();
+        for batch in &report.view.batches {
+            let checked = check_batch(&self.archive, &self.cpu, &batch.body).await?;
+            let BatchCheck { findings, packs: found, leaves } = checked;
+            prefixes.extend(leaves.iter().map(prefix_of));
+            report.findings.extend(findings);
+            packs.extend(found);
+        }
+        report.packs = packs.len() as u64;
+        let bytes = packs.iter().map(|pack| pack.listed.size).sum();
+        self.progress.bytes_found.store(bytes, Ordering::Relaxed);
+        prefixes.sort_unstable();
+        for twice in prefixes.windows(2).filter(|pair| pair[0] == pair[1]) {
+            let message = format!(
+                "the version id that begins with {:016x} stands in the archive twice",
+                twice[0]
+            );
+            report.findings.push(Finding::new(FindingCode::VersionTwice, "batches", message));
+        }
+        Ok(packs)
+    }
+
+    async fn packs(
+        &self,
+        report: &mut VerifyReport,
+        packs: Vec<CheckedPack>,
+    ) -> Result<(), CustodyError> {
+        let present = packs.into_iter().filter(|pack| pack.present);
+        let mut checks = stream::iter(present)
+            .map(|pack| async move {
+                let key = ObjectKey::pack(pack.listed.name);
+                let task = PackTask {
+                    sink: Arc::clone(self.archive.store().packs()),
+                    progress: Arc::clone(&self.progress),
+                    pack,
+                };
+                (key, self.cpu.run(move || check_pack(&task)).await)
+            })
+            .buffer_unordered(PACKS_IN_FLIGHT_MAX);
+        while let Some((key, checked)) = checks.next().await {
+            let checked = checked.map_err(|_| CustodyError::Panicked)?;
+            match checked {
+                Ok(checked) => {
+                    report.documents_read += checked.documents_good;
+                    report.bytes_read += checked.bytes_read;
+                    report.findings.extend(checked.findings);
+                }
+                Err(error) => {
+                    let message = format!("it could not be read to its end: {error}");
+                    report.findings.push(Finding::new(FindingCode::NotRead, key, message));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first 64 bits of an id: two equal ones among millions are one id twice.
+fn prefix_of(version: &VersionId) -> u64 {
+    let bytes = version.as_bytes().first_chunk().expect("an id has 32 bytes");
+    u64::from_be_bytes(*bytes)
+}
