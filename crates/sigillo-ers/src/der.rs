@@ -207,7 +207,8 @@ pub(crate) fn read_unsigned(content: &[u8]) -> Result<&[u8], DerError> {
 ///
 /// Arcs have up to 128 bits, as the UUIDs under 2.25 do.
 pub(crate) fn oid_content(text: &str) -> Option<Vec<u8>> {
-    const TEXT_BYTES_MAX: usize = 256;
+    // What the longest content read gives: four characters for each byte.
+    const TEXT_BYTES_MAX: usize = 512;
     if text.len() > TEXT_BYTES_MAX {
         return None;
     }

@@ -138,9 +138,13 @@ impl Forgery {
 
     /// Signs the attributes again.
     pub(crate) fn sign(&mut self, key: &Key) {
+        self.sign_by(|message| key.sign(message));
+    }
+
+    pub(crate) fn sign_by(&mut self, sign: impl FnOnce(&[u8]) -> Vec<u8>) {
         let mut attributes = self.attributes().clone();
         attributes.tag = 0x31;
-        let signature = key.sign(&attributes.encode());
+        let signature = sign(&attributes.encode());
         self.0.at(&[1, 0, 4, 0, 5]).bytes = signature;
     }
 

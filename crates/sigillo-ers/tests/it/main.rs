@@ -3,6 +3,7 @@
 mod forge;
 mod world;
 
+mod algorithms;
 mod flips;
 mod outside;
 mod refusals;

@@ -272,21 +272,25 @@ fn seals_of_openssl_are_verified(#[case] key: &str, #[case] options: &str) {
     assert!(verify_seal(&seal, Sha256Digest::of(b""), &anchors, made_at(&folder)).is_err());
 }
 
-#[test]
-fn weak_keys_are_unknown_rather_than_wrong() {
+#[rstest]
+#[case::short_key("-algorithm RSA -pkeyopt rsa_keygen_bits:1024", "")]
+#[case::odd_salt(
+    "-algorithm RSA -pkeyopt rsa_keygen_bits:2048",
+    "-keyopt rsa_padding_mode:pss -keyopt rsa_pss_saltlen:20"
+)]
+#[case::odd_curve("-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1", "")]
+fn what_no_rule_covers_is_unknown_rather_than_wrong(#[case] key: &str, #[case] options: &str) {
     if !has_openssl() {
         return;
     }
     let folder = TempDir::new().unwrap();
-    make_certificate(
-        &folder,
-        "-algorithm RSA -pkeyopt rsa_keygen_bits:1024",
-        "keyUsage=critical,digitalSignature\n",
-    );
+    make_certificate(&folder, key, "keyUsage=critical,digitalSignature\n");
     write(&folder, "content", b"content");
     openssl(
         folder.path(),
-        "cms -sign -cades -binary -md sha256 -in content -signer signer.pem -inkey key.pem -outform DER -out seal.p7s",
+        &format!(
+            "cms -sign -cades -binary -md sha256 -in content -signer signer.pem -inkey key.pem {options} -outform DER -out seal.p7s"
+        ),
     );
     let digest = Sha256Digest::of(b"content");
     let found =
