@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator};
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, VerifiedPath};
 
 use crate::{
     certificate::{CERTIFICATE_BYTES_MAX, CertificateError},
@@ -134,7 +134,7 @@ impl TrustAnchors {
             time,
             purpose,
             None,
-            None,
+            Some(&check_usages),
         );
         let Ok(path) = path else { return unknown };
         let anchor = self.roots.iter().zip(&self.anchors).find(|(root, _)| *root == path.anchor());
@@ -142,4 +142,13 @@ impl TrustAnchors {
         let used = path.intermediate_certificates().map(|cert| cert.der().to_vec()).collect();
         (Trust::Anchored { anchor: anchor.name.clone() }, used)
     }
+}
+
+/// Refuses a path over a certificate whose key may not sign others, which webpki does not look at.
+fn check_usages(path: &VerifiedPath<'_>) -> Result<(), webpki::Error> {
+    let may_certify = |der: CertificateDer<'_>| {
+        Certificate::read(&der).is_ok_and(|certificate| certificate.allows_certifying())
+    };
+    let all = path.intermediate_certificates().all(|above| may_certify(above.der()));
+    if all { Ok(()) } else { Err(webpki::Error::UnknownIssuer) }
 }

@@ -162,7 +162,9 @@ pub(crate) fn examine(
         certificate.raw,
         &signed.certificates,
         stamped_at,
-        KeyUsage::required(&TIME_STAMPING_CONTENT),
+        // The signer's purpose was checked above, and more strictly. Authorities above it may do
+        // without one, but what they state must not exclude time-stamping.
+        KeyUsage::required_if_present(&TIME_STAMPING_CONTENT),
     );
     let policy = der::oid_text(&info.policy.0)?;
     let trial = policy == TRIAL_POLICY || certificate.policies.iter().any(|p| p == TRIAL_POLICY);

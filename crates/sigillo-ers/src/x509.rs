@@ -21,6 +21,7 @@ const NAME_CHARACTERS_MAX: usize = 512;
 
 const DIGITAL_SIGNATURE: u8 = 0x80;
 const NON_REPUDIATION: u8 = 0x40;
+const CERTIFICATE_SIGNING: u8 = 0x04;
 
 /// An algorithm and the raw bytes of its parameters.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -125,6 +126,11 @@ impl<'a> Certificate<'a> {
     /// Tells whether the key may sign: what signs something lasting has one of two usages.
     pub(crate) fn allows_signing(&self) -> bool {
         self.key_usage.is_none_or(|usage| usage & (DIGITAL_SIGNATURE | NON_REPUDIATION) != 0)
+    }
+
+    /// Tells whether the key may sign certificates, as far as its usage goes.
+    pub(crate) fn allows_certifying(&self) -> bool {
+        self.key_usage.is_none_or(|usage| usage & CERTIFICATE_SIGNING != 0)
     }
 
     fn read_extensions(&mut self, outer: &Element<'a>) -> Result<(), DerError> {

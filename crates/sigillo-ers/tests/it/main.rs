@@ -6,6 +6,7 @@ mod world;
 mod algorithms;
 mod flips;
 mod outside;
+mod paths;
 mod refusals;
 mod round_trip;
 mod seals;

@@ -1,0 +1,100 @@
+//! Paths over a certificate between the authority's and the anchor.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use sigillo_ers::{CertificateRole, Trust, VerifiedToken, verify_token};
+
+use crate::{
+    forge::{Forgery, KEY_USAGE, Node, change_certificate, extensions},
+    world::{Key, World, certificate, content},
+};
+
+const MIDDLE: &str = "Sigillo TRIAL middle";
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
+const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 14];
+
+/// Verifies a token whose authority is certified by a middle one, altered by `change`.
+fn verify(change: impl FnOnce(&mut Node)) -> VerifiedToken {
+    let mut world = World::new();
+    let middle_key = Key::generate();
+    // A root of its own first, then certified by the other root.
+    let mut own = content(CertificateRole::TrialRoot, MIDDLE, &middle_key, &middle_key);
+    MIDDLE.clone_into(&mut own.issuer);
+    let own = certificate(&own, &middle_key);
+    let root_name = Node::parse(&world.root).at(&[0, 5]).clone();
+    let middle = change_certificate(&own, &world.root_key, |tbs| {
+        *tbs.at(&[3]) = root_name;
+        // The key identifiers still name its own key: they are hints, and webpki takes none.
+        change(tbs);
+    });
+    let mut under_it = content(
+        CertificateRole::TrialTimeStamping,
+        "TRIAL under the middle",
+        &world.tsa_key,
+        &middle_key,
+    );
+    MIDDLE.clone_into(&mut under_it.issuer);
+    world.tsa = certificate(&under_it, &middle_key);
+    let request = World::request();
+    let token = Forgery::of_response(&world.response(&request, &[middle])).token();
+    verify_token(&token, request.imprint, &world.anchors).unwrap()
+}
+
+#[test]
+fn a_path_over_a_middle_certificate_is_found() {
+    let verified = verify(|_| {});
+    assert_eq!(verified.trust, Trust::Anchored { anchor: "trial".to_owned() });
+    assert_eq!(verified.stray_certificates, 0);
+}
+
+#[track_caller]
+fn check_unknown(change: impl FnOnce(&mut Node)) {
+    let verified = verify(change);
+    assert_eq!(verified.trust, Trust::Unknown);
+    assert_eq!(verified.stray_certificates, 1);
+}
+
+#[test]
+fn a_key_that_may_not_certify_makes_no_path() {
+    check_unknown(|tbs| {
+        let index = extensions(tbs).position_of(KEY_USAGE);
+        // digitalSignature only.
+        extensions(tbs).at(&[index, 2]).bytes = vec![3, 2, 7, 0x80];
+    });
+}
+
+#[test]
+fn a_certificate_that_is_no_authority_makes_no_path() {
+    check_unknown(|tbs| {
+        let index = extensions(tbs).position_of(BASIC_CONSTRAINTS);
+        extensions(tbs).at(&[index, 2]).bytes = vec![0x30, 0];
+    });
+}
+
+#[test]
+fn an_expired_middle_certificate_makes_no_path() {
+    check_unknown(|tbs| tbs.at(&[4, 1]).bytes = b"261125083014Z".to_vec());
+}
+
+#[test]
+fn a_middle_certificate_for_other_purposes_makes_no_path() {
+    check_unknown(|tbs| {
+        // Extended key usage, server authentication only, instead of the key identifier.
+        let index = extensions(tbs).position_of(SUBJECT_KEY_IDENTIFIER);
+        *extensions(tbs).at(&[index]) = Node::list(
+            0x30,
+            vec![
+                Node::leaf(6, &[0x55, 0x1d, 37]),
+                Node::leaf(4, &[0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 1]),
+            ],
+        );
+    });
+}
+
+#[test]
+fn an_unknown_critical_extension_makes_no_path() {
+    check_unknown(|tbs| {
+        let fields = vec![Node::leaf(6, &[0x2a, 3]), Node::leaf(1, &[0xff]), Node::leaf(4, &[])];
+        extensions(tbs).nodes.push(Node::list(0x30, fields));
+    });
+}
