@@ -153,3 +153,35 @@ fn all_refused_words(refusals: &[Refusal]) -> String {
     }
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct AllOnes;
+
+    impl Entropy for AllOnes {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0xff);
+        }
+    }
+
+    #[test]
+    fn a_nonce_is_a_positive_integer_and_otherwise_as_drawn() {
+        let ones = 0xff;
+        assert_eq!(fresh_nonce(&AllOnes), [0x7f, ones, ones, ones, ones, ones, ones, ones]);
+    }
+
+    #[test]
+    fn words_go_down_to_the_cause_in_one_short_line() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("it broke")]
+        struct Broke(#[source] std::io::Error);
+
+        let cause = format!("line\nfeed {}", "x".repeat(2 * WORDS_CHARS_MAX));
+        let words = words(&Broke(std::io::Error::other(cause)));
+        assert!(words.starts_with("it broke: line feed xxx"), "{words}");
+        assert_eq!(words.chars().count(), WORDS_CHARS_MAX);
+    }
+}
