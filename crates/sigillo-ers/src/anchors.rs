@@ -8,6 +8,7 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, Ve
 
 use crate::{
     certificate::{CERTIFICATE_BYTES_MAX, CertificateError},
+    pss::RSA_PSS_SPELLINGS,
     x509::Certificate,
 };
 
@@ -127,8 +128,9 @@ impl TrustAnchors {
         let Ok(entity) = EndEntityCert::try_from(&der) else { return unknown };
         let others: Vec<CertificateDer<'_>> =
             others.iter().map(|other| CertificateDer::from(*other)).collect();
+        let algorithms = [ALL_VERIFICATION_ALGS, &RSA_PSS_SPELLINGS].concat();
         let path = entity.verify_for_usage(
-            ALL_VERIFICATION_ALGS,
+            &algorithms,
             &self.roots,
             &others,
             time,

@@ -15,6 +15,7 @@ mod x509;
 mod anchors;
 mod cms;
 mod ess;
+mod pss;
 mod signature;
 
 mod request;

@@ -167,7 +167,7 @@ fn ecdsa(hash: Hash, key: &PublicKey<'_>) -> Option<&'static dyn VerificationAlg
 
 /// Returns the hash of PSS parameters whose mask uses the same and whose salt is as long: the one
 /// shape in use, and the one aws-lc-rs verifies.
-fn pss_hash(algorithm: &Algorithm<'_>) -> Option<Hash> {
+pub(crate) fn pss_hash(algorithm: &Algorithm<'_>) -> Option<Hash> {
     let parameters: RsaPssParameters =
         asn1::decode(algorithm.parameters?, "PSS parameters").ok()?;
     let hash_of = |algorithm: &rasn_pkix::AlgorithmIdentifier| {

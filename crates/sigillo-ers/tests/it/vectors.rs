@@ -113,6 +113,20 @@ fn tokens(node: &Node, found: &mut Vec<Node>) {
     }
 }
 
+/// Returns the embedded certificates of authorities as anchors: what a trust store might hold.
+fn authorities_in(token: &mut Node) -> TrustAnchors {
+    // BasicConstraints with cA true, without a bound on the path and with one.
+    const AUTHORITY: [&[u8]; 2] = [&[0x30, 3, 1, 1, 0xff], &[0x30, 6, 1, 1, 0xff]];
+    let mut anchors = TrustAnchors::new();
+    for certificate in &token.at(&[1, 0, 3]).nodes {
+        let der = certificate.encode();
+        if der.windows(5).any(|window| AUTHORITY.contains(&window)) {
+            anchors.add_der("embedded", &der).unwrap();
+        }
+    }
+    anchors
+}
+
 #[test]
 fn tokens_of_evidence_records_are_right_or_unknown_wherever_the_record_is_valid() {
     let Some(folder) = vectors() else { return };
@@ -133,7 +147,16 @@ fn tokens_of_evidence_records_are_right_or_unknown_wherever_the_record_is_valid(
             let imprint: Result<[u8; 32], _> = info.at(&[2, 1]).bytes.as_slice().try_into();
             let imprint = Sha256Digest::from_bytes(imprint.unwrap_or_default());
             match verify_token(&raw, imprint, &TrustAnchors::new()) {
-                Ok(_) => right += 1,
+                Ok(alone) => {
+                    // Every one comes with the certificate of its authority: an anchor for a moment.
+                    right += 1;
+                    let anchors = authorities_in(&mut token);
+                    let found = verify_token(&raw, imprint, &anchors).unwrap();
+                    assert_eq!(found.trust, Trust::Anchored { anchor: "embedded".to_owned() });
+                    // The strays that remain are the signers of embedded OCSP responses.
+                    assert!(found.stray_certificates <= 2, "{line}");
+                    assert_eq!((found.stamped_at, found.serial), (alone.stamped_at, alone.serial));
+                }
                 Err(error) if error.is_unknown_algorithm() => unknown += 1,
                 Err(error) => panic!("{line}: {error}"),
             }
