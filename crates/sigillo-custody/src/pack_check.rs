@@ -15,7 +15,7 @@ use sigillo_store::{
 use crate::{
     VerifyProgress,
     batch_check::CheckedPack,
-    entry_scan::{Bad, EntryScan},
+    entry_scan::{Bad, BadDocument, EntryScan},
 };
 
 /// At most this many places of one pack are named.
@@ -69,6 +69,49 @@ pub(crate) fn check_pack(task: &PackTask) -> Result<PackCheck, PackError> {
     Ok(check)
 }
 
+/// Reads one document of a pack and checks its record and every file against its version id.
+///
+/// # Errors
+///
+/// [`PackError`] if the pack cannot be read or its directory is damaged.
+pub(crate) fn check_document(
+    sink: &dyn PackSink,
+    name: sigillo_model::Blake3Digest,
+    version: VersionId,
+) -> Result<Vec<Finding>, PackError> {
+    let source =
+        sink.open(&name).map_err(|source| PackError::Store { doing: "opening it", source })?;
+    let whole = read_pack_index(&*source)?;
+    let entries = whole.entries.into_iter().filter(|entry| entry.version == version).collect();
+    let index = PackIndex { entries, nonce: whole.nonce };
+    let mut scan = EntryScan::new(&index);
+    let mut buffer = vec![0; 1 << 20];
+    for entry in &index.entries {
+        let mut offset = entry.data_offset;
+        let end = entry.data_offset + entry.size_bytes;
+        while offset < end {
+            let left = usize::try_from(end - offset).unwrap_or(buffer.len());
+            let length = left.min(buffer.len());
+            source
+                .read_exact_at(offset, &mut buffer[..length])
+                .map_err(|source| PackError::Store { doing: "reading a document", source })?;
+            scan.take(offset, &buffer[..length]);
+            offset += length as u64;
+        }
+        scan.take(end, &[]);
+    }
+    let mut check = PackCheck::default();
+    check.bad_documents(&ObjectKey::pack(name), scan.bad);
+    if scan.good == 0 && check.findings.is_empty() {
+        let message = "the document is not in the pack";
+        check.findings.push(
+            Finding::new(FindingCode::PackDirectory, ObjectKey::pack(name), message)
+                .at(Place { version: Some(version.to_string()), ..Place::default() }),
+        );
+    }
+    Ok(check.findings)
+}
+
 impl PackCheck {
     /// The bytes are those that were written: what they say must still be what the log says.
     fn sound_bytes(
@@ -96,7 +139,11 @@ impl PackCheck {
         }
         let Some(entries) = entries else { return };
         self.documents_good = entries.good;
-        for bad in entries.bad.into_iter().take(PLACES_MAX) {
+        self.bad_documents(&key, entries.bad);
+    }
+
+    fn bad_documents(&mut self, key: &ObjectKey, bad: Vec<BadDocument>) {
+        for bad in bad.into_iter().take(PLACES_MAX) {
             let (code, message) = match bad.what {
                 Bad::File { position } => (
                     FindingCode::FileDamaged,
@@ -112,7 +159,7 @@ impl PackCheck {
                 ),
             };
             let place = Place { version: Some(bad.version.to_string()), key: bad.key, bytes: None };
-            self.findings.push(Finding::new(code, &key, message).at(place));
+            self.findings.push(Finding::new(code, key, message).at(place));
         }
     }
 

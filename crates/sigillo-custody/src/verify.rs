@@ -11,12 +11,12 @@ use futures::{StreamExt as _, stream};
 use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::{Archive, AuditKnowledge, LogView, audit_log};
 use sigillo_model::{Finding, FindingCode, ObjectKey, Verdict, VersionId};
-use sigillo_store::CpuPool;
+use sigillo_store::{BackendError, CpuPool, pack::PackError};
 
 use crate::{
-    CustodyError,
+    CustodyError, Located,
     batch_check::{BatchCheck, CheckedPack, check_batch},
-    pack_check::{PackTask, check_pack},
+    pack_check::{PackTask, check_document, check_pack},
 };
 
 /// At most this many findings are kept in words; more are counted in their last.
@@ -116,6 +116,41 @@ impl Verifier {
         report.findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
         report.more_findings = report.findings.len().saturating_sub(FINDINGS_MAX) as u64;
         report.findings.truncate(FINDINGS_MAX);
+        Ok(report)
+    }
+
+    /// Verifies the log, and the given documents to their last byte.
+    ///
+    /// # Errors
+    ///
+    /// [`CustodyError`] only if it could not look; damage is a finding.
+    pub async fn verify_documents(
+        &self,
+        documents: &[Located],
+    ) -> Result<VerifyReport, CustodyError> {
+        let mut report = self.verify(Scope::Log).await?;
+        for located in documents {
+            let (sink, name) = (Arc::clone(self.archive.store().packs()), located.pack.name);
+            let version = located.version;
+            let checked = self.cpu.run(move || check_document(&*sink, name, version)).await;
+            let key = ObjectKey::pack(name);
+            match checked.map_err(|_| CustodyError::Panicked)? {
+                Ok(findings) => {
+                    report.documents_read += u64::from(findings.is_empty());
+                    report.findings.extend(findings);
+                }
+                Err(PackError::Store { source: BackendError::NotFound, .. }) => {
+                    let message = "it is missing, with the document in it";
+                    report.findings.push(Finding::new(FindingCode::PackMissing, key, message));
+                }
+                Err(PackError::Malformed { offset, what }) => {
+                    let message = format!("its directory cannot be read: {what}, at byte {offset}");
+                    report.findings.push(Finding::new(FindingCode::PackDirectory, key, message));
+                }
+                Err(source) => return Err(CustodyError::Pack { key, source }),
+            }
+        }
+        report.verdict = Verdict::of(&report.findings);
         Ok(report)
     }
 

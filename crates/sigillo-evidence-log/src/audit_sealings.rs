@@ -12,7 +12,7 @@ use sigillo_model::{
 use sigillo_store::StoreError;
 
 use crate::{
-    Archive, EVIDENCE_LINE, LogError, LogView, LoggedSealing, LoggedStamp,
+    Archive, LogError, LogView, LoggedSealing, LoggedStamp,
     audit::{Boundaries, CLOCK_DIFFERENCE_SECONDS_MAX},
     publish::signed_checkpoint,
     sealing::sealing_root,
@@ -208,7 +208,7 @@ impl SealingsAudit<'_> {
 
     /// Says what is not there yet, and what the evidence is not.
     fn notes(&mut self) {
-        for sealing in self.view.unstamped(EVIDENCE_LINE) {
+        for sealing in self.view.without_stamp() {
             let key = ObjectKey::statement(sealing.body.sealing);
             let message = format!("sealing {} has no time-stamp yet", sealing.body.number);
             self.findings.push(Finding::new(FindingCode::NotStamped, key, message));

@@ -109,6 +109,12 @@ impl LogView {
         self.stamps.iter().find(|stamp| stamp.body.number == number && stamp.body.line == line)
     }
 
+    /// Returns the sealings without any time-stamp, oldest first.
+    pub fn without_stamp(&self) -> impl Iterator<Item = &LoggedSealing> {
+        let stamped = |number| self.stamps.iter().any(|stamp| stamp.body.number == number);
+        self.sealings.iter().filter(move |sealing| !stamped(sealing.body.number))
+    }
+
     /// Returns the sealings without a time-stamp on `line`, oldest first.
     pub fn unstamped(&self, line: &str) -> Vec<&LoggedSealing> {
         let sealings = self.sealings.iter();

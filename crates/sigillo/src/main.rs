@@ -1,3 +1,44 @@
-//! The `sigillo` command.
+//! Sigillo on the command line: settings in, exit code out.
+//!
+//! The only crate that reads the environment and the clock, and the only one that prints.
 
-fn main() {}
+mod cli;
+mod commands;
+mod context;
+mod error;
+mod output;
+mod places;
+mod progress;
+mod settings;
+mod system;
+mod trust;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    start_logging();
+    let output = output::Output::new(cli.global.json);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(32)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(source) => return output.fail(&error::CommandError::io("starting", &source)),
+    };
+    match runtime.block_on(commands::run(cli, &output)) {
+        Ok(code) => code.into(),
+        Err(error) => output.fail(&error),
+    }
+}
+
+/// Log lines are for operators, on stderr; `SIGILLO_LOG=debug` shows more.
+fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SIGILLO_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

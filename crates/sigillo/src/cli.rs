@@ -1,0 +1,253 @@
+//! The commands and their options; the doc comments are the help texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Long-term digital preservation: ingest documents, prove them, give them back
+///
+/// Example, from nothing to a verified archive:
+///
+///   sigillo ingest papers/ --archive /srv/archive --create --entity "Comune di Prova"
+///   sigillo verify --archive /srv/archive --full
+///
+/// Exit codes: 0 done and clean, 1 refused or failed, 2 wrong usage, 3 findings or "cannot tell",
+/// 4 try again, 5 integrity damage, 70 a bug, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "sigillo", version, max_term_width = 100, verbatim_doc_comment)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GlobalArgs {
+    /// The archive: a folder, by its path or as a file URL
+    #[arg(long, global = true, env = "SIGILLO_ARCHIVE", value_name = "PLACE")]
+    pub(crate) archive: Option<String>,
+    /// The folder with this archive's keys [default: in your data folder]
+    #[arg(long, global = true, env = "SIGILLO_KEYS", value_name = "DIR")]
+    pub(crate) keys: Option<PathBuf>,
+    /// The folder for what can be rebuilt: index, checkpoints seen [default: in your state folder]
+    #[arg(long, global = true, env = "SIGILLO_STATE", value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// The folder with settings and trust store [default: in your configuration folder]
+    #[arg(long, global = true, env = "SIGILLO_CONFIG", value_name = "DIR")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print one JSON object on stdout instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// How to show progress
+    #[arg(long, global = true, value_enum, default_value_t = ProgressMode::Auto)]
+    pub(crate) progress: ProgressMode,
+}
+
+/// How progress is shown, on stderr.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    /// A bar on a terminal, sentences elsewhere
+    Auto,
+    /// A sentence every ten seconds
+    Plain,
+    /// Nothing
+    None,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(InitArgs),
+    Ingest(IngestArgs),
+    Status(StatusArgs),
+    Get(GetArgs),
+    Export(ExportArgs),
+    Verify(VerifyArgs),
+    Seal(SealArgs),
+    Rebuild(RebuildArgs),
+    #[command(subcommand)]
+    Log(LogCommand),
+    #[command(subcommand)]
+    Trust(TrustCommand),
+}
+
+/// Make a new archive with trial keys
+///
+/// Makes keys in your data folder, describes the archive and writes its first commit. Repeating
+/// it with the same keys completes what was begun.
+///
+/// Example: sigillo init /srv/archive --entity "Comune di Prova"
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct InitArgs {
+    /// The archive: a folder, by its path or as a file URL
+    #[arg(value_name = "ARCHIVE")]
+    pub(crate) place: Option<String>,
+    /// The public body whose records these are (ente titolare)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) entity: String,
+    /// Its code in the index of public administrations
+    #[arg(long, value_name = "CODE")]
+    pub(crate) ipa: Option<String>,
+}
+
+/// Archive the files of folders (versamento)
+///
+/// Every file becomes one document. Links are not followed. What cannot be archived is refused
+/// with a code, a reason and a remedy, and recorded; the rest goes on. The same folder again
+/// archives only what is new. Ctrl-C finishes what was begun; twice, it stops at once.
+///
+/// Example: sigillo ingest papers/ --archive /srv/archive --source protocollo
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct IngestArgs {
+    /// Folders or files to archive
+    #[arg(required = true, value_name = "SOURCE")]
+    pub(crate) sources: Vec<PathBuf>,
+    /// Make the archive first if there is none
+    #[arg(long, requires = "entity")]
+    pub(crate) create: bool,
+    /// With --create: the public body whose records these are
+    #[arg(long, value_name = "NAME")]
+    pub(crate) entity: Option<String>,
+    /// What the producer calls the source [default: the name of the folder]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// Leave sealing and time-stamp to a later `sigillo seal`
+    #[arg(long)]
+    pub(crate) no_seal: bool,
+    /// Refuse files of more bytes
+    #[arg(long, value_name = "BYTES", default_value_t = sigillo_ingest::FILE_BYTES_MAX)]
+    pub(crate) file_bytes_max: u64,
+}
+
+/// Say what is in the archive and what waits
+///
+/// Example: sigillo status --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct StatusArgs {}
+
+/// Give documents back, checked against their digests
+///
+/// Example: sigillo get 5c1e9a02 -o out/ --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct GetArgs {
+    /// A version id, a document id, at least 8 digits of one, or a key as SOURCE/PATH
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// The folder to write to; nothing in it is overwritten
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+}
+
+/// Give every document back, checked against its digests
+///
+/// Writes DIR/<source>/<path>, as the documents came.
+///
+/// Example: sigillo export --all -o out/ --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct ExportArgs {
+    /// All documents
+    #[arg(long, required = true)]
+    pub(crate) all: bool,
+    /// The folder to write to; nothing in it is overwritten
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+}
+
+/// Verify the archive, or some of its documents
+///
+/// Checks the log, every batch, seals, time-stamps, and that every pack is there; with --full
+/// also every byte. Reads only. Every finding has a code, listed in docs/findings.md.
+///
+/// Exits with 0 if nothing is wrong, 3 for findings that `sigillo rebuild` mends or that cannot
+/// be told, 5 for damage.
+///
+/// Example: sigillo verify --full --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct VerifyArgs {
+    /// Documents to read to the last byte [default: the whole archive, without reading contents]
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// Read every byte of every document
+    #[arg(long, conflicts_with_all = ["ids", "log_only"])]
+    pub(crate) full: bool,
+    /// Only the log, its published copies, seals and time-stamps
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) log_only: bool,
+}
+
+/// Seal and time-stamp what waits for it
+///
+/// Example: sigillo seal --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct SealArgs {
+    /// Only ask for the time-stamps that sealings wait for
+    #[arg(long)]
+    pub(crate) stamp_only: bool,
+}
+
+/// Make everything anew that follows from the truth
+///
+/// Tiles, published checkpoint, block values of packs, index. The truth itself is only read.
+///
+/// Example: sigillo rebuild --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct RebuildArgs {}
+
+/// Look into the evidence log
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Print the newest signed checkpoint, for others to keep
+    ///
+    /// Example: sigillo log checkpoint --archive /srv/archive > checkpoint.txt
+    #[command(verbatim_doc_comment)]
+    Checkpoint,
+    /// Print entries, one JSON line each
+    ///
+    /// Example: sigillo log entries --from 0 --count 10 --archive /srv/archive
+    #[command(verbatim_doc_comment)]
+    Entries(EntriesArgs),
+}
+
+/// Options of `log entries`.
+#[derive(Args, Debug)]
+pub(crate) struct EntriesArgs {
+    /// Place of the first entry, from 0
+    #[arg(long, default_value_t = 0)]
+    pub(crate) from: u64,
+    /// How many at most
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) count: u64,
+}
+
+/// Say whose archives and certificates are believed
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrustCommand {
+    /// List whom this trust store believes
+    List,
+    /// Believe what somebody exported; get the file from them in person
+    ///
+    /// Example: sigillo trust add comune-di-prova.json
+    #[command(verbatim_doc_comment)]
+    Add(TrustAddArgs),
+    /// Print what others need to believe this archive
+    ///
+    /// Example: sigillo trust export --archive /srv/archive > comune-di-prova.json
+    #[command(verbatim_doc_comment)]
+    Export,
+}
+
+/// Options of `trust add`.
+#[derive(Args, Debug)]
+pub(crate) struct TrustAddArgs {
+    /// A file that `sigillo trust export` printed
+    pub(crate) file: PathBuf,
+}

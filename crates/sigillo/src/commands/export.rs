@@ -1,0 +1,132 @@
+//! `sigillo get` and `sigillo export`: documents given back.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde_json::json;
+
+use sigillo_custody::{ExportOutcome, Exporter, Locator};
+use sigillo_evidence_log::{Archive, LogView, catch_up_index, read_view};
+use sigillo_store::ReadPool;
+
+use crate::{
+    cli::{ExportArgs, GetArgs},
+    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_REFUSED},
+    context::Context,
+    error::CommandError,
+    output::{grouped, size_text, visible},
+    progress::{Count, Shown, Work},
+};
+
+/// At most this many problems are printed.
+const PRINTED_MAX: usize = 50;
+
+/// Gives single documents back.
+pub(crate) async fn get(context: &Context, args: GetArgs) -> Result<u8, CommandError> {
+    let (archive, view, exporter) = open(context).await?;
+    let located = locate(context, &archive, &view, &exporter.reads, &args.ids).await?;
+    make_folder(&args.output)?;
+    let mut total = ExportOutcome::default();
+    for located in located {
+        let outcome = exporter.get(&located, &args.output).await?;
+        total.documents += outcome.documents;
+        total.bytes += outcome.bytes;
+        total.problems.extend(outcome.problems);
+    }
+    Ok(report(context, "sigillo.get/1", &total, &args.output))
+}
+
+/// Gives every document back.
+pub(crate) async fn export(context: &Context, args: ExportArgs) -> Result<u8, CommandError> {
+    let (_, view, exporter) = open(context).await?;
+    make_folder(&args.output)?;
+    let (counted, total) = (Arc::clone(&exporter.progress), view.documents());
+    let work = Work { verb: "Exported", unit: "documents" };
+    let shown = Shown::begin(context.global.progress, context.output, work, move || Count {
+        done: counted.load(Ordering::Relaxed),
+        total,
+        bytes: 0,
+    });
+    let outcome = exporter.export_all(&view, &args.output).await?;
+    drop(shown);
+    Ok(report(context, "sigillo.export/1", &outcome, &args.output))
+}
+
+/// Finds the documents that texts name, with an index that is up to the log.
+pub(crate) async fn locate(
+    context: &Context,
+    archive: &Archive,
+    view: &LogView,
+    reads: &ReadPool,
+    ids: &[String],
+) -> Result<Vec<sigillo_custody::Located>, CommandError> {
+    let mut index = context.index(archive)?;
+    catch_up_index(archive, &mut index, reads).await?;
+    let locator = Locator { archive, view, index: &index };
+    let mut located = Vec::new();
+    for id in ids {
+        located.push(locator.locate(id).await?);
+    }
+    Ok(located)
+}
+
+async fn open(context: &Context) -> Result<(Archive, LogView, Exporter), CommandError> {
+    let archive = context.archive().await?;
+    let view = read_view(&archive).await?;
+    let exporter = Exporter {
+        archive: archive.clone(),
+        reads: ReadPool::start()?,
+        progress: Arc::new(AtomicU64::new(0)),
+    };
+    Ok((archive, view, exporter))
+}
+
+fn make_folder(folder: &Path) -> Result<(), CommandError> {
+    std::fs::create_dir_all(folder).map_err(|error| CommandError::file("making", folder, &error))
+}
+
+fn report(context: &Context, schema: &str, outcome: &ExportOutcome, folder: &Path) -> u8 {
+    let mut text = format!(
+        "{} documents ({}) given back in {}, every digest checked.\n",
+        grouped(outcome.documents),
+        size_text(outcome.bytes),
+        folder.display(),
+    );
+    for problem in outcome.problems.iter().take(PRINTED_MAX) {
+        let version = problem.version.to_string();
+        let key = problem.key.as_deref().unwrap_or("(its name cannot be read)");
+        text.push_str(&format!(
+            "  not given back: {} ({}…): {}\n",
+            visible(key),
+            &version[..8],
+            visible(&problem.reason)
+        ));
+    }
+    if outcome.problems.len() > PRINTED_MAX {
+        let more = outcome.problems.len() - PRINTED_MAX;
+        text.push_str(&format!("  and {more} more; --json lists them all\n"));
+    }
+    let problems = outcome.problems.iter().map(|problem| {
+        json!({
+            "damage": problem.damage, "key": problem.key,
+            "reason": problem.reason, "version": problem.version,
+        })
+    });
+    let value = json!({
+        "bytes": outcome.bytes,
+        "documents": outcome.documents,
+        "folder": folder.display().to_string(),
+        "problems": problems.collect::<Vec<_>>(),
+    });
+    context.output.result(schema, &text, value);
+    match outcome.problems.iter().map(|problem| problem.damage).max() {
+        None => EXIT_CLEAN,
+        Some(false) => EXIT_REFUSED,
+        Some(true) => EXIT_DAMAGE,
+    }
+}

@@ -1,0 +1,217 @@
+//! `sigillo ingest`: folders become committed, sealed and time-stamped documents.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde_json::{Value, json};
+
+use sigillo_ingest::{FolderSource, IngestOutcome, Ingester, Progress};
+use sigillo_model::{Entity, ErrorKind};
+use sigillo_store::{ReadPool, StoreUrl};
+
+use crate::{
+    cli::IngestArgs,
+    commands::{
+        EXIT_CLEAN, EXIT_INTERRUPTED, EXIT_REFUSED, init,
+        seal::{SealReport, seal_and_stamp},
+    },
+    context::{Context, head_of, head_text},
+    error::CommandError,
+    output::{Output, grouped, visible},
+    progress::{Count, Shown, Work},
+};
+
+/// At most this many refusals are printed; all are in the report of the submission.
+const PRINTED_MAX: usize = 20;
+
+/// Ingests every source, then seals what is new.
+pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, CommandError> {
+    let url = context.url()?;
+    let sources = open_sources(&args, &url)?;
+    let archive = match context.archive().await {
+        Err(error) if args.create && error.kind == ErrorKind::Invalid => {
+            let entity = Entity { ipa: None, name: args.entity.clone().unwrap_or_default() };
+            init::create(&context, entity).await?
+        }
+        archive => archive?,
+    };
+    let keys = context.keys(&archive)?;
+    let mut log = context.log(&archive, &keys).await?;
+    let mut index = context.index(&archive)?;
+    let ingester = Ingester {
+        reads: ReadPool::start()?,
+        clock: Arc::clone(&context.clock),
+        entropy: Arc::clone(&context.entropy),
+    };
+    let stop = stop_on_interrupt(context.output);
+    let progress = Arc::new(Progress::default());
+    let shown = show(&context, &progress);
+    let mut outcomes: Vec<(String, IngestOutcome)> = Vec::new();
+    for (name, source) in sources {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let (progress, stop) = (Arc::clone(&progress), Arc::clone(&stop));
+        let outcome = ingester.ingest(&mut log, &mut index, source, progress, stop).await?;
+        outcomes.push((name, outcome));
+    }
+    drop(shown);
+    let sealed = if args.no_seal {
+        None
+    } else {
+        Some(seal_and_stamp(&context, &mut log, &keys, true).await?)
+    };
+    context.remember_signed(&archive, &keys)?;
+    Ok(report(&context, &outcomes, sealed.as_ref(), stop.load(Ordering::Relaxed)))
+}
+
+fn open_sources(
+    args: &IngestArgs,
+    url: &StoreUrl,
+) -> Result<Vec<(String, FolderSource)>, CommandError> {
+    let archive = url.folder().and_then(|folder| folder.canonicalize().ok());
+    let mut sources: Vec<(String, FolderSource)> = Vec::new();
+    for path in &args.sources {
+        let name = match &args.source {
+            Some(name) => name.clone(),
+            None => name_of(path)?,
+        };
+        if args.source.is_none() && sources.iter().any(|(other, _)| *other == name) {
+            return Err(CommandError::usage(format!("two sources are called {name}"))
+                .hint("ingest them one after the other, each with its own --source NAME"));
+        }
+        let source = FolderSource::open(path, &name)?.with_file_bytes_max(args.file_bytes_max);
+        if archive.as_ref().is_some_and(|archive| archive.starts_with(source.folder())) {
+            let words = format!("the archive lies within {}", source.folder().display());
+            return Err(CommandError::usage(words)
+                .hint("an archive cannot take itself in; move it elsewhere"));
+        }
+        sources.push((name, source));
+    }
+    Ok(sources)
+}
+
+fn name_of(path: &Path) -> Result<String, CommandError> {
+    let canonical =
+        path.canonicalize().map_err(|error| CommandError::file("reading", path, &error))?;
+    let folder = if canonical.is_dir() { Some(canonical.as_path()) } else { canonical.parent() };
+    let name = folder.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    name.ok_or_else(|| {
+        CommandError::usage("this folder has no name").hint("give one with --source")
+    })
+}
+
+/// The first Ctrl-C stops in good order, the second at once.
+fn stop_on_interrupt(output: Output) -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = Arc::clone(&stop);
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if stopping.swap(true, Ordering::Relaxed) {
+                std::process::exit(EXIT_INTERRUPTED.into());
+            }
+            output.say("Finishing what was begun; Ctrl-C again stops at once.");
+        }
+    });
+    stop
+}
+
+fn show(context: &Context, progress: &Arc<Progress>) -> Shown {
+    let counted = Arc::clone(progress);
+    let work = Work { verb: "Archived", unit: "documents" };
+    Shown::begin(context.global.progress, context.output, work, move || {
+        let (total, done, bytes) = counted.counts();
+        Count { done, total, bytes }
+    })
+}
+
+fn report(
+    context: &Context,
+    outcomes: &[(String, IngestOutcome)],
+    sealed: Option<&SealReport>,
+    stopped: bool,
+) -> u8 {
+    let mut text = String::new();
+    for (name, outcome) in outcomes {
+        text.push_str(&outcome_text(name, outcome));
+    }
+    if stopped {
+        text.push_str("Stopped before the end: the same command again archives the rest.\n");
+    }
+    match sealed {
+        Some(sealed) => text.push_str(&sealed.text()),
+        None => text.push_str("Not sealed: run `sigillo seal`.\n"),
+    }
+    let submissions: Vec<Value> =
+        outcomes.iter().map(|(name, outcome)| outcome_json(name, outcome)).collect();
+    let value = json!({
+        "stopped": stopped,
+        "submissions": submissions,
+        "sealing": sealed.map(SealReport::json),
+    });
+    context.output.result("sigillo.ingest/1", &text, value);
+    if stopped {
+        return EXIT_INTERRUPTED;
+    }
+    if outcomes.iter().any(|(_, outcome)| outcome.refused > 0) {
+        return EXIT_REFUSED;
+    }
+    sealed.map_or(EXIT_CLEAN, SealReport::exit_code)
+}
+
+fn outcome_text(name: &str, outcome: &IngestOutcome) -> String {
+    let mut text = format!(
+        "{}: {} documents archived, {} there before, {} refused (submission {}).\n",
+        visible(name),
+        grouped(outcome.archived),
+        grouped(outcome.already),
+        grouped(outcome.refused),
+        outcome.submission,
+    );
+    if let Some(head) = head_of(&outcome.checkpoint) {
+        text.push_str(&format!("  acknowledged under checkpoint {}\n", head_text(head)));
+    }
+    for refusal in outcome.refusals.iter().take(PRINTED_MAX) {
+        text.push_str(&format!(
+            "  refused {}: {} - {}. What to do: {}.\n",
+            visible(&refusal.path),
+            refusal.code.code(),
+            visible(&refusal.reason),
+            refusal.remedy,
+        ));
+    }
+    let more = outcome.refused.saturating_sub(PRINTED_MAX as u64);
+    if more > 0 {
+        text.push_str(&format!(
+            "  and {} more, see submissions/{}/report.json in the archive\n",
+            grouped(more),
+            outcome.submission,
+        ));
+    }
+    for note in outcome.notes.iter().take(PRINTED_MAX) {
+        text.push_str(&format!("  note {}: {}\n", visible(&note.path), visible(&note.text)));
+    }
+    text
+}
+
+fn outcome_json(name: &str, outcome: &IngestOutcome) -> Value {
+    json!({
+        "already": outcome.already,
+        "archived": outcome.archived,
+        "batches": outcome.batches.iter().map(|(commit, batch)| json!({
+            "batch": batch.batch, "commit": commit, "documents": batch.documents,
+            "order_root": batch.order_root, "root": batch.root,
+        })).collect::<Vec<_>>(),
+        "checkpoint": outcome.checkpoint,
+        "notes": outcome.notes,
+        "refusals": outcome.refusals,
+        "refused": outcome.refused,
+        "source": name,
+        "submission": outcome.submission,
+    })
+}

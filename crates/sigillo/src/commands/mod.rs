@@ -1,0 +1,48 @@
+//! One file for each command.
+
+mod export;
+mod ingest;
+mod init;
+mod log;
+mod rebuild;
+mod seal;
+mod status;
+mod trust;
+mod verify;
+
+use crate::{
+    cli::{Cli, Command},
+    context::Context,
+    error::CommandError,
+    output::Output,
+};
+
+/// Done and clean.
+pub(crate) const EXIT_CLEAN: u8 = 0;
+/// Refused or failed.
+pub(crate) const EXIT_REFUSED: u8 = 1;
+/// Findings, or "cannot tell".
+pub(crate) const EXIT_FINDINGS: u8 = 3;
+/// Try again.
+pub(crate) const EXIT_TRANSIENT: u8 = 4;
+/// Integrity damage.
+pub(crate) const EXIT_DAMAGE: u8 = 5;
+/// Interrupted by the user.
+pub(crate) const EXIT_INTERRUPTED: u8 = 130;
+
+/// Runs a command and returns its exit code.
+pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, CommandError> {
+    let context = Context::new(cli.global, *output)?;
+    match cli.command {
+        Command::Init(args) => init::run(context, args).await,
+        Command::Ingest(args) => ingest::run(context, args).await,
+        Command::Status(_) => status::run(&context).await,
+        Command::Get(args) => export::get(&context, args).await,
+        Command::Export(args) => export::export(&context, args).await,
+        Command::Verify(args) => verify::run(&context, args).await,
+        Command::Seal(args) => seal::run(&context, args).await,
+        Command::Rebuild(_) => rebuild::run(&context).await,
+        Command::Log(command) => log::run(&context, command).await,
+        Command::Trust(command) => trust::run(&context, command).await,
+    }
+}

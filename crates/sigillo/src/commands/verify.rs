@@ -1,0 +1,163 @@
+//! `sigillo verify`: is everything as it was?
+
+use std::sync::{Arc, atomic::Ordering};
+
+use serde_json::json;
+
+use sigillo_custody::{Scope, Verifier, VerifyProgress, VerifyReport};
+use sigillo_evidence_log::read_view;
+use sigillo_model::{Finding, Severity, Verdict};
+use sigillo_store::{CpuPool, ReadPool};
+
+use crate::{
+    cli::VerifyArgs,
+    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, export::locate},
+    context::{Context, head_text},
+    error::CommandError,
+    output::{grouped, size_text, visible},
+    progress::{Count, Shown, Work},
+};
+
+/// At most this many findings are printed; --json lists more.
+const PRINTED_MAX: usize = 100;
+
+/// Verifies and reports; remembers the head if it is sound.
+pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, CommandError> {
+    let archive = context.archive().await?;
+    let progress = Arc::new(VerifyProgress::default());
+    let verifier = Verifier {
+        archive: archive.clone(),
+        cpu: CpuPool::start(0)?,
+        knowledge: context.knowledge(&archive)?,
+        progress: Arc::clone(&progress),
+    };
+    let work = Work { verb: "Read", unit: "bytes" };
+    let shown = Shown::begin(context.global.progress, context.output, work, move || Count {
+        done: progress.bytes_read.load(Ordering::Relaxed),
+        total: progress.bytes_found.load(Ordering::Relaxed),
+        bytes: 0,
+    });
+    let report = if args.ids.is_empty() {
+        let scope = match (args.full, args.log_only) {
+            (true, _) => Scope::Full,
+            (_, true) => Scope::Log,
+            _ => Scope::Presence,
+        };
+        verifier.verify(scope).await?
+    } else {
+        let view = read_view(&archive).await?;
+        let reads = ReadPool::start()?;
+        let located = locate(context, &archive, &view, &reads, &args.ids).await?;
+        verifier.verify_documents(&located).await?
+    };
+    drop(shown);
+    if report.verdict != Verdict::Damaged
+        && let Some(head) = report.head
+    {
+        context.remember(&archive, head)?;
+    }
+    let named = (!args.ids.is_empty()).then_some(args.ids.len() as u64);
+    context.output.result("sigillo.verify/1", &text_of(&report, named), json_of(&report));
+    Ok(exit_code(&report))
+}
+
+fn exit_code(report: &VerifyReport) -> u8 {
+    match report.findings.iter().map(|finding| finding.severity).max() {
+        Some(Severity::Damage) => EXIT_DAMAGE,
+        Some(Severity::CannotTell | Severity::Derived) => EXIT_FINDINGS,
+        Some(Severity::Note) | None => EXIT_CLEAN,
+    }
+}
+
+fn text_of(report: &VerifyReport, named: Option<u64>) -> String {
+    let mut text = String::new();
+    let documents = named.unwrap_or(report.documents);
+    let read = match (report.scope, named) {
+        (Scope::Log, None) => "Read the log; documents were not looked at.".to_owned(),
+        (Scope::Presence, _) => format!(
+            "Found {} packs for {} documents; their contents were not read (--full reads them).",
+            grouped(report.packs),
+            grouped(documents)
+        ),
+        _ => format!(
+            "Read {} of {} documents to their last byte ({}).",
+            grouped(report.documents_read),
+            grouped(documents),
+            size_text(report.bytes_read)
+        ),
+    };
+    text.push_str(&read);
+    text.push('\n');
+    let (word, tail) = match (report.verdict, exit_code(report)) {
+        (Verdict::Damaged, _) => ("DAMAGED", ": see below; keep this report"),
+        (Verdict::CannotTell, _) => ("CANNOT TELL", ": nothing is known to be wrong, see below"),
+        (Verdict::Intact, EXIT_FINDINGS) => {
+            ("INTACT", ", but copies that follow from it are not: run `sigillo rebuild`")
+        }
+        (Verdict::Intact, _) => ("INTACT", ""),
+    };
+    let log = match report.head {
+        Some(head) => format!("log of {}", head_text(head)),
+        None => "the tree of the log could not be derived".to_owned(),
+    };
+    text.push_str(&format!("{word}{tail}\n  {log}\n"));
+    text.push_str(&format!(
+        "  {} batches, {} sealings, {} time-stamps{}\n",
+        report.view.batches.len(),
+        report.view.sealings.len(),
+        report.view.stamps.len(),
+        match report.view.stamps.last() {
+            Some(stamp) => format!(", the newest of {}", visible(&stamp.body.stamped_at)),
+            None => String::new(),
+        }
+    ));
+    for finding in report.findings.iter().take(PRINTED_MAX) {
+        text.push_str(&finding_text(finding));
+    }
+    let more = report.findings.len().saturating_sub(PRINTED_MAX) as u64 + report.more_findings;
+    if more > 0 {
+        text.push_str(&format!("  and {} more findings\n", grouped(more)));
+    }
+    text
+}
+
+fn finding_text(finding: &Finding) -> String {
+    let word = match finding.severity {
+        Severity::Damage => "DAMAGE",
+        Severity::CannotTell => "CANNOT TELL",
+        Severity::Derived => "REBUILD",
+        Severity::Note => "note",
+    };
+    let mut text =
+        format!("  {word} {} {}: {}\n", finding.code, finding.object, visible(&finding.message));
+    if let Some(version) = &finding.place.version {
+        let key = finding.place.key.as_deref().unwrap_or("(its name cannot be read)");
+        text.push_str(&format!("      document {} (version {version})\n", visible(key)));
+    }
+    if let Some((start, end)) = finding.place.bytes {
+        text.push_str(&format!("      bytes {} to {}\n", grouped(start), grouped(end)));
+    }
+    text
+}
+
+fn json_of(report: &VerifyReport) -> serde_json::Value {
+    let scope = match report.scope {
+        Scope::Log => "log",
+        Scope::Presence => "presence",
+        Scope::Full => "full",
+    };
+    json!({
+        "batches": report.view.batches.len(),
+        "bytes_read": report.bytes_read,
+        "documents": report.documents,
+        "documents_read": report.documents_read,
+        "findings": report.findings,
+        "log": report.head.map(|head| json!({"size": head.size, "root": head.root})),
+        "more_findings": report.more_findings,
+        "packs": report.packs,
+        "scope": scope,
+        "sealings": report.view.sealings.len(),
+        "time_stamps": report.view.stamps.len(),
+        "verdict": report.verdict,
+    })
+}

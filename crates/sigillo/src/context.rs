@@ -1,0 +1,235 @@
+//! What commands open before they begin: store, archive, keys, log, index, authorities.
+
+use std::{path::PathBuf, sync::Arc};
+
+use jiff::SignedDuration;
+
+use sigillo_authorities::{
+    Authorities, Credentials, HttpAuthority, HttpSettings, KeyFolder, SignedHead,
+    TimeStampAuthority,
+};
+use sigillo_catalogue::KeyIndex;
+use sigillo_ers::{TrustAnchors, pem_blocks};
+use sigillo_evidence_log::{Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogWriter};
+use sigillo_model::{Clock, Entropy, ErrorKind, Sha256Digest};
+use sigillo_store::{Store, StoreUrl};
+
+use crate::{
+    cli::GlobalArgs,
+    error::CommandError,
+    output::Output,
+    places::{Places, write_whole},
+    settings::{AuthoritySettings, Settings},
+    system::{SystemClock, SystemEntropy},
+    trust::TrustStore,
+};
+
+/// The evidence line of time-stamps from configured authorities.
+const REAL_LINE: &str = "plain-sha256-unqualified";
+
+/// A time-stamp counts only if it is this close to our clock.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// What every command has.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) global: GlobalArgs,
+    pub(crate) output: Output,
+    pub(crate) places: Places,
+    pub(crate) trust: TrustStore,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+impl Context {
+    pub(crate) fn new(global: GlobalArgs, output: Output) -> Result<Self, CommandError> {
+        let places = Places::find(&global)?;
+        let trust = TrustStore::in_folder(places.trust());
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        Ok(Self { global, output, places, trust, clock, entropy })
+    }
+
+    /// Returns the place of the archive.
+    pub(crate) fn url(&self) -> Result<StoreUrl, CommandError> {
+        let Some(place) = &self.global.archive else {
+            return Err(CommandError::usage("no archive is named")
+                .hint("name it with --archive PLACE, or set SIGILLO_ARCHIVE"));
+        };
+        Ok(StoreUrl::parse(place)?)
+    }
+
+    /// Opens the archive for reading.
+    pub(crate) async fn archive(&self) -> Result<Archive, CommandError> {
+        let url = self.url()?;
+        if let Some(folder) = url.folder()
+            && !folder.exists()
+        {
+            let words = format!("there is no archive in {}", folder.display());
+            return Err(CommandError::new(ErrorKind::Invalid, words).hint(
+                "make one with `sigillo init ARCHIVE --entity NAME`, or name another with --archive",
+            ));
+        }
+        let store = Store::open(&url, tokio::runtime::Handle::current())?;
+        Ok(Archive::open(store).await?)
+    }
+
+    /// Opens the keys of an archive, also of one that was moved since they were made.
+    pub(crate) fn keys(&self, archive: &Archive) -> Result<KeyFolder, CommandError> {
+        let expected = archive.commit_key().public_key();
+        let fits = |keys: &KeyFolder| keys.commit_signer().public_key()[..] == expected[..];
+        let folder = self.places.keys_of(&self.url()?);
+        let opened = KeyFolder::open(&folder);
+        if let Ok(keys) = &opened
+            && fits(keys)
+        {
+            return Ok(opened?);
+        }
+        for other in self.places.all_keys() {
+            if let Ok(keys) = KeyFolder::open(&other)
+                && fits(&keys)
+            {
+                return Ok(keys);
+            }
+        }
+        match opened {
+            Ok(_) => Err(CommandError::new(
+                ErrorKind::Invalid,
+                format!("the keys in {} are not this archive's", folder.display()),
+            )
+            .hint("name the folder with this archive's keys with --keys")),
+            Err(error) => Err(CommandError::from(error)
+                .hint("name the folder with this archive's keys with --keys")),
+        }
+    }
+
+    /// Opens the log for writing, after the store proved once that it keeps its word.
+    pub(crate) async fn log(
+        &self,
+        archive: &Archive,
+        keys: &KeyFolder,
+    ) -> Result<LogWriter, CommandError> {
+        self.probe_once(archive).await?;
+        let keys = LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
+        let clock = Arc::clone(&self.clock);
+        Ok(LogWriter::open(archive.clone(), keys, clock, &*self.entropy, 0).await?)
+    }
+
+    async fn probe_once(&self, archive: &Archive) -> Result<(), CommandError> {
+        let file = self.state_file(archive, "probed");
+        let identity = archive.store().identity();
+        if std::fs::read_to_string(&file).is_ok_and(|probed| probed == identity) {
+            return Ok(());
+        }
+        archive.store().probe(&*self.entropy).await?;
+        write_whole(&file, identity.as_bytes())
+    }
+
+    /// Opens the index of keys; catching up is left to whoever uses it.
+    pub(crate) fn index(&self, archive: &Archive) -> Result<KeyIndex, CommandError> {
+        let id = archive.description().archive;
+        let folder = self.places.state_of(id).join("index");
+        KeyIndex::open(&folder, id).map_err(|error| CommandError::of(error.kind(), &error))
+    }
+
+    /// Returns what is known of an archive apart from itself.
+    pub(crate) fn knowledge(&self, archive: &Archive) -> Result<AuditKnowledge, CommandError> {
+        let (log_key_trusted, anchors) = self.trust.knowledge_of(archive)?;
+        Ok(AuditKnowledge { anchors, log_key_trusted, seen: self.seen(archive) })
+    }
+
+    /// Returns the newest head of this log that this user saw.
+    fn seen(&self, archive: &Archive) -> Option<SignedHead> {
+        let text = std::fs::read_to_string(self.state_file(archive, "seen")).ok()?;
+        let (size, root) = text.trim_end().split_once(' ')?;
+        Some(SignedHead { size: size.parse().ok()?, root: root.parse().ok()? })
+    }
+
+    /// Remembers the head of a log that was found sound.
+    pub(crate) fn remember(&self, archive: &Archive, head: SignedHead) -> Result<(), CommandError> {
+        if self.seen(archive).is_some_and(|seen| head.size <= seen.size) {
+            return Ok(());
+        }
+        let text = format!("{} {}\n", head.size, head.root);
+        write_whole(&self.state_file(archive, "seen"), text.as_bytes())
+    }
+
+    /// Remembers what the keys signed last.
+    pub(crate) fn remember_signed(
+        &self,
+        archive: &Archive,
+        keys: &KeyFolder,
+    ) -> Result<(), CommandError> {
+        match keys.log_signer().last_signed()? {
+            Some(head) => self.remember(archive, head),
+            None => Ok(()),
+        }
+    }
+
+    fn state_file(&self, archive: &Archive, name: &str) -> PathBuf {
+        self.places.state_of(archive.description().archive).join(name)
+    }
+
+    /// Returns the authorities to ask, and the evidence line of their time-stamps.
+    pub(crate) fn authorities(
+        &self,
+        keys: &KeyFolder,
+    ) -> Result<(Authorities, &'static str), CommandError> {
+        let settings = Settings::read(&self.places.settings())?;
+        let mut anchors = TrustAnchors::new();
+        let mut list: Vec<Arc<dyn TimeStampAuthority>> = Vec::new();
+        if settings.authorities.is_empty() {
+            let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+            list.push(Arc::new(keys.trial_authority(clock, entropy)));
+            add_anchors(&mut anchors, "trial root", keys.trial_root_pem())?;
+            return Ok((Authorities::new(list, anchors, CLOCK_TOLERANCE), EVIDENCE_LINE));
+        }
+        for authority in &settings.authorities {
+            let file = &authority.anchor_file;
+            let pem = std::fs::read_to_string(file)
+                .map_err(|error| CommandError::file("reading", file, &error))?;
+            add_anchors(&mut anchors, &authority.name, &pem)?;
+            list.push(Arc::new(http_authority(authority)?));
+        }
+        Ok((Authorities::new(list, anchors, CLOCK_TOLERANCE), REAL_LINE))
+    }
+}
+
+/// Returns a head as people write it: the digits of its root that matter, and its size.
+pub(crate) fn head_text(head: SignedHead) -> String {
+    let root = head.root.to_string();
+    format!("{} entries, root {}…{}", head.size, &root[..8], &root[56..])
+}
+
+/// Reads the head that a signed checkpoint states.
+pub(crate) fn head_of(note: &str) -> Option<SignedHead> {
+    let mut lines = note.lines().skip(1);
+    let size = lines.next()?.parse().ok()?;
+    let root = sigillo_merkle::TreeHash::from_base64(lines.next()?).ok()?;
+    Some(SignedHead { size, root: Sha256Digest::from_bytes(*root.as_bytes()) })
+}
+
+fn add_anchors(anchors: &mut TrustAnchors, name: &str, pem: &str) -> Result<(), CommandError> {
+    let bad = |error: &dyn std::fmt::Display| {
+        CommandError::new(
+            ErrorKind::Invalid,
+            format!("the anchor of {name} cannot be used: {error}"),
+        )
+    };
+    for der in pem_blocks(pem, "CERTIFICATE").map_err(|error| bad(&error))? {
+        anchors.add_der(name, &der).map_err(|error| bad(&error))?;
+    }
+    Ok(())
+}
+
+fn http_authority(settings: &AuthoritySettings) -> Result<HttpAuthority, CommandError> {
+    let mut http = HttpSettings::new(&settings.name, &settings.url);
+    if let Some(limit) = settings.answer_limit() {
+        http.answer_limit = limit;
+    }
+    if let (Some(user), Some(file)) = (&settings.user, &settings.password_file) {
+        let password = std::fs::read_to_string(file)
+            .map_err(|error| CommandError::file("reading", file, &error))?;
+        http.credentials = Some(Credentials::new(user, password.trim_end()));
+    }
+    HttpAuthority::new(http).map_err(|error| CommandError::of(ErrorKind::Invalid, &error))
+}

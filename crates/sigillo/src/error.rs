@@ -1,0 +1,130 @@
+//! What went wrong, for people and for scripts: kind, words, causes, hints.
+
+use std::{error::Error, path::Path};
+
+use sigillo_authorities::KeyError;
+use sigillo_custody::{CustodyError, LocateError};
+use sigillo_evidence_log::LogError;
+use sigillo_ingest::{IngestError, SourceError};
+use sigillo_model::ErrorKind;
+use sigillo_store::{PoolUnavailable, StoreError, StoreUrlError};
+
+/// An error as a command reports it.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    pub(crate) kind: ErrorKind,
+    /// What went wrong, then each cause, outermost first.
+    pub(crate) words: Vec<String>,
+    /// What to do about it.
+    pub(crate) hints: Vec<String>,
+    /// The command line asks for something that cannot be.
+    usage: bool,
+}
+
+impl CommandError {
+    pub(crate) fn new(kind: ErrorKind, words: impl Into<String>) -> Self {
+        Self { kind, words: vec![words.into()], hints: Vec::new(), usage: false }
+    }
+
+    pub(crate) fn of(kind: ErrorKind, error: &(dyn Error + 'static)) -> Self {
+        let mut words = vec![error.to_string()];
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !words.contains(&text) {
+                words.push(text);
+            }
+            cause = error.source();
+        }
+        Self { kind, words, hints: hints_for(kind), usage: false }
+    }
+
+    /// The command line asks for something that cannot be.
+    pub(crate) fn usage(words: impl Into<String>) -> Self {
+        Self { usage: true, ..Self::new(ErrorKind::Invalid, words) }
+    }
+
+    pub(crate) fn io(doing: &str, error: &std::io::Error) -> Self {
+        let mut this = Self::of(ErrorKind::Invalid, error);
+        this.words.insert(0, format!("failed while {doing}"));
+        this
+    }
+
+    pub(crate) fn file(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self::io(&format!("{doing} {}", path.display()), error)
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Returns the exit code.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.kind {
+            _ if self.usage => 2,
+            ErrorKind::Invalid => 1,
+            ErrorKind::Transient | ErrorKind::Conflict => 4,
+            ErrorKind::Integrity => 5,
+            ErrorKind::Bug => 70,
+        }
+    }
+}
+
+fn hints_for(kind: ErrorKind) -> Vec<String> {
+    let hint = match kind {
+        ErrorKind::Integrity => {
+            "do not write to this archive; run `sigillo verify --full` and keep its report"
+        }
+        ErrorKind::Transient => "nothing that was acknowledged is lost; try again later",
+        ErrorKind::Conflict => "somebody else writes to this archive; try again",
+        ErrorKind::Bug => "this is a mistake of Sigillo itself; please report it with these lines",
+        ErrorKind::Invalid => return Vec::new(),
+    };
+    vec![hint.to_owned()]
+}
+
+macro_rules! from_errors {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for CommandError {
+            fn from(error: $error) -> Self {
+                Self::of(error.kind(), &error)
+            }
+        })*
+    };
+}
+
+from_errors!(
+    CustodyError,
+    IngestError,
+    KeyError,
+    LocateError,
+    SourceError,
+    StoreError,
+    StoreUrlError,
+);
+
+impl From<LogError> for CommandError {
+    fn from(error: LogError) -> Self {
+        let this = Self::of(error.kind(), &error);
+        match error {
+            LogError::NoArchive { .. } => this.hint(
+                "make one with `sigillo init ARCHIVE --entity NAME`, or name another with --archive",
+            ),
+            LogError::OtherArchive { .. } => {
+                this.hint("choose another folder, or name this archive's keys with --keys")
+            }
+            LogError::Diverged { .. } => this.hint(
+                "the store may have been restored from a backup, or these keys were used on a copy",
+            ),
+            _ => this,
+        }
+    }
+}
+
+impl From<PoolUnavailable> for CommandError {
+    fn from(error: PoolUnavailable) -> Self {
+        Self::of(ErrorKind::Transient, &error)
+    }
+}

@@ -1,0 +1,129 @@
+//! Printing: results on stdout, talk on stderr, one JSON object where it was asked for.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use serde_json::{Value, json};
+
+use crate::error::CommandError;
+
+/// Where a command says what it has to say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) const fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    pub(crate) const fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Prints a result: `text` for people, or `value` as JSON under `schema`.
+    pub(crate) fn result(self, schema: &str, text: &str, mut value: Value) {
+        if self.json {
+            if let Value::Object(members) = &mut value {
+                members.insert("schema".to_owned(), Value::from(schema));
+            }
+            self.data(&format!("{value}\n"));
+        } else {
+            self.data(text);
+        }
+    }
+
+    /// Prints data as it is. A reader that went away is no error.
+    #[expect(clippy::unused_self, reason = "all printing goes through an Output")]
+    pub(crate) fn data(self, text: &str) {
+        drop(io::stdout().write_all(text.as_bytes()));
+    }
+
+    /// Says something beside the result.
+    #[expect(clippy::unused_self, reason = "all printing goes through an Output")]
+    pub(crate) fn say(self, text: &str) {
+        drop(writeln!(io::stderr(), "{text}"));
+    }
+
+    /// Reports an error and returns its exit code.
+    pub(crate) fn fail(self, error: &CommandError) -> ExitCode {
+        if self.json {
+            let kind = format!("{:?}", error.kind).to_lowercase();
+            let value = json!({"kind": kind, "words": error.words, "hints": error.hints});
+            self.result("sigillo.error/1", "", json!({"error": value}));
+        } else {
+            let mut words = error.words.iter();
+            if let Some(first) = words.next() {
+                self.say(&format!("error: {}", visible(first)));
+            }
+            for cause in words {
+                self.say(&format!("  because: {}", visible(cause)));
+            }
+            for hint in &error.hints {
+                self.say(&format!("  hint: {}", visible(hint)));
+            }
+        }
+        error.exit_code().into()
+    }
+}
+
+/// Spells out what could mislead a reader or a terminal: control and direction-changing characters.
+pub(crate) fn visible(text: &str) -> String {
+    let misleads = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    let spell = |c: char| if misleads(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    text.chars().map(spell).collect()
+}
+
+/// Spells a number with thin groups, `1 234 567`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Spells a size in the largest unit that leaves a whole part.
+pub(crate) fn size_text(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let mut tenths = u128::from(bytes) * 10 / 1024;
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_sizes_are_legible() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1 234 567");
+        assert_eq!(size_text(1023), "1023 bytes");
+        assert_eq!(size_text(1536), "1.5 KiB");
+        assert_eq!(size_text(1 << 30), "1.0 GiB");
+    }
+
+    #[test]
+    fn what_could_mislead_a_terminal_is_spelt_out() {
+        assert_eq!(visible("a\u{1b}[31m\u{202e}b"), "a\\u{1b}[31m\\u{202e}b");
+    }
+}

@@ -1,0 +1,102 @@
+//! Where things lie that are not the archive: keys, state, settings and trust.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use sigillo_model::{ArchiveId, Blake3Digest, ErrorKind};
+use sigillo_store::StoreUrl;
+
+use crate::{cli::GlobalArgs, error::CommandError};
+
+/// The folders of one user.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    keys: Option<PathBuf>,
+    keys_root: PathBuf,
+    state_root: PathBuf,
+    config: PathBuf,
+}
+
+impl Places {
+    /// Finds the folders from the options, else from the environment as XDG lays them out.
+    pub(crate) fn find(global: &GlobalArgs) -> Result<Self, CommandError> {
+        let base = |variable: &str, below_home: &str| {
+            let from_variable =
+                env::var_os(variable).filter(|it| !it.is_empty()).map(PathBuf::from);
+            let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(below_home));
+            from_variable.filter(|it| it.is_absolute()).or_else(home)
+        };
+        let needed = |given: Option<PathBuf>, variable, below_home, option: &str| {
+            let found = given.or_else(|| base(variable, below_home).map(|it| it.join("sigillo")));
+            found.ok_or_else(|| {
+                CommandError::new(ErrorKind::Invalid, "your home folder is not known")
+                    .hint(format!("set HOME, or give the folder with {option}"))
+            })
+        };
+        Ok(Self {
+            keys: global.keys.clone(),
+            keys_root: needed(None, "XDG_DATA_HOME", ".local/share", "--keys")?.join("keys"),
+            state_root: needed(global.state.clone(), "XDG_STATE_HOME", ".local/state", "--state")?,
+            config: needed(global.config.clone(), "XDG_CONFIG_HOME", ".config", "--config")?,
+        })
+    }
+
+    /// Returns the folder of the keys of the archive at `url`, whether or not it exists.
+    pub(crate) fn keys_of(&self, url: &StoreUrl) -> PathBuf {
+        if let Some(keys) = &self.keys {
+            return keys.clone();
+        }
+        let folder = url.folder().map(|folder| folder.canonicalize().unwrap_or(folder.to_owned()));
+        let place = folder.unwrap_or_else(|| PathBuf::from("memory"));
+        let digest = Blake3Digest::of(place.as_os_str().as_encoded_bytes()).to_string();
+        let name = place.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name: String = name
+            .unwrap_or_default()
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
+            .take(40)
+            .collect();
+        self.keys_root.join(format!("{name}-{}", &digest[..16]))
+    }
+
+    /// Lists the key folders of this user, for an archive that was moved.
+    pub(crate) fn all_keys(&self) -> Vec<PathBuf> {
+        const KEY_FOLDERS_MAX: usize = 1000;
+        if self.keys.is_some() {
+            return Vec::new();
+        }
+        let Ok(entries) = self.keys_root.read_dir() else { return Vec::new() };
+        entries.flatten().map(|entry| entry.path()).take(KEY_FOLDERS_MAX).collect()
+    }
+
+    /// Returns the state folder of an archive.
+    pub(crate) fn state_of(&self, archive: ArchiveId) -> PathBuf {
+        self.state_root.join(archive.to_string())
+    }
+
+    /// Returns the file of settings.
+    pub(crate) fn settings(&self) -> PathBuf {
+        self.config.join("settings.toml")
+    }
+
+    /// Returns the folder of the trust store.
+    pub(crate) fn trust(&self) -> PathBuf {
+        self.config.join("trust")
+    }
+}
+
+/// Writes a small file of ours whole, or leaves the old one.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let written = || {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let staged = path.with_extension("part");
+        std::fs::write(&staged, bytes)?;
+        std::fs::File::open(&staged)?.sync_all()?;
+        std::fs::rename(&staged, path)
+    };
+    written().map_err(|error| CommandError::file("writing", path, &error))
+}

@@ -1,0 +1,149 @@
+//! The trust store: whose logs and certificates this user believes.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use sigillo_ers::{TrustAnchors, pem_blocks};
+use sigillo_evidence_log::Archive;
+use sigillo_model::{ArchiveId, ErrorKind, parse_json, to_canonical};
+
+use crate::{error::CommandError, places::write_whole};
+
+/// Largest file of the trust store, in bytes.
+const TRUST_BYTES_MAX: u64 = 1 << 20;
+
+/// At most so many archives are believed.
+const TRUSTED_MAX: usize = 10_000;
+
+/// What is needed to believe one archive.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Trusted {
+    /// Certificates that its seals and time-stamps lead to, PEM.
+    pub(crate) anchors: Vec<String>,
+    pub(crate) archive: ArchiveId,
+    /// Its commit key, as a C2SP verifier key.
+    pub(crate) commit: String,
+    pub(crate) entity: String,
+    pub(crate) format: u32,
+    /// Its log key, as a C2SP verifier key.
+    pub(crate) log: String,
+    /// Whether it is for trial only.
+    pub(crate) trial: bool,
+}
+
+impl Trusted {
+    /// Says what others need to believe this archive.
+    pub(crate) fn of(archive: &Archive, anchors: Vec<String>) -> Self {
+        let description = archive.description();
+        Self {
+            anchors,
+            archive: description.archive,
+            commit: description.keys.commit.clone(),
+            entity: description.entity.name.clone(),
+            format: 1,
+            log: description.keys.log.clone(),
+            trial: description.trial,
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        to_canonical(self)
+    }
+
+    fn matches(&self, archive: &Archive) -> bool {
+        let description = archive.description();
+        self.archive == description.archive
+            && self.commit == description.keys.commit
+            && self.log == description.keys.log
+    }
+
+    fn anchors_into(&self, anchors: &mut TrustAnchors) -> Result<(), CommandError> {
+        for pem in &self.anchors {
+            let bad = |error: &dyn std::fmt::Display| {
+                let words = format!("an anchor of {} cannot be used: {error}", self.entity);
+                CommandError::new(ErrorKind::Invalid, words)
+            };
+            for der in pem_blocks(pem, "CERTIFICATE").map_err(|error| bad(&error))? {
+                anchors.add_der(&self.entity, &der).map_err(|error| bad(&error))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A folder with one file for each archive that is believed.
+#[derive(Clone, Debug)]
+pub(crate) struct TrustStore {
+    folder: PathBuf,
+}
+
+impl TrustStore {
+    pub(crate) fn in_folder(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Reads everybody who is believed, by archive id.
+    pub(crate) fn list(&self) -> Result<Vec<Trusted>, CommandError> {
+        let entries = match self.folder.read_dir() {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(CommandError::file("listing", &self.folder, &error)),
+        };
+        let mut paths: Vec<_> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|it| it == "json"))
+            .take(TRUSTED_MAX)
+            .collect();
+        paths.sort();
+        paths.iter().map(|path| read_trusted(path)).collect()
+    }
+
+    /// Believes an archive from now on.
+    pub(crate) fn add(&self, trusted: &Trusted) -> Result<(), CommandError> {
+        let path = self.folder.join(format!("{}.json", trusted.archive));
+        let known = path.exists().then(|| read_trusted(&path)).transpose()?;
+        if known.is_some_and(|known| known.log != trusted.log || known.commit != trusted.commit) {
+            let words =
+                format!("the trust store has other keys for this archive of {}", trusted.entity);
+            return Err(CommandError::new(ErrorKind::Invalid, words)
+                .hint(format!("if the change is right, remove {} first", path.display())));
+        }
+        write_whole(&path, &trusted.to_json())
+    }
+
+    /// Returns whether the archive's log is believed, and which certificates count for it.
+    pub(crate) fn knowledge_of(
+        &self,
+        archive: &Archive,
+    ) -> Result<(bool, TrustAnchors), CommandError> {
+        let mut anchors = TrustAnchors::new();
+        let path = self.folder.join(format!("{}.json", archive.description().archive));
+        if !path.exists() {
+            return Ok((false, anchors));
+        }
+        let trusted = read_trusted(&path)?;
+        if !trusted.matches(archive) {
+            return Ok((false, anchors));
+        }
+        trusted.anchors_into(&mut anchors)?;
+        Ok((true, anchors))
+    }
+}
+
+/// Reads one file of the trust store, or one that was exported for it.
+pub(crate) fn read_trusted(path: &Path) -> Result<Trusted, CommandError> {
+    let failed = |error| CommandError::file("reading", path, &error);
+    if path.metadata().map_err(failed)?.len() > TRUST_BYTES_MAX {
+        let words = format!("{} is too large for a trust file", path.display());
+        return Err(CommandError::new(ErrorKind::Invalid, words));
+    }
+    let bytes = std::fs::read(path).map_err(failed)?;
+    parse_json(bytes.trim_ascii()).map_err(|error| {
+        let words = format!("{} is not what `sigillo trust export` prints", path.display());
+        let mut this = CommandError::new(ErrorKind::Invalid, words);
+        this.words.push(error.to_string());
+        this
+    })
+}
