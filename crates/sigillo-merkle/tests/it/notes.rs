@@ -305,6 +305,9 @@ fn a_cosignature_never_passes_for_a_signature_of_a_log() {
     disguised.id = log.key.id();
     let refusal = Err(NoteError::BadSignature { name: "name".to_owned() });
     assert_eq!(note(&text, &[disguised]).verify(&keys), refusal);
+    let cosignature = witness.cosign(&text, 5).signature;
+    assert!(witness.key.verify_cosignature(text.as_bytes(), &cosignature).is_some());
+    assert_eq!(log.key.verify_cosignature(text.as_bytes(), &cosignature), None);
 }
 
 #[test]

@@ -113,6 +113,12 @@ fn check_inclusion_flips(leaf: TreeHash, index: u64, leaves: &[TreeHash], root: 
     for other in (0..size).filter(|other| *other != index) {
         assert!(verify_inclusion(leaf, other, &path, size, root).is_err());
     }
+    let wrong_length = Err(ProofError::WrongLength);
+    let longer = [&path[..], &[root]].concat();
+    assert_eq!(verify_inclusion(leaf, index, &longer, size, root), wrong_length);
+    if let Some((_, shorter)) = path.split_last() {
+        assert_eq!(verify_inclusion(leaf, index, shorter, size, root), wrong_length);
+    }
     let outside = ProofError::LeafOutsideTree { leaf_index: size, tree_size: size };
     assert_eq!(verify_inclusion(leaf, size, &path, size, root), Err(outside));
 }
@@ -135,6 +141,12 @@ fn check_consistency_flips(
     }
     for reshaped in reshaped_paths(path).into_iter().filter(|reshaped| reshaped != path) {
         assert!(verify_consistency(old_size, old_root, size, root, &reshaped).is_err());
+    }
+    let wrong_length = Err(ProofError::WrongLength);
+    let longer = [path, &[root]].concat();
+    assert_eq!(verify_consistency(old_size, old_root, size, root, &longer), wrong_length);
+    if let Some((_, shorter)) = path.split_last() {
+        assert_eq!(verify_consistency(old_size, old_root, size, root, shorter), wrong_length);
     }
     if old_size < size {
         let reversed = ProofError::SizesReversed { old_size: size, new_size: old_size };

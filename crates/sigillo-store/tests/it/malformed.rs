@@ -3,7 +3,10 @@
 
 use proptest::prelude::*;
 
-use sigillo_store::pack::{PackError, PackIndex, read_pack_index};
+use sigillo_store::{
+    BackendError, PackSource,
+    pack::{PACK_DIRECTORY_BYTES_MAX, PACK_ENTRIES_MAX, PackError, PackIndex, read_pack_index},
+};
 use sigillo_testkit::VolatileBackend;
 
 use crate::support::{Claimed, Document, read_pack, write_pack};
@@ -124,6 +127,122 @@ fn an_end_that_promises_too_much_is_refused_before_it_is_believed() {
         let mut plain = pack[end..].to_vec();
         plain[8..20].fill(0xff);
         check_refused([&pack[..end], &record, &plain].concat(), &format!("{entries} entries"));
+    }
+}
+
+/// Unlike junk alone, these are packs whose ends tell the truth about where things lie.
+#[test]
+fn bytes_that_no_entry_accounts_for_are_refused() {
+    let pack = small_pack();
+    let (offset, end) = (directory_offset(&pack), pack.len() - END_BYTES);
+    let (entries, directory, tail) = (&pack[..offset], &pack[offset..end], &pack[end..]);
+    let with_end = |directory_bytes: usize, offset: usize| {
+        let mut tail = tail.to_vec();
+        tail[12..16].copy_from_slice(&u32::try_from(directory_bytes).unwrap().to_le_bytes());
+        tail[16..20].copy_from_slice(&u32::try_from(offset).unwrap().to_le_bytes());
+        tail
+    };
+    let same = [entries, directory, &with_end(directory.len(), offset)].concat();
+    assert_eq!(same, pack);
+    for length in [1, 46, 1000] {
+        let junk = vec![b'x'; length];
+        let end = with_end(directory.len(), offset + length);
+        check_refused([entries, &junk, directory, &end].concat(), "a gap after the last entry");
+        check_refused([&junk, entries, directory, &end].concat(), "a gap before the first entry");
+        let end = with_end(directory.len() + length, offset);
+        check_refused([entries, directory, &junk, &end].concat(), "a gap in the directory");
+        check_refused([entries, &junk, directory, &end].concat(), "a gap before the directory");
+        if length < 100 {
+            let end = with_end(directory.len(), offset - length);
+            let fewer = &entries[..offset - length];
+            check_refused([fewer, directory, &end].concat(), "a last entry cut short");
+        }
+    }
+}
+
+#[test]
+fn a_pack_that_breaks_off_after_a_file_is_refused() {
+    let pack = small_pack();
+    let (offset, end) = (directory_offset(&pack), pack.len() - END_BYTES);
+    let index = read(pack.clone()).unwrap();
+    let mut records = Vec::new();
+    let mut at = offset;
+    while at < end {
+        let name_bytes = u16::from_le_bytes(*pack[at + 28..].first_chunk().unwrap());
+        records.push(at);
+        at += 46 + usize::from(name_bytes);
+    }
+    assert_eq!(records.len(), index.entries.len());
+    // Cut before the record of the first document, and before that of the second.
+    for kept in [0, 1, 2, 4] {
+        let cut = index.entries[kept].header_offset;
+        let cut = usize::try_from(cut).unwrap();
+        let directory = &pack[offset..records[kept]];
+        let mut tail = pack[end..].to_vec();
+        for place in [8, 10] {
+            tail[place..place + 2].copy_from_slice(&u16::try_from(kept).unwrap().to_le_bytes());
+        }
+        tail[12..16].copy_from_slice(&u32::try_from(directory.len()).unwrap().to_le_bytes());
+        tail[16..20].copy_from_slice(&u32::try_from(cut).unwrap().to_le_bytes());
+        check_refused([&pack[..cut], directory, &tail].concat(), &format!("{kept} entries"));
+    }
+}
+
+/// A pack of any claimed size, of which only the end may be read.
+#[derive(Debug)]
+struct EndOnly {
+    size_bytes: u64,
+    end: Vec<u8>,
+}
+
+impl PackSource for EndOnly {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), BackendError> {
+        let start = usize::try_from(offset + self.end.len() as u64 - self.size_bytes).unwrap();
+        assert_eq!(start + buf.len(), self.end.len(), "more than the end was read");
+        buf.copy_from_slice(&self.end[start..]);
+        Ok(())
+    }
+}
+
+#[test]
+fn counts_beyond_any_pack_are_refused_before_the_directory_is_read() {
+    let plain = &small_pack()[..];
+    let plain = &plain[plain.len() - END_BYTES..];
+    for (entries, directory_bytes) in [
+        (PACK_ENTRIES_MAX + 1, (PACK_ENTRIES_MAX + 1) * 100),
+        (100_000, PACK_DIRECTORY_BYTES_MAX + 1),
+        // Fewer bytes than so many entries need.
+        (PACK_ENTRIES_MAX, 46),
+        (100_000, 46 * 100_000 - 1),
+    ] {
+        let offset = 1_u64 << 33;
+        let mut end = b"PK\x06\x06".to_vec();
+        end.extend(44_u64.to_le_bytes());
+        end.extend([45, 3, 45, 0]);
+        end.extend([0; 8]);
+        for number in [entries, entries, directory_bytes, offset] {
+            end.extend(number.to_le_bytes());
+        }
+        end.extend(b"PK\x06\x07\0\0\0\0");
+        end.extend((offset + directory_bytes).to_le_bytes());
+        end.extend(1_u32.to_le_bytes());
+        let mut plain = plain.to_vec();
+        plain[8..12].fill(0xff);
+        let small = u32::try_from(directory_bytes).unwrap_or(u32::MAX);
+        plain[12..16].copy_from_slice(&small.to_le_bytes());
+        plain[16..20].fill(0xff);
+        end.extend(plain);
+        let size_bytes = offset + directory_bytes + end.len() as u64;
+        let read = read_pack_index(&EndOnly { size_bytes, end });
+        assert!(
+            matches!(read, Err(PackError::Malformed { what, .. })
+                if what.contains("more entries") || what.contains("cannot hold")),
+            "{entries} entries in {directory_bytes} bytes: {read:?}"
+        );
     }
 }
 
