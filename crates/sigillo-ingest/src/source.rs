@@ -71,6 +71,11 @@ impl FolderSource {
         self
     }
 
+    /// Tells whether `place`, a canonical path, would be taken in with the source.
+    pub fn contains(&self, place: &Path) -> bool {
+        self.single.is_none() && place.starts_with(&self.path)
+    }
+
     /// Returns the folder, by its canonical path.
     pub fn folder(&self) -> &Path {
         &self.path

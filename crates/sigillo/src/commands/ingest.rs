@@ -86,7 +86,7 @@ fn open_sources(
                 .hint("ingest them one after the other, each with its own --source NAME"));
         }
         let source = FolderSource::open(path, &name)?.with_file_bytes_max(args.file_bytes_max);
-        if archive.as_ref().is_some_and(|archive| archive.starts_with(source.folder())) {
+        if archive.as_ref().is_some_and(|archive| source.contains(archive)) {
             let words = format!("the archive lies within {}", source.folder().display());
             return Err(CommandError::usage(words)
                 .hint("an archive cannot take itself in; move it elsewhere"));
