@@ -9,7 +9,9 @@
 use std::{fs::File, io::Read as _, path::Path, process::Command};
 
 use sigillo_model::ObjectKey;
-use sigillo_store::pack::{ClosedPack, LargePackWriter, PackWriter, read_pack_index};
+use sigillo_store::pack::{
+    ClosedPack, LargePackWriter, PackWriter, merge_blocks, read_pack_index, scan_pack,
+};
 
 use crate::support::{Document, NONCE, blocking, folder_store, packs_of, write_pack};
 
@@ -131,4 +133,48 @@ fn write_in_large_segments(
         writer.add_segment(&segment, entries).unwrap();
     }
     writer.finish().unwrap()
+}
+
+/// Sizes and offsets beyond 32 bits. Writes and reads more than 4 GiB three times, so it runs only
+/// if `SIGILLO_SLOW_TESTS` is set.
+#[tokio::test]
+async fn a_file_beyond_32_bits_is_read_by_everybody() {
+    const FILE_BYTES: u64 = (4 << 30) + 12_345;
+    if std::env::var_os("SIGILLO_SLOW_TESTS").is_none() {
+        return;
+    }
+    let (folder, store) = folder_store();
+    let packs = packs_of(&store);
+    let folder_path = folder.path().to_owned();
+    blocking(move || {
+        let document = Document::new(1, &[1 << 20]);
+        let entries = document.entries();
+        let ((name, piece), (record_name, record)) = (&entries[0], &entries[1]);
+        let mut writer = LargePackWriter::begin(&*packs, NONCE, name.len(), FILE_BYTES).unwrap();
+        let (mut crc32, mut left) = (crc32fast::Hasher::new(), FILE_BYTES);
+        while 0 < left {
+            let length = usize::try_from(left).unwrap().min(piece.len());
+            crc32.update(&piece[..length]);
+            writer.append(&piece[..length]).unwrap();
+            left -= length as u64;
+        }
+        let pack = writer.finish(name, crc32.finalize(), record_name, record).unwrap();
+        let path = folder_path.join(ObjectKey::pack(pack.name).as_str());
+        check_tool("unzip", &["-tqq"], &path);
+        check_tool("python3", &["-m", "zipfile", "-t"], &path);
+        let mut archive = zip::ZipArchive::new(File::open(&path).unwrap()).unwrap();
+        assert_eq!(archive.by_index(0).unwrap().size(), FILE_BYTES);
+        let mut found = Vec::new();
+        archive.by_index(1).unwrap().read_to_end(&mut found).unwrap();
+        assert_eq!(found, record[..]);
+
+        let source = packs.open(&pack.name).unwrap();
+        let index = read_pack_index(&*source).unwrap();
+        assert_eq!(index.entries[0].size_bytes, FILE_BYTES);
+        assert!(u64::from(u32::MAX) < index.entries[1].header_offset);
+        let scan = scan_pack(&*source, &mut |_, _| {}).unwrap();
+        assert_eq!(scan.name_found, pack.name);
+        assert_eq!(merge_blocks(&scan.blocks, pack.size_bytes), Some(pack.name));
+    })
+    .await;
 }
