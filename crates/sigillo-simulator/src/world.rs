@@ -1,0 +1,471 @@
+//! A small world: one archive in memory, one folder of documents, and processes that ingest, seal
+//! and stamp until they are done or die.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+use tempfile::TempDir;
+
+use sigillo_authorities::{Authorities, KeyError, KeyFolder};
+use sigillo_catalogue::KeyIndex;
+use sigillo_ers::{CertificateError, TrustAnchors, pem_blocks};
+use sigillo_evidence_log::{
+    Archive, AuditKnowledge, EVIDENCE_LINE, LogError, LogKeys, LogWriter, NewArchive, SealOutcome,
+    Sealer, audit_log, catch_up_index, read_view, stamp_sealings,
+};
+use sigillo_ingest::{FolderSource, IngestError, IngestOutcome, Ingester, Progress, SourceError};
+use sigillo_model::{
+    Clock, DocumentKey, Entity, Entry, LogTime, Severity, Sha256Digest, encode_name,
+};
+use sigillo_store::{PoolUnavailable, ReadPool, Store};
+use sigillo_testkit::{Durability, FaultPlan, ManualClock, SeededEntropy, VolatileBackend};
+
+use crate::{
+    Recorder,
+    checker::{
+        self, Acknowledged, Invariant, Outside, Snapshot, Violation, named,
+        named_by_the_code_under_test,
+    },
+};
+
+/// What the producer calls the folder.
+const SOURCE: &str = "protocollo";
+
+/// Whose records these are.
+const ENTITY: &str = "Comune di Prova";
+
+/// What the key folder remembers of what it signed.
+const MEMORY: &str = "last-signed.json";
+
+/// Every world begins at this instant.
+const START: &str = "2026-11-25T08:00:00Z";
+
+/// Why a process did not reach its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimulationError {
+    /// The log failed.
+    #[error("the log failed")]
+    Log(#[from] LogError),
+    /// The ingest failed.
+    #[error("the ingest failed")]
+    Ingest(#[from] IngestError),
+    /// The key folder failed.
+    #[error("the key folder failed")]
+    Keys(#[from] KeyError),
+    /// A certificate could not be read.
+    #[error("a certificate could not be read")]
+    Certificate(#[from] CertificateError),
+    /// The source could not be opened.
+    #[error("the source could not be opened")]
+    Source(#[from] SourceError),
+    /// A folder could not be made or copied.
+    #[error("a folder could not be made or copied")]
+    Io(#[from] io::Error),
+    /// Threads could not be started.
+    #[error("threads could not be started")]
+    Pool(#[from] PoolUnavailable),
+    /// The trial authority refused, which it never should.
+    #[error("the trial authority refused")]
+    NotStamped,
+}
+
+/// A new archive and the documents that are to go into it; worlds are copies of it.
+#[derive(Debug)]
+pub struct Template {
+    backend: VolatileBackend,
+    keys: TempDir,
+    source: TempDir,
+    files: Vec<(String, Sha256Digest)>,
+    reads: ReadPool,
+}
+
+impl Template {
+    /// Makes the archive and the folder of `files`, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError`] if that fails, without any fault being injected.
+    pub async fn make(
+        durability: Durability,
+        files: &[(&str, Vec<u8>)],
+    ) -> Result<Self, SimulationError> {
+        let (keys, source) = (folder()?, folder()?);
+        let mut sent = Vec::new();
+        for (name, bytes) in files {
+            fs::write(source.path().join(name), bytes)?;
+            sent.push((encode_name(name.as_bytes()), Sha256Digest::of(bytes)));
+        }
+        let backend = VolatileBackend::new(durability);
+        let (clock, entropy) = (ManualClock::starting(START), SeededEntropy::new(0));
+        let key_folder = KeyFolder::create(&keys.path().join("keys"), ENTITY, &clock, &entropy)?;
+        let archive = new_archive(&key_folder, backend.store(), &clock, &entropy).await?;
+        LogWriter::create(archive, log_keys(&key_folder), Arc::new(clock), &entropy).await?;
+        backend.flush();
+        Ok(Self { backend, keys, source, files: sent, reads: ReadPool::start()? })
+    }
+
+    /// Returns a world of its own that begins where this ends.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError::Io`] if the key folder could not be copied.
+    pub fn world(&self, seed: u64) -> Result<World<'_>, SimulationError> {
+        let keys = folder()?;
+        copy_private_folder(&self.keys.path().join("keys"), &keys.path().join("keys"))?;
+        Ok(World {
+            template: self,
+            backend: self.backend.fork(),
+            keys,
+            clock: ManualClock::starting(START),
+            outside: Outside::default(),
+            seed,
+            processes: 0,
+        })
+    }
+}
+
+/// One archive, one folder of documents, and what was kept outside the store.
+#[derive(Debug)]
+pub struct World<'a> {
+    template: &'a Template,
+    backend: VolatileBackend,
+    keys: TempDir,
+    clock: ManualClock,
+    outside: Outside,
+    seed: u64,
+    processes: u64,
+}
+
+/// One process that has opened the archive.
+struct Process {
+    log: LogWriter,
+    index: KeyIndex,
+    keys: KeyFolder,
+    entropy: Arc<SeededEntropy>,
+}
+
+impl World<'_> {
+    /// Returns the store behind every fault.
+    pub fn backend(&self) -> &VolatileBackend {
+        &self.backend
+    }
+
+    /// Returns what was kept outside the store.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// Returns what was kept outside the store, for harnesses that keep it wrongly on purpose.
+    pub fn outside_mut(&mut self) -> &mut Outside {
+        &mut self.outside
+    }
+
+    /// Returns what is in the store.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::from_objects(self.backend.objects())
+    }
+
+    /// Runs one process from its start: opens the archive, ingests the folder, seals and stamps.
+    /// After an error it begins again `patience` times without being restarted.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError`], the last one. What was acknowledged until then is kept.
+    pub async fn run(&mut self, plan: &FaultPlan, patience: u32) -> Result<(), SimulationError> {
+        let recorder = Recorder::default();
+        let store = recorder.wrap(&plan.wrap(&self.backend.store()));
+        let done = Box::pin(self.process(store, patience)).await;
+        self.outside.checkpoints.extend(recorder.recording().checkpoints);
+        self.remember_signed()?;
+        done
+    }
+
+    async fn process(&mut self, store: Store, patience: u32) -> Result<(), SimulationError> {
+        let mut process = self.open(store).await?;
+        let mut done = self.work(&mut process).await;
+        for _ in 0..patience {
+            if done.is_ok() {
+                break;
+            }
+            done = self.work(&mut process).await;
+        }
+        done
+    }
+
+    async fn work(&mut self, process: &mut Process) -> Result<(), SimulationError> {
+        let ingested = self.ingest(process).await;
+        self.keep_indexed(&process.index);
+        self.keep_outcome(&ingested?);
+        self.seal_and_stamp(process).await
+    }
+
+    async fn open(&mut self, store: Store) -> Result<Process, SimulationError> {
+        self.processes += 1;
+        self.clock.advance(Duration::from_secs(1));
+        let entropy = Arc::new(SeededEntropy::new(self.seed * 1_000 + self.processes));
+        let keys = KeyFolder::open(&self.keys.path().join("keys"))?;
+        let archive = Archive::open(store).await?;
+        let index = KeyIndex::in_memory(archive.description().archive);
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let log = LogWriter::open(archive, log_keys(&keys), clock, &*entropy, 0).await?;
+        Ok(Process { log, index, keys, entropy })
+    }
+
+    async fn ingest(&self, process: &mut Process) -> Result<IngestOutcome, SimulationError> {
+        let ingester = Ingester {
+            reads: self.template.reads.clone(),
+            clock: Arc::new(self.clock.clone()),
+            entropy: process.entropy.clone(),
+        };
+        let source = FolderSource::open(self.template.source.path(), SOURCE)?;
+        let (progress, stop) = (Arc::new(Progress::default()), Arc::new(AtomicBool::new(false)));
+        let Process { log, index, .. } = process;
+        Ok(ingester.ingest(log, index, source, progress, stop).await?)
+    }
+
+    async fn seal_and_stamp(&mut self, process: &mut Process) -> Result<(), SimulationError> {
+        let seal = process.keys.seal();
+        let sealer = Sealer { key: &seal, entropy: &*process.entropy };
+        if let SealOutcome::Sealed(sealed) = sealer.seal(&mut process.log).await? {
+            self.outside.checkpoints.insert(sealed.committed.checkpoint);
+        }
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let authority = process.keys.trial_authority(clock, process.entropy.clone());
+        let anchors = anchors(&process.keys)?;
+        let tolerance = SignedDuration::from_mins(10);
+        let authorities = Authorities::new(vec![Arc::new(authority)], anchors, tolerance);
+        let (clock, entropy) = (&self.clock, &*process.entropy);
+        let line = EVIDENCE_LINE;
+        let outcome = stamp_sealings(&mut process.log, line, &authorities, clock, entropy).await?;
+        if outcome.waiting > 0 { Err(SimulationError::NotStamped) } else { Ok(()) }
+    }
+
+    /// What a process has in its index it takes for archived, and would say so to the producer.
+    fn keep_indexed(&mut self, index: &KeyIndex) {
+        for (path, sha256) in &self.template.files {
+            let key = DocumentKey { path: path.clone(), source: SOURCE.to_owned() };
+            if let Some(known) = index.lookup(key.digest()) {
+                let acknowledged = Acknowledged { version: known.version, sha256: *sha256 };
+                self.outside.documents.insert((path.clone(), acknowledged));
+            }
+        }
+    }
+
+    fn keep_outcome(&mut self, outcome: &IngestOutcome) {
+        self.outside.checkpoints.insert(outcome.checkpoint.clone());
+        self.outside.submissions.insert(outcome.submission);
+        for (commit, batch) in &outcome.batches {
+            let line = Entry::BatchCommitted(batch.clone()).to_line().expect("it was committed");
+            let body = serde_json::from_slice(&line).expect("a line of the log is JSON");
+            self.outside.batches.push((*commit, body));
+        }
+    }
+
+    fn remember_signed(&mut self) -> Result<(), SimulationError> {
+        let keys = KeyFolder::open(&self.keys.path().join("keys"))?;
+        self.outside.signed.extend(keys.log_signer().last_signed()?);
+        Ok(())
+    }
+
+    /// Recovers once with `plan`, as a process that opens the archive and does nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError`] if it cannot be opened.
+    pub async fn recover(&mut self, plan: &FaultPlan) -> Result<Recorder, SimulationError> {
+        let recorder = Recorder::default();
+        let store = recorder.wrap(&plan.wrap(&self.backend.store()));
+        let opened = self.open_and_index(store).await;
+        self.outside.checkpoints.extend(recorder.recording().checkpoints);
+        self.remember_signed()?;
+        opened.map(|()| recorder)
+    }
+
+    async fn open_and_index(&mut self, store: Store) -> Result<(), SimulationError> {
+        let mut process = Box::pin(self.open(store)).await?;
+        let archive = process.log.archive().clone();
+        catch_up_index(&archive, &mut process.index, &self.template.reads).await?;
+        self.keep_indexed(&process.index);
+        Ok(())
+    }
+
+    /// Lets faults stop: recovers twice, finishes the work, sends everything again, and checks
+    /// every invariant on the way.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError`] only if the check could not be made.
+    pub async fn finish_and_check(&mut self) -> Result<Vec<Violation>, SimulationError> {
+        let mut violations = checker::check(&self.snapshot(), &self.outside);
+        if let Err(error) = self.recover(&FaultPlan::none()).await {
+            violations.push(not_ended("recovery", &error));
+            return Ok(violations);
+        }
+        self.check_idempotent(&mut violations).await?;
+        if let Err(error) = self.run(&FaultPlan::none(), 0).await {
+            violations.push(not_ended("the work", &error));
+            return Ok(violations);
+        }
+        self.check_idempotent(&mut violations).await?;
+        self.check_resubmission(&mut violations).await?;
+        violations.extend(checker::check(&self.snapshot(), &self.outside));
+        self.check_references(&mut violations).await?;
+        self.check_audit(&mut violations).await?;
+        self.check_everything_sent(&mut violations);
+        Ok(violations)
+    }
+
+    /// I5: opening an archive that was just opened writes nothing, nor does it change the keys.
+    async fn check_idempotent(
+        &mut self,
+        violations: &mut Vec<Violation>,
+    ) -> Result<(), SimulationError> {
+        let memory = self.keys.path().join("keys").join(MEMORY);
+        let before = (self.backend.objects(), fs::read(&memory)?);
+        let writes = self.recover(&FaultPlan::none()).await?.recording().writes;
+        if !writes.is_empty() {
+            let message = format!("it wrote {writes:?}");
+            violations.push(Violation::new(Invariant::RecoveryIdempotent, message));
+        }
+        if before != (self.backend.objects(), fs::read(&memory)?) {
+            let message = "the store or the key folder is another than before";
+            violations.push(Violation::new(Invariant::RecoveryIdempotent, message));
+        }
+        Ok(())
+    }
+
+    /// I7: the same folder again archives nothing.
+    async fn check_resubmission(
+        &mut self,
+        violations: &mut Vec<Violation>,
+    ) -> Result<(), SimulationError> {
+        let content = |world: &Self| -> BTreeSet<String> {
+            let keys = world.backend.objects().into_keys();
+            keys.filter(|key| key.starts_with("batches/") || key.starts_with("packs/")).collect()
+        };
+        let (before, recorder) = (content(self), Recorder::default());
+        let mut process = self.open(recorder.wrap(&self.backend.store())).await?;
+        let outcome = self.ingest(&mut process).await?;
+        self.keep_indexed(&process.index);
+        self.keep_outcome(&outcome);
+        self.outside.checkpoints.extend(recorder.recording().checkpoints);
+        let counts = (outcome.archived, outcome.already, outcome.refused);
+        let files = self.template.files.len() as u64;
+        if counts != (0, files, 0) || before != content(self) {
+            let message = format!("sent again: {counts:?} archived, already there, refused");
+            violations.push(Violation::new(Invariant::ResubmissionSame, message));
+        }
+        Ok(())
+    }
+
+    /// I6 from the other side: what the code under test takes for named is what the checker does.
+    async fn check_references(
+        &mut self,
+        violations: &mut Vec<Violation>,
+    ) -> Result<(), SimulationError> {
+        let archive = Archive::open(self.backend.store()).await?;
+        let snapshot = self.snapshot();
+        let log = checker::replay(&snapshot, violations);
+        match named_by_the_code_under_test(&archive).await {
+            Ok(theirs) if theirs == named(&snapshot, &log) => {}
+            Ok(_) => violations.push(Violation::new(
+                Invariant::NothingReferencedMissing,
+                "checker and code under test differ about what the commits name",
+            )),
+            Err(message) => {
+                violations.push(Violation::new(Invariant::NothingReferencedMissing, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The project's own audit must agree, and everything must be sealed and stamped but for the
+    /// submission that was sent again.
+    async fn check_audit(
+        &mut self,
+        violations: &mut Vec<Violation>,
+    ) -> Result<(), SimulationError> {
+        let keys = KeyFolder::open(&self.keys.path().join("keys"))?;
+        let archive = Archive::open(self.backend.store()).await?;
+        let seen = keys.log_signer().last_signed()?;
+        let knowledge = AuditKnowledge { anchors: anchors(&keys)?, log_key_trusted: true, seen };
+        let audit = audit_log(&archive, &knowledge, &mut |_, _| {}).await?;
+        for finding in audit.findings.iter().filter(|it| it.severity > Severity::Note) {
+            let message = format!("the audit finds {finding:?}");
+            violations.push(Violation::new(Invariant::AcknowledgedVerifies, message));
+        }
+        let view = read_view(&archive).await?;
+        if view.unsealed().count() > 0 || !view.unstamped(EVIDENCE_LINE).is_empty() {
+            let message = "something is not sealed or not stamped";
+            violations.push(Violation::new(Invariant::ComesToItsEnd, message));
+        }
+        Ok(())
+    }
+
+    fn check_everything_sent(&self, violations: &mut Vec<Violation>) {
+        for (path, _) in &self.template.files {
+            if !self.outside.documents.iter().any(|(acknowledged, _)| acknowledged == path) {
+                let message = format!("{path} was never acknowledged");
+                violations.push(Violation::new(Invariant::ComesToItsEnd, message));
+            }
+        }
+    }
+}
+
+fn not_ended(what: &str, error: &SimulationError) -> Violation {
+    let message = format!("{what} fails without faults: {error:?}");
+    Violation::new(Invariant::ComesToItsEnd, message)
+}
+
+/// Makes a temporary folder, in memory where the system has one: keys are synced at every signature.
+pub(crate) fn folder() -> io::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }
+}
+
+pub(crate) fn copy_private_folder(from: &Path, to: &PathBuf) -> io::Result<()> {
+    fs::create_dir(to)?;
+    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
+    for file in fs::read_dir(from)? {
+        let file = file?;
+        fs::copy(file.path(), to.join(file.file_name()))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn log_keys(keys: &KeyFolder) -> LogKeys {
+    LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() }
+}
+
+pub(crate) fn anchors(keys: &KeyFolder) -> Result<TrustAnchors, CertificateError> {
+    let mut anchors = TrustAnchors::new();
+    for der in pem_blocks(keys.trial_root_pem(), "CERTIFICATE")? {
+        anchors.add_der("trial root", &der)?;
+    }
+    Ok(anchors)
+}
+
+pub(crate) async fn new_archive(
+    keys: &KeyFolder,
+    store: Store,
+    clock: &ManualClock,
+    entropy: &SeededEntropy,
+) -> Result<Archive, SimulationError> {
+    let commit_key = keys.commit_signer().public_key();
+    let commit_key = commit_key.try_into().expect("an Ed25519 key has 32 bytes");
+    let new = NewArchive {
+        entity: Entity { ipa: None, name: ENTITY.to_owned() },
+        commit_key,
+        log_key: keys.log_signer().public_key(),
+        seal_pem: keys.seal_pem().to_owned(),
+        trial: true,
+    };
+    Ok(new.create(store, LogTime::new(clock.now()), entropy).await?)
+}

@@ -1,0 +1,176 @@
+//! Every call of the store goes wrong: once, twice in a row, and again during the recovery. After
+//! each, the faults stop, everything is brought to its end, and the checker looks at all of it.
+
+use sigillo_simulator::{Template, World, checker::Violation};
+use sigillo_testkit::{Durability, Fault, FaultPlan};
+
+use crate::support::{Tally, documents, slow, small_documents, template_of};
+
+/// After one fault, the next one is at most so many calls later.
+const PAIR_DISTANCE_MAX: u64 = 5;
+
+/// No run has more calls; a loop that gets there does not end by itself.
+const CALLS_MAX: u64 = 1_000;
+
+fn is_crash(fault: Fault) -> bool {
+    matches!(fault, Fault::Crashes | Fault::CrashesAfter)
+}
+
+/// Runs a process under `plan` and, if it died, cuts the power.
+async fn run(world: &mut World<'_>, plan: &FaultPlan, patience: u32) -> bool {
+    let done = world.run(plan, patience).await.is_ok();
+    if plan.crashed() {
+        world.backend().power_cut();
+    }
+    assert!(done || plan.struck(), "a run without a fault failed");
+    plan.struck()
+}
+
+async fn finish(world: &mut World<'_>) -> Vec<Violation> {
+    Box::pin(world.finish_and_check()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_faults_everything_comes_to_its_end_and_the_calls_repeat() {
+    let template = template_of(Durability::OnAnswer, &documents()).await;
+    let (plan, again) = (FaultPlan::none(), FaultPlan::none());
+    for plan in [&plan, &again] {
+        let mut world = template.world(1).unwrap();
+        world.run(plan, 0).await.unwrap();
+        assert_eq!(finish(&mut world).await, []);
+    }
+    // Tokens are named by their digest, and ECDSA signatures are random.
+    let calls = |plan: &FaultPlan| -> Vec<(&str, String)> {
+        let calls = plan.trace().into_iter().map(|call| (call.operation, call.key));
+        calls
+            .map(|(operation, key)| (operation, key.split("/lines/").next().unwrap().to_owned()))
+            .collect()
+    };
+    assert_eq!(calls(&plan), calls(&again));
+    println!("ingest, seal and stamp make {} calls", plan.calls());
+}
+
+/// Tries one kind of fault at every call.
+async fn check_every_call(fault: Fault, patience: u32) {
+    let template = template_of(Durability::OnAnswer, &documents()).await;
+    let mut tally = Tally::default();
+    for number in 1..=CALLS_MAX {
+        let mut world = template.world(number).unwrap();
+        let struck = run(&mut world, &FaultPlan::at(number, fault), patience).await;
+        if !struck {
+            assert_eq!(finish(&mut world).await, []);
+            tally.finish(&format!("{fault:?} at every call, tried {} times", patience + 1));
+            return;
+        }
+        tally.take(&format!("{fault:?} at call {number}"), &finish(&mut world).await);
+    }
+    panic!("the loop over the calls did not end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_failed_call_breaks_a_promise() {
+    check_every_call(Fault::Fails, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_failed_call_breaks_a_promise_of_a_process_that_goes_on() {
+    check_every_call(Fault::Fails, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_lost_answer_breaks_a_promise() {
+    check_every_call(Fault::LosesAnswer, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_lost_request_breaks_a_promise() {
+    check_every_call(Fault::LosesRequest, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_crash_before_a_call_breaks_a_promise() {
+    check_every_call(Fault::Crashes, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_crash_after_a_call_breaks_a_promise() {
+    check_every_call(Fault::CrashesAfter, 0).await;
+}
+
+/// Tries pairs of faults, the second up to [`PAIR_DISTANCE_MAX`] calls after the first, in a
+/// process that tries everything again after an error; of these, every `stride`-th.
+async fn check_pairs(template: &Template, stride: u64) {
+    let (mut tally, mut count) = (Tally::default(), 0);
+    // After a crash nothing more goes wrong: the second fault is one during recovery, below.
+    let firsts = Fault::ALL.into_iter().filter(|fault| !is_crash(*fault));
+    for (first, second) in firsts.flat_map(|it| Fault::ALL.map(|second| (it, second))) {
+        for number in 1..=CALLS_MAX {
+            let mut reached = false;
+            for distance in 1..=PAIR_DISTANCE_MAX {
+                count += 1;
+                if count % stride != 0 {
+                    reached = true;
+                    continue;
+                }
+                let mut world = template.world(count).unwrap();
+                let plan = FaultPlan::pair((number, first), (number + distance, second));
+                if !run(&mut world, &plan, 1).await {
+                    continue;
+                }
+                reached = true;
+                let point = format!("{first:?} at {number}, {second:?} {distance} calls later");
+                tally.take(&point, &finish(&mut world).await);
+            }
+            if !reached || number == CALLS_SAMPLED_MAX && stride > 1 {
+                break;
+            }
+        }
+    }
+    tally.finish("pairs of faults");
+}
+
+/// Where only a sample is taken, it is taken from this many calls.
+const CALLS_SAMPLED_MAX: u64 = 64;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_pair_of_faults_breaks_a_promise() {
+    let template = template_of(Durability::OnAnswer, &documents()).await;
+    check_pairs(&template, if slow() { 1 } else { 61 }).await;
+}
+
+/// Lets the work die at a call that writes, and then goes wrong at a call of the next process,
+/// which recovers and goes on: at every `stride`-th call, beginning with another one each time.
+async fn check_faults_in_recovery(template: &Template, stride: u64) {
+    let (mut tally, mut seed) = (Tally::default(), 0);
+    let whole = FaultPlan::none();
+    template.world(0).unwrap().run(&whole, 0).await.unwrap();
+    // A crash at a call that reads leaves what the one at the last writing call left.
+    let reads = ["read", "size", "read range", "list"];
+    let trace = whole.trace();
+    let writes = trace.iter().filter(|call| !reads.contains(&call.operation));
+    let writes: Vec<u64> = writes.map(|call| call.number).collect();
+    let crashes = [Fault::Crashes, Fault::CrashesAfter].into_iter();
+    for (crash, fault) in crashes.flat_map(|crash| Fault::ALL.map(|fault| (crash, fault))) {
+        for &first in &writes {
+            seed += 1;
+            let mut second = 1 + seed * 37 % stride;
+            while stride == 1 || second <= whole.calls() {
+                let mut world = template.world(seed).unwrap();
+                run(&mut world, &FaultPlan::at(first, crash), 0).await;
+                if !run(&mut world, &FaultPlan::at(second, fault), 0).await {
+                    break;
+                }
+                let point = format!("{crash:?} at {first}, then {fault:?} at {second}");
+                tally.take(&point, &finish(&mut world).await);
+                second += stride;
+            }
+        }
+    }
+    tally.finish("faults during recovery");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_fault_during_recovery_breaks_a_promise() {
+    let template = template_of(Durability::OnAnswer, &small_documents()).await;
+    check_faults_in_recovery(&template, if slow() { 1 } else { 61 }).await;
+}

@@ -1,0 +1,4 @@
+//! The whole system cut off at every call of its store, and the controls that must fail.
+
+mod faults;
+mod support;
