@@ -1,6 +1,9 @@
 //! The key folder: every private key of an archive, with its trial certificates.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use jiff::SignedDuration;
 use sigillo_ers::{
@@ -53,6 +56,7 @@ const COMMON_NAME_CHARS_MAX: usize = 64;
 /// ever sent or written elsewhere.
 #[derive(Clone, Debug)]
 pub struct KeyFolder {
+    path: PathBuf,
     commit: Arc<Ed25519Signer>,
     log: CheckpointSigner,
     seal: SealKey,
@@ -132,7 +136,13 @@ impl KeyFolder {
         // A memory that is lost or unreadable must come up before the log is written to.
         log.last_signed()?;
         let commit = Arc::new(read_key(&folder, COMMIT_KEY)?);
-        Ok(Self { commit, log, seal, seal_pem, tsa, root_pem })
+        let path = path.to_owned();
+        Ok(Self { path, commit, log, seal, seal_pem, tsa, root_pem })
+    }
+
+    /// Returns the path of the folder, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Returns the key that signs commits, Ed25519.

@@ -61,6 +61,22 @@ impl Places {
         self.keys_root.join(format!("{name}-{}", &digest[..16]))
     }
 
+    /// Returns the folders in which the keys of a new archive at `url` may be made, in the order in
+    /// which to try them.
+    pub(crate) fn new_keys_of(&self, url: &StoreUrl) -> Vec<PathBuf> {
+        const GENERATIONS_MAX: u32 = 1000;
+        let first = self.keys_of(url);
+        if self.keys.is_some() {
+            return vec![first];
+        }
+        let later = (2..=GENERATIONS_MAX).map(|number| {
+            let mut name = first.file_name().unwrap_or_default().to_owned();
+            name.push(format!("-{number}"));
+            first.with_file_name(name)
+        });
+        std::iter::once(first.clone()).chain(later).collect()
+    }
+
     /// Lists the key folders of this user, for an archive that was moved.
     pub(crate) fn all_keys(&self) -> Vec<PathBuf> {
         const KEY_FOLDERS_MAX: usize = 1000;

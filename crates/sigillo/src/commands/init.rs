@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use sigillo_authorities::KeyFolder;
-use sigillo_evidence_log::{Archive, LogKeys, LogWriter, NewArchive};
-use sigillo_model::{Entity, LogTime};
-use sigillo_store::Store;
+use sigillo_evidence_log::{Archive, LogError, LogKeys, LogWriter, NewArchive};
+use sigillo_model::{Entity, ErrorKind, LogTime};
+use sigillo_store::{Store, StoreUrl};
 
 use crate::{
     cli::InitArgs, commands::EXIT_CLEAN, context::Context, error::CommandError, output::visible,
@@ -22,7 +22,7 @@ pub(crate) async fn run(mut context: Context, args: InitArgs) -> Result<u8, Comm
     let entity = Entity { ipa: args.ipa, name: args.entity };
     let archive = create(&context, entity).await?;
     let description = archive.description();
-    let keys = context.places.keys_of(&context.url()?);
+    let keys = context.keys(&archive)?.path().to_owned();
     let text = format!(
         "The archive of {} is ready.\n  id     {}\n  origin {}\n  keys   {} (keep a copy; they are \
          TRIAL keys, nothing made with them is qualified)\n",
@@ -51,17 +51,19 @@ pub(crate) async fn create(context: &Context, entity: Entity) -> Result<Archive,
     }
     let url = context.url()?;
     let store = Store::open_or_make(&url, tokio::runtime::Handle::current())?;
-    let folder = context.places.keys_of(&url);
     // A place that holds another archive is refused before keys are made for it.
-    if let Ok(existing) = Archive::open(store.clone()).await {
-        let fits = context.keys(&existing).is_ok();
-        if !fits || existing.description().entity.name != entity.name {
-            let place = store.identity();
-            let entity = existing.description().entity.name.clone();
-            return Err(sigillo_evidence_log::LogError::OtherArchive { place, entity }.into());
-        }
-    }
-    let keys = KeyFolder::create(&folder, &entity.name, &*context.clock, &*context.entropy)?;
+    let keys = match Archive::open(store.clone()).await {
+        Ok(existing) => match context.keys(&existing) {
+            Ok(keys) if existing.description().entity.name == entity.name => keys,
+            _ => {
+                let place = store.identity();
+                let entity = existing.description().entity.name.clone();
+                return Err(LogError::OtherArchive { place, entity }.into());
+            }
+        },
+        Err(LogError::NoArchive { .. }) => new_keys(context, &url, &entity)?,
+        Err(error) => return Err(error.into()),
+    };
     store.probe(&*context.entropy).await?;
     let mut commit_key = [0; 32];
     commit_key.copy_from_slice(&keys.commit_signer().public_key());
@@ -80,4 +82,23 @@ pub(crate) async fn create(context: &Context, entity: Entity) -> Result<Archive,
     LogWriter::create(archive.clone(), log_keys, clock, &*context.entropy).await?;
     context.remember_signed(&archive, &keys)?;
     Ok(archive)
+}
+
+/// Makes keys for an archive that is not there yet. Keys that signed a log before are left alone:
+/// their archive was in the same place, and may come back.
+fn new_keys(context: &Context, url: &StoreUrl, entity: &Entity) -> Result<KeyFolder, CommandError> {
+    for folder in context.places.new_keys_of(url) {
+        let unused = match KeyFolder::open(&folder) {
+            Ok(keys) => keys.log_signer().last_signed()?.is_none(),
+            // None there yet, or not all of them: what was begun is completed.
+            Err(_) => true,
+        };
+        if unused {
+            let (clock, entropy) = (&*context.clock, &*context.entropy);
+            return Ok(KeyFolder::create(&folder, &entity.name, clock, entropy)?);
+        }
+    }
+    let words = "these keys already signed the log of another archive, which is not there";
+    Err(CommandError::new(ErrorKind::Invalid, words)
+        .hint("name a new folder for the keys of the new archive with --keys"))
 }
