@@ -336,6 +336,11 @@ impl LogWriter {
         if self.size() < last.size {
             self.catch_up().await?;
         }
+        self.contains(last).await
+    }
+
+    /// Tells whether a head is that of this log, as far as this writer knows it, at some commit.
+    async fn contains(&self, last: SignedHead) -> Result<bool, LogError> {
         if self.size() <= last.size {
             return Ok(self.signed_head() == last);
         }
@@ -395,6 +400,9 @@ impl LogWriter {
 
     /// As [`belongs`](Self::belongs), without moving this writer's own head.
     async fn belongs_to_grown_log(&self, last: SignedHead) -> Result<bool, LogError> {
+        if last.size <= self.size() {
+            return self.contains(last).await;
+        }
         let mut grown = self.recovered.clone();
         while grown.chain.edge.size() < last.size {
             let Some(commit) = self.archive.commit(grown.chain.number + 1).await? else {
