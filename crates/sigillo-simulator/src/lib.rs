@@ -6,5 +6,13 @@ pub mod checker;
 mod recording;
 mod world;
 
+mod gate;
+mod log_world;
+mod parking;
+mod schedule;
+
+pub use gate::Gate;
+pub use log_world::{LogTemplate, LogWorld, run_to_end};
 pub use recording::{Recorder, Recording};
-pub use world::{SimulationError, Template, World};
+pub use schedule::{Actor, ActorFuture, Bounds, Schedule, explore};
+pub use world::{SimulationError, Template, World, anchors};

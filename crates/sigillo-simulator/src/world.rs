@@ -38,13 +38,13 @@ use crate::{
 const SOURCE: &str = "protocollo";
 
 /// Whose records these are.
-const ENTITY: &str = "Comune di Prova";
+pub(crate) const ENTITY: &str = "Comune di Prova";
 
 /// What the key folder remembers of what it signed.
 const MEMORY: &str = "last-signed.json";
 
 /// Every world begins at this instant.
-const START: &str = "2026-11-25T08:00:00Z";
+pub(crate) const START: &str = "2026-11-25T08:00:00Z";
 
 /// Why a process did not reach its end.
 #[derive(Debug, thiserror::Error)]
@@ -444,7 +444,12 @@ pub(crate) fn log_keys(keys: &KeyFolder) -> LogKeys {
     LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() }
 }
 
-pub(crate) fn anchors(keys: &KeyFolder) -> Result<TrustAnchors, CertificateError> {
+/// Returns the trust of an auditor who knows the trial root of these keys.
+///
+/// # Errors
+///
+/// [`CertificateError`] if the root cannot be read.
+pub fn anchors(keys: &KeyFolder) -> Result<TrustAnchors, CertificateError> {
     let mut anchors = TrustAnchors::new();
     for der in pem_blocks(keys.trial_root_pem(), "CERTIFICATE")? {
         anchors.add_der("trial root", &der)?;

@@ -56,7 +56,7 @@ pub fn replay(snapshot: &Snapshot, violations: &mut Vec<Violation>) -> ReplayedL
         broken("archive.json is missing or cannot be read".to_owned());
         return log;
     };
-    log.origin = text(&description, "origin").to_owned();
+    text(&description, "origin").clone_into(&mut log.origin);
     log.log_key = VerifierKey::parse(text(&description["keys"], "log")).ok();
     let Ok(commit_key) = VerifierKey::parse(text(&description["keys"], "commit")) else {
         broken("the commit key cannot be read".to_owned());

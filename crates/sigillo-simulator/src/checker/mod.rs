@@ -12,6 +12,7 @@ mod zip;
 
 use std::fmt;
 
+pub use batches::packed;
 pub use log::{LogEntry, ReplayedLog, replay};
 pub use objects::{Snapshot, named, named_by_the_code_under_test, orphans};
 pub use outside::{Acknowledged, Outside};

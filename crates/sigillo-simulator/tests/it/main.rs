@@ -1,4 +1,6 @@
 //! The whole system cut off at every call of its store, and the controls that must fail.
 
+mod controls;
 mod faults;
+mod model;
 mod support;

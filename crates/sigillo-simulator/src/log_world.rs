@@ -1,0 +1,128 @@
+//! A log without documents: a new archive, its keys, and any number of writers.
+
+use std::{
+    fs, io,
+    path::PathBuf,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tempfile::TempDir;
+
+use sigillo_authorities::KeyFolder;
+use sigillo_evidence_log::{Archive, LogError, LogWriter};
+use sigillo_store::Store;
+use sigillo_testkit::{ManualClock, SeededEntropy, VolatileBackend};
+
+use crate::{
+    SimulationError,
+    parking::Parking,
+    world::{ENTITY, START, copy_private_folder, folder, log_keys, new_archive},
+};
+
+/// A new archive with one commit; worlds are copies of it.
+#[derive(Debug)]
+pub struct LogTemplate {
+    backend: VolatileBackend,
+    keys: TempDir,
+}
+
+/// One archive of which only the log matters.
+#[derive(Debug)]
+pub struct LogWorld {
+    backend: VolatileBackend,
+    keys: TempDir,
+    clock: ManualClock,
+}
+
+impl LogTemplate {
+    /// Makes the archive.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError`] if that fails.
+    pub fn make() -> Result<Self, SimulationError> {
+        let (keys, backend) = (folder()?, VolatileBackend::with_fsync());
+        let (clock, entropy) = (ManualClock::starting(START), SeededEntropy::new(0));
+        let key_folder = KeyFolder::create(&keys.path().join("keys"), ENTITY, &clock, &entropy)?;
+        run_to_end(async {
+            let archive = new_archive(&key_folder, backend.store(), &clock, &entropy).await?;
+            let clock = Arc::new(clock.clone());
+            LogWriter::create(archive, log_keys(&key_folder), clock, &entropy).await?;
+            Ok::<_, SimulationError>(())
+        })?;
+        Ok(Self { backend, keys })
+    }
+
+    /// Returns a world of its own that begins where this ends.
+    ///
+    /// # Errors
+    ///
+    /// If the key folder could not be copied.
+    pub fn world(&self) -> io::Result<LogWorld> {
+        let keys = folder()?;
+        copy_private_folder(&self.keys.path().join("keys"), &keys.path().join("keys"))?;
+        let (backend, clock) = (self.backend.fork(), ManualClock::starting(START));
+        Ok(LogWorld { backend, keys, clock })
+    }
+}
+
+impl LogWorld {
+    /// Returns the store behind every wrapper.
+    pub fn backend(&self) -> &VolatileBackend {
+        &self.backend
+    }
+
+    /// Opens the key folder as a process of its own would.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError::Keys`] if it cannot be opened.
+    pub fn keys(&self) -> Result<KeyFolder, SimulationError> {
+        Ok(KeyFolder::open(&self.key_path())?)
+    }
+
+    /// Returns what the key folder remembers, byte for byte.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn memory(&self) -> io::Result<Vec<u8>> {
+        fs::read(self.key_path().join("last-signed.json"))
+    }
+
+    /// Opens the log as a writer with these keys, over `store`.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if it cannot be opened.
+    pub async fn writer(
+        &self,
+        store: Store,
+        keys: &KeyFolder,
+        seed: u64,
+    ) -> Result<LogWriter, LogError> {
+        let archive = Archive::open(store).await?;
+        let (clock, entropy) = (Arc::new(self.clock.clone()), SeededEntropy::new(seed));
+        LogWriter::open(archive, log_keys(keys), clock, &entropy, 0).await
+    }
+
+    fn key_path(&self) -> PathBuf {
+        self.keys.path().join("keys")
+    }
+}
+
+/// Runs a future that waits for nothing but threads of its own: a store in memory always answers.
+pub fn run_to_end<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let parking = Parking::new("a future");
+    let waker = parking.waker();
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+        parking.wait();
+    }
+}
