@@ -5,12 +5,12 @@ use futures::{StreamExt as _, stream};
 
 use sigillo_authorities::SignedHead;
 use sigillo_ers::TrustAnchors;
-use sigillo_model::{Entry, Finding, FindingCode, ObjectKey, Sha256Digest};
+use sigillo_model::{CommitOpened, Entry, Finding, FindingCode, ObjectKey, Sha256Digest};
 use sigillo_store::StoreError;
 
 use crate::{
     Archive, Commit, CommitFault, LogError, LogView,
-    audit_derived::{DerivedAudit, lines_from_bundles},
+    audit_derived::{DerivedAudit, check_checkpoint, lines_from_bundles},
     audit_sealings::audit_sealings,
     chain::Chain,
     commit::COMMIT_BYTES_MAX,
@@ -247,7 +247,16 @@ impl<'a> ChainAudit<'a> {
             derived.entry(line);
         }
         for commit in commits_of_lines(&lines, self.chain.edge.size()) {
+            let CommitOpened { commit: number, first_leaf, root, .. } = commit.header;
+            let before = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+            if let Some(boundary) = self.boundaries.get_mut(before) {
+                *boundary = Some(SignedHead { size: first_leaf, root });
+            }
             self.view.take(&commit);
+        }
+        let head = self.head();
+        if let Some(boundary) = self.boundaries.last_mut() {
+            *boundary = Some(head);
         }
         Ok(())
     }
@@ -266,10 +275,10 @@ impl<'a> ChainAudit<'a> {
             self.find(FindingCode::CommitMissing, 1, "the log has no commits");
         }
         if self.tree_known {
-            let (note, expected) = (self.archive, self.head());
-            let edge = self.chain.edge.clone();
+            let edge = &self.chain.edge;
             self.derived.check_finished(self.archive, &mut self.findings).await?;
-            self.derived.check_edge(note, &edge, expected, &mut self.findings).await?;
+            self.derived.check_edge(self.archive, edge, &mut self.findings).await?;
+            check_checkpoint(self.archive, &self.boundaries, &mut self.findings).await?;
         } else {
             let message = "the tree could not be derived, so its copies were not checked";
             let object = "log/tile";

@@ -9,7 +9,7 @@ use sigillo_merkle::{
 use sigillo_model::{Finding, FindingCode, ObjectKey};
 
 use crate::{
-    Archive, LogError, RightEdge, chain::tree_hash_of, publish::signed_checkpoint,
+    Archive, LogError, RightEdge, audit::Boundaries, chain::sha256_of, publish::signed_checkpoint,
     right_edge::tile_content,
 };
 
@@ -54,12 +54,11 @@ impl DerivedAudit {
         Ok(())
     }
 
-    /// Compares the unfinished tiles, the unfinished bundle and the checkpoint.
+    /// Compares the unfinished tiles and the unfinished bundle.
     pub(crate) async fn check_edge(
         &self,
         archive: &Archive,
         edge: &RightEdge,
-        head: SignedHead,
         findings: &mut Vec<Finding>,
     ) -> Result<(), LogError> {
         for (tile, hashes) in edge.partial_tiles() {
@@ -68,23 +67,65 @@ impl DerivedAudit {
         if !self.entries.is_empty() {
             compare_bundle(archive, self.bundles_finished, &self.entries, findings).await?;
         }
-        let key = ObjectKey::checkpoint();
-        let read = archive.store().read_optional(&key, NOTE_BYTES_MAX as u64).await;
-        let bytes = read.map_err(LogError::store("reading the checkpoint"))?;
-        let published = bytes.as_ref().and_then(|bytes| signed_checkpoint(archive, bytes));
-        let message = match (bytes, published) {
-            (None, _) => "the checkpoint was not published".to_owned(),
-            (Some(_), None) => "the published checkpoint is not one of this log".to_owned(),
-            (Some(_), Some(it)) if it.size != head.size => {
-                format!("the published checkpoint covers {} of {} entries", it.size, head.size)
-            }
-            (Some(_), Some(it)) if it.root != tree_hash_of(head.root) => {
-                "the published checkpoint has another root than the commits".to_owned()
-            }
-            _ => return Ok(()),
-        };
-        findings.push(Finding::new(FindingCode::CheckpointDamaged, key, message));
         Ok(())
+    }
+}
+
+/// Compares the published checkpoint with size and root after each commit, the newest last.
+///
+/// One that is good but belongs to no commit proves that commits were taken back or replaced: it
+/// is signed only after its commits were read back.
+pub(crate) async fn check_checkpoint(
+    archive: &Archive,
+    boundaries: &Boundaries,
+    findings: &mut Vec<Finding>,
+) -> Result<(), LogError> {
+    let key = ObjectKey::checkpoint();
+    let read = archive.store().read_optional(&key, NOTE_BYTES_MAX as u64).await;
+    let bytes = read.map_err(LogError::store("reading the checkpoint"))?;
+    let published = bytes.as_ref().and_then(|bytes| signed_checkpoint(archive, bytes));
+    let head = boundaries.last().copied().flatten();
+    let (code, message) = match (bytes, published) {
+        (None, _) => {
+            (FindingCode::CheckpointDamaged, "the checkpoint was not published".to_owned())
+        }
+        (Some(_), None) => {
+            let message = "the published checkpoint is not one of this log".to_owned();
+            (FindingCode::CheckpointDamaged, message)
+        }
+        (Some(_), Some(it)) => {
+            let published = Some(SignedHead { size: it.size, root: sha256_of(it.root) });
+            let size = head.map_or(0, |head| head.size);
+            let next = u64::try_from(boundaries.len()).unwrap_or(u64::MAX);
+            if published == head || (it.size > size && commit_exists(archive, next).await?) {
+                return Ok(());
+            }
+            // Of commits that could not be read, the boundaries are not known.
+            let known = !boundaries.contains(&None) || it.size >= size;
+            if known && !boundaries.contains(&published) {
+                let message = format!(
+                    "a checkpoint of {} entries bears the log's signature; the commits, of {size} \
+                     entries, do not contain it: they were taken back or replaced",
+                    it.size
+                );
+                (FindingCode::LogRolledBack, message)
+            } else {
+                let message =
+                    format!("the published checkpoint covers {} of {size} entries", it.size);
+                (FindingCode::CheckpointDamaged, message)
+            }
+        }
+    };
+    findings.push(Finding::new(code, key, message));
+    Ok(())
+}
+
+/// Tells whether a commit came while the audit was under way.
+async fn commit_exists(archive: &Archive, number: u64) -> Result<bool, LogError> {
+    match archive.store().size(&ObjectKey::commit(number)).await {
+        Ok(_) => Ok(true),
+        Err(sigillo_store::StoreError::NotFound { .. }) => Ok(false),
+        Err(source) => Err(LogError::Store { doing: "looking for a later commit", source }),
     }
 }
 

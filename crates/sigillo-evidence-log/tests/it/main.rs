@@ -1,0 +1,11 @@
+//! Tests of the evidence log from outside: the worked examples of the stored format, writers side
+//! by side, recovery, sealing, and what an audit says of every damaged object.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
+
+mod world;
+
+mod growing;
+mod sealing;
+mod writing;
+
+mod tampering;
