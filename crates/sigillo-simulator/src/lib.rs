@@ -15,4 +15,4 @@ pub use gate::Gate;
 pub use log_world::{LogTemplate, LogWorld, run_to_end};
 pub use recording::{Recorder, Recording};
 pub use schedule::{Actor, ActorFuture, Bounds, Schedule, explore};
-pub use world::{SimulationError, Template, World, anchors};
+pub use world::{Process, SimulationError, Template, World, anchors};

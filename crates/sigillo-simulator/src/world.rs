@@ -16,8 +16,8 @@ use sigillo_authorities::{Authorities, KeyError, KeyFolder};
 use sigillo_catalogue::KeyIndex;
 use sigillo_ers::{CertificateError, TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, EVIDENCE_LINE, LogError, LogKeys, LogWriter, NewArchive, SealOutcome,
-    Sealer, audit_log, catch_up_index, read_view, stamp_sealings,
+    Archive, AuditKnowledge, CommitOutcome, EVIDENCE_LINE, LogError, LogKeys, LogWriter,
+    NewArchive, SealOutcome, Sealer, audit_log, catch_up_index, read_view, stamp_sealings,
 };
 use sigillo_ingest::{FolderSource, IngestError, IngestOutcome, Ingester, Progress, SourceError};
 use sigillo_model::{
@@ -29,8 +29,8 @@ use sigillo_testkit::{Durability, FaultPlan, ManualClock, SeededEntropy, Volatil
 use crate::{
     Recorder,
     checker::{
-        self, Acknowledged, Invariant, Outside, Snapshot, Violation, named,
-        named_by_the_code_under_test,
+        self, Acknowledged, Invariant, NAMED_FOLDERS, OBJECTS_MAX, Outside, Snapshot, Violation,
+        named, named_by_the_code_under_test, orphans,
     },
 };
 
@@ -144,7 +144,8 @@ pub struct World<'a> {
 }
 
 /// One process that has opened the archive.
-struct Process {
+#[derive(Debug)]
+pub struct Process {
     log: LogWriter,
     index: KeyIndex,
     keys: KeyFolder,
@@ -188,7 +189,7 @@ impl World<'_> {
     }
 
     async fn process(&mut self, store: Store, patience: u32) -> Result<(), SimulationError> {
-        let mut process = self.open(store).await?;
+        let mut process = self.open_next(store).await?;
         let mut done = self.work(&mut process).await;
         for _ in 0..patience {
             if done.is_ok() {
@@ -206,10 +207,19 @@ impl World<'_> {
         self.seal_and_stamp(process).await
     }
 
-    async fn open(&mut self, store: Store) -> Result<Process, SimulationError> {
+    async fn open_next(&mut self, store: Store) -> Result<Process, SimulationError> {
         self.processes += 1;
+        self.open(store, self.processes).await
+    }
+
+    /// Opens the archive in `store`, as process `number` of this world.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError`] if it cannot be opened.
+    pub async fn open(&self, store: Store, number: u64) -> Result<Process, SimulationError> {
         self.clock.advance(Duration::from_secs(1));
-        let entropy = Arc::new(SeededEntropy::new(self.seed * 1_000 + self.processes));
+        let entropy = Arc::new(SeededEntropy::new(self.seed * 1_000 + number));
         let keys = KeyFolder::open(&self.keys.path().join("keys"))?;
         let archive = Archive::open(store).await?;
         let index = KeyIndex::in_memory(archive.description().archive);
@@ -218,7 +228,12 @@ impl World<'_> {
         Ok(Process { log, index, keys, entropy })
     }
 
-    async fn ingest(&self, process: &mut Process) -> Result<IngestOutcome, SimulationError> {
+    /// Ingests the folder.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError::Ingest`]; what was committed until then stays.
+    pub async fn ingest(&self, process: &mut Process) -> Result<IngestOutcome, SimulationError> {
         let ingester = Ingester {
             reads: self.template.reads.clone(),
             clock: Arc::new(self.clock.clone()),
@@ -245,6 +260,22 @@ impl World<'_> {
         let line = EVIDENCE_LINE;
         let outcome = stamp_sealings(&mut process.log, line, &authorities, clock, entropy).await?;
         if outcome.waiting > 0 { Err(SimulationError::NotStamped) } else { Ok(()) }
+    }
+
+    /// Raises the epoch, as a sweep does before it removes anything.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError::Log`].
+    pub async fn raise_epoch(&self, process: &mut Process) -> Result<(), SimulationError> {
+        while !matches!(process.log.raise_epoch().await?, CommitOutcome::Committed(_)) {}
+        Ok(())
+    }
+
+    /// Keeps what a process was told and has told.
+    pub fn keep(&mut self, process: &Process, outcome: &IngestOutcome) {
+        self.keep_indexed(&process.index);
+        self.keep_outcome(outcome);
     }
 
     /// What a process has in its index it takes for archived, and would say so to the producer.
@@ -289,7 +320,7 @@ impl World<'_> {
     }
 
     async fn open_and_index(&mut self, store: Store) -> Result<(), SimulationError> {
-        let mut process = Box::pin(self.open(store)).await?;
+        let mut process = Box::pin(self.open_next(store)).await?;
         let archive = process.log.archive().clone();
         catch_up_index(&archive, &mut process.index, &self.template.reads).await?;
         self.keep_indexed(&process.index);
@@ -351,10 +382,9 @@ impl World<'_> {
             keys.filter(|key| key.starts_with("batches/") || key.starts_with("packs/")).collect()
         };
         let (before, recorder) = (content(self), Recorder::default());
-        let mut process = self.open(recorder.wrap(&self.backend.store())).await?;
+        let mut process = self.open_next(recorder.wrap(&self.backend.store())).await?;
         let outcome = self.ingest(&mut process).await?;
-        self.keep_indexed(&process.index);
-        self.keep_outcome(&outcome);
+        self.keep(&process, &outcome);
         self.outside.checkpoints.extend(recorder.recording().checkpoints);
         let counts = (outcome.archived, outcome.already, outcome.refused);
         let files = self.template.files.len() as u64;
@@ -373,15 +403,19 @@ impl World<'_> {
         let archive = Archive::open(self.backend.store()).await?;
         let snapshot = self.snapshot();
         let log = checker::replay(&snapshot, violations);
-        match named_by_the_code_under_test(&archive).await {
-            Ok(theirs) if theirs == named(&snapshot, &log) => {}
-            Ok(_) => violations.push(Violation::new(
-                Invariant::NothingReferencedMissing,
-                "checker and code under test differ about what the commits name",
-            )),
-            Err(message) => {
-                violations.push(Violation::new(Invariant::NothingReferencedMissing, message));
-            }
+        let theirs = named_by_the_code_under_test(&archive).await;
+        let theirs = theirs.unwrap_or_else(|error| [error].into());
+        let mut lying = BTreeSet::new();
+        for folder in NAMED_FOLDERS {
+            let listed = archive.store().list(folder, OBJECTS_MAX).await.map_err(|source| {
+                LogError::Store { doing: "listing what may be orphaned", source }
+            })?;
+            lying.extend(listed.into_iter().map(|object| object.key.as_str().to_owned()));
+        }
+        let theirs_orphaned = lying.difference(&theirs).cloned().collect::<BTreeSet<_>>();
+        if theirs != named(&snapshot, &log) || theirs_orphaned != orphans(&snapshot, &log) {
+            let message = "checker and code under test differ about what the commits name";
+            violations.push(Violation::new(Invariant::NothingReferencedMissing, message));
         }
         Ok(())
     }

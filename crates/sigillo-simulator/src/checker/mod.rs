@@ -14,7 +14,9 @@ use std::fmt;
 
 pub use batches::packed;
 pub use log::{LogEntry, ReplayedLog, replay};
-pub use objects::{Snapshot, named, named_by_the_code_under_test, orphans};
+pub use objects::{
+    NAMED_FOLDERS, OBJECTS_MAX, Snapshot, named, named_by_the_code_under_test, orphans,
+};
 pub use outside::{Acknowledged, Outside};
 
 /// What must hold after every crash.

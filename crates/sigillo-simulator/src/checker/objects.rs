@@ -11,10 +11,10 @@ use sigillo_store::{Store, StoreError};
 use super::{Invariant, ReplayedLog, Violation, log::text};
 
 /// At most this many objects are taken from a store.
-const OBJECTS_MAX: usize = 1_000_000;
+pub const OBJECTS_MAX: usize = 1_000_000;
 
 /// Where objects lie that count only if a commit names them.
-const NAMED_FOLDERS: [&str; 5] = ["acts", "batches", "packs", "sealings", "submissions"];
+pub const NAMED_FOLDERS: [&str; 5] = ["acts", "batches", "packs", "sealings", "submissions"];
 
 /// Every object of a store at one moment, by key.
 #[derive(Clone, Debug, Default)]

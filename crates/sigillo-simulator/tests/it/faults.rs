@@ -1,7 +1,10 @@
 //! Every call of the store goes wrong: once, twice in a row, and again during the recovery. After
 //! each, the faults stop, everything is brought to its end, and the checker looks at all of it.
 
-use sigillo_simulator::{Template, World, checker::Violation};
+use sigillo_simulator::{
+    Template, World,
+    checker::{Violation, orphans, replay},
+};
 use sigillo_testkit::{Durability, Fault, FaultPlan};
 
 use crate::support::{Tally, documents, slow, small_documents, template_of};
@@ -38,6 +41,9 @@ async fn without_faults_everything_comes_to_its_end_and_the_calls_repeat() {
         let mut world = template.world(1).unwrap();
         world.run(plan, 0).await.unwrap();
         assert_eq!(finish(&mut world).await, []);
+        let snapshot = world.snapshot();
+        let log = replay(&snapshot, &mut Vec::new());
+        assert!(orphans(&snapshot, &log).is_empty(), "what went well leaves nothing unnamed");
     }
     // Tokens are named by their digest, and ECDSA signatures are random.
     let calls = |plan: &FaultPlan| -> Vec<(&str, String)> {

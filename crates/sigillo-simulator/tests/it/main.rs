@@ -2,5 +2,6 @@
 
 mod controls;
 mod faults;
+mod ingests;
 mod model;
 mod support;

@@ -1,0 +1,114 @@
+//! Two ingests of one folder at once, interleaved at every call that touches the log.
+
+use std::cell::RefCell;
+
+use sigillo_ingest::IngestOutcome;
+use sigillo_simulator::{
+    Actor, Bounds, Gate, Process, Schedule, SimulationError, Template, World, explore, run_to_end,
+};
+use sigillo_testkit::Durability;
+
+use crate::support::{slow, small_documents, template_of};
+
+/// What goes on beside an ingest.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Beside {
+    /// Another ingest of the same folder.
+    Ingest,
+    /// A sweep, which raises the epoch.
+    Sweep,
+}
+
+type Ended = (Process, Result<IngestOutcome, SimulationError>);
+
+fn actor<'a>(
+    name: &'static str,
+    number: u64,
+    world: &'a World<'_>,
+    ended: &'a RefCell<Vec<Ended>>,
+) -> Actor<'a> {
+    let gate = Gate::default();
+    let store = gate.wrap(&world.backend().store());
+    let mut process = run_to_end(world.open(store, number)).unwrap();
+    let work = async move {
+        let outcome = world.ingest(&mut process).await;
+        ended.borrow_mut().push((process, outcome));
+    };
+    Actor::new(name, gate, Box::pin(work))
+}
+
+fn sweeper<'a>(world: &'a World<'_>) -> Actor<'a> {
+    let gate = Gate::default();
+    let store = gate.wrap(&world.backend().store());
+    let mut process = run_to_end(world.open(store, 502)).unwrap();
+    let sweep = async move { world.raise_epoch(&mut process).await.unwrap() };
+    Actor::new("sweeper", gate, Box::pin(sweep))
+}
+
+/// Runs one schedule; returns what is wrong.
+fn run(
+    schedule: &mut Schedule,
+    (template, beside): (&Template, Beside),
+    bounds: Bounds,
+) -> Vec<String> {
+    let mut world = template.world(1).unwrap();
+    let ended = RefCell::new(Vec::new());
+    // Numbers that the world's own processes do not have.
+    let other = match beside {
+        Beside::Ingest => actor("second", 501, &world, &ended),
+        Beside::Sweep => sweeper(&world),
+    };
+    let mut actors = [actor("first", 500, &world, &ended), other];
+    let died = schedule.run(&mut actors, bounds);
+    drop(actors);
+    let (mut archived, mut wrong) = (0, Vec::new());
+    for (process, outcome) in ended.into_inner() {
+        match outcome {
+            Ok(outcome) => {
+                archived += outcome.archived;
+                world.keep(&process, &outcome);
+            }
+            Err(error) => wrong.push(format!("{error:?}")),
+        }
+    }
+    let documents = small_documents().len() as u64;
+    if !died && archived != documents {
+        wrong.push(format!("{archived} documents were archived, not {documents}"));
+    }
+    let violations = run_to_end(Box::pin(world.finish_and_check())).unwrap();
+    wrong.extend(violations.iter().map(ToString::to_string));
+    wrong
+}
+
+fn check_ingests(what: &str, beside: Beside, bounds: Bounds) {
+    let template = run_to_end(template_of(Durability::OnAnswer, &small_documents()));
+    let mut violations = 0;
+    let count = explore(|schedule| {
+        let wrong = run(schedule, (&template, beside), bounds);
+        if !wrong.is_empty() && violations < 3 {
+            let trace = schedule.trace().join("\n  ");
+            println!("VIOLATION\n  {}\nafter\n  {trace}", wrong.join("\n  "));
+        }
+        violations += wrong.len();
+    });
+    println!("{what}: {bounds:?}, {count} schedules, {violations} violations");
+    assert_eq!(violations, 0, "{what}");
+}
+
+#[test]
+fn two_ingests_of_one_folder_archive_every_document_once() {
+    let preemptions = if slow() { 3 } else { 2 };
+    check_ingests("two ingests", Beside::Ingest, Bounds { preemptions, crashes: 0 });
+}
+
+#[test]
+fn two_ingests_of_one_folder_archive_every_document_once_when_one_dies() {
+    let preemptions = if slow() { 2 } else { 1 };
+    check_ingests("two ingests, one dies", Beside::Ingest, Bounds { preemptions, crashes: 1 });
+}
+
+#[test]
+fn an_ingest_that_a_sweep_overtakes_makes_everything_anew() {
+    let preemptions = if slow() { 3 } else { 2 };
+    check_ingests("an ingest and a sweep", Beside::Sweep, Bounds { preemptions, crashes: 0 });
+}
