@@ -4,6 +4,9 @@
 
 mod world;
 
+mod examples;
+mod format_examples;
+
 mod growing;
 mod sealing;
 mod writing;
