@@ -43,16 +43,9 @@ impl LogTemplate {
     ///
     /// [`SimulationError`] if that fails.
     pub fn make() -> Result<Self, SimulationError> {
-        let (keys, backend) = (folder()?, VolatileBackend::with_fsync());
-        let (clock, entropy) = (ManualClock::starting(START), SeededEntropy::new(0));
-        let key_folder = KeyFolder::create(&keys.path().join("keys"), ENTITY, &clock, &entropy)?;
-        run_to_end(async {
-            let archive = new_archive(&key_folder, backend.store(), &clock, &entropy).await?;
-            let clock = Arc::new(clock.clone());
-            LogWriter::create(archive, log_keys(&key_folder), clock, &entropy).await?;
-            Ok::<_, SimulationError>(())
-        })?;
-        Ok(Self { backend, keys })
+        let world = LogWorld::empty()?;
+        run_to_end(world.init(world.backend.store(), 0))?;
+        Ok(Self { backend: world.backend, keys: world.keys })
     }
 
     /// Returns a world of its own that begins where this ends.
@@ -69,6 +62,34 @@ impl LogTemplate {
 }
 
 impl LogWorld {
+    /// Returns a world in which nothing was made yet, not even keys.
+    ///
+    /// # Errors
+    ///
+    /// If the folder of the keys could not be made.
+    pub fn empty() -> io::Result<Self> {
+        let clock = ManualClock::starting(START);
+        Ok(Self { backend: VolatileBackend::with_fsync(), keys: folder()?, clock })
+    }
+
+    /// Makes keys, archive and first commit, or completes what was begun.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError`]; the same call may be repeated.
+    pub async fn init(&self, store: Store, seed: u64) -> Result<(), SimulationError> {
+        let (clock, entropy) = (self.clock.clone(), SeededEntropy::new(seed));
+        let keys = KeyFolder::create(&self.key_path(), ENTITY, &clock, &entropy)?;
+        let archive = new_archive(&keys, store, &clock, &entropy).await?;
+        LogWriter::create(archive, log_keys(&keys), Arc::new(clock), &entropy).await?;
+        Ok(())
+    }
+
+    /// Returns the clock.
+    pub fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
     /// Returns the store behind every wrapper.
     pub fn backend(&self) -> &VolatileBackend {
         &self.backend

@@ -17,7 +17,7 @@ pub const OBJECTS_MAX: usize = 1_000_000;
 pub const NAMED_FOLDERS: [&str; 5] = ["acts", "batches", "packs", "sealings", "submissions"];
 
 /// Every object of a store at one moment, by key.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Snapshot {
     objects: BTreeMap<String, Bytes>,
 }

@@ -2,8 +2,9 @@
 //! each, the faults stop, everything is brought to its end, and the checker looks at all of it.
 
 use sigillo_simulator::{
-    Template, World,
-    checker::{Violation, orphans, replay},
+    LogWorld, Recorder, Template, World,
+    checker::{Invariant, Outside, Snapshot, Violation, check, orphans, replay},
+    run_to_end,
 };
 use sigillo_testkit::{Durability, Fault, FaultPlan};
 
@@ -42,6 +43,7 @@ async fn without_faults_everything_comes_to_its_end_and_the_calls_repeat() {
         world.run(plan, 0).await.unwrap();
         assert_eq!(finish(&mut world).await, []);
         let snapshot = world.snapshot();
+        assert_eq!(Snapshot::of(&world.backend().store()).await.unwrap(), snapshot);
         let log = replay(&snapshot, &mut Vec::new());
         assert!(orphans(&snapshot, &log).is_empty(), "what went well leaves nothing unnamed");
     }
@@ -68,7 +70,8 @@ async fn check_every_call(fault: Fault, patience: u32) {
             tally.finish(&format!("{fault:?} at every call, tried {} times", patience + 1));
             return;
         }
-        tally.take(&format!("{fault:?} at call {number}"), &finish(&mut world).await);
+        tally
+            .take(&format!("{fault:?} at call {number}, seed {number}"), &finish(&mut world).await);
     }
     panic!("the loop over the calls did not end");
 }
@@ -124,7 +127,9 @@ async fn check_pairs(template: &Template, stride: u64) {
                     continue;
                 }
                 reached = true;
-                let point = format!("{first:?} at {number}, {second:?} {distance} calls later");
+                let point = format!(
+                    "{first:?} at {number}, {second:?} {distance} calls later, seed {count}"
+                );
                 tally.take(&point, &finish(&mut world).await);
             }
             if !reached || number == CALLS_SAMPLED_MAX && stride > 1 {
@@ -166,7 +171,8 @@ async fn check_faults_in_recovery(template: &Template, stride: u64) {
                 if !run(&mut world, &FaultPlan::at(second, fault), 0).await {
                     break;
                 }
-                let point = format!("{crash:?} at {first}, then {fault:?} at {second}");
+                let point =
+                    format!("{crash:?} at {first}, then {fault:?} at {second}, seed {seed}");
                 tally.take(&point, &finish(&mut world).await);
                 second += stride;
             }
@@ -179,4 +185,45 @@ async fn check_faults_in_recovery(template: &Template, stride: u64) {
 async fn no_fault_during_recovery_breaks_a_promise() {
     let template = template_of(Durability::OnAnswer, &small_documents()).await;
     check_faults_in_recovery(&template, if slow() { 1 } else { 61 }).await;
+}
+
+/// Makes a new archive, lets one call of that go wrong, and repeats it.
+fn check_init(fault: Fault, number: u64, tally: &mut Tally) -> bool {
+    let (world, plan) = (LogWorld::empty().unwrap(), FaultPlan::at(number, fault));
+    let mut outside = Outside::default();
+    let (mut found, mut writes) = (Vec::new(), Vec::new());
+    for (attempt, plan) in (1..).zip([plan.clone(), FaultPlan::none(), FaultPlan::none()]) {
+        let recorder = Recorder::default();
+        let store = recorder.wrap(&plan.wrap(&world.backend().store()));
+        let made = run_to_end(world.init(store, attempt));
+        if attempt > 1 {
+            made.unwrap();
+        }
+        writes = recorder.recording().writes;
+        outside.checkpoints.extend(recorder.recording().checkpoints);
+        outside.signed.extend(world.keys().unwrap().log_signer().last_signed().unwrap());
+        if plan.crashed() {
+            world.backend().power_cut();
+        }
+        if attempt > 1 {
+            found.extend(check(&Snapshot::from_objects(world.backend().objects()), &outside));
+        }
+    }
+    if !writes.is_empty() {
+        let message = format!("making an archive a third time wrote {writes:?}");
+        found.push(Violation::new(Invariant::RecoveryIdempotent, message));
+    }
+    assert_eq!(world.backend().objects().len(), 6, "{:?}", world.backend().objects().keys());
+    tally.take(&format!("{fault:?} at call {number} of making an archive"), &found);
+    plan.struck()
+}
+
+#[test]
+fn an_archive_whose_making_was_cut_off_is_completed_by_repeating_it() {
+    let mut tally = Tally::default();
+    for fault in Fault::ALL {
+        let calls = (1..=CALLS_MAX).take_while(|number| check_init(fault, *number, &mut tally));
+        assert!((10..1_000).contains(&calls.count()));
+    }
+    tally.finish("making an archive");
 }

@@ -1,11 +1,14 @@
 //! The protocol of the log, explored: the real writers, sealers and sweepers, interleaved at every
 //! call of the store in every order within the bounds, dying anywhere.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
-use sigillo_authorities::KeyFolder;
+use jiff::SignedDuration;
+
+use sigillo_authorities::{Authorities, KeyFolder};
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, CommitOutcome, LogError, LogWriter, SealOutcome, Sealer, audit_log,
+    Archive, AuditKnowledge, CommitOutcome, EVIDENCE_LINE, LogError, LogWriter, SealOutcome,
+    Sealer, audit_log, stamp_sealings,
 };
 use sigillo_model::{BatchCommitted, BatchId, Entry, Severity, Sha256Digest, SubmissionId};
 use sigillo_simulator::{
@@ -13,7 +16,7 @@ use sigillo_simulator::{
     checker::{Outside, Snapshot, check_log},
     explore, run_to_end,
 };
-use sigillo_testkit::SeededEntropy;
+use sigillo_testkit::{ManualClock, SeededEntropy};
 
 use crate::support::slow;
 
@@ -26,6 +29,8 @@ enum Part {
     NewWriter,
     /// Seals what there is.
     Sealer,
+    /// Seals what there is and stamps every sealing.
+    Stamper,
     /// Raises the epoch.
     Sweeper,
 }
@@ -79,6 +84,18 @@ async fn write(log: &mut LogWriter, actor: u8, told: &RefCell<Told>) -> Result<(
     }
 }
 
+async fn stamp(actor: u8, (keys, log): (&KeyFolder, &mut LogWriter)) -> Result<(), LogError> {
+    let clock = ManualClock::at(log.now().timestamp());
+    let entropy = Arc::new(SeededEntropy::new(100 + u64::from(actor)));
+    let authority = keys.trial_authority(Arc::new(clock.clone()), entropy.clone());
+    let tolerance = SignedDuration::from_mins(10);
+    let anchors = anchors(keys).unwrap();
+    let authorities = Authorities::new(vec![Arc::new(authority)], anchors, tolerance);
+    let stamped = stamp_sealings(log, EVIDENCE_LINE, &authorities, &clock, &*entropy).await?;
+    assert_eq!((stamped.waiting, stamped.refused.len()), (0, 0), "the trial authority helps");
+    Ok(())
+}
+
 async fn act(
     part: Part,
     actor: u8,
@@ -87,13 +104,13 @@ async fn act(
 ) -> Result<(), LogError> {
     match part {
         Part::Writer | Part::NewWriter => write(log, actor, told).await,
-        Part::Sealer => {
+        Part::Sealer | Part::Stamper => {
             let (key, entropy) = (keys.seal(), SeededEntropy::new(actor.into()));
             let sealer = Sealer { key: &key, entropy: &entropy };
             if let SealOutcome::Sealed(sealed) = sealer.seal(log).await? {
                 told.borrow_mut().checkpoints.push(sealed.committed.checkpoint);
             }
-            Ok(())
+            if part == Part::Stamper { stamp(actor, (keys, log)).await } else { Ok(()) }
         }
         Part::Sweeper => loop {
             if let CommitOutcome::Committed(committed) = log.raise_epoch().await? {
@@ -230,6 +247,10 @@ fn check_store(world: &LogWorld, outside: &Outside, told: &Told) -> Vec<String> 
                 }
                 (number, through) = (number + 1, body["through"].as_u64().unwrap());
             }
+            "sealing.stamped" => {
+                let stamped = format!("stamp of {}", body["number"]);
+                *times.entry(stamped).or_default() += 1;
+            }
             _ => {}
         }
     }
@@ -238,12 +259,13 @@ fn check_store(world: &LogWorld, outside: &Outside, told: &Told) -> Vec<String> 
             wrong.push(format!("{batch} was acknowledged and is there {times:?}"));
         }
     }
-    // Of what one writer made, at most one is committed: it makes anew only what is not.
+    // A sealing is stamped once; of what one writer made, at most one is committed: it makes anew only what is not.
     let mut makers: BTreeMap<&str, usize> = BTreeMap::new();
     for (name, count) in &times {
-        *makers.entry(&name[..2]).or_default() += count;
+        let maker = if name.starts_with("stamp") { name } else { &name[..2] };
+        *makers.entry(maker).or_default() += count;
     }
-    wrong.extend(makers.iter().filter(|it| *it.1 > 1).map(|it| format!("{it:?} batches")));
+    wrong.extend(makers.iter().filter(|it| *it.1 > 1).map(|it| format!("{it:?} times")));
     wrong
 }
 
@@ -321,4 +343,52 @@ fn two_writers_a_sealer_and_a_sweeper_keep_every_promise() {
 fn two_writers_a_sealer_and_a_sweeper_keep_every_promise_when_one_dies() {
     let parts = [Part::Writer, Part::Writer, Part::Sealer, Part::Sweeper];
     check_schedules("all four, one dies", &parts, Keys::Separate, bounds(0, 1));
+}
+
+#[test]
+fn two_processes_that_seal_and_stamp_stamp_every_sealing_once() {
+    let parts = [Part::Stamper, Part::Stamper];
+    check_schedules("two stampers", &parts, Keys::Separate, bounds(2, 0));
+}
+
+#[test]
+fn a_store_that_was_rolled_back_is_refused_before_anything_is_written() {
+    let world = LogTemplate::make().unwrap().world().unwrap();
+    let keys = world.keys().unwrap();
+    let (older, told) = (world.backend().fork(), RefCell::new(Told::default()));
+    let mut log = run_to_end(world.writer(world.backend().store(), &keys, 1)).unwrap();
+    run_to_end(write(&mut log, 1, &told)).unwrap();
+    let (memory, recorder) = (world.memory().unwrap(), Recorder::default());
+    let opened = run_to_end(world.writer(recorder.wrap(&older.store()), &keys, 2));
+    assert!(matches!(opened, Err(LogError::Diverged { found_size: 2, .. })), "{opened:?}");
+    // A writer that had opened the store before finds out as well.
+    let before = world.backend().fork();
+    run_to_end(write(&mut log, 2, &told)).unwrap();
+    let mut other = run_to_end(world.writer(recorder.wrap(&before.store()), &keys, 3));
+    assert!(matches!(other, Err(LogError::Diverged { found_size: 4, .. })), "{other:?}");
+    other = run_to_end(world.writer(recorder.wrap(&world.backend().fork().store()), &keys, 4));
+    let mut other = other.unwrap();
+    run_to_end(write(&mut log, 3, &told)).unwrap();
+    let refused = run_to_end(write(&mut other, 4, &told));
+    assert!(matches!(refused, Err(LogError::Diverged { found_size: 6, .. })), "{refused:?}");
+    assert_eq!(recorder.recording().writes, []);
+    assert_ne!(world.memory().unwrap(), memory);
+}
+
+#[test]
+fn a_dead_sealer_leaves_a_log_that_another_one_seals() {
+    let parts = [Part::Sealer, Part::Writer, Part::Sealer];
+    check_schedules("two sealers and a writer, one dies", &parts, Keys::Separate, bounds(0, 1));
+}
+
+#[test]
+fn a_dead_sweeper_leaves_a_log_that_others_go_on_with() {
+    let parts = [Part::Writer, Part::Sweeper];
+    check_schedules("a writer and a sweeper, both may die", &parts, Keys::Separate, bounds(1, 2));
+}
+
+#[test]
+fn a_writer_that_dies_while_it_opens_the_log_harms_nobody() {
+    let parts = [Part::NewWriter, Part::Writer];
+    check_schedules("one that opens, one dies", &parts, Keys::Separate, bounds(1, 1));
 }
