@@ -21,10 +21,10 @@ use sigillo_model::{
     SubmissionReceived, VersionId, WriterId, encode_name, parse_canonical, salt_text, to_canonical,
 };
 use sigillo_store::{
-    BackendError, PackSource,
+    BackendError, PackSink, PackSource,
     pack::{
-        PackWriter, SegmentEntry, entry_name, local_header_bytes, merge_blocks, read_pack_index,
-        record_name, scan_pack, write_local_header,
+        ClosedPack, Extension, PackWriter, SegmentEntry, entry_name, local_header_bytes,
+        merge_blocks, read_pack_index, record_name, scan_pack, write_local_header,
     },
 };
 use sigillo_testkit::{MemorySigner, VolatileBackend};
@@ -191,9 +191,18 @@ fn pack_list() -> PackList {
 
 /// Makes the pack with one document of one file of five bytes.
 fn pack() -> (Blake3Digest, u64, Bytes) {
+    let backend = VolatileBackend::with_fsync();
+    let (_, closed) = write_pack(&backend);
+    let bytes = backend.objects().into_values().next().unwrap();
+    assert_eq!(read_pack_index(&Source(bytes.clone())).unwrap().entries.len(), 2);
+    (closed.name, closed.size_bytes, bytes)
+}
+
+/// Writes that pack to a sink; returns the version in it.
+pub(crate) fn write_pack(sink: &dyn PackSink) -> (VersionId, ClosedPack) {
     let record = small_record();
     let (version, json) = (version_of(&record), record.to_json());
-    let ext = sigillo_store::pack::Extension::parse("txt");
+    let ext = Extension::parse("txt");
     let parts = [
         (entry_name(version, 1, ext.as_ref()), FIRST_FILE),
         (record_name(version), json.as_slice()),
@@ -208,13 +217,9 @@ fn pack() -> (Blake3Digest, u64, Bytes) {
         segment.extend_from_slice(content);
         entries.push(SegmentEntry { name, crc32, size_bytes, header_offset_in_segment });
     }
-    let backend = VolatileBackend::with_fsync();
-    let mut writer = PackWriter::begin(&backend, [0x0f; 16], None).unwrap();
+    let mut writer = PackWriter::begin(sink, [0x0f; 16], None).unwrap();
     writer.add_segment(&segment, entries).unwrap();
-    let closed = writer.finish().unwrap();
-    let bytes = backend.objects().into_values().next().unwrap();
-    assert_eq!(read_pack_index(&Source(bytes.clone())).unwrap().entries.len(), 2);
-    (closed.name, closed.size_bytes, bytes)
+    (version, writer.finish().unwrap())
 }
 
 /// Bytes as a pack.

@@ -11,4 +11,5 @@ mod growing;
 mod sealing;
 mod writing;
 
+mod stranger;
 mod tampering;
