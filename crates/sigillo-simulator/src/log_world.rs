@@ -18,7 +18,7 @@ use sigillo_testkit::{ManualClock, SeededEntropy, VolatileBackend};
 use crate::{
     SimulationError,
     parking::Parking,
-    world::{ENTITY, START, copy_private_folder, folder, log_keys, new_archive},
+    world::{ENTITY, START, copy_private_folder, folder, lengthen, log_keys, new_archive},
 };
 
 /// A new archive with one commit; worlds are copies of it.
@@ -37,14 +37,17 @@ pub struct LogWorld {
 }
 
 impl LogTemplate {
-    /// Makes the archive.
+    /// Makes the archive, with a log of at least `log_size` entries.
     ///
     /// # Errors
     ///
     /// [`SimulationError`] if that fails.
-    pub fn make() -> Result<Self, SimulationError> {
+    pub fn make(log_size: u64) -> Result<Self, SimulationError> {
         let world = LogWorld::empty()?;
         run_to_end(world.init(world.backend.store(), 0))?;
+        let keys = world.keys()?;
+        let mut log = run_to_end(world.writer(world.backend.store(), &keys, 0))?;
+        run_to_end(lengthen(&mut log, log_size))?;
         Ok(Self { backend: world.backend, keys: world.keys })
     }
 

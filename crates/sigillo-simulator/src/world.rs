@@ -87,13 +87,15 @@ pub struct Template {
 }
 
 impl Template {
-    /// Makes the archive and the folder of `files`, by name.
+    /// Makes the archive, with a log of at least `log_size` entries, and the folder of `files`, by
+    /// name.
     ///
     /// # Errors
     ///
     /// [`SimulationError`] if that fails, without any fault being injected.
     pub async fn make(
         durability: Durability,
+        log_size: u64,
         files: &[(&str, Vec<u8>)],
     ) -> Result<Self, SimulationError> {
         let (keys, source) = (folder()?, folder()?);
@@ -106,7 +108,9 @@ impl Template {
         let (clock, entropy) = (ManualClock::starting(START), SeededEntropy::new(0));
         let key_folder = KeyFolder::create(&keys.path().join("keys"), ENTITY, &clock, &entropy)?;
         let archive = new_archive(&key_folder, backend.store(), &clock, &entropy).await?;
-        LogWriter::create(archive, log_keys(&key_folder), Arc::new(clock), &entropy).await?;
+        let keys_of_log = log_keys(&key_folder);
+        let mut log = LogWriter::create(archive, keys_of_log, Arc::new(clock), &entropy).await?;
+        lengthen(&mut log, log_size).await?;
         backend.flush();
         Ok(Self { backend, keys, source, files: sent, reads: ReadPool::start()? })
     }
@@ -451,6 +455,18 @@ impl World<'_> {
             }
         }
     }
+}
+
+/// Adds one commit, if need be, after which the log has `size` entries: the same thing said again.
+pub(crate) async fn lengthen(log: &mut LogWriter, size: u64) -> Result<(), LogError> {
+    let first = log.archive().existing_commit(1).await?;
+    let created = first.entries.into_iter().nth(1).expect("commit 1 says that the archive begins");
+    let missing = size.saturating_sub(log.size() + 1);
+    let entries: Vec<Entry> = (0..missing).map(|_| created.clone()).collect();
+    if !entries.is_empty() {
+        log.commit(&entries).await?;
+    }
+    Ok(())
 }
 
 fn not_ended(what: &str, error: &SimulationError) -> Violation {

@@ -29,6 +29,8 @@ pub struct ReplayedLog {
     pub leaves: Vec<TreeHash>,
     /// The entries, in order.
     pub entries: Vec<LogEntry>,
+    /// The lines that they were read from.
+    pub lines: Vec<String>,
 }
 
 impl ReplayedLog {
@@ -116,6 +118,7 @@ impl Replay {
             self.frontier.push(leaf);
             self.log.leaves.push(leaf);
             self.log.entries.push(LogEntry { commit: number, body });
+            self.log.lines.push((*line).to_owned());
         }
         self.epoch = epoch;
         self.previous = Some(Sha256Digest::of(bytes));

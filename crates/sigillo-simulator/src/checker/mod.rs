@@ -8,6 +8,7 @@ mod batches;
 mod log;
 mod objects;
 mod outside;
+mod published;
 mod zip;
 
 use std::fmt;
@@ -36,6 +37,8 @@ pub enum Invariant {
     NothingReferencedMissing,
     /// I7: sending the same again archives nothing and gives the same receipts.
     ResubmissionSame,
+    /// Not one of the seven: who holds the published checkpoint finds the tiles it is made of.
+    PublishedIsServed,
     /// Not one of the seven: once faults stop, everything must come to its end.
     ComesToItsEnd,
 }
@@ -73,7 +76,7 @@ pub fn check(snapshot: &Snapshot, outside: &Outside) -> Vec<Violation> {
     violations
 }
 
-/// Checks the log alone: that its commits follow from each other, I3 and I4.
+/// Checks the log alone: that its commits follow from each other, I3, I4, and what is published.
 pub fn check_log(
     snapshot: &Snapshot,
     outside: &Outside,
@@ -81,5 +84,6 @@ pub fn check_log(
 ) -> ReplayedLog {
     let log = replay(snapshot, violations);
     outside::check_checkpoints(snapshot, outside, &log, violations);
+    published::check_published(snapshot, &log, violations);
     log
 }

@@ -100,7 +100,7 @@ fn lose_the_race<'a>(world: &'a LogWorld, gate: &Gate, loser: ActorFuture<'a>) {
 
 #[test]
 fn without_reading_back_a_lost_race_is_signed_and_acknowledged() {
-    let world = LogTemplate::make().unwrap().world().unwrap();
+    let world = LogTemplate::make(0).unwrap().world().unwrap();
     let (gate, told) = (Gate::default(), RefCell::new(Outside::default()));
     let store = gate.wrap(&lying(&world));
     let careless = CarelessWriter::open(&world, store);
@@ -119,7 +119,7 @@ fn without_reading_back_a_lost_race_is_signed_and_acknowledged() {
 
 #[test]
 fn the_real_writer_reads_back_and_neither_signs_nor_acknowledges() {
-    let world = LogTemplate::make().unwrap().world().unwrap();
+    let world = LogTemplate::make(0).unwrap().world().unwrap();
     let (gate, told) = (Gate::default(), RefCell::new(None));
     let mut log = writer(&world, gate.wrap(&lying(&world)), 2);
     let before = world.memory().unwrap();

@@ -106,6 +106,28 @@ async fn no_crash_after_a_call_breaks_a_promise() {
     check_every_call(Fault::CrashesAfter, 0).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_crash_at_the_end_of_a_tile_breaks_a_promise() {
+    let mut tally = Tally::default();
+    // The work adds two entries in each of four commits; a tile ends after 256.
+    for size in if slow() { vec![250, 251, 254] } else { vec![251] } {
+        let template =
+            Template::make(Durability::OnAnswer, size, &small_documents()).await.unwrap();
+        for fault in Fault::ALL {
+            // Before its first write the work is the same whatever the size.
+            for number in (15..).step_by(if slow() { 1 } else { 2 }) {
+                let mut world = template.world(number).unwrap();
+                if !run(&mut world, &FaultPlan::at(number, fault), 0).await {
+                    break;
+                }
+                let point = format!("{fault:?} at call {number}, from {size} entries on");
+                tally.take(&point, &finish(&mut world).await);
+            }
+        }
+    }
+    tally.finish("faults at the end of a tile");
+}
+
 /// Tries pairs of faults, the second up to [`PAIR_DISTANCE_MAX`] calls after the first, in a
 /// process that tries everything again after an error; of these, every `stride`-th.
 async fn check_pairs(template: &Template, stride: u64) {

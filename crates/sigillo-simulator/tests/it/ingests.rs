@@ -103,7 +103,7 @@ fn two_ingests_of_one_folder_archive_every_document_once() {
 
 #[test]
 fn two_ingests_of_one_folder_archive_every_document_once_when_one_dies() {
-    let preemptions = if slow() { 2 } else { 1 };
+    let preemptions = if slow() { 2 } else { 0 };
     check_ingests("two ingests, one dies", Beside::Ingest, Bounds { preemptions, crashes: 1 });
 }
 

@@ -270,7 +270,12 @@ fn check_store(world: &LogWorld, outside: &Outside, told: &Told) -> Vec<String> 
 }
 
 fn check_schedules(what: &str, parts: &[Part], keys: Keys, bounds: Bounds) {
-    let template = LogTemplate::make().unwrap();
+    check_schedules_from(0, what, parts, keys, bounds);
+}
+
+/// As [`check_schedules`], beginning with a log of so many entries.
+fn check_schedules_from(size: u64, what: &str, parts: &[Part], keys: Keys, bounds: Bounds) {
+    let template = LogTemplate::make(size).unwrap();
     let mut violations = 0;
     let count = explore(|schedule| {
         let wrong = run(schedule, &template, (parts, keys, bounds));
@@ -353,7 +358,7 @@ fn two_processes_that_seal_and_stamp_stamp_every_sealing_once() {
 
 #[test]
 fn a_store_that_was_rolled_back_is_refused_before_anything_is_written() {
-    let world = LogTemplate::make().unwrap().world().unwrap();
+    let world = LogTemplate::make(0).unwrap().world().unwrap();
     let keys = world.keys().unwrap();
     let (older, told) = (world.backend().fork(), RefCell::new(Told::default()));
     let mut log = run_to_end(world.writer(world.backend().store(), &keys, 1)).unwrap();
@@ -391,4 +396,13 @@ fn a_dead_sweeper_leaves_a_log_that_others_go_on_with() {
 fn a_writer_that_dies_while_it_opens_the_log_harms_nobody() {
     let parts = [Part::NewWriter, Part::Writer];
     check_schedules("one that opens, one dies", &parts, Keys::Separate, bounds(1, 1));
+}
+
+#[test]
+fn a_writer_that_dies_at_the_end_of_a_tile_leaves_a_tree_that_others_go_on_with() {
+    let parts = [Part::Writer, Part::NewWriter];
+    for size in [253, 254] {
+        let what = format!("two writers from {size} entries on, one dies");
+        check_schedules_from(size, &what, &parts, Keys::Separate, bounds(0, 1));
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) fn small_documents() -> Vec<(&'static str, Vec<u8>)> {
 
 /// The template of a world of these documents.
 pub(crate) async fn template_of(durability: Durability, documents: &[(&str, Vec<u8>)]) -> Template {
-    Template::make(durability, documents).await.unwrap()
+    Template::make(durability, 0, documents).await.unwrap()
 }
 
 /// Tells whether the long form of the tests was asked for.
