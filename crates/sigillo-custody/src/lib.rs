@@ -5,6 +5,7 @@
 mod batch_check;
 mod entry_scan;
 mod pack_check;
+mod report_check;
 mod verify;
 
 mod export;

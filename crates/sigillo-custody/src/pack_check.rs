@@ -1,6 +1,9 @@
 //! Reading a whole pack: its name, its directory, every document, and where damage lies.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use sigillo_evidence_log::proven_record;
 use sigillo_model::{Finding, FindingCode, ObjectKey, Place, RECORD_BYTES_MAX, VersionId};
@@ -62,8 +65,12 @@ pub(crate) fn check_pack(task: &PackTask) -> Result<PackCheck, PackError> {
     if scan.name_found == name {
         check.sound_bytes(pack, &index, entries, &scan);
     } else {
+        let bad: HashSet<VersionId> = match &entries {
+            Some(entries) => entries.bad.iter().map(|document| document.version).collect(),
+            None => HashSet::new(),
+        };
         check.documents_good = entries.map_or(0, |entries| entries.good);
-        check.damaged_bytes(pack, &*source, index.ok().as_ref(), &scan);
+        check.damaged_bytes(pack, &*source, (index.ok().as_ref(), &bad), &scan);
     }
     progress.documents.fetch_add(u64::from(pack.listed.documents), Ordering::Relaxed);
     Ok(check)
@@ -168,7 +175,7 @@ impl PackCheck {
         &mut self,
         pack: &CheckedPack,
         source: &dyn PackSource,
-        index: Option<&PackIndex>,
+        (index, bad): (Option<&PackIndex>, &HashSet<VersionId>),
         scan: &PackScan,
     ) {
         let key = ObjectKey::pack(pack.listed.name);
@@ -178,7 +185,10 @@ impl PackCheck {
             None => vec![(0, size)],
         };
         for (start, end) in ranges.into_iter().take(PLACES_MAX) {
-            let touched = index.map_or_else(Vec::new, |index| versions_within(index, start, end));
+            // Neighbours in the same blocks whose digests are right are not accused.
+            let mut touched =
+                index.map_or_else(Vec::new, |index| versions_within(index, start, end));
+            touched.retain(|version| bad.contains(version));
             let bytes = Some((start, end));
             let message = format!("bytes {start} to {end} are not as they were written");
             if touched.is_empty() {
@@ -219,8 +229,7 @@ fn ranges_of(blocks: &[u64], size: u64) -> Vec<(u64, u64)> {
     ranges
 }
 
-/// Returns the versions with bytes between `start` and `end`. Where their digests can tell those
-/// that are damaged from their neighbours, the neighbours are left out by the caller's message only.
+/// Returns the versions with bytes between `start` and `end`.
 fn versions_within(index: &PackIndex, start: u64, end: u64) -> Vec<VersionId> {
     let mut versions = Vec::new();
     for entry in &index.entries {

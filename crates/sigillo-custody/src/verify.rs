@@ -17,6 +17,7 @@ use crate::{
     CustodyError, Located,
     batch_check::{BatchCheck, CheckedPack, check_batch},
     pack_check::{PackTask, check_document, check_pack},
+    report_check::check_report,
 };
 
 /// At most this many findings are kept in words; more are counted in their last.
@@ -30,7 +31,7 @@ const PACKS_IN_FLIGHT_MAX: usize = 4;
 pub enum Scope {
     /// The log, its published copies, statements, seals and time-stamps.
     Log,
-    /// And every batch, and the presence and size of every pack.
+    /// And every batch, every report of a submission, and the presence and size of every pack.
     Presence,
     /// And every byte of every pack.
     Full,
@@ -107,6 +108,9 @@ impl Verifier {
         };
         if scope != Scope::Log {
             let packs = self.batches(&mut report).await?;
+            for submission in &report.view.submissions {
+                report.findings.extend(check_report(&self.archive, submission).await?);
+            }
             if scope == Scope::Full {
                 self.packs(&mut report, packs).await?;
             }
