@@ -28,13 +28,20 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// [`LogError::NoArchive`], [`LogError::BadDescription`], or [`LogError::Store`].
+    /// [`LogError::NoArchive`], [`LogError::Store`], or [`LogError::BadDescription`], also if only
+    /// the description is missing: it is made before the first commit.
     pub async fn open(store: Store) -> Result<Self, LogError> {
         match store.read(&ObjectKey::archive(), ARCHIVE_BYTES_MAX).await {
             Ok(bytes) => Self::from_description(store, &bytes),
-            Err(StoreError::NotFound { .. }) => {
-                Err(LogError::NoArchive { place: store.identity() })
-            }
+            Err(StoreError::NotFound { .. }) => match store.size(&ObjectKey::commit(1)).await {
+                Ok(_) => Err(LogError::BadDescription {
+                    reason: "it is missing, although the log has commits".to_owned(),
+                }),
+                Err(StoreError::NotFound { .. }) => {
+                    Err(LogError::NoArchive { place: store.identity() })
+                }
+                Err(source) => Err(LogError::Store { doing: "looking for an archive", source }),
+            },
             Err(source) => Err(LogError::Store { doing: "opening the archive", source }),
         }
     }

@@ -252,6 +252,7 @@ impl<'a> ChainAudit<'a> {
             if let Some(boundary) = self.boundaries.get_mut(before) {
                 *boundary = Some(SignedHead { size: first_leaf, root });
             }
+            self.check_content(&commit);
             self.view.take(&commit);
         }
         let head = self.head();

@@ -9,7 +9,10 @@ use sigillo_merkle::{
 use sigillo_model::{Finding, FindingCode, ObjectKey};
 
 use crate::{
-    Archive, LogError, RightEdge, audit::Boundaries, chain::sha256_of, publish::signed_checkpoint,
+    Archive, LogError, RightEdge,
+    audit::Boundaries,
+    chain::sha256_of,
+    publish::{read_derived, signed_checkpoint},
     right_edge::tile_content,
 };
 
@@ -81,7 +84,7 @@ pub(crate) async fn check_checkpoint(
     findings: &mut Vec<Finding>,
 ) -> Result<(), LogError> {
     let key = ObjectKey::checkpoint();
-    let read = archive.store().read_optional(&key, NOTE_BYTES_MAX as u64).await;
+    let read = read_derived(archive.store(), &key, NOTE_BYTES_MAX as u64).await;
     let bytes = read.map_err(LogError::store("reading the checkpoint"))?;
     let published = bytes.as_ref().and_then(|bytes| signed_checkpoint(archive, bytes));
     let head = boundaries.last().copied().flatten();
@@ -147,14 +150,11 @@ async fn compare(
     findings: &mut Vec<Finding>,
 ) -> Result<(), LogError> {
     let key = ObjectKey::tile(path);
-    let read = archive.store().read_optional(&key, DERIVED_BYTES_MAX).await;
-    let message = match read {
-        Ok(Some(bytes)) if bytes == content => return Ok(()),
-        Ok(Some(_)) | Err(sigillo_store::StoreError::TooLarge { .. }) => {
-            "it is not what the commits give"
-        }
-        Ok(None) => "it was not published",
-        Err(source) => return Err(LogError::Store { doing: "reading a tile", source }),
+    let read = read_derived(archive.store(), &key, DERIVED_BYTES_MAX).await;
+    let message = match read.map_err(LogError::store("reading a tile"))? {
+        Some(bytes) if bytes == content => return Ok(()),
+        Some(_) => "it is not what the commits give",
+        None => "it was not published",
     };
     findings.push(Finding::new(FindingCode::TileDamaged, key, message));
     Ok(())
@@ -192,7 +192,7 @@ async fn read_bundle(
         u16::try_from((end - index * u64::from(TILE_WIDTH)).min(256)).expect("at most 256");
     for width in needed..=TILE_WIDTH {
         let key = ObjectKey::tile(&EntryBundleId { index, width }.path());
-        let read = archive.store().read_optional(&key, DERIVED_BYTES_MAX).await;
+        let read = read_derived(archive.store(), &key, DERIVED_BYTES_MAX).await;
         if let Some(bytes) = read.map_err(LogError::store("reading an entry bundle"))?
             && let Ok(entries) = decode_entries(&bytes, width)
         {

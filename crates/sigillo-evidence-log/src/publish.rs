@@ -8,7 +8,7 @@ use sigillo_merkle::{
     encode_entries,
 };
 use sigillo_model::ObjectKey;
-use sigillo_store::Store;
+use sigillo_store::{Store, StoreError};
 
 use crate::{
     Archive, LogError, LogWriter,
@@ -57,11 +57,24 @@ pub(crate) async fn publish_checkpoint(store: &Store, note: &str) -> Result<(), 
 pub(crate) async fn published_checkpoint(
     archive: &Archive,
 ) -> Result<Option<Checkpoint>, LogError> {
-    let read = archive.store().read_optional(&ObjectKey::checkpoint(), NOTE_BYTES_MAX as u64).await;
+    let read = read_derived(archive.store(), &ObjectKey::checkpoint(), NOTE_BYTES_MAX as u64).await;
     let Some(bytes) = read.map_err(LogError::store("reading the checkpoint"))? else {
         return Ok(None);
     };
     Ok(signed_checkpoint(archive, &bytes))
+}
+
+/// Reads a published copy, or nothing if there is none. One that is larger than any can be reads
+/// as empty, which is as wrong: what can be made again must stop nobody.
+pub(crate) async fn read_derived(
+    store: &Store,
+    key: &ObjectKey,
+    bytes_max: u64,
+) -> Result<Option<Bytes>, StoreError> {
+    match store.read_optional(key, bytes_max).await {
+        Err(StoreError::TooLarge { .. }) => Ok(Some(Bytes::new())),
+        read => read,
+    }
 }
 
 /// Reads a checkpoint that bears the log's signature and no other spelling than ours.

@@ -10,6 +10,7 @@ use crate::{
     Archive, Commit, LogError, RightEdge,
     chain::{Chain, Tail, tree_hash_of},
     find_head,
+    publish::read_derived,
 };
 
 /// Largest entry bundle read: 256 entries of 65,535 bytes with their lengths.
@@ -110,11 +111,11 @@ async fn read_tile(archive: &Archive, tile: TileId) -> Result<Option<Vec<TreeHas
     }
     for width in [tile.width, TILE_WIDTH] {
         let key = ObjectKey::tile(&TileId { width, ..tile }.path());
-        let read = archive.store().read_optional(&key, TILE_BYTES_MAX).await;
-        if let Some(bytes) = read.map_err(LogError::store("reading a tile"))? {
-            let (hashes, _) = bytes.as_chunks::<{ TreeHash::LENGTH_BYTES }>();
-            let hashes = hashes.iter().take(tile.width.into());
-            return Ok(Some(hashes.map(|hash| TreeHash::from_bytes(*hash)).collect()));
+        let read = read_derived(archive.store(), &key, TILE_BYTES_MAX).await;
+        let bytes = read.map_err(LogError::store("reading a tile"))?.unwrap_or_default();
+        let (hashes, _) = bytes.as_chunks::<{ TreeHash::LENGTH_BYTES }>();
+        if let Some(hashes) = hashes.get(..tile.width.into()) {
+            return Ok(Some(hashes.iter().map(|hash| TreeHash::from_bytes(*hash)).collect()));
         }
     }
     Ok(None)
@@ -133,7 +134,7 @@ async fn entries_before(
     };
     let bundle = EntryBundleId { index: tile.index, width: tile.width };
     let key = ObjectKey::tile(&bundle.path());
-    let read = archive.store().read_optional(&key, BUNDLE_BYTES_MAX).await;
+    let read = read_derived(archive.store(), &key, BUNDLE_BYTES_MAX).await;
     if let Some(bytes) = read.map_err(LogError::store("reading an entry bundle"))?
         && let Ok(entries) = decode_entries(&bytes, tile.width)
         && entries.iter().map(|entry| leaf_hash(entry)).eq(leaves.iter().copied())

@@ -226,6 +226,51 @@ async fn what_was_seen_of_a_commit_that_is_damaged_now_is_still_known() {
 }
 
 #[tokio::test]
+async fn copies_larger_than_any_can_be_are_damaged_and_stop_nobody() {
+    let world = archive().await;
+    let (size, head) = {
+        let log = world.writer().await;
+        (log.size(), log.head())
+    };
+    let newest = world.archive().await.existing_commit(head).await.unwrap().header;
+    let widths = [newest.first_leaf, size];
+    let tiles = widths.map(|width| format!("tile/0/000.p/{width}"));
+    let bundles = widths.map(|width| format!("tile/entries/000.p/{width}"));
+    let mut keys: Vec<_> = tiles.iter().chain(&bundles).map(|path| ObjectKey::tile(path)).collect();
+    keys.push(ObjectKey::checkpoint());
+    for key in &keys {
+        let file = fs::File::options().write(true).open(world.file(key)).unwrap();
+        file.set_len(17 << 20).unwrap();
+    }
+    let found = [(1, "F401"), (3, "F401"), (4, "F402")];
+    let audit = world.audit().await;
+    assert_eq!(faults(&audit), found.map(|(at, code)| (code, keys[at].as_str())));
+    // Also where a commit can only be known from its published lines.
+    let good = fs::read(world.file(&ObjectKey::commit(head))).unwrap();
+    fs::write(world.file(&ObjectKey::commit(head)), b"damaged").unwrap();
+    let audit = world.audit().await;
+    assert!(faults(&audit).contains(&("F302", ObjectKey::commit(head).as_str())));
+    assert!(audit.head.is_none());
+    fs::write(world.file(&ObjectKey::commit(head)), good).unwrap();
+    let mut log = world.writer().await;
+    assert_eq!((log.size(), log.head()), (size, head));
+    commit(&mut log, &[received(1)]).await;
+    assert_eq!(faults(&world.audit().await), []);
+}
+
+#[tokio::test]
+async fn a_changed_description_shows_although_the_first_commit_is_damaged_too() {
+    let world = archive().await;
+    let key = ObjectKey::archive();
+    let text = fs::read_to_string(world.file(&key)).unwrap();
+    fs::write(world.file(&key), text.replace("Comune di Prova", "Comune di Frode")).unwrap();
+    fs::write(world.file(&ObjectKey::commit(1)), b"damaged").unwrap();
+    let audit = world.audit().await;
+    let commit = ObjectKey::commit(1);
+    assert_eq!(faults(&audit), [("F302", commit.as_str()), ("F206", "archive.json")]);
+}
+
+#[tokio::test]
 async fn rebuilding_mends_every_derived_object() {
     let world = archive().await;
     fs::remove_dir_all(world.file(&ObjectKey::tile("tile"))).unwrap();
