@@ -89,7 +89,13 @@ impl Schedule {
     }
 
     /// Runs the actors until every one has come to its end or died; tells whether any died.
-    pub fn run(&mut self, actors: &mut [Actor<'_>], bounds: Bounds) -> bool {
+    /// `watch` is called after every step.
+    pub fn run(
+        &mut self,
+        actors: &mut [Actor<'_>],
+        bounds: Bounds,
+        watch: &mut dyn FnMut(),
+    ) -> bool {
         let (mut left, mut current) = (bounds, None::<usize>);
         loop {
             let able: Vec<usize> =
@@ -122,6 +128,7 @@ impl Schedule {
             }
             self.trace.push(format!("{}: {call}", chosen.name));
             chosen.step();
+            watch();
             current = Some(actor);
         }
     }

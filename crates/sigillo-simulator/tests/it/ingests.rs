@@ -59,7 +59,7 @@ fn run(
         Beside::Sweep => sweeper(&world),
     };
     let mut actors = [actor("first", 500, &world, &ended), other];
-    let died = schedule.run(&mut actors, bounds);
+    let died = schedule.run(&mut actors, bounds, &mut || {});
     drop(actors);
     let (mut archived, mut wrong) = (0, Vec::new());
     for (process, outcome) in ended.into_inner() {
