@@ -38,7 +38,7 @@ impl Archive {
                     reason: "it is missing, although the log has commits".to_owned(),
                 }),
                 Err(StoreError::NotFound { .. }) => {
-                    Err(LogError::NoArchive { place: store.identity() })
+                    Err(LogError::NoArchive { place: place_of(&store) })
                 }
                 Err(source) => Err(LogError::Store { doing: "looking for an archive", source }),
             },
@@ -201,10 +201,17 @@ impl NewArchive {
             return Ok(archive);
         }
         Err(LogError::OtherArchive {
-            place: archive.store.identity(),
+            place: place_of(&archive.store),
             entity: archive.description.entity.name,
         })
     }
+}
+
+/// Names a store for people: without the numbers that tell it apart for machines.
+pub fn place_of(store: &Store) -> String {
+    let identity = store.identity();
+    let place = identity.split_once(" device ").map_or(identity.as_str(), |(place, _)| place);
+    place.strip_prefix("file:").unwrap_or(place).to_owned()
 }
 
 fn commit_key_name(origin: &str) -> String {

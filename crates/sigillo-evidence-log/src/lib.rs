@@ -26,7 +26,7 @@ mod batch_objects;
 mod indexing;
 mod view;
 
-pub use archive::{Archive, NewArchive};
+pub use archive::{Archive, NewArchive, place_of};
 pub use audit::{AuditKnowledge, LogAudit, audit_log};
 pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list};
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};

@@ -14,6 +14,7 @@ use sigillo_store::CreateOutcome;
 
 use crate::{
     Archive, Commit, LogError,
+    archive::place_of,
     chain::tree_hash_of,
     commit::{COMMIT_BYTES_MAX, encode_commit},
     publish::{publish_checkpoint, publish_tiles, published_checkpoint},
@@ -98,7 +99,7 @@ impl LogWriter {
             || *archive.log_key().public_key() != keys.checkpoint.public_key();
         if foreign {
             let entity = archive.description().entity.name.clone();
-            return Err(LogError::OtherArchive { place: archive.store().identity(), entity });
+            return Err(LogError::OtherArchive { place: place_of(archive.store()), entity });
         }
         let recovered = Recovered::read(&archive, known).await?;
         let epoch = recovered.chain.epoch.max(1);

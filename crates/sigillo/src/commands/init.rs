@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use sigillo_authorities::KeyFolder;
-use sigillo_evidence_log::{Archive, LogError, LogKeys, LogWriter, NewArchive};
+use sigillo_evidence_log::{Archive, LogError, LogKeys, LogWriter, NewArchive, place_of};
 use sigillo_model::{Entity, ErrorKind, LogTime};
 use sigillo_store::{Store, StoreUrl};
 
@@ -56,7 +56,7 @@ pub(crate) async fn create(context: &Context, entity: Entity) -> Result<Archive,
         Ok(existing) => match context.keys(&existing) {
             Ok(keys) if existing.description().entity.name == entity.name => keys,
             _ => {
-                let place = store.identity();
+                let place = place_of(&store);
                 let entity = existing.description().entity.name.clone();
                 return Err(LogError::OtherArchive { place, entity }.into());
             }

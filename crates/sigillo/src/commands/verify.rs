@@ -6,7 +6,7 @@ use serde_json::json;
 
 use sigillo_custody::{Scope, Verifier, VerifyProgress, VerifyReport};
 use sigillo_evidence_log::read_view;
-use sigillo_model::{Finding, Severity, Verdict};
+use sigillo_model::{ErrorKind, Finding, FindingCode, ObjectKey, Severity, Verdict};
 use sigillo_store::{CpuPool, ReadPool};
 
 use crate::{
@@ -23,7 +23,12 @@ const PRINTED_MAX: usize = 100;
 
 /// Verifies and reports; remembers the head if it is sound.
 pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, CommandError> {
-    let archive = context.archive().await?;
+    let archive = match context.archive().await {
+        Err(error) if error.kind == ErrorKind::Integrity => {
+            return Ok(undescribed(context, &error));
+        }
+        opened => opened?,
+    };
     let progress = Arc::new(VerifyProgress::default());
     let verifier = Verifier {
         archive: archive.clone(),
@@ -59,6 +64,19 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     let named = (!args.ids.is_empty()).then_some(args.ids.len() as u64);
     context.output.result("sigillo.verify/1", &text_of(&report, named), json_of(&report));
     Ok(exit_code(&report))
+}
+
+/// Reports that nothing can be verified because `archive.json`, with the keys, is damaged.
+fn undescribed(context: &Context, error: &CommandError) -> u8 {
+    let words = error.words.join(": ");
+    let finding = Finding::new(FindingCode::ArchiveDamaged, ObjectKey::archive(), words);
+    let text = format!(
+        "DAMAGED: see below; nothing else was checked, for the keys to check it with are in it\n{}",
+        finding_text(&finding)
+    );
+    let value = json!({"findings": [finding], "verdict": Verdict::Damaged});
+    context.output.result("sigillo.verify/1", &text, value);
+    EXIT_DAMAGE
 }
 
 fn exit_code(report: &VerifyReport) -> u8 {
