@@ -4,7 +4,7 @@
 use std::fs;
 
 use sigillo_authorities::SignedHead;
-use sigillo_evidence_log::{Archive, LogAudit, LogError, rebuild_log};
+use sigillo_evidence_log::{Archive, AuditKnowledge, LogAudit, LogError, audit_log, rebuild_log};
 use sigillo_model::{ObjectKey, Verdict};
 
 use crate::world::{Place, World, commit, faults, received};
@@ -170,6 +170,26 @@ async fn commits_taken_back_show_in_the_published_checkpoint() {
     let head = world.writer().await.head();
     fs::remove_file(world.file(&ObjectKey::commit(head))).unwrap();
     assert_eq!(faults(&world.audit().await), [("F304", "log/checkpoint")]);
+}
+
+#[tokio::test]
+async fn a_commit_that_comes_while_an_audit_is_under_way_is_no_fault() {
+    let world = archive().await;
+    let head = world.writer().await.head();
+    let newest = world.file(&ObjectKey::commit(head));
+    let bytes = fs::read(&newest).unwrap();
+    fs::remove_file(&newest).unwrap();
+    let (archive, anchors) = (world.archive().await, world.anchors());
+    let knowledge = AuditKnowledge { anchors, log_key_trusted: true, seen: None };
+    let mut arrives = |number, of| {
+        assert_eq!(of, head - 1);
+        if number == of {
+            fs::write(&newest, &bytes).unwrap();
+        }
+    };
+    let audit = audit_log(&archive, &knowledge, &mut arrives).await.unwrap();
+    assert_eq!(faults(&audit), []);
+    assert_eq!(audit.view.head, head - 1);
 }
 
 #[tokio::test]
