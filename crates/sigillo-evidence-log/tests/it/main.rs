@@ -8,8 +8,10 @@ mod examples;
 mod format_examples;
 
 mod growing;
+mod reading;
 mod sealing;
 mod writing;
 
+mod forging;
 mod stranger;
 mod tampering;
