@@ -21,7 +21,8 @@ use sigillo_evidence_log::{
 };
 use sigillo_ingest::{FolderSource, IngestError, IngestOutcome, Ingester, Progress, SourceError};
 use sigillo_model::{
-    Clock, DocumentKey, Entity, Entry, LogTime, Severity, Sha256Digest, encode_name,
+    BATCH_DOCUMENTS_MAX, Clock, DocumentKey, Entity, Entry, LogTime, Severity, Sha256Digest,
+    encode_name,
 };
 use sigillo_store::{PoolUnavailable, ReadPool, Store};
 use sigillo_testkit::{Durability, FaultPlan, ManualClock, SeededEntropy, VolatileBackend};
@@ -84,6 +85,7 @@ pub struct Template {
     source: TempDir,
     files: Vec<(String, Sha256Digest)>,
     reads: ReadPool,
+    batch_documents_max: usize,
 }
 
 impl Template {
@@ -112,7 +114,15 @@ impl Template {
         let mut log = LogWriter::create(archive, keys_of_log, Arc::new(clock), &entropy).await?;
         lengthen(&mut log, log_size).await?;
         backend.flush();
-        Ok(Self { backend, keys, source, files: sent, reads: ReadPool::start()? })
+        let (reads, batch_documents_max) = (ReadPool::start()?, BATCH_DOCUMENTS_MAX as usize);
+        Ok(Self { backend, keys, source, files: sent, reads, batch_documents_max })
+    }
+
+    /// Lets ingests commit at most so many documents at once.
+    #[must_use]
+    pub fn in_batches_of(mut self, batch_documents_max: usize) -> Self {
+        self.batch_documents_max = batch_documents_max;
+        self
     }
 
     /// Returns a world of its own that begins where this ends.
@@ -246,7 +256,10 @@ impl World<'_> {
         let source = FolderSource::open(self.template.source.path(), SOURCE)?;
         let (progress, stop) = (Arc::new(Progress::default()), Arc::new(AtomicBool::new(false)));
         let Process { log, index, .. } = process;
-        Ok(ingester.ingest(log, index, source, progress, stop).await?)
+        let documents_max = self.template.batch_documents_max;
+        let ingest =
+            ingester.ingest_in_batches_of(documents_max, log, index, source, progress, stop);
+        Ok(Box::pin(ingest).await?)
     }
 
     async fn seal_and_stamp(&mut self, process: &mut Process) -> Result<(), SimulationError> {

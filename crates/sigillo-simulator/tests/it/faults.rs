@@ -1,12 +1,13 @@
 //! Every call of the store goes wrong: once, twice in a row, and again during the recovery. After
 //! each, the faults stop, everything is brought to its end, and the checker looks at all of it.
 
+use sigillo_model::Entropy as _;
 use sigillo_simulator::{
     LogWorld, Recorder, Template, World,
     checker::{Invariant, Outside, Snapshot, Violation, check, orphans, replay},
     run_to_end,
 };
-use sigillo_testkit::{Durability, Fault, FaultPlan};
+use sigillo_testkit::{Durability, Fault, FaultPlan, SeededEntropy};
 
 use crate::support::{Tally, documents, slow, small_documents, template_of};
 
@@ -126,6 +127,25 @@ async fn no_crash_at_the_end_of_a_tile_breaks_a_promise() {
         }
     }
     tally.finish("faults at the end of a tile");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_fault_between_two_batches_breaks_a_promise() {
+    // Two groups of files, read at once: which comes first varies, and so do the calls.
+    let names: Vec<String> = (0..40).map(|number| format!("{number:02}.txt")).collect();
+    let files: Vec<_> = names.iter().map(|it| (it.as_str(), it.as_bytes().to_vec())).collect();
+    let template = template_of(Durability::OnAnswer, &files).await.in_batches_of(32);
+    let mut tally = Tally::default();
+    for fault in Fault::ALL {
+        for number in 11..=CALLS_MAX {
+            let mut world = template.world(number).unwrap();
+            if !run(&mut world, &FaultPlan::at(number, fault), 0).await {
+                break;
+            }
+            tally.take(&format!("{fault:?} at call {number}"), &finish(&mut world).await);
+        }
+    }
+    tally.finish("faults between two batches");
 }
 
 /// Tries pairs of faults, the second up to [`PAIR_DISTANCE_MAX`] calls after the first, in a
@@ -248,4 +268,32 @@ fn an_archive_whose_making_was_cut_off_is_completed_by_repeating_it() {
         assert!((10..1_000).contains(&calls.count()));
     }
     tally.finish("making an archive");
+}
+
+/// Draws up to three faults among the first calls.
+fn random_plan(entropy: &SeededEntropy) -> FaultPlan {
+    let mut drawn = [0; 7];
+    entropy.fill(&mut drawn);
+    let faults = drawn[1..].chunks(2).take(usize::from(drawn[0] % 4));
+    let fault = |pair: &[u8]| {
+        let kind = Fault::ALL[usize::from(pair[1]) % Fault::ALL.len()];
+        (1 + u64::from(pair[0]) % 80, kind)
+    };
+    FaultPlan::of(faults.map(fault).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_series_of_processes_with_faults_at_random_breaks_a_promise() {
+    let template = template_of(Durability::OnAnswer, &small_documents()).await;
+    let mut tally = Tally::default();
+    for seed in 0..if slow() { 5_000 } else { 100 } {
+        let (mut world, entropy) = (template.world(seed).unwrap(), SeededEntropy::new(seed));
+        let mut drawn = [0; 2];
+        entropy.fill(&mut drawn);
+        for _ in 0..=(drawn[0] % 4) {
+            run(&mut world, &random_plan(&entropy), u32::from(drawn[1] % 3)).await;
+        }
+        tally.take(&format!("seed {seed}"), &finish(&mut world).await);
+    }
+    tally.finish("faults at random");
 }
