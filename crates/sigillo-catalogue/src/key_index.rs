@@ -68,6 +68,12 @@ impl KeyIndex {
         self.runs.iter().all(|run| run.versions.is_empty())
     }
 
+    /// Returns a version of the newest commit that added any, with the number of that commit.
+    pub fn newest(&self) -> Option<(u64, VersionId)> {
+        let run = self.runs.iter().rev().find(|run| !run.versions.is_empty())?;
+        Some((run.through, run.versions[0].version))
+    }
+
     /// Returns the newest version of a key.
     pub fn lookup(&self, key: Sha256Digest) -> Option<IndexedVersion> {
         self.runs.iter().rev().find_map(|run| run.lookup(key))

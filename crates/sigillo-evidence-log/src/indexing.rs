@@ -14,7 +14,7 @@ use sigillo_store::{
 
 use crate::{
     Archive, Commit, LogError,
-    batch_objects::{BatchObjectError, read_pack_list},
+    batch_objects::{BatchObjectError, read_leaves, read_pack_list},
 };
 
 /// Takes in everything that was committed since the index was complete.
@@ -32,6 +32,38 @@ pub async fn catch_up_index(
         index_commit(archive, index, reads, &commit).await?;
     }
     Ok(())
+}
+
+/// Empties an index whose newest version this log does not have: it belongs to commits that were
+/// taken back, or to another copy of the archive. Tells whether it did.
+///
+/// # Errors
+///
+/// [`LogError`] if the commit of that version cannot be read.
+pub async fn forget_foreign_index(
+    archive: &Archive,
+    index: &mut KeyIndex,
+) -> Result<bool, LogError> {
+    let Some((number, version)) = index.newest() else { return Ok(false) };
+    if let Some(commit) = archive.commit(number).await? {
+        for entry in &commit.entries {
+            let Entry::BatchCommitted(batch) = entry else { continue };
+            match read_leaves(archive.store(), batch).await {
+                Ok(leaves) if !leaves.contains(&version) => {}
+                // What is damaged cannot tell.
+                Ok(_) | Err(BatchObjectError::Damaged { .. }) => return Ok(false),
+                Err(BatchObjectError::Store(error)) => return Err(error),
+            }
+        }
+    }
+    tracing::warn!(
+        commit = number,
+        "the index knows versions that the log does not have: forgotten"
+    );
+    if let Err(error) = index.clear() {
+        tracing::warn!(%error, "the files of the index were not removed");
+    }
+    Ok(true)
 }
 
 /// Takes in the next commit, which is the one after those the index has.
@@ -62,18 +94,27 @@ async fn read_batch(
     reads: &ReadPool,
     batch: &BatchCommitted,
 ) -> Result<Vec<IndexedVersion>, LogError> {
-    let packs = read_pack_list(archive.store(), batch).await.map_err(|error| match error {
-        BatchObjectError::Store(error) => error,
-        BatchObjectError::Damaged { what } => {
-            LogError::Unindexable { key: ObjectKey::pack_list(batch.batch), what }
+    let unusable = |key| {
+        move |error| match error {
+            BatchObjectError::Store(error) => error,
+            BatchObjectError::Damaged { what } => LogError::Unindexable { key, what },
         }
-    })?;
+    };
+    let key = ObjectKey::pack_list(batch.batch);
+    let packs = read_pack_list(archive.store(), batch).await.map_err(unusable(key))?;
+    let key = ObjectKey::leaves(batch.batch);
+    let leaves = read_leaves(archive.store(), batch).await.map_err(unusable(key))?;
     let mut versions = Vec::new();
     for pack in packs {
         let sink = Arc::clone(archive.store().packs());
         let read = reads.run(move || read_pack(&*sink, &pack)).await;
         let read = read.map_err(|_| LogError::ReadPanicked)?;
         versions.extend(read?);
+    }
+    // A pack may hold documents that prove themselves and yet are not those of the batch.
+    if !versions.iter().map(|it| it.version).eq(leaves) {
+        let what = "its packs do not hold the documents of the batch";
+        return Err(LogError::Unindexable { key: ObjectKey::pack_list(batch.batch), what });
     }
     Ok(versions)
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures::future::try_join_all;
 
+use sigillo_authorities::SignedHead;
 use sigillo_merkle::{EntryBundleId, TILE_WIDTH, TileId, TreeHash, decode_entries, leaf_hash};
 use sigillo_model::{CommitOpened, ObjectKey};
 
@@ -70,6 +71,31 @@ impl Recovered {
         Ok(recovered)
     }
 
+    /// Returns size and root of the newest commit.
+    pub(crate) fn head(&self) -> SignedHead {
+        SignedHead { size: self.chain.edge.size(), root: self.chain.root() }
+    }
+
+    /// Tells whether a head is that of this log, as far as it is known here, at some commit.
+    pub(crate) async fn contains(
+        &self,
+        archive: &Archive,
+        head: SignedHead,
+    ) -> Result<bool, LogError> {
+        if self.chain.edge.size() <= head.size {
+            return Ok(self.head() == head);
+        }
+        // A checkpoint always covers whole commits, whose successors state its size and root.
+        let (mut low, mut high) = (1, self.chain.number);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let commit = archive.existing_commit(middle).await?;
+            if commit.header.first_leaf < head.size { low = middle + 1 } else { high = middle }
+        }
+        let header = archive.existing_commit(low).await?.header;
+        Ok(header.first_leaf == head.size && header.root == head.root)
+    }
+
     /// Checks the next commit and takes it in.
     pub(crate) fn advance(&mut self, commit: &Commit) -> Result<(), LogError> {
         let number = commit.header.commit;
@@ -88,6 +114,15 @@ impl Recovered {
         }
         Ok(())
     }
+}
+
+/// Tells whether the log has a head that was seen earlier, at one of its commits. Writes nothing.
+///
+/// # Errors
+///
+/// [`LogError`] if the log cannot be read.
+pub async fn log_contains(archive: &Archive, seen: SignedHead) -> Result<bool, LogError> {
+    Recovered::read(archive, 0).await?.contains(archive, seen).await
 }
 
 /// Reads the right edge before a commit from the tiles, or returns nothing if they do not give the

@@ -4,7 +4,7 @@ use sigillo_model::{
     BatchCommitted, BatchesSealed, CommitOpened, Entry, LogTime, SealingStamped, SubmissionReceived,
 };
 
-use crate::{Archive, Commit, LogError};
+use crate::{Archive, Commit, LogError, find_head, publish::published_checkpoint};
 
 /// A batch and where the log names it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -126,11 +126,22 @@ impl LogView {
 ///
 /// # Errors
 ///
-/// [`LogError::CommitDamaged`] or [`LogError::Store`].
+/// [`LogError::CommitDamaged`], [`LogError::Store`], or [`LogError::CommitMissing`] where later
+/// commits or the published checkpoint show that there is more than can be read.
 pub async fn read_view(archive: &Archive) -> Result<LogView, LogError> {
     let mut view = LogView::default();
-    while let Some(commit) = archive.commit(view.head + 1).await? {
-        view.take(&commit);
+    loop {
+        while let Some(commit) = archive.commit(view.head + 1).await? {
+            view.take(&commit);
+        }
+        // A checkpoint that cannot be read is for `verify` to report: here it just shows nothing.
+        let published = published_checkpoint(archive).await.ok().flatten();
+        if find_head(archive.store(), view.head).await? > view.head {
+            continue;
+        }
+        if published.is_some_and(|it| it.size > view.size) {
+            return Err(LogError::CommitMissing { number: view.head + 1 });
+        }
+        return Ok(view);
     }
-    Ok(view)
 }

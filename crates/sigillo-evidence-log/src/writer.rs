@@ -337,27 +337,11 @@ impl LogWriter {
         if self.size() < last.size {
             self.catch_up().await?;
         }
-        self.contains(last).await
-    }
-
-    /// Tells whether a head is that of this log, as far as this writer knows it, at some commit.
-    async fn contains(&self, last: SignedHead) -> Result<bool, LogError> {
-        if self.size() <= last.size {
-            return Ok(self.signed_head() == last);
-        }
-        // A checkpoint always covers whole commits, whose successors state its size and root.
-        let (mut low, mut high) = (1, self.head());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let commit = self.archive.existing_commit(middle).await?;
-            if commit.header.first_leaf < last.size { low = middle + 1 } else { high = middle }
-        }
-        let header = self.archive.existing_commit(low).await?.header;
-        Ok(header.first_leaf == last.size && header.root == last.root)
+        self.recovered.contains(&self.archive, last).await
     }
 
     fn signed_head(&self) -> SignedHead {
-        SignedHead { size: self.size(), root: self.recovered.chain.root() }
+        self.recovered.head()
     }
 
     /// Signs the head, after [`confirm`](Self::confirm).
@@ -402,7 +386,7 @@ impl LogWriter {
     /// As [`belongs`](Self::belongs), without moving this writer's own head.
     async fn belongs_to_grown_log(&self, last: SignedHead) -> Result<bool, LogError> {
         if last.size <= self.size() {
-            return self.contains(last).await;
+            return self.recovered.contains(&self.archive, last).await;
         }
         let mut grown = self.recovered.clone();
         while grown.chain.edge.size() < last.size {
@@ -411,8 +395,7 @@ impl LogWriter {
             };
             grown.advance(&commit)?;
         }
-        let root = grown.chain.root();
-        Ok(SignedHead { size: grown.chain.edge.size(), root } == last)
+        Ok(grown.head() == last)
     }
 
     /// Publishes the head; a failure is no failure of the commit, the next publication mends it.

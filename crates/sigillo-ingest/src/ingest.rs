@@ -10,7 +10,9 @@ use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use tokio::sync::{mpsc, oneshot};
 
 use sigillo_catalogue::KeyIndex;
-use sigillo_evidence_log::{CommitOutcome, LogWriter, catch_up_index};
+use sigillo_evidence_log::{
+    CommitOutcome, LogError, LogWriter, catch_up_index, forget_foreign_index,
+};
 use sigillo_model::{
     BatchCommitted, Clock, Entropy, Entry, LogTime, ObjectKey, Sha256Digest, SubmissionId,
     SubmissionReceived,
@@ -146,7 +148,11 @@ impl Ingester {
         stop: Arc<AtomicBool>,
     ) -> Result<IngestOutcome, IngestError> {
         log.take_unseen();
+        forget_foreign_index(log.archive(), index).await?;
         catch_up_index(log.archive(), index, &self.reads).await?;
+        if index.complete_to() < log.head() {
+            return Err(LogError::CommitMissing { number: index.complete_to() + 1 }.into());
+        }
         let received_at = LogTime::new(self.clock.now());
         let submission = SubmissionId::random(&*self.entropy);
         let source = Arc::new(source);

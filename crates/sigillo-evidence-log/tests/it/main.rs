@@ -9,6 +9,7 @@ mod format_examples;
 
 mod growing;
 mod reading;
+mod reading;
 mod sealing;
 mod writing;
 
