@@ -9,7 +9,6 @@ mod format_examples;
 
 mod growing;
 mod reading;
-mod reading;
 mod sealing;
 mod writing;
 
