@@ -10,8 +10,8 @@ use sigillo_store::{CpuPool, Store, StoreError, pack::merge_blocks};
 
 use crate::CustodyError;
 
-/// Largest block values read: those of a pack of 1 TiB and some.
-const BLOCKS_BYTES_MAX: u64 = 1 << 30;
+/// Length of one block value.
+const BLOCK_VALUE_BYTES: u64 = 32;
 
 /// No pack of one block has block values.
 const BLOCK_BYTES: u64 = sigillo_store::pack::BLOCK_BYTES as u64;
@@ -139,7 +139,9 @@ impl BatchCheck {
             return Ok(None);
         }
         let key = ObjectKey::blocks(listed.name);
-        let read = match store.read(&key, BLOCKS_BYTES_MAX).await {
+        // More than the pack has blocks is never read into memory.
+        let bytes_max = listed.size.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_VALUE_BYTES);
+        let read = match store.read(&key, bytes_max).await {
             Ok(bytes) => Some(bytes),
             Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => None,
             Err(source) => {

@@ -1,6 +1,7 @@
 //! Giving documents back: every file checked against its digest before it counts.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -13,8 +14,12 @@ use std::{
 use futures::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 
-use sigillo_evidence_log::{Archive, LogView, proven_record, read_leaves, read_pack_list};
-use sigillo_model::{ListedPack, ObjectKey, RECORD_BYTES_MAX, Record, Sha256Digest, VersionId};
+use sigillo_evidence_log::{
+    Archive, BatchObjectError, LogView, proven_record, read_leaves, read_pack_list,
+};
+use sigillo_model::{
+    BatchCommitted, ListedPack, ObjectKey, RECORD_BYTES_MAX, Record, Sha256Digest, VersionId,
+};
 use sigillo_store::{
     PackSource, ReadPool,
     pack::{PackEntry, PackError, PackIndex, Part, read_pack_index},
@@ -37,8 +42,8 @@ const PIECE_BYTES: usize = 1 << 20;
 /// A document that was not given back, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ExportProblem {
-    /// The version.
-    pub version: VersionId,
+    /// The version; none where a whole batch was not given back, because its lists are damaged.
+    pub version: Option<VersionId>,
     /// What the producer calls it, if its record could be read.
     pub key: Option<String>,
     /// Why, in words.
@@ -82,20 +87,24 @@ impl Exporter {
     ) -> Result<ExportOutcome, CustodyError> {
         let mut total = ExportOutcome::default();
         for batch in &view.batches {
-            let leaves = match read_leaves(self.archive.store(), &batch.body).await {
-                Ok(leaves) => leaves,
-                Err(error) => return Err(batch_error(ObjectKey::leaves(batch.body.batch), &error)),
-            };
-            let list = match read_pack_list(self.archive.store(), &batch.body).await {
-                Ok(list) => list,
-                Err(error) => {
-                    return Err(batch_error(ObjectKey::pack_list(batch.body.batch), &error));
+            let store = self.archive.store();
+            let leaves = usable(read_leaves(store, &batch.body).await)?;
+            let list = usable(read_pack_list(store, &batch.body).await)?;
+            let (leaves, list) = match (leaves, list) {
+                (Ok(leaves), Ok(list)) => (leaves, list),
+                (Err(what), _) => {
+                    total.lose_batch(&batch.body, &ObjectKey::leaves(batch.body.batch), &what);
+                    continue;
+                }
+                (_, Err(what)) => {
+                    total.lose_batch(&batch.body, &ObjectKey::pack_list(batch.body.batch), &what);
+                    continue;
                 }
             };
             let mut first = 0;
             for pack in list {
                 let end = first + usize::try_from(pack.documents).unwrap_or(usize::MAX);
-                let versions = leaves.get(first..end).unwrap_or_default().to_vec();
+                let versions = leaves.get(first..end).unwrap_or_default();
                 first = end;
                 total.add(self.export_pack(&pack, versions, folder).await?);
             }
@@ -135,7 +144,7 @@ impl Exporter {
     async fn export_pack(
         &self,
         pack: &ListedPack,
-        versions: Vec<VersionId>,
+        versions: &[VersionId],
         folder: &Path,
     ) -> Result<ExportOutcome, CustodyError> {
         let (name, sink) = (pack.name, Arc::clone(self.archive.store().packs()));
@@ -148,16 +157,18 @@ impl Exporter {
         });
         let (source, index) = match opened.await.map_err(|_| CustodyError::Panicked)? {
             Ok(opened) => opened,
-            Err(error) => return Ok(ExportOutcome::lost(&versions, &error)),
+            Err(error) => return Ok(ExportOutcome::lost(versions, &error)),
         };
+        let listed: Arc<HashSet<VersionId>> = Arc::new(versions.iter().copied().collect());
         let folder: Arc<Path> = Arc::from(folder);
         let mut outcome = ExportOutcome::default();
         let mut exported = stream::iter(windows_of(&index))
             .map(|window| {
                 let (source, folder) = (Arc::clone(&source), Arc::clone(&folder));
+                let listed = Arc::clone(&listed);
                 let progress = Arc::clone(&self.progress);
                 self.reads.run(move || {
-                    let outcome = export_window(&*source, &window, &folder);
+                    let outcome = export_window(&*source, &window, &listed, &folder);
                     progress.fetch_add(outcome.documents, Ordering::Relaxed);
                     outcome
                 })
@@ -166,14 +177,18 @@ impl Exporter {
         while let Some(window) = exported.next().await {
             outcome.add(window.map_err(|_| CustodyError::Panicked)?);
         }
-        let records = index.entries.iter().filter(|entry| entry.part == Part::Record);
-        let missing = versions.len().saturating_sub(records.count());
-        if missing > 0 {
-            let reason = format!("{missing} documents are not in pack {name}");
-            let version = versions[0];
-            outcome.problems.push(ExportProblem { version, key: None, reason, damage: true });
+        let found: HashSet<VersionId> = index.entries.iter().map(|entry| entry.version).collect();
+        for version in versions.iter().filter(|version| !found.contains(version)) {
+            let reason = format!("it is not in its pack, {name}");
+            outcome.problems.push(ExportProblem::damage(*version, reason));
         }
         Ok(outcome)
+    }
+}
+
+impl ExportProblem {
+    fn damage(version: VersionId, reason: String) -> Self {
+        Self { version: Some(version), key: None, reason, damage: true }
     }
 }
 
@@ -185,13 +200,17 @@ impl ExportOutcome {
     }
 
     fn lost(versions: &[VersionId], error: &PackError) -> Self {
-        let problems = versions.iter().map(|version| ExportProblem {
-            version: *version,
-            key: None,
-            reason: format!("its pack cannot be read: {error}"),
-            damage: true,
+        let problems = versions.iter().map(|version| {
+            ExportProblem::damage(*version, format!("its pack cannot be read: {error}"))
         });
         Self { problems: problems.collect(), ..Self::default() }
+    }
+
+    /// Notes that nothing of a batch is given back.
+    fn lose_batch(&mut self, batch: &BatchCommitted, list: &ObjectKey, what: &str) {
+        let documents = batch.documents;
+        let reason = format!("{list} is damaged ({what}), with its {documents} documents");
+        self.problems.push(ExportProblem { version: None, key: None, reason, damage: true });
     }
 
     /// Writes the files of one document, or says why not.
@@ -202,11 +221,18 @@ impl ExportOutcome {
         entries: &[PackEntry],
         target: &Target<'_>,
     ) {
-        let problem = |key, (reason, damage)| ExportProblem { version, key, reason, damage };
+        let problem = |key, (reason, damage)| {
+            let version = Some(version);
+            ExportProblem { version, key, reason, damage }
+        };
         let Some(record) = read_record(source, version, entries) else {
             let what = ("its record is damaged".to_owned(), true);
             return self.problems.push(problem(None, what));
         };
+        if let Some(position) = missing_file(&record, entries) {
+            let what = (format!("file {position} of it is not in the pack"), true);
+            return self.problems.push(problem(Some(record.key.to_string()), what));
+        }
         let files = entries.iter().filter_map(|entry| match entry.part {
             Part::File { position, .. } => Some((position, entry)),
             Part::Record => None,
@@ -269,7 +295,13 @@ fn windows_of(index: &PackIndex) -> Vec<Vec<PackEntry>> {
     windows
 }
 
-fn export_window(source: &dyn PackSource, window: &[PackEntry], folder: &Path) -> ExportOutcome {
+/// Gives the documents of a window back, as far as the batch lists them.
+fn export_window(
+    source: &dyn PackSource,
+    window: &[PackEntry],
+    listed: &HashSet<VersionId>,
+    folder: &Path,
+) -> ExportOutcome {
     let mut outcome = ExportOutcome::default();
     let target = Target { folder, by_key: true };
     let (Some(first), Some(last)) = (window.first(), window.last()) else { return outcome };
@@ -283,9 +315,16 @@ fn export_window(source: &dyn PackSource, window: &[PackEntry], folder: &Path) -
         })
     });
     for document in window.chunk_by(|a, b| a.version == b.version) {
+        let version = document[0].version;
+        // It may prove itself: that does not make it a document of this archive.
+        if !listed.contains(&version) {
+            let reason = "the batch lists no such document in this pack".to_owned();
+            outcome.problems.push(ExportProblem::damage(version, reason));
+            continue;
+        }
         match in_memory.as_ref().and_then(Option::as_ref) {
-            Some(window) => outcome.document(window, document[0].version, document, &target),
-            None => outcome.document(source, document[0].version, document, &target),
+            Some(window) => outcome.document(window, version, document, &target),
+            None => outcome.document(source, version, document, &target),
         }
     }
     outcome
@@ -328,6 +367,16 @@ fn read_record(
     let mut bytes = vec![0; usize::try_from(entry.size_bytes).ok()?];
     source.read_exact_at(entry.data_offset, &mut bytes).ok()?;
     proven_record(version, &bytes)
+}
+
+/// Returns the position of a file that should be in the pack and is not.
+fn missing_file(record: &Record, entries: &[PackEntry]) -> Option<u32> {
+    let stored = |wanted| {
+        let is_wanted = |entry: &PackEntry| matches!(entry.part, Part::File { position, .. } if position == wanted);
+        entries.iter().any(is_wanted)
+    };
+    let files = (1..).zip(&record.files).filter(|(_, file)| file.stored_in.is_none());
+    files.map(|(position, _)| position).find(|position| !stored(*position))
 }
 
 /// Writes one file; what does not have its digest is removed again.
@@ -382,7 +431,11 @@ fn create_new(place: &Path) -> io::Result<File> {
     }
 }
 
-fn batch_error(key: ObjectKey, error: &dyn std::error::Error) -> CustodyError {
-    let source = io::Error::other(error.to_string());
-    CustodyError::Unreadable { key, source }
+/// Sorts what is damaged, which stops only its batch, from a store that does not answer.
+fn usable<T>(read: Result<T, BatchObjectError>) -> Result<Result<T, String>, CustodyError> {
+    match read {
+        Ok(object) => Ok(Ok(object)),
+        Err(BatchObjectError::Store(error)) => Err(CustodyError::Log(error)),
+        Err(damaged) => Ok(Err(damaged.to_string())),
+    }
 }

@@ -8,9 +8,10 @@ use std::{
 
 use sigillo_model::decode_name;
 
-/// Returns the place of a key below `folder`, or nothing if it would lead elsewhere.
+/// Returns the place of a key below `folder`, or nothing if it would lead elsewhere. The name of a
+/// source is taken as it is; those of paths are spelt.
 pub(crate) fn place_below(folder: &Path, source: &str, path: &str) -> Option<PathBuf> {
-    let mut place = folder.join(component(&decode_name(source)?)?);
+    let mut place = folder.join(component(source.as_bytes())?);
     for name in decode_name(path)?.split(|byte| *byte == b'/') {
         place.push(component(name)?);
     }
@@ -41,6 +42,8 @@ mod tests {
             assert_eq!(place(path), None, "{path}");
         }
         assert_eq!(place_below(folder, "..", "x"), None);
+        let percent = place_below(folder, "100% a%41", "x");
+        assert_eq!(percent, Some(PathBuf::from("/out/100% a%41/x")));
         assert_eq!(place_below(folder, "a/b", "x"), None);
         assert_eq!(file_below(folder, "a/b"), None);
     }

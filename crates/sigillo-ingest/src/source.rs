@@ -43,7 +43,9 @@ impl FolderSource {
             path: encode_name(path.as_os_str().as_bytes()),
             source,
         };
-        if name.is_empty() || name.contains('/') || name.chars().any(char::is_control) {
+        // It is also the name of a folder, once documents are given back.
+        let is_bad = matches!(name, "" | "." | "..") || name.contains('/');
+        if is_bad || name.chars().any(char::is_control) {
             return Err(SourceError::BadName { name: encode_name(name.as_bytes()) });
         }
         let path = path.canonicalize().map_err(refused)?;
@@ -110,8 +112,11 @@ impl FolderSource {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// The name of the source is empty or has a slash or control characters.
-    #[error("{name:?} cannot name a source: it must not be empty or have slashes")]
+    /// The name of the source is empty, `.` or `..`, or has a slash or control characters.
+    #[error(
+        "{name:?} cannot name a source: it must not be empty, . or .., nor have slashes or control \
+         characters"
+    )]
     BadName {
         /// The name.
         name: String,
@@ -130,5 +135,22 @@ impl SourceError {
     /// Returns what a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::Invalid
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_no_folder_can_have_names_no_source() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["", ".", "..", "a/b", "a\nb"] {
+            let opened = FolderSource::open(folder.path(), name);
+            assert!(matches!(opened, Err(SourceError::BadName { .. })), "{name:?}");
+        }
+        for name in ["...", "100%", "a%41", "è"] {
+            assert!(FolderSource::open(folder.path(), name).is_ok(), "{name:?}");
+        }
     }
 }

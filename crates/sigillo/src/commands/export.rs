@@ -98,14 +98,14 @@ fn report(context: &Context, schema: &str, outcome: &ExportOutcome, folder: &Pat
         folder.display(),
     );
     for problem in outcome.problems.iter().take(PRINTED_MAX) {
-        let version = problem.version.to_string();
-        let key = problem.key.as_deref().unwrap_or("(its name cannot be read)");
-        text.push_str(&format!(
-            "  not given back: {} ({}…): {}\n",
-            visible(key),
-            &version[..8],
-            visible(&problem.reason)
-        ));
+        let what = match (problem.version, problem.key.as_deref()) {
+            (None, _) => "a whole batch".to_owned(),
+            (Some(version), key) => {
+                let key = key.unwrap_or("(its name cannot be read)");
+                format!("{} ({}…)", visible(key), &version.to_string()[..8])
+            }
+        };
+        text.push_str(&format!("  not given back: {what}: {}\n", visible(&problem.reason)));
     }
     if outcome.problems.len() > PRINTED_MAX {
         let more = outcome.problems.len() - PRINTED_MAX;
