@@ -70,6 +70,8 @@ finding_codes! {
     VersionTwice = "F205", Damage;
     /// The description of the archive is missing or damaged.
     ArchiveDamaged = "F206", Damage;
+    /// The report of a submission is missing or damaged.
+    ReportDamaged = "F207", Damage;
     /// A commit is missing while later ones exist.
     CommitMissing = "F301", Damage;
     /// A commit cannot be read or does not bear the archive's signature.
