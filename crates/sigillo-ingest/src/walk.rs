@@ -4,10 +4,12 @@ use std::{
     collections::HashMap,
     ffi::OsString,
     fs::FileType,
+    io,
     os::unix::{ffi::OsStrExt as _, ffi::OsStringExt as _, fs::FileTypeExt as _},
     sync::Arc,
 };
 
+use rustix::io::Errno;
 use unicode_normalization::UnicodeNormalization as _;
 
 use sigillo_model::encode_name;
@@ -45,8 +47,12 @@ impl Walk {
     /// Lists the next folder, and refuses in it what is no file.
     fn list(&mut self, folder: &[u8]) {
         let path = self.source.path.join(OsString::from_vec(folder.to_vec()));
-        let unreadable =
-            |error| Refusal::new(RefusalCode::Unreadable, encode_name(folder)).because(error);
+        let unreadable = |error: io::Error| {
+            if error.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()) {
+                return Refusal::new(RefusalCode::PathTooLong, encode_name(folder));
+            }
+            Refusal::new(RefusalCode::Unreadable, encode_name(folder)).because(error)
+        };
         let entries = match path.read_dir() {
             Ok(entries) => entries,
             Err(error) => return self.shared.refuse(unreadable(error)),
@@ -70,15 +76,16 @@ impl Walk {
         files.sort_unstable();
         folders.sort_unstable_by(|a, b| b.cmp(a));
         self.note_twins(&files);
+        self.note_twins(&folders);
         self.shared.progress.found(files.len());
         self.files = files.into_iter();
         self.folders.extend(folders);
     }
 
     /// Notes names that people cannot tell apart; both are kept as they are.
-    fn note_twins(&self, files: &[Vec<u8>]) {
+    fn note_twins(&self, paths: &[Vec<u8>]) {
         let mut seen: HashMap<String, &[u8]> = HashMap::new();
-        for path in files.iter().filter(|path| !path.is_ascii()) {
+        for path in paths.iter().filter(|path| !path.is_ascii()) {
             let Ok(text) = std::str::from_utf8(path) else { continue };
             if let Some(twin) = seen.insert(text.nfc().collect(), path) {
                 let text = format!(
