@@ -15,7 +15,7 @@ use sigillo_store::CreateOutcome;
 use crate::{
     Archive, Commit, LogError,
     archive::place_of,
-    chain::tree_hash_of,
+    chain::{sha256_of, tree_hash_of},
     commit::{COMMIT_BYTES_MAX, encode_commit},
     publish::{publish_checkpoint, publish_tiles, published_checkpoint},
     recover::Recovered,
@@ -306,10 +306,17 @@ impl LogWriter {
     }
 
     async fn finish_open(&mut self) -> Result<(), LogError> {
-        let head = self.signed_head();
         let published = published_checkpoint(&self.archive).await?;
-        let is_published =
-            published.is_some_and(|it| it.size == head.size && it.root == tree_hash_of(head.root));
+        let published = published.map(|it| SignedHead { size: it.size, root: sha256_of(it.root) });
+        // It was signed after its commits were read back. To replace one that the log does not
+        // contain would destroy the proof that commits are lost.
+        if let Some(last) = published
+            && !self.belongs(last).await?
+        {
+            return Err(LogError::Diverged { last, found_size: self.size() });
+        }
+        let head = self.signed_head();
+        let is_published = published == Some(head);
         if is_published && self.confirmed == Some(head) {
             self.forget_published();
             return Ok(());

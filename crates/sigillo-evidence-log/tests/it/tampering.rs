@@ -199,6 +199,7 @@ async fn a_log_that_went_another_way_shows_in_the_published_checkpoint() {
     commit(&mut world.writer().await, &[received(1)]).await;
     let published = fs::read(world.file(&ObjectKey::checkpoint())).unwrap();
     fs::remove_file(world.file(&ObjectKey::commit(2))).unwrap();
+    fs::remove_file(world.file(&ObjectKey::checkpoint())).unwrap();
     let mut fork = world.writer_with(&restored).await.unwrap();
     for number in 2..4 {
         commit(&mut fork, &[received(number)]).await;

@@ -193,6 +193,20 @@ async fn a_raised_epoch_fences_whoever_did_not_know_of_it() {
 }
 
 #[tokio::test]
+async fn a_checkpoint_that_proves_lost_commits_is_not_replaced_although_the_keys_forgot_it() {
+    let world = World::new(Place::Folder).await;
+    let restored = world.copy_of_keys();
+    let mut log = world.writer().await;
+    commit(&mut log, &[received(2)]).await;
+    commit(&mut log, &[received(3)]).await;
+    let checkpoint = world.read(&ObjectKey::checkpoint()).await;
+    fs::remove_file(world.file(&ObjectKey::commit(3))).unwrap();
+    let refused = world.writer_with(&restored).await;
+    assert!(matches!(refused, Err(LogError::Diverged { .. })), "{refused:?}");
+    assert_eq!(world.read(&ObjectKey::checkpoint()).await, checkpoint);
+}
+
+#[tokio::test]
 async fn a_log_that_lost_its_end_is_not_written_to() {
     let world = World::new(Place::Folder).await;
     let mut log = world.writer().await;
@@ -219,6 +233,7 @@ async fn a_log_that_went_another_way_is_not_written_to() {
     commit(&mut world.writer().await, &[received(1)]).await;
     // A backup of archive and keys from before goes on, and takes the place of the archive.
     fs::remove_file(world.file(&ObjectKey::commit(2))).unwrap();
+    fs::remove_file(world.file(&ObjectKey::checkpoint())).unwrap();
     let mut fork = world.writer_with(&restored).await.unwrap();
     commit(&mut fork, &[received(2)]).await;
     let before = world.keys_in_folder();
