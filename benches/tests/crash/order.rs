@@ -1,0 +1,90 @@
+//! In which order the program makes things durable, judged from the list of its calls.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use crate::{shim::Point, site::Site};
+
+/// What was written and is not durable yet.
+#[derive(Debug, Default)]
+struct Debts {
+    /// Files whose bytes were written.
+    files: BTreeSet<PathBuf>,
+    /// Folders in which a name was made.
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Debts {
+    /// Takes in one call.
+    fn take(&mut self, kind: &str, path: &Path) {
+        match kind {
+            "write" | "writev" | "pwrite" | "pwrite64" | "ftruncate64" | "copy_file_range" => {
+                self.files.insert(path.to_owned());
+            }
+            "linkat" | "rename" | "renameat2" | "mkdir" => {
+                self.folders.insert(path.parent().expect("names have a folder").to_owned());
+            }
+            "unlink" => {
+                self.files.remove(path);
+            }
+            "fsync" | "fdatasync" => {
+                self.files.remove(path);
+                self.folders.remove(path);
+            }
+            _ => {}
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.iter().chain(&self.folders)
+    }
+}
+
+/// Says where something is relied on before what it relies on is durable.
+///
+/// A commit may be made only when all that the archive holds is durable, a checkpoint published
+/// only after that commit and the memory of the signature, and at the end nothing is owed. State
+/// and settings can be made again and owe nothing.
+pub(crate) fn too_early(site: &Site, points: &[Point]) -> Vec<String> {
+    let archive = site.archive();
+    let exempt = [site.home().join(".local/state"), site.home().join(".config")];
+    let mut debts = Debts::default();
+    let mut problems = Vec::new();
+    for point in points {
+        let path = Path::new(&point.path);
+        let is_commit = point.kind == "linkat" && path.starts_with(archive.join("log/seq"));
+        let is_publication = point.kind == "rename" && path == archive.join("log/checkpoint");
+        // A commit is about to get its name; what it has been written to must be durable by then.
+        if is_commit || is_publication {
+            problems.extend(debts.all().map(|debt| {
+                format!("{} {} comes before {} is durable", point.kind, point.path, debt.display())
+            }));
+        }
+        if !exempt.iter().any(|folder| path.starts_with(folder)) {
+            debts.take(&point.kind, path);
+        }
+    }
+    problems.extend(debts.all().map(|debt| format!("{} is never durable", debt.display())));
+    problems
+}
+
+/// Returns the packs that were written, by the names they had then, with the number of syncs of
+/// each after its last byte.
+pub(crate) fn syncs_of_packs(site: &Site, points: &[Point]) -> Vec<(String, usize)> {
+    let packs = site.archive().join("packs");
+    let mut found: Vec<(String, usize)> = Vec::new();
+    for point in points.iter().filter(|point| Path::new(&point.path).parent() == Some(&packs)) {
+        let position = found.iter().position(|(path, _)| *path == point.path);
+        if point.kind == "pwrite64" {
+            match position {
+                Some(position) => found[position].1 = 0,
+                None => found.push((point.path.clone(), 0)),
+            }
+        } else if let (true, Some(position)) = (point.is_sync(), position) {
+            found[position].1 += 1;
+        }
+    }
+    found
+}
