@@ -10,7 +10,9 @@ use sigillo_authorities::{
 };
 use sigillo_catalogue::KeyIndex;
 use sigillo_ers::{TrustAnchors, pem_blocks};
-use sigillo_evidence_log::{Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogWriter};
+use sigillo_evidence_log::{
+    Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogWriter, log_contains,
+};
 use sigillo_model::{Clock, Entropy, ErrorKind, Sha256Digest};
 use sigillo_store::{Store, StoreUrl};
 
@@ -108,10 +110,29 @@ impl Context {
         archive: &Archive,
         keys: &KeyFolder,
     ) -> Result<LogWriter, CommandError> {
+        self.refuse_older(archive).await?;
         self.probe_once(archive).await?;
         let keys = LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
         let clock = Arc::clone(&self.clock);
         Ok(LogWriter::open(archive.clone(), keys, clock, &*self.entropy, 0).await?)
+    }
+
+    /// Refuses to add to a log that lacks what this user saw of it, before anything is written: the
+    /// keys may have forgotten it, as those from a backup do.
+    async fn refuse_older(&self, archive: &Archive) -> Result<(), CommandError> {
+        let Some(seen) = self.seen(archive) else { return Ok(()) };
+        if log_contains(archive, seen).await? {
+            return Ok(());
+        }
+        let words = format!(
+            "LOG_DIVERGED: a checkpoint of {} entries was seen earlier, which the log in the store \
+             does not contain; nothing was written",
+            seen.size
+        );
+        let file = self.seen_file(archive);
+        Err(CommandError::new(ErrorKind::Integrity, words)
+            .hint("the store may have been restored from a backup: bring back its newest state")
+            .hint(format!("what was seen is remembered in {}", file.display())))
     }
 
     async fn probe_once(&self, archive: &Archive) -> Result<(), CommandError> {
@@ -139,7 +160,7 @@ impl Context {
 
     /// Returns the newest head of this log that this user saw.
     fn seen(&self, archive: &Archive) -> Option<SignedHead> {
-        let text = std::fs::read_to_string(self.state_file(archive, "seen")).ok()?;
+        let text = std::fs::read_to_string(self.seen_file(archive)).ok()?;
         let (size, root) = text.trim_end().split_once(' ')?;
         Some(SignedHead { size: size.parse().ok()?, root: root.parse().ok()? })
     }
@@ -150,7 +171,7 @@ impl Context {
             return Ok(());
         }
         let text = format!("{} {}\n", head.size, head.root);
-        write_whole(&self.state_file(archive, "seen"), text.as_bytes())
+        write_whole(&self.seen_file(archive), text.as_bytes())
     }
 
     /// Remembers what the keys signed last.
@@ -163,6 +184,12 @@ impl Context {
             Some(head) => self.remember(archive, head),
             None => Ok(()),
         }
+    }
+
+    /// The memory of one log: whoever copies the archive's id has another key.
+    fn seen_file(&self, archive: &Archive) -> PathBuf {
+        let key = Sha256Digest::of(archive.log_key().public_key()).to_string();
+        self.state_file(archive, &format!("seen-{}", &key[..16]))
     }
 
     fn state_file(&self, archive: &Archive, name: &str) -> PathBuf {

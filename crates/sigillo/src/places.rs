@@ -109,7 +109,8 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CommandError>
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let staged = path.with_extension("part");
+        // Two processes may write the same file at once: each stages its own.
+        let staged = path.with_extension(format!("{}.part", std::process::id()));
         std::fs::write(&staged, bytes)?;
         std::fs::File::open(&staged)?.sync_all()?;
         std::fs::rename(&staged, path)

@@ -52,7 +52,8 @@ async fn pack_of(source: &str, files: Files) -> Pack {
     }
     let store = Store::memory(Handle::current());
     let sink = Arc::clone(store.packs());
-    let name = tokio::task::spawn_blocking(move || {
+    let reads = ReadPool::start().unwrap();
+    let name = reads.run(move || {
         let mut writer = PackWriter::begin(&*sink, [7; 16], None).unwrap();
         writer.add_segment(&segment, entries).unwrap();
         writer.finish().unwrap().name

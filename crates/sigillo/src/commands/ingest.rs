@@ -66,8 +66,10 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
     } else {
         Some(seal_and_stamp(&context, &mut log, &keys, true).await?)
     };
+    // The acknowledgement comes first: it holds whether or not the state can be written.
+    let code = report(&context, &outcomes, sealed.as_ref(), stop.load(Ordering::Relaxed));
     context.remember_signed(&archive, &keys)?;
-    Ok(report(&context, &outcomes, sealed.as_ref(), stop.load(Ordering::Relaxed)))
+    Ok(code)
 }
 
 fn open_sources(
