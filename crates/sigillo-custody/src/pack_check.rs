@@ -85,7 +85,7 @@ pub(crate) fn check_document(
     sink: &dyn PackSink,
     name: sigillo_model::Blake3Digest,
     version: VersionId,
-) -> Result<Vec<Finding>, PackError> {
+) -> Result<PackCheck, PackError> {
     let source =
         sink.open(&name).map_err(|source| PackError::Store { doing: "opening it", source })?;
     let whole = read_pack_index(&*source)?;
@@ -107,16 +107,17 @@ pub(crate) fn check_document(
         }
         scan.take(end, &[]);
     }
-    let mut check = PackCheck::default();
+    let bytes_read = index.entries.iter().map(|entry| entry.size_bytes).sum();
+    let mut check = PackCheck { documents_good: scan.good, bytes_read, ..PackCheck::default() };
     check.bad_documents(&ObjectKey::pack(name), scan.bad);
-    if scan.good == 0 && check.findings.is_empty() {
+    if check.documents_good == 0 && check.findings.is_empty() {
         let message = "the document is not in the pack";
         check.findings.push(
             Finding::new(FindingCode::PackDirectory, ObjectKey::pack(name), message)
                 .at(Place { version: Some(version.to_string()), ..Place::default() }),
         );
     }
-    Ok(check.findings)
+    Ok(check)
 }
 
 impl PackCheck {

@@ -115,11 +115,7 @@ impl Verifier {
                 self.packs(&mut report, packs).await?;
             }
         }
-        // The verdict is drawn before anything is cut off.
-        report.verdict = Verdict::of(&report.findings);
-        report.findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
-        report.more_findings = report.findings.len().saturating_sub(FINDINGS_MAX) as u64;
-        report.findings.truncate(FINDINGS_MAX);
+        report.conclude();
         Ok(report)
     }
 
@@ -139,9 +135,10 @@ impl Verifier {
             let checked = self.cpu.run(move || check_document(&*sink, name, version)).await;
             let key = ObjectKey::pack(name);
             match checked.map_err(|_| CustodyError::Panicked)? {
-                Ok(findings) => {
-                    report.documents_read += u64::from(findings.is_empty());
-                    report.findings.extend(findings);
+                Ok(checked) => {
+                    report.documents_read += checked.documents_good;
+                    report.bytes_read += checked.bytes_read;
+                    report.findings.extend(checked.findings);
                 }
                 Err(PackError::Store { source: BackendError::NotFound, .. }) => {
                     let message = "it is missing, with the document in it";
@@ -154,7 +151,7 @@ impl Verifier {
                 Err(source) => return Err(CustodyError::Pack { key, source }),
             }
         }
-        report.verdict = Verdict::of(&report.findings);
+        report.conclude();
         Ok(report)
     }
 
@@ -214,6 +211,17 @@ impl Verifier {
             }
         }
         Ok(())
+    }
+}
+
+impl VerifyReport {
+    /// Draws the verdict and puts the gravest findings first.
+    fn conclude(&mut self) {
+        // The verdict is drawn before anything is cut off.
+        self.verdict = Verdict::of(&self.findings);
+        self.findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
+        self.more_findings += self.findings.len().saturating_sub(FINDINGS_MAX) as u64;
+        self.findings.truncate(FINDINGS_MAX);
     }
 }
 
