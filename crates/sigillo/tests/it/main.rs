@@ -1,0 +1,20 @@
+//! Tests of the program from outside: every command as a user runs it, on folders of their own.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it did not expect")]
+#![expect(clippy::print_stdout, reason = "a test that is left out says so")]
+
+mod program;
+
+mod bad_input;
+mod changing;
+
+mod judge;
+
+mod damage;
+mod rollback;
+mod tampering;
+
+mod giving_back;
+mod refusals;
+mod sealing_later;
+mod texts;
+mod together;
