@@ -38,7 +38,10 @@ impl PackError {
     /// Returns what a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Malformed { .. } => ErrorKind::Integrity,
+            // Packs are opened because a list names them: one that is not there is lost.
+            Self::Malformed { .. } | Self::Store { source: BackendError::NotFound, .. } => {
+                ErrorKind::Integrity
+            }
             Self::Refused { .. } => ErrorKind::Bug,
             Self::Store { source, .. } => source.kind(),
         }
@@ -47,5 +50,16 @@ impl PackError {
     /// Adds to a backend's error what was being done with the pack.
     pub(crate) fn store(doing: &'static str) -> impl FnOnce(BackendError) -> Self {
         move |source| Self::Store { doing, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pack_that_is_not_there_is_damage_and_no_refusal() {
+        let missing = PackError::Store { doing: "opening it", source: BackendError::NotFound };
+        assert_eq!(missing.kind(), ErrorKind::Integrity);
     }
 }

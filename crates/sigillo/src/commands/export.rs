@@ -11,7 +11,8 @@ use std::{
 use serde_json::json;
 
 use sigillo_custody::{ExportOutcome, Exporter, Locator};
-use sigillo_evidence_log::{Archive, LogView, catch_up_index, read_view};
+use sigillo_evidence_log::{Archive, LogView, catch_up_index, forget_foreign_index, read_view};
+use sigillo_model::VersionId;
 use sigillo_store::ReadPool;
 
 use crate::{
@@ -66,7 +67,12 @@ pub(crate) async fn locate(
     ids: &[String],
 ) -> Result<Vec<sigillo_custody::Located>, CommandError> {
     let mut index = context.index(archive)?;
-    catch_up_index(archive, &mut index, reads).await?;
+    forget_foreign_index(archive, &mut index).await?;
+    // A whole version id needs no index: what is damaged elsewhere must not keep it back.
+    let is_whole = |id: &String| id.parse::<VersionId>().is_ok();
+    if !ids.iter().all(is_whole) {
+        catch_up_index(archive, &mut index, reads).await?;
+    }
     let locator = Locator { archive, view, index: &index };
     let mut located = Vec::new();
     for id in ids {
