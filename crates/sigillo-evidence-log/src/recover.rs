@@ -36,7 +36,8 @@ impl Recovered {
         if head == 0 {
             return Ok(Self::default());
         }
-        let mut back = 0;
+        // Never from the newest one itself: what its header says of those before it is checked.
+        let mut back = 1;
         loop {
             let number = head.saturating_sub(back).max(1);
             let commit = archive.existing_commit(number).await?;

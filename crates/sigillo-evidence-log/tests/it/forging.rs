@@ -81,6 +81,31 @@ async fn a_header_that_does_not_follow_is_found_at_every_place(
 }
 
 #[rstest]
+#[case::previous(&|header: &mut CommitOpened| header.previous = Some(OTHER))]
+#[case::sealed(&|header: &mut CommitOpened| header.sealed += 1)]
+#[case::epoch(&|header: &mut CommitOpened| header.epoch = 0)]
+#[case::generation(&|header: &mut CommitOpened| header.generation = 2)]
+#[tokio::test]
+async fn no_writer_goes_on_from_a_newest_commit_that_does_not_follow(
+    #[case] change: &dyn Fn(&mut CommitOpened),
+) {
+    let world = archive().await;
+    let lines = next_lines(&world, &[]).await;
+    let Ok(Entry::CommitOpened(mut header)) = Entry::parse_line(lines[0].trim_end().as_bytes())
+    else {
+        panic!("no header");
+    };
+    let number = header.commit;
+    change(&mut header);
+    let bytes = signed(&world, &[line_of(&Entry::CommitOpened(header))]).await;
+    fs::write(world.file(&ObjectKey::commit(number)), bytes).unwrap();
+    let checkpoint = world.read(&ObjectKey::checkpoint()).await;
+    let error = world.try_writer().await.map(drop).unwrap_err();
+    assert!(matches!(error, LogError::CommitDamaged { number: found, .. } if found == number));
+    assert_eq!(world.read(&ObjectKey::checkpoint()).await, checkpoint);
+}
+
+#[rstest]
 #[tokio::test]
 async fn a_commit_that_was_written_anew_is_found_at_the_one_after_it(
     #[values(1, 2, 3, 4)] number: u64,
