@@ -1,16 +1,21 @@
 //! Verifying an archive: the log, every batch, the presence of every pack and, if asked, every
 //! byte.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures::{StreamExt as _, stream};
 
 use sigillo_authorities::SignedHead;
-use sigillo_evidence_log::{Archive, AuditKnowledge, LogView, audit_log};
-use sigillo_model::{Finding, FindingCode, ObjectKey, Verdict, VersionId};
+use sigillo_evidence_log::{Archive, AuditKnowledge, LogView, audit_log, read_pack_list};
+use sigillo_model::{
+    BatchCommitted, Blake3Digest, Finding, FindingCode, ObjectKey, Verdict, VersionId,
+};
 use sigillo_store::{BackendError, CpuPool, pack::PackError};
 
 use crate::{
@@ -107,12 +112,9 @@ impl Verifier {
             head: audit.head,
         };
         if scope != Scope::Log {
-            let packs = self.batches(&mut report).await?;
+            self.batches(&mut report, scope).await?;
             for submission in &report.view.submissions {
                 report.findings.extend(check_report(&self.archive, submission).await?);
-            }
-            if scope == Scope::Full {
-                self.packs(&mut report, packs).await?;
             }
         }
         report.conclude();
@@ -155,19 +157,30 @@ impl Verifier {
         Ok(report)
     }
 
-    async fn batches(&self, report: &mut VerifyReport) -> Result<Vec<CheckedPack>, CustodyError> {
-        let mut packs = Vec::new();
+    /// Checks batch after batch, and lets go of what is known of one before the next.
+    async fn batches(&self, report: &mut VerifyReport, scope: Scope) -> Result<(), CustodyError> {
         let mut prefixes: Vec<u64> = Vec::new();
-        for batch in &report.view.batches {
-            let checked = check_batch(&self.archive, &self.cpu, &batch.body).await?;
-            let BatchCheck { findings, packs: found, leaves } = checked;
+        let mut names: HashSet<Blake3Digest> = HashSet::new();
+        let batches: Vec<_> = report.view.batches.iter().map(|it| it.body.clone()).collect();
+        if scope == Scope::Full {
+            self.find_bytes(&batches).await;
+        }
+        for batch in &batches {
+            let checked = check_batch(&self.archive, &self.cpu, batch).await?;
+            let BatchCheck { findings, packs, leaves } = checked;
             prefixes.extend(leaves.iter().map(prefix_of));
             report.findings.extend(findings);
-            packs.extend(found);
+            report.packs += packs.len() as u64;
+            let listed = packs.iter().map(|pack| pack.listed.name);
+            if let Some(name) = listed_twice(&mut names, listed) {
+                let message = format!("pack {name} is listed twice, here or in an earlier batch");
+                let key = ObjectKey::pack_list(batch.batch);
+                report.findings.push(Finding::new(FindingCode::PackListDamaged, key, message));
+            }
+            if scope == Scope::Full {
+                self.packs(report, packs).await?;
+            }
         }
-        report.packs = packs.len() as u64;
-        let bytes = packs.iter().map(|pack| pack.listed.size).sum();
-        self.progress.bytes_found.store(bytes, Ordering::Relaxed);
         prefixes.sort_unstable();
         for twice in prefixes.windows(2).filter(|pair| pair[0] == pair[1]) {
             let message = format!(
@@ -176,7 +189,17 @@ impl Verifier {
             );
             report.findings.push(Finding::new(FindingCode::VersionTwice, "batches", message));
         }
-        Ok(packs)
+        Ok(())
+    }
+
+    /// Adds up what there is to be read, for the progress; a damaged list is met again later.
+    async fn find_bytes(&self, batches: &[BatchCommitted]) {
+        for batch in batches {
+            if let Ok(packs) = read_pack_list(self.archive.store(), batch).await {
+                let bytes = packs.iter().map(|pack| pack.size).sum();
+                self.progress.bytes_found.fetch_add(bytes, Ordering::Relaxed);
+            }
+        }
     }
 
     async fn packs(
@@ -229,4 +252,32 @@ impl VerifyReport {
 fn prefix_of(version: &VersionId) -> u64 {
     let bytes = version.as_bytes().first_chunk().expect("an id has 32 bytes");
     u64::from_be_bytes(*bytes)
+}
+
+/// Adds the packs of a batch to those known, and returns the first that was known already.
+fn listed_twice(
+    known: &mut HashSet<Blake3Digest>,
+    listed: impl Iterator<Item = Blake3Digest>,
+) -> Option<Blake3Digest> {
+    let mut twice = None;
+    for name in listed {
+        if !known.insert(name) {
+            twice.get_or_insert(name);
+        }
+    }
+    twice
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pack_that_two_batches_list_is_noticed() {
+        let [a, b, c] = [b"a", b"b", b"c"].map(|bytes| Blake3Digest::of(bytes));
+        let mut known = HashSet::new();
+        assert_eq!(listed_twice(&mut known, [a, b].into_iter()), None);
+        assert_eq!(listed_twice(&mut known, [c, b, a].into_iter()), Some(b));
+        assert_eq!(listed_twice(&mut known, [c].into_iter()), Some(c));
+    }
 }

@@ -97,6 +97,8 @@ enum ReadCommit {
     Good(Box<Commit>),
     Missing,
     Damaged(CommitFault),
+    /// The store did not give it: nothing is known against it.
+    Unreadable(StoreError),
 }
 
 async fn read_commit(archive: &Archive, number: u64) -> Result<ReadCommit, LogError> {
@@ -107,8 +109,19 @@ async fn read_commit(archive: &Archive, number: u64) -> Result<ReadCommit, LogEr
         }),
         Err(StoreError::NotFound { .. }) => Ok(ReadCommit::Missing),
         Err(StoreError::TooLarge { .. }) => Ok(ReadCommit::Damaged(CommitFault::Spelling)),
-        Err(source) => Err(LogError::Store { doing: "reading a commit", source }),
+        Err(error) => Ok(ReadCommit::Unreadable(error)),
     }
+}
+
+/// Spells an error with what caused it, on one line.
+pub(crate) fn causes_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 struct ChainAudit<'a> {
@@ -151,6 +164,11 @@ impl<'a> ChainAudit<'a> {
             ReadCommit::Missing => {
                 let message = format!("commit {number} is not in the store");
                 self.find(FindingCode::CommitMissing, number, message);
+                self.lost += 1;
+            }
+            ReadCommit::Unreadable(error) => {
+                let message = format!("commit {number} could not be read: {}", causes_of(&error));
+                self.find(FindingCode::NotRead, number, message);
                 self.lost += 1;
             }
             ReadCommit::Damaged(fault) => {

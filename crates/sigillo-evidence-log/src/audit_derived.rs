@@ -10,7 +10,7 @@ use sigillo_model::{Finding, FindingCode, ObjectKey};
 
 use crate::{
     Archive, LogError, RightEdge,
-    audit::Boundaries,
+    audit::{Boundaries, causes_of},
     chain::sha256_of,
     publish::{read_derived, signed_checkpoint},
     right_edge::tile_content,
@@ -151,10 +151,15 @@ async fn compare(
 ) -> Result<(), LogError> {
     let key = ObjectKey::tile(path);
     let read = read_derived(archive.store(), &key, DERIVED_BYTES_MAX).await;
-    let message = match read.map_err(LogError::store("reading a tile"))? {
-        Some(bytes) if bytes == content => return Ok(()),
-        Some(_) => "it is not what the commits give",
-        None => "it was not published",
+    let message = match read {
+        Ok(Some(bytes)) if bytes == content => return Ok(()),
+        Ok(Some(_)) => "it is not what the commits give",
+        Ok(None) => "it was not published",
+        Err(error) => {
+            let message = format!("it could not be read: {}", causes_of(&error));
+            findings.push(Finding::new(FindingCode::NotRead, key, message));
+            return Ok(());
+        }
     };
     findings.push(Finding::new(FindingCode::TileDamaged, key, message));
     Ok(())

@@ -13,7 +13,7 @@ use sigillo_store::StoreError;
 
 use crate::{
     Archive, LogError, LogView, LoggedSealing, LoggedStamp,
-    audit::{Boundaries, CLOCK_DIFFERENCE_SECONDS_MAX},
+    audit::{Boundaries, CLOCK_DIFFERENCE_SECONDS_MAX, causes_of},
     publish::signed_checkpoint,
     sealing::sealing_root,
     sealing_value,
@@ -36,8 +36,8 @@ pub(crate) async fn audit_sealings(
             audit.findings.push(Finding::new(FindingCode::CommitChain, key, message));
         }
         through = sealing.body.through;
-        audit.statement(sealing).await?;
-        audit.seal(sealing).await?;
+        let stated_at = audit.statement(sealing).await?;
+        audit.seal(sealing, stated_at).await?;
     }
     for stamp in &view.stamps {
         audit.stamp(stamp).await?;
@@ -72,27 +72,38 @@ impl SealingsAudit<'_> {
             Ok(_) => "its bytes do not have the digest that the log states",
             Err(StoreError::NotFound { .. }) => "it is not in the store",
             Err(StoreError::TooLarge { .. }) => "it is larger than it can be",
-            Err(source) => return Err(LogError::Store { doing: "reading evidence", source }),
+            Err(error) => {
+                let message = format!("it could not be read: {}", causes_of(&error));
+                self.find(FindingCode::NotRead, key, message);
+                return Ok(None);
+            }
         };
         self.find(code, key, message);
         Ok(None)
     }
 
-    async fn statement(&mut self, sealing: &LoggedSealing) -> Result<(), LogError> {
+    /// Checks a statement and returns when it says it was written.
+    async fn statement(
+        &mut self,
+        sealing: &LoggedSealing,
+    ) -> Result<Option<jiff::Timestamp>, LogError> {
         let key = ObjectKey::statement(sealing.body.sealing);
         let (sha256, code) = (sealing.body.statement_sha256, FindingCode::StatementDamaged);
         let Some(bytes) = self.read(&key, STATEMENT_BYTES_MAX, sha256, code).await? else {
-            return Ok(());
+            return Ok(None);
         };
         match parse_canonical::<Statement>(&bytes) {
             Ok(statement) => {
                 if let Some(message) = self.difference(sealing, &statement) {
                     self.find(FindingCode::StatementDiffers, &key, message);
                 }
+                Ok(Some(statement.at.timestamp()))
             }
-            Err(error) => self.find(code, &key, error.to_string()),
+            Err(error) => {
+                self.find(code, &key, error.to_string());
+                Ok(None)
+            }
         }
-        Ok(())
     }
 
     /// Says in what a statement differs from the log, if it does.
@@ -134,14 +145,24 @@ impl SealingsAudit<'_> {
         (!known).then_some("its checkpoint is not that of the commits it covers")
     }
 
-    async fn seal(&mut self, sealing: &LoggedSealing) -> Result<(), LogError> {
+    /// Checks a seal at the time that its first time-stamp attests, else at the one its statement
+    /// states: the log's own time never goes back, so one wrong clock would put it off for ever.
+    async fn seal(
+        &mut self,
+        sealing: &LoggedSealing,
+        stated_at: Option<jiff::Timestamp>,
+    ) -> Result<(), LogError> {
         let key = ObjectKey::seal(sealing.body.sealing);
         let (sha256, code) = (sealing.body.seal_sha256, FindingCode::SealDamaged);
         let bytes_max = SEAL_BYTES_MAX as u64;
         let Some(bytes) = self.read(&key, bytes_max, sha256, code).await? else {
             return Ok(());
         };
-        let at = sealing.at.timestamp();
+        let stamps = self.view.stamps.iter();
+        let attested = stamps
+            .filter(|stamp| stamp.body.number == sealing.body.number)
+            .find_map(|stamp| stamp.body.stamped_at.parse().ok());
+        let at = attested.or(stated_at).unwrap_or_else(|| sealing.at.timestamp());
         match verify_seal(&bytes, sealing.body.statement_sha256, self.anchors, at) {
             Ok(seal) => {
                 // A damaged description says nothing against a seal.

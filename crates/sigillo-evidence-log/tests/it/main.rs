@@ -13,5 +13,6 @@ mod sealing;
 mod writing;
 
 mod forging;
+mod misfortune;
 mod stranger;
 mod tampering;
