@@ -46,9 +46,9 @@ impl PrivateFolder {
         let folder = Self::open(path)?;
         // Another process may have made it a moment ago and died before its last fsync.
         folder.sync()?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        sync_folder(parent).map_err(|source| io_error("writing", parent, source))?;
+        if let Some(above) = folder_above(path) {
+            sync_folder(above).map_err(|source| io_error("writing", above, source))?;
+        }
         Ok(folder)
     }
 
@@ -150,21 +150,39 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes a folder that only its owner can enter, and the ordinary folders above it.
+/// Makes a folder that only its owner can enter, and the ordinary folders above it, from the top,
+/// each durable before the next: so a process that dies leaves at most one, the lowest, whose entry
+/// is not durable yet.
 fn make_folder(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> =
         path.ancestors().skip(1).take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
+    if let Some(lowest) = path.ancestors().skip(1).nth(missing.len())
+        && let Some(above) = folder_above(lowest)
+    {
+        match sync_folder(above) {
+            // Where we may not even read, it was not a process like this one that made folders.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    for folder in missing.into_iter().rev() {
+        fs::create_dir(folder).or_else(unless_exists)?;
+        folder_above(folder).map_or(Ok(()), sync_folder)?;
+    }
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    for made in missing {
-        let above = made.parent().filter(|p| !p.as_os_str().is_empty());
-        sync_folder(above.unwrap_or(Path::new(".")))?;
-    }
-    match DirBuilder::new().mode(FOLDER_MODE).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
+    DirBuilder::new().mode(FOLDER_MODE).create(path).or_else(unless_exists)
+}
+
+/// Returns the folder that holds the entry of another one; the topmost has none.
+fn folder_above(folder: &Path) -> Option<&Path> {
+    let above = folder.parent()?;
+    Some(if above.as_os_str().is_empty() { Path::new(".") } else { above })
+}
+
+fn unless_exists(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -67,6 +67,18 @@ impl Adapter {
         Ok(Self { store: Arc::new(store), identity, files: Some(Files { folder, runtime }) })
     }
 
+    /// Makes the way to a file durable, which `object_store` does only for folders that it made.
+    async fn make_folders_of(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        match &self.files {
+            // Objects of a probe come and go with their folders, and need not last.
+            Some(files) if !key.as_str().starts_with(PROBE) => {
+                let make = |folder: &Folder, path: &str| folder.make_folders_of(path);
+                files.at(key, move |at, path| make(at, path).map_err(BackendError::failed)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn put(&self, key: &ObjectKey, bytes: Bytes, mode: PutMode) -> object_store::Result<()> {
         let options = PutOptions { mode, ..PutOptions::default() };
         self.store.put_opts(&object_path(key)?, bytes.into(), options).await.map(|_| ())
@@ -86,6 +98,7 @@ impl Adapter {
 #[async_trait]
 impl ObjectBackend for Adapter {
     async fn create(&self, key: &ObjectKey, bytes: Bytes) -> Result<CreateAnswer, BackendError> {
+        self.make_folders_of(key).await?;
         match self.put(key, bytes, PutMode::Create).await {
             Ok(()) => Ok(CreateAnswer::Created),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(CreateAnswer::AlreadyExists),
@@ -94,6 +107,7 @@ impl ObjectBackend for Adapter {
     }
 
     async fn replace(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), BackendError> {
+        self.make_folders_of(key).await?;
         self.put(key, bytes, PutMode::Overwrite).await.map_err(backend_error)
     }
 

@@ -23,7 +23,7 @@ use crate::{
     ALIGNMENT_BYTES, AlignedBuffer, BackendError, PackSink, PackSource, StagedPack,
     aligned::is_aligned,
     convert::size_of_len,
-    folder::{PACKS, open_regular, read_error, sync_folder},
+    folder::{PACKS, open_regular, read_error, sync_folder, unless_exists},
     sink::chunk_fault,
 };
 
@@ -284,8 +284,4 @@ fn rename_unless_exists(from: &Path, to: &Path) -> io::Result<bool> {
         Err(error) => Err(error.into()),
         Ok(()) => Ok(true),
     }
-}
-
-fn unless_exists(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
 }

@@ -1,11 +1,13 @@
 //! A folder of the file system that a store lives in: how its entries are read and become durable.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io,
     ops::Range,
     os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use rustix::fs::{Mode, OFlags};
@@ -18,11 +20,16 @@ pub(crate) const PACKS: &str = "packs";
 /// A listing looks into at most this many folders.
 const LISTED_FOLDERS_MAX: usize = 1_000_000;
 
+/// At most so many folders are remembered as durable; then the memory begins anew.
+const DURABLE_FOLDERS_MAX: usize = 10_000;
+
 /// An existing folder, by its canonical path.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
     identity: String,
+    /// The folders below that this process has made durable, or found so.
+    durable: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Folder {
@@ -39,7 +46,7 @@ impl Folder {
         }
         let (device, inode) = (metadata.dev(), metadata.ino());
         let identity = format!("file:{} device {device} inode {inode}", canonical.display());
-        Ok(Self { path: canonical, identity })
+        Ok(Self { path: canonical, identity, durable: Arc::default() })
     }
 
     /// Makes a folder and those above it, durably. One that exists is left as it is.
@@ -136,6 +143,27 @@ impl Folder {
         Ok(())
     }
 
+    /// Makes the folders that the file at `key` lies in, and sees to it that the entries that lead
+    /// to them are durable: whoever made them may not have got that far.
+    pub(crate) fn make_folders_of(&self, key: &str) -> io::Result<()> {
+        // Held throughout, so that nobody relies on an fsync that is still to come.
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut above = self.path.clone();
+        for (end, _) in key.match_indices('/') {
+            let folder = self.path.join(&key[..end]);
+            if !durable.contains(&key[..end]) {
+                fs::create_dir_all(&folder)?;
+                sync_folder(&above)?;
+                if durable.len() == DURABLE_FOLDERS_MAX {
+                    durable.clear();
+                }
+                durable.insert(key[..end].to_owned());
+            }
+            above = folder;
+        }
+        Ok(())
+    }
+
     /// Makes the 256 folders that packs are spread over, durably.
     pub(crate) fn make_pack_folders(&self) -> io::Result<()> {
         let packs = self.path.join(PACKS);
@@ -205,14 +233,34 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Makes a folder and those above it, from the top, each durable before the next: so a process that
+/// dies leaves at most one, the lowest, whose entry is not durable yet.
 fn make_durable(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> =
         path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
-    fs::create_dir_all(path)?;
-    for made in missing {
-        sync_folder(made)?;
-        let above = made.parent().filter(|p| !p.as_os_str().is_empty());
-        sync_folder(above.unwrap_or(Path::new(".")))?;
+    if let Some(lowest) = path.ancestors().nth(missing.len())
+        && let Some(above) = folder_above(lowest)
+    {
+        match sync_folder(above) {
+            // Where we may not even read, it was not a process like this one that made folders.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
     }
-    Ok(())
+    for folder in missing.into_iter().rev() {
+        fs::create_dir(folder).or_else(unless_exists)?;
+        folder_above(folder).map_or(Ok(()), sync_folder)?;
+    }
+    fs::create_dir_all(path)
+}
+
+/// Returns the folder that holds the entry of another one; the topmost has none.
+fn folder_above(folder: &Path) -> Option<&Path> {
+    let above = folder.parent()?;
+    Some(if above.as_os_str().is_empty() { Path::new(".") } else { above })
+}
+
+/// Takes a folder that exists for one that was made.
+pub(crate) fn unless_exists(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
 }
