@@ -2,7 +2,8 @@
 //
 //   CRASH_UNDER   folders, separated by `:`; only calls on what lies below them count
 //   CRASH_SKIP    folders below those, and files, whose calls do not count all the same
-//   CRASH_LIST    a file to which every counted call is written: number, kind, path
+//   CRASH_LIST    a file to which every counted call is written: number, kind, path; and `!` with
+//                 the number for one that then failed
 //   CRASH_BEFORE  kill the process instead of making this call, counted from 1
 //   CRASH_AFTER   kill the process once this call has returned
 //   CRASH_NO_SYNC if 1, fsync and fdatasync below the folders do nothing, say they did, and do not count
@@ -132,6 +133,12 @@ static long count_name(const char *kind, int folder, const char *name) {
 
 // Dies where the process has to die after this call, else hands its result on.
 static long done(long number, long result) {
+    if (number && result < 0 && list >= 0) {
+        char line[64];
+        int saved = errno, length = snprintf(line, sizeof line, "! %ld\n", number);
+        real_syscall(SYS_write, list, line, (long)length);
+        errno = saved;
+    }
     if (number && number == after) die();
     return result;
 }

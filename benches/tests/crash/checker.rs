@@ -80,7 +80,7 @@ impl Examined {
             }
             let values: Vec<Value> =
                 lines.lines().map(|line| serde_json::from_str(line).unwrap_or_default()).collect();
-            self.check_header(number, &values[0], &previous);
+            self.check_header(number, values.first().unwrap_or(&Value::Null), &previous);
             self.entries.extend(lines.lines().map(|line| leaf_hash(line.as_bytes())));
             for value in values.iter().filter(|value| value["type"] == "batch.committed") {
                 self.read_batch(archive, value);

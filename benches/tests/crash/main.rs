@@ -7,6 +7,7 @@
 
 mod checker;
 mod order;
+mod power;
 mod shim;
 mod site;
 mod trial;
@@ -27,9 +28,10 @@ use tempfile::TempDir;
 
 use checker::Examined;
 use order::{syncs_of_packs, too_early};
+use power::Master;
 use shim::{Kit, Point, Shim, kinds};
 use site::{PACKS, Site, make_documents};
-use trial::{Stage, ingest_args, init_args, prepare, trial};
+use trial::{Stage, ingest_args, init_args, prepare, run_stage, trial};
 
 /// Trials that run at once; they mostly wait for the disk.
 const WORKERS: usize = 4;
@@ -220,7 +222,7 @@ fn what_a_commit_names_is_durable_before_it_and_every_pack_is_synced() {
     for stage in [Stage::Init, Stage::Ingest] {
         let (site, points) = ground.points(stage, &DULL[..1], Shim::List);
         println!("{stage:?}: {} calls: {}", points.len(), kinds(&points));
-        let early = too_early(&site, &points);
+        let early = too_early(&site, &[], &points);
         assert!(early.is_empty(), "{stage:?}: {early:#?}");
         let packs = syncs_of_packs(&site, &points);
         println!("{stage:?}: syncs of each pack: {packs:?}");
@@ -234,7 +236,7 @@ fn a_program_that_does_not_sync_is_found_out() {
     let Some(ground) = Ground::make() else { return };
     let (site, points) = ground.points(Stage::Ingest, &DULL[..1], Shim::ListWithoutSync);
     let packs = syncs_of_packs(&site, &points);
-    let early = too_early(&site, &points);
+    let early = too_early(&site, &[], &points);
     println!("without syncs: {} calls, {} things too early", points.len(), early.len());
     assert_eq!(points.iter().filter(|point| point.is_sync()).count(), 0);
     assert_eq!(packs.len(), PACKS);
@@ -242,6 +244,88 @@ fn a_program_that_does_not_sync_is_found_out() {
     for (pack, _) in packs {
         assert!(early.iter().any(|words| words.contains(&pack)), "nothing on {pack}: {early:#?}");
     }
+}
+
+/// Deaths of every kind at which the power fails, after the one at the end, in the short form.
+const SHORT_POWER_CUTS: usize = 4;
+
+/// Further than any run gets.
+const NEVER: usize = usize::MAX >> 1;
+
+#[test]
+fn what_was_acknowledged_survives_a_power_cut_and_without_syncs_it_does_not() {
+    let Some(ground) = Ground::make() else { return };
+    let documents = ground.folder.path().canonicalize().unwrap().join("documents");
+    let mut seed = seed();
+    for stage in [Stage::Ingest, Stage::Init] {
+        let folder = tempfile::tempdir_in(ground.folder.path()).unwrap();
+        let master = match Master::make(&ground.kit, folder.path(), &documents, stage) {
+            Ok(master) => master,
+            Err(refusal) => {
+                println!(
+                    "SKIPPED: no disk to cut the power of, the syncs are only counted: {refusal}"
+                );
+                return;
+            }
+        };
+        let (_, points) = ground.points(stage, &DULL, Shim::List);
+        let count = if stage == Stage::Ingest { SHORT_POWER_CUTS } else { 1 };
+        let mut deaths = vec![Shim::KillBefore(NEVER)];
+        deaths.extend(sample(points.len(), count, &mut seed).into_iter().map(Shim::KillBefore));
+        let cut = |death| {
+            let folder = tempfile::tempdir_in(ground.folder.path()).unwrap();
+            master.trial(&ground.kit, folder.path(), &documents, death).unwrap()
+        };
+        let mut violations = 0;
+        for death in &deaths {
+            for violation in cut(*death).violations {
+                println!("VIOLATION {stage:?} {death:?}, power cut: {violation}");
+                violations += 1;
+            }
+        }
+        println!("power cuts of {stage:?}: {} trials, {violations} violations", deaths.len());
+        assert_eq!(violations, 0, "power cuts of {stage:?}");
+        if stage == Stage::Ingest {
+            let lost = cut(Shim::ListWithoutSync).violations;
+            println!("power cut without syncs: {} violations: {lost:#?}", lost.len());
+            let gone = lost.iter().any(|words| words.starts_with("stdout states"));
+            assert!(gone, "a power cut takes nothing acknowledged from what never syncs");
+        }
+    }
+}
+
+/// Says what a recovery relies on although it may not be durable, because the run before died.
+fn owed_after(ground: &Ground, stage: Stage, number: usize) -> Vec<String> {
+    let (_root, site) = ground.site(stage, &DULL);
+    prepare(&ground.kit, &site, stage);
+    let ended = run_stage(&ground.kit, &site, stage, Shim::KillBefore(number));
+    assert_eq!(ended.code, None, "call {number} of {stage:?} kills: {}", ended.stdout);
+    let dead = Kit::listed(&site);
+    let mut points = Vec::new();
+    if stage == Stage::Init {
+        points = ground.kit.list(&site, &init_args(), Shim::List);
+    }
+    let args = ingest_args(&site);
+    points.extend(ground.kit.list(&site, &args.each_ref().map(String::as_str), Shim::List));
+    too_early(&site, &dead, &points)
+}
+
+#[test]
+fn a_recovery_makes_durable_what_the_dead_run_left() {
+    let Some(ground) = Ground::make() else { return };
+    let mut seed = seed();
+    let mut problems = 0;
+    for stage in [Stage::Init, Stage::Ingest] {
+        let (_, points) = ground.points(stage, &DULL, Shim::List);
+        // The last calls may be fewer in another run.
+        for number in sample(points.len() - points.len() / 20, SHORT_DEATHS, &mut seed) {
+            for problem in owed_after(&ground, stage, number) {
+                println!("{stage:?} dead before call {number}: {problem}");
+                problems += 1;
+            }
+        }
+    }
+    assert_eq!(problems, 0);
 }
 
 /// A site with everything in it, for the checker to be tried on.

@@ -18,8 +18,10 @@ struct Debts {
 
 impl Debts {
     /// Takes in one call.
-    fn take(&mut self, kind: &str, path: &Path) {
-        match kind {
+    fn take(&mut self, point: &Point) {
+        let path = Path::new(&point.path);
+        match point.kind.as_str() {
+            _ if point.failed => {}
             "write" | "writev" | "pwrite" | "pwrite64" | "ftruncate64" | "copy_file_range" => {
                 self.files.insert(path.to_owned());
             }
@@ -47,10 +49,21 @@ impl Debts {
 /// A commit may be made only when all that the archive holds is durable, a checkpoint published
 /// only after that commit and the memory of the signature, and at the end nothing is owed. State
 /// and settings can be made again and owe nothing.
-pub(crate) fn too_early(site: &Site, points: &[Point]) -> Vec<String> {
+///
+/// `dead` are the calls of a run before that died; what it left is owed too, unless the later run
+/// does not touch it.
+pub(crate) fn too_early(site: &Site, dead: &[Point], points: &[Point]) -> Vec<String> {
     let archive = site.archive();
     let exempt = [site.home().join(".local/state"), site.home().join(".config")];
     let mut debts = Debts::default();
+    for point in dead.iter().filter(|point| !exempt.iter().any(|e| point.is_below(e))) {
+        debts.take(point);
+    }
+    // Files get their final name when they are durable; under another one nobody relies on them.
+    debts.files.clear();
+    debts.folders.retain(|folder| {
+        own_folder(&archive, folder).is_none_or(|own| points.iter().any(|p| p.is_below(&own)))
+    });
     let mut problems = Vec::new();
     for point in points {
         let path = Path::new(&point.path);
@@ -62,12 +75,21 @@ pub(crate) fn too_early(site: &Site, points: &[Point]) -> Vec<String> {
                 format!("{} {} comes before {} is durable", point.kind, point.path, debt.display())
             }));
         }
-        if !exempt.iter().any(|folder| path.starts_with(folder)) {
-            debts.take(&point.kind, path);
+        if !exempt.iter().any(|folder| point.is_below(folder)) {
+            debts.take(point);
         }
     }
     problems.extend(debts.all().map(|debt| format!("{} is never durable", debt.display())));
     problems
+}
+
+/// Returns the folder that holds a path and that belongs to one batch, sealing or submission, or
+/// to the packs of one first byte.
+fn own_folder(archive: &Path, path: &Path) -> Option<PathBuf> {
+    let mut parts = path.strip_prefix(archive).ok()?.components();
+    let (top, own) = (parts.next()?.as_os_str(), parts.next()?);
+    let owned = ["batches", "packs", "sealings", "submissions"].iter().any(|name| top == *name);
+    owned.then(|| archive.join(top).join(own))
 }
 
 /// Returns the packs that were written, by the names they had then, with the number of syncs of

@@ -1,7 +1,7 @@
 //! The program under test, and the shim that kills it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     env, fs,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
@@ -30,9 +30,9 @@ pub(crate) struct Kit {
 pub(crate) enum Shim {
     /// There is none.
     Absent,
-    /// It writes every counted call to the list.
+    /// It writes every counted call to the list, as it always does, and nothing else.
     List,
-    /// It does so, and syncs do nothing.
+    /// Syncs do nothing.
     ListWithoutSync,
     /// It kills the process instead of this call, from 1.
     KillBefore(usize),
@@ -54,9 +54,15 @@ pub(crate) struct Ended {
 pub(crate) struct Point {
     pub(crate) kind: String,
     pub(crate) path: String,
+    /// It changed nothing.
+    pub(crate) failed: bool,
 }
 
 impl Point {
+    pub(crate) fn is_below(&self, folder: &Path) -> bool {
+        Path::new(&self.path).starts_with(folder)
+    }
+
     pub(crate) fn is_sync(&self) -> bool {
         self.kind == "fsync" || self.kind == "fdatasync"
     }
@@ -107,13 +113,15 @@ impl Kit {
             command.env("LD_PRELOAD", &self.shim);
             command.env("CRASH_UNDER", site.root()).env("CRASH_SKIP", skipped.join(":"));
         }
+        if shim != Shim::Absent {
+            // Nothing to remove is as good as removed.
+            drop(fs::remove_file(site.list()));
+            command.env("CRASH_LIST", site.list());
+        }
         match shim {
-            Shim::Absent => {}
-            Shim::List => {
-                command.env("CRASH_LIST", site.list());
-            }
+            Shim::Absent | Shim::List => {}
             Shim::ListWithoutSync => {
-                command.env("CRASH_LIST", site.list()).env("CRASH_NO_SYNC", "1");
+                command.env("CRASH_NO_SYNC", "1");
             }
             Shim::KillBefore(number) => {
                 command.env("CRASH_BEFORE", number.to_string());
@@ -134,25 +142,29 @@ impl Kit {
 
     /// Runs the program to its end, which must be a good one, and returns its counted calls.
     pub(crate) fn list(&self, site: &Site, args: &[&str], shim: Shim) -> Vec<Point> {
-        // Nothing to remove is as good as removed.
-        drop(fs::remove_file(site.list()));
         let ended = self.run(site, args, shim);
         assert_eq!(ended.code, Some(0), "{args:?}: {}{}", ended.stdout, ended.stderr);
+        Self::listed(site)
+    }
+
+    /// Returns the counted calls of the last run under the shim.
+    pub(crate) fn listed(site: &Site) -> Vec<Point> {
         let list = fs::read_to_string(site.list()).expect("the shim writes a list");
-        let mut points = Vec::new();
+        let (mut points, mut failed) = (Vec::new(), HashSet::new());
+        let number = |text: &str| text.parse::<usize>().expect("a call has a number");
         for line in list.lines() {
-            let mut parts = line.splitn(3, ' ');
-            let (number, kind, path) = (parts.next(), parts.next(), parts.next());
-            let number: usize = number.expect("a line has a number").parse().expect("a number");
-            let kind = kind.expect("a line has a kind").to_owned();
-            let path = path.expect("a line has a path").to_owned();
-            points.push((number, Point { kind, path }));
+            let parts: Vec<&str> = line.splitn(3, ' ').collect();
+            if parts[0] == "!" {
+                failed.insert(number(parts[1]));
+            } else {
+                points.push((number(parts[0]), parts[1].to_owned(), parts[2].to_owned()));
+            }
         }
         // Two threads may write their lines the other way round.
-        points.sort_by_key(|(number, _)| *number);
-        let numbers = points.iter().map(|(number, _)| *number);
-        assert!(numbers.eq(1..=points.len()), "the list has gaps");
-        points.into_iter().map(|(_, point)| point).collect()
+        points.sort();
+        assert!(points.iter().map(|(number, ..)| *number).eq(1..=points.len()), "a list has gaps");
+        let point = |(number, kind, path)| Point { kind, path, failed: failed.contains(&number) };
+        points.into_iter().map(point).collect()
     }
 }
 

@@ -29,6 +29,13 @@ pub(crate) struct SeenCheckpoint {
     pub(crate) root: String,
 }
 
+impl SeenCheckpoint {
+    /// A file that should state a checkpoint and does not: no log agrees with it.
+    fn damaged(place: &'static str) -> Self {
+        Self { place, size: u64::MAX, root: "nothing".to_owned() }
+    }
+}
+
 /// What an outsider could have copied from a site.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
@@ -131,11 +138,13 @@ impl Site {
         for path in files(&self.home().join(".local/share/sigillo")) {
             if path.ends_with("last-signed.json") {
                 let text = fs::read_to_string(&path).unwrap();
-                let value: Value = serde_json::from_str(&text).expect("last-signed.json is whole");
+                let value: Value = serde_json::from_str(&text).unwrap_or_default();
+                let place = "last-signed.json";
                 let (size, root) = (value["last"]["size"].as_u64(), value["last"]["root"].as_str());
                 if let (Some(size), Some(root)) = (size, root) {
-                    let root = root.to_owned();
-                    found.push(SeenCheckpoint { place: "last-signed.json", size, root });
+                    found.push(SeenCheckpoint { place, size, root: root.to_owned() });
+                } else if value["format"] != 1 {
+                    found.push(SeenCheckpoint::damaged(place));
                 }
             }
         }
@@ -147,9 +156,11 @@ impl Site {
         for path in files(&self.home().join(".local/state/sigillo")) {
             if path.ends_with("seen") {
                 let text = fs::read_to_string(&path).unwrap();
-                let (size, root) = text.trim().split_once(' ').expect("size and root");
-                let size = size.parse().expect("a size");
-                found.push(SeenCheckpoint { place: "seen", size, root: root.to_owned() });
+                let (size, root) = text.trim().split_once(' ').unwrap_or_default();
+                found.push(match size.parse() {
+                    Ok(size) => SeenCheckpoint { place: "seen", size, root: root.to_owned() },
+                    Err(_) => SeenCheckpoint::damaged("seen"),
+                });
             }
         }
         found

@@ -131,7 +131,7 @@ pub(crate) fn acknowledged(ended: &Ended) -> Vec<SeenCheckpoint> {
         .collect()
 }
 
-fn expect_success(what: &str, ended: &Ended, violations: &mut Vec<String>) {
+pub(crate) fn expect_success(what: &str, ended: &Ended, violations: &mut Vec<String>) {
     if ended.code != Some(0) {
         let Ended { code, stdout, stderr } = ended;
         violations.push(format!("{what}: exit {code:?}: {stdout}{stderr}"));
