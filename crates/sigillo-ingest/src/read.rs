@@ -46,6 +46,10 @@ impl<'a> OpenFile<'a> {
 
     /// Sees to it that the file did not change since it was opened.
     pub(crate) fn check_unchanged(&self) -> Result<(), Refusal> {
+        // The kernel's own files say that they have no bytes, whatever they hold.
+        if self.size_bytes == 0 && !matches!(self.file.read_at(&mut [0], 0), Ok(0)) {
+            return Err(self.refuse(RefusalCode::Changed).because("it has bytes beyond its size"));
+        }
         let after = rustix::fs::fstat(&self.file).map_err(|error| {
             self.refuse(RefusalCode::Unreadable).because(io::Error::from(error))
         })?;

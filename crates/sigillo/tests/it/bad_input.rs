@@ -329,6 +329,21 @@ fn empty_files_are_documents_like_others() {
     assert_eq!(world.export(), tree(&world.source()));
 }
 
+/// Files of the kernel say that they are empty and are not.
+#[test]
+fn a_file_that_has_bytes_although_it_says_it_is_empty_is_not_kept_as_empty() {
+    let kernel = Path::new("/proc/version");
+    if fs::metadata(kernel).is_ok_and(|it| it.len() == 0) {
+        let world = World::with(&[("buono.txt", GOOD)]);
+        let ran = world.run(["ingest", "--source", "proc", "/proc/version"]);
+        ran.check(1, "proc: 0 documents archived, 0 there before, 1 refused");
+        ran.check(1, "refused version: CHANGED - ");
+        world.check_intact(1);
+    } else {
+        skip("there is no /proc/version of no bytes");
+    }
+}
+
 #[test]
 fn an_empty_folder_gives_an_empty_archive() {
     let world = World::new();
