@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use sigillo_ingest::{FolderSource, IngestOutcome, Ingester, Progress};
 use sigillo_model::{Entity, ErrorKind};
@@ -31,6 +32,7 @@ const PRINTED_MAX: usize = 20;
 
 /// Ingests every source, then seals what is new.
 pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, CommandError> {
+    let stop = stop_on_interrupt(context.output)?;
     let url = context.url()?;
     let sources = open_sources(&args, &url)?;
     let archive = match context.archive().await {
@@ -48,7 +50,6 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
         clock: Arc::clone(&context.clock),
         entropy: Arc::clone(&context.entropy),
     };
-    let stop = stop_on_interrupt(context.output);
     let progress = Arc::new(Progress::default());
     let shown = show(&context, &progress);
     let mut outcomes: Vec<(String, IngestOutcome)> = Vec::new();
@@ -109,18 +110,21 @@ fn name_of(path: &Path) -> Result<String, CommandError> {
 }
 
 /// The first Ctrl-C stops in good order, the second at once.
-fn stop_on_interrupt(output: Output) -> Arc<AtomicBool> {
+fn stop_on_interrupt(output: Output) -> Result<Arc<AtomicBool>, CommandError> {
     let stop = Arc::new(AtomicBool::new(false));
+    // From here on, not only once the task below is under way.
+    let mut interrupts = signal(SignalKind::interrupt())
+        .map_err(|error| CommandError::io("listening for Ctrl-C", &error))?;
     let stopping = Arc::clone(&stop);
     tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
+        while interrupts.recv().await.is_some() {
             if stopping.swap(true, Ordering::Relaxed) {
                 std::process::exit(EXIT_INTERRUPTED.into());
             }
             output.say("Finishing what was begun; Ctrl-C again stops at once.");
         }
     });
-    stop
+    Ok(stop)
 }
 
 fn show(context: &Context, progress: &Arc<Progress>) -> Shown {
