@@ -14,6 +14,7 @@ mod rollback;
 mod tampering;
 
 mod giving_back;
+mod interrupting;
 mod personal;
 mod refusals;
 mod sealing_later;

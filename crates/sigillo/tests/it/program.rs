@@ -194,7 +194,13 @@ impl Ran {
 
 /// Runs a command to its end; one that does not end is killed.
 #[track_caller]
-pub(crate) fn finish(mut command: Command) -> Ran {
+pub(crate) fn finish(command: Command) -> Ran {
+    finish_with(command, |_| ())
+}
+
+/// Runs a command to its end, and does something with its process meanwhile.
+#[track_caller]
+pub(crate) fn finish_with(mut command: Command, meanwhile: impl FnOnce(u32)) -> Ran {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let (sender, ended) = mpsc::channel();
@@ -208,6 +214,7 @@ pub(crate) fn finish(mut command: Command) -> Ran {
             sender.send((number, bytes)).ok();
         });
     }
+    meanwhile(child.id());
     let mut said = [String::new(), String::new()];
     for _ in 0..2 {
         let Ok((number, bytes)) = ended.recv_timeout(DEADLINE) else {
