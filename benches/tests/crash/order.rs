@@ -70,7 +70,7 @@ pub(crate) fn too_early(site: &Site, dead: &[Point], points: &[Point]) -> Vec<St
         let is_commit = point.kind == "linkat" && path.starts_with(archive.join("log/seq"));
         let is_publication = point.kind == "rename" && path == archive.join("log/checkpoint");
         // A commit is about to get its name; what it has been written to must be durable by then.
-        if is_commit || is_publication {
+        if !point.failed && (is_commit || is_publication) {
             problems.extend(debts.all().map(|debt| {
                 format!("{} {} comes before {} is durable", point.kind, point.path, debt.display())
             }));
