@@ -12,8 +12,8 @@ use crate::{shim::Point, site::Site};
 struct Debts {
     /// Files whose bytes were written.
     files: BTreeSet<PathBuf>,
-    /// Folders in which a name was made.
-    folders: BTreeSet<PathBuf>,
+    /// Names that were made, until their folder is synced.
+    names: BTreeSet<PathBuf>,
 }
 
 impl Debts {
@@ -26,29 +26,30 @@ impl Debts {
                 self.files.insert(path.to_owned());
             }
             "linkat" | "rename" | "renameat2" | "mkdir" => {
-                self.folders.insert(path.parent().expect("names have a folder").to_owned());
+                self.names.insert(path.to_owned());
             }
             "unlink" => {
                 self.files.remove(path);
+                self.names.remove(path);
             }
             "fsync" | "fdatasync" => {
                 self.files.remove(path);
-                self.folders.remove(path);
+                self.names.retain(|name| name.parent() != Some(path));
             }
             _ => {}
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &PathBuf> {
-        self.files.iter().chain(&self.folders)
+        self.files.iter().chain(&self.names)
     }
 }
 
 /// Says where something is relied on before what it relies on is durable.
 ///
-/// A commit may be made only when all that the archive holds is durable, a checkpoint published
-/// only after that commit and the memory of the signature, and at the end nothing is owed. State
-/// and settings can be made again and owe nothing.
+/// A commit may be made only when all that the archive holds is durable, a checkpoint signed only
+/// after that commit, published only after the memory of the signature, and at the end nothing is
+/// owed. State and settings can be made again and owe nothing.
 ///
 /// `dead` are the calls of a run before that died; what it left is owed too, unless the later run
 /// does not touch it.
@@ -61,16 +62,16 @@ pub(crate) fn too_early(site: &Site, dead: &[Point], points: &[Point]) -> Vec<St
     }
     // Files get their final name when they are durable; under another one nobody relies on them.
     debts.files.clear();
-    debts.folders.retain(|folder| {
-        own_folder(&archive, folder).is_none_or(|own| points.iter().any(|p| p.is_below(&own)))
+    debts.names.retain(|name| {
+        own_folder(&archive, name).is_none_or(|own| points.iter().any(|p| p.is_below(&own)))
     });
     let mut problems = Vec::new();
     for point in points {
         let path = Path::new(&point.path);
         let is_commit = point.kind == "linkat" && path.starts_with(archive.join("log/seq"));
         let is_publication = point.kind == "rename" && path == archive.join("log/checkpoint");
-        // A commit is about to get its name; what it has been written to must be durable by then.
-        if !point.failed && (is_commit || is_publication) {
+        let is_signature = point.kind == "rename" && path.ends_with("last-signed.json");
+        if !point.failed && (is_commit || is_signature || is_publication) {
             problems.extend(debts.all().map(|debt| {
                 format!("{} {} comes before {} is durable", point.kind, point.path, debt.display())
             }));
