@@ -71,11 +71,17 @@ pub(crate) fn too_early(site: &Site, dead: &[Point], points: &[Point]) -> Vec<St
         let is_commit = point.kind == "linkat" && path.starts_with(archive.join("log/seq"));
         let is_publication = point.kind == "rename" && path == archive.join("log/checkpoint");
         let is_signature = point.kind == "rename" && path.ends_with("last-signed.json");
-        if !point.failed && (is_commit || is_signature || is_publication) {
-            problems.extend(debts.all().map(|debt| {
-                format!("{} {} comes before {} is durable", point.kind, point.path, debt.display())
-            }));
-        }
+        let relies_on = |debt: &Path| {
+            // What is signed is the log; what is published and the keys' memory come after it.
+            let published = ["log/tile", "log/checkpoint"].map(|path| archive.join(path));
+            let is_later = published.iter().any(|path| debt.starts_with(path));
+            let is_signed = debt.starts_with(&archive) && !is_later;
+            is_commit || is_publication || (is_signature && is_signed)
+        };
+        let debts_now = debts.all().filter(|debt| !point.failed && relies_on(debt));
+        problems.extend(debts_now.map(|debt| {
+            format!("{} {} comes before {} is durable", point.kind, point.path, debt.display())
+        }));
         if !exempt.iter().any(|folder| point.is_below(folder)) {
             debts.take(point);
         }
