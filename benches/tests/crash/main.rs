@@ -257,7 +257,7 @@ fn what_was_acknowledged_survives_a_power_cut_and_without_syncs_it_does_not() {
     let Some(ground) = Ground::make() else { return };
     let documents = ground.folder.path().canonicalize().unwrap().join("documents");
     let mut seed = seed();
-    for stage in [Stage::Ingest, Stage::Init] {
+    for stage in [Stage::Init, Stage::Ingest] {
         let folder = tempfile::tempdir_in(ground.folder.path()).unwrap();
         let master = match Master::make(&ground.kit, folder.path(), &documents, stage) {
             Ok(master) => master,

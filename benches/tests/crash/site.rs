@@ -154,7 +154,9 @@ impl Site {
     fn seen(&self) -> Vec<SeenCheckpoint> {
         let mut found = Vec::new();
         for path in files(&self.home().join(".local/state/sigillo")) {
-            if path.ends_with("seen") {
+            let name = path.file_name().expect("a file has a name").to_string_lossy();
+            // Files being written have an extension.
+            if name.starts_with("seen") && !name.contains('.') {
                 let text = fs::read_to_string(&path).unwrap();
                 let (size, root) = text.trim().split_once(' ').unwrap_or_default();
                 found.push(match size.parse() {
