@@ -1,4 +1,9 @@
 //! Other people's programs check an archive that the binary made.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says where, and what the programs said"
+)]
 
 use std::{
     env, fs,
