@@ -50,6 +50,8 @@ pub struct LogWriter {
     confirmed: Option<SignedHead>,
     /// Whether the published log is behind.
     unpublished: bool,
+    /// The newest commit that is known to be durable, and all before it.
+    durable: u64,
 }
 
 /// What became of an attempt to commit.
@@ -114,6 +116,7 @@ impl LogWriter {
             unseen: Vec::new(),
             confirmed: None,
             unpublished: false,
+            durable: 0,
         };
         opened.confirm().await?;
         opened.unseen.clear();
@@ -219,6 +222,7 @@ impl LogWriter {
         }
         self.read_back(&key, &bytes).await?;
         self.advance_with(number, &bytes)?;
+        self.durable = number;
         let checkpoint = self.sign_checkpoint().await?;
         let size = self.size();
         self.publish_or_warn(&checkpoint).await;
@@ -353,6 +357,13 @@ impl LogWriter {
 
     /// Signs the head, after [`confirm`](Self::confirm).
     async fn sign_checkpoint(&mut self) -> Result<String, LogError> {
+        let newest = self.head();
+        if self.durable < newest {
+            // What others committed is visible, but they may have died before it was durable.
+            let settled = self.archive.store().settle(&ObjectKey::commit(newest)).await;
+            settled.map_err(LogError::store("making a commit durable"))?;
+            self.durable = newest;
+        }
         let head = self.signed_head();
         let root = tree_hash_of(head.root);
         let origin = self.archive.origin().to_owned();

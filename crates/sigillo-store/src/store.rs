@@ -206,6 +206,16 @@ impl Store {
         read.map_err(|source| StoreError::reading(key, "reading a part of", source))
     }
 
+    /// Makes an object durable that is visible: its writer may have died before its last fsync.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::WriteFailed`], after which it must not be relied on.
+    pub async fn settle(&self, key: &ObjectKey) -> Result<(), StoreError> {
+        let settled = self.shared.objects.settle(key).await;
+        settled.map_err(|source| StoreError::WriteFailed { key: key.clone(), source })
+    }
+
     /// Returns the size of an object, in bytes.
     ///
     /// # Errors
