@@ -145,7 +145,7 @@ pub(crate) struct GetArgs {
 
 /// Give every document back, checked against its digests
 ///
-/// Writes DIR/<source>/<path>, as the documents came.
+/// Writes DIR/SOURCE/PATH, as the documents came.
 ///
 /// Example: sigillo export --all -o out/ --archive /srv/archive
 #[derive(Args, Debug)]
