@@ -113,7 +113,12 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CommandError>
         let staged = path.with_extension(format!("{}.part", std::process::id()));
         std::fs::write(&staged, bytes)?;
         std::fs::File::open(&staged)?.sync_all()?;
-        std::fs::rename(&staged, path)
+        std::fs::rename(&staged, path)?;
+        // Without it a power cut may undo the rename.
+        match path.parent() {
+            Some(folder) => std::fs::File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
     };
     written().map_err(|error| CommandError::file("writing", path, &error))
 }
