@@ -1,4 +1,4 @@
-//! Readers of what producers send and of what is inside files: bytes in, values out, limits on
+//! What is inside files, as far as their first bytes tell: bytes in, values out, limits on
 //! everything.
 
 mod signature;
