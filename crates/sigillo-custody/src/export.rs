@@ -18,7 +18,8 @@ use sigillo_evidence_log::{
     Archive, BatchObjectError, LogView, proven_record, read_leaves, read_pack_list,
 };
 use sigillo_model::{
-    BatchCommitted, ListedPack, ObjectKey, RECORD_BYTES_MAX, Record, Sha256Digest, VersionId,
+    BatchCommitted, DocumentKey, ListedPack, ObjectKey, RECORD_BYTES_MAX, Record, Sha256Digest,
+    VersionId, encode_name,
 };
 use sigillo_store::{
     PackSource, ReadPool,
@@ -267,16 +268,38 @@ struct Target<'a> {
 impl Target<'_> {
     fn place(&self, record: &Record, position: u32) -> Result<PathBuf, (String, bool)> {
         let file = &record.files[position as usize - 1];
-        let place = if self.by_key && record.files.len() == 1 {
-            place_below(self.folder, &record.key.source, &record.key.path)
-        } else if self.by_key {
-            place_below(self.folder, &record.key.source, &record.key.path)
-                .and_then(|folder| file_below(&folder, &file.name))
-        } else {
-            file_below(self.folder, &file.name)
+        let place = match &record.key {
+            _ if !self.by_key => file_below(self.folder, &file.name),
+            DocumentKey::Path { path, source } if record.files.len() == 1 => {
+                place_below(self.folder, source, path)
+            }
+            key => folder_of(self.folder, key).and_then(|folder| file_below(&folder, &file.name)),
         };
         place.ok_or_else(|| ("its path would leave the folder".to_owned(), false))
     }
+}
+
+/// Returns the folder for the files of a document that has several, or a key without a path.
+fn folder_of(root: &Path, key: &DocumentKey) -> Option<PathBuf> {
+    match key {
+        DocumentKey::Path { path, source } => place_below(root, source, path),
+        DocumentKey::Aggregation { aggregation, structure } => {
+            let structure = file_below(root, &encode_name(structure.as_bytes()))?;
+            file_below(&structure, &one_name(aggregation))
+        }
+        DocumentKey::Register { number, register, structure, year } => {
+            let mut folder = root.to_owned();
+            for name in [structure, register, year, number] {
+                folder = file_below(&folder, &one_name(name))?;
+            }
+            Some(folder)
+        }
+    }
+}
+
+/// Spells a text of a key as the name of one folder.
+fn one_name(text: &str) -> String {
+    encode_name(text.as_bytes()).replace('/', "%2F")
 }
 
 /// Groups the entries of whole documents into windows.

@@ -86,11 +86,8 @@ impl Locator<'_> {
     ///
     /// [`LocateError`] if it names none, several, or the archive cannot be read.
     pub async fn locate(&self, text: &str) -> Result<Located, LocateError> {
-        if let Some((source, path)) = text.split_once('/') {
-            let key = DocumentKey { path: path.to_owned(), source: source.to_owned() };
-            let known = self.index.lookup(key.digest());
-            let known = known.ok_or_else(|| LocateError::NotFound { text: text.to_owned() })?;
-            return self.locate_prefix(&known.version.to_string(), text).await;
+        if text.contains('/') {
+            return self.locate_key(text).await;
         }
         let is_hex = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if !is_hex {
@@ -100,6 +97,20 @@ impl Locator<'_> {
             return Err(LocateError::TooShort { text: text.to_owned() });
         }
         self.locate_prefix(text, text).await
+    }
+
+    /// Finds the newest version of the one document whose key is written so.
+    async fn locate_key(&self, text: &str) -> Result<Located, LocateError> {
+        let readings = DocumentKey::readings(text).into_iter();
+        let mut known = readings.filter_map(|key| self.index.lookup(key.digest()));
+        let not_found = || LocateError::NotFound { text: text.to_owned() };
+        let first = known.next().ok_or_else(not_found)?;
+        let mut matches: Vec<_> = known.map(|it| format!("document {}", it.document)).collect();
+        if matches.is_empty() {
+            return self.locate_prefix(&first.version.to_string(), text).await;
+        }
+        matches.push(format!("document {}", first.document));
+        Err(LocateError::Ambiguous { text: text.to_owned(), matches })
     }
 
     async fn locate_prefix(&self, prefix: &str, text: &str) -> Result<Located, LocateError> {

@@ -1,7 +1,7 @@
 //! Checking the reports of submissions against the digests that the log states.
 
 use sigillo_evidence_log::Archive;
-use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest, SubmissionReceived};
+use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest, SubmissionCompleted};
 use sigillo_store::StoreError;
 
 use crate::CustodyError;
@@ -12,7 +12,7 @@ const REPORT_BYTES_MAX: u64 = 256 << 20;
 /// Reads the report of a submission; says what is wrong with it, if anything.
 pub(crate) async fn check_report(
     archive: &Archive,
-    submission: &SubmissionReceived,
+    submission: &SubmissionCompleted,
 ) -> Result<Option<Finding>, CustodyError> {
     let key = ObjectKey::submission_report(submission.submission);
     let (code, message) = match archive.store().read(&key, REPORT_BYTES_MAX).await {

@@ -113,7 +113,7 @@ impl Verifier {
         };
         if scope != Scope::Log {
             self.batches(&mut report, scope).await?;
-            for submission in &report.view.submissions {
+            for submission in &report.view.completed {
                 report.findings.extend(check_report(&self.archive, submission).await?);
             }
         }

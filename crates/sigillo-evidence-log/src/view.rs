@@ -1,7 +1,8 @@
 //! Everything the log says, read from its commits in order.
 
 use sigillo_model::{
-    BatchCommitted, BatchesSealed, CommitOpened, Entry, LogTime, SealingStamped, SubmissionReceived,
+    BatchCommitted, BatchesSealed, CommitOpened, Entry, LogTime, SealingStamped,
+    SubmissionCompleted, SubmissionReceived,
 };
 
 use crate::{Archive, Commit, LogError, find_head, publish::published_checkpoint};
@@ -56,8 +57,10 @@ pub struct LogView {
     pub sealings: Vec<LoggedSealing>,
     /// Time-stamps, in log order.
     pub stamps: Vec<LoggedStamp>,
-    /// Submissions, in log order.
-    pub submissions: Vec<SubmissionReceived>,
+    /// Submissions that were received, in log order.
+    pub received: Vec<SubmissionReceived>,
+    /// Submissions that came to their end, in log order.
+    pub completed: Vec<SubmissionCompleted>,
 }
 
 impl LogView {
@@ -79,7 +82,8 @@ impl LogView {
                 Entry::SealingStamped(body) => {
                     self.stamps.push(LoggedStamp { body: body.clone(), commit: number, at });
                 }
-                Entry::SubmissionReceived(body) => self.submissions.push(body.clone()),
+                Entry::SubmissionReceived(body) => self.received.push(body.clone()),
+                Entry::SubmissionCompleted(body) => self.completed.push(body.clone()),
                 _ => {}
             }
         }

@@ -10,8 +10,8 @@ use sigillo_ers::version_id;
 use sigillo_evidence_log::indexed;
 use sigillo_formats::identify;
 use sigillo_model::{
-    DocumentId, DocumentKey, Entropy, FileEntry, LogTime, Operation, Record, RecordKind,
-    SALT_BYTES, Sha256Digest, VersionId, encode_name, salt_text,
+    Description, DocumentId, DocumentKey, Entropy, FileEntry, LogTime, Operation, Record,
+    RecordKind, SALT_BYTES, Sha256Digest, VersionId, encode_name, salt_text,
 };
 use sigillo_store::pack::Extension;
 
@@ -124,7 +124,7 @@ pub(crate) fn decide(
         None => Decided::New(ReadDocument { version, record: bytes, indexed }),
         Some(known) if known.sameness == indexed.sameness => Decided::Already,
         Some(known) => {
-            let refusal = Refusal::new(RefusalCode::KeyExists, record.key.path);
+            let refusal = Refusal::new(RefusalCode::KeyExists, encode_name(path));
             Decided::Refused(refusal.because(format!("version {}", known.version)))
         }
     }
@@ -154,7 +154,8 @@ fn record_of(
         document: DocumentId::from_bytes(document),
         files: vec![file],
         format: 1,
-        key: DocumentKey { path: encode_name(path), source: shared.source.name.clone() },
+        description: Description::default(),
+        key: DocumentKey::Path { path: encode_name(path), source: shared.source.name.clone() },
         kind: RecordKind::Document,
         operation: Operation::New,
         received_at: shared.received_at,

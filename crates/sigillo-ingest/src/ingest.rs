@@ -14,8 +14,8 @@ use sigillo_evidence_log::{
     CommitOutcome, LogError, LogWriter, catch_up_index, forget_foreign_index,
 };
 use sigillo_model::{
-    BatchCommitted, Clock, Entropy, Entry, LogTime, ObjectKey, Sha256Digest, SubmissionId,
-    SubmissionReceived,
+    BatchCommitted, Clock, Entropy, Entry, LogTime, ObjectKey, Sha256Digest, SubmissionCompleted,
+    SubmissionId,
 };
 use sigillo_store::{PackSink, ReadPool, pack::PackError};
 
@@ -283,9 +283,12 @@ impl Ingester {
             submission,
         };
         let report = report.to_json();
-        let entry = Entry::SubmissionReceived(SubmissionReceived {
+        let entry = Entry::SubmissionCompleted(SubmissionCompleted {
+            aggregations: 0,
             already,
             archived,
+            pending: 0,
+            received: archived + already + refused,
             refused,
             report_sha256: Sha256Digest::of(&report),
             submission,

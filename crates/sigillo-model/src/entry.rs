@@ -22,8 +22,10 @@ pub enum Entry {
     CommitOpened(CommitOpened),
     /// `archive.created`: the archive begins.
     ArchiveCreated(ArchiveCreated),
-    /// `submission.received`: what a producer sent, and what became of it.
+    /// `submission.received`: a producer sent documents.
     SubmissionReceived(SubmissionReceived),
+    /// `submission.completed`: what became of them.
+    SubmissionCompleted(SubmissionCompleted),
     /// `batch.committed`: documents are durable.
     BatchCommitted(BatchCommitted),
     /// `batches.sealed`: batches are under a statement and a seal.
@@ -72,13 +74,31 @@ pub struct ArchiveCreated {
     pub archive_sha256: Sha256Digest,
 }
 
-/// What a producer sent, and what became of it.
+/// A producer sent documents; nothing is archived yet.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SubmissionReceived {
-    /// Documents that were in the archive before.
+    /// Number of documents it was found to have.
+    pub received: u64,
+    /// SHA-256 of what says where they came from, an erasable object.
+    pub received_sha256: Sha256Digest,
+    /// The submission.
+    pub submission: SubmissionId,
+}
+
+/// What became of a submission. Its documents are conserved: received = archived + already +
+/// refused + pending.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SubmissionCompleted {
+    /// New versions of aggregations, made beside the documents.
+    pub aggregations: u64,
+    /// Documents that were in the archive before, with the same content.
     pub already: u64,
     /// Documents archived.
     pub archived: u64,
+    /// Documents that it ended before: the same submission again takes them in.
+    pub pending: u64,
+    /// Documents it had, counted at its end.
+    pub received: u64,
     /// Documents refused.
     pub refused: u64,
     /// SHA-256 of the report, an erasable object.
@@ -157,6 +177,7 @@ impl Entry {
             Self::CommitOpened(body) => line_of("commit.opened", body),
             Self::ArchiveCreated(body) => line_of("archive.created", body),
             Self::SubmissionReceived(body) => line_of("submission.received", body),
+            Self::SubmissionCompleted(body) => line_of("submission.completed", body),
             Self::BatchCommitted(body) => line_of("batch.committed", body),
             Self::BatchesSealed(body) => line_of("batches.sealed", body),
             Self::SealingStamped(body) => line_of("sealing.stamped", body),
@@ -189,6 +210,7 @@ impl Entry {
             "commit.opened" => body_of(value).map(Self::CommitOpened),
             "archive.created" => body_of(value).map(Self::ArchiveCreated),
             "submission.received" => body_of(value).map(Self::SubmissionReceived),
+            "submission.completed" => body_of(value).map(Self::SubmissionCompleted),
             "batch.committed" => body_of(value).map(Self::BatchCommitted),
             "batches.sealed" => body_of(value).map(Self::BatchesSealed),
             "sealing.stamped" => body_of(value).map(Self::SealingStamped),
@@ -202,6 +224,7 @@ impl Entry {
             Self::CommitOpened(_) => "commit.opened",
             Self::ArchiveCreated(_) => "archive.created",
             Self::SubmissionReceived(_) => "submission.received",
+            Self::SubmissionCompleted(_) => "submission.completed",
             Self::BatchCommitted(_) => "batch.committed",
             Self::BatchesSealed(_) => "batches.sealed",
             Self::SealingStamped(_) => "sealing.stamped",

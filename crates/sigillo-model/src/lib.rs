@@ -13,7 +13,9 @@ mod seams;
 
 mod archive;
 mod batch;
+mod description;
 mod entry;
+mod key;
 mod record;
 mod sealing;
 
@@ -21,10 +23,11 @@ mod finding;
 
 pub use archive::{ARCHIVE_BYTES_MAX, Algorithms, ArchiveDescription, ArchiveKeys, Entity};
 pub use batch::{BATCH_DOCUMENTS_MAX, BATCH_PACKS_MAX, ListedPack, PACK_LIST_BYTES_MAX, PackList};
+pub use description::{DESCRIPTION_MEMBERS_MAX, Description, TEXT_BYTES_MAX};
 pub use digest::{Blake3Digest, ParseDigestError, Sha256Digest, VersionId};
 pub use entry::{
     ArchiveCreated, BatchCommitted, BatchesSealed, COMMIT_ENTRIES_MAX, CommitOpened,
-    ENTRY_BYTES_MAX, Entry, EntryError, SealingStamped, SubmissionReceived,
+    ENTRY_BYTES_MAX, Entry, EntryError, SealingStamped, SubmissionCompleted, SubmissionReceived,
 };
 pub use error_kind::ErrorKind;
 pub use finding::{Finding, FindingCode, Place, Severity, Verdict};
@@ -34,11 +37,11 @@ pub use ids::{
 pub use json::{
     JSON_DEPTH_MAX, JSON_INTEGER_MAX, JsonError, LogTime, parse_canonical, parse_json, to_canonical,
 };
+pub use key::DocumentKey;
 pub use layout::ObjectKey;
 pub use name::{decode_name, encode_name};
 pub use record::{
-    DocumentKey, FileEntry, Operation, RECORD_BYTES_MAX, Record, RecordError, RecordKind,
-    SALT_BYTES, salt_text,
+    FileEntry, Operation, RECORD_BYTES_MAX, Record, RecordError, RecordKind, SALT_BYTES, salt_text,
 };
 pub use sealing::{STATEMENT_BYTES_MAX, SealedBatch, Statement};
 pub use seams::{Clock, Entropy, Signer, SignerError};

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DocumentId, JsonError, LogTime, Sha256Digest, VersionId, parse_json};
+use crate::{
+    Description, DocumentId, DocumentKey, JsonError, LogTime, Sha256Digest, VersionId, parse_json,
+};
 
 /// Largest record accepted, in bytes.
 pub const RECORD_BYTES_MAX: u64 = 16 << 20;
@@ -16,6 +18,9 @@ pub const SALT_BYTES: usize = 32;
 /// `docs/format.md`, "Record".
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Record {
+    /// What its producer says of it.
+    #[serde(default, skip_serializing_if = "Description::is_empty")]
+    pub description: Description,
     /// The document, the same for all its versions.
     pub document: DocumentId,
     /// Every file of this version, at least one; duplicates are kept.
@@ -43,6 +48,8 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RecordKind {
+    /// An aggregation of documents (fascicolo, serie); its one file lists its members.
+    Aggregation,
     /// A document (unità documentaria).
     Document,
 }
@@ -51,30 +58,14 @@ pub enum RecordKind {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
+    /// Files came to those of the version before, which stay where they are.
+    AddedFile,
+    /// The description changed; the files are those of the version before.
+    CorrectedMetadata,
     /// The first version of a document.
     New,
-}
-
-/// What the producer calls a document; it identifies the document within its archive.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-pub struct DocumentKey {
-    /// The path within the source, `/` between names, spelt as `encode_name` does.
-    pub path: String,
-    /// The name of the source.
-    pub source: String,
-}
-
-impl DocumentKey {
-    /// Returns the digest under which indexes know the key: SHA-256 of its canonical JSON.
-    pub fn digest(&self) -> Sha256Digest {
-        Sha256Digest::of(&serde_json::to_vec(self).expect("two texts"))
-    }
-}
-
-impl std::fmt::Display for DocumentKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.source, self.path)
-    }
+    /// Other content in place of the version before.
+    NewVersion,
 }
 
 /// One file of a version.
@@ -142,13 +133,19 @@ impl Record {
         }
         #[derive(Serialize)]
         struct Same<'a> {
+            description: &'a Description,
             files: Vec<SameFile<'a>>,
             key: &'a DocumentKey,
             kind: RecordKind,
         }
         let files = self.files.iter();
         let files = files.map(|f| SameFile { name: &f.name, role: &f.role, sha256: f.sha256 });
-        let same = Same { files: files.collect(), key: &self.key, kind: self.kind };
+        let same = Same {
+            description: &self.description,
+            files: files.collect(),
+            key: &self.key,
+            kind: self.kind,
+        };
         Sha256Digest::of(&serde_json::to_vec(&same).expect("our types have text keys"))
     }
 }
@@ -195,6 +192,7 @@ pub(crate) mod tests {
 
     pub(crate) fn record() -> Record {
         Record {
+            description: crate::description::tests::description(),
             document: DocumentId::from_bytes([7; 16]),
             files: vec![FileEntry {
                 media_type: Some("application/pdf".to_owned()),
@@ -206,8 +204,9 @@ pub(crate) mod tests {
                 stored_in: None,
             }],
             format: 1,
-            key: DocumentKey {
-                path: "2026/délibera%0A.pdf".to_owned(), source: "atti".to_owned()
+            key: DocumentKey::Path {
+                path: "2026/délibera%0A.pdf".to_owned(),
+                source: "atti".to_owned(),
             },
             kind: RecordKind::Document,
             operation: Operation::New,
@@ -224,15 +223,10 @@ pub(crate) mod tests {
         assert_eq!(record.to_json(), to_canonical(&record));
         assert_eq!(Record::parse(&record.to_json()), Ok(record.clone()));
         let mut plain = record;
+        plain.description = Description::default();
         plain.files[0].media_type = None;
         plain.supersedes = None;
         assert_eq!(plain.to_json(), to_canonical(&plain));
-    }
-
-    #[test]
-    fn a_key_is_hashed_in_canonical_form() {
-        let key = record().key;
-        assert_eq!(key.digest(), Sha256Digest::of(&to_canonical(&key)));
     }
 
     #[test]
@@ -244,7 +238,12 @@ pub(crate) mod tests {
         again.version = 1;
         again.supersedes = None;
         again.files[0].puid = None;
+        again.operation = Operation::CorrectedMetadata;
+        again.files[0].stored_in = Some(VersionId::from_bytes([1; 32]));
         assert_eq!(first.sameness(), again.sameness());
+        again.description.subject = Some("other".to_owned());
+        assert_ne!(first.sameness(), again.sameness());
+        again.description = first.description.clone();
         again.files[0].sha256 = Sha256Digest::of(b"other");
         assert_ne!(first.sameness(), again.sameness());
     }

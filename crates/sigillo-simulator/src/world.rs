@@ -298,7 +298,7 @@ impl World<'_> {
     /// What a process has in its index it takes for archived, and would say so to the producer.
     fn keep_indexed(&mut self, index: &KeyIndex) {
         for (path, sha256) in &self.template.files {
-            let key = DocumentKey { path: path.clone(), source: SOURCE.to_owned() };
+            let key = DocumentKey::Path { path: path.clone(), source: SOURCE.to_owned() };
             if let Some(known) = index.lookup(key.digest()) {
                 let acknowledged = Acknowledged { version: known.version, sha256: *sha256 };
                 self.outside.documents.insert((path.clone(), acknowledged));

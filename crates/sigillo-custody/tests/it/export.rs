@@ -12,9 +12,9 @@ use sigillo_custody::{ExportOutcome, Exporter};
 use sigillo_ers::version_id;
 use sigillo_evidence_log::{Archive, LogView, LoggedBatch, NewArchive};
 use sigillo_model::{
-    BatchCommitted, BatchId, Blake3Digest, DocumentId, DocumentKey, Entity, FileEntry, ListedPack,
-    LogTime, ObjectKey, Operation, PackList, Record, RecordKind, Sha256Digest, SubmissionId,
-    VersionId, salt_text, to_canonical,
+    BatchCommitted, BatchId, Blake3Digest, Description, DocumentId, DocumentKey, Entity, FileEntry,
+    ListedPack, LogTime, ObjectKey, Operation, PackList, Record, RecordKind, Sha256Digest,
+    SubmissionId, VersionId, salt_text, to_canonical,
 };
 use sigillo_store::{
     ReadPool, Store,
@@ -76,7 +76,8 @@ fn record(source: &str, number: u8, sha256: Sha256Digest, size: u64) -> Record {
         document: DocumentId::from_bytes([number; 16]),
         files: vec![file],
         format: 1,
-        key: DocumentKey { path: format!("{number}.txt"), source: source.to_owned() },
+        description: Description::default(),
+        key: DocumentKey::Path { path: format!("{number}.txt"), source: source.to_owned() },
         kind: RecordKind::Document,
         operation: Operation::New,
         received_at: LogTime::new("2026-11-25T08:00:00Z".parse().unwrap()),

@@ -10,16 +10,16 @@ use sigillo_evidence_log::{Commit, CommitFault, LogError};
 use sigillo_merkle::{NoteSignature, SignedNote, leaf_hash, root_of};
 use sigillo_model::{CommitOpened, Entry, ErrorKind, LogTime, ObjectKey, Sha256Digest, WriterId};
 
-use crate::world::{Place, World, commit, faults, received};
+use crate::world::{Place, World, commit, completed, faults};
 
 /// An archive of five commits, the third of them with two batches.
 async fn archive() -> World {
     let world = World::new(Place::Folder).await;
     let mut log = world.writer().await;
-    commit(&mut log, &[received(1)]).await;
+    commit(&mut log, &[completed(1)]).await;
     commit(&mut log, &[world.batch(2).await, world.batch(1).await]).await;
     world.sealed(&mut log).await;
-    commit(&mut log, &[received(2)]).await;
+    commit(&mut log, &[completed(2)]).await;
     world
 }
 
@@ -162,7 +162,7 @@ async fn entries_of_later_programs_count_and_stop_nobody() {
     world.store.create(&key, bytes).await.unwrap();
     let mut log = world.writer().await;
     assert_eq!((log.head(), log.size()), (6, size + 3));
-    commit(&mut log, &[received(3)]).await;
+    commit(&mut log, &[completed(3)]).await;
     let audit = world.audit().await;
     assert_eq!(faults(&audit), []);
     assert_eq!(audit.view.batches.len(), 2);

@@ -15,10 +15,11 @@ use sigillo_merkle::{
 };
 use sigillo_model::{
     Algorithms, ArchiveCreated, ArchiveDescription, ArchiveId, ArchiveKeys, BatchCommitted,
-    BatchId, BatchesSealed, Blake3Digest, CommitOpened, DocumentId, DocumentKey, Entity, Entry,
-    FileEntry, ListedPack, LogTime, Operation, PackList, Record, RecordKind, SealedBatch,
-    SealingId, SealingStamped, Sha256Digest, Signer as _, Statement, SubmissionId,
-    SubmissionReceived, VersionId, WriterId, encode_name, parse_canonical, salt_text, to_canonical,
+    BatchId, BatchesSealed, Blake3Digest, CommitOpened, Description, DocumentId, DocumentKey,
+    Entity, Entry, FileEntry, ListedPack, LogTime, Operation, PackList, Record, RecordKind,
+    SealedBatch, SealingId, SealingStamped, Sha256Digest, Signer as _, Statement,
+    SubmissionCompleted, SubmissionId, VersionId, WriterId, encode_name, parse_canonical,
+    salt_text, to_canonical,
 };
 use sigillo_store::{
     BackendError, PackSink, PackSource,
@@ -78,7 +79,8 @@ fn record_of(id: u8, path: &[u8], files: Vec<FileEntry>) -> Record {
         document: DocumentId::from_bytes([id; 16]),
         files,
         format: 1,
-        key: DocumentKey { path: encode_name(path), source: "delibere".to_owned() },
+        description: Description::default(),
+        key: DocumentKey::Path { path: encode_name(path), source: "delibere".to_owned() },
         kind: RecordKind::Document,
         operation: Operation::New,
         received_at: time("2026-11-25T08:00:00Z"),
@@ -412,15 +414,18 @@ fn entries_example() -> String {
         token_sha256: Sha256Digest::of(b"token"),
         trial: true,
     };
-    let received = SubmissionReceived {
+    let completed = SubmissionCompleted {
+        aggregations: 0,
         already: 0,
         archived: 3,
+        pending: 0,
+        received: 3,
         refused: 0,
         report_sha256: Sha256Digest::of(&report()),
         submission: submission(),
     };
     let entries = [
-        Entry::SubmissionReceived(received),
+        Entry::SubmissionCompleted(completed),
         Entry::BatchesSealed(sealed()),
         Entry::SealingStamped(stamped),
     ];

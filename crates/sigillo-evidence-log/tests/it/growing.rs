@@ -9,7 +9,7 @@ use sigillo_merkle::{
 };
 use sigillo_model::ObjectKey;
 
-use crate::world::{Place, World, commit, faults, received};
+use crate::world::{Place, World, commit, completed, faults};
 
 const COMMITS: u64 = 620;
 
@@ -34,7 +34,7 @@ async fn what_is_published_of_a_long_log_is_the_tree_over_its_entries() {
             log = world.writer().await;
         }
         let count = usize::try_from(round % 3).unwrap();
-        let committed = commit(&mut log, &vec![received(7); count]).await;
+        let committed = commit(&mut log, &vec![completed(7); count]).await;
         if round % 40 == 0 || round == COMMITS - 1 {
             notes.push(committed.checkpoint);
         }

@@ -9,13 +9,13 @@ use sigillo_catalogue::{IndexedVersion, KeyIndex};
 use sigillo_evidence_log::{LogError, forget_foreign_index, log_contains, read_leaves, read_view};
 use sigillo_model::{DocumentId, Entry, ObjectKey, Sha256Digest, VersionId};
 
-use crate::world::{Place, World, commit, received};
+use crate::world::{Place, World, commit, completed};
 
 async fn world_of_six_commits() -> World {
     let world = World::new(Place::Folder).await;
     let mut log = world.writer().await;
     for number in 2..=6 {
-        assert_eq!(commit(&mut log, &[received(number)]).await.number, u64::from(number));
+        assert_eq!(commit(&mut log, &[completed(number)]).await.number, u64::from(number));
     }
     world
 }
@@ -47,7 +47,7 @@ async fn a_log_contains_its_heads_and_no_others() {
     let mut log = world.writer().await;
     let mut heads = Vec::new();
     for number in 2..=6 {
-        commit(&mut log, &[received(number)]).await;
+        commit(&mut log, &[completed(number)]).await;
         heads.push(world.audit().await.head.unwrap());
     }
     let archive = world.archive().await;

@@ -6,7 +6,7 @@ use sigillo_evidence_log::{EVIDENCE_LINE, SealOutcome, read_view, sealing_value,
 use sigillo_merkle::SignedNote;
 use sigillo_model::{Entry, ObjectKey, Sha256Digest, Statement, parse_canonical};
 
-use crate::world::{Place, World, commit, faults, received};
+use crate::world::{Place, World, commit, completed, faults};
 
 #[tokio::test]
 async fn batches_are_sealed_once_and_stamped_once() {
@@ -104,7 +104,7 @@ async fn a_sealing_that_others_overtake_takes_them_in() {
 async fn commit_after_loss(log: &mut sigillo_evidence_log::LogWriter) {
     log.catch_up().await.unwrap();
     log.take_unseen();
-    commit(log, &[received(1)]).await;
+    commit(log, &[completed(1)]).await;
 }
 
 #[tokio::test]

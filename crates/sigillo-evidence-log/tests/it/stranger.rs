@@ -15,7 +15,7 @@ use sigillo_model::{
 
 use crate::{
     format_examples::write_pack,
-    world::{Place, World, commit, received},
+    world::{Place, World, commit, completed},
 };
 
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify_document.py");
@@ -48,9 +48,9 @@ async fn archive() -> (World, VersionId, Vec<ObjectKey>) {
         world.store.create(&key, bytes.into()).await.unwrap();
     }
     let mut log = world.writer().await;
-    commit(&mut log, &[received(1)]).await;
+    commit(&mut log, &[completed(1)]).await;
     commit(&mut log, &[entry]).await;
-    commit(&mut log, &[received(2)]).await;
+    commit(&mut log, &[completed(2)]).await;
     let mut keys = vec![ObjectKey::pack(pack.name)];
     keys.extend(objects.map(|(key, _)| key));
     keys.extend((1..=3).map(ObjectKey::commit));

@@ -7,7 +7,7 @@ use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::{Archive, AuditKnowledge, LogAudit, LogError, audit_log, rebuild_log};
 use sigillo_model::{ObjectKey, Verdict};
 
-use crate::world::{Place, World, commit, faults, received};
+use crate::world::{Place, World, commit, completed, faults};
 
 /// An archive in a folder with two sealings, both stamped, and commits before, between and after.
 async fn archive() -> World {
@@ -15,10 +15,10 @@ async fn archive() -> World {
     let mut log = world.writer().await;
     for round in 1..=2 {
         commit(&mut log, &[world.batch(3).await]).await;
-        commit(&mut log, &[world.batch(2).await, received(round)]).await;
+        commit(&mut log, &[world.batch(2).await, completed(round)]).await;
         world.sealed(&mut log).await;
         assert_eq!(world.stamp(&mut log).await.stamped.len(), 1);
-        commit(&mut log, &[received(10 + round)]).await;
+        commit(&mut log, &[completed(10 + round)]).await;
     }
     assert_eq!(faults(&world.audit().await), []);
     world
@@ -196,13 +196,13 @@ async fn a_commit_that_comes_while_an_audit_is_under_way_is_no_fault() {
 async fn a_log_that_went_another_way_shows_in_the_published_checkpoint() {
     let world = World::new(Place::Folder).await;
     let restored = world.copy_of_keys();
-    commit(&mut world.writer().await, &[received(1)]).await;
+    commit(&mut world.writer().await, &[completed(1)]).await;
     let published = fs::read(world.file(&ObjectKey::checkpoint())).unwrap();
     fs::remove_file(world.file(&ObjectKey::commit(2))).unwrap();
     fs::remove_file(world.file(&ObjectKey::checkpoint())).unwrap();
     let mut fork = world.writer_with(&restored).await.unwrap();
     for number in 2..4 {
-        commit(&mut fork, &[received(number)]).await;
+        commit(&mut fork, &[completed(number)]).await;
         // Of the same size the first time, of an earlier one the second.
         let newest = fs::read(world.file(&ObjectKey::checkpoint())).unwrap();
         fs::write(world.file(&ObjectKey::checkpoint()), &published).unwrap();
@@ -275,7 +275,7 @@ async fn copies_larger_than_any_can_be_are_damaged_and_stop_nobody() {
     fs::write(world.file(&ObjectKey::commit(head)), good).unwrap();
     let mut log = world.writer().await;
     assert_eq!((log.size(), log.head()), (size, head));
-    commit(&mut log, &[received(1)]).await;
+    commit(&mut log, &[completed(1)]).await;
     assert_eq!(faults(&world.audit().await), []);
 }
 

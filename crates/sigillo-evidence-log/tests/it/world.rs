@@ -16,7 +16,7 @@ use sigillo_evidence_log::{
 use sigillo_merkle::{leaf_hash, root_of};
 use sigillo_model::{
     BatchCommitted, BatchId, Entity, Entropy as _, Entry, LogTime, ObjectKey, Sha256Digest,
-    SubmissionId, SubmissionReceived,
+    SubmissionCompleted, SubmissionId,
 };
 use sigillo_store::{CreateOutcome, Store, StoreUrl};
 use sigillo_testkit::{ManualClock, SeededEntropy};
@@ -218,10 +218,13 @@ pub(crate) fn log_keys(keys: &KeyFolder) -> LogKeys {
 }
 
 /// An entry that needs no objects.
-pub(crate) fn received(number: u8) -> Entry {
-    Entry::SubmissionReceived(SubmissionReceived {
+pub(crate) fn completed(number: u8) -> Entry {
+    Entry::SubmissionCompleted(SubmissionCompleted {
+        aggregations: 0,
         already: 0,
         archived: u64::from(number),
+        pending: 0,
+        received: u64::from(number),
         refused: 0,
         report_sha256: Sha256Digest::of(&[number]),
         submission: SubmissionId::from_bytes([number; 16]),

@@ -9,7 +9,7 @@ use sigillo_merkle::{Checkpoint, SignedNote};
 use sigillo_model::{Entry, ErrorKind, ObjectKey, Sha256Digest};
 use sigillo_store::StoreError;
 
-use crate::world::{Place, World, commit, faults, log_keys, received};
+use crate::world::{Place, World, commit, completed, faults, log_keys};
 
 fn size_of(note: &[u8]) -> u64 {
     let note = SignedNote::parse(note).unwrap();
@@ -38,7 +38,7 @@ async fn what_was_committed_is_there_after_opening_again(#[case] place: Place) {
     let world = World::new(place).await;
     let mut log = world.writer().await;
     for number in 1..=20 {
-        let committed = commit(&mut log, &[received(number), received(number)]).await;
+        let committed = commit(&mut log, &[completed(number), completed(number)]).await;
         assert_eq!(committed.number, u64::from(number) + 1);
         assert_eq!(committed.first_entry, 2 + 3 * (u64::from(number) - 1) + 1);
         assert_eq!(committed.size, 2 + 3 * u64::from(number));
@@ -49,7 +49,7 @@ async fn what_was_committed_is_there_after_opening_again(#[case] place: Place) {
     assert_eq!(commit(&mut opened, &[]).await.number, 22);
     let audit = world.audit().await;
     assert_eq!(faults(&audit), []);
-    assert_eq!(audit.view.submissions.len(), 40);
+    assert_eq!(audit.view.completed.len(), 40);
     assert_eq!(audit.head.unwrap().size, 63);
 }
 
@@ -58,9 +58,9 @@ async fn time_never_decreases_although_the_clock_does() {
     let world = World::new(Place::Memory).await;
     let mut log = world.writer().await;
     world.clock.set("2026-11-25T09:00:00Z".parse().unwrap());
-    let late = commit(&mut log, &[received(1)]).await.at;
+    let late = commit(&mut log, &[completed(1)]).await.at;
     world.clock.set("2026-11-25T08:30:00Z".parse().unwrap());
-    assert_eq!(commit(&mut log, &[received(2)]).await.at, late);
+    assert_eq!(commit(&mut log, &[completed(2)]).await.at, late);
     let audit = world.audit().await;
     assert_eq!(faults(&audit), []);
     let codes: Vec<_> = audit.findings.iter().map(|finding| finding.code.code()).collect();
@@ -72,7 +72,7 @@ async fn without_tiles_the_tree_comes_from_the_commits_and_everything_is_publish
     let world = World::new(Place::Folder).await;
     let mut log = world.writer().await;
     for number in 1..=30 {
-        commit(&mut log, &[received(number)]).await;
+        commit(&mut log, &[completed(number)]).await;
     }
     let (head, checkpoint) = (log.head(), world.read(&ObjectKey::checkpoint()).await);
     fs::remove_dir_all(world.file(&ObjectKey::tile("tile"))).unwrap();
@@ -88,7 +88,7 @@ async fn a_wrong_tile_is_not_believed() {
     let world = World::new(Place::Folder).await;
     let mut log = world.writer().await;
     for number in 1..=30 {
-        commit(&mut log, &[received(number)]).await;
+        commit(&mut log, &[completed(number)]).await;
     }
     // The tile before the newest commit is what recovery reads first.
     for name in ["tile/0/000.p/62", "tile/0/000.p/60", "tile/entries/000.p/60"] {
@@ -100,7 +100,7 @@ async fn a_wrong_tile_is_not_believed() {
     let mut opened = world.writer().await;
     let root = opened.signed_checkpoint().await.unwrap();
     assert_eq!(root, log.signed_checkpoint().await.unwrap());
-    commit(&mut opened, &[received(31)]).await;
+    commit(&mut opened, &[completed(31)]).await;
     assert_eq!(faults(&world.audit().await), []);
 }
 
@@ -109,7 +109,7 @@ async fn a_stale_checkpoint_is_published_again() {
     let world = World::new(Place::Folder).await;
     let mut log = world.writer().await;
     let stale = world.read(&ObjectKey::checkpoint()).await;
-    commit(&mut log, &[received(1)]).await;
+    commit(&mut log, &[completed(1)]).await;
     let newest = world.read(&ObjectKey::checkpoint()).await;
     fs::write(world.file(&ObjectKey::checkpoint()), &stale).unwrap();
     assert_eq!(faults(&world.audit().await), [("F402", "log/checkpoint")]);
@@ -124,24 +124,24 @@ async fn of_two_writers_the_slower_one_is_told_what_it_missed_and_writes_nothing
     let world = World::new(Place::Memory).await;
     let (mut one, mut two) = (world.writer().await, world.writer().await);
     for round in 1..=10_u8 {
-        commit(&mut one, &[received(round)]).await;
+        commit(&mut one, &[completed(round)]).await;
         let head = two.head();
-        match two.commit(&[received(100 + round)]).await.unwrap() {
+        match two.commit(&[completed(100 + round)]).await.unwrap() {
             CommitOutcome::Lost(others) => {
                 assert_eq!(others.len(), 1);
                 assert_eq!(others[0].header.commit, head + 1);
-                assert_eq!(others[0].entries[1], received(round));
+                assert_eq!(others[0].entries[1], completed(round));
             }
             other => panic!("{other:?}"),
         }
         assert_eq!(find_head(&world.store, 0).await.unwrap(), head + 1);
-        commit(&mut two, &[received(100 + round)]).await;
+        commit(&mut two, &[completed(100 + round)]).await;
         one.catch_up().await.unwrap();
         assert_eq!(one.take_unseen().len(), 1);
     }
     let audit = world.audit().await;
     assert_eq!(faults(&audit), []);
-    let logged: Vec<_> = audit.view.submissions.iter().map(|it| it.archived).collect();
+    let logged: Vec<_> = audit.view.completed.iter().map(|it| it.archived).collect();
     let expected: Vec<u64> = (1..=10).flat_map(|round| [round, 100 + round]).collect();
     assert_eq!(logged, expected);
 }
@@ -152,7 +152,7 @@ async fn writers_at_once_lose_nothing_and_add_nothing_twice() {
     let writer = async |name: u8| {
         let mut log = world.writer().await;
         for round in 0..15 {
-            let entry = received(name + round);
+            let entry = completed(name + round);
             while let CommitOutcome::Lost(others) =
                 log.commit(std::slice::from_ref(&entry)).await.unwrap()
             {
@@ -164,7 +164,7 @@ async fn writers_at_once_lose_nothing_and_add_nothing_twice() {
     tokio::join!(writer(0), writer(100), writer(200));
     let audit = world.audit().await;
     assert_eq!(faults(&audit), []);
-    let mut logged: Vec<_> = audit.view.submissions.iter().map(|it| it.archived).collect();
+    let mut logged: Vec<_> = audit.view.completed.iter().map(|it| it.archived).collect();
     logged.sort_unstable();
     let expected: Vec<u64> = (0..15).chain(100..115).chain(200..215).collect();
     assert_eq!(logged, expected);
@@ -177,12 +177,12 @@ async fn a_raised_epoch_fences_whoever_did_not_know_of_it() {
     let raised = sweeper.raise_epoch().await.unwrap();
     assert!(matches!(raised, CommitOutcome::Committed(_)), "{raised:?}");
     // The first attempt meets the higher epoch, whether the number was taken or read before.
-    let fenced = ingester.commit(&[received(1)]).await.unwrap();
+    let fenced = ingester.commit(&[completed(1)]).await.unwrap();
     assert_eq!(fenced, CommitOutcome::Fenced { epoch: 2 });
     // Then it is told of the commits it missed, and goes on in the new epoch.
-    let lost = ingester.commit(&[received(2)]).await.unwrap();
+    let lost = ingester.commit(&[completed(2)]).await.unwrap();
     assert!(matches!(lost, CommitOutcome::Lost(others) if others.len() == 1));
-    commit(&mut ingester, &[received(2)]).await;
+    commit(&mut ingester, &[completed(2)]).await;
     let newest = world.archive().await.existing_commit(ingester.head()).await.unwrap();
     assert_eq!(newest.header.epoch, 2);
     let mut third = world.writer().await;
@@ -197,8 +197,8 @@ async fn a_checkpoint_that_proves_lost_commits_is_not_replaced_although_the_keys
     let world = World::new(Place::Folder).await;
     let restored = world.copy_of_keys();
     let mut log = world.writer().await;
-    commit(&mut log, &[received(2)]).await;
-    commit(&mut log, &[received(3)]).await;
+    commit(&mut log, &[completed(2)]).await;
+    commit(&mut log, &[completed(3)]).await;
     let checkpoint = world.read(&ObjectKey::checkpoint()).await;
     fs::remove_file(world.file(&ObjectKey::commit(3))).unwrap();
     let refused = world.writer_with(&restored).await;
@@ -211,7 +211,7 @@ async fn a_log_that_lost_its_end_is_not_written_to() {
     let world = World::new(Place::Folder).await;
     let mut log = world.writer().await;
     for number in 1..=5 {
-        commit(&mut log, &[received(number)]).await;
+        commit(&mut log, &[completed(number)]).await;
     }
     let (head, size) = (log.head(), log.size());
     fs::remove_file(world.file(&ObjectKey::commit(head))).unwrap();
@@ -230,18 +230,18 @@ async fn a_log_that_lost_its_end_is_not_written_to() {
 async fn a_log_that_went_another_way_is_not_written_to() {
     let world = World::new(Place::Folder).await;
     let restored = world.copy_of_keys();
-    commit(&mut world.writer().await, &[received(1)]).await;
+    commit(&mut world.writer().await, &[completed(1)]).await;
     // A backup of archive and keys from before goes on, and takes the place of the archive.
     fs::remove_file(world.file(&ObjectKey::commit(2))).unwrap();
     fs::remove_file(world.file(&ObjectKey::checkpoint())).unwrap();
     let mut fork = world.writer_with(&restored).await.unwrap();
-    commit(&mut fork, &[received(2)]).await;
+    commit(&mut fork, &[completed(2)]).await;
     let before = world.keys_in_folder();
     let error = world.try_writer().await.unwrap_err();
     assert!(matches!(error, LogError::Diverged { found_size: 4, .. }), "{error}");
     assert_eq!(world.keys_in_folder(), before);
     // Nor is a longer log of the other way.
-    commit(&mut fork, &[received(3)]).await;
+    commit(&mut fork, &[completed(3)]).await;
     let error = world.try_writer().await.unwrap_err();
     assert!(matches!(error, LogError::Diverged { found_size: 6, .. }), "{error}");
 }
@@ -250,11 +250,11 @@ async fn a_log_that_went_another_way_is_not_written_to() {
 async fn a_writer_at_work_notices_that_its_keys_signed_another_log() {
     let world = World::new(Place::Folder).await;
     let mut log = world.writer().await;
-    commit(&mut log, &[received(1)]).await;
+    commit(&mut log, &[completed(1)]).await;
     let (mut stale, kept) = (world.writer().await, world.read(&ObjectKey::commit(2)).await);
-    commit(&mut log, &[received(2)]).await;
+    commit(&mut log, &[completed(2)]).await;
     fs::remove_file(world.file(&ObjectKey::commit(3))).unwrap();
-    let error = stale.commit(&[received(3)]).await.unwrap_err();
+    let error = stale.commit(&[completed(3)]).await.unwrap_err();
     assert!(matches!(error, LogError::Diverged { found_size: 4, .. }), "{error}");
     assert_eq!(find_head(&world.store, 0).await.unwrap(), 2);
     assert_eq!(world.read(&ObjectKey::commit(2)).await, kept);
@@ -290,7 +290,7 @@ async fn a_missing_commit_near_the_head_stops_every_writer() {
     let world = World::new(Place::Folder).await;
     let mut log = world.writer().await;
     for number in 1..=6 {
-        commit(&mut log, &[received(number)]).await;
+        commit(&mut log, &[completed(number)]).await;
     }
     fs::remove_file(world.file(&ObjectKey::commit(6))).unwrap();
     match world.try_writer().await.map(drop) {
@@ -303,7 +303,7 @@ async fn a_missing_commit_near_the_head_stops_every_writer() {
 async fn a_commit_holds_only_what_an_object_can_hold() {
     let world = World::new(Place::Memory).await;
     let mut log = world.writer().await;
-    let entries = vec![received(1); 10_000];
+    let entries = vec![completed(1); 10_000];
     let error = log.commit(&entries).await.unwrap_err();
     assert!(matches!(error, LogError::Entries { source: None }), "{error}");
     let committed = commit(&mut log, &entries[1..]).await;
@@ -318,7 +318,7 @@ async fn a_commit_holds_only_what_an_object_can_hold() {
 async fn a_commit_names_the_bytes_of_the_one_before_it() {
     let world = World::new(Place::Memory).await;
     let mut log = world.writer().await;
-    commit(&mut log, &[received(1)]).await;
+    commit(&mut log, &[completed(1)]).await;
     let archive = world.archive().await;
     let bytes = world.read(&ObjectKey::commit(1)).await;
     let second = archive.existing_commit(2).await.unwrap();

@@ -162,7 +162,7 @@ pub async fn named_by_the_code_under_test(
         name(ObjectKey::leaves(batch.body.batch));
         name(ObjectKey::pack_list(batch.body.batch));
     }
-    for submission in &view.submissions {
+    for submission in &view.completed {
         name(ObjectKey::submission_report(submission.submission));
     }
     for sealing in &view.sealings {

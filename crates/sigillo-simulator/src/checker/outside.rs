@@ -68,7 +68,7 @@ pub(super) fn check_acknowledged(
     for submission in &outside.submissions {
         let id = submission.to_string();
         let times =
-            log.entries_of("submission.received").filter(|it| text(&it.body, "submission") == id);
+            log.entries_of("submission.completed").filter(|it| text(&it.body, "submission") == id);
         let times = times.count();
         if times != 1 {
             let message = format!("submission {id} is in the log {times} times");

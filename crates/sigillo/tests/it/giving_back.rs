@@ -21,7 +21,8 @@ fn ids(world: &World) -> Vec<(String, String, String)> {
             let value = serde_json::Deserializer::from_slice(json).into_iter::<Value>().next();
             let bytes = serde_json::to_vec(&value.unwrap().unwrap()).unwrap();
             let record = Record::parse(&bytes).unwrap();
-            found.push((record.key.path, version, record.document.to_string()));
+            let sigillo_model::DocumentKey::Path { path, .. } = record.key else { continue };
+            found.push((path, version, record.document.to_string()));
         }
     }
     found.sort();
