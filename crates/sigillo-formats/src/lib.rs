@@ -1,6 +1,11 @@
-//! What is inside files, as far as their first bytes tell: bytes in, values out, limits on
-//! everything.
+//! What producers say of their documents, and what is inside files as far as their first bytes
+//! tell: bytes in, values out, limits on everything.
 
+mod manifest;
 mod signature;
 
+pub use manifest::{
+    METADATA_BYTES_MAX, METADATA_ROWS_MAX, Manifest, MetadataError, MetadataProblem,
+    SIDECAR_BYTES_MAX, StatedDocument, StatedFile, StatedKey, read_metadata_csv, read_sidecar,
+};
 pub use signature::{HEAD_BYTES_MAX, MediaType, identify};

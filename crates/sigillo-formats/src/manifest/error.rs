@@ -1,0 +1,108 @@
+//! Faults for which nothing of a CSV can be taken in.
+
+use super::value::shown;
+
+/// Largest CSV accepted, in bytes.
+pub const METADATA_BYTES_MAX: u64 = 256 << 20;
+
+/// No CSV has more rows below its header.
+pub const METADATA_ROWS_MAX: u64 = 1_000_000;
+
+/// Why nothing of a CSV can be taken in.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetadataError {
+    /// The name of a column cannot be kept.
+    #[error("the name of column {number} {fault}", number = .index + 1)]
+    ColumnName {
+        /// Which column, from 0.
+        index: usize,
+        /// What is wrong with the name.
+        fault: &'static str,
+    },
+    /// Two columns have one name.
+    #[error("the column `{}` is there twice", shown(.name))]
+    DuplicateColumn {
+        /// The name.
+        name: String,
+    },
+    /// A column is nearly one of ours.
+    #[error("the column `{}` is not known; `{meant}` is", shown(.name))]
+    MisspeltColumn {
+        /// The name as it was written.
+        name: String,
+        /// The column that was probably meant.
+        meant: &'static str,
+    },
+    /// There is nothing in the file.
+    #[error("there is no header: the file is empty")]
+    NoHeader,
+    /// The header does not name the one column that must be there.
+    #[error("the header on line {line} has no column `path`")]
+    NoPathColumn {
+        /// The line of the header, from 1.
+        line: u64,
+    },
+    /// The bytes are not UTF-8.
+    #[error("the file is not UTF-8: line {line}, byte {byte}")]
+    NotUtf8 {
+        /// The line with the first byte that does not fit, from 1.
+        line: u64,
+        /// Which byte of that line, from 1.
+        byte: u64,
+    },
+    /// A quote is opened and never closed, so that nobody can tell where the rows end.
+    #[error("the quote that opens on line {line} is never closed")]
+    OpenQuote {
+        /// The line on which the quoted cell begins, from 1.
+        line: u64,
+    },
+    /// The file is larger than the limit.
+    #[error("the file has {size_bytes} bytes, more than {METADATA_BYTES_MAX}")]
+    TooLarge {
+        /// Its length.
+        size_bytes: u64,
+    },
+    /// There are more columns than a description has room for.
+    #[error("the header has {count} columns, of which at most {count_max} are taken in")]
+    TooManyColumns {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        count_max: usize,
+    },
+    /// There are more rows than the limit.
+    #[error("the file has more than {METADATA_ROWS_MAX} rows")]
+    TooManyRows,
+}
+
+impl MetadataError {
+    /// Returns what to do about it, in words.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::ColumnName { .. } => {
+                "give the column a shorter, plain name in the header, or remove it".to_owned()
+            }
+            Self::DuplicateColumn { .. } => "rename or remove one of the two".to_owned(),
+            Self::MisspeltColumn { meant, .. } => {
+                format!("write `{meant}` in the header, or give a column of your own another name")
+            }
+            Self::NoHeader => "write the names of the columns on the first line".to_owned(),
+            Self::NoPathColumn { .. } => {
+                "write the names of the columns on the first line, one of them `path`, with `;` or \
+                 `,` between them"
+                    .to_owned()
+            }
+            Self::NotUtf8 { .. } => "save the file as UTF-8 (in Excel: Save as, \"CSV UTF-8\"; in \
+                                     LibreOffice: character set \"Unicode (UTF-8)\")"
+                .to_owned(),
+            Self::OpenQuote { .. } => {
+                "close the quote, or write every quote within a quoted cell twice".to_owned()
+            }
+            Self::TooLarge { .. } | Self::TooManyRows => {
+                "split it into several files, and ingest with one after the other".to_owned()
+            }
+            Self::TooManyColumns { .. } => "remove the columns that nobody needs".to_owned(),
+        }
+    }
+}
