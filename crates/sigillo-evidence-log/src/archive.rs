@@ -5,13 +5,25 @@ use bytes::Bytes;
 use sigillo_merkle::VerifierKey;
 use sigillo_model::{
     ARCHIVE_BYTES_MAX, Algorithms, ArchiveDescription, ArchiveId, ArchiveKeys, Entity, Entropy,
-    LogTime, ObjectKey, Sha256Digest, parse_canonical, to_canonical,
+    Entry, LogTime, ObjectKey, Sha256Digest, parse_canonical, to_canonical,
 };
 use sigillo_store::{Store, StoreError};
 
-use crate::{Commit, LogError, commit::COMMIT_BYTES_MAX};
+use crate::{Commit, CommitFault, LogError, commit::COMMIT_BYTES_MAX, head::exists};
 
 const README: &str = include_str!("readme.txt");
+
+/// The stored format that is written and read.
+const FORMAT: u32 = 1;
+
+/// How content is encrypted: not at all.
+const ENCRYPTION: &str = "none";
+
+/// The digest of addresses.
+const ADDRESS_ALGORITHM: &str = "blake3";
+
+/// The digest of evidence.
+const EVIDENCE_ALGORITHM: &str = "sha256";
 
 /// An archive that exists.
 #[derive(Clone, Debug)]
@@ -28,31 +40,49 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// [`LogError::NoArchive`], [`LogError::Store`], or [`LogError::BadDescription`], also if only
-    /// the description is missing: it is made before the first commit.
+    /// [`LogError::NoArchive`], [`LogError::Store`], [`LogError::LaterProgram`] if the description
+    /// states what this program does not know, or [`LogError::BadDescription`], also if only the
+    /// description is missing: it is made before the first commit.
     pub async fn open(store: Store) -> Result<Self, LogError> {
-        match store.read(&ObjectKey::archive(), ARCHIVE_BYTES_MAX).await {
-            Ok(bytes) => Self::from_description(store, &bytes),
-            Err(StoreError::NotFound { .. }) => match store.size(&ObjectKey::commit(1)).await {
-                Ok(_) => Err(LogError::BadDescription {
-                    reason: "it is missing, although the log has commits".to_owned(),
-                }),
-                Err(StoreError::NotFound { .. }) => {
-                    Err(LogError::NoArchive { place: place_of(&store) })
-                }
-                Err(source) => Err(LogError::Store { doing: "looking for an archive", source }),
-            },
-            Err(source) => Err(LogError::Store { doing: "opening the archive", source }),
+        let bytes = match store.read(&ObjectKey::archive(), ARCHIVE_BYTES_MAX).await {
+            Ok(bytes) => bytes,
+            Err(StoreError::NotFound { .. }) if exists(&store, 1).await? => {
+                let reason = "it is missing, although the log has commits".to_owned();
+                return Err(LogError::BadDescription { reason });
+            }
+            Err(StoreError::NotFound { .. }) => {
+                return Err(LogError::NoArchive { place: place_of(&store) });
+            }
+            Err(source) => return Err(LogError::Store { doing: "opening the archive", source }),
+        };
+        let archive = Self::from_description(store, &bytes)?;
+        let Some(what) = unknown_in(&archive.description) else { return Ok(archive) };
+        // What the first commit does not name was not written so: it is damage.
+        if archive.is_described_by_log().await? {
+            Err(LogError::LaterProgram { what })
+        } else {
+            let reason = format!("it states {what}, which this program does not know");
+            Err(LogError::BadDescription { reason })
         }
+    }
+
+    /// Tells whether the first commit names this very description.
+    async fn is_described_by_log(&self) -> Result<bool, LogError> {
+        let entries = match self.commit(1).await {
+            Ok(commit) => commit.map_or(Vec::new(), |commit| commit.entries),
+            Err(LogError::CommitDamaged { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(entries.iter().any(|entry| match entry {
+            Entry::ArchiveCreated(created) => created.archive_sha256 == self.description_sha256,
+            _ => false,
+        }))
     }
 
     fn from_description(store: Store, bytes: &Bytes) -> Result<Self, LogError> {
         let bad = |reason: String| LogError::BadDescription { reason };
         let description: ArchiveDescription =
             parse_canonical(bytes).map_err(|error| bad(error.to_string()))?;
-        if description.format != 1 {
-            return Err(bad(format!("format {} is not known to this program", description.format)));
-        }
         let key = |text: &str, name: &str| match VerifierKey::parse(text) {
             Ok(key) if key.name() == name && !key.is_cosigner() => Ok(key),
             Ok(_) => Err(bad(format!("the key {name} has another name or type"))),
@@ -103,13 +133,15 @@ impl Archive {
     ///
     /// [`LogError::CommitDamaged`] or [`LogError::Store`].
     pub async fn commit(&self, number: u64) -> Result<Option<Commit>, LogError> {
-        let read = self.store.read_optional(&ObjectKey::commit(number), COMMIT_BYTES_MAX).await;
-        let Some(bytes) = read.map_err(LogError::store("reading a commit"))? else {
-            return Ok(None);
-        };
-        Commit::parse(&bytes, number, &self.commit_key)
-            .map(Some)
-            .map_err(|fault| LogError::CommitDamaged { number, fault })
+        let damaged = |fault| LogError::CommitDamaged { number, fault };
+        match self.store.read_optional(&ObjectKey::commit(number), COMMIT_BYTES_MAX).await {
+            Ok(None) => Ok(None),
+            Ok(Some(bytes)) => {
+                Commit::parse(&bytes, number, &self.commit_key).map(Some).map_err(damaged)
+            }
+            Err(StoreError::NotAnObject { .. }) => Err(damaged(CommitFault::NotAnObject)),
+            Err(source) => Err(LogError::Store { doing: "reading a commit", source }),
+        }
     }
 
     /// Reads commit `number`, which must exist.
@@ -177,12 +209,15 @@ impl NewArchive {
                 .map_err(|error| LogError::BadDescription { reason: error.to_string() })
         };
         Ok(ArchiveDescription {
-            algorithms: Algorithms { address: "blake3".to_owned(), evidence: "sha256".to_owned() },
+            algorithms: Algorithms {
+                address: ADDRESS_ALGORITHM.to_owned(),
+                evidence: EVIDENCE_ALGORITHM.to_owned(),
+            },
             archive,
             created_at: at,
-            encryption: "none".to_owned(),
+            encryption: ENCRYPTION.to_owned(),
             entity: self.entity.clone(),
-            format: 1,
+            format: FORMAT,
             keys: ArchiveKeys {
                 commit: key(commit_key_name(&origin), self.commit_key)?,
                 log: key(origin.clone(), self.log_key)?,
@@ -212,6 +247,22 @@ pub fn place_of(store: &Store) -> String {
     let identity = store.identity();
     let place = identity.split_once(" device ").map_or(identity.as_str(), |(place, _)| place);
     place.strip_prefix("file:").unwrap_or(place).to_owned()
+}
+
+/// Says what a description states that this program does not know, if anything.
+fn unknown_in(description: &ArchiveDescription) -> Option<String> {
+    let Algorithms { address, evidence } = &description.algorithms;
+    if description.format != FORMAT {
+        Some(format!("format {}", description.format))
+    } else if description.encryption != ENCRYPTION {
+        Some(format!("the encryption {:?}", description.encryption))
+    } else if address != ADDRESS_ALGORITHM {
+        Some(format!("the algorithm {address:?} for addresses"))
+    } else if evidence != EVIDENCE_ALGORITHM {
+        Some(format!("the algorithm {evidence:?} for evidence"))
+    } else {
+        None
+    }
 }
 
 fn commit_key_name(origin: &str) -> String {

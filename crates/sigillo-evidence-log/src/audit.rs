@@ -15,6 +15,7 @@ use crate::{
     chain::Chain,
     commit::COMMIT_BYTES_MAX,
     find_head,
+    head::exists,
 };
 
 /// At most this many commits are read ahead.
@@ -83,10 +84,8 @@ async fn last_of_gap(archive: &Archive, missing: u64) -> Result<u64, LogError> {
     let mut last = missing;
     let mut probed = missing + 1;
     while probed <= last + GAP_MAX {
-        match archive.store().size(&ObjectKey::commit(probed)).await {
-            Ok(_) => last = probed,
-            Err(StoreError::NotFound { .. }) => {}
-            Err(source) => return Err(LogError::Store { doing: "looking for commits", source }),
+        if exists(archive.store(), probed).await? {
+            last = probed;
         }
         probed += 1;
     }
@@ -109,6 +108,7 @@ async fn read_commit(archive: &Archive, number: u64) -> Result<ReadCommit, LogEr
         }),
         Err(StoreError::NotFound { .. }) => Ok(ReadCommit::Missing),
         Err(StoreError::TooLarge { .. }) => Ok(ReadCommit::Damaged(CommitFault::Spelling)),
+        Err(StoreError::NotAnObject { .. }) => Ok(ReadCommit::Damaged(CommitFault::NotAnObject)),
         Err(error) => Ok(ReadCommit::Unreadable(error)),
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     Archive, LogError, RightEdge,
     audit::{Boundaries, causes_of},
     chain::sha256_of,
+    head::exists,
     publish::{read_derived, signed_checkpoint},
     right_edge::tile_content,
 };
@@ -100,7 +101,8 @@ pub(crate) async fn check_checkpoint(
             let published = Some(SignedHead { size: it.size, root: sha256_of(it.root) });
             let size = head.map_or(0, |head| head.size);
             let next = u64::try_from(boundaries.len()).unwrap_or(u64::MAX);
-            if published == head || (it.size > size && commit_exists(archive, next).await?) {
+            // A commit may come while the audit is under way.
+            if published == head || (it.size > size && exists(archive.store(), next).await?) {
                 return Ok(());
             }
             // Of commits that could not be read, the boundaries are not known.
@@ -121,15 +123,6 @@ pub(crate) async fn check_checkpoint(
     };
     findings.push(Finding::new(code, key, message));
     Ok(())
-}
-
-/// Tells whether a commit came while the audit was under way.
-async fn commit_exists(archive: &Archive, number: u64) -> Result<bool, LogError> {
-    match archive.store().size(&ObjectKey::commit(number)).await {
-        Ok(_) => Ok(true),
-        Err(sigillo_store::StoreError::NotFound { .. }) => Ok(false),
-        Err(source) => Err(LogError::Store { doing: "looking for a later commit", source }),
-    }
 }
 
 async fn compare_bundle(

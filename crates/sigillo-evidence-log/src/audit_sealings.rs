@@ -1,6 +1,9 @@
 //! Auditing statements, seals and time-stamps against the log.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
+use serde::Deserialize;
 
 use sigillo_ers::{
     SEAL_BYTES_MAX, TOKEN_BYTES_MAX, Trust, TrustAnchors, pem_blocks, verify_seal, verify_token,
@@ -14,8 +17,9 @@ use sigillo_store::StoreError;
 use crate::{
     Archive, LogError, LogView, LoggedSealing, LoggedStamp,
     audit::{Boundaries, CLOCK_DIFFERENCE_SECONDS_MAX, causes_of},
+    batch_objects::NOT_AN_OBJECT,
     publish::signed_checkpoint,
-    sealing::sealing_root,
+    sealing::{FORMAT, POLICY, PROFILE, sealing_root},
     sealing_value,
 };
 
@@ -27,7 +31,8 @@ pub(crate) async fn audit_sealings(
     anchors: &TrustAnchors,
     findings: &mut Vec<Finding>,
 ) -> Result<(), LogError> {
-    let mut audit = SealingsAudit { archive, view, boundaries, anchors, findings };
+    let unknown = BTreeSet::new();
+    let mut audit = SealingsAudit { archive, view, boundaries, anchors, findings, unknown };
     let mut through = 0;
     for (number, sealing) in (1..).zip(&view.sealings) {
         let key = ObjectKey::commit(sealing.commit);
@@ -52,6 +57,14 @@ struct SealingsAudit<'a> {
     boundaries: &'a Boundaries,
     anchors: &'a TrustAnchors,
     findings: &'a mut Vec<Finding>,
+    /// Numbers of the sealings whose statements have an unknown shape.
+    unknown: BTreeSet<u64>,
+}
+
+/// The one member that every format of a statement has.
+#[derive(Deserialize)]
+struct FormatOf {
+    format: u32,
 }
 
 impl SealingsAudit<'_> {
@@ -72,6 +85,7 @@ impl SealingsAudit<'_> {
             Ok(_) => "its bytes do not have the digest that the log states",
             Err(StoreError::NotFound { .. }) => "it is not in the store",
             Err(StoreError::TooLarge { .. }) => "it is larger than it can be",
+            Err(StoreError::NotAnObject { .. }) => NOT_AN_OBJECT,
             Err(error) => {
                 let message = format!("it could not be read: {}", causes_of(&error));
                 self.find(FindingCode::NotRead, key, message);
@@ -92,18 +106,43 @@ impl SealingsAudit<'_> {
         let Some(bytes) = self.read(&key, STATEMENT_BYTES_MAX, sha256, code).await? else {
             return Ok(None);
         };
-        match parse_canonical::<Statement>(&bytes) {
-            Ok(statement) => {
-                if let Some(message) = self.difference(sealing, &statement) {
-                    self.find(FindingCode::StatementDiffers, &key, message);
-                }
-                Ok(Some(statement.at.timestamp()))
-            }
+        let statement = match parse_canonical::<Statement>(&bytes) {
+            Ok(statement) => statement,
             Err(error) => {
-                self.find(code, &key, error.to_string());
-                Ok(None)
+                match parse_canonical::<FormatOf>(&bytes) {
+                    Ok(FormatOf { format }) if format != FORMAT => {
+                        self.unknown_shape(sealing, &key, &format!("format {format}"));
+                    }
+                    _ => self.find(code, &key, error.to_string()),
+                }
+                return Ok(None);
+            }
+        };
+        if statement.format != FORMAT {
+            self.unknown_shape(sealing, &key, &format!("format {}", statement.format));
+        } else if statement.profile != PROFILE {
+            self.unknown_shape(sealing, &key, &format!("profile {:?}", statement.profile));
+        } else {
+            if statement.policy != POLICY {
+                let message = format!(
+                    "it was made under the policy {:?}, which this program does not know",
+                    statement.policy
+                );
+                self.find(FindingCode::StatementUnknown, &key, message);
+            }
+            if let Some(message) = self.difference(sealing, &statement) {
+                self.find(FindingCode::StatementDiffers, &key, message);
             }
         }
+        Ok(Some(statement.at.timestamp()))
+    }
+
+    /// Notes a statement whose shape is unknown: neither it nor its time-stamps can be compared.
+    fn unknown_shape(&mut self, sealing: &LoggedSealing, key: &ObjectKey, what: &str) {
+        self.unknown.insert(sealing.body.number);
+        let message =
+            format!("it has {what}, which this program does not know, so it was not compared");
+        self.find(FindingCode::StatementUnknown, key, message);
     }
 
     /// Says in what a statement differs from the log, if it does.
@@ -207,6 +246,11 @@ impl SealingsAudit<'_> {
         let Some(bytes) = self.read(&key, bytes_max, body.token_sha256, code).await? else {
             return Ok(());
         };
+        if self.unknown.contains(&body.number) {
+            let message = "what it covers is unknown, as is the shape of the statement";
+            self.find(FindingCode::StatementUnknown, &key, message);
+            return Ok(());
+        }
         match verify_token(&bytes, sealing_value(sealing), self.anchors) {
             Ok(token) => {
                 if token.stamped_at.to_string() != body.stamped_at || token.trial != body.trial {

@@ -10,6 +10,9 @@ use sigillo_store::{Store, StoreError};
 
 use crate::LogError;
 
+/// Says that a folder, a pipe or the like lies where an object should.
+pub(crate) const NOT_AN_OBJECT: &str = "something that is not a regular file is in its place";
+
 /// Why an object of a batch cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -80,6 +83,7 @@ async fn read(
         Ok(_) => damaged("its bytes do not have the digest that the log states"),
         Err(StoreError::NotFound { .. }) => damaged("it is not in the store"),
         Err(StoreError::TooLarge { .. }) => damaged("it is larger than it can be"),
+        Err(StoreError::NotAnObject { .. }) => damaged(NOT_AN_OBJECT),
         Err(source) => {
             let doing = "reading an object of a batch";
             Err(BatchObjectError::Store(LogError::Store { doing, source }))

@@ -127,6 +127,9 @@ pub enum CommitFault {
     /// Its first entry is not a header.
     #[error("it does not begin with a header")]
     NoHeader,
+    /// A folder, a pipe or the like lies where it should.
+    #[error("something that is not a regular file is in its place")]
+    NotAnObject,
     /// It is no signed note, or not signed by the archive's commit key.
     #[error("{0}")]
     Note(NoteError),

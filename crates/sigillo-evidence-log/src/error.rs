@@ -1,7 +1,7 @@
 //! Why the log could not do what it was asked.
 
 use sigillo_authorities::{KeyError, SignedHead};
-use sigillo_model::{EntryError, ErrorKind, JsonError, ObjectKey, SignerError};
+use sigillo_model::{EntryError, ErrorKind, ObjectKey, SignerError};
 use sigillo_store::{StoreError, pack::PackError};
 
 use crate::CommitFault;
@@ -40,6 +40,13 @@ pub enum LogError {
     BadDescription {
         /// What is wrong with it.
         reason: String,
+    },
+
+    /// `archive.json` is the one that the first commit names, and states what is not known here.
+    #[error("archive.json states {what}, which this program does not know")]
+    LaterProgram {
+        /// What it states.
+        what: String,
     },
 
     /// A commit is not one of this archive's.
@@ -107,15 +114,6 @@ pub enum LogError {
         source: Option<EntryError>,
     },
 
-    /// An object of a sealing cannot be read.
-    #[error("object {key} cannot be read: {error}")]
-    BadObject {
-        /// Its key.
-        key: ObjectKey,
-        /// What is wrong with it.
-        error: JsonError,
-    },
-
     /// A pack could not be read.
     #[error("pack {key} cannot be read")]
     Pack {
@@ -160,12 +158,13 @@ impl LogError {
             Self::Store { source, .. } => source.kind(),
             Self::Keys { source, .. } => source.kind(),
             Self::Pack { source, .. } => source.kind(),
-            Self::NoArchive { .. } | Self::OtherArchive { .. } => ErrorKind::Invalid,
+            Self::NoArchive { .. } | Self::OtherArchive { .. } | Self::LaterProgram { .. } => {
+                ErrorKind::Invalid
+            }
             Self::BadDescription { .. }
             | Self::CommitDamaged { .. }
             | Self::CommitMissing { .. }
             | Self::Diverged { .. }
-            | Self::BadObject { .. }
             | Self::Unindexable { .. }
             | Self::ReadBack { .. } => ErrorKind::Integrity,
             Self::NameTaken { .. } | Self::Crowded { .. } => ErrorKind::Conflict,

@@ -64,15 +64,15 @@ pub(crate) async fn published_checkpoint(
     Ok(signed_checkpoint(archive, &bytes))
 }
 
-/// Reads a published copy, or nothing if there is none. One that is larger than any can be reads
-/// as empty, which is as wrong: what can be made again must stop nobody.
+/// Reads a published copy, or nothing if there is none. One that is larger than any can be, or no
+/// file at all, reads as empty, which is as wrong: what can be made again must stop nobody.
 pub(crate) async fn read_derived(
     store: &Store,
     key: &ObjectKey,
     bytes_max: u64,
 ) -> Result<Option<Bytes>, StoreError> {
     match store.read_optional(key, bytes_max).await {
-        Err(StoreError::TooLarge { .. }) => Ok(Some(Bytes::new())),
+        Err(StoreError::TooLarge { .. } | StoreError::NotAnObject { .. }) => Ok(Some(Bytes::new())),
         read => read,
     }
 }

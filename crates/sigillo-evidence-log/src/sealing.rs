@@ -17,8 +17,14 @@ use crate::{
 /// At most this often a sealing is begun anew because others committed.
 const SEALING_ATTEMPTS_MAX: u32 = 100;
 
+/// The format of statements.
+pub(crate) const FORMAT: u32 = 1;
+
+/// The shape of the evidence.
+pub(crate) const PROFILE: &str = "plain";
+
 /// The preservation policy that statements name until a policy is adopted.
-const POLICY: &str = "none";
+pub(crate) const POLICY: &str = "none";
 
 /// What sealing needs besides the log.
 #[derive(Debug)]
@@ -100,10 +106,10 @@ impl Sealer<'_> {
             at: log.now(),
             batches,
             checkpoint: log.signed_checkpoint().await?,
-            format: 1,
+            format: FORMAT,
             number,
             policy: POLICY.to_owned(),
-            profile: "plain".to_owned(),
+            profile: PROFILE.to_owned(),
             sealing: SealingId::random(self.entropy),
             through: log.head(),
         })

@@ -104,6 +104,8 @@ finding_codes! {
     TrialEvidence = "F507", Note;
     /// An algorithm is unknown to this program, so a signature could not be checked.
     AlgorithmUnknown = "F508", CannotTell;
+    /// A statement has a format, profile or policy that is unknown to this program.
+    StatementUnknown = "F509", CannotTell;
     /// The log's key is in no trust store, so who wrote the archive cannot be told.
     OriginUnknown = "F601", CannotTell;
     /// The certificate of a seal leads to no anchor of the trust store.
@@ -182,9 +184,10 @@ impl Finding {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// All that was asked for was read and is as it was.
+    /// All that was asked for was read and is as it was; copies that follow from it may have to be
+    /// rebuilt.
     Intact,
-    /// Nothing is known to be wrong, but something could not be checked or must be rebuilt.
+    /// Nothing is known to be wrong, but something could not be checked.
     CannotTell,
     /// Something is not as it was.
     Damaged,

@@ -86,6 +86,10 @@ pub enum BackendError {
     #[error("not found")]
     NotFound,
 
+    /// Something is there that is no object, such as a folder or a pipe in place of a file.
+    #[error("something that is not a regular file is in its place")]
+    NotAnObject,
+
     /// The object is larger than the caller accepts; it was not read.
     #[error("an object of {size_bytes} bytes, more than the {bytes_max} accepted")]
     TooLarge {
@@ -141,7 +145,7 @@ impl BackendError {
         match self {
             Self::NotFound | Self::Unsupported { .. } => ErrorKind::Invalid,
             // The caller's bound is the format's: a larger object is none of ours.
-            Self::TooLarge { .. } => ErrorKind::Integrity,
+            Self::TooLarge { .. } | Self::NotAnObject => ErrorKind::Integrity,
             Self::OutcomeUnknown { .. } | Self::Failed { .. } => ErrorKind::Transient,
         }
     }

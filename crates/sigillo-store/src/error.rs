@@ -26,6 +26,13 @@ pub enum StoreError {
         key: ObjectKey,
     },
 
+    /// Something is in the place of the object that is no object, such as a folder or a pipe.
+    #[error("something that is not a regular file is in the place of object {key}")]
+    NotAnObject {
+        /// The key asked for.
+        key: ObjectKey,
+    },
+
     /// The key belongs to what is written once: it cannot be replaced.
     #[error("object {key} is written once and cannot be replaced")]
     NotDerived {
@@ -94,7 +101,7 @@ impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotDerived { .. } => ErrorKind::Bug,
-            Self::TooLarge { .. } => ErrorKind::Integrity,
+            Self::TooLarge { .. } | Self::NotAnObject { .. } => ErrorKind::Integrity,
             Self::Folder { .. } | Self::NotFound { .. } | Self::Unfit { .. } => ErrorKind::Invalid,
             Self::Poisoned { .. } | Self::Undecided { .. } | Self::WriteFailed { .. } => {
                 ErrorKind::Transient
@@ -108,6 +115,7 @@ impl StoreError {
         let key = key.clone();
         match source {
             BackendError::NotFound => Self::NotFound { key },
+            BackendError::NotAnObject => Self::NotAnObject { key },
             BackendError::TooLarge { size_bytes, bytes_max } => {
                 Self::TooLarge { key, size_bytes, bytes_max }
             }

@@ -10,7 +10,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rustix::fs::{Mode, OFlags};
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
 
 use crate::{BackendError, StoreError};
 
@@ -192,18 +195,29 @@ impl Folder {
 /// device never end.
 pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        // A socket, a device that nobody serves, a link that leads to itself.
+        Err(Errno::NXIO | Errno::LOOP) => return Err(io::Error::other(NotRegular)),
+        opened => File::from(opened?),
+    };
     let metadata = file.metadata()?;
-    if metadata.is_file() {
-        Ok((file, metadata.len()))
-    } else {
-        Err(io::Error::other("it is not a regular file"))
-    }
+    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(io::Error::other(NotRegular)) }
 }
+
+/// What lies under a path is no regular file.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not a regular file")]
+struct NotRegular;
 
 /// Sorts an error of opening or reading a file.
 pub(crate) fn read_error(error: io::Error) -> BackendError {
-    if is_absence(&error) { BackendError::NotFound } else { BackendError::failed(error) }
+    if is_absence(&error) {
+        BackendError::NotFound
+    } else if error.get_ref().is_some_and(|inner| inner.is::<NotRegular>()) {
+        BackendError::NotAnObject
+    } else {
+        BackendError::failed(error)
+    }
 }
 
 /// Reads a range that lies inside the file.

@@ -24,7 +24,7 @@ async fn archive() -> World {
 }
 
 /// Signs lines as the archive's own key would.
-async fn signed(world: &World, lines: &[String]) -> Bytes {
+pub(crate) async fn signed(world: &World, lines: &[String]) -> Bytes {
     let text = lines.concat();
     let signer = world.keys.commit_signer();
     let signature = signer.sign(text.as_bytes()).unwrap().try_into().unwrap();
@@ -33,7 +33,7 @@ async fn signed(world: &World, lines: &[String]) -> Bytes {
     SignedNote::new(text, vec![signature]).unwrap().to_bytes().into()
 }
 
-fn line_of(entry: &Entry) -> String {
+pub(crate) fn line_of(entry: &Entry) -> String {
     String::from_utf8(entry.to_line().unwrap()).unwrap() + "\n"
 }
 

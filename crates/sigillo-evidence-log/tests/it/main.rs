@@ -13,6 +13,7 @@ mod sealing;
 mod writing;
 
 mod forging;
+mod later_programs;
 mod misfortune;
 mod stranger;
 mod tampering;

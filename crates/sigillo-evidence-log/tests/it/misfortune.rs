@@ -1,15 +1,15 @@
 //! A clock that was wrong once, and objects that cannot be read: no damage, and no end of the audit.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, os::unix::fs::symlink, path::Path, time::Duration};
 
 use sigillo_model::{FindingCode, ObjectKey, Severity};
 
 use crate::world::{Place, World, commit, faults};
 
-/// Puts a folder where a file was, which nobody can read as one.
+/// Makes the file system fail at a file: a link in its place leads to a name that is too long.
 fn make_unreadable(path: &Path) {
     fs::remove_file(path).unwrap();
-    fs::create_dir(path).unwrap();
+    symlink("x".repeat(300), path).unwrap();
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::fs;
 
 use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::{Archive, AuditKnowledge, LogAudit, LogError, audit_log, rebuild_log};
-use sigillo_model::{ObjectKey, Verdict};
+use sigillo_model::{ErrorKind, ObjectKey, Verdict};
 
 use crate::world::{Place, World, commit, completed, faults};
 
@@ -304,5 +304,45 @@ async fn rebuilding_mends_every_derived_object() {
     let mut told = Vec::new();
     rebuild_log(&mut log, &mut |number, of| told.push((number, of))).await.unwrap();
     assert_eq!(told.last(), Some(&(head, head)));
+    assert_eq!(faults(&world.audit().await), []);
+}
+
+#[tokio::test]
+async fn a_folder_in_place_of_an_object_is_damage_of_that_object() {
+    let world = archive().await;
+    let head = world.writer().await.head();
+    for key in world.keys_in_folder() {
+        let Some(code) = expected_of(&world, &key) else { continue };
+        let file = world.file(&key);
+        let good = fs::read(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        let audit = world.audit().await;
+        assert!(faults(&audit).contains(&(code, key.as_str())), "{key}: {:?}", audit.findings);
+        if key != ObjectKey::commit(head) {
+            assert_eq!(faults(&audit), [(code, key.as_str())], "{key}");
+        }
+        fs::remove_dir(&file).unwrap();
+        fs::write(&file, good).unwrap();
+    }
+    assert_eq!(faults(&world.audit().await), []);
+}
+
+#[tokio::test]
+async fn no_writer_goes_past_a_folder_in_place_of_a_commit() {
+    let world = archive().await;
+    let head = world.writer().await.head();
+    for number in [head, head + 1] {
+        let file = world.file(&ObjectKey::commit(number));
+        let good = fs::read(&file).ok();
+        drop(fs::remove_file(&file));
+        fs::create_dir(&file).unwrap();
+        let error = world.try_writer().await.map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Integrity, "{number}: {error}");
+        fs::remove_dir(&file).unwrap();
+        if let Some(good) = good {
+            fs::write(&file, good).unwrap();
+        }
+    }
     assert_eq!(faults(&world.audit().await), []);
 }

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeSet,
     ffi::OsStr,
     fs::{self, File},
-    os::unix::{ffi::OsStrExt as _, fs::symlink},
+    os::unix::{ffi::OsStrExt as _, fs::symlink, net::UnixListener},
     path::Path,
     process::Command,
     time::Duration,
@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 
-use sigillo_model::{Blake3Digest, ObjectKey};
+use sigillo_model::{Blake3Digest, ErrorKind, ObjectKey};
 use sigillo_store::{
     AlignedBuffer, BackendError, CreateOutcome, PackSink, Store, StoreError, StoreUrl,
 };
@@ -214,7 +214,14 @@ async fn what_is_not_a_regular_file_is_no_object_and_nobody_waits_for_it() {
     assert!(Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());
     symlink("/dev/zero", folder.path().join("device")).unwrap();
     symlink("nowhere", folder.path().join("nowhere")).unwrap();
-    for name in ["folder", "pipe", "device", "nowhere"] {
+    symlink("circle", folder.path().join("circle")).unwrap();
+    drop(UnixListener::bind(folder.path().join("socket")).unwrap());
+    for name in ["folder", "pipe", "device", "circle", "socket"] {
+        let size = store.size(&key(name)).await;
+        assert!(matches!(size, Err(StoreError::NotAnObject { .. })), "{name}: {size:?}");
+        assert_eq!(size.unwrap_err().kind(), ErrorKind::Integrity);
+    }
+    for name in ["folder", "pipe", "device", "circle", "socket", "nowhere"] {
         let checked = async {
             let read = store.read(&key(name), 100).await;
             assert!(read.is_err(), "{name}: {read:?}");
