@@ -1,5 +1,7 @@
 //! Checking a batch without reading its packs: leaves, roots, list, presence, sizes, block values.
 
+use std::{error::Error as _, fmt::Display};
+
 use sigillo_ers::tree_root;
 use sigillo_evidence_log::{Archive, BatchObjectError, read_leaves, read_pack_list};
 use sigillo_merkle::{leaf_hash, root_of};
@@ -22,6 +24,8 @@ pub(crate) struct BatchCheck {
     pub(crate) findings: Vec<Finding>,
     pub(crate) packs: Vec<CheckedPack>,
     pub(crate) leaves: Vec<VersionId>,
+    /// Why something could not be read from which follows what there is, told as a finding too.
+    pub(crate) not_read: Option<CustodyError>,
 }
 
 /// A pack of a batch, with what it should hold.
@@ -44,8 +48,7 @@ pub(crate) async fn check_batch(
 ) -> Result<BatchCheck, CustodyError> {
     let mut check = BatchCheck::default();
     let leaves = read_leaves(archive.store(), batch).await;
-    let leaves =
-        check.object(leaves, FindingCode::LeavesDamaged, ObjectKey::leaves(batch.batch))?;
+    let leaves = check.object(leaves, FindingCode::LeavesDamaged, ObjectKey::leaves(batch.batch));
     if let Some(leaves) = &leaves {
         let (for_roots, key) = (leaves.clone(), ObjectKey::leaves(batch.batch));
         let roots = cpu.run(move || roots_of(&for_roots)).await;
@@ -61,14 +64,14 @@ pub(crate) async fn check_batch(
     }
     let list = read_pack_list(archive.store(), batch).await;
     let key = ObjectKey::pack_list(batch.batch);
-    let list = check.object(list, FindingCode::PackListDamaged, key)?.unwrap_or_default();
+    let list = check.object(list, FindingCode::PackListDamaged, key).unwrap_or_default();
     let mut first = 0;
     for listed in list {
         let count = usize::try_from(listed.documents).unwrap_or(usize::MAX);
         let versions = leaves.as_ref().and_then(|all| all.get(first..first + count));
         first += count;
         let versions = versions.map(<[_]>::to_vec);
-        check.pack(archive.store(), listed, versions).await?;
+        check.pack(archive.store(), listed, versions).await;
     }
     check.leaves = leaves.unwrap_or_default();
     Ok(check)
@@ -87,24 +90,24 @@ impl BatchCheck {
         read: Result<T, BatchObjectError>,
         code: FindingCode,
         key: ObjectKey,
-    ) -> Result<Option<T>, CustodyError> {
+    ) -> Option<T> {
         match read {
-            Ok(object) => Ok(Some(object)),
-            Err(BatchObjectError::Store(error)) => Err(CustodyError::Log(error)),
+            Ok(object) => Some(object),
+            Err(BatchObjectError::Store(error)) => {
+                let error = CustodyError::Log(error);
+                self.findings.push(not_read(key, &error));
+                self.not_read.get_or_insert(error);
+                None
+            }
             Err(error) => {
                 self.findings.push(Finding::new(code, key, error.to_string()));
-                Ok(None)
+                None
             }
         }
     }
 
     /// Sees whether a pack is there with its size, and whether its block values give its name.
-    async fn pack(
-        &mut self,
-        store: &Store,
-        listed: ListedPack,
-        versions: Option<Vec<VersionId>>,
-    ) -> Result<(), CustodyError> {
+    async fn pack(&mut self, store: &Store, listed: ListedPack, versions: Option<Vec<VersionId>>) {
         let key = ObjectKey::pack(listed.name);
         let documents = listed.documents;
         let mut present = false;
@@ -121,31 +124,41 @@ impl BatchCheck {
                 let message = format!("it is missing, with the {documents} documents in it");
                 self.findings.push(Finding::new(FindingCode::PackMissing, &key, message));
             }
+            Err(StoreError::NotAnObject { .. }) => {
+                let message = format!(
+                    "something that is not a regular file is in its place; {documents} documents \
+                     were in it"
+                );
+                self.findings.push(Finding::new(FindingCode::PackMissing, &key, message));
+            }
             Err(source) => {
-                return Err(CustodyError::Store { doing: "looking for a pack", source });
+                let error = CustodyError::Store { doing: "looking for a pack", source };
+                self.findings.push(not_read(&key, &error));
+                self.not_read.get_or_insert(error);
             }
         }
-        let blocks = self.blocks(store, &listed).await?;
+        let blocks = self.blocks(store, &listed).await;
         self.packs.push(CheckedPack { listed, versions, blocks, present });
-        Ok(())
     }
 
-    async fn blocks(
-        &mut self,
-        store: &Store,
-        listed: &ListedPack,
-    ) -> Result<Option<Vec<[u8; 32]>>, CustodyError> {
+    async fn blocks(&mut self, store: &Store, listed: &ListedPack) -> Option<Vec<[u8; 32]>> {
         if listed.size <= BLOCK_BYTES {
-            return Ok(None);
+            return None;
         }
         let key = ObjectKey::blocks(listed.name);
         // More than the pack has blocks is never read into memory.
         let bytes_max = listed.size.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_VALUE_BYTES);
         let read = match store.read(&key, bytes_max).await {
             Ok(bytes) => Some(bytes),
-            Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => None,
+            Err(
+                StoreError::NotFound { .. }
+                | StoreError::TooLarge { .. }
+                | StoreError::NotAnObject { .. },
+            ) => None,
             Err(source) => {
-                return Err(CustodyError::Store { doing: "reading block values", source });
+                let error = CustodyError::Store { doing: "reading block values", source };
+                self.findings.push(not_read(key, &error));
+                return None;
             }
         };
         let blocks = read.and_then(|bytes| match bytes.as_chunks::<32>() {
@@ -158,6 +171,17 @@ impl BatchCheck {
             let message = "the block values are missing or do not give the name of the pack";
             self.findings.push(Finding::new(FindingCode::BlocksDamaged, key, message));
         }
-        Ok(blocks)
+        blocks
     }
+}
+
+/// Says that the store did not give an object, and why.
+fn not_read(key: impl Display, error: &CustodyError) -> Finding {
+    let mut message = format!("it could not be read: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message = format!("{message}: {error}");
+        cause = error.source();
+    }
+    Finding::new(FindingCode::NotRead, key, message)
 }

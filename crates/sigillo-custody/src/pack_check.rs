@@ -21,7 +21,7 @@ use crate::{
     entry_scan::{Bad, BadDocument, EntryScan},
 };
 
-/// At most this many places of one pack are named.
+/// At most this many findings of one pack are told in words; the rest are counted.
 const PLACES_MAX: usize = 1000;
 
 /// One pack to be read.
@@ -35,6 +35,8 @@ pub(crate) struct PackTask {
 #[derive(Debug, Default)]
 pub(crate) struct PackCheck {
     pub(crate) findings: Vec<Finding>,
+    /// Findings beyond those.
+    pub(crate) more_findings: u64,
     pub(crate) documents_good: u64,
     pub(crate) bytes_read: u64,
 }
@@ -150,8 +152,16 @@ impl PackCheck {
         self.bad_documents(&key, entries.bad);
     }
 
+    fn is_full(&self) -> bool {
+        self.findings.len() >= PLACES_MAX
+    }
+
     fn bad_documents(&mut self, key: &ObjectKey, bad: Vec<BadDocument>) {
-        for bad in bad.into_iter().take(PLACES_MAX) {
+        for bad in bad {
+            if self.is_full() {
+                self.more_findings += 1;
+                continue;
+            }
             let (code, message) = match bad.what {
                 Bad::File { position } => (
                     FindingCode::FileDamaged,
@@ -185,11 +195,15 @@ impl PackCheck {
             Some(blocks) => ranges_of(&damaged_blocks(&scan.blocks, blocks), size),
             None => vec![(0, size)],
         };
-        for (start, end) in ranges.into_iter().take(PLACES_MAX) {
+        for (start, end) in ranges {
             // Neighbours in the same blocks whose digests are right are not accused.
             let mut touched =
                 index.map_or_else(Vec::new, |index| versions_within(index, start, end));
             touched.retain(|version| bad.contains(version));
+            if self.is_full() {
+                self.more_findings += touched.len().max(1) as u64;
+                continue;
+            }
             let bytes = Some((start, end));
             let message = format!("bytes {start} to {end} are not as they were written");
             if touched.is_empty() {
@@ -198,7 +212,11 @@ impl PackCheck {
                 self.findings.push(finding);
                 continue;
             }
-            for version in touched.into_iter().take(PLACES_MAX) {
+            for version in touched {
+                if self.is_full() {
+                    self.more_findings += 1;
+                    continue;
+                }
                 let place = Place {
                     version: Some(version.to_string()),
                     key: index.and_then(|index| key_of(source, index, version)),
@@ -232,14 +250,11 @@ fn ranges_of(blocks: &[u64], size: u64) -> Vec<(u64, u64)> {
 
 /// Returns the versions with bytes between `start` and `end`.
 fn versions_within(index: &PackIndex, start: u64, end: u64) -> Vec<VersionId> {
-    let mut versions = Vec::new();
-    for entry in &index.entries {
-        let entry_end = entry.data_offset + entry.size_bytes;
-        if entry.header_offset < end && start < entry_end && versions.last() != Some(&entry.version)
-        {
-            versions.push(entry.version);
-        }
-    }
+    // Entries follow each other without gaps, as the reader of the directory makes sure.
+    let first = index.entries.partition_point(|it| it.data_offset + it.size_bytes <= start);
+    let within = index.entries[first..].iter().take_while(|entry| entry.header_offset < end);
+    let mut versions: Vec<_> = within.map(|entry| entry.version).collect();
+    versions.dedup();
     versions
 }
 
@@ -253,4 +268,26 @@ fn key_of(source: &dyn PackSource, index: &PackIndex, version: VersionId) -> Opt
     let mut bytes = vec![0; usize::try_from(entry.size_bytes).ok()?];
     source.read_exact_at(entry.data_offset, &mut bytes).ok()?;
     proven_record(version, &bytes).map(|record| record.key.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_told_in_words_is_counted() {
+        let bad = |number: u64| BadDocument {
+            version: VersionId::from_bytes(
+                *sigillo_model::Sha256Digest::of(&number.to_be_bytes()).as_bytes(),
+            ),
+            key: None,
+            what: Bad::Record,
+        };
+        let key = ObjectKey::pack(sigillo_model::Blake3Digest::of(b"pack"));
+        let mut check = PackCheck::default();
+        check.bad_documents(&key, (0..PLACES_MAX as u64).map(bad).collect());
+        assert_eq!((check.findings.len(), check.more_findings), (PLACES_MAX, 0));
+        check.bad_documents(&key, (0..7).map(bad).collect());
+        assert_eq!((check.findings.len(), check.more_findings), (PLACES_MAX, 7));
+    }
 }

@@ -11,7 +11,10 @@ use sigillo_store::{
     pack::{PackError, scan_pack},
 };
 
-use crate::{CustodyError, batch_check::check_batch};
+use crate::{
+    CustodyError,
+    batch_check::{BatchCheck, check_batch},
+};
 
 /// What became of a rebuilding.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -35,7 +38,10 @@ pub async fn rebuild_blocks(
 ) -> Result<RebuildOutcome, CustodyError> {
     let mut outcome = RebuildOutcome::default();
     for batch in &view.batches {
-        let packs = check_batch(archive, cpu, &batch.body).await?.packs;
+        let BatchCheck { packs, not_read, .. } = check_batch(archive, cpu, &batch.body).await?;
+        if let Some(error) = not_read {
+            return Err(error);
+        }
         let block_bytes = sigillo_store::pack::BLOCK_BYTES as u64;
         let unsound = packs
             .into_iter()

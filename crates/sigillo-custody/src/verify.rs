@@ -25,7 +25,7 @@ use crate::{
     report_check::check_report,
 };
 
-/// At most this many findings are kept in words; more are counted in their last.
+/// At most this many findings are kept in words; more are counted.
 pub const FINDINGS_MAX: usize = 10_000;
 
 /// At most this many packs are read at once: each holds a chunk of 4 MiB.
@@ -141,6 +141,7 @@ impl Verifier {
                     report.documents_read += checked.documents_good;
                     report.bytes_read += checked.bytes_read;
                     report.findings.extend(checked.findings);
+                    report.more_findings += checked.more_findings;
                 }
                 Err(PackError::Store { source: BackendError::NotFound, .. }) => {
                     let message = "it is missing, with the document in it";
@@ -167,7 +168,7 @@ impl Verifier {
         }
         for batch in &batches {
             let checked = check_batch(&self.archive, &self.cpu, batch).await?;
-            let BatchCheck { findings, packs, leaves } = checked;
+            let BatchCheck { findings, packs, leaves, .. } = checked;
             prefixes.extend(leaves.iter().map(prefix_of));
             report.findings.extend(findings);
             report.packs += packs.len() as u64;
@@ -226,6 +227,7 @@ impl Verifier {
                     report.documents_read += checked.documents_good;
                     report.bytes_read += checked.bytes_read;
                     report.findings.extend(checked.findings);
+                    report.more_findings += checked.more_findings;
                 }
                 Err(error) => {
                     let message = format!("it could not be read to its end: {error}");
