@@ -52,7 +52,7 @@ const COMMON_NAME_CHARS_MAX: usize = 64;
 
 /// The private keys of one archive, and the certificates of those that need one.
 ///
-/// A folder of mode 0700 with files of mode 0600. `docs/format.md` lists them. Nothing of it is
+/// A folder of mode 0700 with files of mode 0600. `docs/operations/README.md` lists them. Nothing of it is
 /// ever sent or written elsewhere.
 #[derive(Clone, Debug)]
 pub struct KeyFolder {
