@@ -33,7 +33,7 @@ pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
 pub use error::LogError;
 pub use head::{COMMITS_MAX, find_head};
 pub use indexing::{catch_up_index, forget_foreign_index, index_commit, indexed, proven_record};
-pub use publish::rebuild_log;
+pub use publish::{PublishedCheckpoint, Standing, read_checkpoint, rebuild_log};
 pub use recover::log_contains;
 pub use right_edge::RightEdge;
 pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value, sealing_value};

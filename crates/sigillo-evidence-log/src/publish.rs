@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use sigillo_authorities::SignedHead;
 use sigillo_merkle::{
     Checkpoint, EntryBundleId, NOTE_BYTES_MAX, SignedNote, TILE_WIDTH, TileId, TreeHash,
     encode_entries,
@@ -12,7 +13,7 @@ use sigillo_store::{Store, StoreError};
 
 use crate::{
     Archive, LogError, LogWriter,
-    chain::Tail,
+    chain::{Tail, sha256_of},
     recover::Recovered,
     right_edge::{RightEdge, tile_content},
 };
@@ -62,6 +63,61 @@ pub(crate) async fn published_checkpoint(
         return Ok(None);
     };
     Ok(signed_checkpoint(archive, &bytes))
+}
+
+/// The published checkpoint, which bears the log's signature, and how it stands to the commits.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PublishedCheckpoint {
+    /// The signed note, whole.
+    pub note: String,
+    /// The size and root that it states.
+    pub head: SignedHead,
+    /// How it stands to the commits.
+    pub standing: Standing,
+}
+
+/// How a published checkpoint stands to the commits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It covers all commits.
+    Newest,
+    /// The commits contain it, and go on to this many entries.
+    Older {
+        /// Entries of the log.
+        size: u64,
+    },
+    /// The commits do not contain it: they were taken back or replaced.
+    Contradicted {
+        /// Entries of the log.
+        size: u64,
+    },
+}
+
+/// Reads the published checkpoint and compares it with the commits. Nothing if none is published,
+/// or none that bears the log's signature.
+///
+/// # Errors
+///
+/// [`LogError`] if the log cannot be read.
+pub async fn read_checkpoint(archive: &Archive) -> Result<Option<PublishedCheckpoint>, LogError> {
+    let read = read_derived(archive.store(), &ObjectKey::checkpoint(), NOTE_BYTES_MAX as u64).await;
+    let bytes = read.map_err(LogError::store("reading the checkpoint"))?.unwrap_or_default();
+    let Some(checkpoint) = signed_checkpoint(archive, &bytes) else { return Ok(None) };
+    let head = SignedHead { size: checkpoint.size, root: sha256_of(checkpoint.root) };
+    let log = Recovered::read(archive, 0).await?;
+    let size = log.head().size;
+    let standing = if log.head() == head {
+        Standing::Newest
+    } else if log.contains(archive, head).await? {
+        Standing::Older { size }
+    } else {
+        Standing::Contradicted { size }
+    };
+    Ok(Some(PublishedCheckpoint {
+        note: String::from_utf8_lossy(&bytes).into_owned(),
+        head,
+        standing,
+    }))
 }
 
 /// Reads a published copy, or nothing if there is none. One that is larger than any can be, or no

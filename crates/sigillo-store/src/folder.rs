@@ -213,11 +213,16 @@ struct NotRegular;
 pub(crate) fn read_error(error: io::Error) -> BackendError {
     if is_absence(&error) {
         BackendError::NotFound
-    } else if error.get_ref().is_some_and(|inner| inner.is::<NotRegular>()) {
+    } else if is_not_regular(&error) {
         BackendError::NotAnObject
     } else {
         BackendError::failed(error)
     }
+}
+
+/// Tells whether what was opened is no regular file.
+fn is_not_regular(error: &io::Error) -> bool {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<NotRegular>()).is_some()
 }
 
 /// Reads a range that lies inside the file.

@@ -9,7 +9,7 @@ use sigillo_authorities::{
     TimeStampAuthority,
 };
 use sigillo_catalogue::KeyIndex;
-use sigillo_ers::{TrustAnchors, pem_blocks};
+use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
 use sigillo_evidence_log::{
     Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogWriter, log_contains,
 };
@@ -194,6 +194,24 @@ impl Context {
 
     fn state_file(&self, archive: &Archive, name: &str) -> PathBuf {
         self.places.state_of(archive.description().archive).join(name)
+    }
+
+    /// Reads the certificates that the authorities of the settings lead to, PEM.
+    pub(crate) fn authority_anchors(&self) -> Result<Vec<String>, CommandError> {
+        let settings = Settings::read(&self.places.settings())?;
+        let mut pems = Vec::new();
+        for authority in &settings.authorities {
+            let file = &authority.anchor_file;
+            let pem = std::fs::read_to_string(file)
+                .map_err(|error| CommandError::file("reading", file, &error))?;
+            add_anchors(&mut TrustAnchors::new(), &authority.name, &pem)?;
+            // Certificates alone: whatever else is in the file, such as a key, stays there.
+            let ders = pem_blocks(&pem, "CERTIFICATE")
+                .map_err(|error| CommandError::of(ErrorKind::Invalid, &error))?;
+            pems.extend(ders.iter().map(|der| to_pem("CERTIFICATE", der)));
+        }
+        pems.dedup();
+        Ok(pems)
     }
 
     /// Returns the authorities to ask, and the evidence line of their time-stamps.

@@ -112,6 +112,7 @@ impl From<LogError> for CommandError {
             LogError::NoArchive { .. } => this.hint(
                 "make one with `sigillo init ARCHIVE --entity NAME`, or name another with --archive",
             ),
+            LogError::LaterProgram { .. } => this.hint("use a newer version of Sigillo"),
             LogError::OtherArchive { .. } => {
                 this.hint("choose another folder, or name this archive's keys with --keys")
             }

@@ -55,9 +55,29 @@ impl Settings {
         }
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| CommandError::file("reading", path, &error))?;
-        toml::from_str(&text).map_err(|error| {
+        let settings: Self = toml::from_str(&text).map_err(|error| {
             let words = format!("{} cannot be understood:\n{error}", path.display());
             CommandError::new(ErrorKind::Invalid, words)
-        })
+        })?;
+        settings.check(path)?;
+        Ok(settings)
+    }
+
+    fn check(&self, path: &Path) -> Result<(), CommandError> {
+        for authority in &self.authorities {
+            let (given, missing) = match (&authority.user, &authority.password_file) {
+                (Some(_), None) => ("user", "password_file"),
+                (None, Some(_)) => ("password_file", "user"),
+                _ => continue,
+            };
+            let words = format!(
+                "{} gives the authority {} a {given} without a {missing}",
+                path.display(),
+                authority.name
+            );
+            return Err(CommandError::new(ErrorKind::Invalid, words)
+                .hint(format!("add the {missing}, or remove the {given}")));
+        }
+        Ok(())
     }
 }

@@ -2,17 +2,14 @@
 
 use serde_json::{Value, json};
 
-use sigillo_model::{ErrorKind, ObjectKey};
+use sigillo_evidence_log::{PublishedCheckpoint, Standing, read_checkpoint};
 
 use crate::{
     cli::{EntriesArgs, LogCommand},
-    commands::EXIT_CLEAN,
-    context::{Context, head_of},
+    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS},
+    context::Context,
     error::CommandError,
 };
-
-/// Largest checkpoint read, in bytes.
-const CHECKPOINT_BYTES_MAX: u64 = 64 << 10;
 
 pub(crate) async fn run(context: &Context, command: LogCommand) -> Result<u8, CommandError> {
     match command {
@@ -21,18 +18,42 @@ pub(crate) async fn run(context: &Context, command: LogCommand) -> Result<u8, Co
     }
 }
 
-/// Prints the published checkpoint, whole and signed.
+/// Prints the published checkpoint, whole and signed, and says if it is not that of the log.
 async fn checkpoint(context: &Context) -> Result<u8, CommandError> {
     let archive = context.archive().await?;
-    let bytes = archive.store().read(&ObjectKey::checkpoint(), CHECKPOINT_BYTES_MAX).await?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let Some(head) = head_of(&text) else {
-        return Err(CommandError::new(ErrorKind::Integrity, "the published checkpoint is damaged")
-            .hint("run `sigillo rebuild`"));
+    let Some(published) = read_checkpoint(&archive).await? else {
+        let words = "nothing that bears the log's signature is published: run `sigillo rebuild`";
+        context.output.say(words);
+        let value = json!({"checkpoint": null, "standing": "damaged"});
+        context.output.result("sigillo.log.checkpoint/1", "", value);
+        return Ok(EXIT_FINDINGS);
     };
-    let value = json!({"checkpoint": text, "root": head.root, "size": head.size});
-    context.output.result("sigillo.log.checkpoint/1", &text, value);
-    Ok(EXIT_CLEAN)
+    let PublishedCheckpoint { note, head, standing } = published;
+    let covers = head.size;
+    let (word, words, code) = match standing {
+        Standing::Newest => ("newest", None, EXIT_CLEAN),
+        Standing::Older { size } => {
+            let words = format!(
+                "the published checkpoint covers {covers} of {size} entries: run `sigillo rebuild`"
+            );
+            ("older", Some(words), EXIT_FINDINGS)
+        }
+        Standing::Contradicted { size } => {
+            let words = format!(
+                "DAMAGE: the published checkpoint, of {covers} entries, bears the log's signature, \
+                 but the commits, of {size} entries, do not contain it; run `sigillo verify`"
+            );
+            ("contradicted", Some(words), EXIT_DAMAGE)
+        }
+    };
+    if let Some(words) = words {
+        context.output.say(&words);
+    }
+    let value = json!({
+        "checkpoint": note, "root": head.root, "size": head.size, "standing": word,
+    });
+    context.output.result("sigillo.log.checkpoint/1", &note, value);
+    Ok(code)
 }
 
 /// Prints entries as they stand in the log.

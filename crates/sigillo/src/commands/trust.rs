@@ -24,7 +24,9 @@ pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, 
         TrustCommand::Export => {
             let archive = context.archive().await?;
             let keys = context.keys(&archive)?;
-            let trusted = Trusted::of(&archive, vec![keys.trial_root_pem().to_owned()]);
+            let mut anchors = vec![keys.trial_root_pem().to_owned()];
+            anchors.extend(context.authority_anchors()?);
+            let trusted = Trusted::of(&archive, anchors);
             let text = format!("{}\n", String::from_utf8_lossy(&trusted.to_json()));
             context.output.result("sigillo.trust.export/1", &text, json!({"trusted": trusted}));
             Ok(EXIT_CLEAN)

@@ -165,3 +165,17 @@ fn a_settings_file_that_cannot_be_understood_is_named() {
     fs::write(&settings, "autorita = 1\n").unwrap();
     world.run(["seal"]).check_error(1, "settings.toml cannot be understood");
 }
+
+#[test]
+fn a_user_without_a_password_and_a_password_without_a_user_are_named() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let settings = world.home().join(".config/sigillo/settings.toml");
+    let authority = "[[authorities]]\nname = \"Prova\"\nurl = \"http://127.0.0.1:9/\"\n\
+                     anchor_file = \"root.pem\"\n";
+    fs::write(&settings, format!("{authority}user = \"rossi\"\n")).unwrap();
+    let ran = world.run(["seal"]);
+    ran.check_error(1, "gives the authority Prova a user without a password_file");
+    ran.check_error(1, "hint: add the password_file, or remove the user");
+    fs::write(&settings, format!("{authority}password_file = \"segreto\"\n")).unwrap();
+    world.run(["seal"]).check_error(1, "gives the authority Prova a password_file without a user");
+}

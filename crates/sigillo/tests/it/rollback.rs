@@ -97,3 +97,58 @@ fn a_missing_newest_commit_is_told_with_and_without_its_checkpoint() {
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(codes(&ran.json()).contains(&"F402"));
 }
+
+#[test]
+fn only_a_checkpoint_of_this_log_is_printed_and_what_is_wrong_with_it_is_said() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let file = world.archive().join("log/checkpoint");
+    let older = fs::read_to_string(&file).unwrap();
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    let good = fs::read_to_string(&file).unwrap();
+    let ran = world.run(["log", "checkpoint"]);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, good.as_str(), ""));
+    // An older one is printed, for it is signed, and said to be older.
+    fs::write(&file, &older).unwrap();
+    let ran = world.run(["log", "checkpoint"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (3, older.as_str()));
+    ran.check_error(3, "run `sigillo rebuild`");
+    // One that is not signed so is never printed.
+    let size = good.lines().nth(1).unwrap();
+    fs::write(&file, good.replacen(size, "1000", 1)).unwrap();
+    let ran = world.run(["log", "checkpoint"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (3, ""));
+    ran.check_error(3, "nothing that bears the log's signature is published");
+    fs::remove_file(&file).unwrap();
+    assert_eq!(world.run(["log", "checkpoint", "--json"]).json()["standing"], "damaged");
+    // One that the commits do not contain any more contradicts them.
+    fs::write(&file, &good).unwrap();
+    let newest = world.objects().into_iter().rfind(|key| key.starts_with("log/seq/")).unwrap();
+    fs::remove_file(world.archive().join(newest)).unwrap();
+    let ran = world.run(["log", "checkpoint"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (5, good.as_str()));
+    ran.check_error(5, "the commits");
+}
+
+#[test]
+fn what_others_need_includes_the_anchors_of_the_authorities_and_no_key() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let keys = world.home().join(".local/share/sigillo/keys");
+    let keys = keys.read_dir().unwrap().next().unwrap().unwrap().path();
+    // Another certificate than the trial root, with what must stay at home beside it.
+    let seal = fs::read_to_string(keys.join("seal.pem")).unwrap();
+    let secret = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    fs::write(world.place("anchor.pem"), format!("{secret}{seal}")).unwrap();
+    let settings = world.home().join(".config/sigillo/settings.toml");
+    let authority = "[[authorities]]\nname = \"Prova\"\nurl = \"http://127.0.0.1:9/\"\n\
+                     anchor_file = \"anchor.pem\"\n";
+    fs::write(settings, authority).unwrap();
+    let ran = world.run(["trust", "export"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let anchors = ran.json()["anchors"].clone();
+    let root = fs::read_to_string(keys.join("root.pem")).unwrap();
+    assert_eq!(anchors, serde_json::json!([root, seal]));
+    assert!(!ran.stdout.contains("PRIVATE"));
+    fs::write(world.place("prova.json"), &ran.stdout).unwrap();
+    world.run(["trust", "add", "prova.json"]).check(0, "Believed from now on");
+}
