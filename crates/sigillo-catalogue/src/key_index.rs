@@ -1,31 +1,33 @@
 //! The index of producers' keys: which key has which newest version.
 
 use std::{
+    io,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use sigillo_model::{ArchiveId, DocumentId, ErrorKind, Sha256Digest, VersionId};
+use sigillo_model::{ArchiveId, DocumentId, Sha256Digest};
 
-use crate::run_file::{Run, read_runs, write_run};
+use crate::{
+    IndexError, IndexedVersion, RUN_VERSIONS_MAX,
+    error::failed,
+    folder::{self, MergingLock},
+    merge::{merge, merge_from, merged_shape},
+    run::{Run, first_of},
+    shape::Shape,
+    version::{self, Encoded},
+    writer::RunWriter,
+};
 
-/// One version as the index knows it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct IndexedVersion {
-    /// Digest of the producer's key, `DocumentKey::digest`.
-    pub key: Sha256Digest,
-    /// Digest of what the producer stated, `Record::sameness`.
-    pub sameness: Sha256Digest,
-    /// The version.
-    pub version: VersionId,
-    /// Its document.
-    pub document: DocumentId,
-}
-
-/// Every key of an archive with its newest version, complete up to a stated commit.
+/// Every version of an archive by its key, complete up to a stated commit.
 ///
-/// Kept as sorted runs, one for each commit that was indexed, in a folder of the state and in
-/// memory: 112 bytes for each version. Clones share the runs, so a clone is a snapshot.
+/// Kept as sorted runs in a folder of the state, at first one for each commit that was indexed and
+/// then merged, so that they stay few. In memory are 2 bytes for each version; the rest is read
+/// when it is asked for, and every block of it is checked. What is damaged is never answered from:
+/// a run whose footer, fence or filter is damaged is left out at opening with all after it; where a
+/// damaged block is met later, that is an error, the file is removed, and the next opening leaves
+/// it out. Clones share the runs, so a clone is a snapshot, and stays one when runs are merged.
 #[derive(Clone, Debug)]
 pub struct KeyIndex {
     folder: Option<PathBuf>,
@@ -42,13 +44,12 @@ impl KeyIndex {
     ///
     /// [`IndexError`] if the folder cannot be made or listed.
     pub fn open(folder: &Path, archive: ArchiveId) -> Result<Self, IndexError> {
-        let runs = read_runs(folder, archive)?;
-        let complete_to = runs.last().map_or(0, |run| run.through);
-        let runs = runs.into_iter().map(Arc::new).collect();
+        let runs = folder::open_runs(folder, archive)?;
+        let complete_to = runs.last().map_or(0, |run| run.shape().through);
         Ok(Self { folder: Some(folder.to_owned()), archive, runs, complete_to })
     }
 
-    /// Starts an empty index that is kept in memory only.
+    /// Starts an empty index that is kept in memory only, with 160 bytes for each version.
     pub fn in_memory(archive: ArchiveId) -> Self {
         Self { folder: None, archive, runs: Vec::new(), complete_to: 0 }
     }
@@ -60,64 +61,139 @@ impl KeyIndex {
 
     /// Counts the versions in the index.
     pub fn len(&self) -> usize {
-        self.runs.iter().map(|run| run.versions.len()).sum()
+        let versions = self.runs.iter().map(|run| run.shape().versions).sum::<u64>();
+        usize::try_from(versions).unwrap_or(usize::MAX)
     }
 
     /// Tells whether the index has no versions.
     pub fn is_empty(&self) -> bool {
-        self.runs.iter().all(|run| run.versions.is_empty())
+        self.runs.is_empty()
     }
 
-    /// Returns a version of the newest commit that added any, with the number of that commit.
-    pub fn newest(&self) -> Option<(u64, VersionId)> {
-        let run = self.runs.iter().rev().find(|run| !run.versions.is_empty())?;
-        Some((run.through, run.versions[0].version))
+    /// Counts the runs, which is how many places a key may have to be looked for in.
+    pub fn runs(&self) -> usize {
+        self.runs.len()
     }
 
-    /// Returns the newest version of a key.
-    pub fn lookup(&self, key: Sha256Digest) -> Option<IndexedVersion> {
-        self.runs.iter().rev().find_map(|run| run.lookup(key))
-    }
-
-    /// Returns the newest indexed version of every key of a document, in no order.
-    pub fn versions_of(&self, document: DocumentId) -> Vec<IndexedVersion> {
-        let versions = self.runs.iter().rev().flat_map(|run| &run.versions);
-        versions.filter(|it| it.document == document).copied().collect()
-    }
-
-    /// Returns the documents whose id begins with `prefix`, in lower-case hex, at most `count_max`.
-    pub fn documents_with_prefix(&self, prefix: &str, count_max: usize) -> Vec<DocumentId> {
-        let mut found = Vec::new();
-        for version in self.runs.iter().flat_map(|run| &run.versions) {
-            if version.document.to_string().starts_with(prefix)
-                && !found.contains(&version.document)
-            {
-                found.push(version.document);
-                if found.len() == count_max {
-                    break;
-                }
-            }
-        }
-        found
-    }
-
-    /// Takes in what the commits after the last one up to `through` added. Where that is nothing,
-    /// nothing is written either.
+    /// Returns a version of the newest commit that added any.
     ///
     /// # Errors
     ///
-    /// [`IndexError`] if the run could not be written; the index in memory is complete all the same.
+    /// [`IndexError`] if the index cannot be read.
+    pub fn newest(&self) -> Result<Option<IndexedVersion>, IndexError> {
+        self.runs.last().map(|run| run.newest()).transpose()
+    }
+
+    /// Returns the newest version of a key.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`] if the index cannot be read.
+    pub fn lookup(&self, key: Sha256Digest) -> Result<Option<IndexedVersion>, IndexError> {
+        Ok(self.versions(key)?.first().copied())
+    }
+
+    /// Returns every version of a key, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`] if the index cannot be read.
+    pub fn versions(&self, key: Sha256Digest) -> Result<Vec<IndexedVersion>, IndexError> {
+        let mut versions = Vec::new();
+        for run in self.runs.iter().rev() {
+            run.versions_of_key(key, &mut versions)?;
+        }
+        versions.sort_by_key(|version| std::cmp::Reverse((version.commit, version.number)));
+        Ok(versions)
+    }
+
+    /// Returns every indexed version of a document, in no order.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`] if the index cannot be read.
+    pub fn versions_of(&self, document: DocumentId) -> Result<Vec<IndexedVersion>, IndexError> {
+        let first = first_of(document.as_bytes());
+        let mut versions = Vec::new();
+        for run in self.runs.iter().rev() {
+            run.scan_documents(first..=first, &mut |version| {
+                if version.document == document {
+                    versions.push(version);
+                }
+                true
+            })?;
+        }
+        Ok(versions)
+    }
+
+    /// Returns the documents whose id begins with `prefix`, in lower-case hex, at most `count_max`.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`] if the index cannot be read.
+    pub fn documents_with_prefix(
+        &self,
+        prefix: &str,
+        count_max: usize,
+    ) -> Result<Vec<DocumentId>, IndexError> {
+        let mut found = Vec::new();
+        let Some(range) = ids_with_prefix(prefix) else { return Ok(found) };
+        for run in &self.runs {
+            if found.len() >= count_max {
+                break;
+            }
+            run.scan_documents(range.clone(), &mut |version| {
+                let id = version.document;
+                if id.to_string().starts_with(prefix) && !found.contains(&id) {
+                    found.push(id);
+                }
+                found.len() < count_max
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// Takes in what the commits after the last one up to `through` added. Where that is nothing,
+    /// nothing is written either. Merges runs where that is due.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`] if runs could not be written or merged; the index in memory is complete all
+    /// the same.
     pub fn add(&mut self, through: u64, versions: Vec<IndexedVersion>) -> Result<(), IndexError> {
         self.complete_to = through;
         if versions.is_empty() {
             return Ok(());
         }
-        let after = self.runs.last().map_or(0, |run| run.through);
-        let run = Arc::new(Run::new(after, through, versions));
-        self.runs.push(Arc::clone(&run));
-        match &self.folder {
-            Some(folder) => write_run(folder, self.archive, &run),
-            None => Ok(()),
+        let encoded = version::encode(&versions);
+        drop(versions);
+        let shape = Shape {
+            archive: self.archive,
+            after: self.runs.last().map_or(0, |run| run.shape().through),
+            through,
+            versions: encoded.versions.len() as u64,
+            packs: encoded.packs.len() as u64,
+        };
+        let Some(folder) = self.folder.clone() else {
+            self.runs.push(Arc::new(run_in_memory(shape, &encoded)?));
+            return self.merge_in_memory();
+        };
+        let written = folder::write_run(&folder, shape, &|writer| {
+            if shape.versions > RUN_VERSIONS_MAX {
+                let large = io::Error::from(io::ErrorKind::FileTooLarge);
+                return Err(failed(&folder, "writing a run")(large));
+            }
+            writer.write(&encoded).map_err(failed(&folder, "writing a run"))
+        });
+        match written {
+            Ok(run) => {
+                self.runs.push(Arc::new(run));
+                self.merge(&folder)
+            }
+            Err(error) => {
+                self.runs.push(Arc::new(run_in_memory(shape, &encoded)?));
+                Err(error)
+            }
         }
     }
 
@@ -129,35 +205,89 @@ impl KeyIndex {
     pub fn clear(&mut self) -> Result<(), IndexError> {
         self.runs.clear();
         self.complete_to = 0;
-        match &self.folder {
-            Some(folder) => crate::run_file::remove_runs(folder),
-            None => Ok(()),
+        self.folder.as_deref().map_or(Ok(()), folder::remove_all)
+    }
+
+    /// Makes one run of the newest ones if that is due and no other process is merging. The new
+    /// file is whole before the old ones go, and takes their place at any opening.
+    fn merge(&mut self, folder: &Path) -> Result<(), IndexError> {
+        if self.merge_begin().is_none() {
+            return Ok(());
         }
+        let Some(_lock) = MergingLock::try_take(folder)? else { return Ok(()) };
+        if !folder::are_all_there(&self.runs) {
+            self.adopt(folder)?;
+        }
+        let Some(begin) = self.merge_begin() else { return Ok(()) };
+        let runs = &self.runs[begin..];
+        let Some(shape) = merged_shape(runs) else { return Ok(()) };
+        if !folder::are_all_there(runs) {
+            return Ok(());
+        }
+        let merged = folder::write_run(folder, shape, &|writer| merge(runs, writer, folder))?;
+        folder::remove_files(runs);
+        self.runs.truncate(begin);
+        self.runs.push(Arc::new(merged));
+        Ok(())
+    }
+
+    fn merge_in_memory(&mut self) -> Result<(), IndexError> {
+        let Some(begin) = self.merge_begin() else { return Ok(()) };
+        let runs = &self.runs[begin..];
+        let Some(shape) = merged_shape(runs) else { return Ok(()) };
+        let memory = Path::new("memory");
+        let mut writer = RunWriter::new(shape, None);
+        merge(runs, &mut writer, memory)?;
+        let merged = writer.finish().map_err(failed(memory, "merging runs"))?;
+        self.runs.truncate(begin);
+        self.runs.push(Arc::new(merged));
+        Ok(())
+    }
+
+    fn merge_begin(&self) -> Option<usize> {
+        let sizes: Vec<_> = self.runs.iter().map(|run| run.shape().versions).collect();
+        merge_from(&sizes)
+    }
+
+    /// Takes over the runs that another process made of the same commits.
+    fn adopt(&mut self, folder: &Path) -> Result<(), IndexError> {
+        let theirs = folder::open_runs(folder, self.archive)?;
+        let ends_in =
+            |runs: &[Arc<Run>], through| runs.iter().position(|run| run.shape().through == through);
+        for (at, run) in self.runs.iter().enumerate().rev() {
+            if let Some(end) = ends_in(&theirs, run.shape().through) {
+                self.runs.splice(..=at, theirs.into_iter().take(end + 1));
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
-/// The files of the index could not be read or written; nothing true is lost by that.
-#[derive(Debug, thiserror::Error)]
-#[error("the index in {folder} failed while {doing}")]
-pub struct IndexError {
-    /// The folder of the index.
-    pub folder: String,
-    /// What was being done.
-    pub doing: &'static str,
-    /// What stood in the way.
-    pub source: std::io::Error,
+fn run_in_memory(shape: Shape, encoded: &Encoded) -> Result<Run, IndexError> {
+    let mut writer = RunWriter::new(shape, None);
+    let written = writer.write(encoded).and_then(|()| writer.finish());
+    written.map_err(failed(Path::new("memory"), "making a run"))
 }
 
-impl IndexError {
-    /// Returns what a caller can do about it.
-    pub fn kind(&self) -> ErrorKind {
-        ErrorKind::Transient
+/// Returns what the first eight bytes of an id can be if it begins with `prefix` in hex.
+fn ids_with_prefix(prefix: &str) -> Option<RangeInclusive<u64>> {
+    let is_hex = prefix.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    if !is_hex || prefix.len() > 2 * DocumentId::LENGTH_BYTES {
+        return None;
     }
+    let digits = &prefix[..prefix.len().min(16)];
+    let least = u64::from_str_radix(&format!("{digits:0<16}"), 16).ok()?;
+    let most = u64::from_str_radix(&format!("{digits:f<16}"), 16).ok()?;
+    Some(least..=most)
 }
 
 #[cfg(test)]
 mod tests {
+    use sigillo_model::{Blake3Digest, VersionId};
+
     use super::*;
+    use crate::RecordPlace;
 
     const ARCHIVE: ArchiveId = ArchiveId::from_bytes([1; 16]);
 
@@ -167,6 +297,14 @@ mod tests {
             sameness: Sha256Digest::of(&[content]),
             version: VersionId::from_bytes([content; 32]),
             document: DocumentId::from_bytes([content; 16]),
+            number: content.into(),
+            commit: u64::from(content) + 2,
+            leaf: key,
+            record: RecordPlace {
+                pack: Blake3Digest::of(&[content]),
+                offset: u64::from(key) << 20,
+                size_bytes: key,
+            },
         }
     }
 
@@ -180,15 +318,19 @@ mod tests {
         let opened = KeyIndex::open(folder.path(), ARCHIVE).unwrap();
         assert_eq!((opened.complete_to(), opened.len()), (4, 1001));
         for index in [&index, &opened] {
-            assert_eq!(index.lookup(version(7, 0).key), Some(version(7, 2)));
-            assert_eq!(index.lookup(version(999, 0).key), Some(version(999, 1)));
-            assert_eq!(index.lookup(version(1000, 0).key), None);
+            let versions = |key| index.versions(version(key, 0).key).unwrap();
+            assert_eq!(versions(7), [version(7, 2), version(7, 1)]);
+            assert_eq!(versions(999), [version(999, 1)]);
+            assert_eq!(versions(1000), []);
+            assert_eq!(index.lookup(version(7, 0).key).unwrap(), Some(version(7, 2)));
         }
-        assert_eq!(opened.documents_with_prefix("0202", 2), [DocumentId::from_bytes([2; 16])]);
+        let found = opened.documents_with_prefix("0202", 2).unwrap();
+        assert_eq!(found, [DocumentId::from_bytes([2; 16])]);
     }
 
-    #[test]
-    fn a_damaged_run_is_left_out_with_all_that_came_after_it() {
+    /// Makes an index of three runs with a byte of the second one changed, `from_end` before its
+    /// end if that is given, else in its first block.
+    fn with_second_run_damaged(from_end: Option<usize>) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let mut index = KeyIndex::open(folder.path(), ARCHIVE).unwrap();
         for commit in 1..=3_u8 {
@@ -198,8 +340,30 @@ mod tests {
             folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         let mut bytes = std::fs::read(&files[1]).unwrap();
-        bytes[70] ^= 1;
+        let at = from_end.map_or(70, |from_end| bytes.len() - from_end);
+        bytes[at] ^= 1;
         std::fs::write(&files[1], bytes).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_run_without_its_end_is_left_out_with_all_that_came_after_it() {
+        for from_end in [1, 100, 150, 200] {
+            let folder = with_second_run_damaged(Some(from_end));
+            let opened = KeyIndex::open(folder.path(), ARCHIVE).unwrap();
+            assert_eq!((opened.complete_to(), opened.len()), (1, 1));
+        }
+    }
+
+    #[test]
+    fn a_damaged_block_is_an_error_once_and_then_its_run_is_left_out() {
+        let folder = with_second_run_damaged(None);
+        let opened = KeyIndex::open(folder.path(), ARCHIVE).unwrap();
+        assert_eq!((opened.complete_to(), opened.len()), (3, 3));
+        assert_eq!(opened.lookup(version(1, 0).key).unwrap(), Some(version(1, 1)));
+        let error = opened.lookup(version(2, 0).key).unwrap_err();
+        assert!(error.to_string().ends_with("now removed: it is made again"), "{error}");
+        assert_eq!(error.kind(), sigillo_model::ErrorKind::Transient);
         let opened = KeyIndex::open(folder.path(), ARCHIVE).unwrap();
         assert_eq!((opened.complete_to(), opened.len()), (1, 1));
     }

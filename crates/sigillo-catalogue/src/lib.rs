@@ -1,7 +1,20 @@
 //! What is known of an archive's documents apart from the truth, and can always be rebuilt from it.
 
+mod error;
 mod key_index;
-mod run_file;
 
-pub use key_index::{IndexError, IndexedVersion, KeyIndex};
-pub use run_file::RUN_VERSIONS_MAX;
+mod folder;
+mod merge;
+
+mod run;
+mod writer;
+
+mod block;
+mod filter;
+mod shape;
+mod version;
+
+pub use error::IndexError;
+pub use key_index::KeyIndex;
+pub use shape::RUN_VERSIONS_MAX;
+pub use version::{IndexedVersion, RecordPlace};
