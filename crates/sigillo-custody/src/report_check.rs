@@ -21,6 +21,9 @@ pub(crate) async fn check_report(
             (FindingCode::ReportDamaged, "its bytes do not have the digest that the log states")
         }
         Err(StoreError::NotFound { .. }) => (FindingCode::ReportDamaged, "it is not in the store"),
+        Err(StoreError::NotAnObject { .. }) => {
+            (FindingCode::ReportDamaged, "something that is not a regular file is in its place")
+        }
         Err(StoreError::TooLarge { .. }) => (FindingCode::NotRead, "it is too large to be read"),
         Err(source) => return Err(CustodyError::Store { doing: "reading a report", source }),
     };

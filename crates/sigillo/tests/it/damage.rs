@@ -136,3 +136,26 @@ fn objects_in_each_others_place_are_found() {
     }
     assert!(swapped > 10, "{swapped}");
 }
+
+#[test]
+fn a_folder_in_place_of_an_object_is_found() {
+    let world = archive_of_every_kind();
+    let judge = Judge::of(&world);
+    let newest = world.objects().into_iter().rfind(|key| key.starts_with("log/seq/")).unwrap();
+    for key in world.objects() {
+        let path = world.archive().join(&key);
+        let removed = Changed::removed(&path);
+        fs::create_dir(&path).unwrap();
+        let (code, findings) = judge.verify(Scope::Presence);
+        if key == newest {
+            assert_eq!(code, 5);
+            assert!(objects_of(&findings).contains(&key), "{findings:?}");
+            assert_eq!(world.run(["verify"]).code, 5);
+        } else {
+            judge.check_told(&key, (code, &objects_of(&findings)), "a folder");
+        }
+        fs::remove_dir(&path).unwrap();
+        drop(removed);
+    }
+    assert_eq!(judge.verify(Scope::Full), (0, Vec::new()));
+}
