@@ -113,6 +113,13 @@ pub enum BackendError {
         source: Box<dyn Error + Send + Sync>,
     },
 
+    /// It did not happen, and will not until a person has done something: rights, a bucket, a name.
+    #[error("the store refused: {what}")]
+    Refused {
+        /// What the store said, and what to do about it.
+        what: String,
+    },
+
     /// The backend cannot do this at all.
     #[error("the store cannot {what}")]
     Unsupported {
@@ -143,7 +150,7 @@ impl BackendError {
     /// Returns what a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound | Self::Unsupported { .. } => ErrorKind::Invalid,
+            Self::NotFound | Self::Refused { .. } | Self::Unsupported { .. } => ErrorKind::Invalid,
             // The caller's bound is the format's: a larger object is none of ours.
             Self::TooLarge { .. } | Self::NotAnObject => ErrorKind::Integrity,
             Self::OutcomeUnknown { .. } | Self::Failed { .. } => ErrorKind::Transient,

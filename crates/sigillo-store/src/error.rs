@@ -19,6 +19,15 @@ pub enum StoreError {
         source: std::io::Error,
     },
 
+    /// It is not said how the service is reached, or as whom.
+    #[error("cannot use {place} as a store: {what}")]
+    Service {
+        /// The place, without anything secret.
+        place: String,
+        /// What is missing or wrong, and what to do about it.
+        what: String,
+    },
+
     /// There is no object under this key.
     #[error("object {key} not found")]
     NotFound {
@@ -102,7 +111,11 @@ impl StoreError {
         match self {
             Self::NotDerived { .. } => ErrorKind::Bug,
             Self::TooLarge { .. } | Self::NotAnObject { .. } => ErrorKind::Integrity,
-            Self::Folder { .. } | Self::NotFound { .. } | Self::Unfit { .. } => ErrorKind::Invalid,
+            Self::Folder { .. }
+            | Self::Service { .. }
+            | Self::NotFound { .. }
+            | Self::Unfit { .. }
+            | Self::WriteFailed { source: BackendError::Refused { .. }, .. } => ErrorKind::Invalid,
             Self::Poisoned { .. } | Self::Undecided { .. } | Self::WriteFailed { .. } => {
                 ErrorKind::Transient
             }

@@ -10,8 +10,10 @@ mod probe;
 mod store;
 mod url;
 
+mod access;
 mod adapter;
 mod folder;
+mod service;
 
 mod aligned;
 mod direct;
@@ -24,6 +26,7 @@ mod pool;
 
 mod convert;
 
+pub use access::ServiceAccess;
 pub use aligned::{ALIGNMENT_BYTES, AlignedBuffer};
 pub use backend::{BackendError, CreateAnswer, ListedObject, ObjectBackend};
 pub use create::CREATE_ATTEMPTS_MAX;

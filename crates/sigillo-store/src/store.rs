@@ -13,7 +13,7 @@ use sigillo_model::ObjectKey;
 use crate::{
     BackendError, CREATE_ATTEMPTS_MAX, ListedObject, ObjectBackend, ObjectPackSink, PackSink,
     StoreError, StoreUrl, adapter::Adapter, create::create_compared, direct::DirectPackSink,
-    folder::Folder,
+    folder::Folder, service,
 };
 
 /// At most this many failed keys are remembered; beyond it the store refuses every create.
@@ -52,12 +52,18 @@ pub enum CreateOutcome {
 impl Store {
     /// Opens the store at `url`, which must exist. Writes nothing.
     ///
-    /// `runtime` runs the blocking calls of the file system.
+    /// `runtime` runs the blocking calls of the file system and drives the requests to a service,
+    /// which is not asked anything yet.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Folder`] if the folder does not exist or cannot be used.
+    /// [`StoreError::Folder`] if the folder does not exist or cannot be used,
+    /// [`StoreError::Service`] if it is not said how the service is reached, or as whom.
     pub fn open(url: &StoreUrl, runtime: tokio::runtime::Handle) -> Result<Self, StoreError> {
+        if let Some((place, access)) = url.service() {
+            let (objects, packs) = service::open(place, access, runtime)?;
+            return Ok(Self::from_parts(objects, Arc::new(packs)));
+        }
         match url.folder() {
             None => Ok(Self::memory(runtime)),
             Some(path) => {
@@ -71,7 +77,8 @@ impl Store {
         }
     }
 
-    /// Opens the store at `url` and makes its folder first, durably, if there is none.
+    /// Opens the store at `url` and makes its folder first, durably, if there is none. A bucket or
+    /// container is not made: whoever owns it decides how.
     ///
     /// # Errors
     ///
@@ -250,7 +257,7 @@ impl Store {
     }
 
     /// Names the store, so that the result of a probe can be remembered for it: for a folder, its
-    /// canonical path, device and inode.
+    /// canonical path, device and inode; for a service, the place in it and where it is reached.
     pub fn identity(&self) -> String {
         self.shared.objects.identity()
     }

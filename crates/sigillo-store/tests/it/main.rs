@@ -11,3 +11,5 @@ mod lies;
 mod malformed;
 mod outsiders;
 mod packs;
+
+mod services;
