@@ -152,7 +152,10 @@ impl Assembly {
             if entry.adds_file() {
                 match self.addition(row, main) {
                     Ok(key) => heads[row] = *adding.entry(key).or_insert(row),
-                    Err(fault) => faults.push((row, fault)),
+                    Err(fault) => {
+                        faults.push((row, fault));
+                        continue;
+                    }
                 }
             } else if let (Some(path), None) = (&entry.main, main) {
                 faults.push((row, missing_main(path)));

@@ -141,8 +141,8 @@ fn set_metadata(stated: &mut Stated, value: &Value) -> Result<(), Fault> {
     };
     for (name, value) in members {
         if let Some(fault) = metadata_name_fault(name) {
-            let reason = format!("the name of a member of `metadata` {fault}");
-            return Err(Fault::new(shown(name), reason, "give it a shorter, plain name"));
+            let reason = format!("the name `{}` {fault}", shown(name));
+            return Err(Fault::new(METADATA, reason, "give the member a shorter, plain name"));
         }
         if value.is_null() {
             continue;

@@ -145,50 +145,54 @@ impl Stated {
 
     /// Returns the parts of the key in the register, if all are there.
     pub(super) fn register_parts(&self) -> Option<[&str; 4]> {
-        let [structure, register, year, number] = self.key_parts().map(|(_, part)| part.as_deref());
+        let [structure, register, year, number] = self.key_parts().map(|(_, part)| part);
         Some([structure?, register?, year?, number?])
     }
 
-    fn key_parts(&self) -> [(Column, &Option<String>); 4] {
+    fn key_parts(&self) -> [(Column, Option<&str>); 4] {
         [
-            (Column::Structure, &self.structure),
-            (Column::Register, &self.register),
-            (Column::Year, &self.year),
-            (Column::Number, &self.number),
+            (Column::Structure, self.structure.as_deref()),
+            (Column::Register, self.register.as_deref()),
+            (Column::Year, self.year.as_deref()),
+            (Column::Number, self.number.as_deref()),
         ]
     }
 
-    /// Returns the first column in which this says something else than `other`.
+    fn texts(&self) -> [(Column, Option<&str>); 5] {
+        let description = &self.description;
+        [
+            (Column::Class, description.class.as_deref()),
+            (Column::DocumentType, description.document_type.as_deref()),
+            (Column::Series, description.series.as_deref()),
+            (Column::StatedRetention, description.stated_retention.as_deref()),
+            (Column::Subject, description.subject.as_deref()),
+        ]
+    }
+
+    /// Returns the first column in which this says something else than `other`; saying nothing is
+    /// no contradiction.
     pub(super) fn contradiction<'a>(&'a self, other: &Self) -> Option<&'a str> {
-        fn differs<T: PartialEq>(own: &Option<T>, other: &Option<T>) -> bool {
-            own.is_some() && own != other
-        }
-        let pairs = self.key_parts().into_iter().zip(other.key_parts());
-        for ((column, own), (_, others)) in pairs {
-            if differs(own, others) {
+        let own_texts = self.key_parts().into_iter().chain(self.texts());
+        let other_texts = other.key_parts().into_iter().chain(other.texts());
+        for ((column, own), (_, others)) in own_texts.zip(other_texts) {
+            if own.is_some() && own != others {
                 return Some(column.name());
             }
         }
         let (own, others) = (&self.description, &other.description);
-        let aggregations = !own.aggregations.is_empty() && own.aggregations != others.aggregations;
+        let says_names = !own.aggregations.is_empty();
         let columns = [
-            (Column::Operation, differs(&self.operation, &other.operation)),
-            (Column::Aggregation, aggregations),
-            (Column::Class, differs(&own.class, &others.class)),
-            (Column::ClosedOn, differs(&own.closed_on, &others.closed_on)),
-            (Column::Date, differs(&own.date, &others.date)),
-            (Column::DocumentType, differs(&own.document_type, &others.document_type)),
-            (Column::Series, differs(&own.series, &others.series)),
-            (Column::StatedRetention, differs(&own.stated_retention, &others.stated_retention)),
-            (Column::Subject, differs(&own.subject, &others.subject)),
+            (Column::Operation, self.operation.is_some() && self.operation != other.operation),
+            (Column::Aggregation, says_names && own.aggregations != others.aggregations),
+            (Column::ClosedOn, own.closed_on.is_some() && own.closed_on != others.closed_on),
+            (Column::Date, own.date.is_some() && own.date != others.date),
         ];
         if let Some((column, _)) = columns.into_iter().find(|(_, differs)| *differs) {
             return Some(column.name());
         }
-        let metadata = &mut own.metadata.iter();
-        metadata
-            .find(|(name, text)| others.metadata.get(*name) != Some(text))
-            .map(|(name, _)| &**name)
+        let mut metadata = own.metadata.iter();
+        let differing = metadata.find(|(name, text)| others.metadata.get(*name) != Some(text));
+        differing.map(|(name, _)| name.as_str())
     }
 }
 
@@ -198,6 +202,8 @@ impl Stated {
 pub(super) fn metadata_name_fault(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("is empty")
+    } else if name.trim() != name {
+        Some("begins or ends with a space")
     } else if name.chars().count() > METADATA_NAME_CHARACTERS_MAX {
         Some("has more than 100 characters")
     } else if name.contains(char::is_control) {
@@ -302,10 +308,9 @@ fn date(column: &str, cell: &str) -> Result<Date, Fault> {
 /// Reads `YYYY-MM-DD` or `DD/MM/YYYY`.
 fn parse_date(cell: &str) -> Option<Date> {
     let bytes: &[u8; 10] = cell.as_bytes().try_into().ok()?;
-    let (year, month, day) = match bytes {
-        [y @ .., b'-', m0, m1, b'-', d0, d1] => (*y, [*m0, *m1], [*d0, *d1]),
-        [d0, d1, b'/', m0, m1, b'/', y @ ..] => (*y, [*m0, *m1], [*d0, *d1]),
-        _ => return None,
+    let ([y @ .., b'-', m0, m1, b'-', d0, d1] | [d0, d1, b'/', m0, m1, b'/', y @ ..]) = bytes
+    else {
+        return None;
     };
     let number = |digits: &[u8]| {
         digits.iter().try_fold(0_i16, |number, digit| {
@@ -313,7 +318,7 @@ fn parse_date(cell: &str) -> Option<Date> {
         })
     };
     let small = |digits: [u8; 2]| i8::try_from(number(&digits)?).ok();
-    Date::new(number(&year)?, small(month)?, small(day)?).ok()
+    Date::new(number(y)?, small([*m0, *m1])?, small([*d0, *d1])?).ok()
 }
 
 fn operation(cell: &str) -> Result<Operation, Fault> {
