@@ -5,6 +5,7 @@
 //! out of a `prepare_…` function as bytes and goes back into `finish` as a signature. Received
 //! bytes are kept as they came; nothing that others signed is ever encoded again.
 
+mod sealing;
 mod tree;
 
 mod asn1;
@@ -40,4 +41,5 @@ pub use response::{
 };
 pub use seal::{PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_seal, verify_seal};
 pub use token::{TOKEN_BYTES_MAX, TokenError, VerifiedToken, verify_token};
-pub use tree::{list_value, pair_value, tree_path, tree_root, version_id, walk_path};
+pub use sealing::{sealing_leaves, sealing_value};
+pub use tree::{EvidenceTree, list_value, pair_value, tree_path, tree_root, version_id, walk_path};

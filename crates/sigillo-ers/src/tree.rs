@@ -56,6 +56,40 @@ pub fn tree_path(leaves: &[Sha256Digest], index: usize) -> Option<Vec<Sha256Dige
     Some(path)
 }
 
+/// A hash tree with all its levels, for whoever needs the paths of many leaves.
+///
+/// 64 bytes for each leaf. Root and paths are those of [`tree_root`] and [`tree_path`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EvidenceTree {
+    /// From the leaves up; the last one holds the root alone, unless there are no leaves.
+    levels: Vec<Vec<Sha256Digest>>,
+}
+
+impl EvidenceTree {
+    /// Computes the tree over `leaves` in their order.
+    pub fn new(leaves: Vec<Sha256Digest>) -> Self {
+        let mut levels = vec![leaves];
+        while let Some(level) = levels.last().filter(|level| level.len() > 1) {
+            levels.push(next_level(level));
+        }
+        Self { levels }
+    }
+
+    /// Returns the root, `None` without leaves.
+    pub fn root(&self) -> Option<Sha256Digest> {
+        self.levels.last().and_then(|level| level.first()).copied()
+    }
+
+    /// Returns the siblings of leaf `index` from the leaf up, `None` if there is no such leaf.
+    pub fn path(&self, index: usize) -> Option<Vec<Sha256Digest>> {
+        self.levels.first().filter(|leaves| index < leaves.len())?;
+        let sibling = |(height, level): (usize, &Vec<Sha256Digest>)| {
+            level.get((index >> height) ^ 1).copied()
+        };
+        Some(self.levels.iter().enumerate().filter_map(sibling).collect())
+    }
+}
+
 /// Returns what `value` becomes when each hash of `path` joins it in turn.
 ///
 /// That is the root if `path` is the path of the leaf `value`. Source: RFC 4998 §4.3 step 3.

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use sigillo_ers::{
-    SEAL_BYTES_MAX, TOKEN_BYTES_MAX, Trust, TrustAnchors, pem_blocks, verify_seal, verify_token,
+    SEAL_BYTES_MAX, TOKEN_BYTES_MAX, Trust, TrustAnchors, pem_blocks, sealing_value, verify_seal,
+    verify_token,
 };
 use sigillo_model::{
     Finding, FindingCode, ObjectKey, STATEMENT_BYTES_MAX, SealedBatch, Sha256Digest, Statement,
@@ -20,7 +21,6 @@ use crate::{
     batch_objects::NOT_AN_OBJECT,
     publish::signed_checkpoint,
     sealing::{FORMAT, POLICY, PROFILE, sealing_root},
-    sealing_value,
 };
 
 /// Audits every sealing and time-stamp that the log names.

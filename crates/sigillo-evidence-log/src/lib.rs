@@ -36,7 +36,7 @@ pub use indexing::{catch_up_index, forget_foreign_index, index_commit, indexed, 
 pub use publish::{PublishedCheckpoint, Standing, read_checkpoint, rebuild_log};
 pub use recover::log_contains;
 pub use right_edge::RightEdge;
-pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value, sealing_value};
+pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
 pub use view::{LogView, LoggedBatch, LoggedSealing, LoggedStamp, read_view};
 pub use writer::{CommitOutcome, Committed, LogKeys, LogWriter};

@@ -5,8 +5,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use sigillo_authorities::SignedHead;
 use sigillo_merkle::{
-    Checkpoint, EntryBundleId, NOTE_BYTES_MAX, SignedNote, TILE_WIDTH, TileId, TreeHash,
-    encode_entries,
+    Checkpoint, EntryBundleId, NOTE_BYTES_MAX, TILE_WIDTH, TileId, TreeHash, encode_entries,
+    parse_signed_checkpoint,
 };
 use sigillo_model::ObjectKey;
 use sigillo_store::{Store, StoreError};
@@ -135,13 +135,7 @@ pub(crate) async fn read_derived(
 
 /// Reads a checkpoint that bears the log's signature and no other spelling than ours.
 pub(crate) fn signed_checkpoint(archive: &Archive, bytes: &[u8]) -> Option<Checkpoint> {
-    let note = SignedNote::parse(bytes).ok()?;
-    note.verify(std::slice::from_ref(archive.log_key())).ok()?;
-    let checkpoint = Checkpoint::parse_strict(&note.text).ok()?;
-    let ours = note.signatures.len() == 1
-        && note.to_bytes() == bytes
-        && checkpoint.origin == archive.origin();
-    ours.then_some(checkpoint)
+    parse_signed_checkpoint(bytes, archive.log_key()).ok()
 }
 
 /// Writes every tile, entry bundle and the checkpoint anew from the commits.

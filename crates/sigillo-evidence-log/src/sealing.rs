@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use sigillo_authorities::SealKey;
-use sigillo_ers::{list_value, pair_value, prepare_seal, tree_root};
+use sigillo_ers::{prepare_seal, sealing_leaves, tree_root};
 use sigillo_model::{
     BatchesSealed, Entropy, Entry, ObjectKey, SealedBatch, SealingId, Sha256Digest, Statement,
     to_canonical,
@@ -162,16 +162,7 @@ pub fn checkpoint_value(statement: &Statement) -> Option<Sha256Digest> {
 
 /// Returns the root over the batches' roots, in log order, and the checkpoint.
 pub(crate) fn sealing_root(statement: &Statement) -> Option<Sha256Digest> {
-    let roots = statement.batches.iter().map(|batch| batch.root);
-    let leaves: Vec<_> = roots.chain([checkpoint_value(statement)?]).collect();
-    tree_root(&leaves)
-}
-
-/// Returns what a sealing's time-stamp covers: V = node{tree root, node{statement, seal}}.
-pub fn sealing_value(sealing: &BatchesSealed) -> Sha256Digest {
-    let signed = [sealing.statement_sha256, sealing.seal_sha256];
-    let signed = list_value(&signed).unwrap_or(sealing.statement_sha256);
-    pair_value(sealing.root, signed)
+    tree_root(&sealing_leaves(statement, checkpoint_value(statement)?))
 }
 
 /// Returns the batches of a commit as a statement lists them.

@@ -1,9 +1,10 @@
 //! Stamping: a time-stamp for every sealing that has none yet.
 
 use sigillo_authorities::{AllRefused, Authorities, Refusal};
+use sigillo_ers::sealing_value;
 use sigillo_model::{Clock, Entropy, Entry, ObjectKey, SealingStamped, Sha256Digest};
 
-use crate::{CommitOutcome, LogError, LogWriter, read_view, sealing::create_fresh, sealing_value};
+use crate::{CommitOutcome, LogError, LogWriter, read_view, sealing::create_fresh};
 
 /// The evidence line of trial time-stamps: profile, hash family, trust class.
 pub const EVIDENCE_LINE: &str = "plain-sha256-trial";

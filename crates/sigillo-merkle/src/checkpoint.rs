@@ -1,6 +1,6 @@
 //! Checkpoints: the text by which a log states its size and root.
 
-use crate::{ParseTreeHashError, TreeHash};
+use crate::{NoteError, ParseTreeHashError, SignedNote, TreeHash, VerifierKey};
 
 /// The longest text of a checkpoint that is read, in bytes.
 pub const CHECKPOINT_BYTES_MAX: usize = 64 << 10;
@@ -53,6 +53,47 @@ impl Checkpoint {
             _ => Err(CheckpointError::ExtensionLines),
         }
     }
+}
+
+/// Reads a checkpoint that bears the one signature of `key`, spelt as a log spells its own: three
+/// lines, the origin is the name of the key, nothing that the signature does not cover.
+///
+/// # Errors
+///
+/// [`SignedCheckpointError`] for anything else.
+pub fn parse_signed_checkpoint(
+    note: &[u8],
+    key: &VerifierKey,
+) -> Result<Checkpoint, SignedCheckpointError> {
+    let parsed = SignedNote::parse(note).map_err(SignedCheckpointError::Note)?;
+    parsed.verify(std::slice::from_ref(key)).map_err(SignedCheckpointError::Note)?;
+    let checkpoint =
+        Checkpoint::parse_strict(&parsed.text).map_err(SignedCheckpointError::Checkpoint)?;
+    if checkpoint.origin != key.name() {
+        return Err(SignedCheckpointError::OtherOrigin);
+    }
+    if parsed.signatures.len() != 1 || parsed.to_bytes() != note {
+        return Err(SignedCheckpointError::Spelling);
+    }
+    Ok(checkpoint)
+}
+
+/// Why bytes are not the signed checkpoint of a log.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignedCheckpointError {
+    /// What is signed is no checkpoint.
+    #[error("what is signed is no checkpoint: {0}")]
+    Checkpoint(CheckpointError),
+    /// The bytes are no note, or not signed by the key.
+    #[error("{0}")]
+    Note(NoteError),
+    /// It is the checkpoint of another log.
+    #[error("it is the checkpoint of another log")]
+    OtherOrigin,
+    /// There is more than one signature, or another spelling.
+    #[error("it is not spelt as a log spells its own checkpoint")]
+    Spelling,
 }
 
 /// Why a text is not that of a checkpoint.

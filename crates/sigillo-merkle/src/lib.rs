@@ -27,7 +27,10 @@ mod cosignature;
 mod note;
 mod verifier_key;
 
-pub use checkpoint::{CHECKPOINT_BYTES_MAX, Checkpoint, CheckpointError};
+pub use checkpoint::{
+    CHECKPOINT_BYTES_MAX, Checkpoint, CheckpointError, SignedCheckpointError,
+    parse_signed_checkpoint,
+};
 pub use consistency::{
     consistency_path, needed_for_consistency, verify_consistency, verify_subtree_consistency,
 };

@@ -116,6 +116,27 @@ finding_codes! {
     FreshnessUnknown = "F604", Note;
     /// The store did not give an object, so it was not checked.
     NotRead = "F701", CannotTell;
+
+    /// The receipt is not one, or not in its one spelling.
+    ReceiptMalformed = "F801", Damage;
+    /// The receipt is of a later schema than this program reads.
+    ReceiptSchemaUnknown = "F802", CannotTell;
+    /// The record and the file digests in the receipt do not give the version id of a document.
+    ReceiptDocument = "F803", Damage;
+    /// A document of the receipt does not lead to the roots of its batch.
+    ReceiptBatchProof = "F804", Damage;
+    /// A log entry in the receipt does not lead to the root of the checkpoint.
+    ReceiptLogProof = "F805", Damage;
+    /// The checkpoint in the receipt is no checkpoint, or not signed by the log it names.
+    ReceiptCheckpoint = "F806", Damage;
+    /// The receipt says something else than what it proves.
+    ReceiptDiffers = "F807", Damage;
+    /// A file beside the receipt has the name of one in it, and other bytes.
+    ReceiptFileDiffers = "F808", Damage;
+    /// A file beside the receipt is none of those in it.
+    ReceiptFileUnknown = "F809", CannotTell;
+    /// The submission had not come to its end when the receipt was made.
+    ReceiptSubmissionOpen = "F810", Note;
 }
 
 impl fmt::Display for FindingCode {

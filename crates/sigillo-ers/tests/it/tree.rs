@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
-use sigillo_ers::{list_value, pair_value, tree_path, tree_root, version_id, walk_path};
+use sigillo_ers::{EvidenceTree, list_value, pair_value, tree_path, tree_root, version_id, walk_path};
 use sigillo_model::Sha256Digest;
 
 /// Sorts, concatenates and hashes, with nothing shared with the code under test.
@@ -62,8 +62,11 @@ proptest! {
     fn every_path_leads_to_the_root(hashes in hashes(1..100)) {
         let leaves = digests(&hashes);
         let root = tree_root(&leaves).unwrap();
+        let tree = EvidenceTree::new(leaves.clone());
+        prop_assert_eq!((tree.root(), tree.path(leaves.len())), (Some(root), None));
         for (index, leaf) in leaves.iter().enumerate() {
             let path = tree_path(&leaves, index).unwrap();
+            prop_assert_eq!(tree.path(index), Some(path.clone()));
             prop_assert!(path.len() <= usize::BITS as usize - (leaves.len() - 1).leading_zeros() as usize);
             prop_assert_eq!(walk_path(*leaf, &path), root);
         }

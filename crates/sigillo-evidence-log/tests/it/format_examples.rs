@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use bytes::Bytes;
 
-use sigillo_ers::{list_value, pair_value, tree_root, version_id};
-use sigillo_evidence_log::{Commit, proven_record, sealing_value};
+use sigillo_ers::{list_value, pair_value, sealing_value, tree_root, version_id};
+use sigillo_evidence_log::{Commit, proven_record};
 use sigillo_merkle::{
     Checkpoint, EntryBundleId, NoteSignature, SignedNote, TILE_WIDTH, TileId, TreeHash,
     VerifierKey, encode_entries, leaf_hash, node_hash, root_of,

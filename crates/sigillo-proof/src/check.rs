@@ -1,0 +1,469 @@
+//! Checking a receipt without its archive: archive, checkpoint, log entries, submission, files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sigillo_ers::{TrustAnchors, pem_blocks};
+use sigillo_merkle::{
+    Checkpoint, TreeHash, VerifierKey, leaf_hash, parse_signed_checkpoint, verify_inclusion,
+};
+use sigillo_model::{
+    ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, Place, Record, Sha256Digest,
+    SubmissionCompleted, Verdict, VersionId, parse_canonical,
+};
+
+use crate::{
+    Counts, LoggedLine, Receipt, ReceiptError, StatedReport, SubmissionSection,
+    check_documents::check_documents, check_sealings::check_sealings,
+};
+
+/// At most this many findings are kept in words; more are counted.
+pub const FINDINGS_MAX: usize = 10_000;
+
+/// Whom the caller believes about the archive that a receipt names. Never taken from the receipt.
+#[derive(Clone, Debug, Default)]
+pub struct ReceiptTrust {
+    /// The key of the archive's log, if the caller knows it.
+    pub log: Option<VerifierKey>,
+    /// The certificates that count for its seals and time-stamps.
+    pub anchors: TrustAnchors,
+}
+
+/// A file that lies beside a receipt.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GivenFile {
+    /// Its name without folders, spelt as `encode_name` does.
+    pub name: String,
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256Digest,
+    /// Its length, in bytes.
+    pub size: u64,
+}
+
+/// A file that is one of those in the receipt.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MatchedFile {
+    /// The name of the file given.
+    pub given: String,
+    /// Its name in the record.
+    pub name: String,
+    /// What the producer calls the document.
+    pub key: String,
+    /// The version of the document.
+    pub version: VersionId,
+}
+
+/// A time that an authority attests for a sealing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AttestedTime {
+    /// Number of the sealing.
+    pub sealing: u64,
+    /// The time, RFC 3339 with the authority's own precision.
+    pub stamped_at: String,
+    /// The subject of the authority's certificate.
+    pub authority: String,
+    /// Whether the token is for trial only.
+    pub trial: bool,
+}
+
+/// What checking a receipt met.
+#[derive(Clone, Debug)]
+pub struct ReceiptCheck {
+    /// The outcome in three values.
+    pub verdict: Verdict,
+    /// What was met, gravest first.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those kept in words.
+    pub more_findings: u64,
+    /// Documents that were proven to be in their batch.
+    pub documents: u64,
+    /// The checkpoint, if it bears the signature of the log that the receipt names.
+    pub checkpoint: Option<Checkpoint>,
+    /// Sealings whose statement and seal are as they should be.
+    pub sealings: u64,
+    /// The times that valid time-stamps attest.
+    pub times: Vec<AttestedTime>,
+    /// The files given that are in the receipt.
+    pub files: Vec<MatchedFile>,
+}
+
+impl ReceiptCheck {
+    /// Says that what should be a receipt cannot be read.
+    pub fn unreadable(error: &ReceiptError) -> Self {
+        let code = match error {
+            ReceiptError::LaterSchema { .. } => FindingCode::ReceiptSchemaUnknown,
+            _ => FindingCode::ReceiptMalformed,
+        };
+        let mut checker = Checker::default();
+        checker.find(code, "receipt", error.to_string());
+        checker.conclude()
+    }
+}
+
+/// Checks everything that a receipt says, from the files beside it up to the checkpoint.
+///
+/// Damage means that the receipt does not prove what it says; that nobody vouches for the log's
+/// key is [`FindingCode::OriginUnknown`]: consistent, but from whom cannot be told.
+pub fn check_receipt(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile]) -> ReceiptCheck {
+    let mut checker = Checker::default();
+    let proven = checker.archive(receipt, trust);
+    let batches = checker.batches(receipt);
+    let records = check_documents(&mut checker, receipt, &batches);
+    if let Some(submission) = &receipt.submission {
+        checker.submission(receipt, submission, &batches);
+    }
+    check_sealings(&mut checker, receipt, &proven, &batches, trust);
+    checker.files(&records, files);
+    checker.conclude()
+}
+
+/// What is known of the archive once its description was read.
+#[derive(Debug, Default)]
+pub(crate) struct ProvenArchive {
+    pub(crate) log: Option<VerifierKey>,
+    /// SHA-256 of the certificate that seals.
+    pub(crate) seal_certificate: Option<Sha256Digest>,
+    pub(crate) trial: bool,
+}
+
+/// A record of the receipt, with the version it belongs to.
+#[derive(Debug)]
+pub(crate) struct CheckedRecord {
+    pub(crate) version: VersionId,
+    pub(crate) record: Record,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Checker {
+    findings: Vec<Finding>,
+    more_findings: u64,
+    worst: Option<Finding>,
+    pub(crate) documents: u64,
+    pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) sealings: u64,
+    pub(crate) times: Vec<AttestedTime>,
+    files: Vec<MatchedFile>,
+}
+
+impl Checker {
+    pub(crate) fn find(
+        &mut self,
+        code: FindingCode,
+        object: impl std::fmt::Display,
+        message: impl Into<String>,
+    ) {
+        self.add(Finding::new(code, object, message));
+    }
+
+    pub(crate) fn add(&mut self, finding: Finding) {
+        if self.worst.as_ref().is_none_or(|worst| worst.severity < finding.severity) {
+            self.worst = Some(finding.clone());
+        }
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(finding);
+        } else {
+            self.more_findings += 1;
+        }
+    }
+
+    fn conclude(self) -> ReceiptCheck {
+        let mut findings = self.findings;
+        findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
+        ReceiptCheck {
+            verdict: Verdict::of(&self.worst),
+            findings,
+            more_findings: self.more_findings,
+            documents: self.documents,
+            checkpoint: self.checkpoint,
+            sealings: self.sealings,
+            times: self.times,
+            files: self.files,
+        }
+    }
+
+    /// Checks what the receipt says of the archive, its checkpoint, and whether it is believed.
+    fn archive(&mut self, receipt: &Receipt, trust: &ReceiptTrust) -> ProvenArchive {
+        let section = &receipt.archive;
+        let log = VerifierKey::parse(&section.log).ok();
+        let log = log.filter(|key| !key.is_cosigner() && key.name() == section.origin);
+        match &log {
+            None => {
+                let message = "the key of the log is none, or not that of its origin";
+                self.find(FindingCode::ReceiptCheckpoint, "checkpoint", message);
+            }
+            Some(key) => match parse_signed_checkpoint(receipt.checkpoint.as_bytes(), key) {
+                Ok(checkpoint) => self.checkpoint = Some(checkpoint),
+                Err(error) => {
+                    self.find(FindingCode::ReceiptCheckpoint, "checkpoint", error.to_string());
+                }
+            },
+        }
+        if trust.log.is_none() || trust.log != log {
+            let message = "the log's key is in no trust store: the receipt may be consistent, but \
+                           who gave it cannot be told";
+            self.find(FindingCode::OriginUnknown, "checkpoint", message);
+        }
+        if section.trial {
+            let message = "the archive, its seals and its time-stamps are for trial, not qualified";
+            self.find(FindingCode::TrialEvidence, "archive", message);
+        }
+        let seal_certificate = self.description(receipt);
+        ProvenArchive { log, seal_certificate, trial: section.trial }
+    }
+
+    /// Checks the description against the log, and the receipt against the description.
+    fn description(&mut self, receipt: &Receipt) -> Option<Sha256Digest> {
+        let section = &receipt.archive;
+        let differs = FindingCode::ReceiptDiffers;
+        match self.entry(&section.created, "archive") {
+            Some(Entry::ArchiveCreated(body))
+                if body.archive_sha256 == Sha256Digest::of(section.description.as_bytes())
+                    && body.archive == section.id => {}
+            Some(_) => {
+                self.find(differs, "archive", "its description is not the one the log names");
+            }
+            None => {}
+        }
+        let parsed = parse_canonical::<ArchiveDescription>(section.description.as_bytes());
+        let Ok(description) = parsed else {
+            self.find(differs, "archive", "its description cannot be read");
+            return None;
+        };
+        let same = description.archive == section.id
+            && description.entity.name == section.entity
+            && description.keys.log == section.log
+            && description.origin == section.origin
+            && description.trial == section.trial;
+        if !same {
+            self.find(differs, "archive", "the receipt says something else than its description");
+        }
+        let blocks = pem_blocks(&description.keys.seal, "CERTIFICATE").ok()?;
+        blocks.first().map(|der| Sha256Digest::of(der))
+    }
+
+    /// Reads an entry if it leads to the root of the checkpoint.
+    pub(crate) fn entry(&mut self, logged: &LoggedLine, object: &str) -> Option<Entry> {
+        let code = FindingCode::ReceiptLogProof;
+        // Without a checkpoint there is nothing to lead to, which is a finding already.
+        let checkpoint = self.checkpoint.as_ref()?;
+        let proof: Vec<_> = logged.proof.iter().copied().map(tree_hash).collect();
+        let leaf = leaf_hash(logged.line.as_bytes());
+        let (size, root) = (checkpoint.size, checkpoint.root);
+        if let Err(error) = verify_inclusion(leaf, logged.index, &proof, size, root) {
+            self.find(code, object, format!("log entry {}: {error}", logged.index));
+            return None;
+        }
+        match Entry::parse_line(logged.line.as_bytes()) {
+            Ok(entry) => Some(entry),
+            Err(error) => {
+                self.find(code, object, format!("log entry {}: {error}", logged.index));
+                None
+            }
+        }
+    }
+
+    /// Reads the entry of each batch; none where it is not proven.
+    fn batches(&mut self, receipt: &Receipt) -> Vec<Option<BatchCommitted>> {
+        let mut after = None;
+        let mut checked = Vec::with_capacity(receipt.batches.len());
+        for (number, batch) in receipt.batches.iter().enumerate() {
+            let object = format!("batch {number}");
+            if after.is_some_and(|index| batch.entry.index <= index) {
+                let message = "the batches do not stand in the order of the log";
+                self.find(FindingCode::ReceiptDiffers, &object, message);
+            }
+            after = Some(batch.entry.index);
+            checked.push(match self.entry(&batch.entry, &object) {
+                Some(Entry::BatchCommitted(body)) => Some(body),
+                Some(_) => {
+                    let message = "its log entry is of another type";
+                    self.find(FindingCode::ReceiptLogProof, &object, message);
+                    None
+                }
+                None => None,
+            });
+        }
+        checked
+    }
+
+    /// Checks what the receipt says of a submission against the log and against its report.
+    fn submission(
+        &mut self,
+        receipt: &Receipt,
+        section: &SubmissionSection,
+        batches: &[Option<BatchCommitted>],
+    ) {
+        let differs = FindingCode::ReceiptDiffers;
+        if let Some(received) = &section.received {
+            match self.entry(received, "submission") {
+                Some(Entry::SubmissionReceived(body)) if body.submission == section.id => {}
+                Some(_) => {
+                    let message = "the entry of its receipt is that of something else";
+                    self.find(differs, "submission", message);
+                }
+                None => {}
+            }
+        }
+        let stated = self.report(section);
+        let Some(completed) = &section.completed else {
+            if section.counts.is_some() || section.report.is_some() {
+                let message = "it has counts or a report that no entry proves";
+                self.find(differs, "submission", message);
+            }
+            let message = "the submission had not come to its end";
+            self.find(FindingCode::ReceiptSubmissionOpen, "submission", message);
+            return;
+        };
+        match self.entry(completed, "submission") {
+            Some(Entry::SubmissionCompleted(body)) if body.submission == section.id => {
+                self.completed(receipt, section, &body, batches, stated.as_ref());
+            }
+            Some(_) => {
+                let message = "the entry of its end is that of something else";
+                self.find(differs, "submission", message);
+            }
+            None => {}
+        }
+    }
+
+    /// Reads the report, and compares with it what the receipt takes from it.
+    fn report(&mut self, section: &SubmissionSection) -> Option<StatedReport> {
+        let differs = FindingCode::ReceiptDiffers;
+        let Some(text) = &section.report else {
+            let none = section.refusals.is_empty()
+                && section.received_at.is_none()
+                && section.source.is_none();
+            if !none {
+                self.find(differs, "submission", "it says what only its report could prove");
+            }
+            return None;
+        };
+        let stated = match StatedReport::parse(text) {
+            Ok(stated) => stated,
+            Err(error) => {
+                self.find(differs, "submission", format!("its report: {error}"));
+                return None;
+            }
+        };
+        let same = stated.submission == section.id
+            && Some(stated.received_at) == section.received_at
+            && Some(&stated.source) == section.source.as_ref()
+            && stated.refusals == section.refusals;
+        if !same {
+            self.find(differs, "submission", "the receipt says something else than its report");
+        }
+        Some(stated)
+    }
+
+    fn completed(
+        &mut self,
+        receipt: &Receipt,
+        section: &SubmissionSection,
+        body: &SubmissionCompleted,
+        batches: &[Option<BatchCommitted>],
+        stated: Option<&StatedReport>,
+    ) {
+        let differs = FindingCode::ReceiptDiffers;
+        let report_sha256 = section.report.as_ref().map(|it| Sha256Digest::of(it.as_bytes()));
+        match report_sha256 {
+            None => {
+                let message = "its report is not in the receipt, so refusals cannot be told";
+                self.find(FindingCode::NotRead, "submission", message);
+            }
+            Some(sha256) if sha256 != body.report_sha256 => {
+                self.find(differs, "submission", "its report is not the one the log names");
+            }
+            Some(_) => {}
+        }
+        if section.counts != Some(counts_of(body)) {
+            self.find(differs, "submission", "its counts are not those in the log");
+        }
+        let ours = |batch: u64| {
+            let index = usize::try_from(batch).ok();
+            let body = index.and_then(|index| batches.get(index)).and_then(Option::as_ref);
+            body.is_some_and(|body| body.submission == section.id)
+        };
+        let (mut archived, mut already) = (0_u64, BTreeSet::new());
+        for document in &receipt.documents {
+            if ours(document.batch) {
+                archived += 1;
+            } else {
+                already.insert(document.version_id);
+            }
+        }
+        if archived != body.archived + body.aggregations {
+            let message = format!(
+                "{archived} of its documents are in the receipt, {} in the log",
+                body.archived + body.aggregations
+            );
+            self.find(differs, "submission", message);
+        }
+        let listed = stated.and_then(|it| it.already_versions.as_ref());
+        let listed: BTreeSet<_> = listed.into_iter().flatten().copied().collect();
+        let here: BTreeSet<_> = receipt.documents.iter().map(|it| it.version_id).collect();
+        if !already.is_subset(&listed) || !listed.is_subset(&here) {
+            let message = "the documents that were there before are not those of its report";
+            self.find(differs, "submission", message);
+        }
+    }
+
+    /// Compares the files beside the receipt with those in it.
+    fn files(&mut self, records: &[CheckedRecord], files: &[GivenFile]) {
+        if files.is_empty() {
+            return;
+        }
+        let mut by_digest = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        for it in records {
+            for file in &it.record.files {
+                by_digest.entry((file.sha256, file.size)).or_insert((it, file));
+                names.insert(file.name.as_str());
+            }
+        }
+        for given in files {
+            match by_digest.get(&(given.sha256, given.size)) {
+                Some((it, file)) => self.files.push(MatchedFile {
+                    given: given.name.clone(),
+                    name: file.name.clone(),
+                    key: it.record.key.to_string(),
+                    version: it.version,
+                }),
+                None if names.contains(given.name.as_str()) => {
+                    let message = "it has the name of a file in the receipt, and other bytes";
+                    self.find(FindingCode::ReceiptFileDiffers, &given.name, message);
+                }
+                None => {
+                    let message = "it is none of the files in the receipt";
+                    self.find(FindingCode::ReceiptFileUnknown, &given.name, message);
+                }
+            }
+        }
+    }
+
+    /// Adds a finding about one document.
+    pub(crate) fn find_document(
+        &mut self,
+        code: FindingCode,
+        (number, version, key): (usize, VersionId, Option<String>),
+        message: impl Into<String>,
+    ) {
+        let place = Place { version: Some(version.to_string()), key, bytes: None };
+        self.add(Finding::new(code, format_args!("document {number}"), message).at(place));
+    }
+}
+
+/// Returns the counts that the end of a submission states.
+fn counts_of(body: &SubmissionCompleted) -> Counts {
+    Counts {
+        aggregations: body.aggregations,
+        already: body.already,
+        archived: body.archived,
+        pending: body.pending,
+        received: body.received,
+        refused: body.refused,
+    }
+}
+
+/// Takes a digest as the hash of a tree: both are SHA-256.
+pub(crate) const fn tree_hash(digest: Sha256Digest) -> TreeHash {
+    TreeHash::from_bytes(*digest.as_bytes())
+}

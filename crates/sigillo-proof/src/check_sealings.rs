@@ -1,0 +1,299 @@
+//! Checking the sealings of a receipt: statement, seal, time-stamps.
+
+use sigillo_ers::{
+    Trust, sealing_leaves, sealing_value, tree_root, verify_seal, verify_token, walk_path,
+};
+use sigillo_merkle::{SignedNote, parse_signed_checkpoint, verify_consistency};
+use sigillo_model::{
+    BatchCommitted, BatchesSealed, Entry, Finding, FindingCode, Sha256Digest, Statement,
+    parse_canonical,
+};
+
+use crate::{
+    Receipt, ReceiptTrust, SealingSection, TokenSection,
+    check::{AttestedTime, Checker, ProvenArchive, tree_hash},
+};
+
+/// The format of the statements that this program knows.
+const FORMAT: u32 = 1;
+/// Their profile.
+const PROFILE: &str = "plain";
+/// The policy they name until one is adopted.
+const POLICY: &str = "none";
+
+/// A sealing whose entry is proven.
+struct Proven<'a> {
+    section: &'a SealingSection,
+    body: BatchesSealed,
+    statement: Option<Statement>,
+}
+
+/// Checks every sealing, and how the batches lead to them.
+pub(crate) fn check_sealings(
+    checker: &mut Checker,
+    receipt: &Receipt,
+    archive: &ProvenArchive,
+    batches: &[Option<BatchCommitted>],
+    trust: &ReceiptTrust,
+) {
+    let mut check = SealingsCheck { checker, receipt, archive, trust };
+    let mut proven: Vec<Proven<'_>> = Vec::new();
+    for section in &receipt.sealings {
+        let Some(sealing) = check.sealing(section) else { continue };
+        if proven.last().is_some_and(|last| last.body.number >= sealing.body.number) {
+            let message = "the sealings do not stand in the order of the log";
+            check.find(FindingCode::ReceiptDiffers, &sealing.body, message);
+        }
+        proven.push(sealing);
+    }
+    check.batches(&proven, batches);
+}
+
+struct SealingsCheck<'a> {
+    checker: &'a mut Checker,
+    receipt: &'a Receipt,
+    archive: &'a ProvenArchive,
+    trust: &'a ReceiptTrust,
+}
+
+impl SealingsCheck<'_> {
+    fn find(&mut self, code: FindingCode, sealing: &BatchesSealed, message: impl Into<String>) {
+        let object = format_args!("sealing {}", sealing.number).to_string();
+        self.checker.add(Finding::new(code, object, message));
+    }
+
+    fn sealing<'b>(&mut self, section: &'b SealingSection) -> Option<Proven<'b>> {
+        let Entry::BatchesSealed(body) = self.checker.entry(&section.entry, "sealing")? else {
+            let message = "its log entry is of another type";
+            self.checker.find(FindingCode::ReceiptLogProof, "sealing", message);
+            return None;
+        };
+        let statement = self.statement(section, &body);
+        let attested = self.tokens(section, &body);
+        let at = attested.or(statement.as_ref().map(|it| it.at.timestamp()));
+        let sealed = at.is_some_and(|at| self.seal(section, &body, at));
+        if sealed && statement.is_some() {
+            self.checker.sealings += 1;
+        }
+        Some(Proven { section, body, statement })
+    }
+
+    /// Reads a statement that says what the log says.
+    fn statement(&mut self, section: &SealingSection, body: &BatchesSealed) -> Option<Statement> {
+        let bytes = section.statement.as_bytes();
+        if Sha256Digest::of(bytes) != body.statement_sha256 {
+            let message = "its statement does not have the digest that the log states";
+            self.find(FindingCode::StatementDamaged, body, message);
+            return None;
+        }
+        let statement = match parse_canonical::<Statement>(bytes) {
+            Ok(statement) => statement,
+            Err(error) => {
+                self.find(FindingCode::StatementDamaged, body, error.to_string());
+                return None;
+            }
+        };
+        if statement.format != FORMAT || statement.profile != PROFILE {
+            let message = "its statement has a format or profile that this program does not know";
+            self.find(FindingCode::StatementUnknown, body, message);
+            return None;
+        }
+        if statement.policy != POLICY {
+            let message = "its statement names a policy that this program does not know";
+            self.find(FindingCode::StatementUnknown, body, message);
+        }
+        if let Some(message) = self.difference(section, body, &statement) {
+            self.find(FindingCode::StatementDiffers, body, message);
+            return None;
+        }
+        Some(statement)
+    }
+
+    fn difference(
+        &self,
+        section: &SealingSection,
+        body: &BatchesSealed,
+        statement: &Statement,
+    ) -> Option<&'static str> {
+        let header = (statement.number, statement.after, statement.through, statement.sealing);
+        if header != (body.number, body.after, body.through, body.sealing) {
+            return Some("its statement has another number or interval than the log");
+        }
+        let text = SignedNote::parse(statement.checkpoint.as_bytes()).ok();
+        let text = text.map(|note| Sha256Digest::of(note.text.as_bytes()));
+        let root = text.and_then(|text| tree_root(&sealing_leaves(statement, text)));
+        if root != Some(body.root) {
+            return Some("the batches and the checkpoint of its statement do not give its root");
+        }
+        let log = self.archive.log.as_ref()?;
+        let Ok(older) = parse_signed_checkpoint(statement.checkpoint.as_bytes(), log) else {
+            return Some("the checkpoint of its statement does not bear the log's signature");
+        };
+        if older.size > section.entry.index {
+            return Some("the checkpoint of its statement covers the entry of the sealing itself");
+        }
+        let newer = self.checker.checkpoint.as_ref()?;
+        let path: Vec<_> = section.consistency.iter().copied().map(tree_hash).collect();
+        let grown = verify_consistency(older.size, older.root, newer.size, newer.root, &path);
+        grown.is_err().then_some("the log of its statement's checkpoint is not that of the receipt")
+    }
+
+    /// Checks the time-stamps, and returns the first time that is attested.
+    fn tokens(
+        &mut self,
+        section: &SealingSection,
+        body: &BatchesSealed,
+    ) -> Option<jiff::Timestamp> {
+        let mut first = None;
+        let mut after = section.entry.index;
+        for token in &section.tokens {
+            if token.entry.index <= after {
+                let message = "its time-stamps do not stand in the order of the log";
+                self.find(FindingCode::ReceiptDiffers, body, message);
+            }
+            after = token.entry.index;
+            let stamped_at = self.token(body, token);
+            first = first.or(stamped_at);
+        }
+        if section.tokens.is_empty() {
+            self.find(FindingCode::NotStamped, body, "it has no time-stamp yet");
+        }
+        first
+    }
+
+    fn token(&mut self, body: &BatchesSealed, section: &TokenSection) -> Option<jiff::Timestamp> {
+        let code = FindingCode::TokenDamaged;
+        let Entry::SealingStamped(stamped) = self.checker.entry(&section.entry, "time-stamp")?
+        else {
+            self.find(FindingCode::ReceiptLogProof, body, "a log entry is of another type");
+            return None;
+        };
+        let named = stamped.number == body.number
+            && stamped.sealing == body.sealing
+            && stamped.line == section.line
+            && stamped.token_sha256 == Sha256Digest::of(&section.token.0);
+        if !named {
+            self.find(code, body, "its time-stamp is not the one that the log names");
+            return None;
+        }
+        let imprint = walk_path(sealing_value(body), &section.path);
+        match verify_token(&section.token.0, imprint, &self.trust.anchors) {
+            Ok(token) => {
+                let stamped_at = token.stamped_at.to_string();
+                if stamped_at != stamped.stamped_at || token.trial != stamped.trial {
+                    self.find(code, body, "its time-stamp attests another time than the log says");
+                }
+                if token.trust == Trust::Unknown {
+                    let message = "its authority leads to no anchor of the trust store";
+                    self.find(FindingCode::AuthorityUnknown, body, message);
+                }
+                if token.trial && !self.archive.trial {
+                    let message = "its time-stamp is for trial, not qualified";
+                    self.find(FindingCode::TrialEvidence, body, message);
+                }
+                let (sealing, authority, trial) = (body.number, token.authority, token.trial);
+                let time = AttestedTime { sealing, stamped_at, authority, trial };
+                self.checker.times.push(time);
+                Some(token.stamped_at)
+            }
+            Err(error) if error.is_unknown_algorithm() => {
+                self.find(FindingCode::AlgorithmUnknown, body, error.to_string());
+                None
+            }
+            Err(error) => {
+                self.find(code, body, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Checks a seal at `at`; says whether it is as it should be.
+    fn seal(
+        &mut self,
+        section: &SealingSection,
+        body: &BatchesSealed,
+        at: jiff::Timestamp,
+    ) -> bool {
+        let code = FindingCode::SealDamaged;
+        if Sha256Digest::of(&section.seal.0) != body.seal_sha256 {
+            self.find(code, body, "its seal does not have the digest that the log states");
+            return false;
+        }
+        match verify_seal(&section.seal.0, body.statement_sha256, &self.trust.anchors, at) {
+            Ok(seal) => {
+                let ours = self.archive.seal_certificate;
+                // Where the description cannot be read, that is a finding already.
+                let other = ours.is_some_and(|sha256| sha256 != seal.certificate_sha256);
+                if other {
+                    let message = "its seal was made with another certificate than the archive's";
+                    self.find(code, body, message);
+                }
+                if seal.trust == Trust::Unknown {
+                    let message =
+                        "the certificate of its seal leads to no anchor of the trust store";
+                    self.find(FindingCode::SealOriginUnknown, body, message);
+                }
+                !other
+            }
+            Err(error) if error.is_unknown_algorithm() => {
+                self.find(FindingCode::AlgorithmUnknown, body, error.to_string());
+                false
+            }
+            Err(error) => {
+                self.find(code, body, error.to_string());
+                false
+            }
+        }
+    }
+
+    /// Checks that every batch is in the statement of the sealing it leads to.
+    fn batches(&mut self, sealings: &[Proven<'_>], batches: &[Option<BatchCommitted>]) {
+        let mut unsealed = 0;
+        let mut used = vec![false; sealings.len()];
+        for (number, (section, body)) in self.receipt.batches.iter().zip(batches).enumerate() {
+            let object = format!("batch {number}");
+            let Some(sealed) = &section.sealed else {
+                unsealed += 1;
+                continue;
+            };
+            let at = sealings.iter().position(|it| it.body.number == sealed.number);
+            let Some(at) = at else {
+                if sealings.len() == self.receipt.sealings.len() {
+                    let message = "the sealing it leads to is not in the receipt";
+                    self.checker.find(FindingCode::ReceiptDiffers, &object, message);
+                }
+                continue;
+            };
+            used[at] = true;
+            let Some(body) = body else { continue };
+            let sealing = &sealings[at];
+            if walk_path(body.root, &sealed.tree_path) != sealing.body.root {
+                let message = "its tree path does not lead to the root of its sealing";
+                self.checker.find(FindingCode::ReceiptBatchProof, &object, message);
+            }
+            let listed = sealing.statement.as_ref().is_none_or(|it| lists(it, body));
+            if !listed || section.entry.index >= sealing.section.entry.index {
+                let message = "the statement of its sealing does not list it";
+                self.checker.find(FindingCode::StatementDiffers, &object, message);
+            }
+        }
+        if let Some(at) = used.iter().position(|used| !used) {
+            let message = "it covers no batch of the receipt";
+            let body = sealings[at].body.clone();
+            self.find(FindingCode::ReceiptDiffers, &body, message);
+        }
+        if unsealed > 0 {
+            let message = format!("{unsealed} batches are not sealed yet");
+            self.checker.find(FindingCode::NotSealed, "batches", message);
+        }
+    }
+}
+
+fn lists(statement: &Statement, body: &BatchCommitted) -> bool {
+    statement.batches.iter().any(|it| {
+        it.batch == body.batch
+            && it.documents == body.documents
+            && it.order_root == body.order_root
+            && it.root == body.root
+    })
+}

@@ -1,0 +1,101 @@
+//! Whether a newer receipt still says everything that an older one said.
+
+use std::collections::HashMap;
+
+use crate::{DocumentSection, Receipt, SealingSection, SubmissionSection};
+
+/// What an older receipt said and a newer one does not say any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiptDifference {
+    /// They are of two archives, or the archive describes itself otherwise.
+    #[error("the archive is another one")]
+    Archive,
+    /// The log is shorter than it was.
+    #[error("the log is shorter than it was")]
+    Checkpoint,
+    /// A document is missing, or in another place.
+    #[error("document {number} of it is missing, or elsewhere")]
+    Document {
+        /// Which of the older receipt's documents, from 0.
+        number: usize,
+    },
+    /// A sealing or one of its time-stamps is missing or another one.
+    #[error("sealing {number} of it is missing, or another one")]
+    Sealing {
+        /// Which of the older receipt's sealings, from 0.
+        number: usize,
+    },
+    /// They are of two submissions, or it ended otherwise.
+    #[error("the submission is another one, or ended otherwise")]
+    Submission,
+}
+
+/// Checks that `newer` says everything that `older` says, apart from proofs, which grow with the
+/// log. That the newer log begins with the older one is for the holder of the log to show.
+///
+/// # Errors
+///
+/// [`ReceiptDifference`] with the first thing that is missing.
+pub fn extends(older: &Receipt, newer: &Receipt) -> Result<(), ReceiptDifference> {
+    let (a, b) = (&older.archive, &newer.archive);
+    let same = (a.id, &a.description, &a.log) == (b.id, &b.description, &b.log)
+        && a.created.index == b.created.index
+        && a.created.line == b.created.line;
+    if !same {
+        return Err(ReceiptDifference::Archive);
+    }
+    if size_of(older) > size_of(newer) {
+        return Err(ReceiptDifference::Checkpoint);
+    }
+    match (&older.submission, &newer.submission) {
+        (None, None) => {}
+        (Some(older), Some(newer)) if submission_extends(older, newer) => {}
+        _ => return Err(ReceiptDifference::Submission),
+    }
+    let places: HashMap<_, _> =
+        newer.documents.iter().map(|it| (it.version_id, place_of(newer, it))).collect();
+    for (number, document) in older.documents.iter().enumerate() {
+        if places.get(&document.version_id) != Some(&place_of(older, document)) {
+            return Err(ReceiptDifference::Document { number });
+        }
+    }
+    for (number, sealing) in older.sealings.iter().enumerate() {
+        if !newer.sealings.iter().any(|newer| sealing_extends(sealing, newer)) {
+            return Err(ReceiptDifference::Sealing { number });
+        }
+    }
+    Ok(())
+}
+
+/// Returns the size that a receipt's checkpoint states, 0 if it states none.
+fn size_of(receipt: &Receipt) -> u64 {
+    receipt.checkpoint.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0)
+}
+
+/// Record, batch and place in it: what must not change.
+fn place_of<'a>(
+    receipt: &'a Receipt,
+    document: &'a DocumentSection,
+) -> (&'a str, Option<(u64, &'a str)>, u64) {
+    let batch = usize::try_from(document.batch).ok().and_then(|at| receipt.batches.get(at));
+    let entry = batch.map(|batch| (batch.entry.index, batch.entry.line.as_str()));
+    (&document.record, entry, document.leaf_index)
+}
+
+fn submission_extends(older: &SubmissionSection, newer: &SubmissionSection) -> bool {
+    let line = |section: &SubmissionSection| {
+        section.completed.as_ref().map(|it| (it.index, it.line.clone()))
+    };
+    older.id == newer.id
+        && (older.completed.is_none() || line(older) == line(newer))
+        && (older.report.is_none() || older.report == newer.report)
+}
+
+fn sealing_extends(older: &SealingSection, newer: &SealingSection) -> bool {
+    let same = (older.entry.index, &older.entry.line) == (newer.entry.index, &newer.entry.line)
+        && older.statement == newer.statement
+        && older.seal == newer.seal;
+    let kept = |token| newer.tokens.iter().any(|it: &crate::TokenSection| it.token == token);
+    same && older.tokens.iter().all(|it| kept(it.token.clone()))
+}

@@ -1,0 +1,400 @@
+//! The receipt as it is written and read.
+
+use serde::{Deserialize, Serialize};
+
+use sigillo_model::{
+    ArchiveId, JSON_INTEGER_MAX, JsonError, LogTime, Sha256Digest, SubmissionId, VersionId,
+};
+
+use crate::Base64Bytes;
+
+/// The schema of the receipts this program writes and reads.
+pub const RECEIPT_SCHEMA: &str = "sigillo.receipt/1";
+
+/// What the schema of every receipt begins with.
+const SCHEMA_PREFIX: &str = "sigillo.receipt/";
+
+/// Largest receipt written or read, in bytes.
+pub const RECEIPT_BYTES_MAX: u64 = 256 << 20;
+
+/// Most documents in one receipt.
+pub const RECEIPT_DOCUMENTS_MAX: usize = 1_000_000;
+
+/// Most batches in one receipt.
+pub const RECEIPT_BATCHES_MAX: usize = 100_000;
+
+/// Most refusals in one receipt, as in the report of a submission.
+pub const RECEIPT_REFUSALS_MAX: usize = 100_000;
+
+/// Most sealings in one receipt.
+pub const RECEIPT_SEALINGS_MAX: usize = 10_000;
+
+/// Most time-stamps of one sealing in a receipt.
+pub const RECEIPT_TOKENS_MAX: usize = 64;
+
+/// Most hashes in one proof: more than any tree is high.
+pub const PROOF_HASHES_MAX: usize = 128;
+
+/// What proves on its own that documents were taken into an archive (rapporto di versamento).
+///
+/// Members stand in canonical order, so that writing it is one pass. Texts of the archive (log
+/// entries, records, statements, the report) are carried byte for byte, since they are hashed as
+/// stored. Source: `docs/format.md`, "Receipts".
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// The archive.
+    pub archive: ArchiveSection,
+    /// The batches that the documents are in, in log order.
+    pub batches: Vec<BatchSection>,
+    /// A signed checkpoint of the archive's log; every log entry here is in its tree.
+    pub checkpoint: String,
+    /// The documents, by batch and place in it.
+    pub documents: Vec<DocumentSection>,
+    /// [`RECEIPT_SCHEMA`].
+    pub schema: String,
+    /// The sealings that cover the batches, as far as there are any, in log order.
+    pub sealings: Vec<SealingSection>,
+    /// The submission, if the receipt is for a whole one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submission: Option<SubmissionSection>,
+}
+
+/// An entry of the log, with the proof that it is in the tree of the checkpoint.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoggedLine {
+    /// Its place in the log, from 0.
+    pub index: u64,
+    /// The entry as it stands in the log, without newline.
+    pub line: String,
+    /// The siblings from its leaf up to the root (RFC 6962).
+    pub proof: Vec<Sha256Digest>,
+}
+
+/// The archive that a receipt is of.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveSection {
+    /// The entry `archive.created`, which holds the digest of the description.
+    pub created: LoggedLine,
+    /// `archive.json`, byte for byte.
+    pub description: String,
+    /// The public body whose records these are.
+    pub entity: String,
+    /// The archive's id.
+    pub id: ArchiveId,
+    /// The key that signs the checkpoint, as a C2SP verifier key.
+    pub log: String,
+    /// The C2SP origin of the log.
+    pub origin: String,
+    /// Whether keys and time-stamps are for trial only.
+    pub trial: bool,
+}
+
+/// A batch that holds documents of the receipt.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchSection {
+    /// The entry `batch.committed`.
+    pub entry: LoggedLine,
+    /// All leaves of the batch, 32 bytes each, in place of proofs for its documents one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<Base64Bytes>,
+    /// The sealing that covers the batch, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<SealedIn>,
+}
+
+/// How a batch leads to the sealing that covers it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedIn {
+    /// Number of the sealing.
+    pub number: u64,
+    /// The siblings from the batch's root up to the root of the sealing (RFC 4998).
+    pub tree_path: Vec<Sha256Digest>,
+}
+
+/// One version of a document.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentSection {
+    /// Which of the receipt's batches it is in, from 0.
+    pub batch: u64,
+    /// Its place among the leaves of the batch, from 0.
+    pub leaf_index: u64,
+    /// The siblings up to the order root of the batch (RFC 6962), unless the batch has `leaves`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_proof: Option<Vec<Sha256Digest>>,
+    /// `record.json`, byte for byte: document id, key, version, operation and files.
+    pub record: String,
+    /// SHA-256 of the record.
+    pub record_sha256: Sha256Digest,
+    /// The siblings up to the evidence root of the batch (RFC 4998), unless it has `leaves`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree_path: Option<Vec<Sha256Digest>>,
+    /// The version's id.
+    pub version_id: VersionId,
+}
+
+/// A sealing that covers batches of the receipt.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealingSection {
+    /// The hashes by which the log of the statement's checkpoint became that of the receipt's.
+    pub consistency: Vec<Sha256Digest>,
+    /// The entry `batches.sealed`.
+    pub entry: LoggedLine,
+    /// The seal over the statement (CAdES).
+    pub seal: Base64Bytes,
+    /// `statement.json`, byte for byte.
+    pub statement: String,
+    /// Its time-stamps, in log order.
+    pub tokens: Vec<TokenSection>,
+}
+
+/// A time-stamp of a sealing.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSection {
+    /// The entry `sealing.stamped`.
+    pub entry: LoggedLine,
+    /// The evidence line.
+    pub line: String,
+    /// The siblings from the sealing's value up to what the token covers; mostly none.
+    pub path: Vec<Sha256Digest>,
+    /// The token as received (RFC 3161).
+    pub token: Base64Bytes,
+}
+
+/// A whole submission (versamento) and what became of it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubmissionSection {
+    /// The entry `submission.completed`, once the submission came to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<LoggedLine>,
+    /// How many documents became what, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
+    /// The submission's id.
+    pub id: SubmissionId,
+    /// The entry `submission.received`, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<LoggedLine>,
+    /// When it was received, by the pole's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<LogTime>,
+    /// What was refused, as far as the report says so in words.
+    pub refusals: Vec<RefusedDocument>,
+    /// `report.json`, byte for byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
+    /// What the producer calls the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// How many documents of a submission became what.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// New versions of aggregations, made beside the documents.
+    pub aggregations: u64,
+    /// Documents that were in the archive before, with the same content.
+    pub already: u64,
+    /// Documents archived.
+    pub archived: u64,
+    /// Documents that the submission ended before.
+    pub pending: u64,
+    /// Documents it had.
+    pub received: u64,
+    /// Documents refused.
+    pub refused: u64,
+}
+
+/// One document that was refused.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RefusedDocument {
+    /// Why, by a stable code.
+    pub code: String,
+    /// Its path within the source.
+    pub path: String,
+    /// Why, as a sentence.
+    pub reason: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// What a receipt takes from the report of a submission; other members are for other readers.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub struct StatedReport {
+    /// The versions, already in the archive, that documents of the submission were the same as.
+    #[serde(default)]
+    pub already_versions: Option<Vec<VersionId>>,
+    /// When the submission was received.
+    pub received_at: LogTime,
+    /// The refusals in words.
+    pub refusals: Vec<RefusedDocument>,
+    /// What the producer calls the source.
+    pub source: String,
+    /// The submission.
+    pub submission: SubmissionId,
+}
+
+impl StatedReport {
+    /// Reads the report of a submission.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiptError::Shape`] if it is none. The caller bounds the length.
+    pub fn parse(text: &str) -> Result<Self, ReceiptError> {
+        serde_json::from_str(text)
+            .map_err(|error| ReceiptError::Shape { reason: error.to_string() })
+    }
+}
+
+impl Receipt {
+    /// Writes the receipt in canonical form (RFC 8785).
+    pub fn to_json(&self) -> Vec<u8> {
+        // The members are declared in canonical order; a test holds that to `to_canonical`.
+        serde_json::to_vec(self).expect("our types have text keys and no floats")
+    }
+
+    /// Reads a receipt, which may end in one newline. Nothing in it is believed yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiptError`] for a text that is too long, of another schema, no receipt, or not in
+    /// canonical form.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ReceiptError> {
+        if bytes.len() as u64 > RECEIPT_BYTES_MAX {
+            return Err(ReceiptError::TooLong { size_bytes: bytes.len() as u64 });
+        }
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        let receipt: Self = match serde_json::from_slice(bytes) {
+            Ok(receipt) => receipt,
+            Err(error) => return Err(unreadable(bytes, &error)),
+        };
+        if receipt.schema != RECEIPT_SCHEMA {
+            return Err(other_schema(receipt.schema));
+        }
+        receipt.check_bounds()?;
+        if receipt.to_json() != bytes {
+            return Err(ReceiptError::Json { error: JsonError::NotCanonical });
+        }
+        Ok(receipt)
+    }
+
+    /// Returns every log entry that the receipt carries.
+    pub fn lines(&self) -> impl Iterator<Item = &LoggedLine> {
+        let submission = self.submission.iter();
+        let ends = submission.flat_map(|it| it.received.iter().chain(&it.completed));
+        let sealings = self.sealings.iter();
+        let seals = sealings
+            .flat_map(|it| std::iter::once(&it.entry).chain(it.tokens.iter().map(|it| &it.entry)));
+        let batches = self.batches.iter().map(|it| &it.entry);
+        std::iter::once(&self.archive.created).chain(ends).chain(batches).chain(seals)
+    }
+
+    fn check_bounds(&self) -> Result<(), ReceiptError> {
+        let refusals = self.submission.as_ref().map_or(0, |it| it.refusals.len());
+        let tokens = self.sealings.iter().map(|it| it.tokens.len()).max().unwrap_or(0);
+        let counts = [
+            ("documents", self.documents.len(), RECEIPT_DOCUMENTS_MAX),
+            ("batches", self.batches.len(), RECEIPT_BATCHES_MAX),
+            ("refusals", refusals, RECEIPT_REFUSALS_MAX),
+            ("sealings", self.sealings.len(), RECEIPT_SEALINGS_MAX),
+            ("time-stamps of a sealing", tokens, RECEIPT_TOKENS_MAX),
+            ("hashes in a proof", self.longest_proof(), PROOF_HASHES_MAX),
+        ];
+        for (what, count, max) in counts {
+            if count > max {
+                return Err(ReceiptError::TooMany { what, count, max });
+            }
+        }
+        let indexes = self.lines().map(|it| it.index);
+        let places = self.documents.iter().flat_map(|it| [it.batch, it.leaf_index]);
+        let numbers = self.batches.iter().filter_map(|it| Some(it.sealed.as_ref()?.number));
+        if indexes.chain(places).chain(numbers).any(|number| number > JSON_INTEGER_MAX) {
+            let reason = "a number above 2^53-1".to_owned();
+            return Err(ReceiptError::Shape { reason });
+        }
+        Ok(())
+    }
+
+    fn longest_proof(&self) -> usize {
+        let lines = self.lines().map(|it| it.proof.len());
+        let documents = self.documents.iter().flat_map(|it| [&it.order_proof, &it.tree_path]);
+        let documents = documents.flatten().map(Vec::len);
+        let batches =
+            self.batches.iter().filter_map(|it| Some(it.sealed.as_ref()?.tree_path.len()));
+        let sealings = self.sealings.iter().map(|it| it.consistency.len());
+        let tokens = self.sealings.iter().flat_map(|it| &it.tokens).map(|it| it.path.len());
+        lines.chain(documents).chain(batches).chain(sealings).chain(tokens).max().unwrap_or(0)
+    }
+}
+
+/// Tells a receipt of a later schema from what is no receipt.
+fn unreadable(bytes: &[u8], error: &serde_json::Error) -> ReceiptError {
+    #[derive(Deserialize)]
+    struct Schema {
+        schema: String,
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Schema { schema }) if schema != RECEIPT_SCHEMA => other_schema(schema),
+        _ => ReceiptError::Shape { reason: error.to_string() },
+    }
+}
+
+fn other_schema(schema: String) -> ReceiptError {
+    let is_later = schema
+        .strip_prefix(SCHEMA_PREFIX)
+        .and_then(|version| version.parse().ok())
+        .is_some_and(|version: u32| version > 1);
+    if is_later {
+        return ReceiptError::LaterSchema { schema };
+    }
+    ReceiptError::Shape { reason: "its schema is not that of a receipt".to_owned() }
+}
+
+/// Why bytes are no receipt that this program reads.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiptError {
+    /// The text is not JSON as it is written here.
+    #[error("{error}")]
+    Json {
+        /// What is wrong with the text.
+        error: JsonError,
+    },
+    /// A later schema, which this program does not read.
+    #[error("the receipt has the schema {schema}, this program reads {RECEIPT_SCHEMA}")]
+    LaterSchema {
+        /// The schema found.
+        schema: String,
+    },
+    /// The text does not have the members of a receipt.
+    #[error("the text is no receipt: {reason}")]
+    Shape {
+        /// Where and why.
+        reason: String,
+    },
+    /// The text is longer than a receipt may be.
+    #[error("the receipt has {size_bytes} bytes, more than {RECEIPT_BYTES_MAX}")]
+    TooLong {
+        /// Length found.
+        size_bytes: u64,
+    },
+    /// There is more of something than a receipt may have.
+    #[error("the receipt has {count} {what}, more than {max}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many were found.
+        count: usize,
+        /// How many there may be.
+        max: usize,
+    },
+}
