@@ -8,6 +8,9 @@ pub const METADATA_BYTES_MAX: u64 = 256 << 20;
 /// No CSV has more rows below its header.
 pub const METADATA_ROWS_MAX: u64 = 1_000_000;
 
+/// What a CSV states may need about so much memory, in bytes; more is refused before it is taken.
+pub const METADATA_MEMORY_BYTES_MAX: u64 = 1 << 30;
+
 /// Why nothing of a CSV can be taken in.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -74,6 +77,12 @@ pub enum MetadataError {
     /// There are more rows than the limit.
     #[error("the file has more than {METADATA_ROWS_MAX} rows")]
     TooManyRows,
+    /// What the file states would need more memory than the limit.
+    #[error("the file states more than there is room for, from line {line} on")]
+    TooMuchStated {
+        /// The line of the first row without room, from 1.
+        line: u64,
+    },
 }
 
 impl MetadataError {
@@ -99,7 +108,7 @@ impl MetadataError {
             Self::OpenQuote { .. } => {
                 "close the quote, or write every quote within a quoted cell twice".to_owned()
             }
-            Self::TooLarge { .. } | Self::TooManyRows => {
+            Self::TooLarge { .. } | Self::TooManyRows | Self::TooMuchStated { .. } => {
                 "split it into several files, and ingest with one after the other".to_owned()
             }
             Self::TooManyColumns { .. } => "remove the columns that nobody needs".to_owned(),

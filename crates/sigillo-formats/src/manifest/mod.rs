@@ -11,7 +11,7 @@ mod table;
 
 use sigillo_model::{Description, DocumentKey, Operation};
 
-pub use error::{METADATA_BYTES_MAX, METADATA_ROWS_MAX, MetadataError};
+pub use error::{METADATA_BYTES_MAX, METADATA_MEMORY_BYTES_MAX, METADATA_ROWS_MAX, MetadataError};
 pub use sidecar::{SIDECAR_BYTES_MAX, read_sidecar};
 pub use table::read_metadata_csv;
 

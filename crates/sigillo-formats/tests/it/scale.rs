@@ -36,6 +36,27 @@ fn a_hundred_thousand_rows_are_read_in_bounded_memory() {
 }
 
 #[test]
+fn many_tiny_cells_need_the_memory_that_was_estimated() {
+    let names: Vec<String> = (0..200).map(|n| format!("m{n}")).collect();
+    let row = format!(";{}\n", ["x"; 200].join(";"));
+    let mut csv = format!("path;{}\n", names.join(";"));
+    for number in 0..2_000 {
+        csv += &number.to_string();
+        csv += &row;
+    }
+    let before = peak_memory_bytes();
+    let manifest = read_metadata_csv(csv.as_bytes()).unwrap();
+    let after = peak_memory_bytes();
+    assert_eq!(manifest.documents.len(), 2_000);
+    // The estimate that decides (600 + 544 + 200 × 161 bytes a row) must not be far too low.
+    let estimate = 2_000 * (600 + 544 + 200 * 161);
+    if let (Some(before), Some(after)) = (before, after) {
+        let used = after - before;
+        assert!(used < 2 * estimate, "{used} bytes, estimated at {estimate}");
+    }
+}
+
+#[test]
 fn many_bad_rows_get_one_problem_each_and_no_more() {
     let csv = "path;date;year;class\n".to_owned() + &"/a;x;26;\u{1}\n".repeat(20_000);
     let manifest = read_metadata_csv(csv.as_bytes()).unwrap();
