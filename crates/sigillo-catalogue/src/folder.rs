@@ -31,8 +31,8 @@ const LOCK_NAME: &str = "merging.lock";
 /// A listing is repeated so often if another process merges what was listed.
 const LISTINGS_MAX: usize = 20;
 
-/// A run is written so often if another process takes its unfinished file for a leftover.
-const WRITES_MAX: usize = 3;
+/// A file is made so often if another process took it for a leftover before it was locked.
+const STAGINGS_MAX: usize = 1000;
 
 /// What the name of a file says of a run: its commits, as in `{after:020}-{through:020}.run`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -135,9 +135,10 @@ fn remove_leftovers(folder: &Path, runs: &[Arc<Run>], names: &[RunName], leftove
         }
     }
     for path in leftovers {
-        // Whoever writes a file holds a lock on it.
-        let is_abandoned = File::open(path).is_ok_and(|file| file.try_lock().is_ok());
-        if is_abandoned {
+        // Whoever writes a file holds a lock on it, and looks again once it has the lock.
+        if let Ok(file) = File::open(path)
+            && file.try_lock().is_ok()
+        {
             remove(path);
         }
     }
@@ -151,30 +152,19 @@ pub(crate) fn write_run(
     write: &dyn Fn(&mut RunWriter) -> Result<(), IndexError>,
 ) -> Result<Run, IndexError> {
     let path = RunName { after: shape.after, through: shape.through }.path(folder);
-    let mut attempt = 1;
-    loop {
-        let (file, staged) = stage(&path).map_err(failed(folder, "making a run"))?;
-        let mut writer = RunWriter::new(shape, Some((file, path.clone())));
-        let run = write(&mut writer)
-            .and_then(|()| writer.finish().map_err(failed(folder, "writing a run")))
-            .inspect_err(|_| remove(&staged))?;
-        match fs::rename(&staged, &path) {
-            Ok(()) => {
-                if let Source::File(file, _) = &run.source {
-                    file.unlock().map_err(failed(folder, "unlocking a run"))?;
-                }
-                return Ok(run);
-            }
-            // Another process saw it between its making and its locking.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < WRITES_MAX => {
-                attempt += 1;
-            }
-            Err(error) => {
-                remove(&staged);
-                return Err(failed(folder, "naming a run")(error));
-            }
-        }
+    let (file, staged) = stage(&path).map_err(failed(folder, "making a run"))?;
+    let mut writer = RunWriter::new(shape, Some((file, path.clone())));
+    let run = write(&mut writer)
+        .and_then(|()| writer.finish().map_err(failed(folder, "writing a run")))
+        .and_then(|run| {
+            fs::rename(&staged, &path).map_err(failed(folder, "naming a run"))?;
+            Ok(run)
+        })
+        .inspect_err(|_| remove(&staged))?;
+    if let Source::File(file, _) = &run.source {
+        file.unlock().map_err(failed(folder, "unlocking a run"))?;
     }
+    Ok(run)
 }
 
 /// Makes a file for a run under a name that nobody else uses, and locks it.
@@ -183,7 +173,7 @@ fn stage(path: &Path) -> io::Result<(File, PathBuf)> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    loop {
+    for _ in 0..STAGINGS_MAX {
         let number = STAGED.fetch_add(1, Ordering::Relaxed);
         let staged =
             path.with_extension(format!("{}-{number}.{STAGED_SUFFIX}", std::process::id()));
@@ -194,13 +184,16 @@ fn stage(path: &Path) -> io::Result<(File, PathBuf)> {
                     io::ErrorKind::Unsupported => Ok(()),
                     _ => Err(error),
                 })?;
-                return Ok((file, staged));
+                if staged.exists() {
+                    return Ok((file, staged));
+                }
             }
             // Left by a process that had our number.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }
+    Err(io::ErrorKind::ResourceBusy.into())
 }
 
 /// Tells whether every run that was read from a file still has it.

@@ -6,7 +6,7 @@ use crate::{
     IndexError,
     block::{BLOCK_BYTES, Block, PAYLOAD_BYTES},
     error::failed,
-    run::Run,
+    run::{Run, first_of},
     shape::{Section, Shape},
     version::{self, VersionBytes},
     writer::RunWriter,
@@ -125,14 +125,17 @@ fn merge_section(
     let mut heads = Vec::with_capacity(runs.len());
     for (from, cursor) in cursors.iter_mut().enumerate() {
         if let Some(entry) = cursor.next()? {
-            heads.push((entry.to_vec(), from));
+            heads.push((first_of(entry), entry.to_vec(), from));
         }
     }
     while let Some(least) = (0..heads.len()).min_by(|a, b| heads[*a].cmp(&heads[*b])) {
-        let (entry, from) = &mut heads[least];
+        let (first, entry, from) = &mut heads[least];
         take(*from, entry)?;
         match cursors[*from].next()? {
-            Some(next) => entry.copy_from_slice(next),
+            Some(next) => {
+                *first = first_of(next);
+                entry.copy_from_slice(next);
+            }
             None => {
                 heads.swap_remove(least);
             }
@@ -179,5 +182,53 @@ impl<'a> Cursor<'a> {
         self.blocks.resize(count, [0; BLOCK_BYTES]);
         let first = self.run.shape().first_block(self.section) + block;
         self.run.read_blocks(first, &mut self.blocks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RUN_VERSIONS_MAX;
+
+    /// Adds runs of these sizes; returns the most runs there were, and how often each version was
+    /// written on average, in percent.
+    fn check_adding(sizes: impl IntoIterator<Item = u64>) -> (usize, u64) {
+        let (mut runs, mut runs_max, mut written, mut added) = (Vec::new(), 0, 0, 0);
+        for size in sizes {
+            runs.push(size);
+            written += size;
+            added += size;
+            if let Some(begin) = merge_from(&runs) {
+                let merged = runs.drain(begin..).sum();
+                assert!(merged <= RUN_VERSIONS_MAX, "a run of {merged}");
+                written += merged;
+                runs.push(merged);
+                assert_eq!(merge_from(&runs), None, "one merge is enough: {runs:?}");
+            }
+            runs_max = runs_max.max(runs.len());
+        }
+        (runs_max, written * 100 / added)
+    }
+
+    #[test]
+    fn five_million_versions_are_at_most_eight_runs_written_thrice() {
+        assert_eq!(check_adding([100_000; 50]), (8, 268));
+    }
+
+    #[test]
+    fn whatever_is_added_runs_stay_few() {
+        let (runs_max, percent) = check_adding(std::iter::repeat_n(1, 3000));
+        assert!(runs_max <= 6, "{runs_max} runs");
+        assert!(percent <= 30_000, "{percent} % of tiny runs");
+        let mut size = 1_u64;
+        for limit in [10, 3_000, 100_000, 999_999] {
+            let sizes = std::iter::repeat_with(|| {
+                size = size.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                1 + (size >> 33) % limit
+            });
+            let (runs_max, _) = check_adding(sizes.take(500));
+            let left_alone = usize::try_from(500 * limit / LEFT_ALONE_VERSIONS_MIN).unwrap();
+            assert!(runs_max <= 18 + left_alone, "{runs_max} runs of up to {limit}");
+        }
     }
 }

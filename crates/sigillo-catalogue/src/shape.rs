@@ -7,7 +7,7 @@
 use sigillo_model::{ArchiveId, Blake3Digest};
 
 use crate::{
-    block::{BLOCK_BYTES, IDENTITY_BYTES, Identity, PAYLOAD_BYTES},
+    block::{BLOCK_BYTES, Identity, PAYLOAD_BYTES},
     filter::Filter,
 };
 
@@ -96,10 +96,7 @@ impl Shape {
 
     /// Returns what every block says of its run.
     pub(crate) fn identity(&self) -> Identity {
-        let mut identity = [0; IDENTITY_BYTES];
-        let sum = Blake3Digest::of(&self.encode());
-        identity.copy_from_slice(&sum.as_bytes()[..IDENTITY_BYTES]);
-        identity
+        *Blake3Digest::of(&self.encode()).as_bytes()
     }
 
     fn encode(&self) -> [u8; 64] {
