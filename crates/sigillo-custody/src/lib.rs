@@ -13,10 +13,19 @@ mod locate;
 mod path;
 mod rebuild;
 
+mod receipt;
+mod receipt_log;
+mod receipt_records;
+mod receipt_sealings;
+
 mod error;
+mod receipt_error;
 
 pub use error::CustodyError;
 pub use export::{ExportOutcome, ExportProblem, Exporter};
 pub use locate::{LocateError, Located, Locator, MATCHES_MAX, PREFIX_DIGITS_MIN};
 pub use rebuild::{RebuildOutcome, rebuild_blocks};
+pub use receipt::{ReceiptMaker, ReceiptOf};
+pub use receipt_error::GiveReceiptError;
+pub use receipt_log::ReceiptLog;
 pub use verify::{FINDINGS_MAX, Scope, Verifier, VerifyProgress, VerifyReport};

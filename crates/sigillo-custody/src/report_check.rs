@@ -7,7 +7,7 @@ use sigillo_store::StoreError;
 use crate::CustodyError;
 
 /// Largest report read, in bytes.
-const REPORT_BYTES_MAX: u64 = 256 << 20;
+pub(crate) const REPORT_BYTES_MAX: u64 = 256 << 20;
 
 /// Reads the report of a submission; says what is wrong with it, if anything.
 pub(crate) async fn check_report(

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::receipt::ReceiptCommand;
+
 /// Long-term digital preservation: ingest documents, prove them, give them back
 ///
 /// Example, from nothing to a verified archive:
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Seal(SealArgs),
     Rebuild(RebuildArgs),
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
     #[command(subcommand)]
     Log(LogCommand),
     #[command(subcommand)]
@@ -164,16 +168,24 @@ pub(crate) struct ExportArgs {
 /// Checks the log, every batch, seals, time-stamps, and that every pack is there; with --full
 /// also every byte. Reads only. Every finding has a code, listed in docs/findings.md.
 ///
+/// With --receipt no archive is needed: the receipt, and the files named beside it, are checked
+/// against each other and against the trust store.
+///
 /// Exits with 0 if nothing is wrong, 3 for findings that `sigillo rebuild` mends or that cannot
 /// be told, 5 for damage.
 ///
 /// Example: sigillo verify --full --archive /srv/archive
+///
+/// Example: sigillo verify --receipt rdv.json delibera.pdf
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct VerifyArgs {
     /// Documents to read to the last byte [default: the whole archive, without reading contents]
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID|FILE")]
     pub(crate) ids: Vec<String>,
+    /// Check this receipt and the files named, without an archive
+    #[arg(long, value_name = "RECEIPT", conflicts_with_all = ["full", "log_only"])]
+    pub(crate) receipt: Option<PathBuf>,
     /// Read every byte of every document
     #[arg(long, conflicts_with_all = ["ids", "log_only"])]
     pub(crate) full: bool,

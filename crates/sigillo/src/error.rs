@@ -3,7 +3,7 @@
 use std::{error::Error, path::Path};
 
 use sigillo_authorities::KeyError;
-use sigillo_custody::{CustodyError, LocateError};
+use sigillo_custody::{CustodyError, GiveReceiptError, LocateError};
 use sigillo_evidence_log::LogError;
 use sigillo_ingest::{IngestError, SourceError};
 use sigillo_model::ErrorKind;
@@ -119,6 +119,24 @@ impl From<LogError> for CommandError {
             LogError::Diverged { .. } => this.hint(
                 "the store may have been restored from a backup, or these keys were used on a copy",
             ),
+            _ => this,
+        }
+    }
+}
+
+impl From<GiveReceiptError> for CommandError {
+    fn from(error: GiveReceiptError) -> Self {
+        let this = Self::of(error.kind(), &error);
+        match error {
+            GiveReceiptError::Checkpoint { .. } | GiveReceiptError::NotCovered { .. } => {
+                this.hint("run `sigillo rebuild`, which publishes the log anew from its commits")
+            }
+            GiveReceiptError::NoSubmission { .. } => {
+                this.hint("`sigillo log entries` lists the submissions of an archive")
+            }
+            GiveReceiptError::TooLarge(_) => {
+                this.hint("ask for receipts of its documents, some at a time")
+            }
             _ => this,
         }
     }

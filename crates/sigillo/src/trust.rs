@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use sigillo_ers::{TrustAnchors, pem_blocks};
 use sigillo_evidence_log::Archive;
+use sigillo_merkle::VerifierKey;
 use sigillo_model::{ArchiveId, ErrorKind, parse_json, to_canonical};
+use sigillo_proof::ReceiptTrust;
 
 use crate::{error::CommandError, places::write_whole};
 
@@ -129,6 +131,25 @@ impl TrustStore {
         }
         trusted.anchors_into(&mut anchors)?;
         Ok((true, anchors))
+    }
+
+    /// Returns whom this user believes about the archive that a receipt names, with this log key.
+    pub(crate) fn receipt_trust(
+        &self,
+        archive: ArchiveId,
+        log: &str,
+    ) -> Result<ReceiptTrust, CommandError> {
+        let mut trust = ReceiptTrust::default();
+        let path = self.folder.join(format!("{archive}.json"));
+        if !path.exists() {
+            return Ok(trust);
+        }
+        let trusted = read_trusted(&path)?;
+        if trusted.archive == archive && trusted.log == log {
+            trust.log = VerifierKey::parse(&trusted.log).ok();
+            trusted.anchors_into(&mut trust.anchors)?;
+        }
+        Ok(trust)
     }
 }
 

@@ -11,7 +11,7 @@ use sigillo_store::{CpuPool, ReadPool};
 
 use crate::{
     cli::VerifyArgs,
-    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, export::locate},
+    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, export::locate, receipt},
     context::{Context, head_text},
     error::CommandError,
     output::{grouped, size_text, visible},
@@ -23,6 +23,9 @@ const PRINTED_MAX: usize = 100;
 
 /// Verifies and reports; remembers the head if it is sound.
 pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, CommandError> {
+    if let Some(file) = &args.receipt {
+        return receipt::verify(context, file, &args.ids);
+    }
     let archive = match context.archive().await {
         Err(error) if error.kind == ErrorKind::Integrity => {
             return Ok(undescribed(context, &error));
@@ -139,7 +142,8 @@ fn text_of(report: &VerifyReport, named: Option<u64>) -> String {
     text
 }
 
-fn finding_text(finding: &Finding) -> String {
+/// Puts a finding into words, a line or a few.
+pub(crate) fn finding_text(finding: &Finding) -> String {
     let word = match finding.severity {
         Severity::Damage => "DAMAGE",
         Severity::CannotTell => "CANNOT TELL",

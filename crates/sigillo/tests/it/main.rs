@@ -16,6 +16,7 @@ mod tampering;
 mod giving_back;
 mod interrupting;
 mod personal;
+mod receipts;
 mod refusals;
 mod sealing_later;
 mod texts;

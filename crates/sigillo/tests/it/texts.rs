@@ -67,6 +67,9 @@ fn check(name: &str, world: &World, ran: &Ran) {
 #[case::verify("verify", "help_verify")]
 #[case::seal("seal", "help_seal")]
 #[case::rebuild("rebuild", "help_rebuild")]
+#[case::receipt("receipt", "help_receipt")]
+#[case::receipt_show("receipt show", "help_receipt_show")]
+#[case::receipt_refresh("receipt refresh", "help_receipt_refresh")]
 #[case::log("log", "help_log")]
 #[case::log_checkpoint("log checkpoint", "help_log_checkpoint")]
 #[case::log_entries("log entries", "help_log_entries")]
@@ -92,7 +95,11 @@ fn no_command_is_without_a_snapshot_of_its_help() {
         let first_words = commands.lines().map(|line| line.split_whitespace().next().unwrap());
         first_words.map(str::to_owned).collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(names(&[]), "init ingest status get export verify seal rebuild log trust help");
+    assert_eq!(
+        names(&[]),
+        "init ingest status get export verify seal rebuild receipt log trust help"
+    );
+    assert_eq!(names(&["receipt"]), "show refresh help");
     assert_eq!(names(&["log"]), "checkpoint entries help");
     assert_eq!(names(&["trust"]), "list add export help");
 }

@@ -1,0 +1,372 @@
+//! Giving receipts: everything in one is derived from the archive, nothing is stored for it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use sigillo_ers::EvidenceTree;
+use sigillo_evidence_log::{Archive, BatchObjectError, LoggedBatch, read_leaves, read_pack_list};
+use sigillo_merkle::{MemoryTree, inclusion_path, leaf_hash, parse_signed_checkpoint};
+use sigillo_model::{
+    ARCHIVE_BYTES_MAX, Entry, ListedPack, ObjectKey, Sha256Digest, SubmissionCompleted,
+    SubmissionId, VersionId,
+};
+use sigillo_proof::{
+    ArchiveSection, Base64Bytes, BatchSection, Counts, DocumentSection, RECEIPT_BATCHES_MAX,
+    RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_SCHEMA, Receipt, ReceiptError, StatedReport,
+    SubmissionSection, extends, needs_leaves,
+};
+use sigillo_store::ReadPool;
+
+use crate::{
+    CustodyError, GiveReceiptError, ReceiptLog, receipt_records::read_records,
+    receipt_sealings::seal_batches, report_check::REPORT_BYTES_MAX,
+};
+
+/// What a receipt is for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ReceiptOf {
+    /// A whole submission: all that it archived, what was there before, what was refused.
+    Submission(SubmissionId),
+    /// Single versions of documents.
+    Versions(Vec<VersionId>),
+}
+
+impl ReceiptOf {
+    /// Returns what a receipt was for.
+    pub fn of(receipt: &Receipt) -> Self {
+        match &receipt.submission {
+            Some(submission) => Self::Submission(submission.id),
+            None => Self::Versions(receipt.documents.iter().map(|it| it.version_id).collect()),
+        }
+    }
+}
+
+/// Gives receipts.
+#[derive(Debug)]
+pub struct ReceiptMaker<'a> {
+    /// The archive.
+    pub archive: &'a Archive,
+    /// What its log says.
+    pub log: &'a ReceiptLog,
+    /// Threads that read packs.
+    pub reads: &'a ReadPool,
+}
+
+impl ReceiptMaker<'_> {
+    /// Gives a receipt as far as things are: with sealing and time-stamps once they exist.
+    ///
+    /// # Errors
+    ///
+    /// [`GiveReceiptError`] if what it is for is not in the archive or under its checkpoint, or if
+    /// something that the receipt must show cannot be read.
+    pub async fn make(&self, of: &ReceiptOf) -> Result<Receipt, GiveReceiptError> {
+        let mut submission = None;
+        let covered = match of {
+            ReceiptOf::Submission(id) => {
+                let section = self.submission(*id).await?;
+                let report = section.report.as_deref().map(StatedReport::parse).transpose();
+                let report = report.map_err(|error| self.unreadable(*id, &error.to_string()))?;
+                let already = report.and_then(|it| it.already_versions).unwrap_or_default();
+                submission = Some(section);
+                self.cover(Some(*id), &already).await?
+            }
+            ReceiptOf::Versions(versions) => self.cover(None, versions).await?,
+        };
+        let mut receipt = Receipt {
+            archive: self.archive_section().await?,
+            batches: Vec::with_capacity(covered.len()),
+            checkpoint: self.log.note.clone(),
+            documents: Vec::new(),
+            schema: RECEIPT_SCHEMA.to_owned(),
+            sealings: Vec::new(),
+            submission,
+        };
+        for batch in &covered {
+            self.add_batch(&mut receipt, batch).await?;
+        }
+        let batches: Vec<_> = covered.iter().map(|it| it.logged).collect();
+        seal_batches(self.archive, self.log, &mut receipt, &batches).await?;
+        let size_bytes = receipt.to_json().len() as u64;
+        if size_bytes > RECEIPT_BYTES_MAX {
+            return Err(GiveReceiptError::TooLarge(ReceiptError::TooLong { size_bytes }));
+        }
+        Ok(receipt)
+    }
+
+    /// Gives an older receipt anew, with what came since.
+    ///
+    /// # Errors
+    ///
+    /// As [`make`](Self::make), and [`GiveReceiptError::Differs`] or
+    /// [`GiveReceiptError::LogDiffers`] if the archive does not bear out the older one.
+    pub async fn refresh(&self, older: &Receipt) -> Result<Receipt, GiveReceiptError> {
+        let checkpoint =
+            parse_signed_checkpoint(older.checkpoint.as_bytes(), self.archive.log_key())
+                .map_err(|error| GiveReceiptError::Checkpoint { what: error.to_string() })?;
+        if !self.log.begins_with(&checkpoint) {
+            return Err(GiveReceiptError::LogDiffers { size: checkpoint.size });
+        }
+        let newer = self.make(&ReceiptOf::of(older)).await?;
+        extends(older, &newer).map_err(GiveReceiptError::Differs)?;
+        Ok(newer)
+    }
+
+    async fn archive_section(&self) -> Result<ArchiveSection, GiveReceiptError> {
+        let created = self.log.entries().find(|(_, it)| matches!(it, Entry::ArchiveCreated(_)));
+        let what = "the beginning of the archive";
+        let (index, _) = created.ok_or(GiveReceiptError::NotCovered { what })?;
+        let read = self.archive.store().read(&ObjectKey::archive(), ARCHIVE_BYTES_MAX).await;
+        let bytes = read.map_err(|source| CustodyError::Store {
+            doing: "reading the description of the archive",
+            source,
+        })?;
+        let text = String::from_utf8(bytes.to_vec())
+            .map_err(|error| unreadable(ObjectKey::archive(), &error.to_string()))?;
+        let description = self.archive.description();
+        Ok(ArchiveSection {
+            created: self.log.line(index)?,
+            description: text,
+            entity: description.entity.name.clone(),
+            id: description.archive,
+            log: description.keys.log.clone(),
+            origin: description.origin.clone(),
+            trial: description.trial,
+        })
+    }
+
+    /// Says what the log and its report say of a submission.
+    async fn submission(&self, id: SubmissionId) -> Result<SubmissionSection, GiveReceiptError> {
+        let mut section = SubmissionSection {
+            completed: None,
+            counts: None,
+            id,
+            received: None,
+            received_at: None,
+            refusals: Vec::new(),
+            report: None,
+            source: None,
+        };
+        let mut known = false;
+        for (index, entry) in self.log.entries() {
+            match entry {
+                Entry::SubmissionReceived(body) if body.submission == id => {
+                    section.received = Some(self.log.line(index)?);
+                }
+                Entry::SubmissionCompleted(body) if body.submission == id => {
+                    section.completed = Some(self.log.line(index)?);
+                    self.add_report(&mut section, body).await?;
+                }
+                Entry::BatchCommitted(body) if body.submission == id => {}
+                _ => continue,
+            }
+            known = true;
+        }
+        match (known, self.log.submissions().contains(&id)) {
+            (true, _) => Ok(section),
+            (false, true) => Err(GiveReceiptError::NotCovered { what: "the submission" }),
+            (false, false) => Err(GiveReceiptError::NoSubmission { submission: id }),
+        }
+    }
+
+    async fn add_report(
+        &self,
+        section: &mut SubmissionSection,
+        body: &SubmissionCompleted,
+    ) -> Result<(), GiveReceiptError> {
+        let key = ObjectKey::submission_report(section.id);
+        let read = self.archive.store().read(&key, REPORT_BYTES_MAX).await;
+        let bytes =
+            read.map_err(|source| CustodyError::Store { doing: "reading a report", source })?;
+        if Sha256Digest::of(&bytes) != body.report_sha256 {
+            return Err(self.unreadable(section.id, "it has not the digest that the log states"));
+        }
+        let text = String::from_utf8(bytes.to_vec());
+        let text = text.map_err(|error| self.unreadable(section.id, &error.to_string()))?;
+        let stated = StatedReport::parse(&text);
+        let stated = stated.map_err(|error| self.unreadable(section.id, &error.to_string()))?;
+        section.counts = Some(Counts {
+            aggregations: body.aggregations,
+            already: body.already,
+            archived: body.archived,
+            pending: body.pending,
+            received: body.received,
+            refused: body.refused,
+        });
+        section.received_at = Some(stated.received_at);
+        section.refusals = stated.refusals;
+        section.source = Some(stated.source);
+        section.report = Some(text);
+        Ok(())
+    }
+
+    #[expect(clippy::unused_self, reason = "it stands beside its callers")]
+    fn unreadable(&self, submission: SubmissionId, what: &str) -> GiveReceiptError {
+        unreadable(ObjectKey::submission_report(submission), what)
+    }
+
+    /// Finds the batches, with their leaves, that hold all of a submission and these versions.
+    async fn cover(
+        &self,
+        submission: Option<SubmissionId>,
+        versions: &[VersionId],
+    ) -> Result<Vec<Covered<'_>>, GiveReceiptError> {
+        let mut missing: BTreeSet<_> = versions.iter().copied().collect();
+        let (mut covered, mut documents) = (Vec::new(), 0);
+        let under = self.log.checkpoint.size;
+        for logged in &self.log.view.batches {
+            let is_whole = submission == Some(logged.body.submission);
+            if !is_whole && missing.is_empty() {
+                continue;
+            }
+            let leaves = usable(
+                ObjectKey::leaves(logged.body.batch),
+                read_leaves(self.archive.store(), &logged.body).await,
+            )?;
+            let wanted: BTreeSet<_> = (0..)
+                .zip(&leaves)
+                .filter(|(_, leaf)| missing.remove(*leaf) || is_whole)
+                .map(|(index, _)| index)
+                .collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            if logged.entry_index >= under {
+                return Err(GiveReceiptError::NotCovered { what: "all of the documents" });
+            }
+            documents += wanted.len();
+            covered.push(Covered { logged, leaves, wanted });
+        }
+        if let Some(version) = missing.first() {
+            return Err(GiveReceiptError::NoVersion { version: *version });
+        }
+        for (what, count, max) in [
+            ("documents", documents, RECEIPT_DOCUMENTS_MAX),
+            ("batches", covered.len(), RECEIPT_BATCHES_MAX),
+        ] {
+            if count > max {
+                let error = ReceiptError::TooMany { what, count, max };
+                return Err(GiveReceiptError::TooLarge(error));
+            }
+        }
+        Ok(covered)
+    }
+
+    /// Adds a batch and its documents.
+    async fn add_batch(
+        &self,
+        receipt: &mut Receipt,
+        batch: &Covered<'_>,
+    ) -> Result<(), GiveReceiptError> {
+        let number = receipt.batches.len() as u64;
+        let records = self.records(batch).await?;
+        let with_leaves = needs_leaves(batch.wanted.len() as u64, batch.leaves.len() as u64);
+        let trees = (!with_leaves).then(|| Trees::new(&batch.leaves));
+        for (index, record) in records {
+            let proofs = trees.as_ref().and_then(|trees| trees.proofs(index));
+            let (order_proof, tree_path) = proofs.unzip();
+            receipt.documents.push(DocumentSection {
+                batch: number,
+                leaf_index: index,
+                order_proof,
+                record_sha256: Sha256Digest::of(record.as_bytes()),
+                record,
+                tree_path,
+                version_id: batch.leaves[usize::try_from(index).unwrap_or(usize::MAX)],
+            });
+        }
+        let leaves = with_leaves
+            .then(|| Base64Bytes(batch.leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect()));
+        let entry = self.log.line(batch.logged.entry_index)?;
+        receipt.batches.push(BatchSection { entry, leaves, sealed: None });
+        Ok(())
+    }
+
+    /// Reads the records of the wanted documents of a batch, by place in the batch.
+    async fn records(
+        &self,
+        batch: &Covered<'_>,
+    ) -> Result<BTreeMap<u64, String>, GiveReceiptError> {
+        let key = ObjectKey::pack_list(batch.logged.body.batch);
+        let list =
+            usable(key.clone(), read_pack_list(self.archive.store(), &batch.logged.body).await)?;
+        let (mut first, mut records) = (0, BTreeMap::new());
+        for pack in list {
+            let end = first + u64::from(pack.documents);
+            let wanted: HashMap<VersionId, u64> = batch
+                .wanted
+                .range(first..end)
+                .map(|index| (batch.leaves[usize::try_from(*index).unwrap_or(0)], *index))
+                .collect();
+            first = end;
+            if wanted.is_empty() {
+                continue;
+            }
+            for (version, record) in self.pack_records(&pack, &wanted).await? {
+                records.extend(wanted.get(&version).map(|index| (*index, record)));
+            }
+        }
+        if !records.keys().eq(&batch.wanted) {
+            return Err(unreadable(key, "its packs do not hold all documents of the batch"));
+        }
+        Ok(records)
+    }
+
+    async fn pack_records(
+        &self,
+        pack: &ListedPack,
+        wanted: &HashMap<VersionId, u64>,
+    ) -> Result<Vec<(VersionId, String)>, GiveReceiptError> {
+        let sink = Arc::clone(self.archive.store().packs());
+        let wanted: HashSet<_> = wanted.keys().copied().collect();
+        let (key, pack) = (ObjectKey::pack(pack.name), pack.clone());
+        let read = self.reads.run(move || read_records(&*sink, &pack, &wanted)).await;
+        let read = read.map_err(|_| CustodyError::Panicked)?;
+        Ok(read.map_err(|source| CustodyError::Pack { key, source })?)
+    }
+}
+
+/// A batch that holds documents of a receipt.
+struct Covered<'a> {
+    logged: &'a LoggedBatch,
+    leaves: Vec<VersionId>,
+    /// The places of the documents in it.
+    wanted: BTreeSet<u64>,
+}
+
+/// Both trees over the leaves of a batch.
+struct Trees {
+    evidence: EvidenceTree,
+    order: MemoryTree,
+}
+
+impl Trees {
+    fn new(leaves: &[VersionId]) -> Self {
+        let digests = leaves.iter().map(|leaf| Sha256Digest::from_bytes(*leaf.as_bytes()));
+        Self {
+            evidence: EvidenceTree::new(digests.collect()),
+            order: leaves.iter().map(|leaf| leaf_hash(leaf.as_bytes())).collect(),
+        }
+    }
+
+    /// Returns order proof and tree path of a leaf.
+    fn proofs(&self, index: u64) -> Option<(Vec<Sha256Digest>, Vec<Sha256Digest>)> {
+        let order = inclusion_path(index, self.order.size(), &self.order).ok()?;
+        let order = order.iter().map(|hash| Sha256Digest::from_bytes(*hash.as_bytes())).collect();
+        Some((order, self.evidence.path(usize::try_from(index).ok()?)?))
+    }
+}
+
+/// Takes what was read of a batch; damage keeps a receipt from being given.
+fn usable<T>(key: ObjectKey, read: Result<T, BatchObjectError>) -> Result<T, GiveReceiptError> {
+    read.map_err(|error| match error {
+        BatchObjectError::Store(error) => error.into(),
+        other => unreadable(key, &other.to_string()),
+    })
+}
+
+pub(crate) fn unreadable(key: ObjectKey, what: &str) -> GiveReceiptError {
+    let source = std::io::Error::other(what.to_owned());
+    GiveReceiptError::Custody(CustodyError::Unreadable { key, source })
+}

@@ -1,0 +1,144 @@
+//! The log as receipts need it: the entries they carry, and the tree that proves them.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use sigillo_evidence_log::{Archive, Commit, LogError, LogView};
+use sigillo_merkle::{
+    CHECKPOINT_BYTES_MAX, Checkpoint, MemoryTree, consistency_path, inclusion_path,
+    parse_signed_checkpoint, root_at,
+};
+use sigillo_model::{Entry, ObjectKey, Sha256Digest, SubmissionId};
+use sigillo_proof::LoggedLine;
+
+use crate::{CustodyError, GiveReceiptError};
+
+/// What the log says under its published checkpoint, with the tree over all its entries.
+#[derive(Debug)]
+pub struct ReceiptLog {
+    /// What the commits say, up to the newest.
+    pub view: LogView,
+    /// The published checkpoint, signed; the commits were found to give its root.
+    pub note: String,
+    pub(crate) checkpoint: Checkpoint,
+    /// 64 bytes for each entry of the log.
+    tree: MemoryTree,
+    /// The entries that receipts carry, by their place in the log.
+    entries: BTreeMap<u64, (Entry, Bytes)>,
+}
+
+impl ReceiptLog {
+    /// Reads every commit, and the published checkpoint that they must give. Tiles are not read.
+    ///
+    /// # Errors
+    ///
+    /// [`GiveReceiptError`] if a commit or the checkpoint is missing or damaged.
+    pub async fn read(archive: &Archive) -> Result<Self, GiveReceiptError> {
+        let mut view = LogView::default();
+        let (mut tree, mut entries) = (MemoryTree::new(), BTreeMap::new());
+        // The checkpoint first: commits that come later do no harm.
+        let (note, checkpoint) = read_checkpoint(archive).await?;
+        while let Some(commit) = archive.commit(view.head + 1).await? {
+            tree.extend(commit.leaves());
+            keep_entries(&commit, &mut entries);
+            view.take(&commit);
+        }
+        if checkpoint.size > tree.size() {
+            return Err(LogError::CommitMissing { number: view.head + 1 }.into());
+        }
+        if root_at(checkpoint.size, &tree) != Ok(checkpoint.root) {
+            let what = "the commits do not give its root".to_owned();
+            return Err(GiveReceiptError::Checkpoint { what });
+        }
+        Ok(Self { view, note, checkpoint, tree, entries })
+    }
+
+    /// Returns the entries under the checkpoint, in log order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        let covered = self.entries.range(..self.checkpoint.size);
+        covered.map(|(index, (entry, _))| (*index, entry))
+    }
+
+    /// Returns every submission that the log names, once each.
+    pub fn submissions(&self) -> Vec<SubmissionId> {
+        let mut known: Vec<_> =
+            self.entries.values().filter_map(|it| submission_of(&it.0)).collect();
+        known.sort_unstable();
+        known.dedup();
+        known
+    }
+
+    /// Returns an entry with the proof that it is under the checkpoint.
+    pub(crate) fn line(&self, index: u64) -> Result<LoggedLine, GiveReceiptError> {
+        let not_covered = GiveReceiptError::NotCovered { what: "an entry of the log" };
+        let proof = inclusion_path(index, self.checkpoint.size, &self.tree);
+        let (Some((_, line)), Ok(proof)) = (self.entries.get(&index), proof) else {
+            return Err(not_covered);
+        };
+        let line = String::from_utf8(line.to_vec()).map_err(|_| not_covered)?;
+        let proof = proof.iter().map(|hash| Sha256Digest::from_bytes(*hash.as_bytes()));
+        Ok(LoggedLine { index, line, proof: proof.collect() })
+    }
+
+    /// Returns the proof that the log under the checkpoint begins with that of `older`.
+    pub(crate) fn consistency(
+        &self,
+        older: &Checkpoint,
+    ) -> Result<Vec<Sha256Digest>, GiveReceiptError> {
+        if !self.begins_with(older) {
+            return Err(GiveReceiptError::LogDiffers { size: older.size });
+        }
+        let path = consistency_path(older.size, self.checkpoint.size, &self.tree);
+        let path = path.map_err(|_| GiveReceiptError::LogDiffers { size: older.size })?;
+        Ok(path.iter().map(|hash| Sha256Digest::from_bytes(*hash.as_bytes())).collect())
+    }
+
+    /// Tells whether the log under the checkpoint begins with that of `older`.
+    pub(crate) fn begins_with(&self, older: &Checkpoint) -> bool {
+        older.size <= self.checkpoint.size && root_at(older.size, &self.tree) == Ok(older.root)
+    }
+}
+
+async fn read_checkpoint(archive: &Archive) -> Result<(String, Checkpoint), GiveReceiptError> {
+    let bad = |what: String| GiveReceiptError::Checkpoint { what };
+    let (key, bytes_max) = (ObjectKey::checkpoint(), CHECKPOINT_BYTES_MAX as u64);
+    let read = archive.store().read_optional(&key, bytes_max);
+    let bytes = read.await.map_err(|source| CustodyError::Store {
+        doing: "reading the published checkpoint",
+        source,
+    })?;
+    let bytes = bytes.ok_or_else(|| bad("it is missing".to_owned()))?;
+    let checkpoint = parse_signed_checkpoint(&bytes, archive.log_key())
+        .map_err(|error| bad(error.to_string()))?;
+    let note = String::from_utf8(bytes.to_vec()).map_err(|error| bad(error.to_string()))?;
+    Ok((note, checkpoint))
+}
+
+/// Keeps those entries of a commit that a receipt may carry.
+fn keep_entries(commit: &Commit, entries: &mut BTreeMap<u64, (Entry, Bytes)>) {
+    let lines = commit.entries.iter().zip(&commit.lines);
+    for (index, (entry, line)) in (commit.header.first_leaf..).zip(lines) {
+        let carried = matches!(
+            entry,
+            Entry::ArchiveCreated(_)
+                | Entry::SubmissionReceived(_)
+                | Entry::SubmissionCompleted(_)
+                | Entry::BatchCommitted(_)
+                | Entry::BatchesSealed(_)
+                | Entry::SealingStamped(_)
+        );
+        if carried {
+            entries.insert(index, (entry.clone(), line.clone()));
+        }
+    }
+}
+
+fn submission_of(entry: &Entry) -> Option<SubmissionId> {
+    match entry {
+        Entry::SubmissionReceived(body) => Some(body.submission),
+        Entry::SubmissionCompleted(body) => Some(body.submission),
+        Entry::BatchCommitted(body) => Some(body.submission),
+        _ => None,
+    }
+}

@@ -1,0 +1,148 @@
+//! The sealings of a receipt: statement, seal and time-stamps of those that cover its batches.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use sigillo_ers::{EvidenceTree, SEAL_BYTES_MAX, TOKEN_BYTES_MAX, sealing_leaves};
+use sigillo_evidence_log::{Archive, LoggedBatch, checkpoint_value};
+use sigillo_merkle::parse_signed_checkpoint;
+use sigillo_model::{
+    BatchesSealed, Entry, ObjectKey, STATEMENT_BYTES_MAX, SealingStamped, Sha256Digest, Statement,
+    parse_canonical,
+};
+use sigillo_proof::{
+    Base64Bytes, PROOF_HASHES_MAX, RECEIPT_TOKENS_MAX, Receipt, SealedIn, SealingSection,
+    TokenSection,
+};
+use sigillo_store::StoreError;
+
+use crate::{CustodyError, GiveReceiptError, ReceiptLog, receipt::unreadable};
+
+/// Adds the sealings that cover the batches of a receipt, and how each batch leads to its own.
+pub(crate) async fn seal_batches(
+    archive: &Archive,
+    log: &ReceiptLog,
+    receipt: &mut Receipt,
+    batches: &[&LoggedBatch],
+) -> Result<(), GiveReceiptError> {
+    let sealings = log.entries().filter_map(|(index, entry)| match entry {
+        Entry::BatchesSealed(body) => Some((index, body)),
+        _ => None,
+    });
+    for (index, body) in sealings {
+        let within = |commit| body.after < commit && commit <= body.through;
+        let covered: Vec<_> =
+            (0..).zip(batches).filter(|(_, batch)| within(batch.commit)).collect();
+        if covered.is_empty() {
+            continue;
+        }
+        let (statement, text) = read_statement(archive, body).await?;
+        let key = ObjectKey::statement(body.sealing);
+        let Some(checkpoint) = checkpoint_value(&statement) else {
+            return Err(unreadable(key, "its checkpoint is no note"));
+        };
+        let places: BTreeMap<_, _> =
+            (0..).zip(&statement.batches).map(|(place, it)| (it.batch, place)).collect();
+        let tree = EvidenceTree::new(sealing_leaves(&statement, checkpoint));
+        for (number, batch) in covered {
+            let place = places.get(&batch.body.batch);
+            let Some(tree_path) = place.and_then(|place| tree.path(*place)) else {
+                return Err(unreadable(key, "it does not list a batch that it should cover"));
+            };
+            let section: usize = number;
+            receipt.batches[section].sealed = Some(SealedIn { number: body.number, tree_path });
+        }
+        let note = statement.checkpoint.as_bytes();
+        let older = parse_signed_checkpoint(note, archive.log_key())
+            .map_err(|error| unreadable(key, &error.to_string()))?;
+        let (key, bytes_max) = (ObjectKey::seal(body.sealing), SEAL_BYTES_MAX as u64);
+        let seal = read_named(archive, key, bytes_max, body.seal_sha256).await?;
+        receipt.sealings.push(SealingSection {
+            consistency: log.consistency(&older)?,
+            entry: log.line(index)?,
+            seal: Base64Bytes(seal.to_vec()),
+            statement: text,
+            tokens: tokens(archive, log, body).await?,
+        });
+    }
+    Ok(())
+}
+
+async fn read_statement(
+    archive: &Archive,
+    body: &BatchesSealed,
+) -> Result<(Statement, String), GiveReceiptError> {
+    let key = ObjectKey::statement(body.sealing);
+    let sha256 = body.statement_sha256;
+    let bytes = read_named(archive, key.clone(), STATEMENT_BYTES_MAX, sha256).await?;
+    let statement = parse_canonical::<Statement>(&bytes);
+    let statement = statement.map_err(|error| unreadable(key.clone(), &error.to_string()))?;
+    let text = String::from_utf8(bytes.to_vec());
+    Ok((statement, text.map_err(|error| unreadable(key, &error.to_string()))?))
+}
+
+/// Reads the time-stamps of a sealing: of each line the first, which is the one that counts.
+async fn tokens(
+    archive: &Archive,
+    log: &ReceiptLog,
+    sealing: &BatchesSealed,
+) -> Result<Vec<TokenSection>, GiveReceiptError> {
+    let mut sections: Vec<TokenSection> = Vec::new();
+    let stamps = log.entries().filter_map(|(index, entry)| match entry {
+        Entry::SealingStamped(body) if body.number == sealing.number => Some((index, body)),
+        _ => None,
+    });
+    for (index, body) in stamps.take(RECEIPT_TOKENS_MAX) {
+        if sections.iter().any(|section| section.line == body.line) {
+            continue;
+        }
+        let key = ObjectKey::token(body.sealing, &body.line, body.token_sha256);
+        let token = read_named(archive, key, TOKEN_BYTES_MAX as u64, body.token_sha256).await?;
+        sections.push(TokenSection {
+            entry: log.line(index)?,
+            line: body.line.clone(),
+            path: token_path(archive, body).await?,
+            token: Base64Bytes(token.to_vec()),
+        });
+    }
+    Ok(sections)
+}
+
+/// Reads the siblings from a sealing's value up to what its token covers; mostly there are none.
+async fn token_path(
+    archive: &Archive,
+    body: &SealingStamped,
+) -> Result<Vec<Sha256Digest>, GiveReceiptError> {
+    let key = ObjectKey::token_path(body.sealing, &body.line, body.token_sha256);
+    let bytes_max = (PROOF_HASHES_MAX * Sha256Digest::LENGTH_BYTES) as u64;
+    let read = archive.store().read_optional(&key, bytes_max).await;
+    let bytes = read.map_err(|source| CustodyError::Store {
+        doing: "reading the path of a time-stamp",
+        source,
+    })?;
+    let bytes = bytes.unwrap_or_default();
+    let (hashes, rest) = bytes.as_chunks::<{ Sha256Digest::LENGTH_BYTES }>();
+    if !rest.is_empty() {
+        return Err(unreadable(key, "it is no list of hashes"));
+    }
+    Ok(hashes.iter().map(|hash| Sha256Digest::from_bytes(*hash)).collect())
+}
+
+/// Reads an object whose digest the log states.
+async fn read_named(
+    archive: &Archive,
+    key: ObjectKey,
+    bytes_max: u64,
+    sha256: Sha256Digest,
+) -> Result<Bytes, GiveReceiptError> {
+    match archive.store().read(&key, bytes_max).await {
+        Ok(bytes) if Sha256Digest::of(&bytes) == sha256 => Ok(bytes),
+        Ok(_) => Err(unreadable(key, "it does not have the digest that the log states")),
+        Err(StoreError::NotFound { .. }) => Err(unreadable(key, "it is not in the store")),
+        Err(source) => {
+            let doing = "reading evidence";
+            Err(GiveReceiptError::Custody(CustodyError::Store { doing, source }))
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of receipts from outside: honest ones are proven, and nothing in one can be changed.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it did not expect")]
+
+mod world;
+
+mod bounds;
+mod honest;
+mod mutations;

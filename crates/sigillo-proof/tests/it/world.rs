@@ -1,0 +1,439 @@
+//! A little archive in memory, with real keys, and the receipts it gives.
+
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
+use jiff::{SignedDuration, Timestamp};
+
+use sigillo_ers::{
+    CertificateContent, CertificateRole, EvidenceTree, Expectations, TimeStampRequest,
+    TokenContent, TrustAnchors, check_response, prepare_certificate, prepare_seal, prepare_token,
+    sealing_leaves, sealing_value, to_pem, tree_root, version_id,
+};
+use sigillo_merkle::{
+    Checkpoint, MemoryTree, NoteSignature, SignedNote, TreeHash, VerifierKey, consistency_path,
+    inclusion_path, leaf_hash, root_at, root_of,
+};
+use sigillo_model::{
+    Algorithms, ArchiveCreated, ArchiveDescription, ArchiveId, ArchiveKeys, BatchCommitted,
+    BatchId, BatchesSealed, Description, DocumentId, DocumentKey, Entity, Entry, FileEntry,
+    LogTime, Operation, Record, RecordKind, SealedBatch, SealingId, SealingStamped, Sha256Digest,
+    Signer as _, Statement, SubmissionCompleted, SubmissionId, SubmissionReceived, VersionId,
+    to_canonical,
+};
+use sigillo_proof::{
+    ArchiveSection, Base64Bytes, BatchSection, Counts, DocumentSection, LoggedLine, RECEIPT_SCHEMA,
+    Receipt, ReceiptTrust, RefusedDocument, SealedIn, SealingSection, SubmissionSection,
+    TokenSection, needs_leaves,
+};
+use sigillo_testkit::MemorySigner;
+
+const ORIGIN: &str = "sigillo.invalid/prova";
+const LINE: &str = "plain-sha256-trial";
+pub(crate) const SUBMISSION: SubmissionId = SubmissionId::from_bytes([5; 16]);
+
+struct Key(EcdsaKeyPair);
+
+impl Key {
+    fn generate() -> Self {
+        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap())
+    }
+
+    fn public(&self) -> Vec<u8> {
+        self.0.public_key().as_ref().to_vec()
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.0.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec()
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-11-25T08:30:15.25Z".parse().unwrap()
+}
+
+/// What the archive of a test is to hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Documents of each batch.
+    pub(crate) batches: Vec<usize>,
+    /// Every how many-th document the receipt lists; all of them make it that of a submission.
+    pub(crate) every: usize,
+    pub(crate) sealed: bool,
+}
+
+/// The archive: its log so far, its batches, its keys.
+pub(crate) struct World {
+    signer: MemorySigner,
+    log: VerifierKey,
+    seal_key: Key,
+    tsa_key: Key,
+    seal: Vec<u8>,
+    tsa: Vec<u8>,
+    pub(crate) anchors: TrustAnchors,
+    lines: Vec<Vec<u8>>,
+    tree: MemoryTree,
+}
+
+impl World {
+    fn new() -> Self {
+        let [root_key, tsa_key, seal_key] = [(); 3].map(|()| Key::generate());
+        let make = |role, subject: &str, key: &Key| {
+            let content = CertificateContent {
+                role,
+                subject: subject.to_owned(),
+                issuer: "Sigillo TRIAL root".to_owned(),
+                serial: Sha256Digest::of(subject.as_bytes()).as_bytes()[..16].try_into().unwrap(),
+                not_before: "2026-01-01T00:00:00Z".parse().unwrap(),
+                not_after: "2036-01-01T00:00:00Z".parse().unwrap(),
+                public_key: key.public(),
+                issuer_public_key: root_key.public(),
+            };
+            let prepared = prepare_certificate(&content).unwrap();
+            let signature = root_key.sign(prepared.to_sign());
+            prepared.finish(&signature)
+        };
+        let root = make(CertificateRole::TrialRoot, "Sigillo TRIAL root", &root_key);
+        let tsa = make(CertificateRole::TrialTimeStamping, "Sigillo TRIAL time-stamps", &tsa_key);
+        let seal = make(CertificateRole::TrialSeal, "Comune di Prova TRIAL seal", &seal_key);
+        let mut anchors = TrustAnchors::new();
+        anchors.add_der("trial", &root).unwrap();
+        let signer = MemorySigner::new(1);
+        let log = verifier_key(ORIGIN, &signer);
+        let tree = MemoryTree::new();
+        Self { signer, log, seal_key, tsa_key, seal, tsa, anchors, lines: Vec::new(), tree }
+    }
+
+    pub(crate) fn trust(&self) -> ReceiptTrust {
+        ReceiptTrust { log: Some(self.log.clone()), anchors: self.anchors.clone() }
+    }
+
+    fn push(&mut self, entry: &Entry) -> u64 {
+        self.push_line(entry.to_line().unwrap())
+    }
+
+    fn push_line(&mut self, line: Vec<u8>) -> u64 {
+        self.tree.push(leaf_hash(&line));
+        self.lines.push(line);
+        self.tree.size() - 1
+    }
+
+    fn signed_checkpoint(&self) -> String {
+        let root = root_at(self.tree.size(), &self.tree).unwrap();
+        let text = Checkpoint { origin: ORIGIN.to_owned(), size: self.tree.size(), root }.to_text();
+        let signature = self.signer.sign(text.as_bytes()).unwrap();
+        let signature = NoteSignature { name: ORIGIN.to_owned(), id: self.log.id(), signature };
+        let note = SignedNote::new(text, vec![signature]).unwrap();
+        String::from_utf8(note.to_bytes()).unwrap()
+    }
+
+    fn line(&self, index: u64) -> LoggedLine {
+        let line = self.lines[usize::try_from(index).unwrap()].clone();
+        let proof = inclusion_path(index, self.tree.size(), &self.tree).unwrap();
+        LoggedLine { index, line: String::from_utf8(line).unwrap(), proof: digests(&proof) }
+    }
+
+    fn describe(&mut self) -> (u64, String) {
+        let archive = ArchiveId::from_bytes([1; 16]);
+        let commit_name = format!("{ORIGIN}/commit");
+        let description = ArchiveDescription {
+            algorithms: Algorithms { address: "blake3".to_owned(), evidence: "sha256".to_owned() },
+            archive,
+            created_at: LogTime::new(now()),
+            encryption: "none".to_owned(),
+            entity: Entity { ipa: None, name: "Comune di Prova".to_owned() },
+            format: 1,
+            keys: ArchiveKeys {
+                commit: verifier_key(&commit_name, &MemorySigner::new(2)).to_string(),
+                log: self.log.to_string(),
+                seal: to_pem("CERTIFICATE", &self.seal),
+            },
+            origin: ORIGIN.to_owned(),
+            trial: true,
+        };
+        let text = String::from_utf8(to_canonical(&description)).unwrap();
+        let archive_sha256 = Sha256Digest::of(text.as_bytes());
+        (self.push(&Entry::ArchiveCreated(ArchiveCreated { archive, archive_sha256 })), text)
+    }
+
+    fn seal(&mut self, batches: &[(u64, BatchCommitted)]) -> Sealed {
+        let statement = Statement {
+            after: 0,
+            at: LogTime::new(now()),
+            batches: batches
+                .iter()
+                .map(|(_, body)| SealedBatch {
+                    batch: body.batch,
+                    commit: 2,
+                    documents: body.documents,
+                    order_root: body.order_root,
+                    root: body.root,
+                })
+                .collect(),
+            checkpoint: self.signed_checkpoint(),
+            format: 1,
+            number: 1,
+            policy: "none".to_owned(),
+            profile: "plain".to_owned(),
+            sealing: SealingId::from_bytes([8; 16]),
+            through: 2,
+        };
+        let text = to_canonical(&statement);
+        let statement_sha256 = Sha256Digest::of(&text);
+        let prepared = prepare_seal(statement_sha256, &self.seal, &[], now()).unwrap();
+        let signature = self.seal_key.sign(prepared.to_sign());
+        let seal = prepared.finish(&signature);
+        let older = self.tree.size();
+        let note = SignedNote::parse(statement.checkpoint.as_bytes()).unwrap();
+        let leaves = sealing_leaves(&statement, Sha256Digest::of(note.text.as_bytes()));
+        let tree = EvidenceTree::new(leaves);
+        let body = BatchesSealed {
+            after: 0,
+            number: 1,
+            root: tree.root().unwrap(),
+            seal_sha256: Sha256Digest::of(&seal),
+            sealing: statement.sealing,
+            statement_sha256,
+            through: 2,
+        };
+        let index = self.push(&Entry::BatchesSealed(body.clone()));
+        let (token, stamped_at) = self.stamp(sealing_value(&body));
+        let stamped = self.push(&Entry::SealingStamped(SealingStamped {
+            line: LINE.to_owned(),
+            number: 1,
+            sealing: body.sealing,
+            stamped_at,
+            token_sha256: Sha256Digest::of(&token),
+            trial: true,
+        }));
+        Sealed { older, index, stamped, statement: text, seal, token, tree }
+    }
+
+    fn stamp(&self, imprint: Sha256Digest) -> (Vec<u8>, String) {
+        let request = TimeStampRequest { imprint, nonce: [0x80; 8], policy: None };
+        let prepared = prepare_token(&TokenContent {
+            request: &request,
+            serial: [0x90; 16],
+            stamped_at: now(),
+            certificate_der: &self.tsa,
+            chain: &[],
+        })
+        .unwrap();
+        let signature = self.tsa_key.sign(prepared.to_sign());
+        let response = prepared.finish(&signature);
+        let tolerance = SignedDuration::from_mins(5);
+        let expectations =
+            Expectations { request: &request, at: now(), tolerance, anchors: &self.anchors };
+        let token = check_response(&response, &expectations).unwrap();
+        (token.raw().to_vec(), token.verified().stamped_at.to_string())
+    }
+}
+
+/// A sealing with everything that belongs to it.
+struct Sealed {
+    older: u64,
+    index: u64,
+    stamped: u64,
+    statement: Vec<u8>,
+    seal: Vec<u8>,
+    token: Vec<u8>,
+    tree: EvidenceTree,
+}
+
+/// Makes an archive and the receipt it gives.
+pub(crate) fn receipt(plan: &Plan) -> (World, Receipt) {
+    let mut world = World::new();
+    world.push_line(br#"{"type":"commit.opened","v":2}"#.to_vec());
+    let (created, description) = world.describe();
+    let received = world.push(&Entry::SubmissionReceived(SubmissionReceived {
+        received: plan.batches.iter().sum::<usize>() as u64 + 1,
+        received_sha256: Sha256Digest::of(b"received"),
+        submission: SUBMISSION,
+    }));
+    let (mut batches, mut records) = (Vec::new(), Vec::new());
+    for (number, count) in plan.batches.iter().enumerate() {
+        let documents: Vec<_> = (0..*count).map(|index| document(number, index)).collect();
+        let body = batch(number, &documents);
+        batches.push((world.push(&Entry::BatchCommitted(body.clone())), body));
+        records.push(documents);
+    }
+    let archived = plan.batches.iter().sum::<usize>() as u64;
+    let completed = (plan.every == 1).then(|| end(&mut world, archived));
+    let sealed = plan.sealed.then(|| world.seal(&batches));
+    world.push_line(br#"{"type":"commit.opened","v":2}"#.to_vec());
+
+    let mut receipt = Receipt {
+        archive: ArchiveSection {
+            created: world.line(created),
+            description,
+            entity: "Comune di Prova".to_owned(),
+            id: ArchiveId::from_bytes([1; 16]),
+            log: world.log.to_string(),
+            origin: ORIGIN.to_owned(),
+            trial: true,
+        },
+        batches: Vec::new(),
+        checkpoint: world.signed_checkpoint(),
+        documents: Vec::new(),
+        schema: RECEIPT_SCHEMA.to_owned(),
+        sealings: Vec::new(),
+        submission: completed.map(|(index, counts, report)| SubmissionSection {
+            completed: Some(world.line(index)),
+            counts: Some(counts),
+            id: SUBMISSION,
+            received: Some(world.line(received)),
+            received_at: Some(LogTime::new(now())),
+            refusals: vec![refusal()],
+            report: Some(report),
+            source: Some("atti".to_owned()),
+        }),
+    };
+    for (number, ((index, _), documents)) in batches.iter().zip(&records).enumerate() {
+        let entry = world.line(*index);
+        let sealed = sealed
+            .as_ref()
+            .map(|sealed| SealedIn { number: 1, tree_path: sealed.tree.path(number).unwrap() });
+        let leaves = add_documents(&mut receipt, documents, plan.every);
+        receipt.batches.push(BatchSection { entry, leaves, sealed });
+    }
+    if let Some(sealed) = sealed {
+        receipt.sealings.push(sealing_section(&world, &sealed));
+    }
+    (world, receipt)
+}
+
+fn sealing_section(world: &World, sealed: &Sealed) -> SealingSection {
+    let path = consistency_path(sealed.older, world.tree.size(), &world.tree).unwrap();
+    SealingSection {
+        consistency: digests(&path),
+        entry: world.line(sealed.index),
+        seal: Base64Bytes(sealed.seal.clone()),
+        statement: String::from_utf8(sealed.statement.clone()).unwrap(),
+        tokens: vec![TokenSection {
+            entry: world.line(sealed.stamped),
+            line: LINE.to_owned(),
+            path: Vec::new(),
+            token: Base64Bytes(sealed.token.clone()),
+        }],
+    }
+}
+
+fn end(world: &mut World, archived: u64) -> (u64, Counts, String) {
+    let report = serde_json::json!({
+        "already": 0, "archived": archived, "format": 1, "received_at": LogTime::new(now()),
+        "refusals": [refusal()], "salt": "00", "source": "atti", "submission": SUBMISSION,
+    });
+    let report = String::from_utf8(to_canonical(&report)).unwrap();
+    let counts = Counts { archived, received: archived + 1, refused: 1, ..Counts::default() };
+    let index = world.push(&Entry::SubmissionCompleted(SubmissionCompleted {
+        aggregations: 0,
+        already: 0,
+        archived,
+        pending: 0,
+        received: archived + 1,
+        refused: 1,
+        report_sha256: Sha256Digest::of(report.as_bytes()),
+        submission: SUBMISSION,
+    }));
+    (index, counts, report)
+}
+
+fn refusal() -> RefusedDocument {
+    RefusedDocument {
+        code: "SYMBOLIC_LINK".to_owned(),
+        path: "rinvio".to_owned(),
+        reason: "it is a symbolic link".to_owned(),
+        remedy: "put the file itself in its place".to_owned(),
+    }
+}
+
+/// Returns a record and its version id.
+pub(crate) fn document(batch: usize, index: usize) -> (String, VersionId) {
+    let name = format!("{batch}-{index}.pdf");
+    let record = Record {
+        description: Description { subject: Some("Bilancio".to_owned()), ..Description::default() },
+        document: DocumentId::from_bytes(first_bytes(name.as_bytes())),
+        files: vec![FileEntry {
+            media_type: Some("application/pdf".to_owned()),
+            sha256: Sha256Digest::of(file_bytes(batch, index).as_bytes()),
+            size: file_bytes(batch, index).len() as u64,
+            name: name.clone(),
+            puid: None,
+            role: "main".to_owned(),
+            stored_in: None,
+        }],
+        format: 1,
+        key: DocumentKey::Path { path: name.clone(), source: "atti".to_owned() },
+        kind: RecordKind::Document,
+        operation: Operation::New,
+        received_at: LogTime::new(now()),
+        salt: Sha256Digest::of(format!("salt of {name}").as_bytes()).to_string(),
+        supersedes: None,
+        version: 1,
+    };
+    let bytes = record.to_json();
+    let version = version_id(Sha256Digest::of(&bytes), &[record.files[0].sha256]);
+    (String::from_utf8(bytes).unwrap(), version)
+}
+
+/// Returns what the file of a document holds.
+pub(crate) fn file_bytes(batch: usize, index: usize) -> String {
+    format!("document {index} of batch {batch}")
+}
+
+fn batch(number: usize, documents: &[(String, VersionId)]) -> BatchCommitted {
+    let leaves: Vec<_> =
+        documents.iter().map(|(_, id)| Sha256Digest::from_bytes(*id.as_bytes())).collect();
+    let order = root_of(documents.iter().map(|(_, id)| leaf_hash(id.as_bytes())));
+    BatchCommitted {
+        batch: BatchId::from_bytes(first_bytes(&number.to_be_bytes())),
+        documents: u32::try_from(documents.len()).unwrap(),
+        leaves_sha256: Sha256Digest::of(b"leaves"),
+        order_root: Sha256Digest::from_bytes(*order.as_bytes()),
+        packs_sha256: Sha256Digest::of(b"packs"),
+        root: tree_root(&leaves).unwrap(),
+        submission: SUBMISSION,
+    }
+}
+
+/// Adds every so-many-th document of a batch; returns its leaves if they are needed.
+fn add_documents(
+    receipt: &mut Receipt,
+    documents: &[(String, VersionId)],
+    every: usize,
+) -> Option<Base64Bytes> {
+    let listed = documents.len().div_ceil(every) as u64;
+    let with_leaves = needs_leaves(listed, documents.len() as u64);
+    let leaves: Vec<_> =
+        documents.iter().map(|(_, id)| Sha256Digest::from_bytes(*id.as_bytes())).collect();
+    let evidence = EvidenceTree::new(leaves);
+    let order: MemoryTree = documents.iter().map(|(_, id)| leaf_hash(id.as_bytes())).collect();
+    for (index, (record, version)) in documents.iter().enumerate().step_by(every) {
+        let proof = || digests(&inclusion_path(index as u64, order.size(), &order).unwrap());
+        receipt.documents.push(DocumentSection {
+            batch: receipt.batches.len() as u64,
+            leaf_index: index as u64,
+            order_proof: (!with_leaves).then(proof),
+            record: record.clone(),
+            record_sha256: Sha256Digest::of(record.as_bytes()),
+            tree_path: (!with_leaves).then(|| evidence.path(index).unwrap()),
+            version_id: *version,
+        });
+    }
+    let bytes = documents.iter().flat_map(|(_, id)| *id.as_bytes()).collect();
+    with_leaves.then_some(Base64Bytes(bytes))
+}
+
+fn digests(hashes: &[TreeHash]) -> Vec<Sha256Digest> {
+    hashes.iter().map(|hash| Sha256Digest::from_bytes(*hash.as_bytes())).collect()
+}
+
+fn first_bytes(text: &[u8]) -> [u8; 16] {
+    Sha256Digest::of(text).as_bytes()[..16].try_into().unwrap()
+}
+
+fn verifier_key(name: &str, signer: &MemorySigner) -> VerifierKey {
+    let public_key = signer.public_key().try_into().unwrap();
+    VerifierKey::new_ed25519(name.to_owned(), public_key).unwrap()
+}

@@ -1,0 +1,354 @@
+//! `sigillo receipt`: the report of a submission (rapporto di versamento), given and completed; and
+//! `sigillo verify --receipt`, which needs no archive.
+
+use std::{
+    io::Read as _,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::digest;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use sigillo_custody::{PREFIX_DIGITS_MIN, ReceiptLog, ReceiptMaker, ReceiptOf};
+use sigillo_evidence_log::Archive;
+use sigillo_model::{ErrorKind, Severity, Sha256Digest, SubmissionId, Verdict, encode_name};
+use sigillo_proof::{
+    GivenFile, RECEIPT_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError, check_receipt, render_text,
+};
+use sigillo_store::ReadPool;
+
+use crate::{
+    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, export::locate, verify::finding_text},
+    context::Context,
+    error::CommandError,
+    output::{grouped, size_text, visible},
+    places::write_whole,
+};
+
+/// At most this many documents and refusals are printed; the JSON has all of them.
+const PRINTED_MAX: usize = 100;
+
+/// Files beside a receipt are hashed in pieces of this many bytes.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Give the receipt of a submission or of documents (rapporto di versamento)
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiptCommand {
+    /// Give a receipt, with all that proves it without the archive
+    ///
+    /// For a whole submission, by its id or at least 8 digits of it: what was archived, what was
+    /// there before, what was refused and why. Or for single documents. Without -o it is printed
+    /// in words; with -o it is written as JSON, for `sigillo verify --receipt`. It holds the records
+    /// of the documents: give it to their producer only.
+    ///
+    /// Example: sigillo receipt show 5c1e9a02 -o rdv.json --archive /srv/archive
+    #[command(verbatim_doc_comment)]
+    Show(ShowArgs),
+    /// Complete a receipt with the sealing and time-stamps that came since
+    ///
+    /// Gives it anew from the archive and writes it in place of the old one, unless the archive
+    /// does not say any more what the old one says.
+    ///
+    /// Example: sigillo receipt refresh rdv.json --archive /srv/archive
+    #[command(verbatim_doc_comment)]
+    Refresh(RefreshArgs),
+}
+
+/// Options of `receipt show`.
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// A submission, or documents: version id, document id, 8 digits of one, or key as SOURCE/PATH
+    #[arg(required = true, value_name = "SUBMISSION|ID")]
+    pub(crate) ids: Vec<String>,
+    /// The file to write the receipt to, as JSON; it is not overwritten
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Options of `receipt refresh`.
+#[derive(Args, Debug)]
+pub(crate) struct RefreshArgs {
+    /// The receipt that `sigillo receipt show -o` wrote
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+pub(crate) async fn run(context: &Context, command: ReceiptCommand) -> Result<u8, CommandError> {
+    match command {
+        ReceiptCommand::Show(args) => show(context, &args).await,
+        ReceiptCommand::Refresh(args) => refresh(context, &args.file).await,
+    }
+}
+
+async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
+    if let Some(file) = &args.output
+        && file.exists()
+    {
+        let words = format!("{} is there already", file.display());
+        return Err(CommandError::new(ErrorKind::Invalid, words)
+            .hint("`sigillo receipt refresh FILE` completes a receipt; else choose another name"));
+    }
+    let archive = context.archive().await?;
+    let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
+    let of = named(context, &archive, &log, &reads, &args.ids).await?;
+    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
+    let receipt = maker.make(&of).await?;
+    match &args.output {
+        Some(file) => {
+            let bytes = receipt.to_json();
+            write_receipt(file, &bytes)?;
+            let text = format!(
+                "The receipt for {} is in {} ({}): {}.\n",
+                documents_text(&receipt),
+                file.display(),
+                size_text(bytes.len() as u64),
+                evidence_text(&receipt),
+            );
+            context.output.result("sigillo.receipt.show/1", &text, summary(&receipt, file));
+        }
+        None if context.output.is_json() => {
+            context.output.data(&String::from_utf8_lossy(&receipt.to_json()));
+            context.output.data("\n");
+        }
+        None => context.output.data(&render_text(&receipt, PRINTED_MAX)),
+    }
+    Ok(EXIT_CLEAN)
+}
+
+/// Finds out what a receipt is asked for: one submission, or documents.
+async fn named(
+    context: &Context,
+    archive: &Archive,
+    log: &ReceiptLog,
+    reads: &ReadPool,
+    ids: &[String],
+) -> Result<ReceiptOf, CommandError> {
+    let known = log.submissions();
+    let mut submissions: Vec<SubmissionId> = Vec::new();
+    for id in ids {
+        submissions.extend(submissions_of(&known, id));
+    }
+    match (&submissions[..], ids.len()) {
+        ([], _) => {}
+        ([submission], 1) => return Ok(ReceiptOf::Submission(*submission)),
+        (_, 1) => {
+            let matches: Vec<_> = submissions.iter().map(ToString::to_string).collect();
+            let words = format!("{:?} is ambiguous: it may be {}", ids[0], matches.join(", "));
+            return Err(CommandError::new(ErrorKind::Invalid, words));
+        }
+        _ => {
+            return Err(CommandError::usage("a receipt is for one submission, or for documents")
+                .hint("ask for each submission by itself"));
+        }
+    }
+    let located = locate(context, archive, &log.view, reads, ids).await?;
+    Ok(ReceiptOf::Versions(located.iter().map(|it| it.version).collect()))
+}
+
+/// Returns the submissions whose id begins with `text`.
+fn submissions_of(known: &[SubmissionId], text: &str) -> Vec<SubmissionId> {
+    if text.len() < PREFIX_DIGITS_MIN {
+        return Vec::new();
+    }
+    known.iter().filter(|it| it.to_string().starts_with(text)).copied().collect()
+}
+
+async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
+    let bytes = read_bounded(file)?;
+    let older = Receipt::parse(&bytes).map_err(|error| unusable(file, &error))?;
+    let archive = context.archive().await?;
+    if archive.description().archive != older.archive.id {
+        let words = format!("{} is a receipt of another archive", file.display());
+        return Err(CommandError::new(ErrorKind::Invalid, words)
+            .hint(format!("it is of the archive {}", older.archive.id)));
+    }
+    let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
+    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
+    let newer = maker.refresh(&older).await?;
+    write_receipt(file, &newer.to_json())?;
+    let text = format!(
+        "The receipt for {} in {} was given anew: {}.\n",
+        documents_text(&newer),
+        file.display(),
+        evidence_text(&newer)
+    );
+    context.output.result("sigillo.receipt.refresh/1", &text, summary(&newer, file));
+    Ok(EXIT_CLEAN)
+}
+
+/// Writes a receipt whole, also into the working folder.
+fn write_receipt(file: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let path = std::path::absolute(file);
+    write_whole(&path.map_err(|error| CommandError::file("writing", file, &error))?, bytes)
+}
+
+fn unusable(file: &Path, error: &ReceiptError) -> CommandError {
+    let words = format!("{} is no receipt that can be used", file.display());
+    let mut this = CommandError::new(ErrorKind::Invalid, words);
+    this.words.push(error.to_string());
+    this
+}
+
+/// Checks a receipt and the files beside it with the trust store alone.
+pub(crate) fn verify(
+    context: &Context,
+    file: &Path,
+    others: &[String],
+) -> Result<u8, CommandError> {
+    let bytes = read_bounded(file)?;
+    let given = others.iter().map(|path| given_file(Path::new(path)));
+    let given = given.collect::<Result<Vec<_>, _>>()?;
+    let (check, receipt) = match Receipt::parse(&bytes) {
+        Ok(receipt) => {
+            let trust = context.trust.receipt_trust(receipt.archive.id, &receipt.archive.log)?;
+            (check_receipt(&receipt, &trust, &given), Some(receipt))
+        }
+        Err(error) => (ReceiptCheck::unreadable(&error), None),
+    };
+    let text = check_text(&check, receipt.as_ref());
+    let value = check_json(&check, receipt.as_ref());
+    context.output.result("sigillo.verify.receipt/1", &text, value);
+    Ok(match check.findings.iter().map(|finding| finding.severity).max() {
+        Some(Severity::Damage) => EXIT_DAMAGE,
+        Some(Severity::CannotTell | Severity::Derived) => EXIT_FINDINGS,
+        Some(Severity::Note) | None => EXIT_CLEAN,
+    })
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, CommandError> {
+    let failed = |error| CommandError::file("reading", path, &error);
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    // One byte more than it may have, and its parser refuses it.
+    file.take(RECEIPT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+fn given_file(path: &Path) -> Result<GivenFile, CommandError> {
+    let failed = |error| CommandError::file("reading", path, &error);
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let (mut hasher, mut size) = (digest::Context::new(&digest::SHA256), 0);
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let length = file.read(&mut piece).map_err(failed)?;
+        if length == 0 {
+            break;
+        }
+        size += length as u64;
+        hasher.update(&piece[..length]);
+    }
+    let name = path.file_name().map(|name| encode_name(name.as_bytes())).unwrap_or_default();
+    let sha256 = hasher.finish().as_ref().try_into().expect("SHA-256 gives 32 bytes");
+    Ok(GivenFile { name, sha256: Sha256Digest::from_bytes(sha256), size })
+}
+
+fn documents_text(receipt: &Receipt) -> String {
+    let documents = match receipt.documents.len() {
+        1 => "1 document".to_owned(),
+        count => format!("{} documents", grouped(count as u64)),
+    };
+    match &receipt.submission {
+        Some(submission) => format!("submission {} with {documents}", submission.id),
+        None => documents,
+    }
+}
+
+fn evidence_text(receipt: &Receipt) -> &'static str {
+    let is_sealed = receipt.batches.iter().all(|batch| batch.sealed.is_some());
+    let is_stamped = receipt.sealings.iter().all(|sealing| !sealing.tokens.is_empty());
+    match (is_sealed, is_stamped, receipt.archive.trial) {
+        (false, ..) => "not sealed yet, `sigillo receipt refresh` completes it later",
+        (true, false, _) => "sealed, without time-stamp yet",
+        (true, true, true) => "sealed, with a TRIAL time-stamp, not qualified",
+        (true, true, false) => "sealed, with a time-stamp",
+    }
+}
+
+fn summary(receipt: &Receipt, file: &Path) -> Value {
+    json!({
+        "batches": receipt.batches.len(),
+        "documents": receipt.documents.len(),
+        "file": file.display().to_string(),
+        "sealed": receipt.batches.iter().filter(|batch| batch.sealed.is_some()).count(),
+        "submission": receipt.submission.as_ref().map(|it| it.id),
+        "time_stamps": receipt.sealings.iter().map(|it| it.tokens.len()).sum::<usize>(),
+        "trial": receipt.archive.trial,
+    })
+}
+
+fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
+    let mut text = String::new();
+    let (word, tail) = match check.verdict {
+        Verdict::Damaged => ("DAMAGED", ": the receipt does not prove what it says, see below"),
+        Verdict::CannotTell => ("CANNOT TELL", ": nothing is known to be wrong, see below"),
+        Verdict::Intact => ("INTACT", ""),
+    };
+    text.push_str(&format!("{word}{tail}\n"));
+    if let Some(receipt) = receipt {
+        text.push_str(&format!(
+            "  {} of {} documents proven, archive of {}\n",
+            grouped(check.documents),
+            grouped(receipt.documents.len() as u64),
+            visible(&receipt.archive.entity)
+        ));
+    }
+    if let Some(checkpoint) = &check.checkpoint {
+        text.push_str(&format!("  under a checkpoint of {} entries\n", checkpoint.size));
+    }
+    for time in &check.times {
+        let what = if time.trial { "TRIAL time-stamp, not qualified" } else { "time-stamp" };
+        text.push_str(&format!(
+            "  sealing {}: {what} of {}, by {}\n",
+            time.sealing,
+            visible(&time.stamped_at),
+            visible(&time.authority)
+        ));
+    }
+    for file in check.files.iter().take(PRINTED_MAX) {
+        text.push_str(&format!(
+            "  {} is {} of {}\n",
+            visible(&file.given),
+            visible(&file.name),
+            visible(&file.key)
+        ));
+    }
+    for finding in check.findings.iter().take(PRINTED_MAX) {
+        text.push_str(&finding_text(finding));
+    }
+    let more = check.findings.len().saturating_sub(PRINTED_MAX) as u64 + check.more_findings;
+    if more > 0 {
+        text.push_str(&format!("  and {} more findings\n", grouped(more)));
+    }
+    text
+}
+
+fn check_json(check: &ReceiptCheck, receipt: Option<&Receipt>) -> Value {
+    let files = check.files.iter().map(|file| {
+        json!({
+            "given": file.given, "key": file.key, "name": file.name, "version": file.version,
+        })
+    });
+    let times = check.times.iter().map(|time| {
+        json!({
+            "authority": time.authority, "sealing": time.sealing,
+            "stamped_at": time.stamped_at, "trial": time.trial,
+        })
+    });
+    json!({
+        "archive": receipt.map(|it| it.archive.id),
+        "documents": receipt.map(|it| it.documents.len()),
+        "documents_proven": check.documents,
+        "files": files.collect::<Vec<_>>(),
+        "findings": check.findings,
+        "log": check.checkpoint.as_ref().map(|it| {
+            json!({"root": it.root.to_string(), "size": it.size})
+        }),
+        "more_findings": check.more_findings,
+        "sealings": check.sealings,
+        "submission": receipt.and_then(|it| it.submission.as_ref()).map(|it| it.id),
+        "time_stamps": times.collect::<Vec<_>>(),
+        "verdict": check.verdict,
+    })
+}
