@@ -3,6 +3,7 @@
 
 mod support;
 
+mod answers;
 mod contract;
 mod doubts;
 mod folders;
