@@ -51,6 +51,12 @@ fn an_attachment_may_repeat_what_its_main_row_says_in_another_spelling() {
     assert_eq!(documents(csv)[0].files.len(), 2);
 }
 
+#[test]
+fn an_attachment_may_repeat_the_whole_key_of_its_document() {
+    let csv = format!("{KEYED}a.pdf;;AOO1;p;2026;1;new\nb.pdf;a.pdf;AOO1;p;2026;1;\n");
+    assert_eq!(documents(&csv)[0].files.len(), 2);
+}
+
 #[rstest]
 #[case("subject", "other")]
 #[case("date", "2026-03-02")]

@@ -313,6 +313,7 @@ fn a_column_without_a_name_may_stand_there_empty() {
 #[case("path;closed-on\n", "`closed-on` is not known", "`closed_on`")]
 #[case("path;\"a\nb\"\n", "column 2 holds a control character", "plain name")]
 #[case("path;x;😀\n", "column 3 holds a character beyond U+D7FF", "plain name")]
+#[case("path;\u{fb01}ne\n", "column 2 holds a character beyond U+D7FF", "plain name")]
 #[case("path;subject\na;\"b\nc;d\n", "opens on line 2 is never closed", "close the quote")]
 fn what_spoils_a_whole_file_is_an_error_with_a_remedy(
     #[case] csv: &str,
