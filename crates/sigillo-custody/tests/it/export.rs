@@ -62,7 +62,7 @@ async fn pack_of(source: &str, files: Files) -> Pack {
     Pack { bytes: store.read(&key, u64::MAX).await.unwrap(), versions }
 }
 
-fn record(source: &str, number: u8, sha256: Sha256Digest, size: u64) -> Record {
+pub(crate) fn record(source: &str, number: u8, sha256: Sha256Digest, size: u64) -> Record {
     let file = FileEntry {
         media_type: None,
         name: format!("{number}.txt"),
@@ -87,7 +87,12 @@ fn record(source: &str, number: u8, sha256: Sha256Digest, size: u64) -> Record {
     }
 }
 
-fn add(segment: &mut Vec<u8>, entries: &mut Vec<SegmentEntry>, name: String, content: &[u8]) {
+pub(crate) fn add(
+    segment: &mut Vec<u8>,
+    entries: &mut Vec<SegmentEntry>,
+    name: String,
+    content: &[u8],
+) {
     let (start, size_bytes) = (segment.len(), content.len() as u64);
     let crc32 = crc32fast::hash(content);
     segment.resize(start + local_header_bytes(name.len(), size_bytes), 0);

@@ -1,0 +1,291 @@
+//! Receipts from an archive in memory with real keys: whole submissions with what was there before,
+//! completed after sealing, and refused where the archive does not bear them out.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+use sigillo_authorities::{Authorities, KeyFolder};
+use sigillo_custody::{GiveReceiptError, ReceiptLog, ReceiptMaker, ReceiptOf};
+use sigillo_ers::{TrustAnchors, pem_blocks, tree_root, version_id};
+use sigillo_evidence_log::{
+    Archive, CommitOutcome, EVIDENCE_LINE, LogKeys, LogWriter, NewArchive, SealOutcome, Sealer,
+    stamp_sealings,
+};
+use sigillo_merkle::{leaf_hash, root_of};
+use sigillo_model::{
+    BatchCommitted, BatchId, Entity, Entropy as _, Entry, ErrorKind, ListedPack, LogTime,
+    ObjectKey, PackList, Sha256Digest, SubmissionCompleted, SubmissionId, Verdict, VersionId,
+    to_canonical,
+};
+use sigillo_proof::{Receipt, ReceiptCheck, ReceiptTrust, check_receipt};
+use sigillo_store::{
+    ReadPool, Store,
+    pack::{PackWriter, SegmentEntry, entry_name, record_name},
+};
+use sigillo_testkit::{ManualClock, SeededEntropy};
+
+use crate::export::{add, record};
+
+const FIRST: SubmissionId = SubmissionId::from_bytes([1; 16]);
+const SECOND: SubmissionId = SubmissionId::from_bytes([2; 16]);
+
+struct World {
+    _folder: TempDir,
+    keys: KeyFolder,
+    clock: ManualClock,
+    entropy: Arc<SeededEntropy>,
+    archive: Archive,
+    log: LogWriter,
+    reads: ReadPool,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::starting("2026-11-25T08:00:00Z");
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let place = folder.path().join("keys");
+        let keys = KeyFolder::create(&place, "Comune di Prova", &clock, &*entropy).unwrap();
+        let new = NewArchive {
+            entity: Entity { ipa: None, name: "Comune di Prova".to_owned() },
+            commit_key: keys.commit_signer().public_key().try_into().unwrap(),
+            log_key: keys.log_signer().public_key(),
+            seal_pem: keys.seal_pem().to_owned(),
+            trial: true,
+        };
+        let store = Store::memory(Handle::current());
+        let at = LogTime::new("2026-11-25T08:00:00Z".parse().unwrap());
+        let archive = new.create(store, at, &*entropy).await.unwrap();
+        let log_keys = LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
+        let log = LogWriter::create(archive.clone(), log_keys, Arc::new(clock.clone()), &*entropy);
+        let log = log.await.unwrap();
+        let reads = ReadPool::start().unwrap();
+        Self { _folder: folder, keys, clock, entropy, archive, log, reads }
+    }
+
+    async fn commit(&mut self, entry: Entry) {
+        let outcome = self.log.commit(&[entry]).await.unwrap();
+        assert!(matches!(outcome, CommitOutcome::Committed(_)));
+    }
+
+    /// Commits a batch with a pack for each of these numbers of documents.
+    async fn batch(&mut self, submission: SubmissionId, packs: &[u8]) -> Vec<VersionId> {
+        let (mut versions, mut listed) = (Vec::new(), Vec::new());
+        for count in packs {
+            // No document is archived twice.
+            let source = BatchId::random(&*self.entropy).to_string();
+            let (pack, in_it) = self.pack(&source, *count).await;
+            listed.push(pack);
+            versions.extend(in_it);
+        }
+        let batch = BatchId::random(&*self.entropy);
+        let leaves: Vec<u8> = versions.iter().flat_map(|it| *it.as_bytes()).collect();
+        let list = to_canonical(&PackList { format: 1, packs: listed });
+        let digests: Vec<_> =
+            versions.iter().map(|it| Sha256Digest::from_bytes(*it.as_bytes())).collect();
+        let order = root_of(versions.iter().map(|it| leaf_hash(it.as_bytes())));
+        let body = BatchCommitted {
+            batch,
+            documents: u32::try_from(versions.len()).unwrap(),
+            leaves_sha256: Sha256Digest::of(&leaves),
+            order_root: Sha256Digest::from_bytes(*order.as_bytes()),
+            packs_sha256: Sha256Digest::of(&list),
+            root: tree_root(&digests).unwrap(),
+            submission,
+        };
+        self.put(ObjectKey::leaves(batch), leaves).await;
+        self.put(ObjectKey::pack_list(batch), list).await;
+        self.commit(Entry::BatchCommitted(body)).await;
+        versions
+    }
+
+    async fn pack(&self, source: &str, count: u8) -> (ListedPack, Vec<VersionId>) {
+        let (mut segment, mut entries, mut versions) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..count {
+            let content = format!("{source} {number}").into_bytes();
+            let sha256 = Sha256Digest::of(&content);
+            let record = record(source, number, sha256, content.len() as u64).to_json();
+            let version = version_id(Sha256Digest::of(&record), &[sha256]);
+            add(&mut segment, &mut entries, entry_name(version, 1, None), &content);
+            add(&mut segment, &mut entries, record_name(version), &record);
+            versions.push(version);
+        }
+        let sink = Arc::clone(self.archive.store().packs());
+        let entries: Vec<SegmentEntry> = entries;
+        let mut attempt = [0; 16];
+        self.entropy.fill(&mut attempt);
+        let closed = self.reads.run(move || {
+            let mut writer = PackWriter::begin(&*sink, attempt, None).unwrap();
+            writer.add_segment(&segment, entries).unwrap();
+            writer.finish().unwrap()
+        });
+        let name = closed.await.unwrap().name;
+        let size = self.archive.store().size(&ObjectKey::pack(name)).await.unwrap();
+        (ListedPack { documents: count.into(), name, size }, versions)
+    }
+
+    async fn put(&self, key: ObjectKey, bytes: Vec<u8>) {
+        self.archive.store().create(&key, bytes.into()).await.unwrap();
+    }
+
+    /// Ends a submission that had these documents already.
+    async fn end(&mut self, submission: SubmissionId, archived: u64, already: &[VersionId]) {
+        let report = to_canonical(&serde_json::json!({
+            "already_versions": already, "format": 1, "received_at": "2026-11-25T08:00:00Z",
+            "refusals": [], "source": "atti", "submission": submission,
+        }));
+        let report_sha256 = Sha256Digest::of(&report);
+        self.put(ObjectKey::submission_report(submission), report).await;
+        self.commit(Entry::SubmissionCompleted(SubmissionCompleted {
+            aggregations: 0,
+            already: already.len() as u64,
+            archived,
+            pending: 0,
+            received: archived + already.len() as u64,
+            refused: 0,
+            report_sha256,
+            submission,
+        }))
+        .await;
+    }
+
+    async fn seal(&mut self) {
+        let key = self.keys.seal();
+        let sealer = Sealer { key: &key, entropy: &*self.entropy };
+        let outcome = sealer.seal(&mut self.log).await.unwrap();
+        assert!(matches!(outcome, SealOutcome::Sealed(_)));
+        let (clock, entropy) = (Arc::new(self.clock.clone()), Arc::clone(&self.entropy));
+        let trial = self.keys.trial_authority(clock, entropy);
+        let list: Vec<Arc<dyn sigillo_authorities::TimeStampAuthority>> = vec![Arc::new(trial)];
+        let asked = Authorities::new(list, self.anchors(), SignedDuration::from_mins(1));
+        let (clock, entropy) = (&self.clock, &*self.entropy);
+        let stamped = stamp_sealings(&mut self.log, EVIDENCE_LINE, &asked, clock, entropy).await;
+        assert_eq!(stamped.unwrap().waiting, 0);
+    }
+
+    fn anchors(&self) -> TrustAnchors {
+        let mut anchors = TrustAnchors::new();
+        for der in pem_blocks(self.keys.trial_root_pem(), "CERTIFICATE").unwrap() {
+            anchors.add_der("trial root", &der).unwrap();
+        }
+        anchors
+    }
+
+    async fn give(&self, of: ReceiptOf) -> Result<Receipt, GiveReceiptError> {
+        let log = ReceiptLog::read(&self.archive).await?;
+        let (archive, log, reads) = (&self.archive, &log, &self.reads);
+        ReceiptMaker { archive, log, reads }.make(&of).await
+    }
+
+    async fn refresh(&self, older: &Receipt) -> Result<Receipt, GiveReceiptError> {
+        let log = ReceiptLog::read(&self.archive).await?;
+        let (archive, log, reads) = (&self.archive, &log, &self.reads);
+        ReceiptMaker { archive, log, reads }.refresh(older).await
+    }
+
+    fn check(&self, receipt: &Receipt) -> ReceiptCheck {
+        let log = Some(self.archive.log_key().clone());
+        let trust = ReceiptTrust { log, anchors: self.anchors() };
+        check_receipt(&Receipt::parse(&receipt.to_json()).unwrap(), &trust, &[])
+    }
+}
+
+#[track_caller]
+fn check_intact(check: &ReceiptCheck, documents: u64, codes: &[&str]) {
+    let found: Vec<_> = check.findings.iter().map(|it| it.code.code()).collect();
+    assert_eq!((check.verdict, check.documents), (Verdict::Intact, documents), "{check:?}");
+    assert_eq!(found, codes);
+}
+
+#[tokio::test]
+async fn a_submissions_receipt_has_what_was_there_before_and_is_completed_later() {
+    let mut world = World::new().await;
+    let before = world.batch(FIRST, &[5]).await;
+    world.end(FIRST, 5, &[]).await;
+    world.seal().await;
+    let own = world.batch(SECOND, &[40, 30]).await;
+    world.end(SECOND, 70, &[before[1], before[4]]).await;
+    let older = world.give(ReceiptOf::Submission(SECOND)).await.unwrap();
+    check_intact(&world.check(&older), 72, &["F506", "F507"]);
+    assert!(older.batches[0].leaves.is_none() && older.batches[0].sealed.is_some());
+    assert!(older.batches[1].leaves.is_some() && older.batches[1].sealed.is_none());
+    let listed: Vec<_> = older.documents.iter().map(|it| it.version_id).collect();
+    assert_eq!(listed, [&[before[1], before[4]], &own[..]].concat());
+
+    world.seal().await;
+    let newer = world.refresh(&older).await.unwrap();
+    check_intact(&world.check(&newer), 72, &["F507"]);
+    assert_eq!(newer.documents, older.documents);
+    assert_eq!(newer.sealings.len(), 2);
+    assert_eq!(world.give(ReceiptOf::Submission(SECOND)).await.unwrap(), newer);
+}
+
+#[tokio::test]
+async fn single_versions_have_proofs_of_their_own() {
+    let mut world = World::new().await;
+    let versions = world.batch(FIRST, &[100, 3]).await;
+    let asked = vec![versions[102], versions[0], versions[57]];
+    let receipt = world.give(ReceiptOf::Versions(asked)).await.unwrap();
+    check_intact(&world.check(&receipt), 3, &["F506", "F507"]);
+    assert_eq!((receipt.submission.as_ref(), receipt.batches.len()), (None, 1));
+    let places: Vec<_> = receipt.documents.iter().map(|it| it.leaf_index).collect();
+    assert_eq!(places, [0, 57, 102]);
+}
+
+#[tokio::test]
+async fn a_submission_that_was_cut_short_has_a_receipt_too() {
+    let mut world = World::new().await;
+    world.batch(FIRST, &[2]).await;
+    let receipt = world.give(ReceiptOf::Submission(FIRST)).await.unwrap();
+    check_intact(&world.check(&receipt), 2, &["F506", "F507", "F810"]);
+    world.batch(FIRST, &[1, 1]).await;
+    world.end(FIRST, 4, &[]).await;
+    let newer = world.refresh(&receipt).await.unwrap();
+    check_intact(&world.check(&newer), 4, &["F506", "F507"]);
+}
+
+#[tokio::test]
+async fn what_the_archive_does_not_have_has_no_receipt() {
+    let mut world = World::new().await;
+    world.batch(FIRST, &[2]).await;
+    let error = world.give(ReceiptOf::Submission(SECOND)).await.unwrap_err();
+    assert!(matches!(error, GiveReceiptError::NoSubmission { .. }));
+    let version = VersionId::from_bytes([9; 32]);
+    let error = world.give(ReceiptOf::Versions(vec![version])).await.unwrap_err();
+    assert!(matches!(error, GiveReceiptError::NoVersion { .. }));
+}
+
+#[tokio::test]
+async fn nothing_is_given_that_the_published_checkpoint_does_not_cover() {
+    let mut world = World::new().await;
+    world.batch(FIRST, &[1]).await;
+    let (store, key) = (world.archive.store().clone(), ObjectKey::checkpoint());
+    let older = store.read(&key, u64::MAX).await.unwrap();
+    let versions = world.batch(SECOND, &[1]).await;
+    let newer = world.give(ReceiptOf::Versions(versions.clone())).await.unwrap();
+    store.replace_derived(&key, older).await.unwrap();
+    for of in [ReceiptOf::Submission(SECOND), ReceiptOf::Versions(versions)] {
+        let error = world.give(of).await.unwrap_err();
+        assert!(matches!(error, GiveReceiptError::NotCovered { .. }), "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Transient);
+    }
+    let error = world.refresh(&newer).await.unwrap_err();
+    assert!(matches!(error, GiveReceiptError::LogDiffers { .. }), "{error:?}");
+    store.replace_derived(&key, "nonsense".into()).await.unwrap();
+    let error = world.give(ReceiptOf::Submission(FIRST)).await.unwrap_err();
+    assert!(matches!(error, GiveReceiptError::Checkpoint { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_receipt_of_another_archive_is_not_completed() {
+    let (mut world, mut other) = (World::new().await, World::new().await);
+    world.batch(FIRST, &[1]).await;
+    other.batch(FIRST, &[1]).await;
+    let receipt = other.give(ReceiptOf::Submission(FIRST)).await.unwrap();
+    let error = world.refresh(&receipt).await.unwrap_err();
+    assert!(matches!(error, GiveReceiptError::Checkpoint { .. }), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Integrity);
+}
