@@ -14,7 +14,7 @@ use sigillo_evidence_log::{
     Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogWriter, log_contains,
 };
 use sigillo_model::{Clock, Entropy, ErrorKind, Sha256Digest};
-use sigillo_store::{Store, StoreUrl};
+use sigillo_store::{ServiceAccess, Store, StoreUrl};
 
 use crate::{
     cli::GlobalArgs,
@@ -57,7 +57,13 @@ impl Context {
             return Err(CommandError::usage("no archive is named")
                 .hint("name it with --archive PLACE, or set SIGILLO_ARCHIVE"));
         };
-        Ok(StoreUrl::parse(place)?)
+        Ok(StoreUrl::parse(place)?.with_access(self.service_access()))
+    }
+
+    /// Reads how object stores are reached, and as whom, from where their own tools read it.
+    fn service_access(&self) -> ServiceAccess {
+        ServiceAccess::from_variables(|name| std::env::var(name).ok())
+            .with_spool_folder(self.places.spool())
     }
 
     /// Opens the archive for reading.

@@ -48,8 +48,11 @@ impl Places {
         if let Some(keys) = &self.keys {
             return keys.clone();
         }
-        let folder = url.folder().map(|folder| folder.canonicalize().unwrap_or(folder.to_owned()));
-        let place = folder.unwrap_or_else(|| PathBuf::from("memory"));
+        let place = match url.folder() {
+            Some(folder) => folder.canonicalize().unwrap_or(folder.to_owned()),
+            // A bucket is named for its last part, as a folder is.
+            None => PathBuf::from(url.to_string()),
+        };
         let digest = Blake3Digest::of(place.as_os_str().as_encoded_bytes()).to_string();
         let name = place.file_name().map(|name| name.to_string_lossy().into_owned());
         let name: String = name
@@ -90,6 +93,11 @@ impl Places {
     /// Returns the state folder of an archive.
     pub(crate) fn state_of(&self, archive: ArchiveId) -> PathBuf {
         self.state_root.join(archive.to_string())
+    }
+
+    /// Returns the folder in which large packs wait for their upload to a service.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.state_root.join("spool")
     }
 
     /// Returns the file of settings.
