@@ -15,6 +15,7 @@ mod tampering;
 
 mod giving_back;
 mod interrupting;
+mod object_store;
 mod personal;
 mod receipts;
 mod refusals;
