@@ -1,6 +1,6 @@
 //! Finding a document by its version id, its document id, a prefix of either, or its key.
 
-use sigillo_catalogue::KeyIndex;
+use sigillo_catalogue::{IndexError, KeyIndex};
 use sigillo_evidence_log::{Archive, BatchObjectError, LogView, read_leaves, read_pack_list};
 use sigillo_model::{BatchCommitted, DocumentKey, ErrorKind, ListedPack, VersionId};
 
@@ -53,6 +53,9 @@ pub enum LocateError {
     /// The archive could not be read.
     #[error("the archive could not be read")]
     Custody(#[source] CustodyError),
+    /// The index of keys cannot be read.
+    #[error("the index of keys failed")]
+    Index(#[source] IndexError),
     /// There is no such document.
     #[error("the archive has no document {text:?}")]
     NotFound {
@@ -74,6 +77,7 @@ impl LocateError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Custody(error) => error.kind(),
+            Self::Index(error) => error.kind(),
             _ => ErrorKind::Invalid,
         }
     }
@@ -102,25 +106,30 @@ impl Locator<'_> {
     /// Finds the newest version of the one document whose key is written so.
     async fn locate_key(&self, text: &str) -> Result<Located, LocateError> {
         let readings = DocumentKey::readings(text).into_iter();
-        let mut known = readings.filter_map(|key| self.index.lookup(key.digest()));
-        let not_found = || LocateError::NotFound { text: text.to_owned() };
-        let first = known.next().ok_or_else(not_found)?;
-        let mut matches: Vec<_> = known.map(|it| format!("document {}", it.document)).collect();
-        if matches.is_empty() {
-            return self.locate_prefix(&first.version.to_string(), text).await;
+        let mut known = Vec::new();
+        for key in readings {
+            known.extend(self.index.lookup(key.digest()).map_err(LocateError::Index)?);
         }
-        matches.push(format!("document {}", first.document));
-        Err(LocateError::Ambiguous { text: text.to_owned(), matches })
+        match known[..] {
+            [] => Err(LocateError::NotFound { text: text.to_owned() }),
+            [only] => self.locate_prefix(&only.version.to_string(), text).await,
+            _ => {
+                let matches = known.iter().map(|it| format!("document {}", it.document)).collect();
+                Err(LocateError::Ambiguous { text: text.to_owned(), matches })
+            }
+        }
     }
 
     async fn locate_prefix(&self, prefix: &str, text: &str) -> Result<Located, LocateError> {
         let custody = LocateError::Custody;
         let mut found = self.versions(prefix).await.map_err(custody)?;
         let mut matches: Vec<_> = found.iter().map(|it| it.version.to_string()).collect();
-        for document in self.index.documents_with_prefix(prefix, MATCHES_MAX) {
-            for indexed in self.index.versions_of(document) {
+        let index = LocateError::Index;
+        for document in self.index.documents_with_prefix(prefix, MATCHES_MAX).map_err(index)? {
+            let versions = self.index.versions_of(document).map_err(index)?;
+            if let Some(newest) = versions.iter().max_by_key(|version| version.number) {
                 matches.push(format!("document {document}"));
-                let version = indexed.version.to_string();
+                let version = newest.version.to_string();
                 found.extend(self.versions(&version).await.map_err(custody)?);
             }
         }

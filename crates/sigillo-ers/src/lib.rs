@@ -40,6 +40,6 @@ pub use response::{
     Expectations, RESPONSE_BYTES_MAX, ResponseError, TimeStampToken, check_response,
 };
 pub use seal::{PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_seal, verify_seal};
-pub use token::{TOKEN_BYTES_MAX, TokenError, VerifiedToken, verify_token};
 pub use sealing::{sealing_leaves, sealing_value};
+pub use token::{TOKEN_BYTES_MAX, TokenError, VerifiedToken, verify_token};
 pub use tree::{EvidenceTree, list_value, pair_value, tree_path, tree_root, version_id, walk_path};

@@ -123,6 +123,13 @@ pub enum LogError {
         source: PackError,
     },
 
+    /// The index of keys cannot be read.
+    #[error("the index of keys failed")]
+    Index {
+        /// What stood in the way.
+        source: sigillo_catalogue::IndexError,
+    },
+
     /// An object is damaged, so what it holds cannot be indexed.
     #[error("object {key} cannot be indexed: {what}")]
     Unindexable {
@@ -168,7 +175,7 @@ impl LogError {
             | Self::Unindexable { .. }
             | Self::ReadBack { .. } => ErrorKind::Integrity,
             Self::NameTaken { .. } | Self::Crowded { .. } => ErrorKind::Conflict,
-            Self::Signer { .. } => ErrorKind::Transient,
+            Self::Signer { .. } | Self::Index { .. } => ErrorKind::Transient,
             Self::Entries { .. } | Self::Seal { .. } | Self::ReadPanicked => ErrorKind::Bug,
         }
     }

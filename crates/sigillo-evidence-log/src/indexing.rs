@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sigillo_catalogue::{IndexedVersion, KeyIndex};
+use sigillo_catalogue::{IndexedVersion, KeyIndex, RecordPlace};
 use sigillo_ers::version_id;
 use sigillo_model::{
     BatchCommitted, Entry, ListedPack, ObjectKey, RECORD_BYTES_MAX, Record, Sha256Digest, VersionId,
@@ -44,7 +44,8 @@ pub async fn forget_foreign_index(
     archive: &Archive,
     index: &mut KeyIndex,
 ) -> Result<bool, LogError> {
-    let Some((number, version)) = index.newest() else { return Ok(false) };
+    let newest = index.newest().map_err(|source| LogError::Index { source })?;
+    let Some(IndexedVersion { commit: number, version, .. }) = newest else { return Ok(false) };
     if let Some(commit) = archive.commit(number).await? {
         for entry in &commit.entries {
             let Entry::BatchCommitted(batch) = entry else { continue };
@@ -80,7 +81,7 @@ pub async fn index_commit(
     let mut versions = Vec::new();
     for entry in &commit.entries {
         if let Entry::BatchCommitted(batch) = entry {
-            versions.extend(read_batch(archive, reads, batch).await?);
+            versions.extend(read_batch(archive, reads, (commit.header.commit, batch)).await?);
         }
     }
     if let Err(error) = index.add(commit.header.commit, versions) {
@@ -92,7 +93,7 @@ pub async fn index_commit(
 async fn read_batch(
     archive: &Archive,
     reads: &ReadPool,
-    batch: &BatchCommitted,
+    (commit, batch): (u64, &BatchCommitted),
 ) -> Result<Vec<IndexedVersion>, LogError> {
     let unusable = |key| {
         move |error| match error {
@@ -108,8 +109,10 @@ async fn read_batch(
     for pack in packs {
         let sink = Arc::clone(archive.store().packs());
         let read = reads.run(move || read_pack(&*sink, &pack)).await;
-        let read = read.map_err(|_| LogError::ReadPanicked)?;
-        versions.extend(read?);
+        for (version, record, place) in read.map_err(|_| LogError::ReadPanicked)?? {
+            let leaf = u32::try_from(versions.len()).unwrap_or(u32::MAX);
+            versions.push(indexed(version, &record, (commit, leaf), place));
+        }
     }
     // A pack may hold documents that prove themselves and yet are not those of the batch.
     if !versions.iter().map(|it| it.version).eq(leaves) {
@@ -119,7 +122,10 @@ async fn read_batch(
     Ok(versions)
 }
 
-fn read_pack(sink: &dyn PackSink, pack: &ListedPack) -> Result<Vec<IndexedVersion>, LogError> {
+fn read_pack(
+    sink: &dyn PackSink,
+    pack: &ListedPack,
+) -> Result<Vec<(VersionId, Record, RecordPlace)>, LogError> {
     let key = ObjectKey::pack(pack.name);
     let failed = |source: PackError| LogError::Pack { key: ObjectKey::pack(pack.name), source };
     let source = sink
@@ -133,14 +139,15 @@ fn read_pack(sink: &dyn PackSink, pack: &ListedPack) -> Result<Vec<IndexedVersio
         if entry.size_bytes > RECORD_BYTES_MAX {
             return Err(unindexable("a record in it is too long"));
         }
-        let length = usize::try_from(entry.size_bytes).map_err(|_| unindexable("a record"))?;
-        let mut bytes = vec![0; length];
+        let size_bytes = u32::try_from(entry.size_bytes).map_err(|_| unindexable("a record"))?;
+        let mut bytes = vec![0; size_bytes as usize];
         source
             .read_exact_at(entry.data_offset, &mut bytes)
             .map_err(|source| failed(PackError::Store { doing: "reading a record", source }))?;
         let record = proven_record(entry.version, &bytes)
             .ok_or_else(|| unindexable("a record in it is damaged"))?;
-        versions.push(indexed(entry.version, &record));
+        let place = RecordPlace { pack: pack.name, offset: entry.data_offset, size_bytes };
+        versions.push((entry.version, record, place));
     }
     Ok(versions)
 }
@@ -153,11 +160,20 @@ pub fn proven_record(version: VersionId, bytes: &[u8]) -> Option<Record> {
 }
 
 /// Returns what the index keeps of a version.
-pub fn indexed(version: VersionId, record: &Record) -> IndexedVersion {
+pub fn indexed(
+    version: VersionId,
+    record: &Record,
+    (commit, leaf): (u64, u32),
+    place: RecordPlace,
+) -> IndexedVersion {
     IndexedVersion {
         key: record.key.digest(),
         sameness: record.sameness(),
         version,
         document: record.document,
+        number: record.version,
+        commit,
+        leaf,
+        record: place,
     }
 }

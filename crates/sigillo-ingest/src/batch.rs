@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use sigillo_catalogue::KeyIndex;
+use sigillo_catalogue::{IndexedVersion, KeyIndex, RecordPlace};
 use sigillo_ers::tree_root;
 use sigillo_evidence_log::{CommitOutcome, LogWriter, catch_up_index};
 use sigillo_merkle::{leaf_hash, root_of};
@@ -44,7 +44,7 @@ pub(crate) async fn commit_batch(
             CommitOutcome::Committed(committed) => {
                 let number = committed.number;
                 if index.complete_to() + 1 == number {
-                    let added = batch.documents().map(|document| document.indexed).collect();
+                    let added = indexed(batch, number);
                     // Only a copy: without it the next start reads the batch again.
                     if let Err(error) = index.add(number, added) {
                         tracing::warn!(%error, "the index was not written; it will be made again");
@@ -55,14 +55,47 @@ pub(crate) async fn commit_batch(
             CommitOutcome::Fenced { .. } => return Ok(BatchOutcome::Again),
             CommitOutcome::Lost(_) => {
                 catch_up_index(log.archive(), index, reads).await?;
-                // When they were read the index knew none of these keys.
-                if batch.documents().any(|it| index.lookup(it.indexed.key).is_some()) {
+                if !still_newest(batch, index)? {
                     return Ok(BatchOutcome::Again);
                 }
             }
         }
     }
     Err(IngestError::Crowded { attempts: COMMIT_ATTEMPTS_MAX })
+}
+
+/// Tells whether every document of a batch still builds on the newest version of its key.
+fn still_newest(batch: &FinishedBatch, index: &KeyIndex) -> Result<bool, IngestError> {
+    for document in batch.documents() {
+        let newest = index.lookup(document.identity.key).map_err(IngestError::Index)?;
+        if newest.map(|newest| newest.version) != document.identity.base {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns what the index keeps of a batch that is in the log.
+fn indexed(batch: &FinishedBatch, commit: u64) -> Vec<IndexedVersion> {
+    let placed = batch
+        .packs
+        .iter()
+        .flat_map(|(pack, documents)| documents.iter().map(move |document| (pack.name, document)));
+    let placed = (0..).zip(placed).map(|(leaf, (pack, document))| IndexedVersion {
+        key: document.identity.key,
+        sameness: document.identity.sameness,
+        version: document.version,
+        document: document.identity.document,
+        number: document.identity.number,
+        commit,
+        leaf,
+        record: RecordPlace {
+            pack,
+            offset: document.record_offset,
+            size_bytes: document.record_bytes,
+        },
+    });
+    placed.collect()
 }
 
 /// Returns what the log will say of a batch, and the objects it names.
@@ -73,7 +106,7 @@ fn describe(
 ) -> (BatchCommitted, Vec<(ObjectKey, Vec<u8>)>) {
     let leaves: Vec<Sha256Digest> = batch
         .documents()
-        .map(|document| Sha256Digest::from_bytes(*document.indexed.version.as_bytes()))
+        .map(|document| Sha256Digest::from_bytes(*document.version.as_bytes()))
         .collect();
     let leaf_bytes: Vec<u8> = leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect();
     let packs = batch.packs.iter().map(|(pack, documents)| ListedPack {

@@ -1,175 +1,250 @@
-//! What the workers of one ingest share, and what they know of one document.
+//! What is known of one document once it was read, and whether it is new.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
-};
-
-use sigillo_catalogue::{IndexedVersion, KeyIndex};
+use sigillo_catalogue::{IndexError, IndexedVersion};
 use sigillo_ers::version_id;
-use sigillo_evidence_log::indexed;
 use sigillo_formats::identify;
 use sigillo_model::{
-    Description, DocumentId, DocumentKey, Entropy, FileEntry, LogTime, Operation, Record,
+    Description, DocumentId, DocumentKey, FileEntry, Operation, RECORD_BYTES_MAX, Record,
     RecordKind, SALT_BYTES, Sha256Digest, VersionId, encode_name, salt_text,
 };
 use sigillo_store::pack::Extension;
 
-use crate::{FolderSource, Note, Progress, Refusal, RefusalCode};
-
-/// At most this many refusals and notes are kept in words; all are counted.
-pub(crate) const WORDS_MAX: usize = 100_000;
-
-/// What all workers of one ingest share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) source: Arc<FolderSource>,
-    pub(crate) entropy: Arc<dyn Entropy>,
-    /// The keys known when the ingest began.
-    pub(crate) index: KeyIndex,
-    pub(crate) received_at: LogTime,
-    pub(crate) progress: Arc<Progress>,
-    /// Nothing new is begun once this is set; what was begun is finished.
-    pub(crate) stop: Arc<AtomicBool>,
-    /// Set when the work downstream failed: everything ends at once.
-    pub(crate) aborted: AtomicBool,
-    pub(crate) already: AtomicU64,
-    pub(crate) refused: AtomicU64,
-    words: Mutex<(Vec<Refusal>, Vec<Note>)>,
-}
-
-impl Shared {
-    pub(crate) fn new(
-        source: Arc<FolderSource>,
-        entropy: Arc<dyn Entropy>,
-        index: KeyIndex,
-        received_at: LogTime,
-        progress: Arc<Progress>,
-        stop: Arc<AtomicBool>,
-    ) -> Self {
-        Self {
-            source,
-            entropy,
-            index,
-            received_at,
-            progress,
-            stop,
-            aborted: AtomicBool::new(false),
-            already: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            words: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.aborted.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn refuse(&self, refusal: Refusal) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        if words.0.len() < WORDS_MAX {
-            words.0.push(refusal);
-        }
-    }
-
-    pub(crate) fn note(&self, note: Note) {
-        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        if words.1.len() < WORDS_MAX {
-            words.1.push(note);
-        }
-    }
-
-    /// Returns refusals and notes, by path.
-    pub(crate) fn take_words(&self) -> (Vec<Refusal>, Vec<Note>) {
-        let mut words =
-            std::mem::take(&mut *self.words.lock().unwrap_or_else(PoisonError::into_inner));
-        words.0.sort_by(|a, b| a.path.cmp(&b.path));
-        words.1.sort_by(|a, b| a.path.cmp(&b.path));
-        words
-    }
-}
-
-/// A document whose bytes were read and hashed.
-#[derive(Debug)]
-pub(crate) struct ReadDocument {
-    pub(crate) version: VersionId,
-    pub(crate) record: Vec<u8>,
-    pub(crate) indexed: IndexedVersion,
-}
-
-/// What became of a document that was read.
-pub(crate) enum Decided {
-    New(ReadDocument),
-    Already,
-    Refused(Refusal),
-}
+use crate::{
+    Refusal, RefusalCode,
+    previous::Unreadable,
+    shared::Shared,
+    unit::{UNIT_FILES_MAX, Unit, name_of},
+};
 
 /// Secret and fresh bytes of one document.
 pub(crate) const FRESH_BYTES: usize = SALT_BYTES + DocumentId::LENGTH_BYTES;
 
-/// Writes the record of a document and decides, by its key, whether it is new.
-pub(crate) fn decide(
-    shared: &Shared,
-    path: &[u8],
-    (sha256, size): (Sha256Digest, u64),
-    head: &[u8],
-    fresh: &[u8; FRESH_BYTES],
-) -> Decided {
-    let record = record_of(shared, path, (sha256, size), head, fresh);
-    let bytes = record.to_json();
-    let version = version_id(Sha256Digest::of(&bytes), &[sha256]);
-    let indexed = indexed(version, &record);
-    match shared.index.lookup(indexed.key) {
-        None => Decided::New(ReadDocument { version, record: bytes, indexed }),
-        Some(known) if known.sameness == indexed.sameness => Decided::Already,
-        Some(known) => {
-            let refusal = Refusal::new(RefusalCode::KeyExists, encode_name(path));
-            Decided::Refused(refusal.because(format!("version {}", known.version)))
-        }
+/// A document that is to be archived: its record, and what it rests on.
+#[derive(Debug)]
+pub(crate) struct Drafted {
+    pub(crate) version: VersionId,
+    pub(crate) record: Vec<u8>,
+    pub(crate) identity: Identity,
+}
+
+/// What a version is by its producer's key, before it has a place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) key: Sha256Digest,
+    pub(crate) sameness: Sha256Digest,
+    pub(crate) document: DocumentId,
+    pub(crate) number: u32,
+    /// The newest version of the key when this was decided: it must still be the newest when the
+    /// batch is committed.
+    pub(crate) base: Option<VersionId>,
+}
+
+/// What became of a document that was read.
+#[derive(Debug)]
+pub(crate) enum Decided {
+    New(Box<Drafted>),
+    Already(IndexedVersion),
+}
+
+/// Why a document goes no further.
+#[derive(Debug)]
+pub(crate) enum Hindrance {
+    /// It is refused.
+    Refused(Refusal),
+    /// The index failed, and with it the whole ingest.
+    Index(IndexError),
+}
+
+impl From<Refusal> for Hindrance {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
     }
 }
 
-fn record_of(
-    shared: &Shared,
+/// What is known of a document before its files are read.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) key: DocumentKey,
+    digest: Sha256Digest,
+    /// The versions that the archive has of it, the newest first.
+    versions: Vec<IndexedVersion>,
+    /// The record of the newest, where the operation builds on it.
+    before: Option<Record>,
+}
+
+impl Prepared {
+    /// Looks a document up, and refuses an operation that cannot be done.
+    pub(crate) fn look_up(shared: &Shared, unit: &Unit) -> Result<Self, Hindrance> {
+        if unit.others.len() >= UNIT_FILES_MAX {
+            let refusal = Refusal::new(RefusalCode::RecordTooLarge, unit.name());
+            return Err(refusal.because(format!("more than {UNIT_FILES_MAX} files")).into());
+        }
+        let key = unit.key(&shared.source.name);
+        let digest = key.digest();
+        let versions = shared.index.versions(digest).map_err(Hindrance::Index)?;
+        let operation = unit.stated.as_ref().and_then(|stated| stated.operation);
+        let mut prepared = Self { key, digest, versions, before: None };
+        let builds_on = matches!(
+            operation,
+            Some(Operation::NewVersion | Operation::AddedFile | Operation::CorrectedMetadata)
+        );
+        match prepared.versions.first() {
+            None if builds_on => {
+                let refusal = Refusal::new(RefusalCode::UnknownDocument, unit.name());
+                return Err(refusal.because(&prepared.key).into());
+            }
+            Some(newest) if builds_on && operation != Some(Operation::NewVersion) => {
+                let before = shared.previous.record(newest).map_err(|error| {
+                    Refusal::new(RefusalCode::PreviousUnreadable, unit.name()).because(error.0)
+                })?;
+                prepared.before = Some(before);
+            }
+            _ => {}
+        }
+        prepared.refuse_closed(shared, unit)?;
+        Ok(prepared)
+    }
+
+    /// Returns the position of the first file that comes with the unit, from 1.
+    pub(crate) fn first_position(&self) -> u32 {
+        let before = self.before.as_ref().map_or(0, |before| before.files.len());
+        u32::try_from(before).unwrap_or(u32::MAX - 1) + 1
+    }
+
+    /// Refuses a document that would enter a closed aggregation.
+    fn refuse_closed(&self, shared: &Shared, unit: &Unit) -> Result<(), Hindrance> {
+        for key in unit.aggregations() {
+            let DocumentKey::Aggregation { aggregation, .. } = &key else { continue };
+            let newest = shared.index.lookup(key.digest()).map_err(Hindrance::Index)?;
+            let Some(newest) = newest else { continue };
+            let unreadable = |error: Unreadable| {
+                Refusal::new(RefusalCode::PreviousUnreadable, unit.name()).because(error.0)
+            };
+            if !shared.previous.is_closed(&newest).map_err(unreadable)? {
+                continue;
+            }
+            let before = match (&self.before, self.versions.first()) {
+                (Some(before), _) => Some(before.clone()),
+                (None, Some(newest)) => Some(shared.previous.record(newest).map_err(unreadable)?),
+                (None, None) => None,
+            };
+            if !before.is_some_and(|it| it.description.aggregations.contains(aggregation)) {
+                let refusal = Refusal::new(RefusalCode::AggregationClosed, unit.name());
+                return Err(refusal.because(&key).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the record of a document whose files were read, and decides by its key, what it says
+    /// and what it holds whether it is new.
+    pub(crate) fn decide(
+        self,
+        shared: &Shared,
+        unit: &Unit,
+        files: Vec<FileEntry>,
+        fresh: &[u8; FRESH_BYTES],
+    ) -> Result<Decided, Refusal> {
+        let (mut salt, mut document) = ([0; SALT_BYTES], [0; DocumentId::LENGTH_BYTES]);
+        salt.copy_from_slice(&fresh[..SALT_BYTES]);
+        document.copy_from_slice(&fresh[SALT_BYTES..]);
+        let stated = unit.stated.as_deref();
+        let operation = stated.and_then(|stated| stated.operation);
+        let newest = self.versions.first();
+        let mut record = Record {
+            description: stated.map_or_else(Description::default, |it| it.description.clone()),
+            document: newest.map_or(DocumentId::from_bytes(document), |newest| newest.document),
+            files,
+            format: 1,
+            key: self.key,
+            kind: RecordKind::Document,
+            operation: operation.unwrap_or(Operation::New),
+            received_at: shared.received_at,
+            salt: salt_text(&salt),
+            supersedes: newest.map(|newest| newest.version),
+            version: newest.map_or(0, |newest| newest.number).saturating_add(1),
+        };
+        if let (Some(before), Some(newest)) = (self.before, newest)
+            && let Some(same) = build_on(&mut record, before, newest)
+        {
+            return Ok(Decided::Already(same));
+        }
+        let sameness = record.sameness();
+        if let Some(same) = self.versions.iter().find(|known| known.sameness == sameness) {
+            return Ok(Decided::Already(*same));
+        }
+        if let (Operation::New, Some(newest)) = (record.operation, newest) {
+            if !shared.options.new_versions {
+                let refusal = Refusal::new(RefusalCode::KeyExists, unit.name());
+                return Err(refusal.because(format!("version {}", newest.version)));
+            }
+            record.operation = Operation::NewVersion;
+        }
+        let bytes = record.to_json();
+        if bytes.len() as u64 > RECORD_BYTES_MAX {
+            let detail = format!("{} bytes", bytes.len());
+            return Err(Refusal::new(RefusalCode::RecordTooLarge, unit.name()).because(detail));
+        }
+        let digests: Vec<_> = record.files.iter().map(|file| file.sha256).collect();
+        let version = version_id(Sha256Digest::of(&bytes), &digests);
+        let identity = Identity {
+            key: self.digest,
+            sameness,
+            document: record.document,
+            number: record.version,
+            base: newest.map(|newest| newest.version),
+        };
+        Ok(Decided::New(Box::new(Drafted { version, record: bytes, identity })))
+    }
+}
+
+/// Puts what came onto what the version before has; returns it if that changes nothing.
+fn build_on(
+    record: &mut Record,
+    before: Record,
+    newest: &IndexedVersion,
+) -> Option<IndexedVersion> {
+    let mut files = before.files;
+    let is_there = |file: &FileEntry| {
+        files
+            .iter()
+            .any(|it| (&it.name, &it.role, it.sha256) == (&file.name, &file.role, file.sha256))
+    };
+    let adds = record.operation == Operation::AddedFile;
+    if adds && record.files.iter().all(is_there) {
+        return Some(*newest);
+    }
+    for file in &mut files {
+        file.stored_in.get_or_insert(newest.version);
+    }
+    files.append(&mut record.files);
+    record.files = files;
+    if adds && record.description.is_empty() {
+        record.description = before.description;
+    }
+    None
+}
+
+/// Describes a file that was read; `head` are its first bytes.
+pub(crate) fn file_entry(
     path: &[u8],
+    role: &str,
     (sha256, size): (Sha256Digest, u64),
     head: &[u8],
-    fresh: &[u8; FRESH_BYTES],
-) -> Record {
-    let (mut salt, mut document) = ([0; SALT_BYTES], [0; DocumentId::LENGTH_BYTES]);
-    salt.copy_from_slice(&fresh[..SALT_BYTES]);
-    document.copy_from_slice(&fresh[SALT_BYTES..]);
+) -> FileEntry {
     let format = identify(head);
-    let file = FileEntry {
+    FileEntry {
         media_type: format.map(|it| it.media_type.to_owned()),
         name: encode_name(name_of(path)),
         puid: format.and_then(|it| it.puid).map(str::to_owned),
-        role: "main".to_owned(),
+        role: role.to_owned(),
         sha256,
         size,
         stored_in: None,
-    };
-    Record {
-        document: DocumentId::from_bytes(document),
-        files: vec![file],
-        format: 1,
-        description: Description::default(),
-        key: DocumentKey::Path { path: encode_name(path), source: shared.source.name.clone() },
-        kind: RecordKind::Document,
-        operation: Operation::New,
-        received_at: shared.received_at,
-        salt: salt_text(&salt),
-        supersedes: None,
-        version: 1,
     }
 }
 
-/// Returns the extension that the file of a document shows in its pack.
+/// Returns the extension that a file shows in its pack.
 pub(crate) fn extension_of(path: &[u8]) -> Option<Extension> {
     Extension::from_file_name(std::str::from_utf8(name_of(path)).ok()?)
-}
-
-fn name_of(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }

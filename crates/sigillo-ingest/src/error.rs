@@ -1,5 +1,6 @@
 //! Why an ingest ended before its end; what was committed until then is safe.
 
+use sigillo_catalogue::IndexError;
 use sigillo_evidence_log::LogError;
 use sigillo_model::{ErrorKind, ObjectKey};
 use sigillo_store::{StoreError, pack::PackError};
@@ -15,6 +16,9 @@ pub enum IngestError {
         /// How often it was tried.
         attempts: u32,
     },
+    /// The index of keys failed.
+    #[error("the index of keys failed")]
+    Index(#[source] IndexError),
     /// The log failed.
     #[error("the evidence log failed")]
     Log(#[source] LogError),
@@ -62,6 +66,7 @@ impl IngestError {
             Self::Crowded { .. } | Self::NameTaken { .. } | Self::StillChanging { .. } => {
                 ErrorKind::Conflict
             }
+            Self::Index(error) => error.kind(),
             Self::Log(error) => error.kind(),
             Self::Pack(error) => error.kind(),
             Self::Panicked => ErrorKind::Bug,

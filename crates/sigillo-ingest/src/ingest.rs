@@ -1,34 +1,37 @@
-//! One ingest from end to end: readers, the pack thread and the commits, side by side.
+//! One ingest from end to end: a submission is received, read, committed batch by batch, and ends
+//! with a report.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
-    mpsc::{SyncSender, sync_channel},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::sync_channel,
+    },
 };
 
-use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use tokio::sync::{mpsc, oneshot};
 
 use sigillo_catalogue::KeyIndex;
-use sigillo_evidence_log::{
-    CommitOutcome, LogError, LogWriter, catch_up_index, forget_foreign_index,
-};
-use sigillo_model::{
-    BatchCommitted, Clock, Entropy, Entry, LogTime, ObjectKey, Sha256Digest, SubmissionCompleted,
-    SubmissionId,
-};
-use sigillo_store::{PackSink, ReadPool, pack::PackError};
+use sigillo_evidence_log::{LogError, LogWriter, catch_up_index, forget_foreign_index};
+use sigillo_formats::Manifest;
+use sigillo_model::{BatchCommitted, Clock, Entropy, LogTime, SubmissionId, VersionId};
+use sigillo_store::ReadPool;
 
 use crate::{
-    FolderSource, IngestError, Note, Refusal,
-    batch::{BatchOutcome, commit_batch, create_all},
-    document::{FRESH_BYTES, Shared},
-    large::{LARGE_BYTES, LargeGate, Streamed, stream_file},
-    pack_thread::{BatchLimits, FinishedBatch, Item, PackThread},
-    read::OpenFile,
-    report::Report,
-    segment::{Buffers, Segment},
-    walk::{GROUP_FILES, Group, Walk},
+    FolderSource, IngestError, Note, Progress, Refusal,
+    aggregations::{AggregationError, Members, pack_aggregations},
+    batch::{BatchOutcome, commit_batch},
+    large::LargeGate,
+    pack_thread::{BatchLimits, FinishedBatch, PackThread},
+    previous::Previous,
+    reader::Reader,
+    receive::{Listed, list},
+    segment::{Buffers, Source},
+    shared::Shared,
+    submission::{complete, receive},
+    unit::Unit,
+    walk::{GROUP_UNITS, Group, Walk},
 };
 
 /// At most this many segments wait for the thread that writes packs.
@@ -37,58 +40,74 @@ const ITEMS_WAITING_MAX: usize = 4;
 /// At most this often what must be made anew is made anew.
 const PASSES_MAX: u32 = 10;
 
-/// At most this often the end of a submission is committed again because others were faster.
-const COMMIT_ATTEMPTS_MAX: u32 = 1000;
-
-/// How far an ingest is; it only counts up.
-#[derive(Debug, Default)]
-pub struct Progress {
-    found: AtomicU64,
-    done: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Progress {
-    /// Returns how many files were found so far, how many are dealt with, and their bytes.
-    pub fn counts(&self) -> (u64, u64, u64) {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (load(&self.found), load(&self.done), load(&self.bytes))
-    }
-
-    pub(crate) fn found(&self, count: usize) {
-        self.found.fetch_add(count as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn read_bytes(&self, count: usize) {
-        self.bytes.fetch_add(count as u64, Ordering::Relaxed);
-    }
-
-    fn done(&self) {
-        self.done.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// What became of an ingest.
 #[derive(Clone, Debug)]
 pub struct IngestOutcome {
     /// The submission it was logged as.
     pub submission: SubmissionId,
+    /// Documents that the submission had.
+    pub received: u64,
     /// Documents archived now.
     pub archived: u64,
     /// Documents that were in the archive before, with the same content.
     pub already: u64,
     /// Documents refused.
     pub refused: u64,
+    /// Documents that it was stopped before.
+    pub pending: u64,
+    /// New versions of aggregations.
+    pub aggregations: u64,
     /// The refusals in words, by path; at most 100,000.
     pub refusals: Vec<Refusal>,
     /// What else is worth knowing; at most 100,000.
     pub notes: Vec<Note>,
+    /// The versions that were in the archive before, sorted.
+    pub already_versions: Vec<VersionId>,
     /// The batches committed, with their commits.
     pub batches: Vec<(u64, BatchCommitted)>,
     /// A signed checkpoint that covers all of it.
     pub checkpoint: String,
     /// Whether it was stopped before the end of the source.
     pub stopped: bool,
+}
+
+/// How a submission is to be taken in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IngestOptions {
+    /// At most so many documents are committed together, if fewer than the format allows.
+    pub batch_documents_max: Option<usize>,
+    /// Whether other content under a key that the archive has is a new version of the document,
+    /// and not refused.
+    pub new_versions: bool,
+}
+
+/// What a producer sends.
+#[derive(Debug)]
+pub struct Submission {
+    /// Where its files are.
+    pub source: FolderSource,
+    /// What the producer says of them, if in a table.
+    pub table: Option<Manifest>,
+    /// How it is to be taken in.
+    pub options: IngestOptions,
+}
+
+/// Where an ingest goes to.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// The log of the archive.
+    pub log: &'a mut LogWriter,
+    /// The index of its keys.
+    pub index: &'a mut KeyIndex,
+}
+
+/// How an ingest is watched and stopped.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// How far it is.
+    pub progress: Arc<Progress>,
+    /// Ends it early once it is set: what was read is finished.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// What ingest works with.
@@ -102,97 +121,120 @@ pub struct Ingester {
     pub entropy: Arc<dyn Entropy>,
 }
 
+/// What one ingest carries from pass to pass.
+pub(crate) struct Run<'a> {
+    pub(crate) log: &'a mut LogWriter,
+    pub(crate) index: &'a mut KeyIndex,
+    pub(crate) submission: SubmissionId,
+    pub(crate) source_name: String,
+    pub(crate) received: u64,
+    pub(crate) received_at: LogTime,
+    limits: BatchLimits,
+    pub(crate) tally: Tally,
+    members: Members,
+}
+
+/// What was counted and told so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) archived: u64,
+    pub(crate) aggregations: u64,
+    pub(crate) refused: u64,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) already: BTreeSet<VersionId>,
+    pub(crate) already_count: u64,
+    pub(crate) batches: Vec<(u64, BatchCommitted)>,
+}
+
 impl Ingester {
-    /// Ingests a source into the archive of `log`. `stop` ends it early: what was read is finished.
+    /// Ingests a submission into an archive.
     ///
     /// # Errors
     ///
     /// [`IngestError`]; what was committed until then stays.
     pub async fn ingest(
         &self,
-        log: &mut LogWriter,
-        index: &mut KeyIndex,
-        source: FolderSource,
-        progress: Arc<Progress>,
-        stop: Arc<AtomicBool>,
+        target: Target<'_>,
+        submission: Submission,
+        watch: Watch,
     ) -> Result<IngestOutcome, IngestError> {
-        self.ingest_within(BatchLimits::DEFAULT, log, index, source, progress, stop).await
-    }
-
-    /// As [`ingest`](Self::ingest), with at most `documents_max` documents in a batch.
-    ///
-    /// # Errors
-    ///
-    /// As [`ingest`](Self::ingest).
-    pub async fn ingest_in_batches_of(
-        &self,
-        documents_max: usize,
-        log: &mut LogWriter,
-        index: &mut KeyIndex,
-        source: FolderSource,
-        progress: Arc<Progress>,
-        stop: Arc<AtomicBool>,
-    ) -> Result<IngestOutcome, IngestError> {
-        let documents_max = documents_max.clamp(GROUP_FILES, BatchLimits::DEFAULT.documents);
-        let limits = BatchLimits { documents: documents_max, ..BatchLimits::DEFAULT };
-        self.ingest_within(limits, log, index, source, progress, stop).await
-    }
-
-    async fn ingest_within(
-        &self,
-        limits: BatchLimits,
-        log: &mut LogWriter,
-        index: &mut KeyIndex,
-        source: FolderSource,
-        progress: Arc<Progress>,
-        stop: Arc<AtomicBool>,
-    ) -> Result<IngestOutcome, IngestError> {
+        let Target { log, index } = target;
         log.take_unseen();
         forget_foreign_index(log.archive(), index).await?;
         catch_up_index(log.archive(), index, &self.reads).await?;
         if index.complete_to() < log.head() {
             return Err(LogError::CommitMissing { number: index.complete_to() + 1 }.into());
         }
-        let received_at = LogTime::new(self.clock.now());
-        let submission = SubmissionId::random(&*self.entropy);
+        let Submission { source, table, options } = submission;
         let source = Arc::new(source);
-        let mut run = Run { log, index, limits, submission, batches: Vec::new() };
-        let mut again: Option<Vec<Vec<u8>>> = None;
-        let (mut already, mut refused) = (0, 0);
-        let (mut refusals, mut notes) = (Vec::new(), Vec::new());
+        let mut run = Run {
+            log,
+            index,
+            submission: SubmissionId::random(&*self.entropy),
+            source_name: source.name.clone(),
+            received: 0,
+            received_at: LogTime::new(self.clock.now()),
+            limits: BatchLimits::with_documents(options.batch_documents_max),
+            tally: Tally::default(),
+            members: Members::default(),
+        };
+        let mut shared = self.share(&run, &source, options, &watch);
+        let listed = self.list(&shared, table).await?;
+        run.received = listed.received;
+        receive(&mut run, &self.reads, &*self.entropy).await?;
+        let mut groups = groups_of(&shared, listed);
         for _ in 0..PASSES_MAX {
-            let shared = Arc::new(Shared::new(
-                Arc::clone(&source),
-                Arc::clone(&self.entropy),
-                run.index.clone(),
-                received_at,
-                Arc::clone(&progress),
-                Arc::clone(&stop),
-            ));
-            let groups = groups_of(&source, &shared, again.take());
             let left = self.pass(&mut run, &shared, groups).await?;
-            already += shared.already.load(Ordering::Relaxed);
-            refused += shared.refused.load(Ordering::Relaxed);
-            let words = shared.take_words();
-            refusals.extend(words.0);
-            notes.extend(words.1);
+            run.take_told(&shared)?;
             if left.is_empty() {
-                let words = Words { already, refused, refusals, notes };
-                let stopped = stop.load(Ordering::Relaxed);
-                return self.finish(run, words, &source.name, (received_at, stopped)).await;
+                self.write_aggregations(&mut run, &source, options, &watch).await?;
+                let stopped = watch.stop.load(Ordering::Relaxed);
+                return complete(run, (&*self.clock, &*self.entropy), stopped).await;
             }
-            again = Some(left);
+            shared = self.share(&run, &source, options, &watch);
+            let left: Vec<Group> = left.chunks(GROUP_UNITS).map(<[Unit]>::to_vec).collect();
+            groups = Box::new(left.into_iter());
         }
         Err(IngestError::StillChanging { passes: PASSES_MAX })
     }
 
-    /// Reads all groups and commits what they become; returns the files to be read anew.
+    fn share(
+        &self,
+        run: &Run<'_>,
+        source: &Arc<FolderSource>,
+        options: IngestOptions,
+        watch: &Watch,
+    ) -> Arc<Shared> {
+        let previous = Previous::new(Arc::clone(run.log.archive().store().packs()));
+        Arc::new(Shared::new(
+            (Arc::clone(source), options),
+            Arc::clone(&self.entropy),
+            (run.index.clone(), previous),
+            run.received_at,
+            (Arc::clone(&watch.progress), Arc::clone(&watch.stop)),
+        ))
+    }
+
+    async fn list(
+        &self,
+        shared: &Arc<Shared>,
+        table: Option<Manifest>,
+    ) -> Result<Listed, IngestError> {
+        let for_list = Arc::clone(shared);
+        let listed = self.reads.run(move || list(&for_list, table.as_ref())).await;
+        let listed = listed.map_err(|_| IngestError::Panicked)?;
+        shared.progress.found(listed.received);
+        Ok(listed)
+    }
+
+    /// Reads all groups and commits what they become; returns the units to be read anew.
     async fn pass(
         &self,
         run: &mut Run<'_>,
         shared: &Arc<Shared>,
         groups: Box<dyn Iterator<Item = Group> + Send>,
-    ) -> Result<Vec<Vec<u8>>, IngestError> {
+    ) -> Result<Vec<Unit>, IngestError> {
         let (items, items_to_pack) = sync_channel(ITEMS_WAITING_MAX);
         let (finished, finished_batches) = mpsc::channel(1);
         let sink = Arc::clone(run.log.archive().store().packs());
@@ -221,20 +263,20 @@ impl Ingester {
         Ok(again)
     }
 
-    /// Commits batches as they come; returns the files of those that must be made anew.
+    /// Commits batches as they come; returns the units of those that must be made anew.
     async fn commit_all(
         &self,
         run: &mut Run<'_>,
         shared: &Shared,
         mut finished: mpsc::Receiver<FinishedBatch>,
-    ) -> Result<Vec<Vec<u8>>, IngestError> {
+    ) -> Result<Vec<Unit>, IngestError> {
         let mut again = Vec::new();
         while let Some(batch) = finished.recv().await {
             match self.commit(run, &batch).await {
                 Ok(true) => {}
-                Ok(false) => again.extend(batch.documents().map(|it| it.path.clone())),
+                Ok(false) => again.extend(batch.into_units()),
                 Err(error) => {
-                    shared.aborted.store(true, Ordering::Relaxed);
+                    shared.abort();
                     return Err(error);
                 }
             }
@@ -250,196 +292,72 @@ impl Ingester {
             BatchOutcome::Committed(commit, body) => {
                 let documents = body.documents;
                 tracing::info!(commit, documents, "a batch is durable, logged and provable");
-                run.batches.push((commit, *body));
+                run.tally.batches.push((commit, *body));
+                for document in batch.documents() {
+                    match &document.source {
+                        Source::Unit(unit) => {
+                            run.tally.archived += 1;
+                            run.members.add(unit, document.identity.document);
+                        }
+                        Source::Aggregation => run.tally.aggregations += 1,
+                    }
+                }
                 Ok(true)
             }
         }
     }
 
-    /// Stores the report and logs the end of the submission.
-    async fn finish(
+    /// Writes new versions of the aggregations that the documents name.
+    async fn write_aggregations(
         &self,
-        run: Run<'_>,
-        words: Words,
-        source: &str,
-        (received_at, stopped): (LogTime, bool),
-    ) -> Result<IngestOutcome, IngestError> {
-        let Run { log, submission, batches, .. } = run;
-        let archived = batches.iter().map(|(_, batch)| u64::from(batch.documents)).sum();
-        let Words { already, refused, refusals, notes } = words;
-        let mut salt = [0; 32];
-        self.entropy.fill(&mut salt);
-        let report = Report {
-            already,
-            archived,
-            finished_at: LogTime::new(self.clock.now()),
-            format: 1,
-            notes: &notes,
-            received_at,
-            refused,
-            refusals: &refusals,
-            salt: sigillo_model::salt_text(&salt),
-            source,
-            submission,
-        };
-        let report = report.to_json();
-        let entry = Entry::SubmissionCompleted(SubmissionCompleted {
-            aggregations: 0,
-            already,
-            archived,
-            pending: 0,
-            received: archived + already + refused,
-            refused,
-            report_sha256: Sha256Digest::of(&report),
-            submission,
-        });
-        create_all(log.archive().store(), vec![(ObjectKey::submission_report(submission), report)])
-            .await?;
-        for _ in 0..COMMIT_ATTEMPTS_MAX {
-            if let CommitOutcome::Committed(committed) =
-                log.commit(std::slice::from_ref(&entry)).await?
-            {
-                let checkpoint = committed.checkpoint;
-                return Ok(IngestOutcome {
-                    submission,
-                    archived,
-                    already,
-                    refused,
-                    refusals,
-                    notes,
-                    batches,
-                    checkpoint,
-                    stopped,
-                });
+        run: &mut Run<'_>,
+        source: &Arc<FolderSource>,
+        options: IngestOptions,
+        watch: &Watch,
+    ) -> Result<(), IngestError> {
+        for _ in 0..PASSES_MAX {
+            let shared = self.share(run, source, options, watch);
+            let (members, sink) =
+                (run.members.clone(), Arc::clone(run.log.archive().store().packs()));
+            let for_pack = Arc::clone(&shared);
+            let packed =
+                self.reads.run(move || pack_aggregations(&for_pack, &*sink, &members)).await;
+            let packed = packed.map_err(|_| IngestError::Panicked)?.map_err(|error| match error {
+                AggregationError::Index(error) => IngestError::Index(error),
+                AggregationError::Pack(error) => IngestError::Pack(error),
+            });
+            run.take_told(&shared)?;
+            match packed? {
+                None => return Ok(()),
+                Some(batch) if self.commit(run, &batch).await? => return Ok(()),
+                Some(_) => {}
             }
         }
-        Err(IngestError::Crowded { attempts: COMMIT_ATTEMPTS_MAX })
+        Err(IngestError::StillChanging { passes: PASSES_MAX })
     }
 }
 
-/// What one ingest carries from pass to pass.
-struct Run<'a> {
-    log: &'a mut LogWriter,
-    index: &'a mut KeyIndex,
-    limits: BatchLimits,
-    submission: SubmissionId,
-    batches: Vec<(u64, BatchCommitted)>,
-}
-
-struct Words {
-    already: u64,
-    refused: u64,
-    refusals: Vec<Refusal>,
-    notes: Vec<Note>,
-}
-
-fn groups_of(
-    source: &Arc<FolderSource>,
-    shared: &Arc<Shared>,
-    again: Option<Vec<Vec<u8>>>,
-) -> Box<dyn Iterator<Item = Group> + Send> {
-    match again {
-        None => Box::new(Walk::new(Arc::clone(source), Arc::clone(shared))),
-        Some(paths) => {
-            let groups: Vec<Group> = paths.chunks(GROUP_FILES).map(<[_]>::to_vec).collect();
-            Box::new(groups.into_iter())
+impl Run<'_> {
+    /// Takes in what the workers of a pass told.
+    fn take_told(&mut self, shared: &Shared) -> Result<(), IngestError> {
+        let told = shared.take_told();
+        if let Some(error) = told.index_error {
+            return Err(IngestError::Index(error));
         }
-    }
-}
-
-/// The readers' side: groups in, segments out.
-struct Reader {
-    shared: Arc<Shared>,
-    sink: Arc<dyn PackSink>,
-    buffers: Arc<Buffers>,
-    gate: LargeGate,
-}
-
-/// Nobody takes what the readers send any more: the reason is told elsewhere.
-struct Unwanted;
-
-impl Reader {
-    /// Reads every group on the threads of the pool this runs on.
-    fn read_all(
-        &self,
-        groups: Box<dyn Iterator<Item = Group> + Send>,
-        items: &SyncSender<Item>,
-    ) -> Result<(), PackError> {
-        let read = groups.par_bridge().try_for_each(|group| self.read_group(&group, items));
-        match read {
-            Ok(()) | Err(Stop::Unwanted(Unwanted)) => Ok(()),
-            Err(Stop::Pack(error)) => {
-                self.shared.aborted.store(true, Ordering::Relaxed);
-                Err(error)
-            }
-        }
-    }
-
-    fn read_group(&self, group: &Group, items: &SyncSender<Item>) -> Result<(), Stop> {
-        let mut fresh = vec![[0; FRESH_BYTES]; group.len()];
-        self.shared.entropy.fill(fresh.as_flattened_mut());
-        let mut segment = Segment::in_buffer(self.buffers.take());
-        for (path, fresh) in group.iter().zip(&fresh) {
-            if self.shared.aborted.load(Ordering::Relaxed) {
-                return Err(Stop::Unwanted(Unwanted));
-            }
-            let read = OpenFile::open(&self.shared.source, path);
-            let file = match read {
-                Ok(file) => file,
-                Err(refusal) => {
-                    self.shared.refuse(refusal);
-                    self.shared.progress.done();
-                    continue;
-                }
-            };
-            if file.size_bytes > LARGE_BYTES {
-                self.gate.run(|| self.read_large(&file, path, fresh, items))?;
-            } else {
-                self.shared.progress.read_bytes(usize::try_from(file.size_bytes).unwrap_or(0));
-                match segment.add_file(&self.shared, &file, path, fresh) {
-                    Ok(true) => {}
-                    Ok(false) => drop(self.shared.already.fetch_add(1, Ordering::Relaxed)),
-                    Err(refusal) => self.shared.refuse(refusal),
-                }
-                if segment.is_full() {
-                    let next = Segment::in_buffer(self.buffers.take());
-                    send(items, Item::Segment(std::mem::replace(&mut segment, next)))?;
-                }
-            }
-            self.shared.progress.done();
-        }
-        if segment.is_empty() {
-            self.buffers.give(segment.into_buffer());
-            return Ok(());
-        }
-        send(items, Item::Segment(segment))
-    }
-
-    fn read_large(
-        &self,
-        file: &OpenFile<'_>,
-        path: &[u8],
-        fresh: &[u8; FRESH_BYTES],
-        items: &SyncSender<Item>,
-    ) -> Result<(), Stop> {
-        let mut nonce = [0; 16];
-        self.shared.entropy.fill(&mut nonce);
-        let streamed = stream_file(&self.shared, &*self.sink, file, path, (nonce, fresh));
-        match streamed.map_err(Stop::Pack)? {
-            Streamed::Packed(pack, document) => send(items, Item::OwnPack(pack, document))?,
-            Streamed::Already => drop(self.shared.already.fetch_add(1, Ordering::Relaxed)),
-            Streamed::Refused(refusal) => self.shared.refuse(refusal),
-            Streamed::Aborted => return Err(Stop::Unwanted(Unwanted)),
-        }
+        self.tally.refused += shared.refused.load(Ordering::Relaxed);
+        self.tally.refusals.extend(told.refusals);
+        self.tally.notes.extend(told.notes);
+        self.tally.already_count += told.already.len() as u64;
+        self.tally.already.extend(told.already);
+        self.members.extend(told.members);
         Ok(())
     }
 }
 
-enum Stop {
-    Unwanted(Unwanted),
-    Pack(PackError),
-}
-
-fn send(items: &SyncSender<Item>, item: Item) -> Result<(), Stop> {
-    items.send(item).map_err(|_| Stop::Unwanted(Unwanted))
+fn groups_of(shared: &Arc<Shared>, listed: Listed) -> Box<dyn Iterator<Item = Group> + Send> {
+    let stop = Arc::clone(shared);
+    match listed.groups {
+        Some(groups) => Box::new(groups.into_iter().take_while(move |_| !stop.is_stopped())),
+        None => Box::new(Walk::new(Arc::clone(&shared.source), Arc::clone(shared))),
+    }
 }

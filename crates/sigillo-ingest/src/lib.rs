@@ -5,22 +5,34 @@
 
 mod refusal;
 mod source;
+mod unit;
+
+mod receive;
+mod sidecar;
+mod stated;
 mod walk;
 
 mod document;
 mod large;
+mod previous;
 mod read;
+mod reader;
 mod segment;
+mod shared;
 
+mod aggregations;
 mod batch;
 mod pack_thread;
 mod report;
+mod submission;
 
 mod ingest;
+mod progress;
 
 mod error;
 
 pub use error::IngestError;
-pub use ingest::{IngestOutcome, Ingester, Progress};
+pub use ingest::{IngestOptions, IngestOutcome, Ingester, Submission, Target, Watch};
+pub use progress::Progress;
 pub use refusal::{Note, NoteCode, Refusal, RefusalCode};
 pub use source::{FILE_BYTES_MAX, FolderSource, SourceError};

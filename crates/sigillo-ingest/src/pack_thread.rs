@@ -16,7 +16,11 @@ use sigillo_store::{
     pack::{ClosedPack, PackError, PackWriter},
 };
 
-use crate::segment::{Buffers, PlacedDocument, Segment};
+use crate::{
+    segment::{Buffers, PlacedDocument, Segment, Source},
+    unit::Unit,
+    walk::GROUP_UNITS,
+};
 
 /// A pack is closed once it has this many bytes.
 const PACK_BYTES: u64 = 128 << 20;
@@ -36,6 +40,12 @@ impl BatchLimits {
     /// The limits of the stored format and of patience: 100,000 documents, 1 GiB, one minute.
     pub(crate) const DEFAULT: Self =
         Self { documents: BATCH_DOCUMENTS_MAX as usize, bytes: 1 << 30, age_seconds: 60 };
+
+    /// The same with fewer documents, but no fewer than come in one segment.
+    pub(crate) fn with_documents(documents_max: Option<usize>) -> Self {
+        let documents = documents_max.unwrap_or(Self::DEFAULT.documents);
+        Self { documents: documents.clamp(GROUP_UNITS, Self::DEFAULT.documents), ..Self::DEFAULT }
+    }
 }
 
 /// What the readers send.
@@ -44,7 +54,7 @@ pub(crate) enum Item {
     /// Documents to be packed with others.
     Segment(Segment),
     /// A document that has a pack of its own.
-    OwnPack(ClosedPack, PlacedDocument),
+    OwnPack(ClosedPack, Box<PlacedDocument>),
 }
 
 /// Packs that are durable and wait to be committed together.
@@ -57,6 +67,15 @@ pub(crate) struct FinishedBatch {
 impl FinishedBatch {
     pub(crate) fn documents(&self) -> impl Iterator<Item = &PlacedDocument> {
         self.packs.iter().flat_map(|(_, documents)| documents)
+    }
+
+    /// Returns the units to be read anew; aggregations are made anew by whoever made them.
+    pub(crate) fn into_units(self) -> impl Iterator<Item = Unit> {
+        let documents = self.packs.into_iter().flat_map(|(_, documents)| documents);
+        documents.filter_map(|document| match document.source {
+            Source::Unit(unit) => Some(unit),
+            Source::Aggregation => None,
+        })
     }
 
     fn count(&self) -> usize {
@@ -122,7 +141,7 @@ impl PackThread {
         }
         open.began_at_seconds.get_or_insert_with(|| self.clock.now().as_second());
         match item {
-            Item::OwnPack(pack, document) => open.batch.packs.push((pack, vec![document])),
+            Item::OwnPack(pack, document) => open.batch.packs.push((pack, vec![*document])),
             Item::Segment(mut segment) => {
                 if open.pack.is_none() {
                     let pack = PackWriter::begin(&*self.sink, self.nonce(), Some(PACK_BYTES))?;
@@ -130,7 +149,11 @@ impl PackThread {
                 }
                 let (pack, documents) = open.pack.as_mut().expect("it was begun just above");
                 let entries = std::mem::take(&mut segment.entries);
+                let offset = pack.next_offset();
                 pack.add_segment(segment.bytes(), entries)?;
+                for document in &mut segment.documents {
+                    document.record_offset += offset;
+                }
                 documents.append(&mut segment.documents);
                 self.buffers.give(segment.into_buffer());
                 if pack.size_bytes() >= PACK_BYTES {

@@ -54,8 +54,29 @@ refusal_codes! {
     PathTooLong = "PATH_TOO_LONG", "its path is too long for the operating system",
         "ingest a folder further down, so that the path becomes shorter";
     /// The archive has another document, or another version, under the same key.
-    KeyExists = "KEY_EXISTS", "the archive already holds other content under the same source and path",
-        "give the document another path or the source another name with --source";
+    KeyExists = "KEY_EXISTS", "the archive already holds other content under the same key",
+        "if it is meant to follow the version that is there, say so with --new-versions or in the column operation; else give it another key (path, source or number)";
+    /// The operation builds on a document that the archive does not have.
+    UnknownDocument = "UNKNOWN_DOCUMENT", "the archive has no document with this key to build on",
+        "check the key, or send the document as new first";
+    /// The version before cannot be read from the archive.
+    PreviousUnreadable = "PREVIOUS_UNREADABLE", "an earlier version in the archive cannot be read",
+        "run `sigillo verify` and mend what it finds, then ingest again";
+    /// The aggregation is closed.
+    AggregationClosed = "AGGREGATION_CLOSED", "it would enter an aggregation that is closed",
+        "name another aggregation, or none";
+    /// The metadata cannot be used.
+    MetadataInvalid = "METADATA_INVALID", "what is stated about it cannot be used",
+        "mend the metadata as the reason says, then ingest again";
+    /// A file that was found, or that the metadata name, is not there.
+    FileMissing = "FILE_MISSING", "a file of it is not in the source",
+        "put the file in its place, or mend the metadata that name it, then ingest again";
+    /// The metadata do not name the file.
+    NotListed = "NOT_LISTED", "the metadata do not name this file",
+        "add a row for it to the metadata, or remove it from the source";
+    /// The record of the document would be too large.
+    RecordTooLarge = "RECORD_TOO_LARGE", "what is stated about it, or its list of files, is too long",
+        "shorten the metadata or split the document";
 }
 
 impl Serialize for RefusalCode {
@@ -92,10 +113,12 @@ impl Refusal {
     }
 }
 
-/// What a conservator may want to know of a document that was accepted.
+/// What a conservator may want to know beside what was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum NoteCode {
+    /// No new version of an aggregation was made.
+    AggregationLeft,
     /// Two names in one folder look the same but are spelt differently in Unicode.
     NameTwins,
 }
@@ -104,6 +127,7 @@ impl NoteCode {
     /// Returns the code as it is printed.
     pub const fn code(self) -> &'static str {
         match self {
+            Self::AggregationLeft => "AGGREGATION_LEFT",
             Self::NameTwins => "NAME_TWINS",
         }
     }

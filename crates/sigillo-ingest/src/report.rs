@@ -1,21 +1,28 @@
-//! The report of a submission: what was received and what became of it.
+//! What is kept of a submission: where it came from, and what became of it.
 
 use serde::Serialize;
 
-use sigillo_model::{LogTime, SubmissionId, to_canonical};
+use sigillo_model::{LogTime, SubmissionId, VersionId, to_canonical};
 
 use crate::{Note, Refusal};
 
 /// `submissions/<id>/report.json`, an erasable object.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report<'a> {
+    /// New versions of aggregations.
+    pub(crate) aggregations: u64,
     /// Documents that were in the archive before.
     pub(crate) already: u64,
+    /// Their versions, sorted.
+    pub(crate) already_versions: &'a [VersionId],
     /// Documents archived by this submission.
     pub(crate) archived: u64,
     pub(crate) finished_at: LogTime,
     pub(crate) format: u32,
     pub(crate) notes: &'a [Note],
+    /// Documents that the submission ended before.
+    pub(crate) pending: u64,
+    pub(crate) received: u64,
     pub(crate) received_at: LogTime,
     /// How many were refused; as many of them as are kept in words follow.
     pub(crate) refused: u64,
@@ -24,6 +31,24 @@ pub(crate) struct Report<'a> {
     pub(crate) salt: String,
     pub(crate) source: &'a str,
     pub(crate) submission: SubmissionId,
+}
+
+/// `submissions/<id>/received.json`, an erasable object: where documents come from.
+#[derive(Debug, Serialize)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) format: u32,
+    pub(crate) received: u64,
+    pub(crate) received_at: LogTime,
+    /// Random, so that the digest in the log confirms no guess.
+    pub(crate) salt: String,
+    pub(crate) source: &'a str,
+    pub(crate) submission: SubmissionId,
+}
+
+impl Arrival<'_> {
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        to_canonical(self)
+    }
 }
 
 impl Report<'_> {

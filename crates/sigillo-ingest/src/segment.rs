@@ -3,15 +3,20 @@
 use std::sync::{Mutex, PoisonError};
 
 use sigillo_catalogue::IndexedVersion;
+use sigillo_formats::HEAD_BYTES_MAX;
 use sigillo_model::Sha256Digest;
 use sigillo_store::pack::{
     SegmentEntry, entry_name, local_header_bytes, record_name, write_local_header,
 };
 
 use crate::{
-    Refusal,
-    document::{Decided, FRESH_BYTES, ReadDocument, Shared, decide, extension_of},
+    document::{
+        Decided, Drafted, FRESH_BYTES, Hindrance, Identity, Prepared, extension_of, file_entry,
+    },
+    large::LARGE_BYTES,
     read::OpenFile,
+    shared::Shared,
+    unit::Unit,
 };
 
 /// A segment is handed over once it has this many bytes.
@@ -23,8 +28,21 @@ const VERSION_AND_SLASH_BYTES: usize = 65;
 /// A document that lies in a pack.
 #[derive(Debug)]
 pub(crate) struct PlacedDocument {
-    pub(crate) indexed: IndexedVersion,
-    pub(crate) path: Vec<u8>,
+    pub(crate) version: sigillo_model::VersionId,
+    pub(crate) identity: Identity,
+    /// Where the bytes of its record begin, from the start of the segment or of its own pack.
+    pub(crate) record_offset: u64,
+    pub(crate) record_bytes: u32,
+    pub(crate) source: Source,
+}
+
+/// Where a document comes from, should it have to be made anew.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// The files of a unit.
+    Unit(Unit),
+    /// An aggregation, made from its members.
+    Aggregation,
 }
 
 /// Documents laid out one behind the other, on their way to a pack.
@@ -34,6 +52,16 @@ pub(crate) struct Segment {
     filled: usize,
     pub(crate) entries: Vec<SegmentEntry>,
     pub(crate) documents: Vec<PlacedDocument>,
+}
+
+/// What became of a unit that was to be laid out.
+#[derive(Debug)]
+pub(crate) enum LaidOut {
+    Placed,
+    /// The archive has it already: the unit is given back.
+    Already(Unit, Box<IndexedVersion>),
+    /// It is too large to be laid out in memory.
+    TooLarge(Unit, Box<Prepared>),
 }
 
 impl Segment {
@@ -58,46 +86,83 @@ impl Segment {
         self.buffer
     }
 
-    /// Reads a file into the segment, hashes it while it is warm, and adds its record.
-    ///
-    /// Returns whether it was added: a document that the archive has already is not.
-    pub(crate) fn add_file(
+    /// Reads the files of a unit into the segment, hashes them while they are warm, and adds the
+    /// record, unless the archive has the document already.
+    pub(crate) fn add_unit(
         &mut self,
         shared: &Shared,
-        file: &OpenFile<'_>,
-        path: &[u8],
+        unit: Unit,
+        prepared: Prepared,
         fresh: &[u8; FRESH_BYTES],
-    ) -> Result<bool, Refusal> {
-        let extension = extension_of(path);
-        // The name has this length whatever the id, which is known only after the bytes are read.
-        let name_length =
-            VERSION_AND_SLASH_BYTES + 1 + extension.map_or(0, |ext| 1 + ext.as_str().len());
-        let header_bytes = local_header_bytes(name_length, file.size_bytes);
-        let size = usize::try_from(file.size_bytes).expect("only small files are laid out here");
-        let (start, data) = (self.filled, self.filled + header_bytes);
-        self.make_room(data + size);
-        let content = &mut self.buffer[data..data + size];
-        file.read_at(0, content)?;
-        let content = &self.buffer[data..data + size];
-        let (sha256, crc32) = (Sha256Digest::of(content), crc32fast::hash(content));
-        file.check_unchanged()?;
-        let document = match decide(shared, path, (sha256, file.size_bytes), content, fresh) {
-            Decided::New(document) => document,
-            Decided::Already => return Ok(false),
-            Decided::Refused(refusal) => return Err(refusal),
-        };
-        let name = entry_name(document.version, 1, extension.as_ref());
-        write_local_header(&mut self.buffer[start..data], &name, crc32, file.size_bytes);
-        self.filled = data + size;
-        let header_offset_in_segment = start as u64;
-        let size_bytes = file.size_bytes;
-        self.entries.push(SegmentEntry { name, crc32, size_bytes, header_offset_in_segment });
-        self.add_record(document, path);
-        Ok(true)
+    ) -> Result<LaidOut, Hindrance> {
+        let start = self.filled;
+        let mut end = start;
+        let mut files = Vec::new();
+        let mut laid: Vec<(usize, usize, u32)> = Vec::new();
+        let mut is_too_large = false;
+        for (position, (path, role)) in (prepared.first_position()..).zip(unit.files()) {
+            let file = OpenFile::open(&shared.source, path)?;
+            let name_length = name_length(path, position);
+            let data = end + local_header_bytes(name_length, file.size_bytes);
+            if (data - start) as u64 + file.size_bytes > LARGE_BYTES {
+                is_too_large = true;
+                break;
+            }
+            let size = usize::try_from(file.size_bytes).expect("only small files are laid out");
+            self.make_room(data + size);
+            file.read_at(0, &mut self.buffer[data..data + size])?;
+            let content = &self.buffer[data..data + size];
+            let (sha256, crc32) = (Sha256Digest::of(content), crc32fast::hash(content));
+            file.check_unchanged()?;
+            shared.progress.read_bytes(size);
+            let head = &content[..size.min(HEAD_BYTES_MAX)];
+            files.push(file_entry(path, role, (sha256, file.size_bytes), head));
+            laid.push((end, data, crc32));
+            end = data + size;
+        }
+        if is_too_large {
+            return Ok(LaidOut::TooLarge(unit, Box::new(prepared)));
+        }
+        let first = prepared.first_position();
+        match prepared.decide(shared, &unit, files, fresh)? {
+            Decided::Already(known) => Ok(LaidOut::Already(unit, Box::new(known))),
+            Decided::New(drafted) => {
+                let ends = laid.iter().skip(1).map(|next| next.0).chain([end]);
+                let files = unit.files().zip(laid.iter().zip(ends));
+                for (position, ((path, _), (&(header, data, crc32), end))) in (first..).zip(files) {
+                    let extension = extension_of(path);
+                    let name = entry_name(drafted.version, position, extension.as_ref());
+                    let size_bytes = (end - data) as u64;
+                    write_local_header(&mut self.buffer[header..data], &name, crc32, size_bytes);
+                    let header_offset_in_segment = header as u64;
+                    let entry = SegmentEntry { name, crc32, size_bytes, header_offset_in_segment };
+                    self.entries.push(entry);
+                }
+                self.filled = end;
+                self.add_record(*drafted, Source::Unit(unit));
+                Ok(LaidOut::Placed)
+            }
+        }
     }
 
-    fn add_record(&mut self, document: ReadDocument, path: &[u8]) {
-        let ReadDocument { version, record, indexed } = document;
+    /// Adds a document of one file whose bytes are in memory.
+    pub(crate) fn add_bytes(&mut self, bytes: &[u8], extension: &str, drafted: Drafted) {
+        let extension = sigillo_store::pack::Extension::parse(extension);
+        let name = entry_name(drafted.version, 1, extension.as_ref());
+        let (start, size_bytes) = (self.filled, bytes.len() as u64);
+        let data = start + local_header_bytes(name.len(), size_bytes);
+        self.make_room(data + bytes.len());
+        let crc32 = crc32fast::hash(bytes);
+        write_local_header(&mut self.buffer[start..data], &name, crc32, size_bytes);
+        self.buffer[data..data + bytes.len()].copy_from_slice(bytes);
+        self.filled = data + bytes.len();
+        let header_offset_in_segment = start as u64;
+        self.entries.push(SegmentEntry { name, crc32, size_bytes, header_offset_in_segment });
+        self.add_record(drafted, Source::Aggregation);
+    }
+
+    fn add_record(&mut self, drafted: Drafted, source: Source) {
+        let Drafted { version, record, identity } = drafted;
         let name = record_name(version);
         let (size_bytes, crc32) = (record.len() as u64, crc32fast::hash(&record));
         let start = self.filled;
@@ -108,7 +173,13 @@ impl Segment {
         self.filled = data + record.len();
         let header_offset_in_segment = start as u64;
         self.entries.push(SegmentEntry { name, crc32, size_bytes, header_offset_in_segment });
-        self.documents.push(PlacedDocument { indexed, path: path.to_vec() });
+        self.documents.push(PlacedDocument {
+            version,
+            identity,
+            record_offset: data as u64,
+            record_bytes: u32::try_from(record.len()).expect("a record is far below 4 GiB"),
+            source,
+        });
     }
 
     fn make_room(&mut self, length: usize) {
@@ -116,6 +187,16 @@ impl Segment {
             self.buffer.resize(length.next_multiple_of(256 << 10), 0);
         }
     }
+}
+
+/// Returns the length of the name of a file in its pack, which does not depend on the version.
+pub(crate) fn name_length(path: &[u8], position: u32) -> usize {
+    let extension = extension_of(path).map_or(0, |ext| 1 + ext.as_str().len());
+    VERSION_AND_SLASH_BYTES + decimal_digits(position) + extension
+}
+
+fn decimal_digits(number: u32) -> usize {
+    number.checked_ilog10().map_or(1, |digits| digits as usize + 1)
 }
 
 /// Buffers that were used and can be used again.

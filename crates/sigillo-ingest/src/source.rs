@@ -29,6 +29,8 @@ pub struct FolderSource {
     pub(crate) single: Option<Vec<u8>>,
     pub(crate) name: String,
     pub(crate) file_bytes_max: u64,
+    /// The table that describes the documents, if it lies within the folder: no document itself.
+    pub(crate) table: Option<Vec<u8>>,
 }
 
 impl FolderSource {
@@ -63,6 +65,7 @@ impl FolderSource {
             single,
             name: name.to_owned(),
             file_bytes_max: FILE_BYTES_MAX,
+            table: None,
         })
     }
 
@@ -70,6 +73,14 @@ impl FolderSource {
     #[must_use]
     pub fn with_file_bytes_max(mut self, file_bytes_max: u64) -> Self {
         self.file_bytes_max = file_bytes_max;
+        self
+    }
+
+    /// Leaves the file at `place`, a canonical path, out of the documents: it describes them.
+    #[must_use]
+    pub fn with_table(mut self, place: &Path) -> Self {
+        let within = place.strip_prefix(&self.path).ok();
+        self.table = within.map(|path| path.as_os_str().as_bytes().to_vec());
         self
     }
 
@@ -99,6 +110,7 @@ impl FolderSource {
         };
         let path = || encode_name(path);
         opened.map(File::from).map_err(|errno| match errno {
+            Errno::NOENT => Refusal::new(RefusalCode::FileMissing, path()),
             Errno::LOOP => Refusal::new(RefusalCode::SymbolicLink, path()),
             Errno::NAMETOOLONG => Refusal::new(RefusalCode::PathTooLong, path()),
             // What opening a socket, or a pipe or device that nobody serves, answers.

@@ -14,16 +14,18 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use sigillo_model::encode_name;
 
-use crate::{FolderSource, Note, NoteCode, Refusal, RefusalCode, document::Shared};
+use crate::{
+    FolderSource, Note, NoteCode, Refusal, RefusalCode, shared::Shared, sidecar, unit::Unit,
+};
 
-/// So many files are read by one worker in a row.
-pub(crate) const GROUP_FILES: usize = 32;
+/// So many documents are read by one worker in a row.
+pub(crate) const GROUP_UNITS: usize = 32;
 
 /// No folder is nested deeper; deeper paths are refused.
 const DEPTH_MAX: usize = 2048;
 
-/// The paths of some files, relative to the source.
-pub(crate) type Group = Vec<Vec<u8>>;
+/// Some documents that are read by one worker.
+pub(crate) type Group = Vec<Unit>;
 
 /// Hands out the files of a source in groups; folders are sorted by name, bytes by bytes.
 pub(crate) struct Walk {
@@ -31,17 +33,16 @@ pub(crate) struct Walk {
     shared: Arc<Shared>,
     /// Folders still to be listed, deepest last, and files found but not yet handed out.
     folders: Vec<Vec<u8>>,
-    files: std::vec::IntoIter<Vec<u8>>,
+    units: std::vec::IntoIter<Unit>,
 }
 
 impl Walk {
     pub(crate) fn new(source: Arc<FolderSource>, shared: Arc<Shared>) -> Self {
-        let (folders, files) = match &source.single {
-            Some(file) => (Vec::new(), vec![file.clone()]),
+        let (folders, units) = match &source.single {
+            Some(file) => (Vec::new(), vec![Unit::of_path(file.clone())]),
             None => (vec![Vec::new()], Vec::new()),
         };
-        shared.progress.found(files.len());
-        Self { source, shared, folders, files: files.into_iter() }
+        Self { source, shared, folders, units: units.into_iter() }
     }
 
     /// Lists the next folder, and refuses in it what is no file.
@@ -77,9 +78,20 @@ impl Walk {
         folders.sort_unstable_by(|a, b| b.cmp(a));
         self.note_twins(&files);
         self.note_twins(&folders);
-        self.shared.progress.found(files.len());
-        self.files = files.into_iter();
+        self.units = self.units_of(folder, files).into_iter();
         self.folders.extend(folders);
+    }
+
+    /// Makes documents of the files of a folder: those with a sidecar as it says, the others each
+    /// by itself.
+    fn units_of(&self, folder: &[u8], mut files: Vec<Vec<u8>>) -> Vec<Unit> {
+        let described = sidecar::take_described(&self.shared, folder, &mut files);
+        let mut units: Vec<Unit> = files.into_iter().map(Unit::of_path).collect();
+        if !described.is_empty() {
+            units.extend(described);
+            units.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        }
+        units
     }
 
     /// Notes names that people cannot tell apart; both are kept as they are.
@@ -104,12 +116,12 @@ impl Iterator for Walk {
 
     fn next(&mut self) -> Option<Group> {
         let mut group = Vec::new();
-        while group.len() < GROUP_FILES {
+        while group.len() < GROUP_UNITS {
             if self.shared.is_stopped() {
                 return None;
             }
-            if let Some(file) = self.files.next() {
-                group.push(file);
+            if let Some(unit) = self.units.next() {
+                group.push(unit);
                 continue;
             }
             let Some(folder) = self.folders.pop() else { break };
@@ -147,7 +159,7 @@ fn kind_of(file_type: FileType) -> Kind {
     }
 }
 
-fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+pub(crate) fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
 }
 

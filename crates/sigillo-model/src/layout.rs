@@ -81,6 +81,11 @@ impl ObjectKey {
         Self(format!("acts/{act}.json"))
     }
 
+    /// What says where the documents of a submission came from.
+    pub fn submission_received(submission: SubmissionId) -> Self {
+        Self(format!("submissions/{submission}/received.json"))
+    }
+
     /// The report of a submission: what was received and what became of it.
     pub fn submission_report(submission: SubmissionId) -> Self {
         Self(format!("submissions/{submission}/report.json"))

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,7 +19,10 @@ use sigillo_evidence_log::{
     Archive, AuditKnowledge, CommitOutcome, EVIDENCE_LINE, LogError, LogKeys, LogWriter,
     NewArchive, SealOutcome, Sealer, audit_log, catch_up_index, read_view, stamp_sealings,
 };
-use sigillo_ingest::{FolderSource, IngestError, IngestOutcome, Ingester, Progress, SourceError};
+use sigillo_ingest::{
+    FolderSource, IngestError, IngestOptions, IngestOutcome, Ingester, SourceError, Submission,
+    Target, Watch,
+};
 use sigillo_model::{
     BATCH_DOCUMENTS_MAX, Clock, DocumentKey, Entity, Entry, LogTime, Severity, Sha256Digest,
     encode_name,
@@ -254,12 +257,12 @@ impl World<'_> {
             entropy: process.entropy.clone(),
         };
         let source = FolderSource::open(self.template.source.path(), SOURCE)?;
-        let (progress, stop) = (Arc::new(Progress::default()), Arc::new(AtomicBool::new(false)));
+        let batch_documents_max = Some(self.template.batch_documents_max);
+        let options = IngestOptions { batch_documents_max, new_versions: false };
+        let submission = Submission { source, table: None, options };
         let Process { log, index, .. } = process;
-        let documents_max = self.template.batch_documents_max;
-        let ingest =
-            ingester.ingest_in_batches_of(documents_max, log, index, source, progress, stop);
-        Ok(Box::pin(ingest).await?)
+        let target = Target { log, index };
+        Ok(Box::pin(ingester.ingest(target, submission, Watch::default())).await?)
     }
 
     async fn seal_and_stamp(&mut self, process: &mut Process) -> Result<(), SimulationError> {
@@ -299,7 +302,7 @@ impl World<'_> {
     fn keep_indexed(&mut self, index: &KeyIndex) {
         for (path, sha256) in &self.template.files {
             let key = DocumentKey::Path { path: path.clone(), source: SOURCE.to_owned() };
-            if let Some(known) = index.lookup(key.digest()) {
+            if let Some(known) = index.lookup(key.digest()).expect("it is in memory") {
                 let acknowledged = Acknowledged { version: known.version, sha256: *sha256 };
                 self.outside.documents.insert((path.clone(), acknowledged));
             }

@@ -98,11 +98,16 @@ pub(crate) struct InitArgs {
 
 /// Archive the files of folders (versamento)
 ///
-/// Every file becomes one document. Links are not followed. What cannot be archived is refused
-/// with a code, a reason and a remedy, and recorded; the rest goes on. The same folder again
-/// archives only what is new. Ctrl-C finishes what was begun; twice, it stops at once.
+/// Every file becomes one document, unless a table (--metadata) or a sidecar NAME.sigillo.json
+/// says which files belong together and what they are. Links are not followed. What cannot be
+/// archived is refused with a code, a reason and a remedy, and recorded; the rest goes on. The
+/// same folder again archives only what is new. Ctrl-C finishes what was begun; twice, it stops
+/// at once.
 ///
-/// Example: sigillo ingest papers/ --archive /srv/archive --source protocollo
+/// Examples:
+///
+///   sigillo ingest papers/ --archive /srv/archive --source protocollo
+///   sigillo ingest papers/ --archive /srv/archive --metadata papers/index.csv
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct IngestArgs {
@@ -118,6 +123,12 @@ pub(crate) struct IngestArgs {
     /// What the producer calls the source [default: the name of the folder]
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
+    /// A table (CSV) that describes the documents, see docs/metadata.md; one SOURCE only
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) metadata: Option<PathBuf>,
+    /// Take other content under a key that is there as a new version, instead of refusing it
+    #[arg(long)]
+    pub(crate) new_versions: bool,
     /// Leave sealing and time-stamp to a later `sigillo seal`
     #[arg(long)]
     pub(crate) no_seal: bool,

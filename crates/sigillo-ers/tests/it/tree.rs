@@ -4,7 +4,9 @@
 
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
-use sigillo_ers::{EvidenceTree, list_value, pair_value, tree_path, tree_root, version_id, walk_path};
+use sigillo_ers::{
+    EvidenceTree, list_value, pair_value, tree_path, tree_root, version_id, walk_path,
+};
 use sigillo_model::Sha256Digest;
 
 /// Sorts, concatenates and hashes, with nothing shared with the code under test.

@@ -5,9 +5,9 @@ use std::fs;
 use rstest::rstest;
 
 use sigillo_authorities::SignedHead;
-use sigillo_catalogue::{IndexedVersion, KeyIndex};
+use sigillo_catalogue::{IndexedVersion, KeyIndex, RecordPlace};
 use sigillo_evidence_log::{LogError, forget_foreign_index, log_contains, read_leaves, read_view};
-use sigillo_model::{DocumentId, Entry, ObjectKey, Sha256Digest, VersionId};
+use sigillo_model::{Blake3Digest, DocumentId, Entry, ObjectKey, Sha256Digest, VersionId};
 
 use crate::world::{Place, World, commit, completed};
 
@@ -72,15 +72,19 @@ async fn an_index_of_commits_that_were_taken_back_is_forgotten() {
     let number = commit(&mut log, &[entry]).await.number;
     let archive = world.archive().await;
     let leaves = read_leaves(archive.store(), &batch).await.unwrap();
-    let indexed = |version| IndexedVersion {
+    let indexed = |commit, version| IndexedVersion {
         key: Sha256Digest::of(b"key"),
         sameness: Sha256Digest::of(b"sameness"),
         version,
         document: DocumentId::from_bytes([1; 16]),
+        number: 1,
+        commit,
+        leaf: 0,
+        record: RecordPlace { pack: Blake3Digest::of(b"pack"), offset: 0, size_bytes: 1 },
     };
     let index_of = |through, version| {
         let mut index = KeyIndex::in_memory(archive.description().archive);
-        index.add(through, vec![indexed(version)]).unwrap();
+        index.add(through, vec![indexed(through, version)]).unwrap();
         index
     };
     let mut ours = index_of(number, leaves[1]);

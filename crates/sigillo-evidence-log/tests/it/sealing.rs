@@ -1,7 +1,9 @@
 //! Sealing and stamping with the keys and the authority of a trial.
 
 use sigillo_authorities::Authorities;
-use sigillo_ers::{Trust, list_value, pair_value, sealing_value, tree_root, verify_seal, verify_token};
+use sigillo_ers::{
+    Trust, list_value, pair_value, sealing_value, tree_root, verify_seal, verify_token,
+};
 use sigillo_evidence_log::{EVIDENCE_LINE, SealOutcome, read_view, stamp_sealings};
 use sigillo_merkle::SignedNote;
 use sigillo_model::{Entry, ObjectKey, Sha256Digest, Statement, parse_canonical};

@@ -36,6 +36,9 @@ pub struct PackWriter {
     directory: Vec<u8>,
     entries: u64,
     nonce: [u8; NONCE_BYTES],
+    /// The order of entries that come in pieces, and how many bytes of the last are to come.
+    order: EntryOrder,
+    entry_bytes_left: u64,
 }
 
 impl PackWriter {
@@ -51,7 +54,8 @@ impl PackWriter {
         size_hint_bytes: Option<u64>,
     ) -> Result<Self, PackError> {
         let output = PackOutput::begin(sink, size_hint_bytes)?;
-        Ok(Self { output, directory: Vec::new(), entries: 0, nonce })
+        let (directory, order) = (Vec::new(), EntryOrder::default());
+        Ok(Self { output, directory, entries: 0, nonce, order, entry_bytes_left: 0 })
     }
 
     /// Adds a segment: one document or several, each with its files by position, then its record,
@@ -67,6 +71,7 @@ impl PackWriter {
         entries: Vec<SegmentEntry>,
     ) -> Result<(), PackError> {
         check_segment(segment, &entries).map_err(|what| PackError::Refused { what })?;
+        self.check_between_documents()?;
         let entry_count = size_of_len(entries.len());
         if PACK_ENTRIES_MAX < self.entries + entry_count {
             return Err(PackError::Refused { what: "it has more entries than a pack can have" });
@@ -85,6 +90,61 @@ impl PackWriter {
         self.output.append(segment)
     }
 
+    /// Begins an entry whose bytes come in pieces, for documents that are too large for a segment.
+    ///
+    /// # Errors
+    ///
+    /// [`PackError::Refused`] if the name is misspelt or out of order, or bytes of the entry before
+    /// are missing; [`PackError::Store`] if it cannot be written, and then the pack is lost.
+    pub fn begin_entry(
+        &mut self,
+        name: &str,
+        crc32: u32,
+        size_bytes: u64,
+    ) -> Result<(), PackError> {
+        let refused = |what| PackError::Refused { what };
+        if self.entry_bytes_left > 0 {
+            return Err(refused("bytes of the entry before are missing"));
+        }
+        if PACK_ENTRIES_MAX <= self.entries {
+            return Err(refused("it has more entries than a pack can have"));
+        }
+        let parsed = EntryName::parse(name).ok_or(refused("the name of an entry is misspelt"))?;
+        self.order.accept(&parsed).map_err(refused)?;
+        let header_offset = self.output.size_bytes();
+        CentralRecord { name, crc32, size_bytes, header_offset }.encode(&mut self.directory);
+        self.entries += 1;
+        self.entry_bytes_left = size_bytes;
+        let mut header = vec![0; local_header_bytes(name.len(), size_bytes)];
+        write_local_header(&mut header, name, crc32, size_bytes);
+        self.output.append(&header)
+    }
+
+    /// Adds the next bytes of the entry begun last.
+    ///
+    /// # Errors
+    ///
+    /// [`PackError::Refused`] if there are more than was said; [`PackError::Store`] if they cannot
+    /// be written, and then the pack is lost.
+    pub fn append_to_entry(&mut self, data: &[u8]) -> Result<(), PackError> {
+        let left = self.entry_bytes_left.checked_sub(size_of_len(data.len()));
+        self.entry_bytes_left =
+            left.ok_or(PackError::Refused { what: "an entry is longer than was said" })?;
+        self.output.append(data)
+    }
+
+    /// Returns where in the pack the next segment or entry begins.
+    pub fn next_offset(&self) -> u64 {
+        self.output.size_bytes()
+    }
+
+    fn check_between_documents(&self) -> Result<(), PackError> {
+        if self.entry_bytes_left > 0 || !self.order.is_complete() {
+            return Err(PackError::Refused { what: "its last document is not complete" });
+        }
+        Ok(())
+    }
+
     /// Returns the size that the pack would have if it were finished now, but for its end of about
     /// a hundred bytes.
     pub fn size_bytes(&self) -> u64 {
@@ -100,6 +160,7 @@ impl PackWriter {
         if self.entries == 0 {
             return Err(PackError::Refused { what: "it has no entries" });
         }
+        self.check_between_documents()?;
         end_pack(self.output, &[], &self.directory, self.entries, self.nonce)
     }
 }

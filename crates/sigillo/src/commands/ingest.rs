@@ -1,6 +1,7 @@
 //! `sigillo ingest`: folders become committed, sealed and time-stamped documents.
 
 use std::{
+    io::Read as _,
     path::Path,
     sync::{
         Arc,
@@ -11,7 +12,10 @@ use std::{
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use sigillo_ingest::{FolderSource, IngestOutcome, Ingester, Progress};
+use sigillo_formats::{METADATA_BYTES_MAX, Manifest, read_metadata_csv};
+use sigillo_ingest::{
+    FolderSource, IngestOptions, IngestOutcome, Ingester, Progress, Submission, Target, Watch,
+};
 use sigillo_model::{Entity, ErrorKind};
 use sigillo_store::{ReadPool, StoreUrl};
 
@@ -34,6 +38,7 @@ const PRINTED_MAX: usize = 20;
 pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, CommandError> {
     let stop = stop_on_interrupt(context.output)?;
     let url = context.url()?;
+    let mut table = args.metadata.as_deref().map(read_table).transpose()?;
     let sources = open_sources(&args, &url)?;
     let archive = match context.archive().await {
         Err(error) if args.create && error.kind == ErrorKind::Invalid => {
@@ -50,15 +55,17 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
         clock: Arc::clone(&context.clock),
         entropy: Arc::clone(&context.entropy),
     };
-    let progress = Arc::new(Progress::default());
-    let shown = show(&context, &progress);
+    let watch = Watch { progress: Arc::new(Progress::default()), stop: Arc::clone(&stop) };
+    let shown = show(&context, &watch.progress);
+    let options = IngestOptions { batch_documents_max: None, new_versions: args.new_versions };
     let mut outcomes: Vec<(String, IngestOutcome)> = Vec::new();
     for (name, source) in sources {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let (progress, stop) = (Arc::clone(&progress), Arc::clone(&stop));
-        let outcome = ingester.ingest(&mut log, &mut index, source, progress, stop).await?;
+        let submission = Submission { source, table: table.take(), options };
+        let target = Target { log: &mut log, index: &mut index };
+        let outcome = ingester.ingest(target, submission, watch.clone()).await?;
         outcomes.push((name, outcome));
     }
     drop(shown);
@@ -78,6 +85,10 @@ fn open_sources(
     url: &StoreUrl,
 ) -> Result<Vec<(String, FolderSource)>, CommandError> {
     let archive = url.folder().and_then(|folder| folder.canonicalize().ok());
+    if args.metadata.is_some() && args.sources.len() > 1 {
+        return Err(CommandError::usage("a table describes the documents of one source")
+            .hint("ingest the sources one after the other, each with its own --metadata"));
+    }
     let mut sources: Vec<(String, FolderSource)> = Vec::new();
     for path in &args.sources {
         let name = match &args.source {
@@ -88,7 +99,10 @@ fn open_sources(
             return Err(CommandError::usage(format!("two sources are called {name}"))
                 .hint("ingest them one after the other, each with its own --source NAME"));
         }
-        let source = FolderSource::open(path, &name)?.with_file_bytes_max(args.file_bytes_max);
+        let mut source = FolderSource::open(path, &name)?.with_file_bytes_max(args.file_bytes_max);
+        if let Some(table) = args.metadata.as_ref().and_then(|table| table.canonicalize().ok()) {
+            source = source.with_table(&table);
+        }
         if archive.as_ref().is_some_and(|archive| source.contains(archive)) {
             let words = format!("the archive lies within {}", source.folder().display());
             return Err(CommandError::usage(words)
@@ -97,6 +111,18 @@ fn open_sources(
         sources.push((name, source));
     }
     Ok(sources)
+}
+
+/// Reads the table that describes the documents.
+fn read_table(path: &Path) -> Result<Manifest, CommandError> {
+    let cannot = |error: std::io::Error| CommandError::file("reading", path, &error);
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    let mut bytes = Vec::new();
+    file.take(METADATA_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    read_metadata_csv(&bytes).map_err(|error| {
+        let words = format!("the table {} cannot be used: {error}", path.display());
+        CommandError::new(ErrorKind::Invalid, words).hint("docs/metadata.md says what it must have")
+    })
 }
 
 fn name_of(path: &Path) -> Result<String, CommandError> {
@@ -179,6 +205,12 @@ fn outcome_text(name: &str, outcome: &IngestOutcome) -> String {
         grouped(outcome.refused),
         outcome.submission,
     );
+    if outcome.aggregations > 0 {
+        text.push_str(&format!("  {} aggregations changed\n", grouped(outcome.aggregations)));
+    }
+    if outcome.pending > 0 {
+        text.push_str(&format!("  {} documents not reached\n", grouped(outcome.pending)));
+    }
     if let Some(head) = head_of(&outcome.checkpoint) {
         text.push_str(&format!("  acknowledged under checkpoint {}\n", head_text(head)));
     }
@@ -207,7 +239,9 @@ fn outcome_text(name: &str, outcome: &IngestOutcome) -> String {
 
 fn outcome_json(name: &str, outcome: &IngestOutcome) -> Value {
     json!({
+        "aggregations": outcome.aggregations,
         "already": outcome.already,
+        "already_versions": outcome.already_versions,
         "archived": outcome.archived,
         "batches": outcome.batches.iter().map(|(commit, batch)| json!({
             "batch": batch.batch, "commit": commit, "documents": batch.documents,
@@ -215,6 +249,8 @@ fn outcome_json(name: &str, outcome: &IngestOutcome) -> Value {
         })).collect::<Vec<_>>(),
         "checkpoint": outcome.checkpoint,
         "notes": outcome.notes,
+        "pending": outcome.pending,
+        "received": outcome.received,
         "refusals": outcome.refusals,
         "refused": outcome.refused,
         "source": name,

@@ -1,0 +1,133 @@
+//! The readers' side of an ingest: groups of units in, segments and packs of their own out.
+
+use std::sync::{Arc, mpsc::SyncSender};
+
+use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
+
+use sigillo_store::{PackSink, pack::PackError};
+
+use crate::{
+    document::{FRESH_BYTES, Hindrance, Prepared},
+    large::{Broken, LargeGate, Streamed, stream_unit},
+    pack_thread::Item,
+    segment::{Buffers, LaidOut, Segment},
+    shared::Shared,
+    unit::Unit,
+    walk::Group,
+};
+
+/// Reads and hashes units on the threads of a pool.
+pub(crate) struct Reader {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) sink: Arc<dyn PackSink>,
+    pub(crate) buffers: Arc<Buffers>,
+    pub(crate) gate: LargeGate,
+}
+
+/// Why a reader goes no further.
+enum Stop {
+    /// Nobody takes what it sends any more, or everything is given up: the reason is told
+    /// elsewhere.
+    Unwanted,
+    Pack(PackError),
+}
+
+impl Reader {
+    /// Reads every group on the threads of the pool this runs on.
+    pub(crate) fn read_all(
+        &self,
+        groups: Box<dyn Iterator<Item = Group> + Send>,
+        items: &SyncSender<Item>,
+    ) -> Result<(), PackError> {
+        match groups.par_bridge().try_for_each(|group| self.read_group(group, items)) {
+            Ok(()) | Err(Stop::Unwanted) => Ok(()),
+            Err(Stop::Pack(error)) => {
+                self.shared.abort();
+                Err(error)
+            }
+        }
+    }
+
+    fn read_group(&self, group: Group, items: &SyncSender<Item>) -> Result<(), Stop> {
+        let mut fresh = vec![[0; FRESH_BYTES]; group.len()];
+        self.shared.entropy.fill(fresh.as_flattened_mut());
+        let mut segment = Segment::in_buffer(self.buffers.take());
+        for (unit, fresh) in group.into_iter().zip(&fresh) {
+            if self.shared.is_aborted() {
+                return Err(Stop::Unwanted);
+            }
+            self.read_unit(unit, fresh, &mut segment, items)?;
+            self.shared.progress.done();
+            if segment.is_full() {
+                let next = Segment::in_buffer(self.buffers.take());
+                send(items, Item::Segment(std::mem::replace(&mut segment, next)))?;
+            }
+        }
+        if segment.is_empty() {
+            self.buffers.give(segment.into_buffer());
+            return Ok(());
+        }
+        send(items, Item::Segment(segment))
+    }
+
+    fn read_unit(
+        &self,
+        unit: Unit,
+        fresh: &[u8; FRESH_BYTES],
+        segment: &mut Segment,
+        items: &SyncSender<Item>,
+    ) -> Result<(), Stop> {
+        let laid_out = Prepared::look_up(&self.shared, &unit)
+            .and_then(|prepared| segment.add_unit(&self.shared, unit, prepared, fresh));
+        match laid_out {
+            Ok(LaidOut::Placed) => Ok(()),
+            Ok(LaidOut::Already(unit, known)) => {
+                self.shared.already(&unit, &known);
+                Ok(())
+            }
+            Ok(LaidOut::TooLarge(unit, prepared)) => {
+                self.gate.run(|| self.read_large(unit, *prepared, fresh, items))
+            }
+            Err(hindrance) => self.hinder(hindrance),
+        }
+    }
+
+    fn read_large(
+        &self,
+        unit: Unit,
+        prepared: Prepared,
+        fresh: &[u8; FRESH_BYTES],
+        items: &SyncSender<Item>,
+    ) -> Result<(), Stop> {
+        let mut nonce = [0; 16];
+        self.shared.entropy.fill(&mut nonce);
+        match stream_unit(&self.shared, &*self.sink, unit, prepared, (nonce, fresh)) {
+            Ok(Streamed::Packed(pack, document)) => send(items, Item::OwnPack(pack, document)),
+            Ok(Streamed::Already(unit, known)) => {
+                self.shared.already(&unit, &known);
+                Ok(())
+            }
+            Err(Broken::Refused(refusal)) => self.hinder(refusal.into()),
+            Err(Broken::Index(error)) => self.hinder(Hindrance::Index(error)),
+            Err(Broken::Pack(error)) => Err(Stop::Pack(error)),
+            Err(Broken::Aborted) => Err(Stop::Unwanted),
+        }
+    }
+
+    fn hinder(&self, hindrance: Hindrance) -> Result<(), Stop> {
+        match hindrance {
+            Hindrance::Refused(refusal) => {
+                self.shared.refuse(refusal);
+                Ok(())
+            }
+            Hindrance::Index(error) => {
+                self.shared.fail_index(error);
+                Err(Stop::Unwanted)
+            }
+        }
+    }
+}
+
+fn send(items: &SyncSender<Item>, item: Item) -> Result<(), Stop> {
+    items.send(item).map_err(|_| Stop::Unwanted)
+}

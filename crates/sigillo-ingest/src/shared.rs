@@ -1,0 +1,125 @@
+//! What all workers of one ingest share.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use sigillo_catalogue::{IndexError, IndexedVersion, KeyIndex};
+use sigillo_model::{Entropy, LogTime, VersionId};
+
+use crate::{
+    FolderSource, IngestOptions, Note, Progress, Refusal, aggregations::Members,
+    previous::Previous, unit::Unit,
+};
+
+/// At most this many refusals and notes are kept in words; all are counted.
+pub(crate) const WORDS_MAX: usize = 100_000;
+
+/// What all workers of one ingest share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) source: Arc<FolderSource>,
+    pub(crate) options: IngestOptions,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// The keys known when the ingest began.
+    pub(crate) index: KeyIndex,
+    pub(crate) previous: Previous,
+    pub(crate) received_at: LogTime,
+    pub(crate) progress: Arc<Progress>,
+    /// Nothing new is begun once this is set; what was begun is finished.
+    pub(crate) stop: Arc<AtomicBool>,
+    /// Set when the work downstream failed: everything ends at once.
+    pub(crate) aborted: AtomicBool,
+    pub(crate) refused: AtomicU64,
+    told: Mutex<Told>,
+}
+
+/// What the workers have to tell at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) notes: Vec<Note>,
+    /// Documents that the archive has already.
+    pub(crate) already: Vec<VersionId>,
+    /// Which of them belongs to which aggregation.
+    pub(crate) members: Members,
+    /// Why the index failed, if it did.
+    pub(crate) index_error: Option<IndexError>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        (source, options): (Arc<FolderSource>, IngestOptions),
+        entropy: Arc<dyn Entropy>,
+        (index, previous): (KeyIndex, Previous),
+        received_at: LogTime,
+        (progress, stop): (Arc<Progress>, Arc<AtomicBool>),
+    ) -> Self {
+        Self {
+            source,
+            options,
+            entropy,
+            index,
+            previous,
+            received_at,
+            progress,
+            stop,
+            aborted: AtomicBool::new(false),
+            refused: AtomicU64::new(0),
+            told: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.is_aborted()
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn abort(&self) {
+        self.aborted.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.tell(|told| {
+            if told.refusals.len() < WORDS_MAX {
+                told.refusals.push(refusal);
+            }
+        });
+    }
+
+    pub(crate) fn note(&self, note: Note) {
+        self.tell(|told| {
+            if told.notes.len() < WORDS_MAX {
+                told.notes.push(note);
+            }
+        });
+    }
+
+    /// Tells that the archive has a document already.
+    pub(crate) fn already(&self, unit: &Unit, known: &IndexedVersion) {
+        self.tell(|told| {
+            told.already.push(known.version);
+            told.members.add(unit, known.document);
+        });
+    }
+
+    /// Ends everything because the index failed.
+    pub(crate) fn fail_index(&self, error: IndexError) {
+        self.abort();
+        self.tell(|told| told.index_error = Some(error));
+    }
+
+    /// Takes what was told.
+    pub(crate) fn take_told(&self) -> Told {
+        std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn tell(&self, how: impl FnOnce(&mut Told)) {
+        how(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
