@@ -88,7 +88,7 @@ impl ReceiptMaker<'_> {
         }
         let batches: Vec<_> = covered.iter().map(|it| it.logged).collect();
         seal_batches(self.archive, self.log, &mut receipt, &batches).await?;
-        let size_bytes = receipt.to_json().len() as u64;
+        let size_bytes = receipt.size_bytes();
         if size_bytes > RECEIPT_BYTES_MAX {
             return Err(GiveReceiptError::TooLarge(ReceiptError::TooLong { size_bytes }));
         }

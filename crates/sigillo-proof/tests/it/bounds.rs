@@ -1,7 +1,9 @@
 //! What is no receipt is refused in words, whatever it is.
 
 use sigillo_model::{FindingCode, Verdict};
-use sigillo_proof::{PROOF_HASHES_MAX, RECEIPT_TOKENS_MAX, Receipt, ReceiptCheck, ReceiptError};
+use sigillo_proof::{
+    PROOF_HASHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_TOKENS_MAX, Receipt, ReceiptCheck, ReceiptError,
+};
 
 use crate::world::{Plan, receipt};
 
@@ -17,6 +19,8 @@ fn check_refused(bytes: &[u8], code: FindingCode, said: &str) {
 #[test]
 fn what_is_no_receipt_is_refused() {
     let malformed = FindingCode::ReceiptMalformed;
+    let too_long = vec![b' '; usize::try_from(RECEIPT_BYTES_MAX).unwrap() + 1];
+    check_refused(&too_long, malformed, "more than");
     check_refused(b"", malformed, "no receipt");
     check_refused(b"[]", malformed, "no receipt");
     check_refused(&b"[".repeat(100_000), malformed, "no receipt");

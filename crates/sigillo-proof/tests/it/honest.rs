@@ -31,6 +31,7 @@ proptest! {
         let (world, receipt) = receipt(&Plan { batches, every, sealed });
         let bytes = receipt.to_json();
         prop_assert_eq!(&bytes, &to_canonical(&receipt));
+        prop_assert_eq!(receipt.size_bytes(), bytes.len() as u64);
         prop_assert_eq!(Receipt::parse(&bytes), Ok(receipt.clone()));
         let check = check_receipt(&receipt, &world.trust(), &[]);
         let expected = if sealed { vec!["F507"] } else { vec!["F506", "F507"] };

@@ -6,3 +6,4 @@ mod world;
 mod bounds;
 mod honest;
 mod mutations;
+mod schema;

@@ -200,7 +200,9 @@ pub(crate) fn verify(
     let bytes = read_bounded(file)?;
     let given = others.iter().map(|path| given_file(Path::new(path)));
     let given = given.collect::<Result<Vec<_>, _>>()?;
-    let (check, receipt) = match Receipt::parse(&bytes) {
+    let parsed = Receipt::parse(&bytes);
+    drop(bytes);
+    let (check, receipt) = match parsed {
         Ok(receipt) => {
             let trust = context.trust.receipt_trust(receipt.archive.id, &receipt.archive.log)?;
             (check_receipt(&receipt, &trust, &given), Some(receipt))
