@@ -1,7 +1,7 @@
-//! Checking the reports of submissions against the digests that the log states.
+//! Checking what is kept of submissions against the digests that the log states.
 
-use sigillo_evidence_log::Archive;
-use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest, SubmissionCompleted};
+use sigillo_evidence_log::{Archive, LogView};
+use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest};
 use sigillo_store::StoreError;
 
 use crate::CustodyError;
@@ -9,14 +9,31 @@ use crate::CustodyError;
 /// Largest report read, in bytes.
 pub(crate) const REPORT_BYTES_MAX: u64 = 256 << 20;
 
-/// Reads the report of a submission; says what is wrong with it, if anything.
-pub(crate) async fn check_report(
+/// Reads what is kept of every submission; says what is wrong with it.
+pub(crate) async fn check_submissions(
     archive: &Archive,
-    submission: &SubmissionCompleted,
+    view: &LogView,
+) -> Result<Vec<Finding>, CustodyError> {
+    let received = view.received.iter();
+    let received =
+        received.map(|it| (ObjectKey::submission_received(it.submission), it.received_sha256));
+    let completed = view.completed.iter();
+    let completed =
+        completed.map(|it| (ObjectKey::submission_report(it.submission), it.report_sha256));
+    let mut findings = Vec::new();
+    for (key, sha256) in received.chain(completed) {
+        findings.extend(check_report(archive, key, sha256).await?);
+    }
+    Ok(findings)
+}
+
+async fn check_report(
+    archive: &Archive,
+    key: ObjectKey,
+    sha256: Sha256Digest,
 ) -> Result<Option<Finding>, CustodyError> {
-    let key = ObjectKey::submission_report(submission.submission);
     let (code, message) = match archive.store().read(&key, REPORT_BYTES_MAX).await {
-        Ok(bytes) if Sha256Digest::of(&bytes) == submission.report_sha256 => return Ok(None),
+        Ok(bytes) if Sha256Digest::of(&bytes) == sha256 => return Ok(None),
         Ok(_) => {
             (FindingCode::ReportDamaged, "its bytes do not have the digest that the log states")
         }

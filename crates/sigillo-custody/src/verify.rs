@@ -22,7 +22,7 @@ use crate::{
     CustodyError, Located,
     batch_check::{BatchCheck, CheckedPack, check_batch},
     pack_check::{PackTask, check_document, check_pack},
-    report_check::check_report,
+    report_check::check_submissions,
 };
 
 /// At most this many findings are kept in words; more are counted.
@@ -113,9 +113,7 @@ impl Verifier {
         };
         if scope != Scope::Log {
             self.batches(&mut report, scope).await?;
-            for submission in &report.view.completed {
-                report.findings.extend(check_report(&self.archive, submission).await?);
-            }
+            report.findings.extend(check_submissions(&self.archive, &report.view).await?);
         }
         report.conclude();
         Ok(report)
