@@ -13,9 +13,7 @@ use serde_json::{Value, json};
 
 use sigillo_custody::{PREFIX_DIGITS_MIN, ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_evidence_log::Archive;
-use sigillo_model::{
-    ErrorKind, FindingCode, Severity, Sha256Digest, SubmissionId, Verdict, encode_name,
-};
+use sigillo_model::{ErrorKind, Severity, Sha256Digest, SubmissionId, Verdict, encode_name};
 use sigillo_proof::{
     GivenFile, RECEIPT_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError, check_receipt, render_text,
 };
@@ -285,9 +283,6 @@ fn summary(receipt: &Receipt, file: &Path) -> Value {
 fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
     let mut text = String::new();
     let (word, tail) = match check.verdict {
-        Verdict::Damaged if only_files_differ(check) => {
-            ("DAMAGED", ": the receipt is in order, a file beside it is not, see below")
-        }
         Verdict::Damaged => ("DAMAGED", ": the receipt does not prove what it says, see below"),
         Verdict::CannotTell => ("CANNOT TELL", ": nothing is known to be wrong, see below"),
         Verdict::Intact => ("INTACT", ""),
@@ -329,13 +324,6 @@ fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
         text.push_str(&format!("  and {} more findings\n", grouped(more)));
     }
     text
-}
-
-/// Tells whether nothing is wrong but files beside the receipt.
-fn only_files_differ(check: &ReceiptCheck) -> bool {
-    let damage = check.findings.iter().filter(|it| it.severity == Severity::Damage);
-    check.more_findings == 0
-        && damage.into_iter().all(|it| it.code == FindingCode::ReceiptFileDiffers)
 }
 
 fn check_json(check: &ReceiptCheck, receipt: Option<&Receipt>) -> Value {

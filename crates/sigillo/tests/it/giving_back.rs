@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use sigillo_catalogue::{IndexedVersion, KeyIndex};
 use sigillo_model::Record;
 
 use crate::program::{Ran, Tree, World, noise, tree};
@@ -137,14 +138,12 @@ fn an_ambiguous_prefix_is_refused_with_its_matches() {
 fn craft_twin(world: &World, document: &str, other: &str) {
     let mut twin = document.to_owned();
     twin.replace_range(31.., if document.ends_with('0') { "1" } else { "0" });
-    let runs = tree(&world.home().join(".local/state/sigillo"));
-    let (path, mut bytes) = runs.into_iter().find(|(path, _)| path.ends_with(b".run")).unwrap();
-    let path = world.home().join(".local/state/sigillo").join(String::from_utf8(path).unwrap());
-    let (other, twin) = (hex::decode(other).unwrap(), hex::decode(twin).unwrap());
-    let at = bytes.windows(16).position(|window| window == other).unwrap();
-    bytes[at..at + 16].copy_from_slice(&twin);
-    let content = bytes.len() - 32;
-    let sum = sigillo_model::Sha256Digest::of(&bytes[..content]);
-    bytes[content..].copy_from_slice(sum.as_bytes());
-    fs::write(path, bytes).unwrap();
+    let description = fs::read(world.archive().join("archive.json")).unwrap();
+    let description: Value = serde_json::from_slice(&description).unwrap();
+    let archive = description["archive"].as_str().unwrap();
+    let folder = world.home().join(".local/state/sigillo").join(archive).join("index");
+    let mut index = KeyIndex::open(&folder, archive.parse().unwrap()).unwrap();
+    let known = index.versions_of(other.parse().unwrap()).unwrap();
+    let known = IndexedVersion { document: twin.parse().unwrap(), ..known[0] };
+    index.add(index.complete_to() + 1, vec![known]).unwrap();
 }

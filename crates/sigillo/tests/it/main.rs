@@ -14,6 +14,7 @@ mod rollback;
 mod tampering;
 
 mod giving_back;
+mod identity;
 mod interrupting;
 mod object_store;
 mod personal;

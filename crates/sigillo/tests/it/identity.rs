@@ -1,0 +1,203 @@
+//! What a document is, by its producer's key: several files, versions, late attachments,
+//! corrections, aggregations; and nothing twice.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::program::{Ran, World};
+
+/// Writes the table of a submission beside the source.
+fn table(world: &World, rows: &str) {
+    let header = "path;main;structure;register;year;number;subject;aggregation;closed_on;operation";
+    fs::write(world.place("tabella.csv"), format!("{header}\n{rows}")).unwrap();
+}
+
+fn ingest(world: &World) -> Ran {
+    world.ingest(&["--metadata", "tabella.csv", "--json"])
+}
+
+/// Returns received, archived, already, refused, pending and aggregations of the one submission.
+#[track_caller]
+fn counts(ran: &Ran) -> [u64; 6] {
+    let json = ran.json();
+    let submission = &json["submissions"][0];
+    let names = ["received", "archived", "already", "refused", "pending", "aggregations"];
+    names.map(|name| submission[name].as_u64().unwrap_or_else(|| panic!("no {name}: {json}")))
+}
+
+fn refusals(ran: &Ran) -> Vec<(String, String)> {
+    let json = ran.json();
+    let refusals = json["submissions"][0]["refusals"].as_array().unwrap().clone();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    refusals.iter().map(|it| (text(&it["path"]), text(&it["code"]))).collect()
+}
+
+/// An archive with one document of a register, of two files.
+fn with_one_act() -> World {
+    let world = World::new();
+    world.write("atto.txt", b"atto");
+    world.write("allegato.txt", b"allegato");
+    table(&world, "atto.txt;;AOO;prot;2026;1;Oggetto;;;\nallegato.txt;atto.txt;;;;;;;;\n");
+    let ran = world.create_with(&["--metadata", "tabella.csv", "--json"]);
+    assert_eq!(counts(&ran), [1, 1, 0, 0, 0, 0], "{ran:?}");
+    world
+}
+
+#[test]
+fn a_document_of_several_files_is_one_document_under_its_registers_key() {
+    let world = with_one_act();
+    world.check_intact(1);
+    world.run(["get", "AOO/prot/2026/1", "-o", "fuori"]).check(0, "1 documents");
+    assert_eq!(fs::read(world.place("fuori/atto.txt")).unwrap(), b"atto");
+    assert_eq!(fs::read(world.place("fuori/allegato.txt")).unwrap(), b"allegato");
+}
+
+#[test]
+fn the_same_submission_again_archives_nothing() {
+    let world = with_one_act();
+    let again = ingest(&world);
+    assert_eq!(counts(&again), [1, 0, 1, 0, 0, 0], "{again:?}");
+    assert_eq!(again.json()["submissions"][0]["already_versions"].as_array().unwrap().len(), 1);
+    world.check_intact(1);
+}
+
+#[test]
+fn other_metadata_under_the_same_key_need_a_declared_operation() {
+    let world = with_one_act();
+    let rows = "atto.txt;;AOO;prot;2026;1;Altro oggetto;;;\nallegato.txt;atto.txt;;;;;;;;\n";
+    table(&world, rows);
+    let ran = ingest(&world);
+    assert_eq!((ran.code, counts(&ran)), (1, [1, 0, 0, 1, 0, 0]), "{ran:?}");
+    assert_eq!(refusals(&ran), [("atto.txt".to_owned(), "KEY_EXISTS".to_owned())]);
+
+    table(&world, ";;AOO;prot;2026;1;Altro oggetto;;;corrected-metadata\n");
+    fs::remove_file(world.source().join("allegato.txt")).unwrap();
+    fs::remove_file(world.source().join("atto.txt")).unwrap();
+    assert_eq!(counts(&ingest(&world)), [1, 1, 0, 0, 0, 0]);
+    assert_eq!(counts(&ingest(&world)), [1, 0, 1, 0, 0, 0]);
+    world.check_intact(2);
+}
+
+#[test]
+fn a_new_version_follows_the_one_before_and_both_are_known_again() {
+    let world = World::with(&[("uno.txt", b"primo")]);
+    world.write("uno.txt", b"secondo");
+    world.ingest(&[]).check(1, "KEY_EXISTS");
+    world.ingest(&["--new-versions"]).check(0, "1 documents archived");
+    world.ingest(&["--new-versions"]).check(0, "0 documents archived, 1 there before");
+    // What was archived first is known again, too.
+    world.write("uno.txt", b"primo");
+    world.ingest(&[]).check(0, "0 documents archived, 1 there before");
+    world.run(["get", "carte/uno.txt", "-o", "fuori"]).check(0, "1 documents");
+    assert_eq!(fs::read(world.place("fuori/uno.txt")).unwrap(), b"secondo");
+    world.check_intact(2);
+}
+
+#[test]
+fn a_late_attachment_does_not_touch_what_is_sealed() {
+    let world = with_one_act();
+    let before: Vec<_> = world.objects();
+    world.write("tardi.txt", b"tardi");
+    fs::remove_file(world.source().join("allegato.txt")).unwrap();
+    fs::remove_file(world.source().join("atto.txt")).unwrap();
+    table(&world, "tardi.txt;;AOO;prot;2026;1;;;;added-file\n");
+    assert_eq!(counts(&ingest(&world)), [1, 1, 0, 0, 0, 0]);
+    assert_eq!(counts(&ingest(&world)), [1, 0, 1, 0, 0, 0]);
+    let after = world.objects();
+    assert!(before.iter().filter(|key| !key.starts_with("log/")).all(|key| after.contains(key)));
+    world.check_intact(2);
+}
+
+#[test]
+fn an_operation_on_a_document_that_is_not_there_is_refused() {
+    let world = with_one_act();
+    world.write("tardi.txt", b"tardi");
+    let rows = "atto.txt;;AOO;prot;2026;1;Oggetto;;;\nallegato.txt;atto.txt;;;;;;;;\n\
+                tardi.txt;;AOO;prot;2026;2;;;;added-file\n\
+                ;;AOO;prot;2026;3;Nuovo;;;corrected-metadata\n";
+    table(&world, rows);
+    let ran = ingest(&world);
+    assert_eq!(counts(&ran), [3, 0, 1, 2, 0, 0], "{ran:?}");
+    assert!(refusals(&ran).iter().all(|(_, code)| code == "UNKNOWN_DOCUMENT"), "{ran:?}");
+}
+
+#[test]
+fn a_file_that_the_table_does_not_name_and_a_row_without_its_file_are_refused() {
+    let world = World::new();
+    world.write("atto.txt", b"atto");
+    world.write("ignoto.txt", b"ignoto");
+    table(&world, "atto.txt;;;;;;Uno;;;\nmanca.txt;;;;;;Due;;;\n../fuori.txt;;;;;;Tre;;;\n");
+    let ran = world.create_with(&["--metadata", "tabella.csv", "--json"]);
+    assert_eq!(counts(&ran), [4, 1, 0, 3, 0, 0], "{ran:?}");
+    let mut codes: Vec<_> = refusals(&ran).into_iter().map(|(_, code)| code).collect();
+    codes.sort();
+    assert_eq!(codes, ["FILE_MISSING", "METADATA_INVALID", "NOT_LISTED"]);
+    world.check_intact(1);
+}
+
+#[test]
+fn aggregations_grow_by_versions_and_close() {
+    let world = World::new();
+    world.write("a.txt", b"a");
+    table(&world, "a.txt;;;;;;A;2026/1|2026/2;;\n");
+    let ran = world.create_with(&["--metadata", "tabella.csv", "--json"]);
+    assert_eq!(counts(&ran), [1, 1, 0, 0, 0, 2], "{ran:?}");
+    // Nothing changes: no new version.
+    assert_eq!(counts(&ingest(&world)), [1, 0, 1, 0, 0, 0]);
+    world.write("b.txt", b"b");
+    table(&world, "a.txt;;;;;;A;2026/1|2026/2;;\nb.txt;;;;;;B;2026/1;2026-12-31;\n");
+    let ran = ingest(&world);
+    assert_eq!(counts(&ran), [2, 1, 1, 0, 0, 1], "{ran:?}");
+    world.run(["get", "carte/2026/1", "-o", "fuori"]).check(0, "1 documents");
+    let members = fs::read(world.place("fuori/members.json")).unwrap();
+    let members: Vec<String> = serde_json::from_slice(&members).unwrap();
+    assert_eq!(members.len(), 2);
+    world.write("c.txt", b"c");
+    table(&world, "a.txt;;;;;;A;2026/1|2026/2;;\nb.txt;;;;;;B;2026/1;;\nc.txt;;;;;;C;2026/1;;\n");
+    let ran = ingest(&world);
+    assert_eq!(counts(&ran), [3, 0, 2, 1, 0, 0], "{ran:?}");
+    assert_eq!(refusals(&ran), [("c.txt".to_owned(), "AGGREGATION_CLOSED".to_owned())]);
+    // Two documents, and three versions of two aggregations.
+    world.check_intact(5);
+}
+
+#[test]
+fn a_sidecar_describes_its_file_and_takes_attachments_along() {
+    let world = World::new();
+    world.write("d/atto.txt", b"atto");
+    world.write("d/foto.jpg", b"foto");
+    world.write("d/altro.txt", b"altro");
+    let sidecar = br#"{"structure":"AOO","register":"prot","year":"2026","number":"7",
+        "subject":"Oggetto","attachments":["foto.jpg"]}"#;
+    world.write("d/atto.txt.sigillo.json", sidecar);
+    world.write("d/rotto.txt", b"rotto");
+    world.write("d/rotto.txt.sigillo.json", b"{");
+    let ran = world.create_with(&["--json"]);
+    assert_eq!(counts(&ran), [3, 2, 0, 1, 0, 0], "{ran:?}");
+    assert_eq!(refusals(&ran), [("d/rotto.txt".to_owned(), "METADATA_INVALID".to_owned())]);
+    world.run(["get", "AOO/prot/2026/7", "-o", "fuori"]).check(0, "1 documents");
+    assert_eq!(fs::read(world.place("fuori/foto.jpg")).unwrap(), b"foto");
+    world.run(["get", "carte/d/altro.txt", "-o", "fuori"]).check(0, "1 documents");
+    world.check_intact(2);
+}
+
+#[test]
+fn a_large_document_of_several_files_is_streamed() {
+    let world = World::new();
+    let large = vec![7; (9 << 20) + 3];
+    world.write("grande.bin", &large);
+    world.write("piccolo.txt", b"piccolo");
+    table(&world, "grande.bin;;AOO;prot;2026;1;;;;\npiccolo.txt;grande.bin;;;;;;;;\n");
+    let ran = world.create_with(&["--metadata", "tabella.csv", "--json"]);
+    assert_eq!(counts(&ran), [1, 1, 0, 0, 0, 0], "{ran:?}");
+    world.check_intact(1);
+    world.run(["get", "AOO/prot/2026/1", "-o", "fuori"]).check(0, "1 documents");
+    assert!(fs::read(world.place("fuori/grande.bin")).unwrap() == large);
+    assert_eq!(fs::read(world.place("fuori/piccolo.txt")).unwrap(), b"piccolo");
+    // The place of its record is known: it can be built on.
+    table(&world, ";;AOO;prot;2026;1;Detto;;;corrected-metadata\n");
+    fs::remove_file(world.source().join("grande.bin")).unwrap();
+    fs::remove_file(world.source().join("piccolo.txt")).unwrap();
+    assert_eq!(counts(&ingest(&world)), [1, 1, 0, 0, 0, 0]);
+}
