@@ -51,8 +51,8 @@ impl Debts {
 /// after that commit, published only after the memory of the signature, and at the end nothing is
 /// owed. State and settings can be made again and owe nothing.
 ///
-/// `dead` are the calls of a run before that died; what it left is owed too, unless the later run
-/// does not touch it.
+/// `dead` are the calls of a run before that died; what it left in a batch, a sealing or the like is
+/// owed from when the later run first touches that: until then no commit names it.
 pub(crate) fn too_early(site: &Site, dead: &[Point], points: &[Point]) -> Vec<String> {
     let archive = site.archive();
     let exempt = [site.home().join(".local/state"), site.home().join(".config")];
@@ -62,11 +62,18 @@ pub(crate) fn too_early(site: &Site, dead: &[Point], points: &[Point]) -> Vec<St
     }
     // Files get their final name when they are durable; under another one nobody relies on them.
     debts.files.clear();
-    debts.names.retain(|name| {
-        own_folder(&archive, name).is_none_or(|own| points.iter().any(|p| p.is_below(&own)))
-    });
+    let mut untouched: Vec<(PathBuf, PathBuf)> = Vec::new();
+    for name in std::mem::take(&mut debts.names) {
+        match own_folder(&archive, &name) {
+            Some(own) => untouched.push((own, name)),
+            None => drop(debts.names.insert(name)),
+        }
+    }
     let mut problems = Vec::new();
     for point in points {
+        for (_, name) in untouched.extract_if(.., |(own, _)| point.is_below(own)) {
+            debts.names.insert(name);
+        }
         let path = Path::new(&point.path);
         let is_commit = point.kind == "linkat" && path.starts_with(archive.join("log/seq"));
         let is_publication = point.kind == "rename" && path == archive.join("log/checkpoint");
