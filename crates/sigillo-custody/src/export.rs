@@ -1,10 +1,8 @@
 //! Giving documents back: every file checked against its digest before it counts.
 
 use std::{
-    collections::HashSet,
-    fs::{self, File},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
+    collections::{HashMap, HashSet},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,23 +10,20 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream};
-use sha2::{Digest as _, Sha256};
 
-use sigillo_evidence_log::{
-    Archive, BatchObjectError, LogView, proven_record, read_leaves, read_pack_list,
-};
-use sigillo_model::{
-    BatchCommitted, DocumentKey, ListedPack, ObjectKey, RECORD_BYTES_MAX, Record, Sha256Digest,
-    VersionId, encode_name,
-};
+use sigillo_evidence_log::{Archive, BatchObjectError, LogView, read_leaves, read_pack_list};
+use sigillo_model::{BatchCommitted, Blake3Digest, ListedPack, ObjectKey, Record, VersionId};
 use sigillo_store::{
     PackSource, ReadPool,
-    pack::{PackEntry, PackError, PackIndex, Part, read_pack_index},
+    pack::{PackEntry, PackError, PackIndex, Part},
 };
 
 use crate::{
-    CustodyError, Located,
-    path::{file_below, place_below},
+    CustodyError, KnownVersions, Located,
+    give_back::{Given, Held, Packed},
+    holder::{Holders, OpenPack},
+    locate::packs_of,
+    target::{Hindrance, Target},
 };
 
 /// Documents are read from a pack together up to this many bytes.
@@ -37,13 +32,11 @@ const WINDOW_BYTES: u64 = 4 << 20;
 /// At most this many windows are on their way at once.
 const WINDOWS_IN_FLIGHT_MAX: usize = 16;
 
-/// A large file is written in pieces of this many bytes.
-const PIECE_BYTES: usize = 1 << 20;
-
 /// A document that was not given back, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ExportProblem {
-    /// The version; none where a whole batch was not given back, because its lists are damaged.
+    /// The version; none where the reason is about more than one document: the lists of a batch
+    /// are damaged, or the index of keys cannot be completed.
     pub version: Option<VersionId>,
     /// What the producer calls it, if its record could be read.
     pub key: Option<String>,
@@ -76,7 +69,10 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// Gives every document back below `folder`, as `<source>/<path>`. Nothing is overwritten.
+    /// Gives every document back below `folder`: the newest version as `<source>/<path>` or
+    /// `<structure>/<register>/<year>/<number>/`, with the files that lie in earlier versions;
+    /// earlier versions in the same way below `_versions/<number>`; aggregations below
+    /// `_aggregations`. Nothing is overwritten.
     ///
     /// # Errors
     ///
@@ -84,8 +80,10 @@ impl Exporter {
     pub async fn export_all(
         &self,
         view: &LogView,
+        known: KnownVersions,
         folder: &Path,
     ) -> Result<ExportOutcome, CustodyError> {
+        let job = self.job(known, folder, true);
         let mut total = ExportOutcome::default();
         for batch in &view.batches {
             let store = self.archive.store();
@@ -107,83 +105,168 @@ impl Exporter {
                 let end = first + usize::try_from(pack.documents).unwrap_or(usize::MAX);
                 let versions = leaves.get(first..end).unwrap_or_default();
                 first = end;
-                total.add(self.export_pack(&pack, versions, folder).await?);
+                total.add(self.export_pack(view, &pack, versions, &job).await?);
             }
         }
         Ok(total)
     }
 
-    /// Gives the files of one version back into `folder`, under their own names.
+    /// Gives the files of one version back into `folder`, under their own names; those that lie in
+    /// earlier versions, too. Of two with the same name, the later one begins with its position.
     ///
     /// # Errors
     ///
     /// [`CustodyError`] if the pack cannot be read.
     pub async fn get(
         &self,
+        view: &LogView,
+        known: KnownVersions,
         located: &Located,
         folder: &Path,
     ) -> Result<ExportOutcome, CustodyError> {
-        let sink = Arc::clone(self.archive.store().packs());
-        let (version, name, folder) = (located.version, located.pack.name, folder.to_owned());
+        let (sink, name) = (Arc::clone(self.archive.store().packs()), located.pack.name);
+        let opened = self.reads.run(move || OpenPack::open(&*sink, name)).await;
+        let opened = opened.map_err(|_| CustodyError::Panicked)?;
         let key = ObjectKey::pack(name);
-        let got = self.reads.run(move || {
-            let source = sink
-                .open(&name)
-                .map_err(|source| PackError::Store { doing: "opening it", source })?;
-            let index = read_pack_index(&*source)?;
-            let entries: Vec<_> =
-                index.entries.iter().filter(|it| it.version == version).copied().collect();
-            let target = Target { folder: &folder, by_key: false };
-            let mut outcome = ExportOutcome::default();
-            outcome.document(&*source, version, &entries, &target);
-            Ok(outcome)
-        });
-        let got = got.await.map_err(|_| CustodyError::Panicked)?;
-        got.map_err(|source| CustodyError::Pack { key, source })
+        let pack = opened.map_err(|source| CustodyError::Pack { key, source })?;
+        let entries = pack.entries(located.version).to_vec();
+        let job = self.job(known, folder, false);
+        let mut outcome = ExportOutcome::default();
+        let given = self.whole(view, &job, (&pack.source, located.version, entries)).await?;
+        outcome.take(located.version, given);
+        Ok(outcome)
+    }
+
+    fn job(&self, known: KnownVersions, folder: &Path, by_key: bool) -> Arc<Job> {
+        let holders = Holders::new(Arc::clone(self.archive.store().packs()));
+        Arc::new(Job { known, by_key, folder: Arc::from(folder), holders })
     }
 
     async fn export_pack(
         &self,
+        view: &LogView,
         pack: &ListedPack,
         versions: &[VersionId],
-        folder: &Path,
+        job: &Arc<Job>,
     ) -> Result<ExportOutcome, CustodyError> {
         let (name, sink) = (pack.name, Arc::clone(self.archive.store().packs()));
-        let opened = self.reads.run(move || {
-            let source = sink
-                .open(&name)
-                .map_err(|source| PackError::Store { doing: "opening it", source })?;
-            let index = read_pack_index(&*source)?;
-            Ok::<_, PackError>((Arc::<dyn PackSource>::from(source), index))
-        });
-        let (source, index) = match opened.await.map_err(|_| CustodyError::Panicked)? {
+        let opened = self.reads.run(move || OpenPack::open(&*sink, name)).await;
+        let pack = match opened.map_err(|_| CustodyError::Panicked)? {
             Ok(opened) => opened,
             Err(error) => return Ok(ExportOutcome::lost(versions, &error)),
         };
         let listed: Arc<HashSet<VersionId>> = Arc::new(versions.iter().copied().collect());
-        let folder: Arc<Path> = Arc::from(folder);
         let mut outcome = ExportOutcome::default();
-        let mut exported = stream::iter(windows_of(&index))
+        let mut elsewhere = Vec::new();
+        let mut exported = stream::iter(windows_of(&pack.index))
             .map(|window| {
-                let (source, folder) = (Arc::clone(&source), Arc::clone(&folder));
+                let (source, job) = (Arc::clone(&pack.source), Arc::clone(job));
                 let listed = Arc::clone(&listed);
                 let progress = Arc::clone(&self.progress);
                 self.reads.run(move || {
-                    let outcome = export_window(&*source, &window, &listed, &folder);
+                    let (outcome, elsewhere) = export_window(&*source, &window, &listed, &job);
                     progress.fetch_add(outcome.documents, Ordering::Relaxed);
-                    outcome
+                    (outcome, elsewhere)
                 })
             })
             .buffer_unordered(WINDOWS_IN_FLIGHT_MAX);
         while let Some(window) = exported.next().await {
-            outcome.add(window.map_err(|_| CustodyError::Panicked)?);
+            let (window, more) = window.map_err(|_| CustodyError::Panicked)?;
+            outcome.add(window);
+            elsewhere.extend(more);
         }
-        let found: HashSet<VersionId> = index.entries.iter().map(|entry| entry.version).collect();
-        for version in versions.iter().filter(|version| !found.contains(version)) {
+        drop(exported);
+        for version in elsewhere {
+            let entries = pack.entries(version).to_vec();
+            let given = self.whole(view, job, (&pack.source, version, entries)).await?;
+            outcome.take(version, given);
+            self.progress.fetch_add(1, Ordering::Relaxed);
+        }
+        for version in versions.iter().filter(|version| pack.entries(**version).is_empty()) {
             let reason = format!("it is not in its pack, {name}");
             outcome.problems.push(ExportProblem::damage(*version, reason));
         }
         Ok(outcome)
+    }
+
+    /// Gives one document back with its files that lie in earlier versions.
+    async fn whole(
+        &self,
+        view: &LogView,
+        job: &Arc<Job>,
+        (source, version, entries): (&Arc<dyn PackSource>, VersionId, Vec<PackEntry>),
+    ) -> Result<Given, CustodyError> {
+        let (first, first_job) = ((Arc::clone(source), entries), Arc::clone(job));
+        let sought = self.reads.run(move || {
+            let (source, entries) = first;
+            let packed = Packed { source: &*source, version, entries: &entries };
+            let places = packed.record().map(|record| first_job.holders_of(&record));
+            (source, entries, places)
+        });
+        let (source, entries, places) = sought.await.map_err(|_| CustodyError::Panicked)?;
+        let mut places = match places {
+            Some(Ok(places)) => places,
+            Some(Err(hindrance)) => return Ok(Given::Not { key: None, hindrance }),
+            None => HashMap::new(),
+        };
+        // What the index does not have may be in the archive all the same.
+        let unknown = places.iter().filter(|(_, pack)| pack.is_none()).map(|(version, _)| *version);
+        let unknown: HashSet<VersionId> = unknown.collect();
+        if !unknown.is_empty() {
+            let batches = view.batches.iter().map(|batch| &batch.body);
+            let found = packs_of(&self.archive, batches, &unknown).await?;
+            for (version, pack) in found.packs {
+                places.insert(version, Some(pack));
+            }
+        }
+        let job = Arc::clone(job);
+        let given = self.reads.run(move || {
+            let held = job.open(places);
+            let packed = Packed { source: &*source, version, entries: &entries };
+            packed.give_back(job.target(), Some(&held))
+        });
+        given.await.map_err(|_| CustodyError::Panicked)
+    }
+}
+
+/// What holds for all documents of one export.
+struct Job {
+    known: KnownVersions,
+    by_key: bool,
+    folder: Arc<Path>,
+    holders: Holders,
+}
+
+impl Job {
+    fn target(&self) -> Target<'_> {
+        Target { folder: &self.folder, by_key: self.by_key.then_some(&self.known) }
+    }
+
+    /// Returns the packs of the earlier versions that hold files of a document, as far as the index
+    /// has them.
+    fn holders_of(
+        &self,
+        record: &Record,
+    ) -> Result<HashMap<VersionId, Option<Blake3Digest>>, Hindrance> {
+        let mut places = HashMap::new();
+        for holder in record.files.iter().filter_map(|file| file.stored_in) {
+            if places.contains_key(&holder) {
+                continue;
+            }
+            let pack = self.known.pack_of(record, holder);
+            let pack = pack.map_err(|error| Hindrance::other(error.to_string()))?;
+            places.insert(holder, pack);
+        }
+        Ok(places)
+    }
+
+    fn open(&self, places: HashMap<VersionId, Option<Blake3Digest>>) -> Held {
+        let known = places.into_iter().filter_map(|(version, pack)| Some((version, pack?)));
+        let opened = known.map(|(version, name)| {
+            let pack = self.holders.pack(name);
+            (version, pack.map_err(|error| format!("whose pack cannot be read: {error}")))
+        });
+        opened.collect()
     }
 }
 
@@ -207,99 +290,30 @@ impl ExportOutcome {
         Self { problems: problems.collect(), ..Self::default() }
     }
 
+    /// Takes in what became of a document.
+    fn take(&mut self, version: VersionId, given: Given) {
+        let (key, hindrance) = match given {
+            Given::Written { bytes } => {
+                self.documents += 1;
+                self.bytes += bytes;
+                return;
+            }
+            Given::Elsewhere => (None, Hindrance::damaged("its files were not looked for")),
+            Given::Not { key, hindrance } => (key, hindrance),
+        };
+        let Hindrance { reason, damage } = hindrance;
+        self.problems.push(ExportProblem { version: Some(version), key, reason, damage });
+    }
+
     /// Notes that nothing of a batch is given back.
     fn lose_batch(&mut self, batch: &BatchCommitted, list: &ObjectKey, what: &str) {
         let documents = batch.documents;
-        let reason = format!("{list} is damaged ({what}), with its {documents} documents");
+        let reason = format!(
+            "a whole batch was not given back: {list} is damaged ({what}), with its {documents} \
+             documents"
+        );
         self.problems.push(ExportProblem { version: None, key: None, reason, damage: true });
     }
-
-    /// Writes the files of one document, or says why not.
-    fn document(
-        &mut self,
-        source: &dyn PackSource,
-        version: VersionId,
-        entries: &[PackEntry],
-        target: &Target<'_>,
-    ) {
-        let problem = |key, (reason, damage)| {
-            let version = Some(version);
-            ExportProblem { version, key, reason, damage }
-        };
-        let Some(record) = read_record(source, version, entries) else {
-            let what = ("its record is damaged".to_owned(), true);
-            return self.problems.push(problem(None, what));
-        };
-        if let Some(position) = missing_file(&record, entries) {
-            let what = (format!("file {position} of it is not in the pack"), true);
-            return self.problems.push(problem(Some(record.key.to_string()), what));
-        }
-        let files = entries.iter().filter_map(|entry| match entry.part {
-            Part::File { position, .. } => Some((position, entry)),
-            Part::Record => None,
-        });
-        let mut written = 0;
-        for (position, entry) in files {
-            let stated = record.files.get(position as usize - 1);
-            let result = match stated {
-                Some(file) if file.size == entry.size_bytes => target
-                    .place(&record, position)
-                    .and_then(|place| write_file(source, entry, file.sha256, &place)),
-                _ => Err(("the pack holds a file that its record does not state".to_owned(), true)),
-            };
-            match result {
-                Ok(()) => written += entry.size_bytes,
-                Err(what) => {
-                    return self.problems.push(problem(Some(record.key.to_string()), what));
-                }
-            }
-        }
-        self.documents += 1;
-        self.bytes += written;
-    }
-}
-
-/// Where files are written.
-struct Target<'a> {
-    folder: &'a Path,
-    by_key: bool,
-}
-
-impl Target<'_> {
-    fn place(&self, record: &Record, position: u32) -> Result<PathBuf, (String, bool)> {
-        let file = &record.files[position as usize - 1];
-        let place = match &record.key {
-            _ if !self.by_key => file_below(self.folder, &file.name),
-            DocumentKey::Path { path, source } if record.files.len() == 1 => {
-                place_below(self.folder, source, path)
-            }
-            key => folder_of(self.folder, key).and_then(|folder| file_below(&folder, &file.name)),
-        };
-        place.ok_or_else(|| ("its path would leave the folder".to_owned(), false))
-    }
-}
-
-/// Returns the folder for the files of a document that has several, or a key without a path.
-fn folder_of(root: &Path, key: &DocumentKey) -> Option<PathBuf> {
-    match key {
-        DocumentKey::Path { path, source } => place_below(root, source, path),
-        DocumentKey::Aggregation { aggregation, structure } => {
-            let structure = file_below(root, &encode_name(structure.as_bytes()))?;
-            file_below(&structure, &one_name(aggregation))
-        }
-        DocumentKey::Register { number, register, structure, year } => {
-            let mut folder = root.to_owned();
-            for name in [structure, register, year, number] {
-                folder = file_below(&folder, &one_name(name))?;
-            }
-            Some(folder)
-        }
-    }
-}
-
-/// Spells a text of a key as the name of one folder.
-fn one_name(text: &str) -> String {
-    encode_name(text.as_bytes()).replace('/', "%2F")
 }
 
 /// Groups the entries of whole documents into windows.
@@ -318,16 +332,18 @@ fn windows_of(index: &PackIndex) -> Vec<Vec<PackEntry>> {
     windows
 }
 
-/// Gives the documents of a window back, as far as the batch lists them.
+/// Gives the documents of a window back, as far as the batch lists them; returns those that have
+/// files elsewhere, too.
 fn export_window(
     source: &dyn PackSource,
     window: &[PackEntry],
     listed: &HashSet<VersionId>,
-    folder: &Path,
-) -> ExportOutcome {
-    let mut outcome = ExportOutcome::default();
-    let target = Target { folder, by_key: true };
-    let (Some(first), Some(last)) = (window.first(), window.last()) else { return outcome };
+    job: &Job,
+) -> (ExportOutcome, Vec<VersionId>) {
+    let (mut outcome, mut elsewhere) = (ExportOutcome::default(), Vec::new());
+    let (Some(first), Some(last)) = (window.first(), window.last()) else {
+        return (outcome, elsewhere);
+    };
     let length = last.data_offset + last.size_bytes - first.header_offset;
     let in_memory = (length <= 4 * WINDOW_BYTES).then(|| {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
@@ -345,12 +361,17 @@ fn export_window(
             outcome.problems.push(ExportProblem::damage(version, reason));
             continue;
         }
-        match in_memory.as_ref().and_then(Option::as_ref) {
-            Some(window) => outcome.document(window, version, document, &target),
-            None => outcome.document(source, version, document, &target),
+        let source = match &in_memory {
+            Some(Some(window)) => window,
+            _ => source,
+        };
+        let packed = Packed { source, version, entries: document };
+        match packed.give_back(job.target(), None) {
+            Given::Elsewhere => elsewhere.push(version),
+            given => outcome.take(version, given),
         }
     }
-    outcome
+    (outcome, elsewhere)
 }
 
 /// A part of a pack in memory.
@@ -375,82 +396,6 @@ impl PackSource for Window {
         let part = part.ok_or_else(|| sigillo_store::BackendError::failed("outside the window"))?;
         buf.copy_from_slice(part);
         Ok(())
-    }
-}
-
-fn read_record(
-    source: &dyn PackSource,
-    version: VersionId,
-    entries: &[PackEntry],
-) -> Option<Record> {
-    let entry = entries.iter().find(|entry| entry.part == Part::Record)?;
-    if entry.size_bytes > RECORD_BYTES_MAX {
-        return None;
-    }
-    let mut bytes = vec![0; usize::try_from(entry.size_bytes).ok()?];
-    source.read_exact_at(entry.data_offset, &mut bytes).ok()?;
-    proven_record(version, &bytes)
-}
-
-/// Returns the position of a file that should be in the pack and is not.
-fn missing_file(record: &Record, entries: &[PackEntry]) -> Option<u32> {
-    let stored = |wanted| {
-        let is_wanted = |entry: &PackEntry| matches!(entry.part, Part::File { position, .. } if position == wanted);
-        entries.iter().any(is_wanted)
-    };
-    let files = (1..).zip(&record.files).filter(|(_, file)| file.stored_in.is_none());
-    files.map(|(position, _)| position).find(|position| !stored(*position))
-}
-
-/// Writes one file; what does not have its digest is removed again.
-fn write_file(
-    source: &dyn PackSource,
-    entry: &PackEntry,
-    sha256: Sha256Digest,
-    place: &Path,
-) -> Result<(), (String, bool)> {
-    let cannot = |error: io::Error| (format!("cannot write {}: {error}", place.display()), false);
-    let damaged = |what: String| (what, true);
-    let mut file = create_new(place).map_err(cannot)?;
-    let (mut hasher, mut offset) = (Sha256::new(), 0);
-    let mut buffer =
-        vec![0; PIECE_BYTES.min(usize::try_from(entry.size_bytes).unwrap_or(PIECE_BYTES))];
-    let result = loop {
-        if offset == entry.size_bytes {
-            let found = Sha256Digest::from_bytes(hasher.finalize().into());
-            break if found == sha256 {
-                Ok(())
-            } else {
-                Err(damaged("a file does not have the digest its record states".to_owned()))
-            };
-        }
-        let left = usize::try_from(entry.size_bytes - offset).unwrap_or(PIECE_BYTES);
-        let piece = &mut buffer[..left.min(PIECE_BYTES)];
-        if let Err(error) = source.read_exact_at(entry.data_offset + offset, piece) {
-            break Err(damaged(format!("its pack cannot be read: {error}")));
-        }
-        hasher.update(&*piece);
-        if let Err(error) = file.write_all(piece) {
-            break Err(cannot(error));
-        }
-        offset += piece.len() as u64;
-    };
-    if result.is_err() {
-        // Nothing that was not checked stays behind under the document's name.
-        drop(fs::remove_file(place));
-    }
-    result
-}
-
-fn create_new(place: &Path) -> io::Result<File> {
-    match File::create_new(place) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(folder) = place.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            File::create_new(place)
-        }
-        created => created,
     }
 }
 

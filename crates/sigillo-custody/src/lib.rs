@@ -9,6 +9,11 @@ mod report_check;
 mod verify;
 
 mod export;
+mod give_back;
+mod target;
+
+mod holder;
+mod known;
 mod locate;
 mod path;
 mod rebuild;
@@ -23,6 +28,7 @@ mod receipt_error;
 
 pub use error::CustodyError;
 pub use export::{ExportOutcome, ExportProblem, Exporter};
+pub use known::KnownVersions;
 pub use locate::{LocateError, Located, Locator, MATCHES_MAX, PREFIX_DIGITS_MIN};
 pub use rebuild::{RebuildOutcome, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};

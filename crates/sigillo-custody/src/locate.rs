@@ -1,8 +1,10 @@
 //! Finding a document by its version id, its document id, a prefix of either, or its key.
 
+use std::collections::{HashMap, HashSet};
+
 use sigillo_catalogue::{IndexError, KeyIndex};
 use sigillo_evidence_log::{Archive, BatchObjectError, LogView, read_leaves, read_pack_list};
-use sigillo_model::{BatchCommitted, DocumentKey, ErrorKind, ListedPack, VersionId};
+use sigillo_model::{BatchCommitted, Blake3Digest, DocumentKey, ErrorKind, ListedPack, VersionId};
 
 use crate::CustodyError;
 
@@ -162,6 +164,48 @@ impl Locator<'_> {
         }
         Ok(found)
     }
+}
+
+/// The packs of some versions.
+#[derive(Debug)]
+pub(crate) struct FoundPacks {
+    pub(crate) packs: HashMap<VersionId, Blake3Digest>,
+    /// Whether every list could be read, so that what was not found is not in the archive.
+    pub(crate) complete: bool,
+}
+
+/// Finds the packs of versions by the lists of all batches, without an index.
+pub(crate) async fn packs_of<'a>(
+    archive: &Archive,
+    batches: impl Iterator<Item = &'a BatchCommitted>,
+    wanted: &HashSet<VersionId>,
+) -> Result<FoundPacks, CustodyError> {
+    let mut found = FoundPacks { packs: HashMap::new(), complete: true };
+    for batch in batches {
+        if found.packs.len() == wanted.len() {
+            break;
+        }
+        let Some(leaves) = object(read_leaves(archive.store(), batch).await)? else {
+            found.complete = false;
+            continue;
+        };
+        if !leaves.iter().any(|leaf| wanted.contains(leaf)) {
+            continue;
+        }
+        let Some(list) = object(read_pack_list(archive.store(), batch).await)? else {
+            found.complete = false;
+            continue;
+        };
+        let mut rest = &leaves[..];
+        for pack in list {
+            let documents = usize::try_from(pack.documents).unwrap_or(usize::MAX);
+            let (within, after) = rest.split_at(documents.min(rest.len()));
+            rest = after;
+            let within = within.iter().filter(|leaf| wanted.contains(leaf));
+            found.packs.extend(within.map(|leaf| (*leaf, pack.name)));
+        }
+    }
+    Ok(found)
 }
 
 /// Damaged lists are for `verify` to report; here they just hold nothing.

@@ -18,9 +18,9 @@ pub(crate) fn place_below(folder: &Path, source: &str, path: &str) -> Option<Pat
     Some(place)
 }
 
-/// Returns the place of a file by its name alone below `folder`.
-pub(crate) fn file_below(folder: &Path, name: &str) -> Option<PathBuf> {
-    Some(folder.join(component(&decode_name(name)?)?))
+/// Returns the place of a file by the bytes of its name alone below `folder`.
+pub(crate) fn bytes_below(folder: &Path, name: &[u8]) -> Option<PathBuf> {
+    Some(folder.join(component(name)?))
 }
 
 fn component(name: &[u8]) -> Option<OsString> {
@@ -45,6 +45,6 @@ mod tests {
         let percent = place_below(folder, "100% a%41", "x");
         assert_eq!(percent, Some(PathBuf::from("/out/100% a%41/x")));
         assert_eq!(place_below(folder, "a/b", "x"), None);
-        assert_eq!(file_below(folder, "a/b"), None);
+        assert_eq!(bytes_below(folder, b"a/b"), None);
     }
 }

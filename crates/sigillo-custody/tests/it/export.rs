@@ -8,7 +8,8 @@ use std::{
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
-use sigillo_custody::{ExportOutcome, Exporter};
+use sigillo_catalogue::KeyIndex;
+use sigillo_custody::{ExportOutcome, Exporter, KnownVersions};
 use sigillo_ers::version_id;
 use sigillo_evidence_log::{Archive, LogView, LoggedBatch, NewArchive};
 use sigillo_model::{
@@ -156,7 +157,10 @@ impl World {
             reads: ReadPool::start().unwrap(),
             progress: Arc::new(AtomicU64::new(0)),
         };
-        exporter.export_all(&self.view, folder).await.unwrap()
+        let index = KeyIndex::in_memory(self.archive.description().archive);
+        let mut known = KnownVersions::new(index);
+        known.read_beyond(&self.archive, &self.view, &exporter.reads).await.unwrap();
+        exporter.export_all(&self.view, known, folder).await.unwrap()
     }
 }
 

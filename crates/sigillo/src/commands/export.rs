@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::json;
 
-use sigillo_custody::{ExportOutcome, Exporter, Locator};
+use sigillo_custody::{ExportOutcome, ExportProblem, Exporter, KnownVersions, Locator};
 use sigillo_evidence_log::{Archive, LogView, catch_up_index, forget_foreign_index, read_view};
 use sigillo_model::VersionId;
 use sigillo_store::ReadPool;
@@ -31,10 +31,12 @@ const PRINTED_MAX: usize = 50;
 pub(crate) async fn get(context: &Context, args: GetArgs) -> Result<u8, CommandError> {
     let (archive, view, exporter) = open(context).await?;
     let located = locate(context, &archive, &view, &exporter.reads, &args.ids).await?;
+    // As far as it is known: what it does not have is looked for in the lists of the batches.
+    let known = KnownVersions::new(context.index(&archive)?);
     make_folder(&args.output)?;
     let mut total = ExportOutcome::default();
     for located in located {
-        let outcome = exporter.get(&located, &args.output).await?;
+        let outcome = exporter.get(&view, known.clone(), &located, &args.output).await?;
         total.documents += outcome.documents;
         total.bytes += outcome.bytes;
         total.problems.extend(outcome.problems);
@@ -44,7 +46,8 @@ pub(crate) async fn get(context: &Context, args: GetArgs) -> Result<u8, CommandE
 
 /// Gives every document back.
 pub(crate) async fn export(context: &Context, args: ExportArgs) -> Result<u8, CommandError> {
-    let (_, view, exporter) = open(context).await?;
+    let (archive, view, exporter) = open(context).await?;
+    let (known, incomplete) = know_versions(context, &archive, &view, &exporter.reads).await?;
     make_folder(&args.output)?;
     let (counted, total) = (Arc::clone(&exporter.progress), view.documents());
     let work = Work { verb: "Exported", unit: "documents" };
@@ -53,7 +56,8 @@ pub(crate) async fn export(context: &Context, args: ExportArgs) -> Result<u8, Co
         total,
         bytes: 0,
     });
-    let outcome = exporter.export_all(&view, &args.output).await?;
+    let mut outcome = exporter.export_all(&view, known, &args.output).await?;
+    outcome.problems.extend(incomplete);
     drop(shown);
     Ok(report(context, "sigillo.export/1", &outcome, &args.output))
 }
@@ -81,6 +85,41 @@ pub(crate) async fn locate(
     Ok(located)
 }
 
+/// Learns which versions there are; where damage keeps the index from being completed, from what
+/// can be read, and says so.
+async fn know_versions(
+    context: &Context,
+    archive: &Archive,
+    view: &LogView,
+    reads: &ReadPool,
+) -> Result<(KnownVersions, Option<ExportProblem>), CommandError> {
+    let mut index = context.index(archive)?;
+    forget_foreign_index(archive, &mut index).await?;
+    let Err(error) = catch_up_index(archive, &mut index, reads).await else {
+        return Ok((KnownVersions::new(index), None));
+    };
+    let commit = index.complete_to() + 1;
+    let reason = format!(
+        "the index of keys cannot take in commit {commit}, so which versions are the newest was \
+         told from what can be read: {}",
+        words_of(&error)
+    );
+    let mut known = KnownVersions::new(index);
+    known.read_beyond(archive, view, reads).await?;
+    Ok((known, Some(ExportProblem { version: None, key: None, reason, damage: true })))
+}
+
+/// Puts an error and its causes into words.
+fn words_of(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}
+
 async fn open(context: &Context) -> Result<(Archive, LogView, Exporter), CommandError> {
     let archive = context.archive().await?;
     let view = read_view(&archive).await?;
@@ -104,14 +143,11 @@ fn report(context: &Context, schema: &str, outcome: &ExportOutcome, folder: &Pat
         folder.display(),
     );
     for problem in outcome.problems.iter().take(PRINTED_MAX) {
-        let what = match (problem.version, problem.key.as_deref()) {
-            (None, _) => "a whole batch".to_owned(),
-            (Some(version), key) => {
-                let key = key.unwrap_or("(its name cannot be read)");
-                format!("{} ({}…)", visible(key), &version.to_string()[..8])
-            }
-        };
-        text.push_str(&format!("  not given back: {what}: {}\n", visible(&problem.reason)));
+        let what = problem.version.map_or_else(String::new, |version| {
+            let key = problem.key.as_deref().unwrap_or("(its name cannot be read)");
+            format!("not given back: {} ({}…): ", visible(key), &version.to_string()[..8])
+        });
+        text.push_str(&format!("  {what}{}\n", visible(&problem.reason)));
     }
     if outcome.problems.len() > PRINTED_MAX {
         let more = outcome.problems.len() - PRINTED_MAX;
