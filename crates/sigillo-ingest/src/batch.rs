@@ -5,7 +5,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use sigillo_catalogue::{IndexedVersion, KeyIndex, RecordPlace};
 use sigillo_ers::tree_root;
-use sigillo_evidence_log::{CommitOutcome, LogWriter, catch_up_index};
+use sigillo_evidence_log::{CommitOutcome, catch_up_index};
 use sigillo_merkle::{leaf_hash, root_of};
 use sigillo_model::{
     BatchCommitted, BatchId, Entropy, Entry, ListedPack, ObjectKey, PackList, Sha256Digest,
@@ -13,7 +13,7 @@ use sigillo_model::{
 };
 use sigillo_store::{CreateOutcome, ReadPool, Store};
 
-use crate::{IngestError, pack_thread::FinishedBatch};
+use crate::{IngestError, ingest::Run, pack_thread::FinishedBatch};
 
 /// At most this many objects of a batch are written at once.
 const WRITES_IN_FLIGHT_MAX: usize = 8;
@@ -31,22 +31,25 @@ pub(crate) enum BatchOutcome {
 
 /// Writes the objects of a batch and commits it, unless what it rests on changed meanwhile.
 pub(crate) async fn commit_batch(
-    log: &mut LogWriter,
-    index: &mut KeyIndex,
+    run: &mut Run<'_>,
     reads: &ReadPool,
     entropy: &dyn Entropy,
-    (submission, batch): (SubmissionId, &FinishedBatch),
+    batch: &FinishedBatch,
 ) -> Result<BatchOutcome, IngestError> {
-    let (body, objects) = describe(batch, submission, BatchId::random(entropy));
-    create_all(log.archive().store(), objects).await?;
+    // It was decided by an index that did not know of what others committed since.
+    if run.others_committed && !still_newest(batch, run.index)? {
+        return Ok(BatchOutcome::Again);
+    }
+    let (body, objects) = describe(batch, run.submission, BatchId::random(entropy));
+    create_all(run.log.archive().store(), objects).await?;
     for _ in 0..COMMIT_ATTEMPTS_MAX {
-        match log.commit(&[Entry::BatchCommitted(body.clone())]).await? {
+        match run.log.commit(&[Entry::BatchCommitted(body.clone())]).await? {
             CommitOutcome::Committed(committed) => {
                 let number = committed.number;
-                if index.complete_to() + 1 == number {
+                if run.index.complete_to() + 1 == number {
                     let added = indexed(batch, number);
                     // Only a copy: without it the next start reads the batch again.
-                    if let Err(error) = index.add(number, added) {
+                    if let Err(error) = run.index.add(number, added) {
                         tracing::warn!(%error, "the index was not written; it will be made again");
                     }
                 }
@@ -54,8 +57,9 @@ pub(crate) async fn commit_batch(
             }
             CommitOutcome::Fenced { .. } => return Ok(BatchOutcome::Again),
             CommitOutcome::Lost(_) => {
-                catch_up_index(log.archive(), index, reads).await?;
-                if !still_newest(batch, index)? {
+                run.others_committed = true;
+                catch_up_index(run.log.archive(), run.index, reads).await?;
+                if !still_newest(batch, run.index)? {
                     return Ok(BatchOutcome::Again);
                 }
             }

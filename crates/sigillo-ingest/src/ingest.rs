@@ -130,6 +130,8 @@ pub(crate) struct Run<'a> {
     pub(crate) received: u64,
     pub(crate) received_at: LogTime,
     limits: BatchLimits,
+    /// Whether others committed since the workers of this pass were given the index.
+    pub(crate) others_committed: bool,
     pub(crate) tally: Tally,
     members: Members,
 }
@@ -176,13 +178,16 @@ impl Ingester {
             received: 0,
             received_at: LogTime::new(self.clock.now()),
             limits: BatchLimits::with_documents(options.batch_documents_max),
+            others_committed: false,
             tally: Tally::default(),
             members: Members::default(),
         };
-        let mut shared = self.share(&run, &source, options, &watch);
+        let shared = self.share(&mut run, &source, options, &watch);
         let listed = self.list(&shared, table).await?;
+        run.take_told(&shared)?;
         run.received = listed.received;
         receive(&mut run, &self.reads, &*self.entropy).await?;
+        let mut shared = self.share(&mut run, &source, options, &watch);
         let mut groups = groups_of(&shared, listed);
         for _ in 0..PASSES_MAX {
             let left = self.pass(&mut run, &shared, groups).await?;
@@ -192,20 +197,22 @@ impl Ingester {
                 let stopped = watch.stop.load(Ordering::Relaxed);
                 return complete(run, (&*self.clock, &*self.entropy), stopped).await;
             }
-            shared = self.share(&run, &source, options, &watch);
+            shared = self.share(&mut run, &source, options, &watch);
             let left: Vec<Group> = left.chunks(GROUP_UNITS).map(<[Unit]>::to_vec).collect();
             groups = Box::new(left.into_iter());
         }
         Err(IngestError::StillChanging { passes: PASSES_MAX })
     }
 
+    /// Makes what the workers of a pass share: they decide by the index as it is now.
     fn share(
         &self,
-        run: &Run<'_>,
+        run: &mut Run<'_>,
         source: &Arc<FolderSource>,
         options: IngestOptions,
         watch: &Watch,
     ) -> Arc<Shared> {
+        run.others_committed = false;
         let previous = Previous::new(Arc::clone(run.log.archive().store().packs()));
         Arc::new(Shared::new(
             (Arc::clone(source), options),
@@ -256,9 +263,11 @@ impl Ingester {
             Reader { shared: Arc::clone(shared), sink, buffers, gate: LargeGate::default() };
         let read = self.reads.run(move || reader.read_all(groups, &items));
         let (read, committed) = tokio::join!(read, self.commit_all(run, shared, finished_batches));
+        // Whatever went wrong, nothing is written any more once this returns.
+        let packed = packed.await;
         // The order matters: a failure downstream is what made the others give up.
         let again = committed?;
-        packed.await.map_err(|_| IngestError::Panicked)?.map_err(IngestError::Pack)?;
+        packed.map_err(|_| IngestError::Panicked)?.map_err(IngestError::Pack)?;
         read.map_err(|_| IngestError::Panicked)?.map_err(IngestError::Pack)?;
         Ok(again)
     }
@@ -285,8 +294,7 @@ impl Ingester {
     }
 
     async fn commit(&self, run: &mut Run<'_>, batch: &FinishedBatch) -> Result<bool, IngestError> {
-        let what = (run.submission, batch);
-        let committed = commit_batch(run.log, run.index, &self.reads, &*self.entropy, what).await?;
+        let committed = commit_batch(run, &self.reads, &*self.entropy, batch).await?;
         match committed {
             BatchOutcome::Again => Ok(false),
             BatchOutcome::Committed(commit, body) => {

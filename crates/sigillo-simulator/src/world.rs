@@ -128,6 +128,11 @@ impl Template {
         self
     }
 
+    /// Counts the documents of the folder.
+    pub fn documents(&self) -> usize {
+        self.files.len()
+    }
+
     /// Returns a world of its own that begins where this ends.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! ZIP and RFC 4998 hashes by code of its own. Source: `reference/reliability.md` §7.
 
 mod batches;
+mod conserved;
 mod log;
 mod objects;
 mod outside;
@@ -37,9 +38,11 @@ pub enum Invariant {
     NothingReferencedMissing,
     /// I7: sending the same again archives nothing and gives the same receipts.
     ResubmissionSame,
-    /// Not one of the seven: who holds the published checkpoint finds the tiles it is made of.
+    /// I8: no document of a submission is lost: received = archived + already + refused + pending.
+    Conserved,
+    /// Not one of the eight: who holds the published checkpoint finds the tiles it is made of.
     PublishedIsServed,
-    /// Not one of the seven: once faults stop, everything must come to its end.
+    /// Not one of the eight: once faults stop, everything must come to its end.
     ComesToItsEnd,
 }
 
@@ -65,7 +68,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Checks everything about a store that needs nothing to be run: I1 to I4, I6, and of I7 that one
+/// Checks everything about a store that needs nothing to be run: I1 to I4, I6, I8, and of I7 that one
 /// document was acknowledged under one version only.
 pub fn check(snapshot: &Snapshot, outside: &Outside) -> Vec<Violation> {
     let mut violations = Vec::new();
@@ -73,6 +76,7 @@ pub fn check(snapshot: &Snapshot, outside: &Outside) -> Vec<Violation> {
     let documents = batches::check_batches(snapshot, &log, &mut violations);
     outside::check_acknowledged(outside, &log, &documents, &mut violations);
     objects::check_references(snapshot, &log, &mut violations);
+    conserved::check_conserved(&log, &mut violations);
     violations
 }
 

@@ -105,6 +105,10 @@ fn references_of(snapshot: &Snapshot, body: &Value) -> Vec<Reference> {
             references
         }
         "submission.received" => {
+            let key = format!("submissions/{}/received.json", text(body, "submission"));
+            vec![stated(key, "received_sha256")]
+        }
+        "submission.completed" => {
             let key = format!("submissions/{}/report.json", text(body, "submission"));
             vec![stated(key, "report_sha256")]
         }
@@ -161,6 +165,9 @@ pub async fn named_by_the_code_under_test(
         }
         name(ObjectKey::leaves(batch.body.batch));
         name(ObjectKey::pack_list(batch.body.batch));
+    }
+    for submission in &view.received {
+        name(ObjectKey::submission_received(submission.submission));
     }
     for submission in &view.completed {
         name(ObjectKey::submission_report(submission.submission));

@@ -29,8 +29,11 @@ use sigillo_testkit::{Durability, Fault, FaultPlan};
 
 use crate::support::{documents, template_of};
 
-/// The first commit that an ingest makes in a new archive.
+/// The first commit after the making of an archive.
 const FIRST_BATCH: &str = "log/seq/00000000000000000002";
+
+/// The first batch that an ingest commits in a new archive, after it said what it received.
+const FIRST_INGESTED: &str = "log/seq/00000000000000000003";
 
 fn count(violations: &[Violation], invariant: Invariant) -> usize {
     let count = violations.iter().filter(|it| it.invariant == invariant).count();
@@ -59,7 +62,7 @@ async fn acknowledging_what_is_only_in_a_pack_is_caught() {
     let whole = FaultPlan::none();
     template.world(1).unwrap().run(&whole, 0).await.unwrap();
     let trace = whole.trace();
-    let commit = trace.iter().find(|it| it.operation == "create" && it.key == FIRST_BATCH);
+    let commit = trace.iter().find(|it| it.operation == "create" && it.key == FIRST_INGESTED);
     let commit = commit.unwrap().number;
     for (fault, early, caught) in [
         (Fault::Crashes, true, true),

@@ -71,7 +71,7 @@ fn run(
             Err(error) => wrong.push(format!("{error:?}")),
         }
     }
-    let documents = small_documents().len() as u64;
+    let documents = template.documents() as u64;
     if !died && archived != documents {
         wrong.push(format!("{archived} documents were archived, not {documents}"));
     }
@@ -82,9 +82,13 @@ fn run(
 
 fn check_ingests(what: &str, beside: Beside, bounds: Bounds) {
     let template = run_to_end(template_of(Durability::OnAnswer, &small_documents()));
+    check_ingests_of(what, &template, beside, bounds);
+}
+
+fn check_ingests_of(what: &str, template: &Template, beside: Beside, bounds: Bounds) {
     let mut violations = 0;
     let count = explore(|schedule| {
-        let wrong = run(schedule, (&template, beside), bounds);
+        let wrong = run(schedule, (template, beside), bounds);
         if !wrong.is_empty() && violations < 3 {
             let trace = schedule.trace().join("\n  ");
             println!("VIOLATION\n  {}\nafter\n  {trace}", wrong.join("\n  "));
@@ -99,6 +103,15 @@ fn check_ingests(what: &str, beside: Beside, bounds: Bounds) {
 fn two_ingests_of_one_folder_archive_every_document_once() {
     let preemptions = if slow() { 3 } else { 2 };
     check_ingests("two ingests", Beside::Ingest, Bounds { preemptions, crashes: 0 });
+}
+
+#[test]
+fn two_ingests_in_several_batches_archive_every_document_once() {
+    let names: Vec<String> = (0..40).map(|number| format!("{number:02}.txt")).collect();
+    let files: Vec<_> = names.iter().map(|it| (it.as_str(), it.as_bytes().to_vec())).collect();
+    let template = run_to_end(template_of(Durability::OnAnswer, &files)).in_batches_of(32);
+    let bounds = Bounds { preemptions: if slow() { 2 } else { 1 }, crashes: 0 };
+    check_ingests_of("two ingests in batches", &template, Beside::Ingest, bounds);
 }
 
 #[test]
