@@ -6,6 +6,8 @@ use sigillo_ers::version_id;
 use sigillo_model::{RECORD_BYTES_MAX, Record, Sha256Digest, VersionId};
 use sigillo_store::pack::{PackEntry, PackIndex, Part};
 
+use crate::links::{LINKS_MAX, Link, links_of};
+
 /// A document that is not what its version id commits to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct BadDocument {
@@ -39,6 +41,10 @@ pub(crate) struct EntryScan<'a> {
     crc32_good: bool,
     pub(crate) bad: Vec<BadDocument>,
     pub(crate) good: u64,
+    /// What sound records say of earlier versions, at most [`LINKS_MAX`].
+    pub(crate) links: Vec<Link>,
+    /// What they say beyond that.
+    pub(crate) more_links: u64,
 }
 
 impl<'a> EntryScan<'a> {
@@ -54,6 +60,8 @@ impl<'a> EntryScan<'a> {
             crc32_good: true,
             bad: Vec::new(),
             good: 0,
+            links: Vec::new(),
+            more_links: 0,
         }
     }
 
@@ -114,17 +122,33 @@ impl<'a> EntryScan<'a> {
         let record = Record::parse(&bytes);
         let key = record.as_ref().ok().map(|record| record.key.to_string());
         let what = match record {
-            Ok(record) => match judge(version, &record, &bytes, &files) {
-                None if crc32_good => {
-                    self.good += 1;
-                    return;
+            Ok(record) => {
+                let bad = judge(version, &record, &bytes, &files);
+                if bad != Some(Bad::Record) {
+                    self.link(version, &record);
                 }
-                None => Bad::Crc32,
-                Some(bad) => bad,
-            },
+                match bad {
+                    None if crc32_good => {
+                        self.good += 1;
+                        return;
+                    }
+                    None => Bad::Crc32,
+                    Some(bad) => bad,
+                }
+            }
             Err(_) => Bad::Record,
         };
         self.bad.push(BadDocument { version, key, what });
+    }
+
+    fn link(&mut self, version: VersionId, record: &Record) {
+        for link in links_of(version, record) {
+            if self.links.len() < LINKS_MAX {
+                self.links.push(link);
+            } else {
+                self.more_links += 1;
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod batch_check;
 mod entry_scan;
+mod links;
 mod pack_check;
 mod report_check;
 mod verify;

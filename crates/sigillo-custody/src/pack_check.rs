@@ -19,6 +19,7 @@ use crate::{
     VerifyProgress,
     batch_check::CheckedPack,
     entry_scan::{Bad, BadDocument, EntryScan},
+    links::Link,
 };
 
 /// At most this many findings of one pack are told in words; the rest are counted.
@@ -39,6 +40,12 @@ pub(crate) struct PackCheck {
     pub(crate) more_findings: u64,
     pub(crate) documents_good: u64,
     pub(crate) bytes_read: u64,
+    /// What its sound records say of earlier versions.
+    pub(crate) links: Vec<Link>,
+    /// What they say beyond that, which is not checked.
+    pub(crate) more_links: u64,
+    /// Whether every byte and every document of it is as it was.
+    pub(crate) sound: bool,
 }
 
 /// Reads a pack from its first byte to its last.
@@ -64,6 +71,11 @@ pub(crate) fn check_pack(task: &PackTask) -> Result<PackCheck, PackError> {
         progress.bytes_read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     })?;
     let mut check = PackCheck { bytes_read: source.size_bytes(), ..PackCheck::default() };
+    if let Some(entries) = &mut entries {
+        check.links = std::mem::take(&mut entries.links);
+        check.more_links = entries.more_links;
+        check.sound = scan.name_found == name && entries.bad.is_empty();
+    }
     if scan.name_found == name {
         check.sound_bytes(pack, &index, entries, &scan);
     } else {
@@ -111,6 +123,8 @@ pub(crate) fn check_document(
     }
     let bytes_read = index.entries.iter().map(|entry| entry.size_bytes).sum();
     let mut check = PackCheck { documents_good: scan.good, bytes_read, ..PackCheck::default() };
+    check.links = scan.links;
+    check.more_links = scan.more_links;
     check.bad_documents(&ObjectKey::pack(name), scan.bad);
     if check.documents_good == 0 && check.findings.is_empty() {
         let message = "the document is not in the pack";

@@ -21,7 +21,8 @@ use sigillo_store::{BackendError, CpuPool, pack::PackError};
 use crate::{
     CustodyError, Located,
     batch_check::{BatchCheck, CheckedPack, check_batch},
-    pack_check::{PackTask, check_document, check_pack},
+    links::Links,
+    pack_check::{PackCheck, PackTask, check_document, check_pack},
     report_check::check_submissions,
 };
 
@@ -129,6 +130,7 @@ impl Verifier {
         documents: &[Located],
     ) -> Result<VerifyReport, CustodyError> {
         let mut report = self.verify(Scope::Log).await?;
+        let mut links = Links::default();
         for located in documents {
             let (sink, name) = (Arc::clone(self.archive.store().packs()), located.pack.name);
             let version = located.version;
@@ -136,10 +138,7 @@ impl Verifier {
             let key = ObjectKey::pack(name);
             match checked.map_err(|_| CustodyError::Panicked)? {
                 Ok(checked) => {
-                    report.documents_read += checked.documents_good;
-                    report.bytes_read += checked.bytes_read;
-                    report.findings.extend(checked.findings);
-                    report.more_findings += checked.more_findings;
+                    self.take(&mut report, &mut links, name, checked).await?;
                 }
                 Err(PackError::Store { source: BackendError::NotFound, .. }) => {
                     let message = "it is missing, with the document in it";
@@ -152,6 +151,7 @@ impl Verifier {
                 Err(source) => return Err(CustodyError::Pack { key, source }),
             }
         }
+        self.follow(&mut report, &mut links).await?;
         report.conclude();
         Ok(report)
     }
@@ -160,6 +160,7 @@ impl Verifier {
     async fn batches(&self, report: &mut VerifyReport, scope: Scope) -> Result<(), CustodyError> {
         let mut prefixes: Vec<u64> = Vec::new();
         let mut names: HashSet<Blake3Digest> = HashSet::new();
+        let mut links = Links::default();
         let batches: Vec<_> = report.view.batches.iter().map(|it| it.body.clone()).collect();
         if scope == Scope::Full {
             self.find_bytes(&batches).await;
@@ -177,9 +178,10 @@ impl Verifier {
                 report.findings.push(Finding::new(FindingCode::PackListDamaged, key, message));
             }
             if scope == Scope::Full {
-                self.packs(report, packs).await?;
+                self.packs(report, &mut links, packs).await?;
             }
         }
+        self.follow(report, &mut links).await?;
         prefixes.sort_unstable();
         for twice in prefixes.windows(2).filter(|pair| pair[0] == pair[1]) {
             let message = format!(
@@ -204,35 +206,66 @@ impl Verifier {
     async fn packs(
         &self,
         report: &mut VerifyReport,
+        links: &mut Links,
         packs: Vec<CheckedPack>,
     ) -> Result<(), CustodyError> {
         let present = packs.into_iter().filter(|pack| pack.present);
         let mut checks = stream::iter(present)
             .map(|pack| async move {
-                let key = ObjectKey::pack(pack.listed.name);
+                let name = pack.listed.name;
                 let task = PackTask {
                     sink: Arc::clone(self.archive.store().packs()),
                     progress: Arc::clone(&self.progress),
                     pack,
                 };
-                (key, self.cpu.run(move || check_pack(&task)).await)
+                (name, self.cpu.run(move || check_pack(&task)).await)
             })
             .buffer_unordered(PACKS_IN_FLIGHT_MAX);
-        while let Some((key, checked)) = checks.next().await {
+        while let Some((name, checked)) = checks.next().await {
             let checked = checked.map_err(|_| CustodyError::Panicked)?;
             match checked {
                 Ok(checked) => {
-                    report.documents_read += checked.documents_good;
-                    report.bytes_read += checked.bytes_read;
-                    report.findings.extend(checked.findings);
-                    report.more_findings += checked.more_findings;
+                    self.take(report, links, name, checked).await?;
                 }
                 Err(error) => {
                     let message = format!("it could not be read to its end: {error}");
+                    let key = ObjectKey::pack(name);
                     report.findings.push(Finding::new(FindingCode::NotRead, key, message));
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Takes in what was met in a pack; follows what it says of earlier versions once that is much.
+    async fn take(
+        &self,
+        report: &mut VerifyReport,
+        links: &mut Links,
+        name: Blake3Digest,
+        mut checked: PackCheck,
+    ) -> Result<(), CustodyError> {
+        report.documents_read += checked.documents_good;
+        report.bytes_read += checked.bytes_read;
+        report.findings.append(&mut checked.findings);
+        report.more_findings += checked.more_findings;
+        if links.take(name, checked) {
+            self.follow(report, links).await?;
+        }
+        Ok(())
+    }
+
+    /// Follows what versions say of earlier ones.
+    async fn follow(
+        &self,
+        report: &mut VerifyReport,
+        links: &mut Links,
+    ) -> Result<(), CustodyError> {
+        let batches = report.view.batches.iter().map(|batch| &batch.body);
+        let followed = links.follow(&self.archive, &self.cpu, batches).await?;
+        report.findings.extend(followed.findings);
+        report.more_findings += followed.more_findings;
+        report.bytes_read += followed.bytes_read;
         Ok(())
     }
 }

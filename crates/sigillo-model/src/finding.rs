@@ -58,6 +58,10 @@ finding_codes! {
     FileDamaged = "F105", Damage;
     /// A record cannot be read or does not give the version id of its document.
     RecordDamaged = "F106", Damage;
+    /// A file that lies in an earlier version of its document is not there as the record states.
+    EarlierFileDamaged = "F107", Damage;
+    /// A version does not follow an earlier one of the same document, although it says so.
+    VersionChain = "F108", Damage;
     /// The leaves of a batch are missing or damaged.
     LeavesDamaged = "F201", Damage;
     /// The pack list of a batch is missing or damaged.

@@ -23,3 +23,4 @@ mod refusals;
 mod sealing_later;
 mod texts;
 mod together;
+mod versions;
