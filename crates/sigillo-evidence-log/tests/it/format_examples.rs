@@ -435,11 +435,15 @@ fn entries_example() -> String {
 
 fn report() -> Vec<u8> {
     let value: serde_json::Value = serde_json::json!({
+        "aggregations": 0,
         "already": 0,
+        "already_versions": [],
         "archived": 3,
         "finished_at": "2026-11-25T08:00:01Z",
         "format": 1,
         "notes": [],
+        "pending": 0,
+        "received": 3,
         "received_at": "2026-11-25T08:00:00Z",
         "refusals": [],
         "refused": 0,
