@@ -204,7 +204,7 @@ fn damage_of_an_earlier_version_is_told_of_every_version_with_its_files() {
         ),
     ];
     for (what, change) in changes {
-        let changed = change();
+        let damage = change();
         let told = |version: &Found| {
             let message = format!("file 1 of it lies in version {}, {what}", second.version);
             (version.version.clone(), second.pack.clone(), message)
@@ -226,7 +226,7 @@ fn damage_of_an_earlier_version_is_told_of_every_version_with_its_files() {
         ran.check(5, "2 documents");
         let wanted = [("carte/due.txt", "due"), ("_versions/1/carte/uno.txt", "uno prima")];
         assert_eq!(found, files(&wanted), "{what}");
-        drop(changed);
+        drop(damage);
         world.check_intact(6);
     }
 }
