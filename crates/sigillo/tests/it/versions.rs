@@ -11,6 +11,9 @@ use crate::{
     program::{Ran, Tree, World, tree},
 };
 
+/// Damages an object.
+type Change<'a> = Box<dyn Fn() -> Changed + 'a>;
+
 /// A version as an outsider finds it in a pack.
 struct Found {
     version: String,
@@ -195,7 +198,7 @@ fn damage_of_an_earlier_version_is_told_of_every_version_with_its_files() {
         let at = bytes.windows(8).position(|it| it == b"uno dopo").unwrap();
         bytes[at] ^= 1;
     };
-    let changes: [(&str, Box<dyn Fn() -> Changed>); 3] = [
+    let changes: [(&str, Change<'_>); 3] = [
         ("where its bytes are not as they were", Box::new(|| Changed::with(&path, flip))),
         ("whose pack is missing", Box::new(|| Changed::removed(&path))),
         (
