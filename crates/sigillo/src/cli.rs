@@ -27,7 +27,7 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GlobalArgs {
-    /// The archive: a folder, s3://BUCKET/PREFIX or az://CONTAINER/PREFIX
+    /// The archive: a folder, `s3://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`
     #[arg(long, global = true, env = "SIGILLO_ARCHIVE", value_name = "PLACE")]
     pub(crate) archive: Option<String>,
     /// The folder with this archive's keys [default: in your data folder]
@@ -85,7 +85,7 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct InitArgs {
-    /// The archive: a folder, s3://BUCKET/PREFIX or az://CONTAINER/PREFIX
+    /// The archive: a folder, `s3://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`
     #[arg(value_name = "ARCHIVE")]
     pub(crate) place: Option<String>,
     /// The public body whose records these are (ente titolare)
