@@ -1,6 +1,7 @@
 //! What is known of an archive's documents apart from the truth, and can always be rebuilt from it.
 
 mod error;
+mod journal;
 mod key_index;
 
 mod folder;
@@ -15,6 +16,7 @@ mod shape;
 mod version;
 
 pub use error::IndexError;
+pub use journal::{JOURNAL_FILES_MAX, Journal, JournalEntry, JournalWriter};
 pub use key_index::KeyIndex;
 pub use shape::RUN_VERSIONS_MAX;
 pub use version::{IndexedVersion, RecordPlace};

@@ -4,7 +4,7 @@ use sigillo_catalogue::{IndexError, IndexedVersion};
 use sigillo_ers::version_id;
 use sigillo_formats::identify;
 use sigillo_model::{
-    Description, DocumentId, DocumentKey, FileEntry, Operation, RECORD_BYTES_MAX, Record,
+    Description, DocumentId, DocumentKey, FileEntry, LogTime, Operation, RECORD_BYTES_MAX, Record,
     RecordKind, SALT_BYTES, Sha256Digest, VersionId, encode_name, salt_text,
 };
 use sigillo_store::pack::Extension;
@@ -105,6 +105,32 @@ impl Prepared {
         Ok(prepared)
     }
 
+    /// Tells whether the archive may have the same document already, by all that is known before
+    /// its files are read.
+    pub(crate) fn can_be_the_same(&self) -> bool {
+        !self.versions.is_empty() && self.before.is_none()
+    }
+
+    /// Returns the version that is the same as the unit with these files.
+    pub(crate) fn same_as(&self, unit: &Unit, files: Vec<FileEntry>) -> Option<IndexedVersion> {
+        let newest = self.versions.first()?;
+        let record = Record {
+            description: description_of(unit),
+            document: newest.document,
+            files,
+            format: 1,
+            key: self.key.clone(),
+            kind: RecordKind::Document,
+            operation: Operation::New,
+            received_at: LogTime::new(jiff::Timestamp::UNIX_EPOCH),
+            salt: String::new(),
+            supersedes: None,
+            version: 1,
+        };
+        let sameness = record.sameness();
+        self.versions.iter().find(|known| known.sameness == sameness).copied()
+    }
+
     /// Returns the position of the first file that comes with the unit, from 1.
     pub(crate) fn first_position(&self) -> u32 {
         let before = self.before.as_ref().map_or(0, |before| before.files.len());
@@ -148,11 +174,10 @@ impl Prepared {
         let (mut salt, mut document) = ([0; SALT_BYTES], [0; DocumentId::LENGTH_BYTES]);
         salt.copy_from_slice(&fresh[..SALT_BYTES]);
         document.copy_from_slice(&fresh[SALT_BYTES..]);
-        let stated = unit.stated.as_deref();
-        let operation = stated.and_then(|stated| stated.operation);
+        let operation = unit.stated.as_deref().and_then(|stated| stated.operation);
         let newest = self.versions.first();
         let mut record = Record {
-            description: stated.map_or_else(Description::default, |it| it.description.clone()),
+            description: description_of(unit),
             document: newest.map_or(DocumentId::from_bytes(document), |newest| newest.document),
             files,
             format: 1,
@@ -196,6 +221,10 @@ impl Prepared {
         };
         Ok(Decided::New(Box::new(Drafted { version, record: bytes, identity })))
     }
+}
+
+fn description_of(unit: &Unit) -> Description {
+    unit.stated.as_deref().map_or_else(Description::default, |it| it.description.clone())
 }
 
 /// Puts what came onto what the version before has; returns it if that changes nothing.

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use sigillo_catalogue::KeyIndex;
+use sigillo_catalogue::{Journal, JournalEntry, JournalWriter, KeyIndex};
 use sigillo_evidence_log::{LogError, LogWriter, catch_up_index, forget_foreign_index};
 use sigillo_formats::Manifest;
 use sigillo_model::{BatchCommitted, Clock, Entropy, LogTime, SubmissionId, VersionId};
@@ -88,6 +88,8 @@ pub struct Submission {
     pub source: FolderSource,
     /// What the producer says of them, if in a table.
     pub table: Option<Manifest>,
+    /// Files of it that were read before.
+    pub journal: Journal,
     /// How it is to be taken in.
     pub options: IngestOptions,
 }
@@ -132,6 +134,8 @@ pub(crate) struct Run<'a> {
     limits: BatchLimits,
     /// Whether others committed since the workers of this pass were given the index.
     pub(crate) others_committed: bool,
+    journal: Arc<Journal>,
+    journal_writer: Option<JournalWriter>,
     pub(crate) tally: Tally,
     members: Members,
 }
@@ -168,7 +172,7 @@ impl Ingester {
         if index.complete_to() < log.head() {
             return Err(LogError::CommitMissing { number: index.complete_to() + 1 }.into());
         }
-        let Submission { source, table, options } = submission;
+        let Submission { source, table, journal, options } = submission;
         let source = Arc::new(source);
         let mut run = Run {
             log,
@@ -179,6 +183,8 @@ impl Ingester {
             received_at: LogTime::new(self.clock.now()),
             limits: BatchLimits::with_documents(options.batch_documents_max),
             others_committed: false,
+            journal_writer: journal.writer(),
+            journal: Arc::new(journal),
             tally: Tally::default(),
             members: Members::default(),
         };
@@ -217,7 +223,7 @@ impl Ingester {
         Arc::new(Shared::new(
             (Arc::clone(source), options),
             Arc::clone(&self.entropy),
-            (run.index.clone(), previous),
+            (run.index.clone(), previous, Arc::clone(&run.journal)),
             run.received_at,
             (Arc::clone(&watch.progress), Arc::clone(&watch.stop)),
         ))
@@ -301,6 +307,7 @@ impl Ingester {
                 let documents = body.documents;
                 tracing::info!(commit, documents, "a batch is durable, logged and provable");
                 run.tally.batches.push((commit, *body));
+                run.remember(batch.documents().flat_map(|it| it.journal.clone()).collect());
                 for document in batch.documents() {
                     match &document.source {
                         Source::Unit(unit) => {
@@ -346,6 +353,14 @@ impl Ingester {
 }
 
 impl Run<'_> {
+    /// Adds to the journal files whose documents are in the archive.
+    fn remember(&mut self, files: Vec<JournalEntry>) {
+        let Some(writer) = &mut self.journal_writer else { return };
+        if let Err(error) = writer.add(files) {
+            tracing::warn!(%error, "the journal was not written; files will be read again");
+        }
+    }
+
     /// Takes in what the workers of a pass told.
     fn take_told(&mut self, shared: &Shared) -> Result<(), IngestError> {
         let told = shared.take_told();
@@ -357,6 +372,7 @@ impl Run<'_> {
         self.tally.notes.extend(told.notes);
         self.tally.already_count += told.already.len() as u64;
         self.tally.already.extend(told.already);
+        self.remember(told.journal);
         self.members.extend(told.members);
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use sigillo_catalogue::{IndexError, IndexedVersion};
+use sigillo_catalogue::{IndexError, IndexedVersion, JournalEntry};
 use sigillo_formats::HEAD_BYTES_MAX;
 use sigillo_model::{FileEntry, Sha256Digest};
 use sigillo_store::{
@@ -18,6 +18,7 @@ use sigillo_store::{
 use crate::{
     Refusal, RefusalCode,
     document::{Decided, Drafted, FRESH_BYTES, Hindrance, Prepared, extension_of, file_entry},
+    journaled::entry_of,
     read::OpenFile,
     segment::{PlacedDocument, Source, name_length},
     shared::Shared,
@@ -36,7 +37,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// What became of a large document.
 pub(crate) enum Streamed {
     Packed(ClosedPack, Box<PlacedDocument>),
-    Already(Unit, IndexedVersion),
+    Already(Unit, IndexedVersion, Vec<JournalEntry>),
 }
 
 /// Why a large document goes no further.
@@ -92,16 +93,17 @@ pub(crate) fn stream_unit(
         let mut pack = LargePackWriter::begin(sink, nonce, name_length, file.size_bytes)?;
         let read = read_through(shared, &file, (path, role), &mut |piece| pack.append(piece))?;
         let (entry, crc32) = read;
+        let journal = Vec::from_iter(entry_of(&file, path, entry.sha256, shared.received_at));
         let drafted = match prepared.decide(shared, &unit, vec![entry], fresh)? {
             Decided::New(drafted) => drafted,
-            Decided::Already(known) => return Ok(Streamed::Already(unit, known)),
+            Decided::Already(known) => return Ok(Streamed::Already(unit, known, journal)),
         };
         let extension = extension_of(path);
         let file_name = entry_name(drafted.version, position, extension.as_ref());
         let record_name = record_name(drafted.version);
         let closed = pack.finish(&file_name, crc32, &record_name, &drafted.record)?;
         let before = local_header_bytes(name_length, file.size_bytes) as u64 + file.size_bytes;
-        return Ok(placed(closed, &drafted, before, unit));
+        return Ok(placed(closed, &drafted, before, (unit, journal)));
     }
     stream_several(shared, sink, unit, prepared, (nonce, fresh))
 }
@@ -116,14 +118,17 @@ fn stream_several(
 ) -> Result<Streamed, Broken> {
     let first = prepared.first_position();
     let mut files: Vec<(FileEntry, u32)> = Vec::new();
+    let mut journal = Vec::new();
     for path in unit.files() {
         let file = OpenFile::open(&shared.source, path.0)?;
-        files.push(read_through(shared, &file, path, &mut |_| Ok(()))?);
+        let read = read_through(shared, &file, path, &mut |_| Ok(()))?;
+        journal.extend(entry_of(&file, path.0, read.0.sha256, shared.received_at));
+        files.push(read);
     }
     let entries = files.iter().map(|(entry, _)| entry.clone()).collect();
     let drafted = match prepared.decide(shared, &unit, entries, fresh)? {
         Decided::New(drafted) => drafted,
-        Decided::Already(known) => return Ok(Streamed::Already(unit, known)),
+        Decided::Already(known) => return Ok(Streamed::Already(unit, known, journal)),
     };
     let size = files.iter().map(|(entry, _)| entry.size).sum();
     let mut pack = PackWriter::begin(sink, nonce, Some(size))?;
@@ -146,10 +151,15 @@ fn stream_several(
     pack.begin_entry(&name, crc32fast::hash(record), record.len() as u64)?;
     pack.append_to_entry(record)?;
     let closed = pack.finish()?;
-    Ok(placed(closed, &drafted, before, unit))
+    Ok(placed(closed, &drafted, before, (unit, journal)))
 }
 
-fn placed(closed: ClosedPack, drafted: &Drafted, before: u64, unit: Unit) -> Streamed {
+fn placed(
+    closed: ClosedPack,
+    drafted: &Drafted,
+    before: u64,
+    (unit, journal): (Unit, Vec<JournalEntry>),
+) -> Streamed {
     let name_length = record_name(drafted.version).len();
     let header_bytes = local_header_bytes(name_length, drafted.record.len() as u64);
     let document = PlacedDocument {
@@ -158,6 +168,7 @@ fn placed(closed: ClosedPack, drafted: &Drafted, before: u64, unit: Unit) -> Str
         record_offset: before + header_bytes as u64,
         record_bytes: u32::try_from(drafted.record.len()).expect("a record is far below 4 GiB"),
         source: Source::Unit(unit),
+        journal,
     };
     Streamed::Packed(closed, Box::new(document))
 }

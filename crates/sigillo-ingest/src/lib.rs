@@ -13,6 +13,7 @@ mod stated;
 mod walk;
 
 mod document;
+mod journaled;
 mod large;
 mod previous;
 mod read;

@@ -7,7 +7,7 @@ use rustix::fs::{FileType, Stat};
 
 use sigillo_model::encode_name;
 
-use crate::{FolderSource, Refusal, RefusalCode};
+use crate::{FolderSource, Refusal, RefusalCode, journaled::facts_of};
 
 /// A file that is open, with what the operating system said of it.
 #[derive(Debug)]
@@ -62,6 +62,16 @@ impl<'a> OpenFile<'a> {
         } else {
             Err(self.refuse(RefusalCode::Changed))
         }
+    }
+
+    /// Returns a digest of what the operating system said of the file when it was opened.
+    pub(crate) fn facts(&self) -> [u8; 16] {
+        facts_of(&self.before)
+    }
+
+    /// Returns when the file changed last, in seconds since 1970, by its file system.
+    pub(crate) fn changed_at_seconds(&self) -> i64 {
+        self.before.st_ctime
     }
 
     fn refuse(&self, code: RefusalCode) -> Refusal {

@@ -81,8 +81,8 @@ impl Reader {
             .and_then(|prepared| segment.add_unit(&self.shared, unit, prepared, fresh));
         match laid_out {
             Ok(LaidOut::Placed) => Ok(()),
-            Ok(LaidOut::Already(unit, known)) => {
-                self.shared.already(&unit, &known);
+            Ok(LaidOut::Already(unit, known, journal)) => {
+                self.shared.already(&unit, &known, journal);
                 Ok(())
             }
             Ok(LaidOut::TooLarge(unit, prepared)) => {
@@ -103,8 +103,8 @@ impl Reader {
         self.shared.entropy.fill(&mut nonce);
         match stream_unit(&self.shared, &*self.sink, unit, prepared, (nonce, fresh)) {
             Ok(Streamed::Packed(pack, document)) => send(items, Item::OwnPack(pack, document)),
-            Ok(Streamed::Already(unit, known)) => {
-                self.shared.already(&unit, &known);
+            Ok(Streamed::Already(unit, known, journal)) => {
+                self.shared.already(&unit, &known, journal);
                 Ok(())
             }
             Err(Broken::Refused(refusal)) => self.hinder(refusal.into()),

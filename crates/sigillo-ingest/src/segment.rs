@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use sigillo_catalogue::IndexedVersion;
+use sigillo_catalogue::{IndexedVersion, JournalEntry};
 use sigillo_formats::HEAD_BYTES_MAX;
 use sigillo_model::Sha256Digest;
 use sigillo_store::pack::{
@@ -13,6 +13,7 @@ use crate::{
     document::{
         Decided, Drafted, FRESH_BYTES, Hindrance, Identity, Prepared, extension_of, file_entry,
     },
+    journaled::{entry_of, recognise},
     large::LARGE_BYTES,
     read::OpenFile,
     shared::Shared,
@@ -34,6 +35,8 @@ pub(crate) struct PlacedDocument {
     pub(crate) record_offset: u64,
     pub(crate) record_bytes: u32,
     pub(crate) source: Source,
+    /// What the journal is to remember once it is committed.
+    pub(crate) journal: Vec<JournalEntry>,
 }
 
 /// Where a document comes from, should it have to be made anew.
@@ -58,8 +61,8 @@ pub(crate) struct Segment {
 #[derive(Debug)]
 pub(crate) enum LaidOut {
     Placed,
-    /// The archive has it already: the unit is given back.
-    Already(Unit, Box<IndexedVersion>),
+    /// The archive has it already: the unit is given back, with what the journal is to remember.
+    Already(Unit, Box<IndexedVersion>, Vec<JournalEntry>),
     /// It is too large to be laid out in memory.
     TooLarge(Unit, Box<Prepared>),
 }
@@ -95,9 +98,12 @@ impl Segment {
         prepared: Prepared,
         fresh: &[u8; FRESH_BYTES],
     ) -> Result<LaidOut, Hindrance> {
+        if let Some(known) = recognise(shared, &unit, &prepared)? {
+            return Ok(LaidOut::Already(unit, Box::new(known), Vec::new()));
+        }
         let start = self.filled;
         let mut end = start;
-        let mut files = Vec::new();
+        let (mut files, mut journal) = (Vec::new(), Vec::new());
         let mut laid: Vec<(usize, usize, u32)> = Vec::new();
         let mut is_too_large = false;
         for (position, (path, role)) in (prepared.first_position()..).zip(unit.files()) {
@@ -115,6 +121,7 @@ impl Segment {
             let (sha256, crc32) = (Sha256Digest::of(content), crc32fast::hash(content));
             file.check_unchanged()?;
             shared.progress.read_bytes(size);
+            journal.extend(entry_of(&file, path, sha256, shared.received_at));
             let head = &content[..size.min(HEAD_BYTES_MAX)];
             files.push(file_entry(path, role, (sha256, file.size_bytes), head));
             laid.push((end, data, crc32));
@@ -125,7 +132,7 @@ impl Segment {
         }
         let first = prepared.first_position();
         match prepared.decide(shared, &unit, files, fresh)? {
-            Decided::Already(known) => Ok(LaidOut::Already(unit, Box::new(known))),
+            Decided::Already(known) => Ok(LaidOut::Already(unit, Box::new(known), journal)),
             Decided::New(drafted) => {
                 let ends = laid.iter().skip(1).map(|next| next.0).chain([end]);
                 let files = unit.files().zip(laid.iter().zip(ends));
@@ -139,7 +146,7 @@ impl Segment {
                     self.entries.push(entry);
                 }
                 self.filled = end;
-                self.add_record(*drafted, Source::Unit(unit));
+                self.add_record(*drafted, Source::Unit(unit), journal);
                 Ok(LaidOut::Placed)
             }
         }
@@ -158,10 +165,10 @@ impl Segment {
         self.filled = data + bytes.len();
         let header_offset_in_segment = start as u64;
         self.entries.push(SegmentEntry { name, crc32, size_bytes, header_offset_in_segment });
-        self.add_record(drafted, Source::Aggregation);
+        self.add_record(drafted, Source::Aggregation, Vec::new());
     }
 
-    fn add_record(&mut self, drafted: Drafted, source: Source) {
+    fn add_record(&mut self, drafted: Drafted, source: Source, journal: Vec<JournalEntry>) {
         let Drafted { version, record, identity } = drafted;
         let name = record_name(version);
         let (size_bytes, crc32) = (record.len() as u64, crc32fast::hash(&record));
@@ -179,6 +186,7 @@ impl Segment {
             record_offset: data as u64,
             record_bytes: u32::try_from(record.len()).expect("a record is far below 4 GiB"),
             source,
+            journal,
         });
     }
 

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use sigillo_catalogue::{IndexError, IndexedVersion, KeyIndex};
+use sigillo_catalogue::{IndexError, IndexedVersion, Journal, JournalEntry, KeyIndex};
 use sigillo_model::{Entropy, LogTime, VersionId};
 
 use crate::{
@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     /// The keys known when the ingest began.
     pub(crate) index: KeyIndex,
     pub(crate) previous: Previous,
+    /// Files that were read before.
+    pub(crate) journal: Arc<Journal>,
     pub(crate) received_at: LogTime,
     pub(crate) progress: Arc<Progress>,
     /// Nothing new is begun once this is set; what was begun is finished.
@@ -42,6 +44,8 @@ pub(crate) struct Told {
     pub(crate) notes: Vec<Note>,
     /// Documents that the archive has already.
     pub(crate) already: Vec<VersionId>,
+    /// What the journal is to remember of them.
+    pub(crate) journal: Vec<JournalEntry>,
     /// Which of them belongs to which aggregation.
     pub(crate) members: Members,
     /// Why the index failed, if it did.
@@ -52,7 +56,7 @@ impl Shared {
     pub(crate) fn new(
         (source, options): (Arc<FolderSource>, IngestOptions),
         entropy: Arc<dyn Entropy>,
-        (index, previous): (KeyIndex, Previous),
+        (index, previous, journal): (KeyIndex, Previous, Arc<Journal>),
         received_at: LogTime,
         (progress, stop): (Arc<Progress>, Arc<AtomicBool>),
     ) -> Self {
@@ -62,6 +66,7 @@ impl Shared {
             entropy,
             index,
             previous,
+            journal,
             received_at,
             progress,
             stop,
@@ -101,9 +106,10 @@ impl Shared {
     }
 
     /// Tells that the archive has a document already.
-    pub(crate) fn already(&self, unit: &Unit, known: &IndexedVersion) {
+    pub(crate) fn already(&self, unit: &Unit, known: &IndexedVersion, journal: Vec<JournalEntry>) {
         self.tell(|told| {
             told.already.push(known.version);
+            told.journal.extend(journal);
             told.members.add(unit, known.document);
         });
     }

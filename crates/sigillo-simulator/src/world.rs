@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use sigillo_authorities::{Authorities, KeyError, KeyFolder};
-use sigillo_catalogue::KeyIndex;
+use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_ers::{CertificateError, TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{
     Archive, AuditKnowledge, CommitOutcome, EVIDENCE_LINE, LogError, LogKeys, LogWriter,
@@ -264,7 +264,8 @@ impl World<'_> {
         let source = FolderSource::open(self.template.source.path(), SOURCE)?;
         let batch_documents_max = Some(self.template.batch_documents_max);
         let options = IngestOptions { batch_documents_max, new_versions: false };
-        let submission = Submission { source, table: None, options };
+        let journal = Journal::default();
+        let submission = Submission { source, table: None, journal, options };
         let Process { log, index, .. } = process;
         let target = Target { log, index };
         Ok(Box::pin(ingester.ingest(target, submission, Watch::default())).await?)

@@ -8,7 +8,7 @@ use sigillo_authorities::{
     Authorities, Credentials, HttpAuthority, HttpSettings, KeyFolder, SignedHead,
     TimeStampAuthority,
 };
-use sigillo_catalogue::KeyIndex;
+use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
 use sigillo_evidence_log::{
     Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogWriter, log_contains,
@@ -156,6 +156,15 @@ impl Context {
         let id = archive.description().archive;
         let folder = self.places.state_of(id).join("index");
         KeyIndex::open(&folder, id).map_err(|error| CommandError::of(error.kind(), &error))
+    }
+
+    /// Opens the journal of a source; without it, its files are read again.
+    pub(crate) fn journal(&self, archive: &Archive, source: &str) -> Journal {
+        let folder = self.places.state_of(archive.description().archive).join("journal");
+        Journal::open(&folder, source).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the journal cannot be used: all files are read");
+            Journal::default()
+        })
     }
 
     /// Returns what is known of an archive apart from itself.

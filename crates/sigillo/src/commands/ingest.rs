@@ -58,15 +58,18 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
     let watch = Watch { progress: Arc::new(Progress::default()), stop: Arc::clone(&stop) };
     let shown = show(&context, &watch.progress);
     let options = IngestOptions { batch_documents_max: None, new_versions: args.new_versions };
-    let mut outcomes: Vec<(String, IngestOutcome)> = Vec::new();
+    let mut outcomes: Vec<(String, IngestOutcome, u64)> = Vec::new();
     for (name, source) in sources {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let submission = Submission { source, table: table.take(), options };
+        let journal = context.journal(&archive, &name);
+        let submission = Submission { source, table: table.take(), journal, options };
+        let read_before = watch.progress.counts().2;
         let target = Target { log: &mut log, index: &mut index };
         let outcome = ingester.ingest(target, submission, watch.clone()).await?;
-        outcomes.push((name, outcome));
+        let bytes_read = watch.progress.counts().2 - read_before;
+        outcomes.push((name, outcome, bytes_read));
     }
     drop(shown);
     let sealed = if args.no_seal {
@@ -164,12 +167,12 @@ fn show(context: &Context, progress: &Arc<Progress>) -> Shown {
 
 fn report(
     context: &Context,
-    outcomes: &[(String, IngestOutcome)],
+    outcomes: &[(String, IngestOutcome, u64)],
     sealed: Option<&SealReport>,
     stopped: bool,
 ) -> u8 {
     let mut text = String::new();
-    for (name, outcome) in outcomes {
+    for (name, outcome, _) in outcomes {
         text.push_str(&outcome_text(name, outcome));
     }
     if stopped {
@@ -180,7 +183,7 @@ fn report(
         None => text.push_str("Not sealed: run `sigillo seal`.\n"),
     }
     let submissions: Vec<Value> =
-        outcomes.iter().map(|(name, outcome)| outcome_json(name, outcome)).collect();
+        outcomes.iter().map(|(name, outcome, bytes)| outcome_json(name, outcome, *bytes)).collect();
     let value = json!({
         "stopped": stopped,
         "submissions": submissions,
@@ -190,7 +193,7 @@ fn report(
     if stopped {
         return EXIT_INTERRUPTED;
     }
-    if outcomes.iter().any(|(_, outcome)| outcome.refused > 0) {
+    if outcomes.iter().any(|(_, outcome, _)| outcome.refused > 0) {
         return EXIT_REFUSED;
     }
     sealed.map_or(EXIT_CLEAN, SealReport::exit_code)
@@ -237,7 +240,7 @@ fn outcome_text(name: &str, outcome: &IngestOutcome) -> String {
     text
 }
 
-fn outcome_json(name: &str, outcome: &IngestOutcome) -> Value {
+fn outcome_json(name: &str, outcome: &IngestOutcome, bytes_read: u64) -> Value {
     json!({
         "aggregations": outcome.aggregations,
         "already": outcome.already,
@@ -247,6 +250,7 @@ fn outcome_json(name: &str, outcome: &IngestOutcome) -> Value {
             "batch": batch.batch, "commit": commit, "documents": batch.documents,
             "order_root": batch.order_root, "root": batch.root,
         })).collect::<Vec<_>>(),
+        "bytes_read": bytes_read,
         "checkpoint": outcome.checkpoint,
         "notes": outcome.notes,
         "pending": outcome.pending,

@@ -201,3 +201,56 @@ fn a_large_document_of_several_files_is_streamed() {
     fs::remove_file(world.source().join("piccolo.txt")).unwrap();
     assert_eq!(counts(&ingest(&world)), [1, 1, 0, 0, 0, 0]);
 }
+
+/// Waits: what changed just before an ingest is not believed to have settled, and nobody can put
+/// back the time at which a file changed.
+fn settle() {
+    let (_kept, nothing) = std::sync::mpsc::channel::<()>();
+    nothing.recv_timeout(std::time::Duration::from_millis(3100)).unwrap_err();
+}
+
+/// How many bytes the one submission read.
+fn bytes_read(ran: &Ran) -> u64 {
+    ran.json()["submissions"][0]["bytes_read"].as_u64().unwrap()
+}
+
+#[test]
+fn what_was_read_once_is_not_read_again_unless_it_changed() {
+    let world = World::new();
+    world.write("uno.txt", b"primo");
+    world.write("grande.bin", &vec![1; (8 << 20) + 1]);
+    world.write("vuoto", b"");
+    settle();
+    let ran = world.create_with(&["--json"]);
+    assert!(bytes_read(&ran) > 8 << 20, "{ran:?}");
+    let again = world.ingest(&["--json"]);
+    assert_eq!((counts(&again), bytes_read(&again)), ([3, 0, 3, 0, 0, 0], 0), "{again:?}");
+    // Without the journal the result is the same.
+    let state = world.home().join(".local/state/sigillo");
+    fs::remove_dir_all(state).unwrap();
+    let slower = world.ingest(&["--json"]);
+    assert_eq!(counts(&slower), [3, 0, 3, 0, 0, 0], "{slower:?}");
+    assert!(bytes_read(&slower) > 8 << 20);
+    assert_eq!(bytes_read(&world.ingest(&["--json"])), 0);
+    // The same length, the same times: what the file system says is not the same all the same.
+    let path = world.source().join("uno.txt");
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    fs::write(&path, b"terzo").unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    let changed = world.ingest(&["--json", "--new-versions"]);
+    assert_eq!((counts(&changed), bytes_read(&changed)), ([3, 1, 2, 0, 0, 0], 5), "{changed:?}");
+    world.check_intact(4);
+}
+
+#[test]
+fn other_metadata_of_files_that_were_read_are_noticed() {
+    let world = World::new();
+    world.write("uno.txt", b"primo");
+    settle();
+    table(&world, "uno.txt;;;;;;Oggetto;;;\n");
+    world.create_with(&["--metadata", "tabella.csv", "--json"]);
+    assert_eq!(bytes_read(&ingest(&world)), 0);
+    table(&world, "uno.txt;;;;;;Altro;;;new-version\n");
+    let ran = ingest(&world);
+    assert_eq!((counts(&ran), bytes_read(&ran)), ([1, 1, 0, 0, 0, 0], 5), "{ran:?}");
+}
