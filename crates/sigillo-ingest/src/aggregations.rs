@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
-use sigillo_catalogue::IndexedVersion;
+use sigillo_catalogue::{IndexError, IndexedVersion, KeyIndex};
 use sigillo_ers::version_id;
 use sigillo_model::{
     Description, DocumentId, DocumentKey, FileEntry, Operation, Record, RecordKind, SALT_BYTES,
@@ -20,6 +20,7 @@ use crate::{
     Note, NoteCode,
     document::{Drafted, Identity},
     pack_thread::FinishedBatch,
+    previous::{Previous, Unreadable},
     segment::{SEGMENT_BYTES, Segment},
     shared::Shared,
     unit::Unit,
@@ -62,10 +63,44 @@ impl Members {
     }
 }
 
+/// Why it cannot be told whether a document may enter its aggregations.
+#[derive(Debug)]
+pub(crate) enum EntryError {
+    Index(IndexError),
+    Unreadable(Unreadable),
+}
+
+/// Returns the first aggregation that is closed and that a document would enter: one that the
+/// newest version of the document, if there is any, is not in. Every call may block.
+///
+/// # Errors
+///
+/// [`EntryError`] if the index fails, or a record that it knows cannot be read.
+pub(crate) fn closed_to(
+    (index, previous): (&KeyIndex, &Previous),
+    unit: &Unit,
+    newest: Option<&IndexedVersion>,
+) -> Result<Option<DocumentKey>, EntryError> {
+    for key in unit.aggregations() {
+        let DocumentKey::Aggregation { aggregation, .. } = &key else { continue };
+        let known = index.lookup(key.digest()).map_err(EntryError::Index)?;
+        let Some(known) = known else { continue };
+        if !previous.is_closed(&known).map_err(EntryError::Unreadable)? {
+            continue;
+        }
+        let before = newest.map(|newest| previous.record(newest)).transpose();
+        let before = before.map_err(EntryError::Unreadable)?;
+        if !before.is_some_and(|it| it.description.aggregations.contains(aggregation)) {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
 /// Why aggregations cannot be written now.
 #[derive(Debug)]
 pub(crate) enum AggregationError {
-    Index(sigillo_catalogue::IndexError),
+    Index(IndexError),
     Pack(PackError),
 }
 

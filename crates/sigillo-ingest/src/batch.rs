@@ -1,9 +1,11 @@
 //! Committing a batch: its objects, then the log's next number.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use sigillo_catalogue::{IndexedVersion, KeyIndex, RecordPlace};
+use sigillo_catalogue::{IndexedVersion, RecordPlace};
 use sigillo_ers::tree_root;
 use sigillo_evidence_log::{CommitOutcome, catch_up_index};
 use sigillo_merkle::{leaf_hash, root_of};
@@ -13,7 +15,15 @@ use sigillo_model::{
 };
 use sigillo_store::{CreateOutcome, ReadPool, Store};
 
-use crate::{IngestError, ingest::Run, pack_thread::FinishedBatch};
+use crate::{
+    IngestError,
+    aggregations::{EntryError, closed_to},
+    ingest::Run,
+    pack_thread::FinishedBatch,
+    previous::Previous,
+    segment::Source,
+    unit::Unit,
+};
 
 /// At most this many objects of a batch are written at once.
 const WRITES_IN_FLIGHT_MAX: usize = 8;
@@ -37,7 +47,7 @@ pub(crate) async fn commit_batch(
     batch: &FinishedBatch,
 ) -> Result<BatchOutcome, IngestError> {
     // It was decided by an index that did not know of what others committed since.
-    if run.others_committed && !still_newest(batch, run.index)? {
+    if run.others_committed && !still_holds(run, reads, batch).await? {
         return Ok(BatchOutcome::Again);
     }
     let (body, objects) = describe(batch, run.submission, BatchId::random(entropy));
@@ -59,7 +69,7 @@ pub(crate) async fn commit_batch(
             CommitOutcome::Lost(_) => {
                 run.others_committed = true;
                 catch_up_index(run.log.archive(), run.index, reads).await?;
-                if !still_newest(batch, run.index)? {
+                if !still_holds(run, reads, batch).await? {
                     return Ok(BatchOutcome::Again);
                 }
             }
@@ -68,15 +78,42 @@ pub(crate) async fn commit_batch(
     Err(IngestError::Crowded { attempts: COMMIT_ATTEMPTS_MAX })
 }
 
-/// Tells whether every document of a batch still builds on the newest version of its key.
-fn still_newest(batch: &FinishedBatch, index: &KeyIndex) -> Result<bool, IngestError> {
+/// Tells whether every document of a batch still builds on the newest version of its key, and
+/// enters no aggregation that was closed meanwhile.
+async fn still_holds(
+    run: &Run<'_>,
+    reads: &ReadPool,
+    batch: &FinishedBatch,
+) -> Result<bool, IngestError> {
+    let mut entering: Vec<(Unit, Option<IndexedVersion>)> = Vec::new();
     for document in batch.documents() {
-        let newest = index.lookup(document.identity.key).map_err(IngestError::Index)?;
+        let newest = run.index.lookup(document.identity.key).map_err(IngestError::Index)?;
         if newest.map(|newest| newest.version) != document.identity.base {
             return Ok(false);
         }
+        if let Source::Unit(unit) = &document.source
+            && unit.aggregations().next().is_some()
+        {
+            entering.push((unit.clone(), newest));
+        }
     }
-    Ok(true)
+    if entering.is_empty() {
+        return Ok(true);
+    }
+    let index = run.index.clone();
+    let previous = Previous::new(Arc::clone(run.log.archive().store().packs()));
+    let may_enter = move || {
+        for (unit, newest) in &entering {
+            match closed_to((&index, &previous), unit, newest.as_ref()) {
+                Ok(None) => {}
+                // Made anew, it is refused with its reason.
+                Ok(Some(_)) | Err(EntryError::Unreadable(_)) => return Ok(false),
+                Err(EntryError::Index(error)) => return Err(IngestError::Index(error)),
+            }
+        }
+        Ok(true)
+    };
+    reads.run(may_enter).await.map_err(|_| IngestError::Panicked)?
 }
 
 /// Returns what the index keeps of a batch that is in the log.

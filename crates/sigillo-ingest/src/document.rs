@@ -11,7 +11,7 @@ use sigillo_store::pack::Extension;
 
 use crate::{
     Refusal, RefusalCode,
-    previous::Unreadable,
+    aggregations::{EntryError, closed_to},
     shared::Shared,
     unit::{UNIT_FILES_MAX, Unit, name_of},
 };
@@ -139,27 +139,15 @@ impl Prepared {
 
     /// Refuses a document that would enter a closed aggregation.
     fn refuse_closed(&self, shared: &Shared, unit: &Unit) -> Result<(), Hindrance> {
-        for key in unit.aggregations() {
-            let DocumentKey::Aggregation { aggregation, .. } = &key else { continue };
-            let newest = shared.index.lookup(key.digest()).map_err(Hindrance::Index)?;
-            let Some(newest) = newest else { continue };
-            let unreadable = |error: Unreadable| {
-                Refusal::new(RefusalCode::PreviousUnreadable, unit.name()).because(error.0)
-            };
-            if !shared.previous.is_closed(&newest).map_err(unreadable)? {
-                continue;
-            }
-            let before = match (&self.before, self.versions.first()) {
-                (Some(before), _) => Some(before.clone()),
-                (None, Some(newest)) => Some(shared.previous.record(newest).map_err(unreadable)?),
-                (None, None) => None,
-            };
-            if !before.is_some_and(|it| it.description.aggregations.contains(aggregation)) {
-                let refusal = Refusal::new(RefusalCode::AggregationClosed, unit.name());
-                return Err(refusal.because(&key).into());
+        let refuse = |code| Refusal::new(code, unit.name());
+        match closed_to((&shared.index, &shared.previous), unit, self.versions.first()) {
+            Ok(None) => Ok(()),
+            Ok(Some(key)) => Err(refuse(RefusalCode::AggregationClosed).because(&key).into()),
+            Err(EntryError::Index(error)) => Err(Hindrance::Index(error)),
+            Err(EntryError::Unreadable(error)) => {
+                Err(refuse(RefusalCode::PreviousUnreadable).because(error.0).into())
             }
         }
-        Ok(())
     }
 
     /// Writes the record of a document whose files were read, and decides by its key, what it says

@@ -300,7 +300,9 @@ impl Ingester {
     }
 
     async fn commit(&self, run: &mut Run<'_>, batch: &FinishedBatch) -> Result<bool, IngestError> {
-        let committed = commit_batch(run, &self.reads, &*self.entropy, batch).await?;
+        // The threads that read the source may all be waiting for this very commit.
+        let reads = self.reads.aside();
+        let committed = commit_batch(run, &reads, &*self.entropy, batch).await?;
         match committed {
             BatchOutcome::Again => Ok(false),
             BatchOutcome::Committed(commit, body) => {

@@ -256,8 +256,21 @@ impl World<'_> {
     ///
     /// [`SimulationError::Ingest`]; what was committed until then stays.
     pub async fn ingest(&self, process: &mut Process) -> Result<IngestOutcome, SimulationError> {
+        self.ingest_on(process, &self.template.reads).await
+    }
+
+    /// Ingests the folder on threads of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`ingest`](Self::ingest).
+    pub async fn ingest_on(
+        &self,
+        process: &mut Process,
+        reads: &ReadPool,
+    ) -> Result<IngestOutcome, SimulationError> {
         let ingester = Ingester {
-            reads: self.template.reads.clone(),
+            reads: reads.clone(),
             clock: Arc::new(self.clock.clone()),
             entropy: process.entropy.clone(),
         };

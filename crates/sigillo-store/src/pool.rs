@@ -7,6 +7,9 @@ use tokio::sync::oneshot;
 /// Source files are read, and hashed, by this many threads: more than cores, for they wait.
 pub const READ_THREADS: usize = 16;
 
+/// Threads for reads that others wait for, which must not queue behind those of a whole source.
+const ASIDE_THREADS: usize = 2;
+
 /// Threads for work that computes: one per core. Clones share the pool.
 ///
 /// The queue in front of the threads has no bound of its own: callers bound how many tasks they
@@ -52,16 +55,25 @@ impl fmt::Debug for CpuPool {
 #[derive(Clone)]
 pub struct ReadPool {
     pool: Arc<rayon::ThreadPool>,
+    aside: Arc<rayon::ThreadPool>,
 }
 
 impl ReadPool {
-    /// Starts a pool of [`READ_THREADS`] threads.
+    /// Starts a pool of [`READ_THREADS`] threads, and a few for [`aside`](Self::aside).
     ///
     /// # Errors
     ///
     /// [`PoolUnavailable`] if the operating system gives no threads.
     pub fn start() -> Result<Self, PoolUnavailable> {
-        Ok(Self { pool: Arc::new(start_pool("read", READ_THREADS)?) })
+        let pool = Arc::new(start_pool("read", READ_THREADS)?);
+        Ok(Self { pool, aside: Arc::new(start_pool("aside", ASIDE_THREADS)?) })
+    }
+
+    /// Returns the pool for reads without which the others do not go on: its threads are never
+    /// taken by them.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        Self { pool: Arc::clone(&self.aside), aside: Arc::clone(&self.aside) }
     }
 
     /// Runs `task` on the pool. A task not yet started is skipped if the future is dropped.

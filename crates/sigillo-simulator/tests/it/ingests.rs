@@ -1,11 +1,12 @@
 //! Two ingests of one folder at once, interleaved at every call that touches the log.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, time::Duration};
 
 use sigillo_ingest::IngestOutcome;
 use sigillo_simulator::{
     Actor, Bounds, Gate, Process, Schedule, SimulationError, Template, World, explore, run_to_end,
 };
+use sigillo_store::ReadPool;
 use sigillo_testkit::Durability;
 
 use crate::support::{slow, small_documents, template_of};
@@ -112,6 +113,31 @@ fn two_ingests_in_several_batches_archive_every_document_once() {
     let template = run_to_end(template_of(Durability::OnAnswer, &files)).in_batches_of(32);
     let bounds = Bounds { preemptions: if slow() { 2 } else { 1 }, crashes: 0 };
     check_ingests_of("two ingests in batches", &template, Beside::Ingest, bounds);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ingests_that_lose_numbers_while_their_readers_are_busy_come_to_their_end() {
+    // More groups of files than all threads, queues and batches on their way hold together.
+    let names: Vec<String> = (0..2_000).map(|number| format!("{number:04}.txt")).collect();
+    let files: Vec<_> = names.iter().map(|it| (it.as_str(), it.as_bytes().to_vec())).collect();
+    let template = template_of(Durability::OnAnswer, &files).await.in_batches_of(32);
+    let mut world = template.world(1).unwrap();
+    let mut first = world.open(world.backend().store(), 500).await.unwrap();
+    let mut second = world.open(world.backend().store(), 501).await.unwrap();
+    let (reads, other_reads) = (ReadPool::start().unwrap(), ReadPool::start().unwrap());
+    let both = async {
+        tokio::join!(
+            world.ingest_on(&mut first, &reads),
+            world.ingest_on(&mut second, &other_reads)
+        )
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(120), Box::pin(both)).await;
+    let (one, other) = ended.expect("both come to their end");
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!(one.archived + other.archived, template.documents() as u64);
+    world.keep(&first, &one);
+    world.keep(&second, &other);
+    assert_eq!(Box::pin(world.finish_and_check()).await.unwrap(), []);
 }
 
 #[test]
