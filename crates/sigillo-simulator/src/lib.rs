@@ -4,6 +4,7 @@
 pub mod checker;
 
 mod recording;
+mod sending;
 mod world;
 
 mod gate;
@@ -15,4 +16,5 @@ pub use gate::Gate;
 pub use log_world::{LogTemplate, LogWorld, run_to_end};
 pub use recording::{Recorder, Recording};
 pub use schedule::{Actor, ActorFuture, Bounds, Schedule, explore};
+pub use sending::{Expected, Sending};
 pub use world::{Process, SimulationError, Template, World, anchors};

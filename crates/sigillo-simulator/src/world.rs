@@ -23,29 +23,27 @@ use sigillo_ingest::{
     FolderSource, IngestError, IngestOptions, IngestOutcome, Ingester, SourceError, Submission,
     Target, Watch,
 };
-use sigillo_model::{
-    BATCH_DOCUMENTS_MAX, Clock, DocumentKey, Entity, Entry, LogTime, Severity, Sha256Digest,
-    encode_name,
-};
+use sigillo_model::{BATCH_DOCUMENTS_MAX, Clock, Entity, Entry, LogTime, Severity};
 use sigillo_store::{PoolUnavailable, ReadPool, Store};
 use sigillo_testkit::{Durability, FaultPlan, ManualClock, SeededEntropy, VolatileBackend};
 
 use crate::{
-    Recorder,
+    Expected, Recorder, Sending,
     checker::{
         self, Acknowledged, Invariant, NAMED_FOLDERS, OBJECTS_MAX, Outside, Snapshot, Violation,
         named, named_by_the_code_under_test, orphans,
     },
+    sending::SOURCE,
 };
-
-/// What the producer calls the folder.
-const SOURCE: &str = "protocollo";
 
 /// Whose records these are.
 pub(crate) const ENTITY: &str = "Comune di Prova";
 
 /// What the key folder remembers of what it signed.
 const MEMORY: &str = "last-signed.json";
+
+/// No world of a test has this seed or a larger one: what came before it has.
+const SEED_BEFORE: u64 = 1_000_003;
 
 /// Every world begins at this instant.
 pub(crate) const START: &str = "2026-11-25T08:00:00Z";
@@ -85,8 +83,11 @@ pub enum SimulationError {
 pub struct Template {
     backend: VolatileBackend,
     keys: TempDir,
-    source: TempDir,
-    files: Vec<(String, Sha256Digest)>,
+    sending: Sending,
+    /// What was kept outside the store until now.
+    outside: Outside,
+    /// How many sendings were taken in before.
+    sendings_before: u64,
     reads: ReadPool,
     batch_documents_max: usize,
 }
@@ -103,12 +104,7 @@ impl Template {
         log_size: u64,
         files: &[(&str, Vec<u8>)],
     ) -> Result<Self, SimulationError> {
-        let (keys, source) = (folder()?, folder()?);
-        let mut sent = Vec::new();
-        for (name, bytes) in files {
-            fs::write(source.path().join(name), bytes)?;
-            sent.push((encode_name(name.as_bytes()), Sha256Digest::of(bytes)));
-        }
+        let (keys, sending) = (folder()?, Sending::of_files(files)?);
         let backend = VolatileBackend::new(durability);
         let (clock, entropy) = (ManualClock::starting(START), SeededEntropy::new(0));
         let key_folder = KeyFolder::create(&keys.path().join("keys"), ENTITY, &clock, &entropy)?;
@@ -118,7 +114,24 @@ impl Template {
         lengthen(&mut log, log_size).await?;
         backend.flush();
         let (reads, batch_documents_max) = (ReadPool::start()?, BATCH_DOCUMENTS_MAX as usize);
-        Ok(Self { backend, keys, source, files: sent, reads, batch_documents_max })
+        let outside = Outside::default();
+        let sendings_before = 0;
+        Ok(Self { backend, keys, sending, outside, sendings_before, reads, batch_documents_max })
+    }
+
+    /// Takes the sending in, without faults, and returns the template of worlds that begin
+    /// after that and are sent `next`.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError`] if the work of the first sending fails.
+    pub async fn followed_by(self, next: Sending) -> Result<Self, SimulationError> {
+        let mut world = self.world(SEED_BEFORE + self.sendings_before)?;
+        Box::pin(world.run(&FaultPlan::none(), 0)).await?;
+        let World { backend, keys, outside, .. } = world;
+        backend.flush();
+        let sendings_before = self.sendings_before + 1;
+        Ok(Self { backend, keys, outside, sending: next, sendings_before, ..self })
     }
 
     /// Lets ingests commit at most so many documents at once.
@@ -128,9 +141,9 @@ impl Template {
         self
     }
 
-    /// Counts the documents of the folder.
+    /// Counts the documents of the sending.
     pub fn documents(&self) -> usize {
-        self.files.len()
+        self.sending.expected.len()
     }
 
     /// Returns a world of its own that begins where this ends.
@@ -146,7 +159,7 @@ impl Template {
             backend: self.backend.fork(),
             keys,
             clock: ManualClock::starting(START),
-            outside: Outside::default(),
+            outside: self.outside.clone(),
             seed,
             processes: 0,
         })
@@ -259,6 +272,19 @@ impl World<'_> {
         self.ingest_on(process, &self.template.reads).await
     }
 
+    /// Ingests another sending than that of the template.
+    ///
+    /// # Errors
+    ///
+    /// As [`ingest`](Self::ingest).
+    pub async fn ingest_other(
+        &self,
+        process: &mut Process,
+        sending: &Sending,
+    ) -> Result<IngestOutcome, SimulationError> {
+        self.ingest_sending(process, (sending, &self.template.reads)).await
+    }
+
     /// Ingests the folder on threads of its own.
     ///
     /// # Errors
@@ -269,16 +295,24 @@ impl World<'_> {
         process: &mut Process,
         reads: &ReadPool,
     ) -> Result<IngestOutcome, SimulationError> {
+        self.ingest_sending(process, (&self.template.sending, reads)).await
+    }
+
+    async fn ingest_sending(
+        &self,
+        process: &mut Process,
+        (sending, reads): (&Sending, &ReadPool),
+    ) -> Result<IngestOutcome, SimulationError> {
         let ingester = Ingester {
             reads: reads.clone(),
             clock: Arc::new(self.clock.clone()),
             entropy: process.entropy.clone(),
         };
-        let source = FolderSource::open(self.template.source.path(), SOURCE)?;
+        let source = FolderSource::open(sending.folder.path(), SOURCE)?;
         let batch_documents_max = Some(self.template.batch_documents_max);
         let options = IngestOptions { batch_documents_max, new_versions: false };
         let journal = Journal::default();
-        let submission = Submission { source, table: None, journal, options };
+        let submission = Submission { source, table: sending.manifest(), journal, options };
         let Process { log, index, .. } = process;
         let target = Target { log, index };
         Ok(Box::pin(ingester.ingest(target, submission, Watch::default())).await?)
@@ -319,11 +353,11 @@ impl World<'_> {
 
     /// What a process has in its index it takes for archived, and would say so to the producer.
     fn keep_indexed(&mut self, index: &KeyIndex) {
-        for (path, sha256) in &self.template.files {
-            let key = DocumentKey::Path { path: path.clone(), source: SOURCE.to_owned() };
-            if let Some(known) = index.lookup(key.digest()).expect("it is in memory") {
+        for Expected { key, number, sha256 } in &self.template.sending.expected {
+            let versions = index.versions(key.digest()).expect("it is in memory");
+            if let Some(known) = versions.iter().find(|known| known.number == *number) {
                 let acknowledged = Acknowledged { version: known.version, sha256: *sha256 };
-                self.outside.documents.insert((path.clone(), acknowledged));
+                self.outside.documents.insert((checker::label(key, *number), acknowledged));
             }
         }
     }
@@ -386,6 +420,7 @@ impl World<'_> {
         self.check_idempotent(&mut violations).await?;
         self.check_resubmission(&mut violations).await?;
         violations.extend(checker::check(&self.snapshot(), &self.outside));
+        violations.extend(checker::check_members(&self.snapshot()));
         self.check_references(&mut violations).await?;
         self.check_audit(&mut violations).await?;
         self.check_everything_sent(&mut violations);
@@ -426,7 +461,7 @@ impl World<'_> {
         self.keep(&process, &outcome);
         self.outside.checkpoints.extend(recorder.recording().checkpoints);
         let counts = (outcome.archived, outcome.already, outcome.refused);
-        let files = self.template.files.len() as u64;
+        let files = self.template.documents() as u64;
         if counts != (0, files, 0) || before != content(self) {
             let message = format!("sent again: {counts:?} archived, already there, refused");
             violations.push(Violation::new(Invariant::ResubmissionSame, message));
@@ -483,9 +518,10 @@ impl World<'_> {
     }
 
     fn check_everything_sent(&self, violations: &mut Vec<Violation>) {
-        for (path, _) in &self.template.files {
-            if !self.outside.documents.iter().any(|(acknowledged, _)| acknowledged == path) {
-                let message = format!("{path} was never acknowledged");
+        for Expected { key, number, .. } in &self.template.sending.expected {
+            let label = checker::label(key, *number);
+            if !self.outside.documents.iter().any(|(acknowledged, _)| *acknowledged == label) {
+                let message = format!("{label} was never acknowledged");
                 violations.push(Violation::new(Invariant::ComesToItsEnd, message));
             }
         }

@@ -91,7 +91,8 @@ impl ReadPool {
 
 impl fmt::Debug for ReadPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadPool").field("threads", &self.pool.current_num_threads()).finish()
+        let threads = self.pool.current_num_threads();
+        f.debug_struct("ReadPool").field("threads", &threads).finish_non_exhaustive()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Batches: complete, from the entry of the log down to the bytes of every file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use sigillo_merkle::{leaf_hash, root_of};
-use sigillo_model::{Sha256Digest, VersionId};
+use sigillo_model::{DocumentKey, Sha256Digest, VersionId};
 
 use super::{
     Acknowledged, Invariant, ReplayedLog, Snapshot, Violation,
@@ -16,11 +16,35 @@ use super::{
 
 type Hash = [u8; 32];
 
-/// A document that was found in a pack of a committed batch, every hash of it computed again.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct FoundDocument {
-    pub(super) path: String,
+/// A version that was found in a pack of a committed batch, every hash of it computed again.
+#[derive(Clone, Debug)]
+pub(super) struct FoundVersion {
+    /// The commit of its batch; 0 outside any.
+    pub(super) commit: u64,
+    pub(super) key: DocumentKey,
+    /// SHA-256 of the first file that its record lists.
     pub(super) sha256: Sha256Digest,
+    /// SHA-256 of the files that lie with it.
+    pub(super) held: BTreeSet<String>,
+    /// The one file of an aggregation.
+    pub(super) members: Option<BTreeSet<String>>,
+    pub(super) record: Value,
+}
+
+impl FoundVersion {
+    pub(super) fn number(&self) -> u64 {
+        self.record["version"].as_u64().unwrap_or(0)
+    }
+
+    /// Returns what the version is called outside.
+    pub(super) fn label(&self) -> String {
+        label(&self.key, u32::try_from(self.number()).unwrap_or(0))
+    }
+}
+
+/// Returns what a version of a document is called outside the archive.
+pub fn label(key: &DocumentKey, number: u32) -> String {
+    format!("{key}, version {number}")
 }
 
 /// I2: every batch that a commit names is complete. Returns what is in those that are.
@@ -28,12 +52,13 @@ pub(super) fn check_batches(
     snapshot: &Snapshot,
     log: &ReplayedLog,
     violations: &mut Vec<Violation>,
-) -> BTreeMap<VersionId, FoundDocument> {
+) -> BTreeMap<VersionId, FoundVersion> {
     let mut found = BTreeMap::new();
     for entry in log.entries_of("batch.committed") {
         match read_batch(snapshot, &entry.body) {
             Ok(documents) => {
-                for (version, document) in documents {
+                for (version, mut document) in documents {
+                    document.commit = entry.commit;
                     if found.insert(version, document).is_some() {
                         let message = format!("version {version} is in the archive twice");
                         violations.push(Violation::new(Invariant::NoHalfBatch, message));
@@ -50,10 +75,7 @@ pub(super) fn check_batches(
     found
 }
 
-fn read_batch(
-    snapshot: &Snapshot,
-    body: &Value,
-) -> Result<Vec<(VersionId, FoundDocument)>, String> {
+fn read_batch(snapshot: &Snapshot, body: &Value) -> Result<Vec<(VersionId, FoundVersion)>, String> {
     let folder = format!("batches/{}", text(body, "batch"));
     let read = |name: &str, member: &str| {
         let bytes = snapshot.get(&format!("{folder}/{name}")).ok_or(format!("no {name}"))?;
@@ -93,7 +115,7 @@ fn read_batch(
 fn read_listed_pack(
     snapshot: &Snapshot,
     pack: &Value,
-) -> Result<Vec<(VersionId, FoundDocument)>, String> {
+) -> Result<Vec<(VersionId, FoundVersion)>, String> {
     let name = text(pack, "name");
     let key = format!("packs/{}/{name}.zip", name.get(..2).unwrap_or_default());
     let bytes = snapshot.get(&key).ok_or(format!("no {key}"))?;
@@ -108,34 +130,56 @@ fn read_listed_pack(
 pub fn packed(snapshot: &Snapshot) -> Vec<(String, Acknowledged)> {
     let packs = snapshot.below("packs").filter_map(|(_, bytes)| documents_of(bytes));
     let documents = packs.flatten();
-    documents.map(|(version, it)| (it.path, Acknowledged { version, sha256: it.sha256 })).collect()
+    let acknowledge = |version, sha256| Acknowledged { version, sha256 };
+    documents.map(|(version, it)| (it.label(), acknowledge(version, it.sha256))).collect()
 }
 
-/// Reads the documents of a pack, or nothing unless every one of them proves itself.
-fn documents_of(pack: &[u8]) -> Option<Vec<(VersionId, FoundDocument)>> {
+/// Reads the versions of a pack, or nothing unless every one of them proves itself.
+fn documents_of(pack: &[u8]) -> Option<Vec<(VersionId, FoundVersion)>> {
     let entries = read_zip(pack)?;
-    let (pairs, rest) = entries.as_chunks::<2>();
-    if !rest.is_empty() || pairs.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|[file, record]| document_of(file, record)).collect()
+    let folder = |entry: &ZipEntry<'_>| entry.name.split('/').next().map(str::to_owned);
+    let groups = entries.chunk_by(|one, next| folder(one) == folder(next));
+    let versions = groups.map(version_of).collect::<Option<Vec<_>>>()?;
+    (!versions.is_empty()).then_some(versions)
 }
 
-fn document_of(file: &ZipEntry<'_>, record: &ZipEntry<'_>) -> Option<(VersionId, FoundDocument)> {
+fn version_of(entries: &[ZipEntry<'_>]) -> Option<(VersionId, FoundVersion)> {
+    let (record, files) = entries.split_last()?;
     let version_text = record.name.strip_suffix("/record.json")?;
-    if !file.name.starts_with(&format!("{version_text}/1")) {
+    let body: Value = serde_json::from_slice(record.bytes).ok()?;
+    let (listed, mut own) = (body["files"].as_array()?, files.iter());
+    let mut hashes = vec![sha256(&[record.bytes])];
+    let mut held = BTreeSet::new();
+    for (position, stated) in (1..).zip(listed) {
+        let mut hash = [0; 32];
+        hex::decode_to_slice(text(stated, "sha256"), &mut hash).ok()?;
+        hashes.push(hash);
+        if stated["stored_in"].is_string() {
+            continue;
+        }
+        let file = own.next()?;
+        let name = file.name.strip_prefix(&format!("{version_text}/{position}"))?;
+        if !(name.is_empty() || name.starts_with('.')) || sha256(&[file.bytes]) != hash {
+            return None;
+        }
+        if stated["size"] != file.bytes.len() {
+            return None;
+        }
+        held.insert(text(stated, "sha256").to_owned());
+    }
+    let first = Sha256Digest::from_bytes(*hashes.get(1)?);
+    hashes.sort_unstable();
+    let version = VersionId::from_bytes(sha256(&[hashes.as_flattened()]));
+    if own.next().is_some() || version.to_string() != version_text {
         return None;
     }
-    let (file_hash, record_hash) = (sha256(&[file.bytes]), sha256(&[record.bytes]));
-    let version = VersionId::from_bytes(pair(file_hash, record_hash));
-    let body: Value = serde_json::from_slice(record.bytes).ok()?;
-    let sha256 = Sha256Digest::from_bytes(file_hash);
-    let stated = body["files"].as_array().filter(|files| files.len() == 1)?.first()?;
-    let proven = version.to_string() == version_text
-        && text(stated, "sha256") == sha256.to_string()
-        && stated["size"] == file.bytes.len();
-    let path = text(&body["key"], "path").to_owned();
-    proven.then_some((version, FoundDocument { path, sha256 }))
+    let key = serde_json::from_value(body["key"].clone()).ok()?;
+    let members = match text(&body, "kind") {
+        "aggregation" => Some(serde_json::from_slice(files.first()?.bytes).ok()?),
+        _ => None,
+    };
+    let found = FoundVersion { commit: 0, key, sha256: first, held, members, record: body };
+    Some((version, found))
 }
 
 /// The binary tree of RFC 4998: pairs sorted, an odd last node rises unchanged.

@@ -4,18 +4,25 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Invariant, ReplayedLog, Violation, log::text};
+use sigillo_model::VersionId;
+
+use super::{Invariant, ReplayedLog, Violation, batches::FoundVersion, log::text};
 
 /// What the log says of one submission.
 #[derive(Debug, Default)]
 struct Account {
     received: Option<u64>,
     packed: u64,
+    aggregations: u64,
     completed: Vec<Value>,
 }
 
 /// I8: received = archived + already + refused + pending, and what was archived is in batches.
-pub(super) fn check_conserved(log: &ReplayedLog, violations: &mut Vec<Violation>) {
+pub(super) fn check_conserved(
+    log: &ReplayedLog,
+    found: &BTreeMap<VersionId, FoundVersion>,
+    violations: &mut Vec<Violation>,
+) {
     let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
     let mut broken = |message: String| {
         violations.push(Violation::new(Invariant::Conserved, message));
@@ -32,7 +39,11 @@ pub(super) fn check_conserved(log: &ReplayedLog, violations: &mut Vec<Violation>
             }
             "batch.committed" => {
                 let documents = number(&entry.body, "documents").unwrap_or(0);
-                accounts.entry(id).or_default().packed += documents;
+                let aggregations = found.values().filter(|it| it.commit == entry.commit);
+                let aggregations = aggregations.filter(|it| it.members.is_some()).count() as u64;
+                let account = accounts.entry(id).or_default();
+                account.packed += documents.saturating_sub(aggregations);
+                account.aggregations += aggregations;
             }
             "submission.completed" => {
                 accounts.entry(id).or_default().completed.push(entry.body.clone());
@@ -57,8 +68,8 @@ pub(super) fn check_conserved(log: &ReplayedLog, violations: &mut Vec<Violation>
         if sum != of("received") || of("received") != received {
             broken(format!("submission {id} received {received} and accounts for {sum}: {body}"));
         }
-        if of("archived") + of("aggregations") != account.packed {
-            broken(format!("submission {id} has {} documents in batches: {body}", account.packed));
+        if (of("archived"), of("aggregations")) != (account.packed, account.aggregations) {
+            broken(format!("submission {id} is not what its batches hold, {account:?}: {body}"));
         }
     }
 }

@@ -10,11 +10,12 @@ mod log;
 mod objects;
 mod outside;
 mod published;
+mod versions;
 mod zip;
 
 use std::fmt;
 
-pub use batches::packed;
+pub use batches::{label, packed};
 pub use log::{LogEntry, ReplayedLog, replay};
 pub use objects::{
     NAMED_FOLDERS, OBJECTS_MAX, Snapshot, named, named_by_the_code_under_test, orphans,
@@ -40,6 +41,8 @@ pub enum Invariant {
     ResubmissionSame,
     /// I8: no document of a submission is lost: received = archived + already + refused + pending.
     Conserved,
+    /// Not one of the eight: aggregations list their documents, and closed ones take no more.
+    Aggregated,
     /// Not one of the eight: who holds the published checkpoint finds the tiles it is made of.
     PublishedIsServed,
     /// Not one of the eight: once faults stop, everything must come to its end.
@@ -75,8 +78,19 @@ pub fn check(snapshot: &Snapshot, outside: &Outside) -> Vec<Violation> {
     let log = check_log(snapshot, outside, &mut violations);
     let documents = batches::check_batches(snapshot, &log, &mut violations);
     outside::check_acknowledged(outside, &log, &documents, &mut violations);
+    versions::check_versions(&documents, &mut violations);
+    versions::check_closed(&documents, &mut violations);
     objects::check_references(snapshot, &log, &mut violations);
-    conserved::check_conserved(&log, &mut violations);
+    conserved::check_conserved(&log, &documents, &mut violations);
+    violations
+}
+
+/// Checks that aggregations list their documents, as they must once all work came to its end.
+pub fn check_members(snapshot: &Snapshot) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let log = replay(snapshot, &mut violations);
+    let documents = batches::check_batches(snapshot, &log, &mut violations);
+    versions::check_members(&documents, &mut violations);
     violations
 }
 

@@ -10,7 +10,7 @@ use sigillo_model::{Sha256Digest, SubmissionId, VersionId};
 
 use super::{
     Invariant, ReplayedLog, Snapshot, Violation,
-    batches::FoundDocument,
+    batches::FoundVersion,
     log::{digest_text, text},
 };
 
@@ -26,7 +26,7 @@ pub struct Acknowledged {
 /// What somebody outside the store was told or could have seen.
 #[derive(Clone, Debug, Default)]
 pub struct Outside {
-    /// Acknowledged documents, by path; more than one version of a path is a violation.
+    /// Acknowledged versions, by [`label`](super::label); two under one label are a violation.
     pub documents: BTreeSet<(String, Acknowledged)>,
     /// Every signed checkpoint that left a process, or was on its way out when it died.
     pub checkpoints: BTreeSet<String>,
@@ -42,7 +42,7 @@ pub struct Outside {
 pub(super) fn check_acknowledged(
     outside: &Outside,
     log: &ReplayedLog,
-    found: &BTreeMap<VersionId, FoundDocument>,
+    found: &BTreeMap<VersionId, FoundVersion>,
     violations: &mut Vec<Violation>,
 ) {
     let mut versions: BTreeMap<&str, VersionId> = BTreeMap::new();
@@ -50,7 +50,7 @@ pub(super) fn check_acknowledged(
         let Acknowledged { version, sha256 } = acknowledged;
         let message = match found.get(version) {
             None => Some("is in no batch that is committed and complete"),
-            Some(document) if document.path != *path => Some("has another path"),
+            Some(document) if document.label() != *path => Some("is another"),
             Some(document) if document.sha256 != *sha256 => Some("has other bytes"),
             Some(_) => None,
         };
@@ -80,21 +80,6 @@ pub(super) fn check_acknowledged(
         if !there {
             let message = format!("the batch acknowledged in commit {commit} is not there");
             violations.push(Violation::new(Invariant::AcknowledgedVerifies, message));
-        }
-    }
-    check_same_key_once(found, violations);
-}
-
-/// No document stands in the archive twice.
-fn check_same_key_once(
-    found: &BTreeMap<VersionId, FoundDocument>,
-    violations: &mut Vec<Violation>,
-) {
-    let mut paths: BTreeMap<&str, VersionId> = BTreeMap::new();
-    for (version, document) in found {
-        if let Some(other) = paths.insert(&document.path, *version) {
-            let message = format!("{} is archived as {other} and as {version}", document.path);
-            violations.push(Violation::new(Invariant::ResubmissionSame, message));
         }
     }
 }

@@ -62,6 +62,11 @@ async fn without_faults_everything_comes_to_its_end_and_the_calls_repeat() {
 /// Tries one kind of fault at every call.
 async fn check_every_call(fault: Fault, patience: u32) {
     let template = template_of(Durability::OnAnswer, &documents()).await;
+    check_every_call_of(&template, fault, patience).await;
+}
+
+/// Tries one kind of fault at every call of the work of one template.
+pub(crate) async fn check_every_call_of(template: &Template, fault: Fault, patience: u32) {
     let mut tally = Tally::default();
     for number in 1..=CALLS_MAX {
         let mut world = template.world(number).unwrap();

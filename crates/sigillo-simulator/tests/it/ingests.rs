@@ -13,7 +13,7 @@ use crate::support::{slow, small_documents, template_of};
 
 /// What goes on beside an ingest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Beside {
+pub(crate) enum Beside {
     /// Another ingest of the same folder.
     Ingest,
     /// A sweep, which raises the epoch.
@@ -86,10 +86,19 @@ fn check_ingests(what: &str, beside: Beside, bounds: Bounds) {
     check_ingests_of(what, &template, beside, bounds);
 }
 
-fn check_ingests_of(what: &str, template: &Template, beside: Beside, bounds: Bounds) {
+pub(crate) fn check_ingests_of(what: &str, template: &Template, beside: Beside, bounds: Bounds) {
+    check_all(what, bounds, |schedule| run(schedule, (template, beside), bounds));
+}
+
+/// Runs every schedule within bounds; `run` says what is wrong after one.
+pub(crate) fn check_all(
+    what: &str,
+    bounds: Bounds,
+    mut run: impl FnMut(&mut Schedule) -> Vec<String>,
+) {
     let mut violations = 0;
     let count = explore(|schedule| {
-        let wrong = run(schedule, (template, beside), bounds);
+        let wrong = run(schedule);
         if !wrong.is_empty() && violations < 3 {
             let trace = schedule.trace().join("\n  ");
             println!("VIOLATION\n  {}\nafter\n  {trace}", wrong.join("\n  "));
@@ -131,7 +140,7 @@ async fn ingests_that_lose_numbers_while_their_readers_are_busy_come_to_their_en
             world.ingest_on(&mut second, &other_reads)
         )
     };
-    let ended = tokio::time::timeout(Duration::from_secs(120), Box::pin(both)).await;
+    let ended = tokio::time::timeout(Duration::from_mins(2), Box::pin(both)).await;
     let (one, other) = ended.expect("both come to their end");
     let (one, other) = (one.unwrap(), other.unwrap());
     assert_eq!(one.archived + other.archived, template.documents() as u64);
