@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Times ingest, verification and export against the floor and `cp -r && sync`, in turn.
+"""Times Sigillo against the floor, `cp` and other people's programs, in turn.
 
     cargo build --release -p sigillo -p sigillo-benches
-    python3 benches/figures.py SOURCE SCRATCH [--rounds 5]
+    python3 benches/figures.py SOURCE SCRATCH [--rounds 5] [--peers] [--into ARCHIVE]
 
-SOURCE is a folder of documents (the corpus of 100,000 small ones is made by corpus/make_small.py of
-the shared material), SCRATCH a folder on the disk to be measured. Every round runs each program
-once, so that a machine that becomes slower does so for all of them. Prints medians, and ratios taken
-round by round, as a Markdown table. Judge nothing on a busy machine: the load is printed.
+SOURCE is a folder of documents, SCRATCH a folder on the disk to be measured. Every round runs each
+program once, so that a machine that becomes slower does so for all of them. Prints medians, and ratios
+taken round by round, as a Markdown table. Judge nothing on a busy machine: the load is printed.
+
+With --peers, restic (with and without compression), borg, bagit, rustic and rocfl take part if they are
+installed; each makes its own kind of store of the same folder, new in every round. With --into, only
+ingests are timed: into a new archive, and, under a name that is new each round, into ARCHIVE, which
+grows by that.
 """
-import argparse, os, pathlib, shutil, statistics, subprocess, sys, time
+import argparse, os, pathlib, shlex, shutil, statistics, subprocess, sys, time
 
 root = pathlib.Path(__file__).resolve().parent.parent
 release = root / "target" / "release"
@@ -28,38 +32,90 @@ def timed(command, env):
     return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
+def shell(text):
+    return ["sh", "-euc", text]
+
+
+def own_runs(source, work):
+    """What is timed in every round, in order: name, what is done before, the command."""
+    quoted = {name: shlex.quote(str(work / name)) for name in ["copy", "floor"]}
+    archive = str(work / "archive")
+    sigillo = str(release / "sigillo")
+    ingest = [sigillo, "ingest", source, "--archive", archive, "--create", "--entity", "Prova"]
+    src = shlex.quote(source)
+    return [
+        ("floor", f"mkdir {quoted['floor']}", [str(release / "floor"), source, str(work / "floor")]),
+        ("cp -r && sync", "", shell(f"cp -r {src} {quoted['copy']} && sync")),
+        ("ingest", "", ingest),
+        ("verify", "", [sigillo, "verify", "--archive", archive]),
+        ("verify --full", "", [sigillo, "verify", "--full", "--archive", archive]),
+        ("export --all", "", [sigillo, "export", "--all", "--archive", archive, "-o", str(work / "out")]),
+        ("cp -r", "", ["cp", "-r", source, str(work / "copy2")]),
+    ]
+
+
+def peer_runs(source, work):
+    """The same for the programs of others that are installed."""
+    src, at = shlex.quote(source), lambda name: shlex.quote(str(work / name))
+    restic, borg, rustic, rocfl = at("restic"), at("borg"), at("rustic"), at("rocfl")
+    plain, bag = at("restic-plain"), at("bag")
+    runs = [
+        ("restic", "restic", f"restic -q init -r {restic}",
+         f"restic -q --no-cache -r {restic} backup {src}"),
+        ("restic --compression off", "restic", f"restic -q init -r {plain}",
+         f"restic -q --no-cache --compression off -r {plain} backup {src}"),
+        ("borg, no compression", "borg", f"borg init -e none {borg}",
+         f"borg create -C none {borg}::a {src}"),
+        ("rustic", "rustic", f"rustic --no-progress -r {rustic} init",
+         f"rustic --no-progress --no-cache -r {rustic} backup {src}"),
+        ("bagit", "bagit.py", "", f"cp -r {src} {bag} && bagit.py --quiet --sha256 --processes 2 {bag} && sync"),
+        ("rocfl", "rocfl", f"mkdir {rocfl} && rocfl -r {rocfl} init && rocfl -r {rocfl} new a",
+         f"rocfl -r {rocfl} cp -r a {src} -- / && rocfl -r {rocfl} commit a && sync"),
+    ]
+    return [(name, before, shell(run)) for name, program, before, run in runs if shutil.which(program)]
+
+
+def into_runs(source, work, archive, number):
+    """An ingest into a new archive, and one into an archive that holds much already."""
+    sigillo = str(release / "sigillo")
+    new = [sigillo, "ingest", source, "--archive", str(work / "archive"), "--create", "--entity", "Prova"]
+    name = f"figures-{int(time.time())}-{number}"
+    old = [sigillo, "ingest", source, "--archive", archive, "--source", name]
+    return [("ingest, new archive", "", new), ("ingest, large archive", "", old)]
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("source", type=pathlib.Path)
     arguments.add_argument("scratch", type=pathlib.Path)
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--peers", action="store_true")
+    arguments.add_argument("--into", type=pathlib.Path)
     arguments = arguments.parse_args()
-    work = arguments.scratch / "figures"
+    work, source = arguments.scratch / "figures", str(arguments.source)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    env = dict(os.environ, HOME=str(work / "home"))
-    archive, source = str(work / "archive"), str(arguments.source)
-    sigillo = str(release / "sigillo")
-    sync = 'cp -r "$1" "$2" && sync'
-    runs = {
-        "floor": [str(release / "floor"), source, str(work / "floor")],
-        "cp -r && sync": ["sh", "-c", sync, "sh", source, str(work / "copy")],
-        "ingest": [sigillo, "ingest", source, "--archive", archive, "--create", "--entity", "Prova"],
-        "verify": [sigillo, "verify", "--archive", archive],
-        "verify --full": [sigillo, "verify", "--full", "--archive", archive],
-        "export --all": [sigillo, "export", "--all", "--archive", archive, "-o", str(work / "out")],
-        "cp -r": ["cp", "-r", source, str(work / "copy2")],
-    }
+    env = dict(os.environ, RESTIC_PASSWORD="figures", RUSTIC_PASSWORD="figures",
+               BORG_BASE_DIR=str(work / "borg-base"))
+    # Keys and state of the archives made here, and of no other, unless there is one to go into.
+    if not arguments.into:
+        env["HOME"] = str(work / "home")
     # Warms the source: every program reads it from memory.
     subprocess.run(["sh", "-c", 'find "$1" -type f -print0 | xargs -0 cat >/dev/null', "sh", source], check=True)
-    figures = {name: [] for name in runs}
+    figures = {}
     for number in range(arguments.rounds):
-        for name, command in runs.items():
-            if name == "floor":
-                (work / "floor").mkdir()
-            figures[name].append(timed(command, env))
-        for leftover in ["floor", "copy", "copy2", "archive", "out", "home"]:
-            shutil.rmtree(work / leftover, ignore_errors=True)
+        if arguments.into:
+            runs = into_runs(source, work, str(arguments.into), number)
+        else:
+            runs = own_runs(source, work) + (peer_runs(source, work) if arguments.peers else [])
+        for name, before, command in runs:
+            if before:
+                subprocess.run(shell(before), env=env, check=True, stdout=subprocess.DEVNULL)
+            figures.setdefault(name, []).append(timed(command, env))
+        for leftover in list(work.iterdir()):
+            shutil.rmtree(leftover, ignore_errors=True)
+        # What was removed is written back now, and not while the next one is timed.
+        os.sync()
         print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
     report(figures)
     shutil.rmtree(work)
@@ -69,19 +125,23 @@ def report(figures):
     walls = {name: [run[0] for run in runs] for name, runs in figures.items()}
 
     def ratio(name, to):
-        return statistics.median(a / b for a, b in zip(walls[name], walls[to]))
+        if to not in walls:
+            return "–"
+        return f"{statistics.median(a / b for a, b in zip(walls[name], walls[to])):.2f}"
 
     print(f"load average at the end: {os.getloadavg()[0]:.1f}\n")
-    print("| program | wall s | CPU s | memory MiB | × floor | × `cp -r && sync` |")
-    print("| --- | --: | --: | --: | --: | --: |")
+    print("| program | wall s | CPU s | memory MiB | × floor | × `cp -r && sync` | × ingest |")
+    print("| --- | --: | --: | --: | --: | --: | --: |")
     for name, runs in figures.items():
         wall, cpu, memory = (statistics.median(run[at] for run in runs) for at in range(3))
         low, high = min(walls[name]), max(walls[name])
+        ingest = "ingest" if "ingest" in walls else "ingest, new archive"
         print(
             f"| {name} | {wall:.2f} ({low:.2f}–{high:.2f}) | {cpu:.2f} | {memory:.0f} "
-            f"| {ratio(name, 'floor'):.2f} | {ratio(name, 'cp -r && sync'):.2f} |"
+            f"| {ratio(name, 'floor')} | {ratio(name, 'cp -r && sync')} | {ratio(name, ingest)} |"
         )
-    print(f"\nexport --all against cp -r: {ratio('export --all', 'cp -r'):.2f}")
+    if "export --all" in walls:
+        print(f"\nexport --all against cp -r: {ratio('export --all', 'cp -r')}")
 
 
 main()

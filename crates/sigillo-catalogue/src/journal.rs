@@ -21,7 +21,7 @@ const JOURNAL_BYTES_MAX: u64 = 2 * JOURNAL_FILES_MAX as u64 * (ENTRY_BYTES as u6
 const MAGIC: &[u8; 18] = b"sigillo journal 1\n";
 const ENTRY_BYTES: usize = 16 + 16 + 32;
 
-/// One file that was read, and whose document is in the archive.
+/// One file that was read; whether its document is in the archive is for the index to say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct JournalEntry {
     /// Which file it is: a digest of its path within the source, cut short.

@@ -300,6 +300,9 @@ impl Ingester {
     }
 
     async fn commit(&self, run: &mut Run<'_>, batch: &FinishedBatch) -> Result<bool, IngestError> {
+        // Before the commit, so that whoever dies right after it need not read these files again.
+        // A journal says what was read, not what is archived: that is the index's to say.
+        run.remember(batch.documents().flat_map(|it| it.journal.clone()).collect());
         // The threads that read the source may all be waiting for this very commit.
         let reads = self.reads.aside();
         let committed = commit_batch(run, &reads, &*self.entropy, batch).await?;
@@ -309,7 +312,6 @@ impl Ingester {
                 let documents = body.documents;
                 tracing::info!(commit, documents, "a batch is durable, logged and provable");
                 run.tally.batches.push((commit, *body));
-                run.remember(batch.documents().flat_map(|it| it.journal.clone()).collect());
                 for document in batch.documents() {
                     match &document.source {
                         Source::Unit(unit) => {
@@ -355,7 +357,7 @@ impl Ingester {
 }
 
 impl Run<'_> {
-    /// Adds to the journal files whose documents are in the archive.
+    /// Adds to the journal files that were read.
     fn remember(&mut self, files: Vec<JournalEntry>) {
         let Some(writer) = &mut self.journal_writer else { return };
         if let Err(error) = writer.add(files) {

@@ -8,6 +8,7 @@ mod bad_input;
 mod changing;
 
 mod judge;
+mod killing;
 
 mod damage;
 mod rollback;
