@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_text_that_is_too_long_is_cut_between_characters() {
         let mut texts = TextValues::default();
-        texts.bytes.push_str("a");
+        texts.bytes.push('a');
         texts.end(true);
         texts.bytes.push_str(&"é".repeat(TABLE_TEXT_BYTES_MAX));
         texts.end(true);

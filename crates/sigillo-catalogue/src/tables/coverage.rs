@@ -170,7 +170,7 @@ mod tests {
             for commit in 0..COMMITS + 10 {
                 prop_assert_eq!(a.contains(commit), x.contains(&commit));
                 prop_assert_eq!(a.without(&b).contains(commit), x.contains(&commit) && !y.contains(&commit));
-                let missing = (commit..).find(|it| !x.contains(it)).unwrap();
+                let missing = (commit..=2 * COMMITS).find(|it| !x.contains(it)).unwrap();
                 prop_assert_eq!(a.first_missing(commit), missing);
             }
             prop_assert_eq!(a.meets(&b), x.intersection(&y).next().is_some());

@@ -11,7 +11,7 @@ use parquet::{
     data_type::ByteArray,
     errors::ParquetError,
     file::{
-        metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData},
+        metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData},
         reader::{ChunkReader, Length},
         serialized_reader::SerializedPageReader,
     },
@@ -126,7 +126,7 @@ impl SegmentFooter {
 
     fn chunk_at(&self, group: usize, column: usize) -> Range<u64> {
         let chunk = self.metadata.row_groups().get(group).map(|it| it.column(column));
-        let (offset, length) = chunk.map_or((0, 0), |it| it.byte_range());
+        let (offset, length) = chunk.map_or((0, 0), ColumnChunkMetaData::byte_range);
         offset..offset.saturating_add(length)
     }
 
