@@ -27,8 +27,8 @@ use super::{
     wire::{Answer, Call},
 };
 use crate::{
-    BackendError, CreateAnswer, ListedObject, ObjectBackend, backend::is_removable, convert::size_of_len,
-    url::ServicePlace,
+    BackendError, CreateAnswer, ListedObject, ObjectBackend, backend::is_removable,
+    convert::size_of_len, url::ServicePlace,
 };
 
 /// At most this often one request is made.

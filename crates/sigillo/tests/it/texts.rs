@@ -62,6 +62,7 @@ fn check(name: &str, world: &World, ran: &Ran) {
 #[case::init("init", "help_init")]
 #[case::ingest("ingest", "help_ingest")]
 #[case::status("status", "help_status")]
+#[case::find("find", "help_find")]
 #[case::get("get", "help_get")]
 #[case::export("export", "help_export")]
 #[case::verify("verify", "help_verify")]
