@@ -183,7 +183,7 @@ fn a_damaged_catalogue_stops_nothing_and_is_made_anew() {
         assert_eq!(world.ingest(&[]).code, 0, "{what}");
         world.check_intact(6);
         world.run(["rebuild"]).check(0, "the catalogue of 6");
-        check_found(&world, &["bilancio"], &[D12]);
+        check_found(&world, &["bilancio", "approvazione"], &[D12]);
     }
 }
 
