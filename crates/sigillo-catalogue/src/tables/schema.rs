@@ -360,12 +360,14 @@ fn spell(out: &mut String, value: &dyn std::fmt::Display) -> bool {
 
 /// Faster than to spell a digest as text: it is done for every row.
 fn spell_hex(out: &mut String, bytes: &[u8]) -> bool {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 64];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
+    let text = text.get(..2 * bytes.len()).and_then(|text| str::from_utf8(text).ok());
+    out.push_str(text.expect("at most 32 bytes, in ASCII digits"));
     true
 }
 

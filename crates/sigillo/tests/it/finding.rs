@@ -120,6 +120,7 @@ fn the_newest_version_is_found_and_older_ones_when_asked() {
         world.ingest(&["--metadata", "dati.csv"]).check(0, "");
     };
     table("Prima stesura", "");
+    fs::remove_file(world.source().join("uno.txt")).unwrap();
     table("Seconda mano", "corrected-metadata");
     check_found(&world, &["uno.txt"], &["carte/uno.txt"]);
     check_found(&world, &["seconda"], &["carte/uno.txt"]);
