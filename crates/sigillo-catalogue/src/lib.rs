@@ -3,6 +3,7 @@
 mod error;
 mod journal;
 mod key_index;
+pub mod tables;
 
 mod folder;
 mod merge;

@@ -13,6 +13,7 @@ mod export;
 mod give_back;
 mod target;
 
+mod find;
 mod holder;
 mod known;
 mod locate;
@@ -29,6 +30,7 @@ mod receipt_error;
 
 pub use error::CustodyError;
 pub use export::{ExportOutcome, ExportProblem, Exporter};
+pub use find::{FOUND_MAX, FindOutcome, FindQuery, FoundDocument, find};
 pub use known::KnownVersions;
 pub use locate::{LocateError, Located, Locator, MATCHES_MAX, PREFIX_DIGITS_MIN};
 pub use rebuild::{RebuildOutcome, rebuild_blocks};

@@ -91,6 +91,16 @@ impl ObjectKey {
         Self(format!("submissions/{submission}/report.json"))
     }
 
+    /// Version `number` of the log of a table of the catalogue, from 0.
+    pub fn table_version(table: &str, number: u64) -> Self {
+        Self(format!("catalogue/{table}/_delta_log/{number:020}.json"))
+    }
+
+    /// A segment of a table of the catalogue, by its name within the table.
+    pub fn table_segment(table: &str, name: &str) -> Self {
+        Self(format!("catalogue/{table}/{name}"))
+    }
+
     /// An object of the probe that a store must pass before it is written to.
     pub fn probe(attempt: &str, step: &str) -> Self {
         Self(format!("probe/{attempt}/{step}"))

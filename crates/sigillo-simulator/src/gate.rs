@@ -159,8 +159,8 @@ impl ObjectBackend for GatedBackend {
         self.inner.prepare().await
     }
 
-    async fn remove_probe(&self, key: &ObjectKey) -> Result<(), BackendError> {
-        self.inner.remove_probe(key).await
+    async fn remove_derived(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        self.inner.remove_derived(key).await
     }
 
     fn identity(&self) -> String {

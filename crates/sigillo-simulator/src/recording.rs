@@ -108,9 +108,9 @@ impl ObjectBackend for RecordedBackend {
         self.inner.prepare().await
     }
 
-    async fn remove_probe(&self, key: &ObjectKey) -> Result<(), BackendError> {
+    async fn remove_derived(&self, key: &ObjectKey) -> Result<(), BackendError> {
         self.recorder.write("remove", key);
-        self.inner.remove_probe(key).await
+        self.inner.remove_derived(key).await
     }
 
     fn identity(&self) -> String {

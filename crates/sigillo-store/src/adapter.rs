@@ -21,11 +21,9 @@ use sigillo_model::ObjectKey;
 
 use crate::{
     BackendError, CreateAnswer, ListedObject, ObjectBackend, StoreError,
+    backend::{PROBE, is_removable},
     folder::{Folder, read_error},
 };
-
-/// Probe objects live below this folder, and nothing else can be removed.
-const PROBE: &str = "probe/";
 
 /// Memory stores are told apart by the order in which they were made.
 static MEMORY_STORES: AtomicU64 = AtomicU64::new(1);
@@ -202,13 +200,13 @@ impl ObjectBackend for Adapter {
         }
     }
 
-    async fn remove_probe(&self, key: &ObjectKey) -> Result<(), BackendError> {
-        if !key.as_str().starts_with(PROBE) {
+    async fn remove_derived(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        if !is_removable(key) {
             return Err(BackendError::Unsupported { what: "remove an object of an archive" });
         }
         if let Some(files) = &self.files {
             return files
-                .at(key, |folder, path| folder.remove_probe(path).map_err(read_error))
+                .at(key, |folder, path| folder.remove_derived(path).map_err(read_error))
                 .await;
         }
         let path = object_path(key).map_err(backend_error)?;

@@ -17,7 +17,7 @@ use sigillo_model::{ErrorKind, ObjectKey};
 /// - An object is absent or complete, never half: no reader sees a part of one being written.
 /// - [`BackendError::OutcomeUnknown`] is the honest answer when the answer was lost;
 ///   [`BackendError::Failed`] means that the object is not there, or must not be trusted if it is.
-/// - Nothing is removed but the objects of the probe.
+/// - Nothing is removed but objects of the probe and of the catalogue, which is made again.
 ///
 /// The backend is not trusted with the truth: whoever controls it can withhold objects, never
 /// change one unnoticed, for what is read is checked against digests and signatures by the caller.
@@ -54,11 +54,19 @@ pub trait ObjectBackend: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Removes an object of the probe; any other key is refused as unsupported.
-    async fn remove_probe(&self, key: &ObjectKey) -> Result<(), BackendError>;
+    /// Removes an object of the probe or of the catalogue; any other key is refused as unsupported.
+    async fn remove_derived(&self, key: &ObjectKey) -> Result<(), BackendError>;
 
     /// Names the store, so that the result of a probe can be remembered for it.
     fn identity(&self) -> String;
+}
+
+/// Below this, a store is tested before its first use.
+pub(crate) const PROBE: &str = "probe/";
+
+/// Tells whether an object is one that may be removed.
+pub(crate) fn is_removable(key: &ObjectKey) -> bool {
+    [PROBE, "catalogue/"].iter().any(|root| key.as_str().starts_with(root))
 }
 
 /// What became of a create.

@@ -15,7 +15,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{BackendError, StoreError};
+use crate::{BackendError, StoreError, backend::PROBE};
 
 /// The folder of packs, below the folder of a store.
 pub(crate) const PACKS: &str = "packs";
@@ -177,12 +177,17 @@ impl Folder {
         sync_folder(&self.path)
     }
 
-    /// Removes a file of the probe, and the folders of the probe once they are empty.
-    pub(crate) fn remove_probe(&self, key: &str) -> io::Result<()> {
+    /// Removes a file of the probe or of the catalogue, and the folders of a probe once they are
+    /// empty.
+    pub(crate) fn remove_derived(&self, key: &str) -> io::Result<()> {
         let path = self.path.join(key);
         fs::remove_file(&path)?;
+        if !key.starts_with(PROBE) {
+            // The folders stay: others may be about to write to them.
+            return path.parent().map_or(Ok(()), sync_folder);
+        }
         for folder in path.ancestors().skip(1).take_while(|folder| *folder != self.path) {
-            // Not empty yet, or in use by another probe: it stays.
+            // Not empty yet, or in use by somebody else: it stays.
             if fs::remove_dir(folder).is_err() {
                 break;
             }

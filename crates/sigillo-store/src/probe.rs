@@ -138,7 +138,7 @@ impl Probe<'_> {
     async fn remove(&self) -> bool {
         let mut removed = true;
         for key in std::iter::once(&self.single).chain(&self.races) {
-            match self.backend.remove_probe(key).await {
+            match self.backend.remove_derived(key).await {
                 // A probe that ended early did not write them all.
                 Ok(()) | Err(BackendError::NotFound) => {}
                 Err(error) => {

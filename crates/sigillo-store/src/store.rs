@@ -172,6 +172,25 @@ impl Store {
         }
     }
 
+    /// Removes an object of the catalogue, which can be made again. One that is not there is no
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotDerived`] for any other key, [`StoreError::Unavailable`] if the store did
+    /// not do it or its answer was lost.
+    pub async fn remove_derived(&self, key: &ObjectKey) -> Result<(), StoreError> {
+        if !key.as_str().starts_with("catalogue/") {
+            return Err(StoreError::NotDerived { key: key.clone() });
+        }
+        match self.shared.objects.remove_derived(key).await {
+            Ok(()) | Err(BackendError::NotFound) => Ok(()),
+            Err(source) => {
+                Err(StoreError::Unavailable { key: key.clone(), doing: "removing", source })
+            }
+        }
+    }
+
     /// Reads a whole object of at most `bytes_max` bytes.
     ///
     /// # Errors

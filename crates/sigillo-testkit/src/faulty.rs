@@ -94,9 +94,9 @@ impl ObjectBackend for FaultyBackend {
         self.plan.end(admitted, self.inner.prepare().await)
     }
 
-    async fn remove_probe(&self, key: &ObjectKey) -> Result<(), BackendError> {
-        let admitted = self.begin("remove probe", key.as_str())?;
-        self.plan.end(admitted, self.inner.remove_probe(key).await)
+    async fn remove_derived(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        let admitted = self.begin("remove", key.as_str())?;
+        self.plan.end(admitted, self.inner.remove_derived(key).await)
     }
 
     fn identity(&self) -> String {

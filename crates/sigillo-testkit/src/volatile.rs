@@ -177,8 +177,8 @@ impl ObjectBackend for VolatileBackend {
         Ok(())
     }
 
-    async fn remove_probe(&self, key: &ObjectKey) -> Result<(), BackendError> {
-        if !key.as_str().starts_with("probe/") {
+    async fn remove_derived(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        if !["probe/", "catalogue/"].iter().any(|root| key.as_str().starts_with(root)) {
             return Err(BackendError::Unsupported { what: "remove an object of an archive" });
         }
         let mut state = self.state();

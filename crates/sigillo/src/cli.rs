@@ -63,6 +63,7 @@ pub(crate) enum Command {
     Init(InitArgs),
     Ingest(IngestArgs),
     Status(StatusArgs),
+    Find(FindArgs),
     Get(GetArgs),
     Export(ExportArgs),
     Verify(VerifyArgs),
@@ -144,6 +145,51 @@ pub(crate) struct IngestArgs {
 #[command(verbatim_doc_comment)]
 pub(crate) struct StatusArgs {}
 
+/// Find documents by what their producers say of them
+///
+/// Every word must be a part of the key, the subject or the name of a file; upper and lower case
+/// are alike. Of each document the newest version is looked at. Prints document id, key, date,
+/// class and subject, sorted by key.
+///
+/// Exits with 0 also when nothing is found, and with 3 when not every document could be looked
+/// at: then the catalogue is behind or damaged, and `sigillo rebuild` makes it anew.
+///
+/// Examples:
+///
+///   sigillo find bilancio previsione --archive /srv/archive
+///   sigillo find --class VI --date 2025..2026-03 --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct FindArgs {
+    /// Words to look for
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Vec<String>,
+    /// A part of the key: SOURCE/PATH or STRUCTURE/REGISTER/YEAR/NUMBER
+    #[arg(long, value_name = "PART")]
+    pub(crate) key: Option<String>,
+    /// A part of the path
+    #[arg(long, value_name = "PART")]
+    pub(crate) path: Option<String>,
+    /// A part of the subject
+    #[arg(long, value_name = "PART")]
+    pub(crate) subject: Option<String>,
+    /// The class (voce di titolario), with those below it
+    #[arg(long, value_name = "CODE")]
+    pub(crate) class: Option<String>,
+    /// The day of the document: YYYY, YYYY-MM, YYYY-MM-DD, or FROM..TO
+    #[arg(long, value_name = "DATE")]
+    pub(crate) date: Option<String>,
+    /// The document type, whole
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) document_type: Option<String>,
+    /// Look at older versions too
+    #[arg(long)]
+    pub(crate) versions: bool,
+    /// Print so many at most
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) limit: usize,
+}
+
 /// Give documents back, checked against their digests
 ///
 /// Example: sigillo get 5c1e9a02 -o out/ --archive /srv/archive
@@ -218,7 +264,7 @@ pub(crate) struct SealArgs {
 
 /// Make everything anew that follows from the truth
 ///
-/// Tiles, published checkpoint, block values of packs, index. The truth itself is only read.
+/// Tiles, published checkpoint, block values of packs, index, catalogue. The truth itself is only read.
 ///
 /// Example: sigillo rebuild --archive /srv/archive
 #[derive(Args, Debug)]

@@ -4,7 +4,7 @@ use std::{error::Error, path::Path};
 
 use sigillo_authorities::KeyError;
 use sigillo_custody::{CustodyError, GiveReceiptError, LocateError};
-use sigillo_evidence_log::LogError;
+use sigillo_evidence_log::{LogError, TableFault};
 use sigillo_ingest::{IngestError, SourceError};
 use sigillo_model::ErrorKind;
 use sigillo_store::{PoolUnavailable, StoreError, StoreUrlError};
@@ -103,6 +103,7 @@ from_errors!(
     SourceError,
     StoreError,
     StoreUrlError,
+    TableFault,
 );
 
 impl From<LogError> for CommandError {

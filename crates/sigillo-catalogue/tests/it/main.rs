@@ -1,4 +1,5 @@
-//! Tests of the index from outside: a model, damage to every byte, crashes, and other processes.
+//! Tests from outside. Of the index: a model, damage to every byte, crashes, other processes. Of
+//! the open tables: what is written is read, by us and by the programs of others.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -8,3 +9,6 @@ mod model;
 
 mod damage;
 mod processes;
+
+mod table_readers;
+mod tables;

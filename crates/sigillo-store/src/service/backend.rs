@@ -27,8 +27,8 @@ use super::{
     wire::{Answer, Call},
 };
 use crate::{
-    BackendError, CreateAnswer, ListedObject, ObjectBackend, convert::size_of_len,
-    url::ServicePlace,
+    BackendError, CreateAnswer, ListedObject, ObjectBackend, backend::is_removable,
+    convert::size_of_len, url::ServicePlace,
 };
 
 /// At most this often one request is made.
@@ -51,9 +51,6 @@ const REQUESTS_AT_ONCE_MAX: usize = 64;
 
 /// No object is larger, in any service.
 const OBJECT_BYTES_MAX: u64 = 1 << 46;
-
-/// Objects of the probe lie below this folder, and nothing else can be removed.
-const PROBE: &str = "probe/";
 
 /// A service, or a part of a bucket of it.
 pub(crate) struct ServiceBackend {
@@ -292,8 +289,8 @@ impl ObjectBackend for ServiceBackend {
         self.size(key).await.map(|_| ())
     }
 
-    async fn remove_probe(&self, key: &ObjectKey) -> Result<(), BackendError> {
-        if !key.as_str().starts_with(PROBE) {
+    async fn remove_derived(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        if !is_removable(key) {
             return Err(BackendError::Unsupported { what: "remove an object of an archive" });
         }
         let path = self.path(key)?;

@@ -149,8 +149,8 @@ impl ObjectBackend for Liar {
         self.inner.settle(key).await
     }
 
-    async fn remove_probe(&self, key: &ObjectKey) -> Result<(), BackendError> {
-        self.inner.remove_probe(key).await
+    async fn remove_derived(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        self.inner.remove_derived(key).await
     }
 
     fn identity(&self) -> String {
@@ -200,8 +200,8 @@ async fn a_probe_without_an_answer_proves_nothing() {
         let removes = passing.trace()[usize::try_from(number).unwrap() - 1].operation;
         let store = FaultPlan::at(number, Fault::Fails).wrap(&backend.store());
         match store.probe(&SeededEntropy::new(number)).await {
-            Ok(report) => assert!(removes == "remove probe" && !report.removed, "call {number}"),
-            Err(StoreError::Unavailable { .. }) => assert_ne!(removes, "remove probe"),
+            Ok(report) => assert!(removes == "remove" && !report.removed, "call {number}"),
+            Err(StoreError::Unavailable { .. }) => assert_ne!(removes, "remove"),
             Err(other) => panic!("call {number} gave {other:?}"),
         }
     }

@@ -27,7 +27,7 @@ pub async fn check_objects(store: &Store) {
     a_range_is_exact_or_refused(&*objects).await;
     replacing_replaces(&*objects).await;
     a_listing_is_of_one_folder_and_bounded(&*objects).await;
-    only_probes_are_removed(&*objects).await;
+    only_what_is_made_again_is_removed(&*objects).await;
 }
 
 fn a_backend_has_one_name(store: &Store, objects: &dyn ObjectBackend) {
@@ -166,10 +166,10 @@ async fn a_listing_is_of_one_folder_and_bounded(objects: &dyn ObjectBackend) {
     assert!(all.iter().any(|found| found.key == key("lis")), "the root lacks an object");
 }
 
-async fn only_probes_are_removed(objects: &dyn ObjectBackend) {
+async fn only_what_is_made_again_is_removed(objects: &dyn ObjectBackend) {
     for key in [key("stays"), ObjectKey::listed("probes/stays".to_owned())] {
         objects.create(&key, bytes(1, 10)).await.expect("an object is created");
-        let answer = objects.remove_probe(&key).await;
+        let answer = objects.remove_derived(&key).await;
         assert!(matches!(answer, Err(BackendError::Unsupported { .. })), "{answer:?}");
         assert_eq!(objects.size(&key).await.expect("it is still there"), 10);
     }
@@ -177,11 +177,18 @@ async fn only_probes_are_removed(objects: &dyn ObjectBackend) {
     for probe in &probes {
         objects.create(probe, bytes(1, 10)).await.expect("a probe is created");
     }
-    objects.remove_probe(&probes[0]).await.expect("a probe is removed");
+    objects.remove_derived(&probes[0]).await.expect("a probe is removed");
     let answer = objects.read(&probes[0], BYTES_MAX).await;
     assert!(matches!(answer, Err(BackendError::NotFound)), "{answer:?}");
     assert_eq!(objects.size(&probes[1]).await.expect("the other probe is still there"), 10);
-    objects.remove_probe(&probes[1]).await.expect("the other probe is removed");
+    objects.remove_derived(&probes[1]).await.expect("the other probe is removed");
+    let derived = ObjectKey::listed("catalogue/contract/x".to_owned());
+    for _ in 0..2 {
+        objects.create(&derived, bytes(1, 10)).await.expect("a part of the catalogue is created");
+        objects.remove_derived(&derived).await.expect("a part of the catalogue is removed");
+        let answer = objects.read(&derived, BYTES_MAX).await;
+        assert!(matches!(answer, Err(BackendError::NotFound)), "{answer:?}");
+    }
     let left = objects.list("probe", 9).await.expect("the probes are listed");
     assert!(left.is_empty(), "removed probes are listed: {left:?}");
 }

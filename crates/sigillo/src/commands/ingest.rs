@@ -12,6 +12,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
+use sigillo_evidence_log::{Archive, Tables};
 use sigillo_formats::{METADATA_BYTES_MAX, Manifest, read_metadata_csv};
 use sigillo_ingest::{
     FolderSource, IngestOptions, IngestOutcome, Ingester, Progress, Submission, Target, Watch,
@@ -79,8 +80,23 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
     };
     // The acknowledgement comes first: it holds whether or not the state can be written.
     let code = report(&context, &outcomes, sealed.as_ref(), stop.load(Ordering::Relaxed));
+    if !stop.load(Ordering::Relaxed) {
+        complete_catalogue(&context, &archive, ingester.reads).await;
+    }
     context.remember_signed(&archive, &keys)?;
     Ok(code)
+}
+
+/// Adds to the catalogue what was committed. Nothing depends on it.
+async fn complete_catalogue(context: &Context, archive: &Archive, reads: ReadPool) {
+    let completed =
+        async { Tables::open(archive, reads, Arc::clone(&context.clock)).await?.catch_up().await };
+    if let Err(error) = completed.await {
+        let words = CommandError::from(error).words.join(": ");
+        context
+            .output
+            .say(&format!("note: `sigillo find` will not know of all: {}", visible(&words)));
+    }
 }
 
 fn open_sources(

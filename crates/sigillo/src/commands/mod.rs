@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod export;
+mod find;
 mod ingest;
 mod init;
 mod log;
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, CommandError> {
         Command::Init(args) => init::run(context, args).await,
         Command::Ingest(args) => ingest::run(context, args).await,
         Command::Status(_) => status::run(&context).await,
+        Command::Find(args) => find::run(&context, args).await,
         Command::Get(args) => export::get(&context, args).await,
         Command::Export(args) => export::export(&context, args).await,
         Command::Verify(args) => verify::run(&context, args).await,

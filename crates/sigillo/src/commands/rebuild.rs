@@ -1,4 +1,4 @@
-//! `sigillo rebuild`: tiles, checkpoint, block values and index from the truth.
+//! `sigillo rebuild`: tiles, checkpoint, block values, index and catalogue from the truth.
 
 use std::sync::{
     Arc,
@@ -8,14 +8,14 @@ use std::sync::{
 use serde_json::json;
 
 use sigillo_custody::rebuild_blocks;
-use sigillo_evidence_log::{catch_up_index, read_view, rebuild_log};
+use sigillo_evidence_log::{Tables, catch_up_index, read_view, rebuild_log};
 use sigillo_store::{CpuPool, ReadPool};
 
 use crate::{
     commands::{EXIT_CLEAN, EXIT_DAMAGE},
     context::Context,
     error::CommandError,
-    output::grouped,
+    output::{grouped, visible},
     progress::{Count, Shown, Work},
 };
 
@@ -38,14 +38,24 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     drop(shown);
     let mut index = context.index(&archive)?;
     index.clear().map_err(|error| CommandError::of(error.kind(), &error))?;
-    catch_up_index(&archive, &mut index, &ReadPool::start()?).await?;
+    let reads = ReadPool::start()?;
+    catch_up_index(&archive, &mut index, &reads).await?;
+    let mut tables = Tables::remove_all(&archive, reads, Arc::clone(&context.clock)).await?;
+    let listed = tables.catch_up().await?;
     let mut text = format!(
-        "Rebuilt {} files of the published log, the block values of {} packs, and the index of {} \
-         documents.\n",
+        "Rebuilt {} files of the published log, the block values of {} packs, the index of {} \
+         documents and the catalogue of {}.\n",
         grouped(published),
         blocks.rebuilt.len(),
         grouped(index.len() as u64),
+        grouped(listed.appended),
     );
+    for (commit, error) in &listed.left_out {
+        let words = visible(&error.to_string());
+        text.push_str(&format!(
+            "  DAMAGE the documents of commit {commit} are left out: {words}\n"
+        ));
+    }
     for key in &blocks.damaged {
         text.push_str(&format!("  DAMAGE {key}: it does not have its own name; not rebuilt\n"));
     }
@@ -56,8 +66,11 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
         "block_values": names(&blocks.rebuilt),
         "damaged": names(&blocks.damaged),
         "indexed_documents": index.len(),
+        "left_out_commits": listed.left_out.iter().map(|it| it.0).collect::<Vec<_>>(),
+        "listed_documents": listed.appended,
         "published_files": published,
     });
     context.output.result("sigillo.rebuild/1", &text, value);
-    Ok(if blocks.damaged.is_empty() { EXIT_CLEAN } else { EXIT_DAMAGE })
+    let whole = blocks.damaged.is_empty() && listed.left_out.is_empty();
+    Ok(if whole { EXIT_CLEAN } else { EXIT_DAMAGE })
 }

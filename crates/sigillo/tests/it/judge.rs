@@ -91,6 +91,8 @@ impl Judge {
         let partial_of_now = format!(".p/{}", self.size);
         match key {
             "README.txt" => Kind::Unprotected,
+            // `find` checks it, and a rebuild makes other files of it.
+            _ if key.starts_with("catalogue/") => Kind::Unprotected,
             "log/checkpoint" => Kind::Derived,
             _ if key.starts_with("log/tile/") && key.ends_with(&partial_of_now) => Kind::Derived,
             _ if key.starts_with("log/tile/") => Kind::Unprotected,

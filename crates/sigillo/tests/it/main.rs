@@ -14,6 +14,7 @@ mod damage;
 mod rollback;
 mod tampering;
 
+mod finding;
 mod giving_back;
 mod identity;
 mod interrupting;

@@ -13,7 +13,8 @@ use crate::program::World;
 const NAMES: [&str; 4] = ["Ippolita", "Calandrino", "Brunilde", "Torquemada"];
 
 /// Where what is kept for ever lies.
-const FOR_EVER: [&str; 5] = ["log/", "batches/", "sealings/", "archive.json", "README.txt"];
+const FOR_EVER: [&str; 6] =
+    ["log/", "batches/", "sealings/", "archive.json", "README.txt", "catalogue/documents/"];
 
 fn holds(object: &[u8], needle: &[u8]) -> bool {
     object.windows(needle.len()).any(|window| window == needle)

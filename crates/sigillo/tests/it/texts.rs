@@ -62,6 +62,7 @@ fn check(name: &str, world: &World, ran: &Ran) {
 #[case::init("init", "help_init")]
 #[case::ingest("ingest", "help_ingest")]
 #[case::status("status", "help_status")]
+#[case::find("find", "help_find")]
 #[case::get("get", "help_get")]
 #[case::export("export", "help_export")]
 #[case::verify("verify", "help_verify")]
@@ -97,7 +98,7 @@ fn no_command_is_without_a_snapshot_of_its_help() {
     };
     assert_eq!(
         names(&[]),
-        "init ingest status get export verify seal rebuild receipt log trust help"
+        "init ingest status find get export verify seal rebuild receipt log trust help"
     );
     assert_eq!(names(&["receipt"]), "show refresh help");
     assert_eq!(names(&["log"]), "checkpoint entries help");

@@ -1,0 +1,375 @@
+//! Tables are read back as they were written, merged or not, and damage is noticed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use sigillo_catalogue::{
+    RecordPlace,
+    tables::{
+        AppendInfo, Coverage, DescriptionColumn, Segment, SegmentFooter, TableError, TableKind,
+        TablePlace, TableRow, TableState, append_commit, create_commit, merge_commit,
+        merge_segments, plan_merge, write_segment,
+    },
+};
+use sigillo_model::{
+    ArchiveId, BatchId, Blake3Digest, Description, DocumentId, DocumentKey, FileEntry, LogTime,
+    Operation, Record, RecordKind, Sha256Digest, VersionId,
+};
+
+const ARCHIVE: ArchiveId = ArchiveId::from_bytes([1; 16]);
+
+pub(crate) fn at(second: i64) -> LogTime {
+    LogTime::new(jiff::Timestamp::from_second(1_764_000_000 + second).unwrap())
+}
+
+/// A document of commit `commit`, and what both tables must say of it.
+pub(crate) struct Sample {
+    pub(crate) row: TableRow,
+    pub(crate) expected: [Value; 2],
+}
+
+/// Every third has no description; texts of all sorts, days of several years.
+pub(crate) fn sample(commit: u64, leaf: u32) -> Sample {
+    let number = u32::try_from(commit).unwrap() * 10_000 + leaf;
+    let digest = Blake3Digest::of(&number.to_be_bytes());
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest.as_bytes()[..16]);
+    let version_id = VersionId::from_bytes(*digest.as_bytes());
+    let key = match number % 3 {
+        0 => DocumentKey::Path { path: format!("à/{number}.pdf"), source: "atti".into() },
+        1 => DocumentKey::Register {
+            number: format!("{number}/bis"),
+            register: "protocollo".into(),
+            structure: "AOO1".into(),
+            year: (2000 + commit).to_string(),
+        },
+        _ => DocumentKey::Aggregation { aggregation: format!("f{number}"), structure: "A".into() },
+    };
+    let day = jiff::civil::date(2000 + i16::try_from(commit).unwrap(), 1, 1 + (leaf % 28) as i8);
+    let described = leaf % 3 != 1;
+    let description = if described {
+        Description {
+            aggregations: vec!["a".into(), "b\u{10ffff}".into()],
+            class: Some(format!("VI.{commit}.{}", leaf % 5)),
+            closed_on: (leaf % 7 == 0).then_some(day),
+            date: Some(day),
+            document_type: Some(format!("delibera {}", leaf % 2)),
+            metadata: BTreeMap::from([("firma\"".to_owned(), format!("Anna {leaf}"))]),
+            series: Some("x".repeat(60 + (leaf % 3) as usize)),
+            stated_retention: Some(format!("{commit} anni")),
+            subject: Some(format!("Oggetto, nº {number} ' \" \\ \n 𝄞")),
+        }
+    } else {
+        Description::default()
+    };
+    let file = |role: &str, name: String, size| FileEntry {
+        media_type: Some(format!("type/{role}")),
+        name,
+        puid: (leaf % 2 == 0).then(|| format!("fmt/{commit}")),
+        role: role.to_owned(),
+        sha256: Sha256Digest::of(b"x"),
+        size,
+        stored_in: None,
+    };
+    let record = Record {
+        description: description.clone(),
+        document: DocumentId::from_bytes(id),
+        files: vec![
+            file("attachment", format!("all-{number}.txt"), 1),
+            file("main", format!("{number}.pdf"), u64::from(number) << 20),
+        ],
+        format: 1,
+        key: key.clone(),
+        kind: RecordKind::Document,
+        operation: Operation::NewVersion,
+        received_at: at(i64::from(number)),
+        salt: "00".repeat(32),
+        supersedes: None,
+        version: 1 + leaf % 4,
+    };
+    let place = TablePlace {
+        commit,
+        batch: BatchId::from_bytes([u8::try_from(commit).unwrap(); 16]),
+        leaf,
+        record: RecordPlace {
+            pack: Blake3Digest::of(&commit.to_be_bytes()),
+            offset: u64::from(number) << 30,
+            size_bytes: number,
+        },
+    };
+    let key_of = |name: &str| serde_json::to_value(&key).unwrap().get(name).cloned();
+    let kind = if key_of("path").is_some() {
+        "path"
+    } else if key_of("aggregation").is_some() {
+        "aggregation"
+    } else {
+        "register"
+    };
+    let documents = json!({
+        "document_id": record.document, "version_id": version_id, "version": record.version,
+        "kind": "document", "operation": "new-version", "class": description.class,
+        "document_type": description.document_type, "series": description.series,
+        "aggregations": description.aggregations.len(), "files": 2,
+        "bytes": (u64::from(number) << 20) + 1, "received_at": record.received_at,
+        "date": description.date, "closed_on": description.closed_on,
+        "stated_retention": description.stated_retention, "commit": commit, "batch": place.batch,
+        "leaf": leaf, "pack": place.record.pack.to_string(), "record_offset": place.record.offset,
+        "record_bytes": number, "media_type": "type/main", "puid": record.files[1].puid,
+    });
+    let descriptions = json!({
+        "document_id": record.document, "version_id": version_id, "version": record.version,
+        "key_kind": kind, "key": key.to_string(), "source": key_of("source"),
+        "path": key_of("path"), "structure": key_of("structure"),
+        "register": key_of("register"), "year": key_of("year"), "number": key_of("number"),
+        "aggregation": key_of("aggregation"), "subject": description.subject,
+        "date": description.date, "class": description.class,
+        "document_type": description.document_type, "series": description.series,
+        "file_names": format!("all-{number}.txt\n{number}.pdf"),
+        "aggregations": described.then_some("a\nb\u{10ffff}"),
+        "metadata": described.then(|| format!("{{\"firma\\\"\":\"Anna {leaf}\"}}")),
+        "commit": commit,
+    });
+    Sample { row: TableRow::new(version_id, record, place), expected: [documents, descriptions] }
+}
+
+/// A table in memory: the versions of its log and its segments.
+pub(crate) struct Table {
+    pub(crate) state: TableState,
+    pub(crate) log: Vec<Vec<u8>>,
+    pub(crate) segments: BTreeMap<String, Bytes>,
+}
+
+impl Table {
+    pub(crate) fn new(kind: TableKind) -> Self {
+        let state = TableState::new(kind);
+        let mut table = Self { state, log: Vec::new(), segments: BTreeMap::new() };
+        table.commit(create_commit(kind, ARCHIVE, at(0))).unwrap();
+        table
+    }
+
+    pub(crate) fn commit(&mut self, version: Vec<u8>) -> Result<(), TableError> {
+        self.state.apply(&version)?;
+        self.log.push(version);
+        Ok(())
+    }
+
+    pub(crate) fn append(&mut self, rows: &[TableRow], commits: &Coverage) {
+        let segment = write_segment(self.state.kind(), rows).unwrap().unwrap();
+        let info = AppendInfo { commits, at: at(1) };
+        let version = append_commit(std::slice::from_ref(&segment), &info);
+        self.keep(segment);
+        self.commit(version).unwrap();
+    }
+
+    pub(crate) fn merge(&mut self) -> bool {
+        let Some(plan) = plan_merge(&self.state) else { return false };
+        let inputs = plan.iter().map(|file| (file.footer, self.segments[&file.path].clone()));
+        let inputs: Vec<_> = inputs.collect();
+        let merged = merge_segments(self.state.kind(), &inputs).unwrap();
+        let version = merge_commit(&plan, &merged, at(2));
+        self.keep(merged);
+        self.commit(version).unwrap();
+        true
+    }
+
+    fn keep(&mut self, segment: Segment) {
+        self.segments.insert(segment.name, segment.bytes);
+    }
+}
+
+/// Ten appends of commits 2 to 20, every second one.
+pub(crate) fn filled(kind: TableKind) -> (Table, Vec<Value>) {
+    let (mut table, mut expected) = (Table::new(kind), Vec::new());
+    for commit in (2..=20).step_by(2) {
+        let samples: Vec<_> = (0..50).map(|leaf| sample(commit, leaf)).collect();
+        let rows: Vec<_> = samples.iter().map(|it| it.row.clone()).collect();
+        table.append(&rows, &Coverage::from(commit - 1..=commit));
+        expected.extend(samples.into_iter().map(|it| {
+            let [documents, descriptions] = it.expected;
+            if kind == TableKind::Documents { documents } else { descriptions }
+        }));
+    }
+    (table, expected)
+}
+
+const READ: [(DescriptionColumn, &str); 5] = [
+    (DescriptionColumn::DocumentId, "document_id"),
+    (DescriptionColumn::Key, "key"),
+    (DescriptionColumn::Path, "path"),
+    (DescriptionColumn::Subject, "subject"),
+    (DescriptionColumn::FileNames, "file_names"),
+];
+
+/// Reads some columns of a segment, as texts.
+fn read(segment: &Segment) -> Result<Vec<Vec<Option<String>>>, TableError> {
+    let kind = TableKind::Descriptions;
+    let footer = SegmentFooter::of_whole(kind, segment.footer, &segment.bytes)?;
+    let mut found = Vec::new();
+    for group in 0..footer.row_groups() {
+        let chunk = |(column, _)| {
+            let range = footer.chunk(group, column);
+            let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+            (column, segment.bytes.slice(range))
+        };
+        let mut reader = footer.read(group, READ.into_iter().map(chunk).collect())?;
+        while let Some(rows) = reader.next_rows(7)? {
+            for row in 0..rows.len() {
+                let texts = READ.iter().map(|(it, _)| rows.text(*it, row).map(str::to_owned));
+                found.push(texts.collect());
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn descriptions_of(count: u32) -> (Segment, Vec<Vec<Option<String>>>) {
+    let samples: Vec<_> = (0..count).map(|leaf| sample(3, leaf)).collect();
+    let rows: Vec<_> = samples.iter().map(|it| it.row.clone()).collect();
+    let mut expected: Vec<Vec<Option<String>>> = samples
+        .iter()
+        .map(|it| {
+            let text = |name: &str| it.expected[1][name].as_str().map(str::to_owned);
+            READ.iter().map(|(_, name)| text(name)).collect()
+        })
+        .collect();
+    expected.sort();
+    (write_segment(TableKind::Descriptions, &rows).unwrap().unwrap(), expected)
+}
+
+#[test]
+fn what_is_written_is_read_sorted_by_document() {
+    let (segment, expected) = descriptions_of(1000);
+    assert_eq!(read(&segment).unwrap(), expected);
+    assert_eq!(segment.rows, 1000);
+}
+
+#[test]
+fn more_rows_than_a_row_group_takes_are_read_too() {
+    let samples: Vec<_> = (0..9000).map(|leaf| sample(1, leaf).row).collect();
+    let rows: Vec<_> = samples.iter().cycle().take(140_000).cloned().collect();
+    let segment = write_segment(TableKind::Descriptions, &rows).unwrap().unwrap();
+    let kind = TableKind::Descriptions;
+    let footer = SegmentFooter::of_whole(kind, segment.footer, &segment.bytes).unwrap();
+    assert_eq!((footer.row_groups(), read(&segment).unwrap().len()), (2, 140_000));
+}
+
+#[test]
+fn a_flipped_bit_is_noticed_wherever_it_is_read() {
+    let (segment, expected) = descriptions_of(40);
+    let (mut noticed, mut harmless) = (0, 0);
+    for at in 0..segment.bytes.len() {
+        let mut bytes = segment.bytes.to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        match read(&Segment { bytes: bytes.into(), ..segment.clone() }) {
+            Err(TableError::Segment { .. }) => noticed += 1,
+            // It lies in a column that is not read, or in the index of pages.
+            Ok(rows) => {
+                harmless += 1;
+                assert_eq!(rows, expected, "byte {at}");
+            }
+            Err(error) => panic!("byte {at}: {error}"),
+        }
+    }
+    assert!(noticed > 1000 && harmless > 0, "{noticed} {harmless}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        repaired in any::<bool>(),
+    ) {
+        let (mut segment, _) = descriptions_of(20);
+        let mut bytes = segment.bytes.to_vec();
+        for (at, byte) in flips {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if repaired {
+            let offset = usize::try_from(segment.footer.offset).unwrap();
+            segment.footer.crc32 = crc32fast::hash(&bytes[offset..]);
+        }
+        segment.bytes = bytes.into();
+        drop(read(&segment));
+    }
+
+    #[test]
+    fn no_log_makes_the_reader_panic(text in "\\PC{0,80}", version in prop::collection::vec(any::<u8>(), 0..80)) {
+        let mut state = TableState::new(TableKind::Documents);
+        prop_assert!(state.apply(text.as_bytes()).is_err());
+        prop_assert!(state.apply(&version).is_err());
+    }
+}
+
+#[test]
+fn a_merged_table_has_the_same_rows_and_covers_the_same_commits() {
+    let (mut table, mut expected) = filled(TableKind::Descriptions);
+    let before = table.state.clone();
+    assert!(table.merge());
+    assert!(!table.merge(), "one segment is left");
+    assert_eq!(table.state.files().len(), 1);
+    assert_eq!((table.state.rows(), table.state.coverage()), (500, before.coverage()));
+    let file = table.state.files().next().unwrap().clone();
+    let merged = Segment {
+        bytes: table.segments[&file.path].clone(),
+        rows: file.rows,
+        name: file.path,
+        stats: String::new(),
+        footer: file.footer,
+    };
+    expected.sort_by_key(|it| it["document_id"].as_str().unwrap().to_owned());
+    let subjects: Vec<_> = read(&merged).unwrap().into_iter().map(|row| row[3].clone()).collect();
+    let expected: Vec<_> =
+        expected.iter().map(|it| it["subject"].as_str().map(str::to_owned)).collect();
+    assert_eq!(subjects, expected);
+}
+
+#[test]
+fn a_log_that_cannot_be_is_refused() {
+    let (table, _) = filled(TableKind::Documents);
+    let mut state = TableState::new(TableKind::Documents);
+    assert!(state.apply(&table.log[1]).is_err(), "it begins with what the table is");
+    state.apply(&table.log[0]).unwrap();
+    state.apply(&table.log[1]).unwrap();
+    let refused = |version: &[u8], part: &str| {
+        let error = state.clone().apply(version).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    refused(&table.log[1], "a second time");
+    refused(b"{", "EOF");
+    refused(&[0xff], "UTF-8");
+    refused(br#"{"remove":{"path":"x"}}"#, "not there");
+    refused(br#"{"cdc":{}}"#, "does not write");
+    refused(br#"{"txn":{},"add":{}}"#, "two actions");
+    refused(br#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7}}"#, "protocol");
+    let add = String::from_utf8(table.log[2].clone()).unwrap();
+    refused(add.replace("sigillo.commits", "other").as_bytes(), "did not write");
+    refused(add.replace("\"path\":\"", "\"path\":\"../").as_bytes(), "did not write");
+    refused(add.replace("numRecords", "other").as_bytes(), "number of rows");
+    let removed = state.files().next().unwrap().path.clone();
+    refused(format!(r#"{{"remove":{{"path":"{removed}"}}}}"#).as_bytes(), "removes documents");
+    assert!(TableState::new(TableKind::Descriptions).apply(&table.log[0]).is_err());
+}
+
+#[test]
+fn merging_leaves_every_row_alone_for_the_most_part() {
+    let (mut table, mut merges) = (Table::new(TableKind::Documents), 0);
+    let row = |commit| vec![sample(commit, 1).row];
+    for commit in 1..=200 {
+        table.append(&row(commit), &Coverage::from(commit..=commit));
+        while table.merge() {
+            merges += 1;
+        }
+    }
+    assert_eq!(table.state.coverage().to_string(), "1-200");
+    assert_eq!(table.state.rows(), 200);
+    assert!(table.state.files().len() < 16, "{}", table.state.files().len());
+    assert!(merges <= 200 / 7, "{merges}");
+    let names: BTreeSet<_> = table.state.files().map(|it| &it.path).collect();
+    assert!(names.iter().all(|name| table.segments.contains_key(*name)));
+}

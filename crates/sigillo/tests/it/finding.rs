@@ -1,0 +1,215 @@
+//! What was described is found again by it, and `find` says so when it could not look everywhere.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use serde_json::Value;
+
+use crate::program::{Ran, World, finish};
+
+/// An archive of the sample submission: five documents in registers and by path, one aggregation
+/// for each of two names.
+fn described() -> World {
+    let world = World::new();
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/metadata");
+    let mut args = ["ingest", "--create", "--entity", "Comune di Prova", "--source", "atti"]
+        .map(OsString::from)
+        .to_vec();
+    args.extend(["--metadata".into(), samples.join("versamento.csv").into_os_string()]);
+    args.push(samples.join("versamento").into_os_string());
+    let ran = world.run(args);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    world
+}
+
+fn find(world: &World, args: &[&str]) -> Ran {
+    world.run(["find", "--json"].iter().chain(args))
+}
+
+fn keys(ran: &Ran) -> Vec<String> {
+    let documents = ran.json()["documents"].as_array().unwrap().clone();
+    documents.iter().map(|it| it["key"].as_str().unwrap().to_owned()).collect()
+}
+
+#[track_caller]
+fn check_found(world: &World, args: &[&str], expected: &[&str]) {
+    let ran = find(world, args);
+    assert_eq!((ran.code, keys(&ran)), (0, expected.iter().map(|it| (*it).to_owned()).collect()));
+    assert_eq!(ran.json()["complete"], true);
+}
+
+const D12: &str = "AOO1/delibere di giunta/2026/12";
+const D13: &str = "AOO1/delibere di giunta/2026/13";
+const P1: &str = "AOO1/protocollo/2026/0001";
+const NOTES: &str = "atti/appunti.txt";
+
+fn check_criteria(world: &World) {
+    for (args, expected) in [
+        (&["BILANCIO", "previsione"][..], &[D12][..]),
+        (&["bilancio approvazione"], &[D12]),
+        (&["bilancio", "piazza"], &[]),
+        (&["delibera-12-allegato-a"], &[D12]),
+        (&["giunta"], &[D12, D13]),
+        (&["--key", "GIUNTA/2026/13"], &[D13]),
+        (&["--path", "APPUNTI"], &[NOTES]),
+        (&["--subject", "urgenti"], &[D13]),
+        (&["--class", "II"], &[D12]),
+        (&["--class", "II.4"], &[D12]),
+        (&["--class", "I"], &[]),
+        (&["--type", "Delibera"], &[D12, D13]),
+        (&["--type", "deliber"], &[]),
+        (&["--date", "2026"], &[D12, D13, P1]),
+        (&["--date", "2026-03"], &[D12, D13]),
+        (&["--date", "2026-03-08"], &[D13]),
+        (&["--date", "2026-03-02.."], &[D13]),
+        (&["--date", "..2026-03-01"], &[D12, P1]),
+        (&["--date", "2027"], &[]),
+        (&["ditta", "--type", "lettera", "--date", "2026-02"], &[P1]),
+        (&["ditta", "--type", "delibera"], &[]),
+    ] {
+        check_found(world, args, expected);
+    }
+}
+
+/// The files of a table, by how their names begin.
+fn files(world: &World, starts: &str) -> Vec<PathBuf> {
+    let keys = world.objects().into_iter().filter(|key| key.starts_with(starts));
+    keys.map(|key| world.archive().join(key)).collect()
+}
+
+fn segments(world: &World) -> Vec<PathBuf> {
+    let mut files = files(world, "catalogue/descriptions/");
+    files.retain(|file| file.extension().is_some_and(|it| it == "parquet"));
+    files
+}
+
+#[test]
+fn documents_are_found_by_every_criterion_also_after_a_rebuild() {
+    let world = described();
+    check_criteria(&world);
+    world.run(["rebuild"]).check(0, "the catalogue of 6");
+    check_criteria(&world);
+    world.check_intact(6);
+}
+
+#[test]
+fn a_line_has_what_other_commands_take() {
+    let world = described();
+    let ran = world.run(["find", "appunti"]);
+    ran.check(0, "atti/appunti.txt  Appunti della riunione\n");
+    let id = &ran.stdout[..8];
+    assert_eq!(world.run(["get", id, "-o", "fuori"]).code, 0);
+    assert!(world.place("fuori").read_dir().unwrap().next().is_some());
+    world.run(["find", "inesistente"]).check(0, "nothing found\n");
+    world.run(["find", "giunta", "--limit", "1"]).check(0, "and 1 more");
+    world.run(["find"]).check_error(2, "nothing is said of what to find");
+    world.run(["find", "--date", "ieri"]).check_error(2, "no date");
+}
+
+#[test]
+fn the_newest_version_is_found_and_older_ones_when_asked() {
+    let world = described();
+    world.write("uno.txt", b"uno");
+    let table = |subject: &str, operation: &str| {
+        let rows = format!("path;subject;operation\nuno.txt;{subject};{operation}\n");
+        fs::write(world.place("dati.csv"), rows).unwrap();
+        world.ingest(&["--metadata", "dati.csv"]).check(0, "");
+    };
+    table("Prima stesura", "");
+    fs::remove_file(world.source().join("uno.txt")).unwrap();
+    table("Seconda mano", "corrected-metadata");
+    check_found(&world, &["uno.txt"], &["carte/uno.txt"]);
+    check_found(&world, &["seconda"], &["carte/uno.txt"]);
+    check_found(&world, &["prima stesura"], &[]);
+    check_found(&world, &["prima", "stesura", "--versions"], &["carte/uno.txt"]);
+    world.run(["find", "uno.txt", "--versions"]).check(0, "version 2");
+}
+
+#[test]
+fn names_that_could_mislead_are_spelt_out() {
+    let world = World::with(&[("rosso\u{202e}txt.exe", b"x")]);
+    world.run(["find", "rosso"]).check(0, "rosso\\u{202e}txt.exe");
+}
+
+#[test]
+fn without_the_catalogue_find_says_what_it_did_not_look_at() {
+    let world = described();
+    fs::remove_dir_all(world.archive().join("catalogue")).unwrap();
+    let ran = find(&world, &["bilancio"]);
+    assert_eq!((ran.code, keys(&ran).len()), (3, 0));
+    assert_eq!((&ran.json()["complete"], &ran.json()["missing"]), (&Value::from(false), &6.into()));
+    world.run(["find", "bilancio"]).check_error(3, "6 documents are not in the catalogue");
+    world.check_intact(6);
+    // The next ingest completes it.
+    assert_eq!(world.ingest(&[]).code, 0);
+    check_criteria(&world);
+}
+
+#[test]
+fn a_damaged_catalogue_stops_nothing_and_is_made_anew() {
+    let world = described();
+    let change = |file: &Path, bytes: &[u8]| fs::write(file, bytes).unwrap();
+    for (what, file) in [
+        ("a bit", segments(&world)[0].clone()),
+        ("a part", segments(&world)[0].clone()),
+        ("a version", files(&world, "catalogue/descriptions/_delta_log")[1].clone()),
+        ("the first version", files(&world, "catalogue/descriptions/_delta_log")[0].clone()),
+        ("absent", segments(&world)[0].clone()),
+    ] {
+        let file = if file.exists() { file } else { segments(&world)[0].clone() };
+        let mut bytes = fs::read(&file).unwrap();
+        match what {
+            "a bit" => {
+                // The first column is the id, which every search reads.
+                bytes[100] ^= 4;
+                change(&file, &bytes);
+            }
+            "a part" => change(&file, &bytes[..bytes.len() / 2]),
+            "absent" => fs::remove_file(&file).unwrap(),
+            _ => change(&file, b"{\"add\":"),
+        }
+        let ran = find(&world, &["bilancio"]);
+        assert_eq!(
+            (ran.code, &ran.json()["complete"]),
+            (3, &Value::from(false)),
+            "{what}: {ran:?}"
+        );
+        let faults = ran.json()["faults"].to_string();
+        assert!(faults.contains("sigillo rebuild"), "{what}: {faults}");
+        // Neither ingest nor verification minds.
+        assert_eq!(world.ingest(&[]).code, 0, "{what}");
+        world.check_intact(6);
+        world.run(["rebuild"]).check(0, "the catalogue of 6");
+        check_found(&world, &["bilancio", "approvazione"], &[D12]);
+    }
+}
+
+#[test]
+fn of_two_ingests_at_once_the_catalogue_has_every_document() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    for folder in ["sinistra", "destra"] {
+        fs::create_dir(world.place(folder)).unwrap();
+        for number in 0..60 {
+            fs::write(world.place(folder).join(format!("{number}.txt")), folder).unwrap();
+        }
+    }
+    for _ in 0..2 {
+        thread::scope(|scope| {
+            for folder in ["sinistra", "destra"] {
+                let command = world.command(["ingest", folder, "--new-versions"]);
+                scope.spawn(move || assert_eq!(finish(command).code, 0));
+            }
+        });
+        let ran = find(&world, &["--path", ".txt"]);
+        assert_eq!((ran.code, keys(&ran).len()), (0, 121), "{ran:?}");
+        for number in 0..60 {
+            fs::write(world.place("destra").join(format!("{number}.txt")), "altro").unwrap();
+        }
+    }
+    let ran = find(&world, &["--path", ".txt", "--versions"]);
+    assert_eq!(keys(&ran).len(), 181);
+}
