@@ -96,7 +96,6 @@ macro_rules! from_errors {
 }
 
 from_errors!(
-    CustodyError,
     IngestError,
     KeyError,
     LocateError,
@@ -119,6 +118,18 @@ impl From<LogError> for CommandError {
             LogError::Diverged { .. } => this.hint(
                 "the store may have been restored from a backup, or these keys were used on a copy",
             ),
+            _ => this,
+        }
+    }
+}
+
+impl From<CustodyError> for CommandError {
+    fn from(error: CustodyError) -> Self {
+        let this = Self::of(error.kind(), &error);
+        match error {
+            CustodyError::NamedMissing { .. } => {
+                this.hint("bring the pack back from a copy before anything is removed")
+            }
             _ => this,
         }
     }

@@ -4,4 +4,5 @@ mod controls;
 mod faults;
 mod ingests;
 mod model;
+mod sweeping;
 mod support;
