@@ -85,18 +85,20 @@ async fn a_sweep_removes_exactly_what_dead_ingests_left() {
         }
     }
     println!("{swept} objects were swept");
-    assert!(swept > 20, "nothing was left by the dead");
+    assert!(swept > 5, "nothing was left by the dead");
     tally.finish("a sweep after a dead ingest");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dry_run_says_what_goes_and_writes_nothing() {
     let template = template_of(Durability::OnAnswer, &documents()).await;
-    let (whole, mut world) = (FaultPlan::none(), template.world(1).unwrap());
-    world.run(&whole, 0).await.unwrap();
-    let commit = whole.trace().into_iter().find(|it| FIRST_BATCH.ends_with(&it.key)).unwrap();
+    let whole = FaultPlan::none();
+    template.world(1).unwrap().run(&whole, 0).await.unwrap();
+    let trace = whole.trace();
+    let mut calls = trace.iter().map(|it| (it.number, format!("{} {}", it.operation, it.key)));
+    let (commit, _) = calls.find(|(_, call)| call == FIRST_BATCH).unwrap();
     let mut world = template.world(1).unwrap();
-    world.run(&FaultPlan::at(commit.number, Fault::Crashes), 0).await.unwrap_err();
+    world.run(&FaultPlan::at(commit, Fault::Crashes), 0).await.unwrap_err();
     world.backend().power_cut();
     let before = world.snapshot();
     let process = world.open(world.backend().store(), 900).await.unwrap();
