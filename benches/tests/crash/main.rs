@@ -11,6 +11,7 @@ mod power;
 mod shim;
 mod site;
 mod trial;
+mod weather;
 
 use std::{
     collections::hash_map::RandomState,

@@ -38,6 +38,23 @@ pub(crate) enum Shim {
     KillBefore(usize),
     /// It kills the process once this call has returned.
     KillAfter(usize),
+    /// It counts reads as well, below the documents too.
+    ListReads,
+    /// It lets a call fail.
+    Fail(Failure),
+}
+
+/// Which calls fail, and how.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Failure {
+    /// The number of the first call that fails, from 1.
+    pub(crate) number: usize,
+    /// The number of the error.
+    pub(crate) errno: i32,
+    /// Whether all later ones fail as well.
+    pub(crate) lasting: bool,
+    /// Whether reads count.
+    pub(crate) reads: bool,
 }
 
 /// How a run ended.
@@ -129,6 +146,17 @@ impl Kit {
             Shim::KillAfter(number) => {
                 command.env("CRASH_AFTER", number.to_string());
             }
+            Shim::ListReads => count_reads(&mut command, site),
+            Shim::Fail(failure) => {
+                command.env("CRASH_FAIL", failure.number.to_string());
+                command.env("CRASH_ERRNO", failure.errno.to_string());
+                if failure.lasting {
+                    command.env("CRASH_FAIL_ON", "1");
+                }
+                if failure.reads {
+                    count_reads(&mut command, site);
+                }
+            }
         }
         let output = command.output().expect("the program was just built");
         let killed = output.status.signal() == Some(SIGKILL);
@@ -177,4 +205,9 @@ pub(crate) fn kinds(points: &[Point]) -> String {
     let counts: Vec<String> =
         counts.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
     counts.join(", ")
+}
+
+fn count_reads(command: &mut Command, site: &Site) {
+    let under = format!("{}:{}", site.root().display(), site.documents().display());
+    command.env("CRASH_READS", "1").env("CRASH_UNDER", under);
 }

@@ -104,9 +104,7 @@ fn is_spelt(key: &ObjectKey, name: Blake3Digest) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use sigillo_model::{
-        BatchCommitted, Sha256Digest, SubmissionCompleted, SubmissionReceived,
-    };
+    use sigillo_model::{BatchCommitted, Sha256Digest, SubmissionCompleted, SubmissionReceived};
 
     use super::*;
 

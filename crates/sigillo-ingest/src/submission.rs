@@ -2,8 +2,8 @@
 
 use sigillo_evidence_log::{CommitOutcome, Committed, catch_up_index};
 use sigillo_model::{
-    Clock, Entropy, Entry, LogTime, ObjectKey, Sha256Digest, SubmissionCompleted,
-    SubmissionId, SubmissionReceived, salt_text,
+    Clock, Entropy, Entry, LogTime, ObjectKey, Sha256Digest, SubmissionCompleted, SubmissionId,
+    SubmissionReceived, salt_text,
 };
 use sigillo_store::ReadPool;
 
@@ -35,10 +35,7 @@ pub(crate) async fn receive(
     Ok(())
 }
 
-async fn log_arrival(
-    run: &mut Run<'_>,
-    entropy: &dyn Entropy,
-) -> Result<Committed, IngestError> {
+async fn log_arrival(run: &mut Run<'_>, entropy: &dyn Entropy) -> Result<Committed, IngestError> {
     for _ in 0..COMMIT_ATTEMPTS_MAX {
         let received = Arrival {
             format: 1,

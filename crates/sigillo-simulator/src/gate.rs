@@ -13,9 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use sigillo_model::ObjectKey;
-use sigillo_store::{
-    BackendError, CreateAnswer, ListedObject, ObjectBackend, Store, SweepPermit,
-};
+use sigillo_store::{BackendError, CreateAnswer, ListedObject, ObjectBackend, Store, SweepPermit};
 
 /// The gate of one actor: its calls that matter pass one by one, when they are let through.
 ///

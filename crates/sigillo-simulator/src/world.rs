@@ -17,8 +17,8 @@ use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_custody::{CustodyError, SweepOutcome, SweepPlan, perform_sweep, plan_sweep};
 use sigillo_ers::{CertificateError, TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, EVIDENCE_LINE, LogError, LogKeys, LogWriter,
-    NewArchive, SealOutcome, Sealer, audit_log, catch_up_index, read_view, stamp_sealings,
+    Archive, AuditKnowledge, EVIDENCE_LINE, LogError, LogKeys, LogWriter, NewArchive, SealOutcome,
+    Sealer, audit_log, catch_up_index, read_view, stamp_sealings,
 };
 use sigillo_ingest::{
     FolderSource, IngestError, IngestOptions, IngestOutcome, Ingester, SourceError, Submission,

@@ -216,10 +216,7 @@ impl Folder {
 
     /// Removes what [`list_staging`](Self::list_staging) lists, durably, if nobody else writes here;
     /// returns nothing if somebody does or may.
-    pub(crate) fn sweep_staging(
-        &self,
-        count_max: usize,
-    ) -> io::Result<Option<Vec<(String, u64)>>> {
+    pub(crate) fn sweep_staging(&self, count_max: usize) -> io::Result<Option<Vec<(String, u64)>>> {
         self.writing.alone(|| {
             let listed = self.list_staging(count_max)?;
             for (key, _) in &listed {
@@ -315,16 +312,24 @@ fn is_object_name(name: &str) -> bool {
 
 /// Tells whether a file of this name is one that somebody is writing, or was.
 fn is_staging(name: &str) -> bool {
-    name.rsplit_once('#').is_some_and(|(_, number)| {
-        !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-    })
+    name.rsplit_once('#')
+        .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Tells whether a folder of the store holds objects of an archive.
 fn is_root(name: &str) -> bool {
     const ROOTS: [&str; 11] = [
-        "acts", "batches", "catalogue", "log", "packs", "policies", "probe", "renewals", "rewrites",
-        "sealings", "submissions",
+        "acts",
+        "batches",
+        "catalogue",
+        "log",
+        "packs",
+        "policies",
+        "probe",
+        "renewals",
+        "rewrites",
+        "sealings",
+        "submissions",
     ];
     ROOTS.contains(&name) || name.starts_with("log-")
 }

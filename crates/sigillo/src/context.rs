@@ -283,6 +283,7 @@ fn add_anchors(anchors: &mut TrustAnchors, name: &str, pem: &str) -> Result<(), 
 
 fn http_authority(settings: &AuthoritySettings) -> Result<HttpAuthority, CommandError> {
     let mut http = HttpSettings::new(&settings.name, &settings.url);
+    http.policy.clone_from(&settings.policy);
     if let Some(limit) = settings.answer_limit() {
         http.answer_limit = limit;
     }

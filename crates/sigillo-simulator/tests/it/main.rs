@@ -4,5 +4,5 @@ mod controls;
 mod faults;
 mod ingests;
 mod model;
-mod sweeping;
 mod support;
+mod sweeping;

@@ -34,7 +34,11 @@ fn sweepable(world: &World<'_>) -> BTreeSet<String> {
     let content = |key: &String| {
         ["packs/", "acts/", "submissions/"].iter().any(|folder| key.starts_with(folder))
     };
-    checker::orphans(&snapshot, &log).into_iter().filter(content).filter(|it| !may_end(it)).collect()
+    checker::orphans(&snapshot, &log)
+        .into_iter()
+        .filter(content)
+        .filter(|it| !may_end(it))
+        .collect()
 }
 
 fn keys(snapshot: &Snapshot) -> BTreeSet<String> {
@@ -155,7 +159,13 @@ async fn a_sweep_may_go_wrong_at_every_call() {
             tally.take(&format!("{fault:?} at call {number} of a sweep"), &violations);
             // Listing 256 folders is the same call again and again.
             let listing = plan.trace().last().is_some_and(|call| call.operation == "list");
-            number += if slow() { 1 } else if listing { 60 } else { 2 };
+            number += if slow() {
+                1
+            } else if listing {
+                60
+            } else {
+                2
+            };
         }
         assert!(number > 200, "a sweep has more calls than {number}");
     }

@@ -196,7 +196,8 @@ fn report(
     if outcomes.iter().any(|(_, outcome, _)| outcome.refused > 0) {
         return EXIT_REFUSED;
     }
-    sealed.map_or(EXIT_CLEAN, SealReport::exit_code)
+    // That a time-stamp waits is told, and is no failure of what was asked for.
+    EXIT_CLEAN
 }
 
 fn outcome_text(name: &str, outcome: &IngestOutcome) -> String {
