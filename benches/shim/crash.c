@@ -10,6 +10,8 @@
 //   CRASH_FAIL_ON if 1, and every later one as well; a full disk still lets go and syncs
 //   CRASH_ERRNO   the number of the error of those that fail
 //   CRASH_READS   if 1, reads count as well
+//   CRASH_DELAY   milliseconds by which every counted call is late
+//   CRASH_STOP    stop the process (SIGSTOP) before the first counted call on a path with this in it
 //   CRASH_NO_SYNC if 1, fsync and fdatasync below the folders do nothing, say they did, and do not count
 //
 // Calls of all threads share one count. The shim itself uses only raw system calls, so that it
@@ -30,6 +32,7 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -37,7 +40,9 @@
 static atomic_long counted;
 static const char *under, *skip;
 static long before, after, fail;
-static int list = -1, no_sync, fail_on, fail_errno, reads;
+static int list = -1, no_sync, fail_on, fail_errno, reads, delay;
+static const char *stop;
+static atomic_int stopped;
 static long (*real_syscall)(long, ...);
 
 static void *next(const char *name) {
@@ -60,6 +65,8 @@ __attribute__((constructor)) static void begin(void) {
     fail = (text = getenv("CRASH_FAIL")) ? atol(text) : 0;
     fail_on = (text = getenv("CRASH_FAIL_ON")) && strcmp(text, "1") == 0;
     fail_errno = (text = getenv("CRASH_ERRNO")) ? atoi(text) : EIO;
+    delay = (text = getenv("CRASH_DELAY")) ? atoi(text) : 0;
+    stop = getenv("CRASH_STOP");
     reads = (text = getenv("CRASH_READS")) && strcmp(text, "1") == 0;
     no_sync = (text = getenv("CRASH_NO_SYNC")) && strcmp(text, "1") == 0;
     if ((text = getenv("CRASH_LIST")))
@@ -120,6 +127,12 @@ static long count(const char *kind, const char *path) {
         real_syscall(SYS_write, list, line, (long)length);
     }
     if (number == before) die();
+    if (delay) {
+        struct timespec pause = {delay / 1000, delay % 1000 * 1000000L};
+        real_syscall(SYS_nanosleep, &pause, NULL);
+    }
+    if (stop && strstr(path, stop) && !atomic_exchange(&stopped, 1))
+        real_syscall(SYS_kill, (long)getpid(), (long)SIGSTOP);
     return number;
 }
 

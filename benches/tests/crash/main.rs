@@ -6,6 +6,7 @@
 )]
 
 mod checker;
+mod fencing;
 mod order;
 mod power;
 mod shim;

@@ -210,3 +210,22 @@ fn an_archive_that_cannot_be_read_is_told_and_nothing_is_lost() {
     let trials: Vec<_> = numbers.iter().step_by(step).map(failure).collect();
     check_weather(&ground, "an archive that cannot be read", &trials);
 }
+
+/// By so much every call that writes is late: longer than a disk under load takes for one.
+const SLOW_MILLISECONDS: u32 = 40;
+
+#[test]
+fn a_slow_disk_makes_an_ingest_slow_and_nothing_else() {
+    let Some(ground) = Ground::make() else { return };
+    let (_root, site) = ground.site(Stage::Ingest, &DULL);
+    prepare(&ground.kit, &site, Stage::Ingest);
+    let ended = ingest(&ground.kit, &site, Shim::Slow(SLOW_MILLISECONDS));
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let value: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(
+        (&value["submissions"][0]["archived"], &value["sealing"]["waiting"]),
+        (&4.into(), &0.into())
+    );
+    let (_, violations) = judge(&ground.kit, &site, &[site.snapshot()]);
+    assert!(violations.is_empty(), "{violations:#?}");
+}

@@ -79,7 +79,7 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
     };
     // The acknowledgement comes first: it holds whether or not the state can be written.
     let code = report(&context, &outcomes, sealed.as_ref(), stop.load(Ordering::Relaxed));
-    context.remember_signed(&archive, &keys)?;
+    context.remember_signed_or_warn(&archive, &keys);
     Ok(code)
 }
 
