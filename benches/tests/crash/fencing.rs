@@ -2,16 +2,16 @@
 
 use std::{
     fs,
+    path::Path,
     process::{Command, Stdio},
     thread,
-    time::Duration,
 };
 
 use serde_json::Value;
 
 use crate::{
     DULL, Ground,
-    shim::{Ended, Shim},
+    shim::{Ended, Point, Shim},
     site::{DOCUMENTS, PACKS, files},
     trial::{Stage, ingest_args, judge, prepare},
 };
@@ -36,7 +36,7 @@ fn an_ingest_that_sleeps_through_a_sweep_writes_everything_again_and_says_so() {
     let mut command = ground.kit.command(&site, &args, Shim::Stop(FIRST_BATCH));
     let ingest = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while !is_stopped(ingest.id()) {
-        thread::sleep(Duration::from_millis(5));
+        thread::yield_now();
     }
     let packs = |kept: &[_]| {
         files(&site.archive().join("packs")).into_iter().filter(|it| !kept.contains(it)).count()
@@ -64,4 +64,36 @@ fn an_ingest_that_sleeps_through_a_sweep_writes_everything_again_and_says_so() {
     let (orphans, violations) = judge(&ground.kit, &site, &[site.snapshot()]);
     assert!(violations.is_empty(), "{violations:#?}");
     assert_eq!(orphans, 0);
+}
+
+#[test]
+fn what_a_sweep_removes_stays_away_after_a_power_cut() {
+    let Some(ground) = Ground::make() else { return };
+    let (_root, site) = ground.site(Stage::Ingest, &DULL);
+    prepare(&ground.kit, &site, Stage::Ingest);
+    let packs = site.archive().join("packs");
+    let litter = ["ab", "cd"].map(|byte| packs.join(byte).join(byte.repeat(32) + ".zip"));
+    for path in litter.iter().chain([&packs.join("00000001#1")]) {
+        fs::write(path, b"litter").unwrap();
+    }
+    let points = ground.kit.list(&site, &["sweep", "--yes"], Shim::List);
+    let removed: Vec<_> = points
+        .iter()
+        .enumerate()
+        .filter(|(_, point)| point.kind.starts_with("unlink") && point.is_below(&packs))
+        .collect();
+    assert_eq!(removed.len(), 3, "{removed:?}");
+    for (at, point) in removed {
+        let folder = Path::new(&point.path).parent().unwrap();
+        let synced = |later: &Point| later.is_sync() && Path::new(&later.path) == folder;
+        assert!(
+            points[at..].iter().any(synced),
+            "{} is not synced after {point:?}",
+            folder.display()
+        );
+    }
+    // The epoch is raised, durably, before anything goes.
+    let commit = points.iter().position(|it| it.path.ends_with("00000000000000000002"));
+    let first = points.iter().position(|it| it.is_below(&packs) && it.kind.starts_with("unlink"));
+    assert!(commit.unwrap() < first.unwrap(), "{points:#?}");
 }

@@ -132,7 +132,7 @@ fn a_disk_that_is_full_at_any_write_loses_nothing_and_is_told() {
 #[test]
 fn a_disk_that_breaks_at_any_write_or_sync_loses_nothing_and_is_told() {
     let Some(ground) = Ground::make() else { return };
-    let writes = points(&ground, Stage::Ingest, |point| takes_space(point));
+    let writes = points(&ground, Stage::Ingest, takes_space);
     let syncs = points(&ground, Stage::Ingest, Point::is_sync);
     let mut trials = failures(&writes, SHORT_FAILURES / 2, EIO, false);
     trials.extend(failures(&syncs, SHORT_FAILURES, EIO, false));
@@ -151,7 +151,9 @@ fn making_an_archive_on_a_full_disk_is_told_and_completed_later() {
     let Some(ground) = Ground::make() else { return };
     let numbers = points(&ground, Stage::Init, takes_space);
     let mut trials = failures(&numbers, SHORT_FAILURES / 2, ENOSPC, true);
-    trials.iter_mut().for_each(|trial| trial.0 = Stage::Init);
+    for trial in &mut trials {
+        trial.0 = Stage::Init;
+    }
     check_weather(&ground, "an archive made on a full disk", &trials);
 }
 

@@ -72,7 +72,11 @@ impl Adapter {
         if let Some(files) = &self.files
             && !files.folder.writing.is_begun()
         {
-            files.run(|folder| Ok(folder.writing.begin())).await?;
+            let begin = |folder: &Folder| {
+                folder.writing.begin();
+                Ok(())
+            };
+            files.run(begin).await?;
         }
         match &self.files {
             // Objects of a probe come and go with their folders, and need not last.

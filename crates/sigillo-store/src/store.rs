@@ -269,9 +269,9 @@ impl Store {
         let mut attempt = 1;
         loop {
             match self.shared.objects.remove_unnamed(key, permit).await {
-                Ok(()) => return Ok(RemoveOutcome::Removed),
                 Err(BackendError::NotFound) if attempt == 1 => return Ok(RemoveOutcome::WasGone),
-                Err(BackendError::NotFound) => return Ok(RemoveOutcome::Removed),
+                // After a lost answer, that it is gone is the answer.
+                Ok(()) | Err(BackendError::NotFound) => return Ok(RemoveOutcome::Removed),
                 Err(BackendError::OutcomeUnknown { .. }) if attempt < CREATE_ATTEMPTS_MAX => {
                     attempt += 1;
                 }

@@ -37,8 +37,8 @@ fn count(ran: &Ran, of: &str, what: &str) -> u64 {
 fn a_sweep_shows_what_no_commit_names_and_removes_it_only_if_told_to() {
     let (world, litter) = littered();
     // What is not ours, next to what is.
-    let letter = world.archive().join("packs/ab/letter.txt");
-    fs::write(&letter, b"letter").unwrap();
+    let strange = world.archive().join("packs/ab/letter.txt");
+    fs::write(&strange, b"letter").unwrap();
     let before = world.objects();
     let ran = world.run(["sweep"]);
     ran.check(0, "names 3 objects, 68.4 KiB.");
@@ -58,7 +58,7 @@ fn a_sweep_shows_what_no_commit_names_and_removes_it_only_if_told_to() {
     ran.check(0, " put epoch 2 in force.");
     ran.check(0, "Removed 2 unfinished files, 4.9 KiB.");
     assert_eq!(gone(&litter), [true; 5]);
-    assert!(letter.exists());
+    assert!(strange.exists());
     world.check_intact(2);
     assert_eq!(world.export().len(), 2);
 
