@@ -1,4 +1,4 @@
-// Preloaded into a program, kills it at a chosen call that changes files; `docs/operations/crash-testing.md` says how.
+// Preloaded into a program, kills it at a chosen call that changes files, or lets calls fail; `docs/operations/crash-testing.md` says how.
 //
 //   CRASH_UNDER   folders, separated by `:`; only calls on what lies below them count
 //   CRASH_SKIP    folders below those, and files, whose calls do not count all the same
@@ -6,6 +6,12 @@
 //                 the number for one that then failed
 //   CRASH_BEFORE  kill the process instead of making this call, counted from 1
 //   CRASH_AFTER   kill the process once this call has returned
+//   CRASH_FAIL    let this call fail without making it
+//   CRASH_FAIL_ON if 1, and every later one as well; a full disk still lets go and syncs
+//   CRASH_ERRNO   the number of the error of those that fail
+//   CRASH_READS   if 1, reads count as well
+//   CRASH_DELAY   milliseconds by which every counted call is late
+//   CRASH_STOP    stop the process (SIGSTOP) before the first counted call on a path with this in it
 //   CRASH_NO_SYNC if 1, fsync and fdatasync below the folders do nothing, say they did, and do not count
 //
 // Calls of all threads share one count. The shim itself uses only raw system calls, so that it
@@ -26,14 +32,17 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
 static atomic_long counted;
 static const char *under, *skip;
-static long before, after;
-static int list = -1, no_sync;
+static long before, after, fail;
+static int list = -1, no_sync, fail_on, fail_errno, reads, delay;
+static const char *stop;
+static atomic_int stopped;
 static long (*real_syscall)(long, ...);
 
 static void *next(const char *name) {
@@ -53,6 +62,12 @@ __attribute__((constructor)) static void begin(void) {
     skip = getenv("CRASH_SKIP");
     before = (text = getenv("CRASH_BEFORE")) ? atol(text) : 0;
     after = (text = getenv("CRASH_AFTER")) ? atol(text) : 0;
+    fail = (text = getenv("CRASH_FAIL")) ? atol(text) : 0;
+    fail_on = (text = getenv("CRASH_FAIL_ON")) && strcmp(text, "1") == 0;
+    fail_errno = (text = getenv("CRASH_ERRNO")) ? atoi(text) : EIO;
+    delay = (text = getenv("CRASH_DELAY")) ? atoi(text) : 0;
+    stop = getenv("CRASH_STOP");
+    reads = (text = getenv("CRASH_READS")) && strcmp(text, "1") == 0;
     no_sync = (text = getenv("CRASH_NO_SYNC")) && strcmp(text, "1") == 0;
     if ((text = getenv("CRASH_LIST")))
         list = (int)real_syscall(SYS_openat, AT_FDCWD, text,
@@ -112,7 +127,29 @@ static long count(const char *kind, const char *path) {
         real_syscall(SYS_write, list, line, (long)length);
     }
     if (number == before) die();
+    if (delay) {
+        struct timespec pause = {delay / 1000, delay % 1000 * 1000000L};
+        real_syscall(SYS_nanosleep, &pause, NULL);
+    }
+    if (stop && strstr(path, stop) && !atomic_exchange(&stopped, 1))
+        real_syscall(SYS_kill, (long)getpid(), (long)SIGSTOP);
     return number;
+}
+
+// Says whether a counted call has to fail, and sets the error; a full disk lets go and syncs.
+static int fails(long number, const char *kind) {
+    if (!number || !fail || (fail_on ? number < fail : number != fail)) return 0;
+    if (fail_on && fail_errno == ENOSPC &&
+        (strstr(kind, "sync") || strstr(kind, "unlink") || strstr(kind, "rmdir") ||
+         strstr(kind, "chmod") || strstr(kind, "read")))
+        return 0;
+    if (list >= 0) {
+        char line[64];
+        int length = snprintf(line, sizeof line, "! %ld\n", number);
+        real_syscall(SYS_write, list, line, (long)length);
+    }
+    errno = fail_errno;
+    return 1;
 }
 
 static long count_fd(const char *kind, int fd) {
@@ -148,6 +185,7 @@ static long done(long number, long result) {
         static type(*real) parameters;                            \
         if (!real) real = (type(*) parameters)next(#name);        \
         long number = counting;                                   \
+        if (fails(number, #name)) return (type)-1;                \
         return (type)done(number, (long)real arguments);          \
     }
 #define ON_FD(type, name, parameters, arguments) \
@@ -171,6 +209,13 @@ CALL(ssize_t, copy_file_range,
      count_fd("copy_file_range", fd))
 CALL(ssize_t, sendfile64, (int fd, int from, off64_t *o, size_t n), (fd, from, o, n),
      count_fd("sendfile64", fd))
+
+#define READ(type, name, parameters, arguments) \
+    CALL(type, name, parameters, arguments, reads ? count_fd(#name, fd) : 0)
+READ(ssize_t, read, (int fd, void *b, size_t n), (fd, b, n))
+READ(ssize_t, readv, (int fd, const struct iovec *v, int n), (fd, v, n))
+READ(ssize_t, pread, (int fd, void *b, size_t n, off_t o), (fd, b, n, o))
+READ(ssize_t, pread64, (int fd, void *b, size_t n, off64_t o), (fd, b, n, o))
 
 ON_NAME(int, rename, (const char *a, const char *b), (a, b), AT_FDCWD, b)
 ON_NAME(int, renameat, (int x, const char *a, int y, const char *b), (x, a, y, b), y, b)
@@ -196,6 +241,7 @@ ON_NAME(int, chmod, (const char *a, mode_t m), (a, m), AT_FDCWD, a)
             if (path_of_fd(fd, path) && is_in(path, under)) return 0;          \
         }                                                                   \
         long number = count_fd(#name, fd);                                  \
+        if (fails(number, #name)) return -1;                                \
         return (int)done(number, real(fd));                                 \
     }
 SYNC(fsync)
@@ -215,6 +261,7 @@ SYNC(fdatasync)
         }                                                                   \
         long number = flags & (O_CREAT | O_TRUNC)                           \
                           ? count_name("open", folder, path) : 0;           \
+        if (fails(number, "open")) return -1;                               \
         return (int)done(number, real arguments);                           \
     }
 #define OPEN_open (const char *, int, ...)
@@ -234,10 +281,11 @@ EXPORT long syscall(long call, ...) {
     for (int i = 0; i < 6; i++) a[i] = va_arg(rest, long);
     va_end(rest);
     if (!real_syscall) real_syscall = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+    const char *kind = "call";
     switch (call) {
     case SYS_renameat2: number = count_name("renameat2", (int)a[2], (const char *)a[3]); break;
     case SYS_linkat: number = count_name("linkat", (int)a[2], (const char *)a[3]); break;
-    case SYS_unlinkat: number = count_name("unlinkat", (int)a[0], (const char *)a[1]); break;
+    case SYS_unlinkat: kind = "unlinkat"; number = count_name("unlinkat", (int)a[0], (const char *)a[1]); break;
     case SYS_mkdirat: number = count_name("mkdirat", (int)a[0], (const char *)a[1]); break;
     case SYS_write: number = count_fd("write", (int)a[0]); break;
     case SYS_pwrite64: number = count_fd("pwrite64", (int)a[0]); break;
@@ -249,5 +297,6 @@ EXPORT long syscall(long call, ...) {
 #endif
     default: break;
     }
+    if (fails(number, kind)) return -1;
     return done(number, real_syscall(call, a[0], a[1], a[2], a[3], a[4], a[5]));
 }

@@ -6,11 +6,13 @@
 )]
 
 mod checker;
+mod fencing;
 mod order;
 mod power;
 mod shim;
 mod site;
 mod trial;
+mod weather;
 
 use std::{
     collections::hash_map::RandomState,

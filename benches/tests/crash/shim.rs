@@ -5,7 +5,7 @@ use std::{
     env, fs,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     sync::Arc,
 };
 
@@ -38,6 +38,27 @@ pub(crate) enum Shim {
     KillBefore(usize),
     /// It kills the process once this call has returned.
     KillAfter(usize),
+    /// It counts reads as well, below the documents too.
+    ListReads,
+    /// It lets a call fail.
+    Fail(Failure),
+    /// Every counted call comes so many milliseconds later.
+    Slow(u32),
+    /// It stops the process at the first call on a path with this in it.
+    Stop(&'static str),
+}
+
+/// Which calls fail, and how.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Failure {
+    /// The number of the first call that fails, from 1.
+    pub(crate) number: usize,
+    /// The number of the error.
+    pub(crate) errno: i32,
+    /// Whether all later ones fail as well.
+    pub(crate) lasting: bool,
+    /// Whether reads count.
+    pub(crate) reads: bool,
 }
 
 /// How a run ended.
@@ -47,6 +68,19 @@ pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Says how a run ended, which nothing but the shim may kill.
+    pub(crate) fn of(output: &Output) -> Self {
+        let killed = output.status.signal() == Some(SIGKILL);
+        assert!(killed || output.status.code().is_some(), "another signal: {}", output.status);
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
 }
 
 /// A counted call.
@@ -104,6 +138,12 @@ impl Kit {
 
     /// Runs the program on a site.
     pub(crate) fn run(&self, site: &Site, args: &[&str], shim: Shim) -> Ended {
+        let output = self.command(site, args, shim).output().expect("the program was just built");
+        Ended::of(&output)
+    }
+
+    /// Makes the call of the program on a site.
+    pub(crate) fn command(&self, site: &Site, args: &[&str], shim: Shim) -> Command {
         let mut command = Command::new(&self.program);
         command.args(args).args(["--json", "--progress", "none"]);
         command.env_clear().env("HOME", site.home()).env("SIGILLO_ARCHIVE", site.archive());
@@ -129,15 +169,25 @@ impl Kit {
             Shim::KillAfter(number) => {
                 command.env("CRASH_AFTER", number.to_string());
             }
+            Shim::ListReads => count_reads(&mut command, site),
+            Shim::Slow(milliseconds) => {
+                command.env("CRASH_DELAY", milliseconds.to_string());
+            }
+            Shim::Stop(part) => {
+                command.env("CRASH_STOP", part);
+            }
+            Shim::Fail(failure) => {
+                command.env("CRASH_FAIL", failure.number.to_string());
+                command.env("CRASH_ERRNO", failure.errno.to_string());
+                if failure.lasting {
+                    command.env("CRASH_FAIL_ON", "1");
+                }
+                if failure.reads {
+                    count_reads(&mut command, site);
+                }
+            }
         }
-        let output = command.output().expect("the program was just built");
-        let killed = output.status.signal() == Some(SIGKILL);
-        assert!(killed || output.status.code().is_some(), "another signal: {}", output.status);
-        Ended {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        command
     }
 
     /// Runs the program to its end, which must be a good one, and returns its counted calls.
@@ -177,4 +227,9 @@ pub(crate) fn kinds(points: &[Point]) -> String {
     let counts: Vec<String> =
         counts.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
     counts.join(", ")
+}
+
+fn count_reads(command: &mut Command, site: &Site) {
+    let under = format!("{}:{}", site.root().display(), site.documents().display());
+    command.env("CRASH_READS", "1").env("CRASH_UNDER", under);
 }

@@ -1,42 +1,47 @@
-//! The value without which nothing is erased has one maker.
+//! The values without which nothing is erased or swept have one maker each.
 
 use crate::{
     scan::{line_of, past_closing_brace, words},
     tree::RustFile,
 };
 
-const WARRANT: &str = "ErasureWarrant";
+/// What erases, and what removes content that no commit names.
+const WARRANTS: [&str; 2] = ["ErasureWarrant", "SweepPermit"];
 
-/// Traits through which a warrant would be made a second time, or out of nothing.
+/// Traits through which one would be made a second time, or out of nothing.
 const FORBIDDEN_DERIVES: [&str; 4] = ["Clone", "Copy", "Default", "Deserialize"];
 
 fn problems(files: &[RustFile]) -> Vec<String> {
+    WARRANTS.iter().flat_map(|warrant| problems_of(warrant, files)).collect()
+}
+
+fn problems_of(warrant: &str, files: &[RustFile]) -> Vec<String> {
     let mut makers = Vec::new();
     let mut callers = Vec::new();
     let mut problems = Vec::new();
     for file in files {
         let place = |at| format!("{}:{}", file.path, line_of(&file.code, at));
-        makers.extend(constructions(&file.code).into_iter().map(place));
-        callers.extend(words(&file.code, &format!("{WARRANT}::issue")).into_iter().map(place));
-        for (at, derive) in forbidden_derives(&file.code) {
+        makers.extend(constructions(&file.code, warrant).into_iter().map(place));
+        callers.extend(words(&file.code, &format!("{warrant}::issue")).into_iter().map(place));
+        for (at, derive) in forbidden_derives(&file.code, warrant) {
             problems.push(format!("{}: a warrant that is {derive}", place(at)));
         }
     }
     for (what, places) in [("is made", makers), ("is issued", callers)] {
         if places.len() > 1 {
-            problems.push(format!("{WARRANT} {what} in more than one place: {places:?}"));
+            problems.push(format!("{warrant} {what} in more than one place: {places:?}"));
         }
     }
     problems
 }
 
 /// Returns where a literal of the warrant stands, under its own name or, in its `impl`, as `Self`.
-fn constructions(code: &str) -> Vec<usize> {
+fn constructions(code: &str, warrant: &str) -> Vec<usize> {
     let mut found: Vec<_> =
-        words(code, WARRANT).into_iter().filter(|&at| is_literal(code, at, WARRANT)).collect();
+        words(code, warrant).into_iter().filter(|&at| is_literal(code, at, warrant)).collect();
     for at in words(code, "impl") {
         let Some(open) = code[at..].find('{').map(|offset| at + offset) else { continue };
-        let of_warrant = code[at..open].split_whitespace().next_back() == Some(WARRANT);
+        let of_warrant = code[at..open].split_whitespace().next_back() == Some(warrant);
         if let (true, Some(end)) = (of_warrant, past_closing_brace(code, open)) {
             let inside = words(&code[open..end], "Self").into_iter().map(|at| open + at);
             found.extend(inside.filter(|&at| is_literal(code, at, "Self")));
@@ -52,7 +57,7 @@ fn is_literal(code: &str, at: usize, name: &str) -> bool {
     let mut after = code[at + name.len()..].trim_start();
     if after.starts_with('(') {
         // A tuple struct is made by a call.
-        return name == WARRANT && !before.ends_with("struct");
+        return name != "Self" && !before.ends_with("struct");
     }
     if !after.starts_with('{') || no_literal.iter().any(|word| before.ends_with(word)) {
         return false;
@@ -64,9 +69,9 @@ fn is_literal(code: &str, at: usize, name: &str) -> bool {
     !is_pattern
 }
 
-fn forbidden_derives(code: &str) -> Vec<(usize, &'static str)> {
+fn forbidden_derives(code: &str, warrant: &str) -> Vec<(usize, &'static str)> {
     let mut found = Vec::new();
-    for at in words(code, WARRANT) {
+    for at in words(code, warrant) {
         if !code[..at].trim_end().ends_with("struct") {
             continue;
         }
@@ -80,7 +85,7 @@ fn forbidden_derives(code: &str) -> Vec<(usize, &'static str)> {
     for derive in FORBIDDEN_DERIVES {
         for at in words(code, derive) {
             let rest = code[at + derive.len()..].trim_start();
-            if rest.strip_prefix("for ").is_some_and(|rest| rest.trim_start().starts_with(WARRANT))
+            if rest.strip_prefix("for ").is_some_and(|rest| rest.trim_start().starts_with(warrant))
             {
                 found.push((at, derive));
             }
@@ -118,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_one_maker_is_counted_once() {
-        assert_eq!(constructions(MAKER).len(), 1);
+        assert_eq!(constructions(MAKER, WARRANTS[0]).len(), 1);
         assert_none(&problems(&[RustFile::new("a.rs", MAKER)]));
     }
 
@@ -131,6 +136,11 @@ mod tests {
     #[test]
     fn a_second_caller_is_seen() {
         check_seen("fn g() { ErasureWarrant::issue(a); ErasureWarrant::issue(b) }", "is issued");
+    }
+
+    #[test]
+    fn a_second_caller_of_the_permit_to_sweep_is_seen() {
+        check_seen("fn g() { SweepPermit::issue(a); SweepPermit::issue(b) }", "is issued");
     }
 
     #[test]

@@ -81,7 +81,8 @@ impl Authorities {
     ) -> Result<Stamped, AllRefused> {
         let mut refused = Vec::new();
         for authority in &self.list {
-            let request = TimeStampRequest { imprint, nonce: fresh_nonce(entropy), policy: None };
+            let policy = authority.policy().map(ToOwned::to_owned);
+            let request = TimeStampRequest { imprint, nonce: fresh_nonce(entropy), policy };
             match self.ask(authority.as_ref(), &request, clock).await {
                 Ok(token) => {
                     let trial = authority.is_trial() || token.verified().trial;

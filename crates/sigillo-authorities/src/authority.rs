@@ -26,6 +26,11 @@ pub trait TimeStampAuthority: fmt::Debug + Send + Sync {
     /// Tells whether its tokens are trial ones, worth nothing in law.
     fn is_trial(&self) -> bool;
 
+    /// Returns the policy that its tokens must be under, a dotted OID; by default any will do.
+    fn policy(&self) -> Option<&str> {
+        None
+    }
+
     /// Sends a `TimeStampReq`, DER, and returns the bytes of the response, unchecked.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ pub struct HttpSettings {
     pub name: String,
     /// Its address, `http://…` or `https://…`.
     pub url: String,
+    /// The policy that its tokens must be under, a dotted OID, if not any.
+    pub policy: Option<String>,
     /// What it knows us by, if it asks.
     pub credentials: Option<Credentials>,
     /// The proxy on the way, `http://…`; none is taken from the environment.
@@ -51,6 +53,7 @@ pub struct Credentials {
 pub struct HttpAuthority {
     name: String,
     url: Url,
+    policy: Option<String>,
     credentials: Option<Credentials>,
     answer_limit: Duration,
     client: Client,
@@ -91,6 +94,7 @@ impl HttpSettings {
         Self {
             name: name.into(),
             url: url.into(),
+            policy: None,
             credentials: None,
             proxy: None,
             connect_limit: Self::CONNECT_LIMIT,
@@ -121,7 +125,8 @@ impl HttpAuthority {
     /// [`HttpSettingsError`] if the address or the proxy is none, or holds a password of its own,
     /// or if HTTPS is asked for on a machine without root certificates.
     pub fn new(settings: HttpSettings) -> Result<Self, HttpSettingsError> {
-        let HttpSettings { name, url, credentials, proxy, connect_limit, answer_limit } = settings;
+        let HttpSettings { name, url, policy, credentials, proxy, connect_limit, answer_limit } =
+            settings;
         let address = |reason: String| HttpSettingsError::Address { name: name.clone(), reason };
         let url = Url::parse(&url).map_err(|error| address(error.to_string()))?;
         let is_https = match url.scheme() {
@@ -156,7 +161,7 @@ impl HttpAuthority {
             None => builder,
         };
         match builder.build() {
-            Ok(client) => Ok(Self { name, url, credentials, answer_limit, client }),
+            Ok(client) => Ok(Self { name, url, policy, credentials, answer_limit, client }),
             Err(source) => Err(HttpSettingsError::Client { name, source: source.into() }),
         }
     }
@@ -214,6 +219,10 @@ impl TimeStampAuthority for HttpAuthority {
 
     fn is_trial(&self) -> bool {
         false
+    }
+
+    fn policy(&self) -> Option<&str> {
+        self.policy.as_deref()
     }
 
     async fn ask(&self, request_der: &[u8]) -> Result<Vec<u8>, AuthorityError> {

@@ -11,6 +11,14 @@ pub enum CustodyError {
     /// The log could not be read.
     #[error("the evidence log could not be read")]
     Log(#[source] LogError),
+    /// A pack that the log names is not there: whoever removes anything now may remove the rest.
+    #[error("pack {key}, which commit {commit} names, is missing; nothing was removed")]
+    NamedMissing {
+        /// Its key.
+        key: ObjectKey,
+        /// The commit of the batch that names it.
+        commit: u64,
+    },
     /// A pack could not be read.
     #[error("pack {key} could not be read")]
     Pack {
@@ -29,6 +37,12 @@ pub enum CustodyError {
         doing: &'static str,
         /// What stood in the way.
         source: StoreError,
+    },
+    /// The log names more than is held in memory at once.
+    #[error("the log names more than {limit} packs and submissions, too many to sweep")]
+    TooManyNames {
+        /// The most that is held.
+        limit: usize,
     },
     /// An object of the archive is damaged, so what it lists cannot be found.
     #[error("object {key} cannot be used")]
@@ -62,8 +76,8 @@ impl CustodyError {
             Self::Pack { source, .. } => source.kind(),
             Self::Panicked => ErrorKind::Bug,
             Self::Store { source, .. } => source.kind(),
-            Self::Unreadable { .. } => ErrorKind::Integrity,
-            Self::Write { .. } => ErrorKind::Invalid,
+            Self::NamedMissing { .. } | Self::Unreadable { .. } => ErrorKind::Integrity,
+            Self::TooManyNames { .. } | Self::Write { .. } => ErrorKind::Invalid,
         }
     }
 }

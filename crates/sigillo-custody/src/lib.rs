@@ -20,6 +20,9 @@ mod locate;
 mod path;
 mod rebuild;
 
+mod sweep;
+mod sweep_names;
+
 mod receipt;
 mod receipt_log;
 mod receipt_records;
@@ -37,4 +40,6 @@ pub use rebuild::{RebuildOutcome, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;
 pub use receipt_log::ReceiptLog;
+pub use sweep::{SWEPT_MAX, SweepOutcome, SweepPlan, perform_sweep, plan_sweep};
+pub use sweep_names::{NAMED_MAX, Names, Standing};
 pub use verify::{FINDINGS_MAX, Scope, Verifier, VerifyProgress, VerifyReport};

@@ -10,7 +10,7 @@ use sigillo_model::{
     ArchiveCreated, Clock, CommitOpened, Entropy, Entry, LogTime, ObjectKey, Sha256Digest, Signer,
     WriterId,
 };
-use sigillo_store::CreateOutcome;
+use sigillo_store::{CreateOutcome, SweepPermit};
 
 use crate::{
     Archive, Commit, LogError,
@@ -20,6 +20,9 @@ use crate::{
     publish::{publish_checkpoint, publish_tiles, published_checkpoint},
     recover::Recovered,
 };
+
+/// At most this often the epoch is raised again because others were faster.
+const RAISE_ATTEMPTS_MAX: u32 = 1000;
 
 /// The keys that a writer signs with.
 #[derive(Clone, Debug)]
@@ -163,6 +166,12 @@ impl LogWriter {
         self.recovered.chain.edge.size()
     }
 
+    /// Returns the epoch that this writer commits in. What was made while it was lower must not be
+    /// committed.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Returns the last commit that a sealing covers, 0 for none.
     pub fn sealed(&self) -> u64 {
         self.recovered.chain.sealed
@@ -194,6 +203,24 @@ impl LogWriter {
             self.epoch += 1;
         }
         Ok(outcome)
+    }
+
+    /// Raises the epoch and returns the right to remove what no commit up to that one names.
+    ///
+    /// What is to be removed must have been listed before: whoever made it can commit it no more,
+    /// and what is made from now on was not listed.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit), and [`LogError::Crowded`] if others were faster every time.
+    pub async fn begin_sweep(&mut self) -> Result<SweepPermit, LogError> {
+        for _ in 0..RAISE_ATTEMPTS_MAX {
+            if let CommitOutcome::Committed(committed) = self.raise_epoch().await? {
+                #[expect(clippy::disallowed_methods, reason = "the one place: it is committed")]
+                return Ok(SweepPermit::issue(self.epoch, committed.number));
+            }
+        }
+        Err(LogError::Crowded { attempts: RAISE_ATTEMPTS_MAX })
     }
 
     async fn commit_in_epoch(

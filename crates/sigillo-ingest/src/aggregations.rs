@@ -1,7 +1,10 @@
 //! Aggregations (fascicoli, serie): records of their own kind, versioned, open or closed, made
 //! from what the documents of a submission say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering,
+};
 
 use jiff::civil::Date;
 
@@ -115,6 +118,7 @@ pub(crate) fn pack_aggregations(
     sink: &dyn PackSink,
     members: &Members,
 ) -> Result<Option<FinishedBatch>, AggregationError> {
+    let epoch = shared.epoch.load(Ordering::SeqCst);
     let mut nonce = [0; 16];
     shared.entropy.fill(&mut nonce);
     let mut pack: Option<PackWriter> = None;
@@ -141,7 +145,7 @@ pub(crate) fn pack_aggregations(
     }
     let Some(pack) = pack else { return Ok(None) };
     let closed = pack.finish().map_err(AggregationError::Pack)?;
-    Ok(Some(FinishedBatch { packs: vec![(closed, documents)] }))
+    Ok(Some(FinishedBatch { packs: vec![(closed, documents)], epoch }))
 }
 
 fn add(

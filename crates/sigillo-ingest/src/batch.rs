@@ -35,8 +35,10 @@ const COMMIT_ATTEMPTS_MAX: u32 = 1000;
 pub(crate) enum BatchOutcome {
     /// It is in the log, in this commit.
     Committed(u64, Box<BatchCommitted>),
-    /// It must be made anew: the epoch was raised, or another writer took one of its keys.
+    /// It must be made anew: another writer took one of its keys.
     Again,
+    /// It must be made anew under new names: the epoch was raised, and its packs may be gone.
+    Fenced,
 }
 
 /// Writes the objects of a batch and commits it, unless what it rests on changed meanwhile.
@@ -46,6 +48,10 @@ pub(crate) async fn commit_batch(
     entropy: &dyn Entropy,
     batch: &FinishedBatch,
 ) -> Result<BatchOutcome, IngestError> {
+    // It was begun before the epoch was raised, and so may be what a sweep removes.
+    if batch.epoch < run.log.epoch() {
+        return Ok(BatchOutcome::Fenced);
+    }
     // It was decided by an index that did not know of what others committed since.
     if run.others_committed && !still_holds(run, reads, batch).await? {
         return Ok(BatchOutcome::Again);
@@ -65,7 +71,10 @@ pub(crate) async fn commit_batch(
                 }
                 return Ok(BatchOutcome::Committed(number, Box::new(body)));
             }
-            CommitOutcome::Fenced { .. } => return Ok(BatchOutcome::Again),
+            CommitOutcome::Fenced { .. } => {
+                run.take_epoch();
+                return Ok(BatchOutcome::Fenced);
+            }
             CommitOutcome::Lost(_) => {
                 run.others_committed = true;
                 catch_up_index(run.log.archive(), run.index, reads).await?;

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::sync_channel,
     },
 };
@@ -134,6 +134,8 @@ pub(crate) struct Run<'a> {
     limits: BatchLimits,
     /// Whether others committed since the workers of this pass were given the index.
     pub(crate) others_committed: bool,
+    /// The epoch in force, shared with those who write packs.
+    epoch: Arc<AtomicU64>,
     journal: Arc<Journal>,
     journal_writer: Option<JournalWriter>,
     pub(crate) tally: Tally,
@@ -151,6 +153,8 @@ pub(crate) struct Tally {
     pub(crate) already: BTreeSet<VersionId>,
     pub(crate) already_count: u64,
     pub(crate) batches: Vec<(u64, BatchCommitted)>,
+    /// Documents that were written again because a sweep came first.
+    pub(crate) made_anew: u64,
 }
 
 impl Ingester {
@@ -174,8 +178,10 @@ impl Ingester {
         }
         let Submission { source, table, journal, options } = submission;
         let source = Arc::new(source);
+        let epoch = Arc::new(AtomicU64::new(log.epoch()));
         let mut run = Run {
             log,
+            epoch,
             index,
             submission: SubmissionId::random(&*self.entropy),
             source_name: source.name.clone(),
@@ -224,7 +230,7 @@ impl Ingester {
             (Arc::clone(source), options),
             Arc::clone(&self.entropy),
             (run.index.clone(), previous, Arc::clone(&run.journal)),
-            run.received_at,
+            (run.received_at, Arc::clone(&run.epoch)),
             (Arc::clone(&watch.progress), Arc::clone(&watch.stop)),
         ))
     }
@@ -259,6 +265,7 @@ impl Ingester {
             limits: run.limits,
             buffers: Arc::clone(&buffers),
             finished,
+            epoch: Arc::clone(&run.epoch),
         };
         let (ended, packed) = oneshot::channel();
         std::thread::Builder::new()
@@ -308,6 +315,12 @@ impl Ingester {
         let committed = commit_batch(run, &reads, &*self.entropy, batch).await?;
         match committed {
             BatchOutcome::Again => Ok(false),
+            BatchOutcome::Fenced => {
+                let documents = batch.documents().count();
+                run.tally.made_anew += documents as u64;
+                tracing::warn!(documents, "a sweep came first: they are written again");
+                Ok(false)
+            }
             BatchOutcome::Committed(commit, body) => {
                 let documents = body.documents;
                 tracing::info!(commit, documents, "a batch is durable, logged and provable");
@@ -357,6 +370,11 @@ impl Ingester {
 }
 
 impl Run<'_> {
+    /// Takes in that the epoch was raised: what is begun from now on is made in the new one.
+    pub(crate) fn take_epoch(&self) {
+        self.epoch.store(self.log.epoch(), Ordering::SeqCst);
+    }
+
     /// Adds to the journal files that were read.
     fn remember(&mut self, files: Vec<JournalEntry>) {
         let Some(writer) = &mut self.journal_writer else { return };

@@ -3,6 +3,7 @@
 use std::{
     sync::{
         Arc,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::Duration,
@@ -53,18 +54,31 @@ impl BatchLimits {
 pub(crate) enum Item {
     /// Documents to be packed with others.
     Segment(Segment),
-    /// A document that has a pack of its own.
-    OwnPack(ClosedPack, Box<PlacedDocument>),
+    /// A document that has a pack of its own, and the epoch in which the pack was begun.
+    OwnPack(ClosedPack, Box<PlacedDocument>, u64),
 }
 
 /// Packs that are durable and wait to be committed together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FinishedBatch {
     /// In the order of the batch's leaves.
     pub(crate) packs: Vec<(ClosedPack, Vec<PlacedDocument>)>,
+    /// The lowest epoch in which any of them was begun: in a higher one they may be gone.
+    pub(crate) epoch: u64,
+}
+
+impl Default for FinishedBatch {
+    fn default() -> Self {
+        Self { packs: Vec::new(), epoch: u64::MAX }
+    }
 }
 
 impl FinishedBatch {
+    fn add(&mut self, pack: ClosedPack, documents: Vec<PlacedDocument>, epoch: u64) {
+        self.packs.push((pack, documents));
+        self.epoch = self.epoch.min(epoch);
+    }
+
     pub(crate) fn documents(&self) -> impl Iterator<Item = &PlacedDocument> {
         self.packs.iter().flat_map(|(_, documents)| documents)
     }
@@ -95,23 +109,32 @@ pub(crate) struct PackThread {
     pub(crate) limits: BatchLimits,
     pub(crate) buffers: Arc<Buffers>,
     pub(crate) finished: Sender<FinishedBatch>,
+    /// The epoch in force, as far as it is known.
+    pub(crate) epoch: Arc<AtomicU64>,
+}
+
+/// A pack that is being filled, and the epoch in which it was begun.
+struct OpenPack {
+    pack: PackWriter,
+    documents: Vec<PlacedDocument>,
+    epoch: u64,
 }
 
 /// The pack and the batch that are being filled.
 #[derive(Default)]
 struct Open {
-    pack: Option<(PackWriter, Vec<PlacedDocument>)>,
+    pack: Option<OpenPack>,
     batch: FinishedBatch,
     began_at_seconds: Option<i64>,
 }
 
 impl Open {
     fn count(&self) -> usize {
-        self.batch.count() + self.pack.as_ref().map_or(0, |(_, documents)| documents.len())
+        self.batch.count() + self.pack.as_ref().map_or(0, |open| open.documents.len())
     }
 
     fn size_bytes(&self) -> u64 {
-        self.batch.size_bytes() + self.pack.as_ref().map_or(0, |(pack, _)| pack.size_bytes())
+        self.batch.size_bytes() + self.pack.as_ref().map_or(0, |open| open.pack.size_bytes())
     }
 }
 
@@ -141,13 +164,18 @@ impl PackThread {
         }
         open.began_at_seconds.get_or_insert_with(|| self.clock.now().as_second());
         match item {
-            Item::OwnPack(pack, document) => open.batch.packs.push((pack, vec![*document])),
+            Item::OwnPack(pack, document, epoch) => {
+                open.batch.add(pack, vec![*document], epoch);
+            }
             Item::Segment(mut segment) => {
                 if open.pack.is_none() {
+                    // Read before anything of the pack is written.
+                    let epoch = self.epoch.load(Ordering::SeqCst);
                     let pack = PackWriter::begin(&*self.sink, self.nonce(), Some(PACK_BYTES))?;
-                    open.pack = Some((pack, Vec::new()));
+                    open.pack = Some(OpenPack { pack, documents: Vec::new(), epoch });
                 }
-                let (pack, documents) = open.pack.as_mut().expect("it was begun just above");
+                let OpenPack { pack, documents, .. } =
+                    open.pack.as_mut().expect("it was begun just above");
                 let entries = std::mem::take(&mut segment.entries);
                 let offset = pack.next_offset();
                 pack.add_segment(segment.bytes(), entries)?;
@@ -187,8 +215,8 @@ impl PackThread {
 }
 
 fn close_pack(open: &mut Open) -> Result<(), PackError> {
-    if let Some((pack, documents)) = open.pack.take() {
-        open.batch.packs.push((pack.finish()?, documents));
+    if let Some(OpenPack { pack, documents, epoch }) = open.pack.take() {
+        open.batch.add(pack.finish()?, documents, epoch);
     }
     Ok(())
 }

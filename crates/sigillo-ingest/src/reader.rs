@@ -1,6 +1,6 @@
 //! The readers' side of an ingest: groups of units in, segments and packs of their own out.
 
-use std::sync::{Arc, mpsc::SyncSender};
+use std::sync::{Arc, atomic::Ordering, mpsc::SyncSender};
 
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 
@@ -99,10 +99,14 @@ impl Reader {
         fresh: &[u8; FRESH_BYTES],
         items: &SyncSender<Item>,
     ) -> Result<(), Stop> {
+        // Read before anything of the pack is written.
+        let epoch = self.shared.epoch.load(Ordering::SeqCst);
         let mut nonce = [0; 16];
         self.shared.entropy.fill(&mut nonce);
         match stream_unit(&self.shared, &*self.sink, unit, prepared, (nonce, fresh)) {
-            Ok(Streamed::Packed(pack, document)) => send(items, Item::OwnPack(pack, document)),
+            Ok(Streamed::Packed(pack, document)) => {
+                send(items, Item::OwnPack(pack, document, epoch))
+            }
             Ok(Streamed::Already(unit, known, journal)) => {
                 self.shared.already(&unit, &known, journal);
                 Ok(())

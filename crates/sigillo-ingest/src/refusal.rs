@@ -119,6 +119,8 @@ impl Refusal {
 pub enum NoteCode {
     /// No new version of an aggregation was made.
     AggregationLeft,
+    /// A sweep came between writing and committing, so documents were written again.
+    MadeAnew,
     /// Two names in one folder look the same but are spelt differently in Unicode.
     NameTwins,
 }
@@ -128,6 +130,7 @@ impl NoteCode {
     pub const fn code(self) -> &'static str {
         match self {
             Self::AggregationLeft => "AGGREGATION_LEFT",
+            Self::MadeAnew => "MADE_ANEW",
             Self::NameTwins => "NAME_TWINS",
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     /// The keys known when the ingest began.
     pub(crate) index: KeyIndex,
     pub(crate) previous: Previous,
+    /// The epoch in force, as far as it is known.
+    pub(crate) epoch: Arc<AtomicU64>,
     /// Files that were read before.
     pub(crate) journal: Arc<Journal>,
     pub(crate) received_at: LogTime,
@@ -57,7 +59,7 @@ impl Shared {
         (source, options): (Arc<FolderSource>, IngestOptions),
         entropy: Arc<dyn Entropy>,
         (index, previous, journal): (KeyIndex, Previous, Arc<Journal>),
-        received_at: LogTime,
+        (received_at, epoch): (LogTime, Arc<AtomicU64>),
         (progress, stop): (Arc<Progress>, Arc<AtomicBool>),
     ) -> Self {
         Self {
@@ -66,6 +68,7 @@ impl Shared {
             entropy,
             index,
             previous,
+            epoch,
             journal,
             received_at,
             progress,

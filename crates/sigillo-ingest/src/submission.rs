@@ -2,13 +2,13 @@
 
 use sigillo_evidence_log::{CommitOutcome, Committed, catch_up_index};
 use sigillo_model::{
-    Clock, Entropy, Entry, LogTime, ObjectKey, Sha256Digest, SubmissionCompleted,
+    Clock, Entropy, Entry, LogTime, ObjectKey, Sha256Digest, SubmissionCompleted, SubmissionId,
     SubmissionReceived, salt_text,
 };
 use sigillo_store::ReadPool;
 
 use crate::{
-    IngestError, IngestOutcome,
+    IngestError, IngestOutcome, Note, NoteCode,
     batch::create_all,
     ingest::{Run, Tally},
     report::{Arrival, Report},
@@ -24,22 +24,7 @@ pub(crate) async fn receive(
     reads: &ReadPool,
     entropy: &dyn Entropy,
 ) -> Result<(), IngestError> {
-    let received = Arrival {
-        format: 1,
-        received: run.received,
-        received_at: run.received_at,
-        salt: fresh_salt(entropy),
-        source: &run.source_name,
-        submission: run.submission,
-    };
-    let received = received.to_json();
-    let entry = Entry::SubmissionReceived(SubmissionReceived {
-        received: run.received,
-        received_sha256: Sha256Digest::of(&received),
-        submission: run.submission,
-    });
-    let key = ObjectKey::submission_received(run.submission);
-    let committed = commit_with(run, (key, received), &entry).await?;
+    let committed = log_arrival(run, entropy).await?;
     if run.index.complete_to() + 1 == committed.number {
         if let Err(error) = run.index.add(committed.number, Vec::new()) {
             tracing::warn!(%error, "the index was not written; it will be made again");
@@ -50,6 +35,32 @@ pub(crate) async fn receive(
     Ok(())
 }
 
+async fn log_arrival(run: &mut Run<'_>, entropy: &dyn Entropy) -> Result<Committed, IngestError> {
+    for _ in 0..COMMIT_ATTEMPTS_MAX {
+        let received = Arrival {
+            format: 1,
+            received: run.received,
+            received_at: run.received_at,
+            salt: fresh_salt(entropy),
+            source: &run.source_name,
+            submission: run.submission,
+        };
+        let received = received.to_json();
+        let entry = Entry::SubmissionReceived(SubmissionReceived {
+            received: run.received,
+            received_sha256: Sha256Digest::of(&received),
+            submission: run.submission,
+        });
+        let key = ObjectKey::submission_received(run.submission);
+        match commit_with(run, (key, received), &entry).await? {
+            Ended::Committed(committed) => return Ok(committed),
+            // The sweep may remove the object at any moment, so it needs another name.
+            Ended::Fenced => run.submission = SubmissionId::random(entropy),
+        }
+    }
+    Err(IngestError::Crowded { attempts: COMMIT_ATTEMPTS_MAX })
+}
+
 /// Stores the report and logs the end of a submission.
 pub(crate) async fn complete(
     mut run: Run<'_>,
@@ -57,6 +68,17 @@ pub(crate) async fn complete(
     stopped: bool,
 ) -> Result<IngestOutcome, IngestError> {
     let mut tally = std::mem::take(&mut run.tally);
+    if tally.made_anew > 0 {
+        tally.notes.push(Note {
+            code: NoteCode::MadeAnew,
+            path: run.source_name.clone(),
+            text: format!(
+                "a sweep came between writing and committing {} documents, so they were written \
+                 again; nothing is lost",
+                tally.made_anew
+            ),
+        });
+    }
     tally.refusals.sort_by(|a, b| a.path.cmp(&b.path));
     tally.refusals.truncate(WORDS_MAX);
     tally.notes.sort_by(|a, b| a.path.cmp(&b.path));
@@ -94,7 +116,7 @@ pub(crate) async fn complete(
         submission: run.submission,
     });
     let key = ObjectKey::submission_report(run.submission);
-    let committed = commit_with(&mut run, (key, report), &entry).await?;
+    let committed = log_report(&mut run, (key, report), &entry).await?;
     let Tally { archived, aggregations, refused, refusals, notes, already_count, batches, .. } =
         tally;
     Ok(IngestOutcome {
@@ -114,24 +136,44 @@ pub(crate) async fn complete(
     })
 }
 
+/// Commits the end of a submission. No sweep removes the report of one that was logged as received,
+/// so it keeps its name when the epoch was raised.
+async fn log_report(
+    run: &mut Run<'_>,
+    object: (ObjectKey, Vec<u8>),
+    entry: &Entry,
+) -> Result<Committed, IngestError> {
+    for _ in 0..COMMIT_ATTEMPTS_MAX {
+        if let Ended::Committed(committed) = commit_with(run, object.clone(), entry).await? {
+            return Ok(committed);
+        }
+    }
+    Err(IngestError::Crowded { attempts: COMMIT_ATTEMPTS_MAX })
+}
+
+/// What became of an end of a submission.
+enum Ended {
+    /// It is in the log.
+    Committed(Committed),
+    /// The epoch was raised.
+    Fenced,
+}
+
 /// Stores an object and commits the entry that names it.
 async fn commit_with(
     run: &mut Run<'_>,
     (key, bytes): (ObjectKey, Vec<u8>),
     entry: &Entry,
-) -> Result<Committed, IngestError> {
-    let mut is_stored = false;
+) -> Result<Ended, IngestError> {
+    create_all(run.log.archive().store(), vec![(key, bytes)]).await?;
     for _ in 0..COMMIT_ATTEMPTS_MAX {
-        if !is_stored {
-            let object = vec![(key.clone(), bytes.clone())];
-            create_all(run.log.archive().store(), object).await?;
-            is_stored = true;
-        }
         match run.log.commit(std::slice::from_ref(entry)).await? {
-            CommitOutcome::Committed(committed) => return Ok(committed),
+            CommitOutcome::Committed(committed) => return Ok(Ended::Committed(committed)),
             CommitOutcome::Lost(_) => {}
-            // Whoever raised the epoch may have removed what no commit names.
-            CommitOutcome::Fenced { .. } => is_stored = false,
+            CommitOutcome::Fenced { .. } => {
+                run.take_epoch();
+                return Ok(Ended::Fenced);
+            }
         }
     }
     Err(IngestError::Crowded { attempts: COMMIT_ATTEMPTS_MAX })

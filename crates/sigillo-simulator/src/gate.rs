@@ -13,9 +13,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use sigillo_model::ObjectKey;
-use sigillo_store::{BackendError, CreateAnswer, ListedObject, ObjectBackend, Store};
+use sigillo_store::{BackendError, CreateAnswer, ListedObject, ObjectBackend, Store, SweepPermit};
 
 /// The gate of one actor: its calls that matter pass one by one, when they are let through.
+///
+/// Of the listings of a sweep only the first waits, for nothing happens between them that could not
+/// happen before or after.
 ///
 /// Calls that do not matter pass at once: tiles and entry bundles are named for what they hold, and
 /// nobody else writes what an actor writes under names of its own.
@@ -63,7 +66,10 @@ impl Gate {
     }
 
     async fn pass(&self, operation: &str, key: &ObjectKey) {
-        let matters = key.as_str().starts_with("log/seq/") || *key == ObjectKey::checkpoint();
+        let text = key.as_str();
+        let matters = text.starts_with("log/seq/")
+            || *key == ObjectKey::checkpoint()
+            || operation == "remove";
         if matters && self.lock().closed {
             Turn { gate: self, call: format!("{operation} {key}"), id: None }.await;
         }
@@ -147,6 +153,9 @@ impl ObjectBackend for GatedBackend {
         prefix: &str,
         count_max: usize,
     ) -> Result<Vec<ListedObject>, BackendError> {
+        if prefix == "packs/00" && self.gate.lock().closed {
+            Turn { gate: &self.gate, call: format!("list {prefix}"), id: None }.await;
+        }
         self.inner.list(prefix, count_max).await
     }
 
@@ -161,6 +170,15 @@ impl ObjectBackend for GatedBackend {
 
     async fn remove_derived(&self, key: &ObjectKey) -> Result<(), BackendError> {
         self.inner.remove_derived(key).await
+    }
+
+    async fn remove_unnamed(
+        &self,
+        key: &ObjectKey,
+        permit: &SweepPermit,
+    ) -> Result<(), BackendError> {
+        self.gate.pass("remove", key).await;
+        self.inner.remove_unnamed(key, permit).await
     }
 
     fn identity(&self) -> String {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use sigillo_model::{Blake3Digest, ObjectKey};
 use sigillo_store::{
     BackendError, CreateAnswer, ListedObject, ObjectBackend, PackSink, PackSource, StagedPack,
-    Store,
+    StagingSweep, Store, SweepPermit,
 };
 
 /// What processes tried to write.
@@ -111,6 +111,27 @@ impl ObjectBackend for RecordedBackend {
     async fn remove_derived(&self, key: &ObjectKey) -> Result<(), BackendError> {
         self.recorder.write("remove", key);
         self.inner.remove_derived(key).await
+    }
+
+    async fn remove_unnamed(
+        &self,
+        key: &ObjectKey,
+        permit: &SweepPermit,
+    ) -> Result<(), BackendError> {
+        self.recorder.write("remove", key);
+        self.inner.remove_unnamed(key, permit).await
+    }
+
+    async fn list_staging(&self, count_max: usize) -> Result<Vec<ListedObject>, BackendError> {
+        self.inner.list_staging(count_max).await
+    }
+
+    async fn sweep_staging(
+        &self,
+        count_max: usize,
+        permit: &SweepPermit,
+    ) -> Result<StagingSweep, BackendError> {
+        self.inner.sweep_staging(count_max, permit).await
     }
 
     fn identity(&self) -> String {

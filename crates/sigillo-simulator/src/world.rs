@@ -14,10 +14,11 @@ use tempfile::TempDir;
 
 use sigillo_authorities::{Authorities, KeyError, KeyFolder};
 use sigillo_catalogue::{Journal, KeyIndex};
+use sigillo_custody::{CustodyError, SweepOutcome, SweepPlan, perform_sweep, plan_sweep};
 use sigillo_ers::{CertificateError, TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, CommitOutcome, EVIDENCE_LINE, LogError, LogKeys, LogWriter,
-    NewArchive, SealOutcome, Sealer, audit_log, catch_up_index, read_view, stamp_sealings,
+    Archive, AuditKnowledge, EVIDENCE_LINE, LogError, LogKeys, LogWriter, NewArchive, SealOutcome,
+    Sealer, audit_log, catch_up_index, read_view, stamp_sealings,
 };
 use sigillo_ingest::{
     FolderSource, IngestError, IngestOptions, IngestOutcome, Ingester, SourceError, Submission,
@@ -55,6 +56,9 @@ pub enum SimulationError {
     /// The log failed.
     #[error("the log failed")]
     Log(#[from] LogError),
+    /// The sweep failed.
+    #[error("the sweep failed")]
+    Sweep(#[from] CustodyError),
     /// The ingest failed.
     #[error("the ingest failed")]
     Ingest(#[from] IngestError),
@@ -335,14 +339,40 @@ impl World<'_> {
         if outcome.waiting > 0 { Err(SimulationError::NotStamped) } else { Ok(()) }
     }
 
-    /// Raises the epoch, as a sweep does before it removes anything.
+    /// Lists what no commit names.
     ///
     /// # Errors
     ///
-    /// [`SimulationError::Log`].
-    pub async fn raise_epoch(&self, process: &mut Process) -> Result<(), SimulationError> {
-        while !matches!(process.log.raise_epoch().await?, CommitOutcome::Committed(_)) {}
-        Ok(())
+    /// [`SimulationError::Sweep`].
+    pub async fn plan_sweep(&self, process: &Process) -> Result<SweepPlan, SimulationError> {
+        Ok(plan_sweep(process.log.archive()).await?)
+    }
+
+    /// Lists what no commit names, and removes it.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError::Sweep`]; what was removed until then is gone.
+    pub async fn sweep(&self, process: &mut Process) -> Result<SweepOutcome, SimulationError> {
+        let plan = self.plan_sweep(process).await?;
+        Ok(perform_sweep(&mut process.log, plan).await?)
+    }
+
+    /// Runs one process that opens the archive and sweeps.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError`] if it did not come to its end.
+    pub async fn run_sweep(&mut self, plan: &FaultPlan) -> Result<SweepOutcome, SimulationError> {
+        let recorder = Recorder::default();
+        let store = recorder.wrap(&plan.wrap(&self.backend.store()));
+        let swept = match Box::pin(self.open_next(store)).await {
+            Ok(mut process) => Box::pin(self.sweep(&mut process)).await,
+            Err(error) => Err(error),
+        };
+        self.outside.checkpoints.extend(recorder.recording().checkpoints);
+        self.remember_signed()?;
+        swept
     }
 
     /// Keeps what a process was told and has told.

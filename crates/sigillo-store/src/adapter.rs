@@ -20,7 +20,7 @@ use object_store::{
 use sigillo_model::ObjectKey;
 
 use crate::{
-    BackendError, CreateAnswer, ListedObject, ObjectBackend, StoreError,
+    BackendError, CreateAnswer, ListedObject, ObjectBackend, StagingSweep, StoreError, SweepPermit,
     backend::{PROBE, is_removable},
     folder::{Folder, read_error},
 };
@@ -67,6 +67,15 @@ impl Adapter {
 
     /// Makes the way to a file durable, which `object_store` does only for folders that it made.
     async fn make_folders_of(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        if let Some(files) = &self.files
+            && !files.folder.writing.is_begun()
+        {
+            let begin = |folder: &Folder| {
+                folder.writing.begin();
+                Ok(())
+            };
+            files.run(begin).await?;
+        }
         match &self.files {
             // Objects of a probe come and go with their folders, and need not last.
             Some(files) if !key.as_str().starts_with(PROBE) => {
@@ -167,10 +176,7 @@ impl ObjectBackend for Adapter {
             let list = move |folder: &Folder| {
                 folder.list(prefix.as_ref(), count_max).map_err(BackendError::failed)
             };
-            let found = files.run(list).await?.into_iter();
-            let named = |(path, size_bytes)| (ObjectKey::listed(path), size_bytes);
-            let found = found.map(named).map(|(key, size_bytes)| ListedObject { key, size_bytes });
-            return Ok(found.collect());
+            return Ok(files.run(list).await?.into_iter().map(listed).collect());
         }
         self.store
             .list(Some(&prefix))
@@ -213,6 +219,43 @@ impl ObjectBackend for Adapter {
         self.store.delete(&path).await.map_err(backend_error)
     }
 
+    async fn remove_unnamed(
+        &self,
+        key: &ObjectKey,
+        _permit: &SweepPermit,
+    ) -> Result<(), BackendError> {
+        if let Some(files) = &self.files {
+            return files.at(key, |folder, path| folder.remove(path).map_err(read_error)).await;
+        }
+        // Memory does not say whether anything was there.
+        self.size(key).await?;
+        let path = object_path(key).map_err(backend_error)?;
+        self.store.delete(&path).await.map_err(backend_error)
+    }
+
+    async fn list_staging(&self, count_max: usize) -> Result<Vec<ListedObject>, BackendError> {
+        let Some(files) = &self.files else { return Ok(Vec::new()) };
+        let list =
+            move |folder: &Folder| folder.list_staging(count_max).map_err(BackendError::failed);
+        Ok(files.run(list).await?.into_iter().map(listed).collect())
+    }
+
+    async fn sweep_staging(
+        &self,
+        count_max: usize,
+        _permit: &SweepPermit,
+    ) -> Result<StagingSweep, BackendError> {
+        let Some(files) = &self.files else { return Ok(StagingSweep::default()) };
+        let sweep =
+            move |folder: &Folder| folder.sweep_staging(count_max).map_err(BackendError::failed);
+        Ok(match files.run(sweep).await? {
+            None => StagingSweep { removed: Vec::new(), in_use: true },
+            Some(gone) => {
+                StagingSweep { removed: gone.into_iter().map(listed).collect(), in_use: false }
+            }
+        })
+    }
+
     fn identity(&self) -> String {
         self.identity.clone()
     }
@@ -238,6 +281,10 @@ impl Files {
         let done = self.runtime.spawn_blocking(move || call(&folder)).await;
         done.unwrap_or_else(|lost| Err(BackendError::outcome_unknown(lost)))
     }
+}
+
+fn listed((path, size_bytes): (String, u64)) -> ListedObject {
+    ListedObject { key: ObjectKey::listed(path), size_bytes }
 }
 
 /// Spells a key as a path; keys are our own ASCII, so nothing is escaped or normalised.

@@ -7,6 +7,8 @@ use bytes::Bytes;
 
 use sigillo_model::{ErrorKind, ObjectKey};
 
+use crate::{StagingSweep, SweepPermit};
+
 /// Objects under keys, in a folder, in memory or in a service.
 ///
 /// # Contract
@@ -17,7 +19,8 @@ use sigillo_model::{ErrorKind, ObjectKey};
 /// - An object is absent or complete, never half: no reader sees a part of one being written.
 /// - [`BackendError::OutcomeUnknown`] is the honest answer when the answer was lost;
 ///   [`BackendError::Failed`] means that the object is not there, or must not be trusted if it is.
-/// - Nothing is removed but objects of the probe and of the catalogue, which is made again.
+/// - Nothing is removed but objects of the probe and of the catalogue, which is made again, and, with
+///   a permit, what no commit names.
 ///
 /// The backend is not trusted with the truth: whoever controls it can withhold objects, never
 /// change one unnoticed, for what is read is checked against digests and signatures by the caller.
@@ -56,6 +59,32 @@ pub trait ObjectBackend: fmt::Debug + Send + Sync {
 
     /// Removes an object of the probe or of the catalogue; any other key is refused as unsupported.
     async fn remove_derived(&self, key: &ObjectKey) -> Result<(), BackendError>;
+
+    /// Removes an object that no commit names, durably. [`Store`](crate::Store) lets through only
+    /// keys of content. By default nothing can be removed.
+    async fn remove_unnamed(
+        &self,
+        _key: &ObjectKey,
+        _permit: &SweepPermit,
+    ) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported { what: "remove an object of an archive" })
+    }
+
+    /// Lists at most `count_max` files that writers have not finished, dead or alive. By default
+    /// there are none.
+    async fn list_staging(&self, _count_max: usize) -> Result<Vec<ListedObject>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    /// Removes at most `count_max` files that dead writers left unfinished, durably, unless somebody
+    /// else writes now. By default there are none.
+    async fn sweep_staging(
+        &self,
+        _count_max: usize,
+        _permit: &SweepPermit,
+    ) -> Result<StagingSweep, BackendError> {
+        Ok(StagingSweep::default())
+    }
 
     /// Names the store, so that the result of a probe can be remembered for it.
     fn identity(&self) -> String;

@@ -23,8 +23,9 @@ use crate::{
     ALIGNMENT_BYTES, AlignedBuffer, BackendError, PackSink, PackSource, StagedPack,
     aligned::is_aligned,
     convert::size_of_len,
-    folder::{PACKS, open_regular, read_error, sync_folder, unless_exists},
+    folder::{Folder, PACKS, open_regular, read_error, sync_folder, unless_exists},
     sink::chunk_fault,
+    writing::Writing,
 };
 
 /// At most this many taken staging names are stepped over, left by crashed processes.
@@ -47,10 +48,20 @@ pub struct DirectPackSink {
 impl DirectPackSink {
     /// Keeps packs below `folder`, which exists.
     pub fn new(folder: &Path) -> Self {
+        Self::writing_to(folder, Arc::new(Writing::new(folder)))
+    }
+
+    /// Keeps packs in the folder of a store.
+    pub(crate) fn in_folder(folder: &Folder) -> Self {
+        Self::writing_to(folder.path(), Arc::clone(&folder.writing))
+    }
+
+    fn writing_to(folder: &Path, writing: Arc<Writing>) -> Self {
         Self {
             folder: Arc::new(PackFolder {
                 root: folder.to_owned(),
                 packs: folder.join(PACKS),
+                writing,
                 durable: Mutex::default(),
             }),
         }
@@ -85,6 +96,7 @@ impl PackSink for DirectPackSink {
 struct PackFolder {
     root: PathBuf,
     packs: PathBuf,
+    writing: Arc<Writing>,
     /// The folders below `packs` that this process has made durable, or found so.
     durable: Mutex<HashSet<u8>>,
 }
@@ -92,6 +104,7 @@ struct PackFolder {
 impl PackFolder {
     /// Makes a file that listings hide and nobody else has.
     fn stage(&self) -> io::Result<(File, PathBuf)> {
+        self.writing.begin();
         let process = std::process::id();
         let number = STAGED.fetch_add(1, Ordering::Relaxed);
         for attempt in 1..=STAGING_ATTEMPTS_MAX {

@@ -42,6 +42,13 @@ pub enum StoreError {
         key: ObjectKey,
     },
 
+    /// The key does not belong to content: whatever names it or not, it is not removed.
+    #[error("object {key} is not content and cannot be removed")]
+    NotContent {
+        /// The key that was to be removed.
+        key: ObjectKey,
+    },
+
     /// The key belongs to what is written once: it cannot be replaced.
     #[error("object {key} is written once and cannot be replaced")]
     NotDerived {
@@ -109,7 +116,7 @@ impl StoreError {
     /// Returns what a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotDerived { .. } => ErrorKind::Bug,
+            Self::NotContent { .. } | Self::NotDerived { .. } => ErrorKind::Bug,
             Self::TooLarge { .. } | Self::NotAnObject { .. } => ErrorKind::Integrity,
             Self::Folder { .. }
             | Self::Service { .. }

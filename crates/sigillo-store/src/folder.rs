@@ -15,7 +15,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{BackendError, StoreError, backend::PROBE};
+use crate::{BackendError, StoreError, backend::PROBE, writing::Writing};
 
 /// The folder of packs, below the folder of a store.
 pub(crate) const PACKS: &str = "packs";
@@ -31,6 +31,8 @@ const DURABLE_FOLDERS_MAX: usize = 10_000;
 pub(crate) struct Folder {
     path: PathBuf,
     identity: String,
+    /// Held by whoever writes here.
+    pub(crate) writing: Arc<Writing>,
     /// The folders below that this process has made durable, or found so.
     durable: Arc<Mutex<HashSet<String>>>,
 }
@@ -49,7 +51,8 @@ impl Folder {
         }
         let (device, inode) = (metadata.dev(), metadata.ino());
         let identity = format!("file:{} device {device} inode {inode}", canonical.display());
-        Ok(Self { path: canonical, identity, durable: Arc::default() })
+        let writing = Arc::new(Writing::new(&canonical));
+        Ok(Self { path: canonical, identity, writing, durable: Arc::default() })
     }
 
     /// Makes a folder and those above it, durably. One that exists is left as it is.
@@ -177,6 +180,69 @@ impl Folder {
         sync_folder(&self.path)
     }
 
+    /// Lists at most `count_max` files that somebody was writing, below the roots of an archive.
+    pub(crate) fn list_staging(&self, count_max: usize) -> io::Result<Vec<(String, u64)>> {
+        let (mut folders, mut listed) = (vec![String::new()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(self.path.join(&folder)) {
+                Err(error) if is_absence(&error) => continue,
+                entries => entries?,
+            };
+            for entry in entries {
+                let entry = entry?;
+                let name = entry.file_name();
+                let Some(name) = name.to_str() else { continue };
+                let key =
+                    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+                let kind = entry.file_type()?;
+                if kind.is_dir() && (!folder.is_empty() || is_root(name)) {
+                    folders.push(key);
+                } else if kind.is_file() && is_staging(name) && is_ours(&folder, name) {
+                    if listed.len() == count_max {
+                        return Ok(listed);
+                    }
+                    match entry.metadata() {
+                        Err(error) if is_absence(&error) => {}
+                        metadata => listed.push((key, metadata?.len())),
+                    }
+                }
+            }
+            if LISTED_FOLDERS_MAX < folders.len() {
+                return Err(io::Error::other("more folders than any store has"));
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Removes what [`list_staging`](Self::list_staging) lists, durably, if nobody else writes here;
+    /// returns nothing if somebody does or may.
+    pub(crate) fn sweep_staging(&self, count_max: usize) -> io::Result<Option<Vec<(String, u64)>>> {
+        self.writing.alone(|| {
+            let listed = self.list_staging(count_max)?;
+            for (key, _) in &listed {
+                match self.remove(key) {
+                    Err(error) if !is_absence(&error) => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(listed)
+        })
+    }
+
+    /// Removes a file durably; one that is gone may have gone without its folder knowing for good.
+    pub(crate) fn remove(&self, key: &str) -> io::Result<()> {
+        let path = self.path.join(key);
+        let removed = fs::remove_file(&path);
+        match &removed {
+            Err(error) if !is_absence(error) => return removed,
+            _ => {}
+        }
+        match sync_folder(folder_above(&path).unwrap_or(&self.path)) {
+            Err(error) if is_absence(&error) => removed,
+            synced => synced.and(removed),
+        }
+    }
+
     /// Removes a file of the probe or of the catalogue, and the folders of a probe once they are
     /// empty.
     pub(crate) fn remove_derived(&self, key: &str) -> io::Result<()> {
@@ -239,17 +305,43 @@ fn read_inside(file: &File, range: Range<u64>) -> Result<Vec<u8>, BackendError> 
 }
 
 /// Tells whether there is nothing under a path: not even the folder, perhaps.
-fn is_absence(error: &io::Error) -> bool {
+pub(crate) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Tells whether a part of a key can have this name; those of files being written end in `#` and
 /// digits.
 fn is_object_name(name: &str) -> bool {
-    let is_staging = name.rsplit_once('#').is_some_and(|(_, number)| {
-        !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-    });
-    !is_staging && name.bytes().all(|b| b.is_ascii_graphic())
+    !is_staging(name) && name.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Tells whether a file of this name is one that somebody is writing, or was.
+fn is_staging(name: &str) -> bool {
+    name.rsplit_once('#')
+        .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Tells whether a folder of the store holds objects of an archive.
+fn is_root(name: &str) -> bool {
+    const ROOTS: [&str; 11] = [
+        "acts",
+        "batches",
+        "catalogue",
+        "log",
+        "packs",
+        "policies",
+        "probe",
+        "renewals",
+        "rewrites",
+        "sealings",
+        "submissions",
+    ];
+    ROOTS.contains(&name) || name.starts_with("log-")
+}
+
+/// Tells whether an unfinished file is of an archive: next to its folders may lie anything.
+fn is_ours(folder: &str, name: &str) -> bool {
+    !folder.is_empty() || name.starts_with("archive.json#") || name.starts_with("README.txt#")
 }
 
 /// Makes the entries of a folder durable.

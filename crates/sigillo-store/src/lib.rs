@@ -8,12 +8,14 @@ mod create;
 mod error;
 mod probe;
 mod store;
+mod sweep;
 mod url;
 
 mod access;
 mod adapter;
 mod folder;
 mod service;
+mod writing;
 
 mod aligned;
 mod direct;
@@ -37,4 +39,5 @@ pub use probe::ProbeReport;
 pub use sink::{PACK_CHUNK_BYTES, PackSink, PackSource, StagedPack};
 pub use spool::{ObjectPackSink, SPOOL_BYTES_MAX};
 pub use store::{CreateOutcome, Store};
+pub use sweep::{RemoveOutcome, StagingSweep, SweepPermit};
 pub use url::{StoreUrl, StoreUrlError};

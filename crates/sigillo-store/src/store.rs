@@ -12,8 +12,8 @@ use sigillo_model::ObjectKey;
 
 use crate::{
     BackendError, CREATE_ATTEMPTS_MAX, ListedObject, ObjectBackend, ObjectPackSink, PackSink,
-    StoreError, StoreUrl, adapter::Adapter, create::create_compared, direct::DirectPackSink,
-    folder::Folder, service,
+    RemoveOutcome, StagingSweep, StoreError, StoreUrl, SweepPermit, adapter::Adapter,
+    create::create_compared, direct::DirectPackSink, folder::Folder, service, sweep::is_content,
 };
 
 /// At most this many failed keys are remembered; beyond it the store refuses every create.
@@ -68,7 +68,7 @@ impl Store {
             None => Ok(Self::memory(runtime)),
             Some(path) => {
                 let folder = Folder::open(path)?;
-                let packs = DirectPackSink::new(folder.path());
+                let packs = DirectPackSink::in_folder(&folder);
                 Ok(Self::from_parts(
                     Arc::new(Adapter::in_folder(folder, runtime)?),
                     Arc::new(packs),
@@ -270,6 +270,63 @@ impl Store {
         })
     }
 
+    /// Removes an object of content that no commit names, durably; one that is gone already is no
+    /// failure.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotContent`] for any key but those of packs, bodies of acts and submissions;
+    /// [`StoreError::Unavailable`] if the store did not do it or its answers stayed lost.
+    pub async fn remove_unnamed(
+        &self,
+        key: &ObjectKey,
+        permit: &SweepPermit,
+    ) -> Result<RemoveOutcome, StoreError> {
+        if !is_content(key) {
+            return Err(StoreError::NotContent { key: key.clone() });
+        }
+        let mut attempt = 1;
+        loop {
+            match self.shared.objects.remove_unnamed(key, permit).await {
+                Err(BackendError::NotFound) if attempt == 1 => return Ok(RemoveOutcome::WasGone),
+                // After a lost answer, that it is gone is the answer.
+                Ok(()) | Err(BackendError::NotFound) => return Ok(RemoveOutcome::Removed),
+                Err(BackendError::OutcomeUnknown { .. }) if attempt < CREATE_ATTEMPTS_MAX => {
+                    attempt += 1;
+                }
+                Err(source) => {
+                    let key = key.clone();
+                    return Err(StoreError::Unavailable { key, doing: "removing", source });
+                }
+            }
+        }
+    }
+
+    /// Lists at most `count_max` files that writers have not finished, dead or alive.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] if the store did not answer.
+    pub async fn list_staging(&self, count_max: usize) -> Result<Vec<ListedObject>, StoreError> {
+        let listed = self.shared.objects.list_staging(count_max).await;
+        listed.map_err(|source| staging_error("listing", source))
+    }
+
+    /// Removes at most `count_max` files that dead writers left unfinished, durably. They stay if
+    /// another process writes now, or if that cannot be told.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] if the store did not do it.
+    pub async fn sweep_staging(
+        &self,
+        count_max: usize,
+        permit: &SweepPermit,
+    ) -> Result<StagingSweep, StoreError> {
+        let swept = self.shared.objects.sweep_staging(count_max, permit).await;
+        swept.map_err(|source| staging_error("removing", source))
+    }
+
     /// Returns the packs. Their calls block: they are for threads of our own, never async ones.
     pub fn packs(&self) -> &Arc<dyn PackSink> {
         &self.shared.packs
@@ -302,6 +359,11 @@ impl Store {
         // A set of keys is whole between any two instructions of its users.
         self.shared.poisoned.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn staging_error(doing: &'static str, source: BackendError) -> StoreError {
+    let key = ObjectKey::listed("of unfinished files".to_owned());
+    StoreError::Unavailable { key, doing, source }
 }
 
 /// Tells whether `key` belongs to what can be rebuilt: the published log, the catalogue and the

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sigillo_model::{Blake3Digest, ObjectKey};
 use sigillo_store::{
     BackendError, CreateAnswer, ListedObject, ObjectBackend, PackSink, PackSource, StagedPack,
-    Store,
+    StagingSweep, Store, SweepPermit,
 };
 
 use crate::{FaultPlan, fault::Admitted};
@@ -97,6 +97,29 @@ impl ObjectBackend for FaultyBackend {
     async fn remove_derived(&self, key: &ObjectKey) -> Result<(), BackendError> {
         let admitted = self.begin("remove", key.as_str())?;
         self.plan.end(admitted, self.inner.remove_derived(key).await)
+    }
+
+    async fn remove_unnamed(
+        &self,
+        key: &ObjectKey,
+        permit: &SweepPermit,
+    ) -> Result<(), BackendError> {
+        let admitted = self.begin("remove", key.as_str())?;
+        self.plan.end(admitted, self.inner.remove_unnamed(key, permit).await)
+    }
+
+    async fn list_staging(&self, count_max: usize) -> Result<Vec<ListedObject>, BackendError> {
+        let admitted = self.begin("list staging", "")?;
+        self.plan.end(admitted, self.inner.list_staging(count_max).await)
+    }
+
+    async fn sweep_staging(
+        &self,
+        count_max: usize,
+        permit: &SweepPermit,
+    ) -> Result<StagingSweep, BackendError> {
+        let admitted = self.begin("sweep staging", "")?;
+        self.plan.end(admitted, self.inner.sweep_staging(count_max, permit).await)
     }
 
     fn identity(&self) -> String {

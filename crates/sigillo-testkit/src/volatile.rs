@@ -16,7 +16,7 @@ use bytes::Bytes;
 use sigillo_model::{Blake3Digest, ObjectKey};
 use sigillo_store::{
     BackendError, CreateAnswer, ListedObject, ObjectBackend, PACK_CHUNK_BYTES, PackSink,
-    PackSource, StagedPack, Store,
+    PackSource, StagedPack, Store, SweepPermit,
 };
 
 /// Backends are told apart by the order in which they were made.
@@ -183,6 +183,18 @@ impl ObjectBackend for VolatileBackend {
         }
         let mut state = self.state();
         state.durable.remove(key.as_str());
+        state.visible.remove(key.as_str()).map(drop).ok_or(BackendError::NotFound)
+    }
+
+    async fn remove_unnamed(
+        &self,
+        key: &ObjectKey,
+        _permit: &SweepPermit,
+    ) -> Result<(), BackendError> {
+        let mut state = self.state();
+        if self.shared.durability == Durability::OnAnswer {
+            state.durable.remove(key.as_str());
+        }
         state.visible.remove(key.as_str()).map(drop).ok_or(BackendError::NotFound)
     }
 

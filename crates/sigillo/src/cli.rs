@@ -69,6 +69,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Seal(SealArgs),
     Rebuild(RebuildArgs),
+    Sweep(SweepArgs),
     #[command(subcommand)]
     Receipt(ReceiptCommand),
     #[command(subcommand)]
@@ -270,6 +271,23 @@ pub(crate) struct SealArgs {
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct RebuildArgs {}
+
+/// Remove what no commit names
+///
+/// Lists the packs and reports that a stopped ingest left and no commit names, and files that were
+/// never finished; with --yes removes them. What a commit names is never removed, whatever happens
+/// at the same time: an ingest under way writes again what it had not committed, and says so.
+///
+/// Example: sigillo sweep --archive /srv/archive
+///
+/// Example: sigillo sweep --yes --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct SweepArgs {
+    /// Remove what is listed; without it, nothing is changed
+    #[arg(long, alias = "perform")]
+    pub(crate) yes: bool,
+}
 
 /// Look into the evidence log
 #[derive(Debug, Subcommand)]

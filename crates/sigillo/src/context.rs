@@ -19,7 +19,7 @@ use sigillo_store::{ServiceAccess, Store, StoreUrl};
 use crate::{
     cli::GlobalArgs,
     error::CommandError,
-    output::Output,
+    output::{Output, visible},
     places::{Places, write_whole},
     settings::{AuthoritySettings, Settings},
     system::{SystemClock, SystemEntropy},
@@ -189,6 +189,26 @@ impl Context {
         write_whole(&self.seen_file(archive), text.as_bytes())
     }
 
+    /// As [`remember`](Self::remember), where the work is done and only the memory of it fails.
+    pub(crate) fn remember_or_warn(&self, archive: &Archive, head: SignedHead) {
+        self.warn_unless(self.remember(archive, head));
+    }
+
+    /// As [`remember_signed`](Self::remember_signed), after the result was told: it holds whether
+    /// or not it is remembered.
+    pub(crate) fn remember_signed_or_warn(&self, archive: &Archive, keys: &KeyFolder) {
+        self.warn_unless(self.remember_signed(archive, keys));
+    }
+
+    fn warn_unless(&self, remembered: Result<(), CommandError>) {
+        if let Err(error) = remembered {
+            let words = visible(&error.words.join(": "));
+            self.output.say(&format!(
+                "warning: what was seen of the log is not remembered, the rest is done: {words}"
+            ));
+        }
+    }
+
     /// Remembers what the keys signed last.
     pub(crate) fn remember_signed(
         &self,
@@ -283,6 +303,7 @@ fn add_anchors(anchors: &mut TrustAnchors, name: &str, pem: &str) -> Result<(), 
 
 fn http_authority(settings: &AuthoritySettings) -> Result<HttpAuthority, CommandError> {
     let mut http = HttpSettings::new(&settings.name, &settings.url);
+    http.policy.clone_from(&settings.policy);
     if let Some(limit) = settings.answer_limit() {
         http.answer_limit = limit;
     }

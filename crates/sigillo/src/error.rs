@@ -36,7 +36,12 @@ impl CommandError {
             }
             cause = error.source();
         }
-        Self { kind, words, hints: hints_for(kind), usage: false }
+        let of_disk = hint_of_disk(&words).filter(|_| {
+            // Damage is damage, whatever the disk says beside it.
+            matches!(kind, ErrorKind::Invalid | ErrorKind::Transient)
+        });
+        let hints = of_disk.map_or_else(|| hints_for(kind), |hint| vec![hint]);
+        Self { kind, words, hints, usage: false }
     }
 
     /// The command line asks for something that cannot be.
@@ -72,6 +77,27 @@ impl CommandError {
     }
 }
 
+/// Says what to do where the operating system says that a disk is full, broken or read-only.
+fn hint_of_disk(words: &[String]) -> Option<String> {
+    let said = |number: u32| {
+        let number = format!("(os error {number})");
+        words.iter().any(|words| words.contains(&number))
+    };
+    let what = if said(28) || said(122) {
+        "free space on that disk (archive, keys and state may lie on several)"
+    } else if said(30) {
+        "that place is read-only: see that it is mounted for writing"
+    } else if said(5) {
+        "see whether the disk is sound, and what the system's log says of it"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "nothing that was acknowledged is lost; {what}, then run the same command again: it goes \
+         on where it stopped"
+    ))
+}
+
 fn hints_for(kind: ErrorKind) -> Vec<String> {
     let hint = match kind {
         ErrorKind::Integrity => {
@@ -96,7 +122,6 @@ macro_rules! from_errors {
 }
 
 from_errors!(
-    CustodyError,
     IngestError,
     KeyError,
     LocateError,
@@ -120,6 +145,18 @@ impl From<LogError> for CommandError {
             LogError::Diverged { .. } => this.hint(
                 "the store may have been restored from a backup, or these keys were used on a copy",
             ),
+            _ => this,
+        }
+    }
+}
+
+impl From<CustodyError> for CommandError {
+    fn from(error: CustodyError) -> Self {
+        let this = Self::of(error.kind(), &error);
+        match error {
+            CustodyError::NamedMissing { .. } => {
+                this.hint("bring the pack back from a copy before anything is removed")
+            }
             _ => this,
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct AuthoritySettings {
     pub(crate) url: String,
     /// File of the certificate that its tokens must lead to, PEM.
     pub(crate) anchor_file: std::path::PathBuf,
+    /// The policy that its tokens must be under, a dotted OID.
+    pub(crate) policy: Option<String>,
     pub(crate) user: Option<String>,
     pub(crate) password_file: Option<std::path::PathBuf>,
     pub(crate) answer_seconds_max: Option<u64>,
@@ -65,6 +67,15 @@ impl Settings {
 
     fn check(&self, path: &Path) -> Result<(), CommandError> {
         for authority in &self.authorities {
+            if let Some(policy) = authority.policy.as_deref().filter(|policy| !is_oid(policy)) {
+                let words = format!(
+                    "{} gives the authority {} a policy that is no OID: {policy:?}",
+                    path.display(),
+                    authority.name
+                );
+                return Err(CommandError::new(ErrorKind::Invalid, words)
+                    .hint("write it as numbers and dots, such as 1.3.6.1.4.1.99999.1"));
+            }
             let (given, missing) = match (&authority.user, &authority.password_file) {
                 (Some(_), None) => ("user", "password_file"),
                 (None, Some(_)) => ("password_file", "user"),
@@ -79,5 +90,29 @@ impl Settings {
                 .hint(format!("add the {missing}, or remove the {given}")));
         }
         Ok(())
+    }
+}
+
+/// Tells whether a text is an object identifier as it is written: numbers and dots.
+fn is_oid(text: &str) -> bool {
+    let is_number = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 10
+            && part.bytes().all(|b| b.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
+    };
+    text.len() <= 128 && text.split('.').count() > 2 && text.split('.').all(is_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_numbers_and_dots_are_an_oid() {
+        assert!(is_oid("1.3.6.1.4.1.99999.0.1"));
+        for text in ["", "1", "1.3", "1..3", "1.3.06", "1.3.x", "1.3.6.", "1.3.99999999999"] {
+            assert!(!is_oid(text), "{text}");
+        }
     }
 }

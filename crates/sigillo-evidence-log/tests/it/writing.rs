@@ -2,12 +2,13 @@
 
 use std::fs;
 
+use bytes::Bytes;
 use rstest::rstest;
 
 use sigillo_evidence_log::{CommitOutcome, LogError, LogWriter, find_head};
 use sigillo_merkle::{Checkpoint, SignedNote};
-use sigillo_model::{Entry, ErrorKind, ObjectKey, Sha256Digest};
-use sigillo_store::StoreError;
+use sigillo_model::{Blake3Digest, Entry, ErrorKind, ObjectKey, Sha256Digest};
+use sigillo_store::{RemoveOutcome, StoreError};
 
 use crate::world::{Place, World, commit, completed, faults, log_keys};
 
@@ -190,6 +191,36 @@ async fn a_raised_epoch_fences_whoever_did_not_know_of_it() {
     let newest = world.archive().await.existing_commit(third.head()).await.unwrap();
     assert_eq!((newest.header.epoch, newest.lines.len()), (3, 1));
     assert_eq!(faults(&world.audit().await), []);
+}
+
+#[tokio::test]
+async fn a_permit_to_sweep_comes_with_a_higher_epoch_and_removes_content_only() {
+    for place in [Place::Memory, Place::Folder] {
+        let world = World::new(place).await;
+        let (mut sweeper, mut other) = (world.writer().await, world.writer().await);
+        commit(&mut other, &[completed(1)]).await;
+        let permit = sweeper.begin_sweep().await.unwrap();
+        assert_eq!(
+            (permit.epoch(), permit.commit()),
+            (2, 3),
+            "the second attempt, after the other"
+        );
+        assert_eq!(sweeper.epoch(), 2);
+        let store = sweeper.archive().store().clone();
+        let pack = ObjectKey::pack(Blake3Digest::of(b"pack"));
+        store.create(&pack, Bytes::from_static(b"pack")).await.unwrap();
+        let removed = store.remove_unnamed(&pack, &permit).await.unwrap();
+        assert_eq!(removed, RemoveOutcome::Removed);
+        assert!(matches!(store.size(&pack).await, Err(StoreError::NotFound { .. })));
+        let removed = store.remove_unnamed(&pack, &permit).await.unwrap();
+        assert_eq!(removed, RemoveOutcome::WasGone);
+        for key in [ObjectKey::commit(1), ObjectKey::archive(), ObjectKey::checkpoint()] {
+            let refused = store.remove_unnamed(&key, &permit).await;
+            assert!(matches!(refused, Err(StoreError::NotContent { .. })), "{key}: {refused:?}");
+            assert!(store.size(&key).await.is_ok(), "{key}");
+        }
+        assert_eq!(faults(&world.audit().await), []);
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::support::{slow, small_documents, template_of};
 pub(crate) enum Beside {
     /// Another ingest of the same folder.
     Ingest,
-    /// A sweep, which raises the epoch.
+    /// A sweep.
     Sweep,
 }
 
@@ -42,7 +42,9 @@ fn sweeper<'a>(world: &'a World<'_>) -> Actor<'a> {
     let gate = Gate::default();
     let store = gate.wrap(&world.backend().store());
     let mut process = run_to_end(world.open(store, 502)).unwrap();
-    let sweep = async move { world.raise_epoch(&mut process).await.unwrap() };
+    let sweep = async move {
+        world.sweep(&mut process).await.unwrap();
+    };
     Actor::new("sweeper", gate, Box::pin(sweep))
 }
 

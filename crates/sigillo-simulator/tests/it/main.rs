@@ -6,3 +6,4 @@ mod ingests;
 mod model;
 mod operations;
 mod support;
+mod sweeping;

@@ -4,6 +4,7 @@
 use std::{
     fmt,
     ops::Range,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -24,11 +25,12 @@ use sigillo_model::ObjectKey;
 
 use super::{
     fault::{Fault, Subject},
+    spool::{remove_spool_leftovers, spool_leftovers},
     wire::{Answer, Call},
 };
 use crate::{
-    BackendError, CreateAnswer, ListedObject, ObjectBackend, backend::is_removable,
-    convert::size_of_len, url::ServicePlace,
+    BackendError, CreateAnswer, ListedObject, ObjectBackend, StagingSweep, SweepPermit,
+    backend::is_removable, convert::size_of_len, url::ServicePlace,
 };
 
 /// At most this often one request is made.
@@ -60,6 +62,8 @@ pub(crate) struct ServiceBackend {
     /// The place, and the endpoint at which it is.
     pub(super) identity: String,
     pub(super) requests: Semaphore,
+    /// Where large packs wait for their upload.
+    pub(super) spool_folder: Option<PathBuf>,
 }
 
 /// How often something was tried, and how long that may go on.
@@ -75,8 +79,10 @@ impl ServiceBackend {
         parts: Arc<dyn MultipartStore>,
         place: ServicePlace,
         identity: String,
+        spool_folder: Option<PathBuf>,
     ) -> Self {
-        Self { store, parts, place, identity, requests: Semaphore::new(REQUESTS_AT_ONCE_MAX) }
+        let requests = Semaphore::new(REQUESTS_AT_ONCE_MAX);
+        Self { store, parts, place, identity, requests, spool_folder }
     }
 
     /// Spells a key as a path in the bucket; keys are our own ASCII, so nothing is escaped.
@@ -295,6 +301,30 @@ impl ObjectBackend for ServiceBackend {
         }
         let path = self.path(key)?;
         self.repeated(0, || self.store.delete(&path)).await.map_err(Fault::of_reading)
+    }
+
+    async fn remove_unnamed(
+        &self,
+        key: &ObjectKey,
+        _permit: &SweepPermit,
+    ) -> Result<(), BackendError> {
+        let path = self.path(key)?;
+        self.repeated(0, || self.store.delete(&path)).await.map_err(Fault::of_reading)
+    }
+
+    async fn list_staging(&self, count_max: usize) -> Result<Vec<ListedObject>, BackendError> {
+        let Some(folder) = &self.spool_folder else { return Ok(Vec::new()) };
+        spool_leftovers(folder, count_max).map_err(BackendError::failed)
+    }
+
+    async fn sweep_staging(
+        &self,
+        count_max: usize,
+        _permit: &SweepPermit,
+    ) -> Result<StagingSweep, BackendError> {
+        let Some(folder) = &self.spool_folder else { return Ok(StagingSweep::default()) };
+        let removed = remove_spool_leftovers(folder, count_max).map_err(BackendError::failed)?;
+        Ok(StagingSweep { removed, in_use: false })
     }
 
     fn identity(&self) -> String {

@@ -142,7 +142,8 @@ fn open_s3(place: &ServicePlace, access: &ServiceAccess) -> Result<ServiceBacken
     let store = Arc::new(store);
     let at = endpoint.unwrap_or_else(|| format!("region {region}"));
     let identity = format!("{place} at {at}");
-    Ok(ServiceBackend::new(Arc::clone(&store) as _, store, place.clone(), identity))
+    let spool = access.spool_folder().map(ToOwned::to_owned);
+    Ok(ServiceBackend::new(Arc::clone(&store) as _, store, place.clone(), identity, spool))
 }
 
 fn open_azure(place: &ServicePlace, access: &ServiceAccess) -> Result<ServiceBackend, String> {
@@ -179,7 +180,8 @@ fn open_azure(place: &ServicePlace, access: &ServiceAccess) -> Result<ServiceBac
     let store = Arc::new(store);
     let at = endpoint.unwrap_or_else(|| format!("account {account}"));
     let identity = format!("{place} at {at}");
-    Ok(ServiceBackend::new(Arc::clone(&store) as _, store, place.clone(), identity))
+    let spool = access.spool_folder().map(ToOwned::to_owned);
+    Ok(ServiceBackend::new(Arc::clone(&store) as _, store, place.clone(), identity, spool))
 }
 
 /// Returns where the service is, if that is said: an address without anything secret in it.

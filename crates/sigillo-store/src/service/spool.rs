@@ -13,7 +13,9 @@ use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
-use crate::{PACK_CHUNK_BYTES, convert::size_of_len};
+use sigillo_model::ObjectKey;
+
+use crate::{ListedObject, PACK_CHUNK_BYTES, convert::size_of_len, folder::is_absence};
 
 /// A spool keeps at most this many bytes in memory.
 pub(crate) const SPOOL_MEMORY_BYTES_MAX: u64 = 32 << 20;
@@ -138,6 +140,50 @@ impl Spool {
     }
 }
 
+/// Lists at most `count_max` files of spools whose process died before it took their name away.
+pub(crate) fn spool_leftovers(folder: &Path, count_max: usize) -> io::Result<Vec<ListedObject>> {
+    let mut listed = Vec::new();
+    let entries = match fs::read_dir(folder) {
+        Err(error) if is_absence(&error) => return Ok(listed),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| is_spool_name(name)) else { continue };
+        let key = ObjectKey::listed(format!("spool/{name}"));
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() && listed.len() < count_max => {
+                listed.push(ListedObject { key, size_bytes: metadata.len() });
+            }
+            _ => {}
+        }
+    }
+    Ok(listed)
+}
+
+/// Removes what [`spool_leftovers`] lists: a spool in use lives on without its name.
+pub(crate) fn remove_spool_leftovers(
+    folder: &Path,
+    count_max: usize,
+) -> io::Result<Vec<ListedObject>> {
+    let listed = spool_leftovers(folder, count_max)?;
+    for object in &listed {
+        let name = object.key.as_str().trim_start_matches("spool/");
+        match fs::remove_file(folder.join(name)) {
+            Err(error) if !is_absence(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(listed)
+}
+
+fn is_spool_name(name: &str) -> bool {
+    let numbers = name.strip_suffix(".spool").and_then(|stem| stem.split_once('-'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    numbers.is_some_and(|(process, number)| is_number(process) && is_number(number))
+}
+
 /// Makes a file that goes when it is closed, whatever ends the process.
 fn nameless_file(folder: &Path) -> io::Result<File> {
     fs::DirBuilder::new().recursive(true).create(folder)?;
@@ -152,7 +198,13 @@ fn nameless_file(folder: &Path) -> io::Result<File> {
         let number = SPOOLS.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{process}-{number}.spool"));
         match File::options().read(true).write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(file) => return fs::remove_file(&path).map(|()| file),
+            // A sweep may have taken the name already, which is all the same.
+            Ok(file) => {
+                return match fs::remove_file(&path) {
+                    Err(error) if !is_absence(&error) => Err(error),
+                    _ => Ok(file),
+                };
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
@@ -197,6 +249,20 @@ mod tests {
             assert!(spool.read_at(spool.size_bytes(), 1).is_err());
         }
         assert_eq!(fs::read_dir(folder.path().join("deep/er")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn only_spools_that_kept_their_name_are_leftovers() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(spool_leftovers(&folder.path().join("none"), 9).unwrap(), []);
+        for name in ["12-3.spool", "a-3.spool", "12-3", "letter.txt"] {
+            fs::write(folder.path().join(name), b"1234").unwrap();
+        }
+        let gone = remove_spool_leftovers(folder.path(), 9).unwrap();
+        assert_eq!(gone.len(), 1);
+        assert_eq!((gone[0].key.as_str(), gone[0].size_bytes), ("spool/12-3.spool", 4));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        assert_eq!(spool_leftovers(folder.path(), 9).unwrap(), []);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod rebuild;
 pub(crate) mod receipt;
 mod seal;
 mod status;
+mod sweep;
 mod trust;
 mod verify;
 
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, CommandError> {
         Command::Verify(args) => verify::run(&context, args).await,
         Command::Seal(args) => seal::run(&context, args).await,
         Command::Rebuild(_) => rebuild::run(&context).await,
+        Command::Sweep(args) => sweep::run(&context, args).await,
         Command::Receipt(command) => receipt::run(&context, command).await,
         Command::Log(command) => log::run(&context, command).await,
         Command::Trust(command) => trust::run(&context, command).await,

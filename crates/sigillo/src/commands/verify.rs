@@ -62,7 +62,7 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     if report.verdict != Verdict::Damaged
         && let Some(head) = report.head
     {
-        context.remember(&archive, head)?;
+        context.remember_or_warn(&archive, head);
     }
     let named = (!args.ids.is_empty()).then_some(args.ids.len() as u64);
     context.output.result("sigillo.verify/1", &text_of(&report, named), json_of(&report));

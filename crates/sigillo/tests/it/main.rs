@@ -23,6 +23,8 @@ mod personal;
 mod receipts;
 mod refusals;
 mod sealing_later;
+mod sweeping;
 mod texts;
+mod time_stamping;
 mod together;
 mod versions;

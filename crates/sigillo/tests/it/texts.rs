@@ -68,6 +68,7 @@ fn check(name: &str, world: &World, ran: &Ran) {
 #[case::verify("verify", "help_verify")]
 #[case::seal("seal", "help_seal")]
 #[case::rebuild("rebuild", "help_rebuild")]
+#[case::sweep("sweep", "help_sweep")]
 #[case::receipt("receipt", "help_receipt")]
 #[case::receipt_show("receipt show", "help_receipt_show")]
 #[case::receipt_refresh("receipt refresh", "help_receipt_refresh")]
