@@ -8,7 +8,7 @@ use std::{
 
 use jiff::civil::Date;
 
-use sigillo_catalogue::{IndexError, IndexedVersion, KeyIndex};
+use sigillo_catalogue::{IndexError, IndexedVersion, KeyIndex, tables::RowDraft};
 use sigillo_ers::version_id;
 use sigillo_model::{
     Description, DocumentId, DocumentKey, FileEntry, Operation, Record, RecordKind, SALT_BYTES,
@@ -238,5 +238,6 @@ fn draft(
     };
     let bytes = record.to_json();
     let version = version_id(Sha256Digest::of(&bytes), &[record.files[0].sha256]);
-    Drafted { version, record: bytes, identity }
+    let row = Box::new(RowDraft::new(version, record));
+    Drafted { version, record: bytes, identity, row }
 }

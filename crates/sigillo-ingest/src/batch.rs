@@ -5,7 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use sigillo_catalogue::{IndexedVersion, RecordPlace};
+use sigillo_catalogue::{
+    IndexedVersion, RecordPlace,
+    tables::{TablePlace, TableRow},
+};
 use sigillo_ers::tree_root;
 use sigillo_evidence_log::{CommitOutcome, catch_up_index};
 use sigillo_merkle::{leaf_hash, root_of};
@@ -146,6 +149,20 @@ fn indexed(batch: &FinishedBatch, commit: u64) -> Vec<IndexedVersion> {
         },
     });
     placed.collect()
+}
+
+/// Returns what the catalogue keeps of a batch that is in the log.
+pub(crate) fn rows_of(finished: FinishedBatch, commit: u64, batch: BatchId) -> Vec<TableRow> {
+    let packs = finished.packs.into_iter();
+    let documents = packs.flat_map(|(pack, documents)| {
+        documents.into_iter().map(move |document| (pack.name, document))
+    });
+    let rows = (0..).zip(documents).map(|(leaf, (pack, document))| {
+        let (offset, size_bytes) = (document.record_offset, document.record_bytes);
+        let record = RecordPlace { pack, offset, size_bytes };
+        document.row.placed(TablePlace { commit, batch, leaf, record })
+    });
+    rows.collect()
 }
 
 /// Returns what the log will say of a batch, and the objects it names.

@@ -1,6 +1,6 @@
 //! What is known of one document once it was read, and whether it is new.
 
-use sigillo_catalogue::{IndexError, IndexedVersion};
+use sigillo_catalogue::{IndexError, IndexedVersion, tables::RowDraft};
 use sigillo_ers::version_id;
 use sigillo_formats::identify;
 use sigillo_model::{
@@ -25,6 +25,8 @@ pub(crate) struct Drafted {
     pub(crate) version: VersionId,
     pub(crate) record: Vec<u8>,
     pub(crate) identity: Identity,
+    /// What the catalogue keeps of it.
+    pub(crate) row: Box<RowDraft>,
 }
 
 /// What a version is by its producer's key, before it has a place.
@@ -207,7 +209,8 @@ impl Prepared {
             number: record.version,
             base: newest.map(|newest| newest.version),
         };
-        Ok(Decided::New(Box::new(Drafted { version, record: bytes, identity })))
+        let row = Box::new(RowDraft::new(version, record));
+        Ok(Decided::New(Box::new(Drafted { version, record: bytes, identity, row })))
     }
 }
 

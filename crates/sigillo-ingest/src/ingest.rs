@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use sigillo_catalogue::{Journal, JournalEntry, JournalWriter, KeyIndex};
-use sigillo_evidence_log::{LogError, LogWriter, catch_up_index, forget_foreign_index};
+use sigillo_evidence_log::{LogError, LogWriter, Tables, catch_up_index, forget_foreign_index};
 use sigillo_formats::Manifest;
 use sigillo_model::{BatchCommitted, Clock, Entropy, LogTime, SubmissionId, VersionId};
 use sigillo_store::ReadPool;
@@ -21,7 +21,7 @@ use sigillo_store::ReadPool;
 use crate::{
     FolderSource, IngestError, Note, Progress, Refusal,
     aggregations::{AggregationError, Members, pack_aggregations},
-    batch::{BatchOutcome, commit_batch},
+    batch::{BatchOutcome, commit_batch, rows_of},
     large::LargeGate,
     pack_thread::{BatchLimits, FinishedBatch, PackThread},
     previous::Previous,
@@ -101,6 +101,8 @@ pub struct Target<'a> {
     pub log: &'a mut LogWriter,
     /// The index of its keys.
     pub index: &'a mut KeyIndex,
+    /// Its catalogue, if it is to be kept up at once; else the next catch-up does it.
+    pub tables: Option<&'a mut Tables>,
 }
 
 /// How an ingest is watched and stopped.
@@ -127,6 +129,7 @@ pub struct Ingester {
 pub(crate) struct Run<'a> {
     pub(crate) log: &'a mut LogWriter,
     pub(crate) index: &'a mut KeyIndex,
+    tables: Option<&'a mut Tables>,
     pub(crate) submission: SubmissionId,
     pub(crate) source_name: String,
     pub(crate) received: u64,
@@ -169,7 +172,7 @@ impl Ingester {
         submission: Submission,
         watch: Watch,
     ) -> Result<IngestOutcome, IngestError> {
-        let Target { log, index } = target;
+        let Target { log, index, tables } = target;
         log.take_unseen();
         forget_foreign_index(log.archive(), index).await?;
         catch_up_index(log.archive(), index, &self.reads).await?;
@@ -183,6 +186,7 @@ impl Ingester {
             log,
             epoch,
             index,
+            tables,
             submission: SubmissionId::random(&*self.entropy),
             source_name: source.name.clone(),
             received: 0,
@@ -294,9 +298,9 @@ impl Ingester {
     ) -> Result<Vec<Unit>, IngestError> {
         let mut again = Vec::new();
         while let Some(batch) = finished.recv().await {
-            match self.commit(run, &batch).await {
-                Ok(true) => {}
-                Ok(false) => again.extend(batch.into_units()),
+            match self.commit(run, batch).await {
+                Ok(None) => {}
+                Ok(Some(batch)) => again.extend(batch.into_units()),
                 Err(error) => {
                     shared.abort();
                     return Err(error);
@@ -306,24 +310,30 @@ impl Ingester {
         Ok(again)
     }
 
-    async fn commit(&self, run: &mut Run<'_>, batch: &FinishedBatch) -> Result<bool, IngestError> {
+    /// Commits a batch; returns one that must be made anew.
+    async fn commit(
+        &self,
+        run: &mut Run<'_>,
+        batch: FinishedBatch,
+    ) -> Result<Option<FinishedBatch>, IngestError> {
         // Before the commit, so that whoever dies right after it need not read these files again.
         // A journal says what was read, not what is archived: that is the index's to say.
         run.remember(batch.documents().flat_map(|it| it.journal.clone()).collect());
         // The threads that read the source may all be waiting for this very commit.
         let reads = self.reads.aside();
-        let committed = commit_batch(run, &reads, &*self.entropy, batch).await?;
+        let committed = commit_batch(run, &reads, &*self.entropy, &batch).await?;
         match committed {
-            BatchOutcome::Again => Ok(false),
+            BatchOutcome::Again => Ok(Some(batch)),
             BatchOutcome::Fenced => {
                 let documents = batch.documents().count();
                 run.tally.made_anew += documents as u64;
                 tracing::warn!(documents, "a sweep came first: they are written again");
-                Ok(false)
+                Ok(Some(batch))
             }
             BatchOutcome::Committed(commit, body) => {
                 let documents = body.documents;
                 tracing::info!(commit, documents, "a batch is durable, logged and provable");
+                let id = body.batch;
                 run.tally.batches.push((commit, *body));
                 for document in batch.documents() {
                     match &document.source {
@@ -334,7 +344,10 @@ impl Ingester {
                         Source::Aggregation => run.tally.aggregations += 1,
                     }
                 }
-                Ok(true)
+                if let Some(tables) = &mut run.tables {
+                    tables.append_batch(commit, rows_of(batch, commit, id)).await;
+                }
+                Ok(None)
             }
         }
     }
@@ -359,10 +372,9 @@ impl Ingester {
                 AggregationError::Pack(error) => IngestError::Pack(error),
             });
             run.take_told(&shared)?;
-            match packed? {
-                None => return Ok(()),
-                Some(batch) if self.commit(run, &batch).await? => return Ok(()),
-                Some(_) => {}
+            let Some(batch) = packed? else { return Ok(()) };
+            if self.commit(run, batch).await?.is_none() {
+                return Ok(());
             }
         }
         Err(IngestError::StillChanging { passes: PASSES_MAX })

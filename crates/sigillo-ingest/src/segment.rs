@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use sigillo_catalogue::{IndexedVersion, JournalEntry};
+use sigillo_catalogue::{IndexedVersion, JournalEntry, tables::RowDraft};
 use sigillo_formats::HEAD_BYTES_MAX;
 use sigillo_model::Sha256Digest;
 use sigillo_store::pack::{
@@ -35,8 +35,10 @@ pub(crate) struct PlacedDocument {
     pub(crate) record_offset: u64,
     pub(crate) record_bytes: u32,
     pub(crate) source: Source,
-    /// What the journal is to remember once it is committed.
+    /// What the journal is to remember of it.
     pub(crate) journal: Vec<JournalEntry>,
+    /// What the catalogue keeps of it.
+    pub(crate) row: Box<RowDraft>,
 }
 
 /// Where a document comes from, should it have to be made anew.
@@ -169,7 +171,7 @@ impl Segment {
     }
 
     fn add_record(&mut self, drafted: Drafted, source: Source, journal: Vec<JournalEntry>) {
-        let Drafted { version, record, identity } = drafted;
+        let Drafted { version, record, identity, row } = drafted;
         let name = record_name(version);
         let (size_bytes, crc32) = (record.len() as u64, crc32fast::hash(&record));
         let start = self.filled;
@@ -187,6 +189,7 @@ impl Segment {
             record_bytes: u32::try_from(record.len()).expect("a record is far below 4 GiB"),
             source,
             journal,
+            row,
         });
     }
 

@@ -318,7 +318,7 @@ impl World<'_> {
         let journal = Journal::default();
         let submission = Submission { source, table: sending.manifest(), journal, options };
         let Process { log, index, .. } = process;
-        let target = Target { log, index };
+        let target = Target { log, index, tables: None };
         Ok(Box::pin(ingester.ingest(target, submission, Watch::default())).await?)
     }
 

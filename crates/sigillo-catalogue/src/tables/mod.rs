@@ -26,7 +26,7 @@ pub use error::TableError;
 pub use footer::{FOOTER_BYTES_MAX, GroupReader, SegmentFooter};
 pub use merging::merge_segments;
 pub use plan::{MERGE_BYTES_MAX, MERGE_SEGMENTS_MIN, plan_merge};
-pub use row::{TablePlace, TableRow};
+pub use row::{RowDraft, TablePlace, TableRow};
 pub use schema::{DescriptionColumn, TableKind};
 pub use segment::{FooterPlace, ROW_GROUP_ROWS_MAX, Segment, write_segment};
 pub use state::{SEGMENTS_MAX, SegmentFile, TableState};

@@ -1,8 +1,8 @@
 //! One row of both tables: what they keep of a version of a document.
 
 use sigillo_model::{
-    BatchId, Description, DocumentId, DocumentKey, LogTime, Operation, Record, RecordKind,
-    VersionId,
+    BatchId, Blake3Digest, Description, DocumentId, DocumentKey, LogTime, Operation, Record,
+    RecordKind, VersionId,
 };
 
 use crate::RecordPlace;
@@ -43,6 +43,31 @@ pub struct TablePlace {
     pub leaf: u32,
     /// Where its record lies.
     pub record: RecordPlace,
+}
+
+/// A row of a version that has no place yet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RowDraft(TableRow);
+
+impl RowDraft {
+    /// Takes from a record what the tables keep.
+    pub fn new(version_id: VersionId, record: Record) -> Self {
+        let nowhere = RecordPlace {
+            pack: Blake3Digest::from_bytes([0; Blake3Digest::LENGTH_BYTES]),
+            offset: 0,
+            size_bytes: 0,
+        };
+        let batch = BatchId::from_bytes([0; BatchId::LENGTH_BYTES]);
+        // Not seen by anybody: `placed` is the only way to the row.
+        let place = TablePlace { commit: 0, batch, leaf: 0, record: nowhere };
+        Self(TableRow::new(version_id, record, place))
+    }
+
+    /// Returns the row, now that its place is known.
+    #[must_use]
+    pub fn placed(self, place: TablePlace) -> TableRow {
+        TableRow { place, ..self.0 }
+    }
 }
 
 impl TableRow {

@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use sigillo_evidence_log::{Archive, Tables};
+use sigillo_evidence_log::{Archive, TableFault, Tables};
 use sigillo_formats::{METADATA_BYTES_MAX, Manifest, read_metadata_csv};
 use sigillo_ingest::{
     FolderSource, IngestOptions, IngestOutcome, Ingester, Progress, Submission, Target, Watch,
@@ -58,6 +58,7 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
     };
     let watch = Watch { progress: Arc::new(Progress::default()), stop: Arc::clone(&stop) };
     let shown = show(&context, &watch.progress);
+    let mut tables = open_catalogue(&context, &archive, &ingester.reads).await;
     let options = IngestOptions { batch_documents_max: None, new_versions: args.new_versions };
     let mut outcomes: Vec<(String, IngestOutcome, u64)> = Vec::new();
     for (name, source) in sources {
@@ -67,7 +68,7 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
         let journal = context.journal(&archive, &name);
         let submission = Submission { source, table: table.take(), journal, options };
         let read_before = watch.progress.counts().2;
-        let target = Target { log: &mut log, index: &mut index };
+        let target = Target { log: &mut log, index: &mut index, tables: tables.as_mut() };
         let outcome = ingester.ingest(target, submission, watch.clone()).await?;
         let bytes_read = watch.progress.counts().2 - read_before;
         outcomes.push((name, outcome, bytes_read));
@@ -80,23 +81,35 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
     };
     // The acknowledgement comes first: it holds whether or not the state can be written.
     let code = report(&context, &outcomes, sealed.as_ref(), stop.load(Ordering::Relaxed));
-    if !stop.load(Ordering::Relaxed) {
-        complete_catalogue(&context, &archive, ingester.reads).await;
+    if let Some(tables) = tables.filter(|_| !stop.load(Ordering::Relaxed)) {
+        complete_catalogue(&context, tables).await;
     }
     context.remember_signed_or_warn(&archive, &keys);
     Ok(code)
 }
 
-/// Adds to the catalogue what was committed. Nothing depends on it.
-async fn complete_catalogue(context: &Context, archive: &Archive, reads: ReadPool) {
-    let completed =
-        async { Tables::open(archive, reads, Arc::clone(&context.clock)).await?.catch_up().await };
-    if let Err(error) = completed.await {
-        let words = CommandError::from(error).words.join(": ");
-        context
-            .output
-            .say(&format!("note: `sigillo find` will not know of all: {}", visible(&words)));
+/// Opens the catalogue. Nothing depends on it: if it cannot be used, the ingest goes on without.
+async fn open_catalogue(context: &Context, archive: &Archive, reads: &ReadPool) -> Option<Tables> {
+    // The other threads read the source, and wait for what is committed meanwhile.
+    match Tables::open(archive, reads.aside(), Arc::clone(&context.clock)).await {
+        Ok(tables) => Some(tables),
+        Err(error) => {
+            say_incomplete(context, error);
+            None
+        }
     }
+}
+
+/// Adds to the catalogue what others committed, and what could not be added at once.
+async fn complete_catalogue(context: &Context, mut tables: Tables) {
+    if let Err(error) = tables.catch_up().await {
+        say_incomplete(context, error);
+    }
+}
+
+fn say_incomplete(context: &Context, error: TableFault) {
+    let words = CommandError::from(error).words.join(": ");
+    context.output.say(&format!("note: `sigillo find` will not know of all: {}", visible(&words)));
 }
 
 fn open_sources(
