@@ -117,7 +117,7 @@ pub struct Tables {
     archive: Archive,
     reads: ReadPool,
     clock: Arc<dyn Clock>,
-    tables: [TableState; 2],
+    states: [TableState; 2],
     /// Commits that were looked at and add no documents.
     without_documents: Coverage,
 }
@@ -157,10 +157,10 @@ impl Tables {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TableFault> {
         let [documents, descriptions] = TableKind::ALL;
-        let tables =
+        let states =
             [read_table(archive, documents).await?, read_table(archive, descriptions).await?];
         let without_documents = Coverage::default();
-        Ok(Self { archive: archive.clone(), reads, clock, tables, without_documents })
+        Ok(Self { archive: archive.clone(), reads, clock, states, without_documents })
     }
 
     /// Removes both tables and begins anew. Other processes must not be appending meanwhile.
@@ -203,7 +203,7 @@ impl Tables {
 
     /// Looks at the commits before one, for most of them add no documents.
     async fn look_before(&mut self, commit: u64) {
-        let covered = self.tables.iter().map(|table| table.coverage().first_missing(1)).min();
+        let covered = self.states.iter().map(|table| table.coverage().first_missing(1)).min();
         for number in covered.unwrap_or(1).max(commit.saturating_sub(LOOKED_AT_MAX))..commit {
             if self.without_documents.contains(number) {
                 continue;
@@ -231,7 +231,7 @@ impl Tables {
         commits: &Coverage,
     ) -> Result<(), TableFault> {
         let rows = Arc::new(rows);
-        for index in 0..self.tables.len() {
+        for index in 0..self.states.len() {
             self.append_to(index, &rows, commits).await?;
         }
         Ok(())
@@ -243,11 +243,11 @@ impl Tables {
         rows: &Arc<Vec<TableRow>>,
         commits: &Coverage,
     ) -> Result<(), TableFault> {
-        let kind = self.tables[index].kind();
+        let kind = self.states[index].kind();
         let mut segment: Option<(Coverage, Segment)> = None;
         for _ in 0..APPEND_ATTEMPTS_MAX {
-            read_on(&self.archive, &mut self.tables[index]).await?;
-            let table = &self.tables[index];
+            read_on(&self.archive, &mut self.states[index]).await?;
+            let table = &self.states[index];
             let (missing, at) = (commits.without(table.coverage()), self.now());
             if table.next_version() == 0 {
                 let first = create_commit(kind, self.archive.description().archive, at);
@@ -312,7 +312,7 @@ impl Tables {
 
     /// Writes the next version of a table's log; tells whether nobody was faster.
     async fn write_version(&mut self, index: usize, version: Vec<u8>) -> Result<bool, TableFault> {
-        let table = &mut self.tables[index];
+        let table = &mut self.states[index];
         let key = ObjectKey::table_version(table.kind().name(), table.next_version());
         let version = bytes::Bytes::from(version);
         let created = self.archive.store().create(&key, version.clone()).await;
@@ -333,13 +333,13 @@ impl Tables {
     /// [`TableFault`] if the tables or the log cannot be used; what was appended stays.
     pub async fn catch_up(&mut self) -> Result<CaughtUp, TableFault> {
         let mut done = CaughtUp::default();
-        for table in &mut self.tables {
+        for table in &mut self.states {
             read_on(&self.archive, table).await?;
         }
         let mut gathered = Gathered::default();
         let mut number = 1;
         loop {
-            let missing = self.tables.iter().map(|table| table.coverage().first_missing(number));
+            let missing = self.states.iter().map(|table| table.coverage().first_missing(number));
             let missing = missing.min().unwrap_or(number);
             number = self.without_documents.first_missing(missing);
             if number != missing {
@@ -424,9 +424,9 @@ impl Tables {
     ///
     /// [`TableFault`] if a segment cannot be read or the store did not do it.
     pub async fn merge(&mut self) -> Result<(), TableFault> {
-        for index in 0..self.tables.len() {
-            while let Some(plan) = plan_merge(&self.tables[index]) {
-                let kind = self.tables[index].kind();
+        for index in 0..self.states.len() {
+            while let Some(plan) = plan_merge(&self.states[index]) {
+                let kind = self.states[index].kind();
                 let merged = self.merge_files(kind, &plan).await?;
                 self.store_segment(kind, &merged).await?;
                 let version = merge_commit(&plan, &merged, self.now());
@@ -459,7 +459,7 @@ impl Tables {
 
     /// Returns how many versions of documents the tables have.
     pub fn rows(&self) -> u64 {
-        self.tables[1].rows()
+        self.states[1].rows()
     }
 
     fn now(&self) -> LogTime {
