@@ -1,4 +1,4 @@
-//! The programs of others read both tables: `deltalake` and DuckDB, from Python.
+//! The programs of others read both tables: `deltalake` and `DuckDB`, from Python.
 
 use std::{
     fmt::Write as _,
@@ -11,7 +11,10 @@ use serde_json::Value;
 
 use sigillo_catalogue::tables::{Coverage, TableKind};
 
-use crate::tables::{Table, filled, sample};
+use crate::{
+    samples::sample,
+    tables::{Table, filled},
+};
 
 /// Names the Python that has the packages deltalake, duckdb and pyarrow.
 const PYTHON: &str = "SIGILLO_DELTA_PYTHON";
@@ -20,7 +23,7 @@ fn python() -> Option<PathBuf> {
     let python = std::env::var_os(PYTHON).map(PathBuf::from);
     if python.is_none() {
         assert!(std::env::var_os("CI").is_none(), "{PYTHON} is not set");
-        eprintln!("SKIPPED: {PYTHON} does not name a Python with deltalake, duckdb and pyarrow");
+        println!("SKIPPED: {PYTHON} does not name a Python with deltalake, duckdb and pyarrow");
     }
     python
 }

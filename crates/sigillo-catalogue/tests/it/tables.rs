@@ -4,136 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use sigillo_catalogue::{
-    RecordPlace,
-    tables::{
-        AppendInfo, Coverage, DescriptionColumn, Segment, SegmentFooter, TableError, TableKind,
-        TablePlace, TableRow, TableState, append_commit, create_commit, merge_commit,
-        merge_segments, plan_merge, write_segment,
-    },
+use sigillo_catalogue::tables::{
+    AppendInfo, Coverage, DescriptionColumn, Segment, SegmentFooter, TableError, TableKind,
+    TableRow, TableState, append_commit, create_commit, merge_commit, merge_segments, plan_merge,
+    write_segment,
 };
-use sigillo_model::{
-    ArchiveId, BatchId, Blake3Digest, Description, DocumentId, DocumentKey, FileEntry, LogTime,
-    Operation, Record, RecordKind, Sha256Digest, VersionId,
-};
+use sigillo_model::ArchiveId;
+
+use crate::samples::{at, sample};
 
 const ARCHIVE: ArchiveId = ArchiveId::from_bytes([1; 16]);
-
-pub(crate) fn at(second: i64) -> LogTime {
-    LogTime::new(jiff::Timestamp::from_second(1_764_000_000 + second).unwrap())
-}
-
-/// A document of commit `commit`, and what both tables must say of it.
-pub(crate) struct Sample {
-    pub(crate) row: TableRow,
-    pub(crate) expected: [Value; 2],
-}
-
-/// Every third has no description; texts of all sorts, days of several years.
-pub(crate) fn sample(commit: u64, leaf: u32) -> Sample {
-    let number = u32::try_from(commit).unwrap() * 10_000 + leaf;
-    let digest = Blake3Digest::of(&number.to_be_bytes());
-    let mut id = [0; 16];
-    id.copy_from_slice(&digest.as_bytes()[..16]);
-    let version_id = VersionId::from_bytes(*digest.as_bytes());
-    let key = match number % 3 {
-        0 => DocumentKey::Path { path: format!("à/{number}.pdf"), source: "atti".into() },
-        1 => DocumentKey::Register {
-            number: format!("{number}/bis"),
-            register: "protocollo".into(),
-            structure: "AOO1".into(),
-            year: (2000 + commit).to_string(),
-        },
-        _ => DocumentKey::Aggregation { aggregation: format!("f{number}"), structure: "A".into() },
-    };
-    let day = jiff::civil::date(2000 + i16::try_from(commit).unwrap(), 1, 1 + (leaf % 28) as i8);
-    let described = leaf % 3 != 1;
-    let description = if described {
-        Description {
-            aggregations: vec!["a".into(), "b\u{10ffff}".into()],
-            class: Some(format!("VI.{commit}.{}", leaf % 5)),
-            closed_on: (leaf % 7 == 0).then_some(day),
-            date: Some(day),
-            document_type: Some(format!("delibera {}", leaf % 2)),
-            metadata: BTreeMap::from([("firma\"".to_owned(), format!("Anna {leaf}"))]),
-            series: Some("x".repeat(60 + (leaf % 3) as usize)),
-            stated_retention: Some(format!("{commit} anni")),
-            subject: Some(format!("Oggetto, nº {number} ' \" \\ \n 𝄞")),
-        }
-    } else {
-        Description::default()
-    };
-    let file = |role: &str, name: String, size| FileEntry {
-        media_type: Some(format!("type/{role}")),
-        name,
-        puid: (leaf % 2 == 0).then(|| format!("fmt/{commit}")),
-        role: role.to_owned(),
-        sha256: Sha256Digest::of(b"x"),
-        size,
-        stored_in: None,
-    };
-    let record = Record {
-        description: description.clone(),
-        document: DocumentId::from_bytes(id),
-        files: vec![
-            file("attachment", format!("all-{number}.txt"), 1),
-            file("main", format!("{number}.pdf"), u64::from(number) << 20),
-        ],
-        format: 1,
-        key: key.clone(),
-        kind: RecordKind::Document,
-        operation: Operation::NewVersion,
-        received_at: at(i64::from(number)),
-        salt: "00".repeat(32),
-        supersedes: None,
-        version: 1 + leaf % 4,
-    };
-    let place = TablePlace {
-        commit,
-        batch: BatchId::from_bytes([u8::try_from(commit).unwrap(); 16]),
-        leaf,
-        record: RecordPlace {
-            pack: Blake3Digest::of(&commit.to_be_bytes()),
-            offset: u64::from(number) << 30,
-            size_bytes: number,
-        },
-    };
-    let key_of = |name: &str| serde_json::to_value(&key).unwrap().get(name).cloned();
-    let kind = if key_of("path").is_some() {
-        "path"
-    } else if key_of("aggregation").is_some() {
-        "aggregation"
-    } else {
-        "register"
-    };
-    let documents = json!({
-        "document_id": record.document, "version_id": version_id, "version": record.version,
-        "kind": "document", "operation": "new-version", "class": description.class,
-        "document_type": description.document_type, "series": description.series,
-        "aggregations": description.aggregations.len(), "files": 2,
-        "bytes": (u64::from(number) << 20) + 1, "received_at": record.received_at,
-        "date": description.date, "closed_on": description.closed_on,
-        "stated_retention": description.stated_retention, "commit": commit, "batch": place.batch,
-        "leaf": leaf, "pack": place.record.pack.to_string(), "record_offset": place.record.offset,
-        "record_bytes": number, "media_type": "type/main", "puid": record.files[1].puid,
-    });
-    let descriptions = json!({
-        "document_id": record.document, "version_id": version_id, "version": record.version,
-        "key_kind": kind, "key": key.to_string(), "source": key_of("source"),
-        "path": key_of("path"), "structure": key_of("structure"),
-        "register": key_of("register"), "year": key_of("year"), "number": key_of("number"),
-        "aggregation": key_of("aggregation"), "subject": description.subject,
-        "date": description.date, "class": description.class,
-        "document_type": description.document_type, "series": description.series,
-        "file_names": format!("all-{number}.txt\n{number}.pdf"),
-        "aggregations": described.then_some("a\nb\u{10ffff}"),
-        "metadata": described.then(|| format!("{{\"firma\\\"\":\"Anna {leaf}\"}}")),
-        "commit": commit,
-    });
-    Sample { row: TableRow::new(version_id, record, place), expected: [documents, descriptions] }
-}
 
 /// A table in memory: the versions of its log and its segments.
 pub(crate) struct Table {

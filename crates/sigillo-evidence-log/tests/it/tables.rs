@@ -121,16 +121,13 @@ async fn failing(plan: &FaultPlan) -> (World, Store, Archive) {
     world.store = VolatileBackend::with_fsync().store();
     let archive = world.new_archive().await.unwrap();
     world.create_log(archive).await.unwrap();
-    let archive = Archive::open(plan.wrap(&world.store)).await;
     let store = world.store.clone();
-    match archive {
-        Ok(archive) => (world, store, archive),
-        // The fault struck before there was anything to try.
-        Err(_) => {
-            let archive = Archive::open(store.clone()).await.unwrap();
-            (world, store, archive)
-        }
+    if let Ok(archive) = Archive::open(plan.wrap(&store)).await {
+        return (world, store, archive);
     }
+    // The fault struck before there was anything to try.
+    let archive = Archive::open(store.clone()).await.unwrap();
+    (world, store, archive)
 }
 
 #[tokio::test]

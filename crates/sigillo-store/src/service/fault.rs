@@ -80,7 +80,7 @@ impl Fault {
             }
             (401 | 403, _) => Self::Refused(format!(
                 "it does not let us ({said}): check {key} and its secret, and what it may do in \
-                 {noun} {bucket}: list, read, write, and delete below probe/"
+                 {noun} {bucket}: list, read, write, and delete below probe/ and catalogue/"
             )),
             (501, _) => Self::Refused(format!("it cannot do what an archive needs ({said})")),
             _ => Self::Refused(said),
