@@ -24,6 +24,8 @@ mod receipt_log;
 mod receipt_records;
 mod receipt_sealings;
 
+mod submissions;
+
 mod error;
 mod receipt_error;
 
@@ -35,4 +37,5 @@ pub use rebuild::{RebuildOutcome, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;
 pub use receipt_log::ReceiptLog;
+pub use submissions::{CompletedAt, SubmissionAccount, read_submissions, source_of};
 pub use verify::{FINDINGS_MAX, Scope, Verifier, VerifyProgress, VerifyReport};

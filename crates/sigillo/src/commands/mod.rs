@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod doctor;
 mod export;
 mod ingest;
 mod init;
@@ -7,7 +8,9 @@ mod log;
 mod rebuild;
 pub(crate) mod receipt;
 mod seal;
+pub(crate) mod shell;
 mod status;
+pub(crate) mod submission;
 mod trust;
 mod verify;
 
@@ -43,8 +46,12 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, CommandError> {
         Command::Verify(args) => verify::run(&context, args).await,
         Command::Seal(args) => seal::run(&context, args).await,
         Command::Rebuild(_) => rebuild::run(&context).await,
+        Command::Doctor(args) => doctor::run(&context, args).await,
+        Command::Submission(command) => submission::run(&context, command).await,
         Command::Receipt(command) => receipt::run(&context, command).await,
         Command::Log(command) => log::run(&context, command).await,
         Command::Trust(command) => trust::run(&context, command).await,
+        Command::Completions(args) => Ok(shell::completions(*output, &args)),
+        Command::Man(args) => shell::man(*output, &args),
     }
 }
