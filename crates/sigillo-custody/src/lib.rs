@@ -26,11 +26,19 @@ mod receipt_sealings;
 
 mod submissions;
 
+mod doctor;
+mod health;
+
 mod error;
 mod receipt_error;
 
+pub use doctor::{
+    check_certificates, check_clock, check_index, check_last_read, check_published, check_sealing,
+    check_signer, check_stamping, growth_a_day,
+};
 pub use error::CustodyError;
 pub use export::{ExportOutcome, ExportProblem, Exporter};
+pub use health::{Check, Health, Space, check_space};
 pub use known::KnownVersions;
 pub use locate::{LocateError, Located, Locator, MATCHES_MAX, PREFIX_DIGITS_MIN};
 pub use rebuild::{RebuildOutcome, rebuild_blocks};

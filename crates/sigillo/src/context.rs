@@ -13,7 +13,7 @@ use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
 use sigillo_evidence_log::{
     Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogWriter, log_contains,
 };
-use sigillo_model::{Clock, Entropy, ErrorKind, Sha256Digest};
+use sigillo_model::{Clock, Entropy, ErrorKind, LogTime, Sha256Digest};
 use sigillo_store::{ServiceAccess, Store, StoreUrl};
 
 use crate::{
@@ -31,6 +31,12 @@ const REAL_LINE: &str = "plain-sha256-unqualified";
 
 /// A time-stamp counts only if it is this close to our clock.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// The file of the state that names the store that was probed.
+const PROBED: &str = "probed";
+
+/// The file of the state that says when every byte was last found intact.
+const FULL_READ: &str = "full-read";
 
 /// What every command has.
 #[derive(Debug)]
@@ -142,13 +148,32 @@ impl Context {
     }
 
     async fn probe_once(&self, archive: &Archive) -> Result<(), CommandError> {
-        let file = self.state_file(archive, "probed");
-        let identity = archive.store().identity();
-        if std::fs::read_to_string(&file).is_ok_and(|probed| probed == identity) {
-            return Ok(());
-        }
+        if self.is_probed(archive) { Ok(()) } else { self.probe(archive).await }
+    }
+
+    /// Tells whether this store has proved that it keeps its word.
+    pub(crate) fn is_probed(&self, archive: &Archive) -> bool {
+        let probed = std::fs::read_to_string(self.state_file(archive, PROBED));
+        probed.is_ok_and(|probed| probed == archive.store().identity())
+    }
+
+    /// Lets the store prove that it keeps its word, and remembers it.
+    pub(crate) async fn probe(&self, archive: &Archive) -> Result<(), CommandError> {
         archive.store().probe(&*self.entropy).await?;
-        write_whole(&file, identity.as_bytes())
+        let file = self.state_file(archive, PROBED);
+        write_whole(&file, archive.store().identity().as_bytes())
+    }
+
+    /// Returns when every byte of the archive was last found intact, as far as is remembered.
+    pub(crate) fn last_full_read(&self, archive: &Archive) -> Option<LogTime> {
+        let text = std::fs::read_to_string(self.state_file(archive, FULL_READ)).ok()?;
+        text.trim_end().parse().ok().map(LogTime::new)
+    }
+
+    /// Remembers that every byte of the archive was found intact just now.
+    pub(crate) fn remember_full_read(&self, archive: &Archive) -> Result<(), CommandError> {
+        let text = format!("{}\n", LogTime::new(self.clock.now()));
+        write_whole(&self.state_file(archive, FULL_READ), text.as_bytes())
     }
 
     /// Opens the index of keys; catching up is left to whoever uses it.
@@ -227,6 +252,17 @@ impl Context {
         }
         pems.dedup();
         Ok(pems)
+    }
+
+    /// Sees that the settings, and the authorities in them, can be used; returns the names of these.
+    /// Nobody is asked.
+    pub(crate) fn usable_authorities(&self) -> Result<Vec<String>, CommandError> {
+        self.authority_anchors()?;
+        let settings = Settings::read(&self.places.settings())?;
+        for authority in &settings.authorities {
+            http_authority(authority)?;
+        }
+        Ok(settings.authorities.into_iter().map(|it| it.name).collect())
     }
 
     /// Returns the authorities to ask, and the evidence line of their time-stamps.

@@ -51,7 +51,8 @@ impl Output {
     /// Reports an error and returns its exit code.
     pub(crate) fn fail(self, error: &CommandError) -> ExitCode {
         if self.json {
-            let value = json!({"kind": error.kind_name(), "words": error.words, "hints": error.hints});
+            let value =
+                json!({"kind": error.kind_name(), "words": error.words, "hints": error.hints});
             self.result("sigillo.error/1", "", json!({"error": value}));
         } else {
             let mut words = error.words.iter();

@@ -11,6 +11,7 @@ mod seal;
 pub(crate) mod shell;
 mod status;
 pub(crate) mod submission;
+mod suggest;
 mod trust;
 mod verify;
 

@@ -59,6 +59,9 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     {
         context.remember(&archive, head)?;
     }
+    if report.verdict == Verdict::Intact && report.scope == Scope::Full {
+        context.remember_full_read(&archive)?;
+    }
     let named = (!args.ids.is_empty()).then_some(args.ids.len() as u64);
     context.output.result("sigillo.verify/1", &text_of(&report, named), json_of(&report));
     Ok(exit_code(&report))

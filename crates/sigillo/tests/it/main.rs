@@ -13,6 +13,7 @@ mod damage;
 mod rollback;
 mod tampering;
 
+mod doctor;
 mod giving_back;
 mod identity;
 mod interrupting;

@@ -46,11 +46,12 @@ fn describe(world: &World, words: &[String], text: &mut String) {
 
 #[test]
 fn the_reference_of_the_commands_is_what_they_say_themselves() {
-    let mut text = "# Commands\n\nWhat `sigillo COMMAND --help` says of every command. This page is made \
+    let mut text =
+        "# Commands\n\nWhat `sigillo COMMAND --help` says of every command. This page is made \
                     by a test; run the tests of the program with `SIGILLO_WRITE_DOCS=1` to make it \
                     anew. With `--json` every command prints one object as [its schema](schemas) \
                     says, errors too ([error](schemas/error.json)).\n"
-        .to_owned();
+            .to_owned();
     describe(&World::new(), &[], &mut text);
     if std::env::var_os(WRITE).is_some() {
         fs::write(page(), &text).unwrap();
@@ -145,10 +146,27 @@ fn a_mistyped_word_is_answered_with_the_right_one() {
 fn an_unknown_key_in_the_settings_is_shown_where_it_stands() {
     let world = World::with(&[("uno.txt", b"uno")]);
     let settings = world.home().join(".config/sigillo/settings.toml");
-    fs::write(&settings, "[[authorities]]\nname = \"tsa\"\nurll = \"https://tsa.example\"\n").unwrap();
+    fs::write(&settings, "[[authorities]]\nname = \"tsa\"\nurll = \"https://tsa.example\"\n")
+        .unwrap();
     let ran = world.run(["seal"]);
     ran.check_error(1, "settings.toml cannot be understood\n");
     ran.check_error(1, "because: unknown field `urll`, expected one of `name`, `url`");
     ran.check_error(1, "  line 3, column 1\n  3 | urll = \"https://tsa.example\"\n    | ^^^^\n");
     ran.check_error(1, "hint: did you mean `url`?");
+}
+
+#[test]
+fn who_names_something_that_is_not_there_is_told_what_is() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let get = |id: &str| world.run(["get", id, "-o", "fuori"]);
+    get("crate/uno.txt").check_error(1, "hint: did you mean the source \"carte\"?");
+    get("carte/due.txt").check_error(1, "hint: the source \"carte\" is there");
+    get("altrove/uno.txt").check_error(1, "hint: a document is named by its version id");
+    let root = world.run(["ingest", "carte", "--json"]).json();
+    let version = root["submissions"][0]["already_versions"][0].as_str().unwrap().to_owned();
+    let other = if version.as_bytes()[7] == b'0' { "1" } else { "0" };
+    let mistyped = format!("{}{other}", &version[..7]);
+    get(&mistyped).check_error(1, &format!("hint: did you mean {}…?", &version[..16]));
+    let ran = world.run(["ingest", "catre"]);
+    ran.check_error(1, "error: there is no catre\n  hint: did you mean carte?");
 }
