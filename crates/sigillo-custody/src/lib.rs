@@ -41,7 +41,7 @@ pub use export::{ExportOutcome, ExportProblem, Exporter};
 pub use health::{Check, Health, Space, check_space};
 pub use known::KnownVersions;
 pub use locate::{LocateError, Located, Locator, MATCHES_MAX, PREFIX_DIGITS_MIN};
-pub use rebuild::{RebuildOutcome, rebuild_blocks};
+pub use rebuild::{RebuildOutcome, RebuildProgress, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;
 pub use receipt_log::ReceiptLog;

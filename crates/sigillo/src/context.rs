@@ -179,8 +179,13 @@ impl Context {
     /// Opens the index of keys; catching up is left to whoever uses it.
     pub(crate) fn index(&self, archive: &Archive) -> Result<KeyIndex, CommandError> {
         let id = archive.description().archive;
-        let folder = self.places.state_of(id).join("index");
+        let folder = self.index_folder(archive);
         KeyIndex::open(&folder, id).map_err(|error| CommandError::of(error.kind(), &error))
+    }
+
+    /// Returns the folder of the index of keys.
+    pub(crate) fn index_folder(&self, archive: &Archive) -> PathBuf {
+        self.state_file(archive, "index")
     }
 
     /// Opens the journal of a source; without it, its files are read again.

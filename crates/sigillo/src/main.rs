@@ -8,6 +8,7 @@ mod context;
 mod error;
 mod machine;
 mod output;
+mod pace;
 mod places;
 mod progress;
 #[cfg(test)]

@@ -234,7 +234,12 @@ fn certificates(context: &Context, keys: &KeyFolder) -> Check {
 fn index(context: &Context, archive: &Archive, view: &LogView) -> Check {
     match context.index(archive) {
         Ok(index) => check_index(index.complete_to(), index.len() as u64, view.head),
-        Err(error) => of_error("index", &error, "sigillo rebuild"),
+        Err(error) => {
+            // It can be made again, whatever is in the way of it.
+            let folder = context.index_folder(archive);
+            let mend = format!("rm -r '{}' && sigillo rebuild", folder.display());
+            Check::warn("index", error.words.join(": "), mend)
+        }
     }
 }
 

@@ -103,14 +103,14 @@ fn settings_that_cannot_be_used_are_found() {
 }
 
 #[test]
-fn an_archive_that_is_not_there_or_of_a_later_program_is_found() {
+fn an_archive_that_is_not_there_or_cannot_be_read_is_found() {
     let world = World::new();
     check(&doctor(&world), "archive", "fail", "there is no archive in", "sigillo init");
     let world = healthy();
     let path = world.archive().join("archive.json");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("\"format\":1", "\"format\":2")).unwrap();
-    check(&doctor(&world), "archive", "fail", "", "newer version of Sigillo");
+    check(&doctor(&world), "archive", "fail", "states format 2", "sigillo verify --full");
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn an_index_that_cannot_be_used_is_found() {
     check(&doctor(&world), "index", "ok", "lacks the newest", "");
     fs::remove_dir_all(state.join("index")).ok();
     fs::write(state.join("index"), b"in the way").unwrap();
-    check(&doctor(&world), "index", "fail", "", "sigillo rebuild");
+    check(&doctor(&world), "index", "warn", "failed while", "/index' && sigillo rebuild");
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn who_names_something_that_is_not_there_is_told_what_is() {
     let get = |id: &str| world.run(["get", id, "-o", "fuori"]);
     get("crate/uno.txt").check_error(1, "hint: did you mean the source \"carte\"?");
     get("carte/due.txt").check_error(1, "hint: the source \"carte\" is there");
-    get("altrove/uno.txt").check_error(1, "hint: a document is named by its version id");
+    get("xyz/uno.txt").check_error(1, "hint: a document is named by its version id");
     let root = world.run(["ingest", "carte", "--json"]).json();
     let version = root["submissions"][0]["already_versions"][0].as_str().unwrap().to_owned();
     let other = if version.as_bytes()[7] == b'0' { "1" } else { "0" };
