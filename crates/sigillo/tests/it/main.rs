@@ -26,4 +26,5 @@ mod schemas;
 mod sealing_later;
 mod texts;
 mod together;
+mod tour;
 mod versions;
