@@ -24,6 +24,7 @@ mod audit_derived;
 mod audit_sealings;
 mod batch_objects;
 mod indexing;
+mod summary;
 mod view;
 
 pub use archive::{Archive, NewArchive, place_of};
@@ -38,5 +39,6 @@ pub use recover::log_contains;
 pub use right_edge::RightEdge;
 pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
+pub use summary::{LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use view::{LogView, LoggedBatch, LoggedSealing, LoggedStamp, read_view};
 pub use writer::{CommitOutcome, Committed, LogKeys, LogWriter};

@@ -11,7 +11,7 @@ use sigillo_authorities::{
 use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogWriter, log_contains,
+    Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogSummary, LogWriter, log_contains,
 };
 use sigillo_model::{Clock, Entropy, ErrorKind, LogTime, Sha256Digest};
 use sigillo_store::{ServiceAccess, Store, StoreUrl};
@@ -37,6 +37,12 @@ const PROBED: &str = "probed";
 
 /// The file of the state that says when every byte was last found intact.
 const FULL_READ: &str = "full-read";
+
+/// The file of the state that holds the log in sum.
+const SUMMARY: &str = "summary.json";
+
+/// Largest sum of a log that is read, in bytes.
+const SUMMARY_BYTES_MAX: u64 = 16 << 20;
 
 /// What every command has.
 #[derive(Debug)]
@@ -162,6 +168,28 @@ impl Context {
         archive.store().probe(&*self.entropy).await?;
         let file = self.state_file(archive, PROBED);
         write_whole(&file, archive.store().identity().as_bytes())
+    }
+
+    /// Returns the sum of the log that was remembered; an empty one if there is none.
+    pub(crate) fn known_summary(&self, archive: &Archive) -> LogSummary {
+        let file = self.state_file(archive, SUMMARY);
+        if file.metadata().is_ok_and(|it| it.len() > SUMMARY_BYTES_MAX) {
+            return LogSummary::default();
+        }
+        let bytes = std::fs::read(file).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// Remembers the sum of the log. Without it the log is only read again.
+    pub(crate) fn remember_summary(&self, archive: &Archive, summary: &LogSummary) {
+        let bytes = serde_json::to_vec(summary).unwrap_or_default();
+        let file = self.state_file(archive, SUMMARY);
+        if std::fs::read(&file).is_ok_and(|known| known == bytes) {
+            return;
+        }
+        if let Err(error) = write_whole(&file, &bytes) {
+            tracing::debug!(?error, "the sum of the log was not remembered");
+        }
     }
 
     /// Returns when every byte of the archive was last found intact, as far as is remembered.

@@ -16,4 +16,5 @@ mod forging;
 mod later_programs;
 mod misfortune;
 mod stranger;
+mod summary;
 mod tampering;
