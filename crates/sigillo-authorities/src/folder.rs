@@ -170,6 +170,18 @@ impl KeyFolder {
         &self.seal_pem
     }
 
+    /// Returns the certificates of the folder, each with what it is called: seal, trial TSA and
+    /// trial root.
+    pub fn certificates(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let mut certificates = vec![
+            (SEAL_KEY.name, self.seal.certificate_der.clone()),
+            (TSA_KEY.name, self.tsa.certificate_der.clone()),
+        ];
+        let root = pem_blocks(&self.root_pem, CERTIFICATE_LABEL).unwrap_or_default();
+        certificates.extend(root.into_iter().map(|der| (ROOT_KEY.name, der)));
+        certificates
+    }
+
     /// Returns the local trial time-stamping authority over this folder's keys.
     pub fn trial_authority(
         &self,

@@ -28,18 +28,29 @@ mod receipt_log;
 mod receipt_records;
 mod receipt_sealings;
 
+mod submissions;
+
+mod doctor;
+mod health;
+
 mod error;
 mod receipt_error;
 
+pub use doctor::{
+    check_certificates, check_clock, check_index, check_last_read, check_published, check_sealing,
+    check_signer, check_stamping, growth_a_day,
+};
 pub use error::CustodyError;
 pub use export::{ExportOutcome, ExportProblem, Exporter};
 pub use find::{FOUND_MAX, FindOutcome, FindQuery, FoundDocument, find};
+pub use health::{Check, Health, Space, check_space};
 pub use known::KnownVersions;
 pub use locate::{LocateError, Located, Locator, MATCHES_MAX, PREFIX_DIGITS_MIN};
-pub use rebuild::{RebuildOutcome, rebuild_blocks};
+pub use rebuild::{RebuildOutcome, RebuildProgress, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;
 pub use receipt_log::ReceiptLog;
+pub use submissions::{CompletedAt, SubmissionAccount, read_submissions, source_of};
 pub use sweep::{SWEPT_MAX, SweepOutcome, SweepPlan, perform_sweep, plan_sweep};
 pub use sweep_names::{NAMED_MAX, Names, Standing};
 pub use verify::{FINDINGS_MAX, Scope, Verifier, VerifyProgress, VerifyReport};

@@ -105,6 +105,20 @@ impl Locator<'_> {
         self.locate_prefix(text, text).await
     }
 
+    /// Returns the ids of versions and documents that begin with `prefix`, at most about
+    /// [`MATCHES_MAX`]: what somebody may have meant whose id names nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LocateError`] if the archive cannot be read.
+    pub async fn beginning_with(&self, prefix: &str) -> Result<Vec<String>, LocateError> {
+        let documents = self.index.documents_with_prefix(prefix, MATCHES_MAX);
+        let documents = documents.map_err(LocateError::Index)?;
+        let versions = self.versions(prefix).await.map_err(LocateError::Custody)?;
+        let versions = versions.iter().map(|it| it.version.to_string());
+        Ok(versions.chain(documents.iter().map(ToString::to_string)).collect())
+    }
+
     /// Finds the newest version of the one document whose key is written so.
     async fn locate_key(&self, text: &str) -> Result<Located, LocateError> {
         let readings = DocumentKey::readings(text).into_iter();

@@ -1,6 +1,9 @@
 //! Rebuilding the block values of packs, after the packs proved themselves.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use bytes::Bytes;
 
@@ -25,6 +28,15 @@ pub struct RebuildOutcome {
     pub damaged: Vec<ObjectKey>,
 }
 
+/// How far a rebuilding of block values is; it only counts up.
+#[derive(Debug, Default)]
+pub struct RebuildProgress {
+    /// Batches dealt with.
+    pub batches: AtomicU64,
+    /// Bytes of packs read.
+    pub bytes_read: AtomicU64,
+}
+
 /// Writes anew the block values that are missing or do not give the name of their pack.
 ///
 /// # Errors
@@ -34,7 +46,7 @@ pub async fn rebuild_blocks(
     archive: &Archive,
     view: &LogView,
     cpu: &CpuPool,
-    progress: Arc<AtomicU64>,
+    progress: Arc<RebuildProgress>,
 ) -> Result<RebuildOutcome, CustodyError> {
     let mut outcome = RebuildOutcome::default();
     for batch in &view.batches {
@@ -55,7 +67,7 @@ pub async fn rebuild_blocks(
                     .map_err(|source| PackError::Store { doing: "opening it", source })?;
                 scan_pack(&*source, &mut |_, bytes| {
                     let length = bytes.len() as u64;
-                    counted.fetch_add(length, std::sync::atomic::Ordering::Relaxed);
+                    counted.bytes_read.fetch_add(length, Ordering::Relaxed);
                 })
             });
             let key = ObjectKey::pack(name);
@@ -74,6 +86,7 @@ pub async fn rebuild_blocks(
                 .map_err(|source| CustodyError::Store { doing: "writing block values", source })?;
             outcome.rebuilt.push(key);
         }
+        progress.batches.fetch_add(1, Ordering::Relaxed);
     }
     Ok(outcome)
 }

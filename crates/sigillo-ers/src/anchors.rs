@@ -49,6 +49,15 @@ pub(crate) struct Path {
     pub(crate) stray_certificates: usize,
 }
 
+/// Returns the last instant at which the certificate `der` is valid. Who issued it is not looked at.
+///
+/// # Errors
+///
+/// [`CertificateError`] if `der` is no certificate.
+pub fn certificate_end(der: &[u8]) -> Result<Timestamp, CertificateError> {
+    Ok(Certificate::read(der)?.not_after)
+}
+
 impl TrustAnchors {
     /// Starts with no anchor.
     pub fn new() -> Self {

@@ -28,7 +28,7 @@ mod issue;
 mod seal;
 mod sign;
 
-pub use anchors::{ANCHOR_NAME_BYTES_MAX, ANCHORS_MAX, Trust, TrustAnchors};
+pub use anchors::{ANCHOR_NAME_BYTES_MAX, ANCHORS_MAX, Trust, TrustAnchors, certificate_end};
 pub use certificate::{
     CERTIFICATE_BYTES_MAX, CertificateContent, CertificateError, CertificateRole, PEM_BLOCKS_MAX,
     PEM_BYTES_MAX, PreparedCertificate, pem_blocks, prepare_certificate, to_pem,

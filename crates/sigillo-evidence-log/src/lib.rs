@@ -25,6 +25,7 @@ mod audit_sealings;
 mod batch_objects;
 mod indexing;
 mod records;
+mod summary;
 mod tables;
 mod view;
 
@@ -41,6 +42,7 @@ pub use recover::log_contains;
 pub use right_edge::RightEdge;
 pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
+pub use summary::{LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};
 pub use view::{LogView, LoggedBatch, LoggedSealing, LoggedStamp, read_view};
 pub use writer::{CommitOutcome, Committed, LogKeys, LogWriter};

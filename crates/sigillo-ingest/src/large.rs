@@ -103,7 +103,7 @@ pub(crate) fn stream_unit(
         let record_name = record_name(drafted.version);
         let closed = pack.finish(&file_name, crc32, &record_name, &drafted.record)?;
         let before = local_header_bytes(name_length, file.size_bytes) as u64 + file.size_bytes;
-        return Ok(placed(closed, drafted, before, (unit, journal)));
+        return Ok(placed(closed, *drafted, before, (unit, journal)));
     }
     stream_several(shared, sink, unit, prepared, (nonce, fresh))
 }
@@ -151,12 +151,12 @@ fn stream_several(
     pack.begin_entry(&name, crc32fast::hash(record), record.len() as u64)?;
     pack.append_to_entry(record)?;
     let closed = pack.finish()?;
-    Ok(placed(closed, drafted, before, (unit, journal)))
+    Ok(placed(closed, *drafted, before, (unit, journal)))
 }
 
 fn placed(
     closed: ClosedPack,
-    drafted: Box<Drafted>,
+    drafted: Drafted,
     before: u64,
     (unit, journal): (Unit, Vec<JournalEntry>),
 ) -> Streamed {

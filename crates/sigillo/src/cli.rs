@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::receipt::ReceiptCommand;
+use crate::commands::{
+    doctor::DoctorArgs,
+    receipt::ReceiptCommand,
+    shell::{CompletionsArgs, ManArgs},
+    submission::SubmissionCommand,
+};
 
 /// Long-term digital preservation: ingest documents, prove them, give them back
 ///
@@ -70,12 +75,17 @@ pub(crate) enum Command {
     Seal(SealArgs),
     Rebuild(RebuildArgs),
     Sweep(SweepArgs),
+    Doctor(DoctorArgs),
+    #[command(subcommand)]
+    Submission(SubmissionCommand),
     #[command(subcommand)]
     Receipt(ReceiptCommand),
     #[command(subcommand)]
     Log(LogCommand),
     #[command(subcommand)]
     Trust(TrustCommand),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Make a new archive with trial keys
@@ -319,6 +329,9 @@ pub(crate) struct EntriesArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustCommand {
     /// List whom this trust store believes
+    ///
+    /// Example: sigillo trust list
+    #[command(verbatim_doc_comment)]
     List,
     /// Believe what somebody exported; get the file from them in person
     ///

@@ -11,9 +11,9 @@ use sigillo_authorities::{
 use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogWriter, log_contains,
+    Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogSummary, LogWriter, log_contains,
 };
-use sigillo_model::{Clock, Entropy, ErrorKind, Sha256Digest};
+use sigillo_model::{Clock, Entropy, ErrorKind, LogTime, Sha256Digest};
 use sigillo_store::{ServiceAccess, Store, StoreUrl};
 
 use crate::{
@@ -31,6 +31,18 @@ const REAL_LINE: &str = "plain-sha256-unqualified";
 
 /// A time-stamp counts only if it is this close to our clock.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// The file of the state that names the store that was probed.
+const PROBED: &str = "probed";
+
+/// The file of the state that says when every byte was last found intact.
+const FULL_READ: &str = "full-read";
+
+/// The file of the state that holds the log in sum.
+const SUMMARY: &str = "summary.json";
+
+/// Largest sum of a log that is read, in bytes.
+const SUMMARY_BYTES_MAX: u64 = 16 << 20;
 
 /// What every command has.
 #[derive(Debug)]
@@ -142,20 +154,66 @@ impl Context {
     }
 
     async fn probe_once(&self, archive: &Archive) -> Result<(), CommandError> {
-        let file = self.state_file(archive, "probed");
-        let identity = archive.store().identity();
-        if std::fs::read_to_string(&file).is_ok_and(|probed| probed == identity) {
-            return Ok(());
-        }
+        if self.is_probed(archive) { Ok(()) } else { self.probe(archive).await }
+    }
+
+    /// Tells whether this store has proved that it keeps its word.
+    pub(crate) fn is_probed(&self, archive: &Archive) -> bool {
+        let probed = std::fs::read_to_string(self.state_file(archive, PROBED));
+        probed.is_ok_and(|probed| probed == archive.store().identity())
+    }
+
+    /// Lets the store prove that it keeps its word, and remembers it.
+    pub(crate) async fn probe(&self, archive: &Archive) -> Result<(), CommandError> {
         archive.store().probe(&*self.entropy).await?;
-        write_whole(&file, identity.as_bytes())
+        let file = self.state_file(archive, PROBED);
+        write_whole(&file, archive.store().identity().as_bytes())
+    }
+
+    /// Returns the sum of the log that was remembered; an empty one if there is none.
+    pub(crate) fn known_summary(&self, archive: &Archive) -> LogSummary {
+        let file = self.state_file(archive, SUMMARY);
+        if file.metadata().is_ok_and(|it| it.len() > SUMMARY_BYTES_MAX) {
+            return LogSummary::default();
+        }
+        let bytes = std::fs::read(file).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// Remembers the sum of the log. Without it the log is only read again.
+    pub(crate) fn remember_summary(&self, archive: &Archive, summary: &LogSummary) {
+        let bytes = serde_json::to_vec(summary).unwrap_or_default();
+        let file = self.state_file(archive, SUMMARY);
+        if std::fs::read(&file).is_ok_and(|known| known == bytes) {
+            return;
+        }
+        if let Err(error) = write_whole(&file, &bytes) {
+            tracing::debug!(?error, "the sum of the log was not remembered");
+        }
+    }
+
+    /// Returns when every byte of the archive was last found intact, as far as is remembered.
+    pub(crate) fn last_full_read(&self, archive: &Archive) -> Option<LogTime> {
+        let text = std::fs::read_to_string(self.state_file(archive, FULL_READ)).ok()?;
+        text.trim_end().parse().ok().map(LogTime::new)
+    }
+
+    /// Remembers that every byte of the archive was found intact just now.
+    pub(crate) fn remember_full_read(&self, archive: &Archive) -> Result<(), CommandError> {
+        let text = format!("{}\n", LogTime::new(self.clock.now()));
+        write_whole(&self.state_file(archive, FULL_READ), text.as_bytes())
     }
 
     /// Opens the index of keys; catching up is left to whoever uses it.
     pub(crate) fn index(&self, archive: &Archive) -> Result<KeyIndex, CommandError> {
         let id = archive.description().archive;
-        let folder = self.places.state_of(id).join("index");
+        let folder = self.index_folder(archive);
         KeyIndex::open(&folder, id).map_err(|error| CommandError::of(error.kind(), &error))
+    }
+
+    /// Returns the folder of the index of keys.
+    pub(crate) fn index_folder(&self, archive: &Archive) -> PathBuf {
+        self.state_file(archive, "index")
     }
 
     /// Opens the journal of a source; without it, its files are read again.
@@ -247,6 +305,17 @@ impl Context {
         }
         pems.dedup();
         Ok(pems)
+    }
+
+    /// Sees that the settings, and the authorities in them, can be used; returns the names of these.
+    /// Nobody is asked.
+    pub(crate) fn usable_authorities(&self) -> Result<Vec<String>, CommandError> {
+        self.authority_anchors()?;
+        let settings = Settings::read(&self.places.settings())?;
+        for authority in &settings.authorities {
+            http_authority(authority)?;
+        }
+        Ok(settings.authorities.into_iter().map(|it| it.name).collect())
     }
 
     /// Returns the authorities to ask, and the evidence line of their time-stamps.

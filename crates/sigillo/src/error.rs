@@ -15,6 +15,8 @@ pub(crate) struct CommandError {
     pub(crate) kind: ErrorKind,
     /// What went wrong, then each cause, outermost first.
     pub(crate) words: Vec<String>,
+    /// The lines of a text that it is about, to be shown as they are.
+    pub(crate) excerpt: Vec<String>,
     /// What to do about it.
     pub(crate) hints: Vec<String>,
     /// The command line asks for something that cannot be.
@@ -23,7 +25,8 @@ pub(crate) struct CommandError {
 
 impl CommandError {
     pub(crate) fn new(kind: ErrorKind, words: impl Into<String>) -> Self {
-        Self { kind, words: vec![words.into()], hints: Vec::new(), usage: false }
+        let words = vec![words.into()];
+        Self { kind, words, excerpt: Vec::new(), hints: Vec::new(), usage: false }
     }
 
     pub(crate) fn of(kind: ErrorKind, error: &(dyn Error + 'static)) -> Self {
@@ -41,12 +44,27 @@ impl CommandError {
             matches!(kind, ErrorKind::Invalid | ErrorKind::Transient)
         });
         let hints = of_disk.map_or_else(|| hints_for(kind), |hint| vec![hint]);
-        Self { kind, words, hints, usage: false }
+        Self { kind, words, excerpt: Vec::new(), hints, usage: false }
     }
 
     /// The command line asks for something that cannot be.
     pub(crate) fn usage(words: impl Into<String>) -> Self {
         Self { usage: true, ..Self::new(ErrorKind::Invalid, words) }
+    }
+
+    /// The command line could not be understood: what clap says, without the usage.
+    pub(crate) fn not_understood(error: &clap::Error) -> Self {
+        let help = "`sigillo --help` lists the commands, `sigillo COMMAND --help` their options";
+        if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return Self::usage("a command is missing").hint(help);
+        }
+        let text = error.to_string();
+        let (first, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let words: Vec<_> = first.trim_start_matches("error:").split_whitespace().collect();
+        let tips = rest.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
+        let mut this = Self::usage(words.join(" "));
+        this.hints = tips.map(str::to_owned).collect();
+        this.hint(help)
     }
 
     pub(crate) fn io(doing: &str, error: &std::io::Error) -> Self {
@@ -63,6 +81,18 @@ impl CommandError {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// Names the kind for scripts.
+    pub(crate) fn kind_name(&self) -> &'static str {
+        match self.kind {
+            _ if self.usage => "usage",
+            ErrorKind::Bug => "bug",
+            ErrorKind::Conflict => "conflict",
+            ErrorKind::Integrity => "integrity",
+            ErrorKind::Invalid => "invalid",
+            ErrorKind::Transient => "transient",
+        }
     }
 
     /// Returns the exit code.
@@ -96,6 +126,19 @@ fn hint_of_disk(words: &[String]) -> Option<String> {
         "nothing that was acknowledged is lost; {what}, then run the same command again: it goes \
          on where it stopped"
     ))
+}
+
+/// Names that are less alike are no suggestion. Source: the same bound as in clap.
+const SIMILARITY_MIN: f64 = 0.7;
+
+/// Returns the one of `names` that is most like a word that is none of them.
+pub(crate) fn most_similar<'a>(
+    word: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let likeness = names.map(|name| (strsim::jaro(word, name), name));
+    let likely = likeness.filter(|(likeness, _)| *likeness > SIMILARITY_MIN);
+    likely.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
 fn hints_for(kind: ErrorKind) -> Vec<String> {
@@ -183,5 +226,18 @@ impl From<GiveReceiptError> for CommandError {
 impl From<PoolUnavailable> for CommandError {
     fn from(error: PoolUnavailable) -> Self {
         Self::of(ErrorKind::Transient, &error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_likened_to_the_nearest_name_or_to_none() {
+        let names = ["name", "url", "anchor_file", "user"];
+        assert_eq!(most_similar("urll", names.into_iter()), Some("url"));
+        assert_eq!(most_similar("usr", names.into_iter()), Some("user"));
+        assert_eq!(most_similar("xyz", names.into_iter()), None);
     }
 }

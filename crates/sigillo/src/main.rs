@@ -6,9 +6,13 @@ mod cli;
 mod commands;
 mod context;
 mod error;
+mod machine;
 mod output;
+mod pace;
 mod places;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod settings;
 mod system;
 mod trust;
@@ -18,7 +22,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
     start_logging();
     let output = output::Output::new(cli.global.json);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -34,6 +41,15 @@ fn main() -> ExitCode {
         Ok(code) => code.into(),
         Err(error) => output.fail(&error),
     }
+}
+
+/// Says what the command line got wrong, or the help that it asks for; as JSON if it asks for that.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|arg| arg == "--json");
+    if wants_json && error.use_stderr() {
+        return output::Output::new(true).fail(&error::CommandError::not_understood(error));
+    }
+    error.exit()
 }
 
 /// Log lines are for operators, on stderr; `SIGILLO_LOG=debug` shows more.

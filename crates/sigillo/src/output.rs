@@ -51,8 +51,8 @@ impl Output {
     /// Reports an error and returns its exit code.
     pub(crate) fn fail(self, error: &CommandError) -> ExitCode {
         if self.json {
-            let kind = format!("{:?}", error.kind).to_lowercase();
-            let value = json!({"kind": kind, "words": error.words, "hints": error.hints});
+            let value =
+                json!({"kind": error.kind_name(), "words": error.words, "hints": error.hints});
             self.result("sigillo.error/1", "", json!({"error": value}));
         } else {
             let mut words = error.words.iter();
@@ -61,6 +61,9 @@ impl Output {
             }
             for cause in words {
                 self.say(&format!("  because: {}", visible(cause)));
+            }
+            for line in &error.excerpt {
+                self.say(&format!("  {}", visible(line)));
             }
             for hint in &error.hints {
                 self.say(&format!("  hint: {}", visible(hint)));

@@ -95,6 +95,11 @@ impl Places {
         self.state_root.join(archive.to_string())
     }
 
+    /// Returns the folder of all states.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state_root
+    }
+
     /// Returns the folder in which large packs wait for their upload to a service.
     pub(crate) fn spool(&self) -> PathBuf {
         self.state_root.join("spool")

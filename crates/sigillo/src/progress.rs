@@ -14,13 +14,18 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::{
     cli::ProgressMode,
     output::{Output, grouped, size_text},
+    pace::Pace,
 };
 
-/// How often a bar is drawn.
-const DRAW_EVERY: Duration = Duration::from_millis(200);
+/// How often it is looked how far the work is, and a bar is drawn.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How often a sentence is said.
 const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// How a bar is drawn once it is known how much there is to do, and before.
+const WITH_TOTAL: &str = "[{bar:24}] {percent:>3} %  {msg}";
+const WITHOUT_TOTAL: &str = "{spinner} {msg}";
 
 /// How far some work is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,18 +65,21 @@ impl Shown {
         let bar = on_terminal.then(bar);
         if mode != ProgressMode::None {
             let (ended, bar) = (Arc::clone(&ended), bar.clone());
-            let every = if on_terminal { DRAW_EVERY } else { SAY_EVERY };
             tokio::spawn(async move {
                 let began = tokio::time::Instant::now();
+                let (mut pace, mut said) = (Pace::default(), Duration::ZERO);
                 loop {
-                    tokio::time::sleep(every).await;
+                    tokio::time::sleep(LOOK_EVERY).await;
                     if ended.load(Ordering::Relaxed) {
                         return;
                     }
-                    let text = sentence(work, count(), began.elapsed());
-                    match &bar {
-                        Some(bar) => bar.set_message(text),
-                        None => output.say(&text),
+                    let (count, elapsed) = (count(), began.elapsed());
+                    pace.note(elapsed, count.done);
+                    if let Some(bar) = &bar {
+                        draw(bar, count, sentence(work, count, &pace));
+                    } else if elapsed.saturating_sub(said) >= SAY_EVERY {
+                        said = elapsed;
+                        output.say(&sentence(work, count, &pace));
                     }
                 }
             });
@@ -91,50 +99,117 @@ impl Drop for Shown {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(DRAW_EVERY);
+    style(&bar, WITHOUT_TOTAL);
+    bar.enable_steady_tick(LOOK_EVERY);
     bar
 }
 
-/// Says how far it is, how fast, and how long it will take yet.
-fn sentence(work: Work, count: Count, elapsed: Duration) -> String {
-    let seconds = elapsed.as_secs().max(1);
+fn style(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+}
+
+fn draw(bar: &ProgressBar, count: Count, text: String) {
+    if count.total > 0 {
+        if bar.length().is_none() {
+            style(bar, WITH_TOTAL);
+        }
+        bar.set_length(count.total);
+        bar.set_position(count.done.min(count.total));
+    }
+    bar.set_message(text);
+}
+
+/// Says how far it is, how fast it goes, and how long it will take yet.
+fn sentence(work: Work, count: Count, pace: &Pace) -> String {
     let amount = |number| match work.unit {
         "bytes" => size_text(number),
-        unit => format!("{} {unit}", grouped(number)),
+        _ => grouped(number),
+    };
+    let (unit, bytes) = match work.unit {
+        "bytes" => (String::new(), String::new()),
+        unit if count.bytes > 0 => (format!(" {unit}"), format!(", {}", size_text(count.bytes))),
+        unit => (format!(" {unit}"), String::new()),
     };
     let of = if count.total > 0 { format!(" of {}", amount(count.total)) } else { String::new() };
-    let bytes = match work.unit {
-        "bytes" => String::new(),
-        _ => format!(", {}", size_text(count.bytes)),
-    };
-    let rate = format!(", {}/s", amount(count.done / seconds));
-    let left = match (count.total.checked_sub(count.done), count.done) {
-        (Some(left), done) if done > 0 && left > 0 => {
-            let millis = u128::from(left) * elapsed.as_millis() / u128::from(done);
-            format!(", about {} s left", millis.div_ceil(1000))
-        }
-        _ => String::new(),
-    };
-    format!("{} {}{of}{bytes}{rate}{left}", work.verb, amount(count.done))
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let rate = pace.per_second().map_or_else(
+        || ", nothing in the last seconds".to_owned(),
+        |rate| match rate {
+            rate if rate < 10.0 && work.unit != "bytes" => format!(", {rate:.1}/s"),
+            rate => format!(", {}/s", amount(rate as u64)),
+        },
+    );
+    let left = pace.left(count.total);
+    let left = left.map_or_else(String::new, |left| format!(", about {} left", span_text(left)));
+    format!("{} {}{of}{unit}{bytes}{rate}{left}", work.verb, amount(count.done))
+}
+
+/// Puts a span into words that fit how well it is known.
+fn span_text(span: Duration) -> String {
+    let seconds = span.as_secs().max(1);
+    match seconds {
+        1..90 => format!("{seconds} s"),
+        90..5400 => format!("{} min", seconds.div_ceil(60)),
+        5400..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} days", seconds.div_ceil(86_400)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn pace(samples: &[(u64, u64)]) -> Pace {
+        let mut pace = Pace::default();
+        for (second, done) in samples {
+            pace.note(Duration::from_secs(*second), *done);
+        }
+        pace
+    }
+
     #[test]
     fn a_sentence_tells_amount_rate_and_time_left() {
         let work = Work { verb: "Archived", unit: "documents" };
         let count = Count { done: 1000, total: 4000, bytes: 1 << 20 };
         assert_eq!(
-            sentence(work, count, Duration::from_secs(10)),
-            "Archived 1 000 documents of 4 000 documents, 1.0 MiB, 100 documents/s, about 30 s left"
+            sentence(work, count, &pace(&[(10, 1000)])),
+            "Archived 1 000 of 4 000 documents, 1.0 MiB, 100/s, about 30 s left"
         );
+        let count = Count { done: 20, total: 400, bytes: 0 };
+        assert_eq!(
+            sentence(work, count, &pace(&[(10, 20)])),
+            "Archived 20 of 400 documents, 2.0/s, about 4 min left"
+        );
+    }
+
+    #[test]
+    fn a_sentence_about_bytes_or_without_a_total_says_less() {
         let work = Work { verb: "Read", unit: "bytes" };
-        let count = Count { done: 0, total: 0, bytes: 0 };
-        assert_eq!(sentence(work, count, Duration::from_secs(1)), "Read 0 bytes, 0 bytes/s");
+        let count = Count { done: 10 << 20, total: 30 << 20, bytes: 0 };
+        assert_eq!(
+            sentence(work, count, &pace(&[(10, 10 << 20)])),
+            "Read 10.0 MiB of 30.0 MiB, 1.0 MiB/s, about 20 s left"
+        );
+        let nothing = Count::default();
+        assert_eq!(
+            sentence(work, nothing, &pace(&[(1, 0)])),
+            "Read 0 bytes, nothing in the last seconds"
+        );
+    }
+
+    #[test]
+    fn spans_are_told_as_exactly_as_they_are_known() {
+        for (seconds, said) in [
+            (0, "1 s"),
+            (89, "89 s"),
+            (90, "2 min"),
+            (5399, "90 min"),
+            (5400, "1 h 30 min"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(span_text(Duration::from_secs(seconds)), said);
+        }
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use sigillo_model::ErrorKind;
 
-use crate::error::CommandError;
+use crate::error::{CommandError, most_similar};
 
 /// Largest settings file read, in bytes.
 const SETTINGS_BYTES_MAX: u64 = 1 << 20;
@@ -57,10 +57,8 @@ impl Settings {
         }
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| CommandError::file("reading", path, &error))?;
-        let settings: Self = toml::from_str(&text).map_err(|error| {
-            let words = format!("{} cannot be understood:\n{error}", path.display());
-            CommandError::new(ErrorKind::Invalid, words)
-        })?;
+        let settings: Self =
+            toml::from_str(&text).map_err(|error| not_understood(path, &text, &error))?;
         settings.check(path)?;
         Ok(settings)
     }
@@ -102,6 +100,36 @@ fn is_oid(text: &str) -> bool {
             && (part == "0" || !part.starts_with('0'))
     };
     text.len() <= 128 && text.split('.').count() > 2 && text.split('.').all(is_number)
+}
+
+/// Says what is wrong with the settings, with the line and where in it.
+fn not_understood(path: &Path, text: &str, error: &toml::de::Error) -> CommandError {
+    let words = format!("{} cannot be understood", path.display());
+    let mut this = CommandError::new(ErrorKind::Invalid, words);
+    this.words.push(error.message().to_owned());
+    if let Some(span) = error.span().filter(|span| text.is_char_boundary(span.start)) {
+        let before = &text[..span.start];
+        let number = before.matches('\n').count() + 1;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = text[line_start..].lines().next().unwrap_or_default();
+        let column = before[line_start..].chars().count();
+        let marked = text.get(span).map_or(1, |it| it.lines().next().unwrap_or_default().len());
+        let margin = " ".repeat(number.to_string().len());
+        this.excerpt = vec![
+            format!("line {number}, column {}", column + 1),
+            format!("{number} | {line}"),
+            format!("{margin} | {}{}", " ".repeat(column), "^".repeat(marked.max(1))),
+        ];
+    }
+    // What serde says of a key that is none: the key, then those that there are, in backticks.
+    let mut names = error.message().split('`').skip(1).step_by(2);
+    if error.message().starts_with("unknown field")
+        && let Some(unknown) = names.next()
+        && let Some(similar) = most_similar(unknown, names)
+    {
+        return this.hint(format!("did you mean `{similar}`?"));
+    }
+    this.hint("docs/operations/README.md says what the settings are")
 }
 
 #[cfg(test)]

@@ -16,5 +16,6 @@ mod forging;
 mod later_programs;
 mod misfortune;
 mod stranger;
+mod summary;
 mod tables;
 mod tampering;

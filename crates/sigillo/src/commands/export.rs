@@ -17,7 +17,7 @@ use sigillo_store::ReadPool;
 
 use crate::{
     cli::{ExportArgs, GetArgs},
-    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_REFUSED},
+    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_REFUSED, suggest::with_suggestions},
     context::Context,
     error::CommandError,
     output::{grouped, size_text, visible},
@@ -80,7 +80,10 @@ pub(crate) async fn locate(
     let locator = Locator { archive, view, index: &index };
     let mut located = Vec::new();
     for id in ids {
-        located.push(locator.locate(id).await?);
+        match locator.locate(id).await {
+            Ok(found) => located.push(found),
+            Err(error) => return Err(with_suggestions(&locator, error).await),
+        }
     }
     Ok(located)
 }

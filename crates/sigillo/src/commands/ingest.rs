@@ -25,6 +25,7 @@ use crate::{
     commands::{
         EXIT_CLEAN, EXIT_INTERRUPTED, EXIT_REFUSED, init,
         seal::{SealReport, seal_and_stamp},
+        suggest::similar_path,
     },
     context::{Context, head_of, head_text},
     error::CommandError,
@@ -123,6 +124,12 @@ fn open_sources(
     }
     let mut sources: Vec<(String, FolderSource)> = Vec::new();
     for path in &args.sources {
+        if !path.exists()
+            && let Some(similar) = similar_path(path)
+        {
+            let words = format!("there is no {}", path.display());
+            return Err(CommandError::new(ErrorKind::Invalid, words).hint(similar));
+        }
         let name = match &args.source {
             Some(name) => name.clone(),
             None => name_of(path)?,

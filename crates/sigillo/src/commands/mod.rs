@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod doctor;
 mod export;
 mod find;
 mod ingest;
@@ -8,7 +9,10 @@ mod log;
 mod rebuild;
 pub(crate) mod receipt;
 mod seal;
+pub(crate) mod shell;
 mod status;
+pub(crate) mod submission;
+mod suggest;
 mod sweep;
 mod trust;
 mod verify;
@@ -47,8 +51,12 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, CommandError> {
         Command::Seal(args) => seal::run(&context, args).await,
         Command::Rebuild(_) => rebuild::run(&context).await,
         Command::Sweep(args) => sweep::run(&context, args).await,
+        Command::Doctor(args) => doctor::run(&context, args).await,
+        Command::Submission(command) => submission::run(&context, command).await,
         Command::Receipt(command) => receipt::run(&context, command).await,
         Command::Log(command) => log::run(&context, command).await,
         Command::Trust(command) => trust::run(&context, command).await,
+        Command::Completions(args) => Ok(shell::completions(*output, &args)),
+        Command::Man(args) => shell::man(*output, &args),
     }
 }

@@ -7,8 +7,11 @@ use std::sync::{
 
 use serde_json::json;
 
-use sigillo_custody::rebuild_blocks;
-use sigillo_evidence_log::{Tables, catch_up_index, read_view, rebuild_log};
+use sigillo_catalogue::KeyIndex;
+use sigillo_custody::{RebuildOutcome, RebuildProgress, rebuild_blocks};
+use sigillo_evidence_log::{
+    Archive, LogView, LogWriter, Tables, index_commit, read_view, rebuild_log,
+};
 use sigillo_store::{CpuPool, ReadPool};
 
 use crate::{
@@ -24,24 +27,12 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     let archive = context.archive().await?;
     let keys = context.keys(&archive)?;
     let mut log = context.log(&archive, &keys).await?;
-    let published = rebuild_log(&mut log, &mut |_, _| {}).await?;
+    let published = publish(context, &mut log).await?;
     let view = read_view(&archive).await?;
-    let read = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&read);
-    let work = Work { verb: "Read", unit: "bytes" };
-    let shown = Shown::begin(context.global.progress, context.output, work, move || Count {
-        done: counted.load(Ordering::Relaxed),
-        total: 0,
-        bytes: 0,
-    });
-    let blocks = rebuild_blocks(&archive, &view, &CpuPool::start(0)?, read).await?;
-    drop(shown);
-    let mut index = context.index(&archive)?;
-    index.clear().map_err(|error| CommandError::of(error.kind(), &error))?;
-    let reads = ReadPool::start()?;
-    catch_up_index(&archive, &mut index, &reads).await?;
-    let mut tables = Tables::remove_all(&archive, reads, Arc::clone(&context.clock)).await?;
-    let listed = tables.catch_up().await?;
+    let blocks = block_values(context, &archive, &view).await?;
+    let index = index(context, &archive, &view).await?;
+    let tables = Tables::remove_all(&archive, ReadPool::start()?, Arc::clone(&context.clock));
+    let listed = tables.await?.catch_up().await?;
     let mut text = format!(
         "Rebuilt {} files of the published log, the block values of {} packs, the index of {} \
          documents and the catalogue of {}.\n",
@@ -73,4 +64,67 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     context.output.result("sigillo.rebuild/1", &text, value);
     let whole = blocks.damaged.is_empty() && listed.left_out.is_empty();
     Ok(if whole { EXIT_CLEAN } else { EXIT_DAMAGE })
+}
+
+/// Writes the published log anew.
+async fn publish(context: &Context, log: &mut LogWriter) -> Result<u64, CommandError> {
+    let far = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+    let counted = Arc::clone(&far);
+    let work = Work { verb: "Published", unit: "commits" };
+    let shown = Shown::begin(context.global.progress, context.output, work, move || Count {
+        done: counted[0].load(Ordering::Relaxed),
+        total: counted[1].load(Ordering::Relaxed),
+        bytes: 0,
+    });
+    let mut note = |done, total| {
+        far[0].store(done, Ordering::Relaxed);
+        far[1].store(total, Ordering::Relaxed);
+    };
+    let published = rebuild_log(log, &mut note).await?;
+    drop(shown);
+    Ok(published)
+}
+
+/// Writes block values anew that are missing or wrong.
+async fn block_values(
+    context: &Context,
+    archive: &Archive,
+    view: &LogView,
+) -> Result<RebuildOutcome, CommandError> {
+    let progress = Arc::new(RebuildProgress::default());
+    let (counted, total) = (Arc::clone(&progress), view.batches.len() as u64);
+    let work = Work { verb: "Checked", unit: "batches" };
+    let shown = Shown::begin(context.global.progress, context.output, work, move || Count {
+        done: counted.batches.load(Ordering::Relaxed),
+        total,
+        bytes: counted.bytes_read.load(Ordering::Relaxed),
+    });
+    let blocks = rebuild_blocks(archive, view, &CpuPool::start(0)?, progress).await?;
+    drop(shown);
+    Ok(blocks)
+}
+
+/// Makes the index anew.
+async fn index(
+    context: &Context,
+    archive: &Archive,
+    view: &LogView,
+) -> Result<KeyIndex, CommandError> {
+    let mut index = context.index(archive)?;
+    index.clear().map_err(|error| CommandError::of(error.kind(), &error))?;
+    let indexed = Arc::new(AtomicU64::new(0));
+    let (counted, total) = (Arc::clone(&indexed), view.head);
+    let work = Work { verb: "Indexed", unit: "commits" };
+    let shown = Shown::begin(context.global.progress, context.output, work, move || Count {
+        done: counted.load(Ordering::Relaxed),
+        total,
+        bytes: 0,
+    });
+    let reads = ReadPool::start()?;
+    while let Some(commit) = archive.commit(index.complete_to() + 1).await? {
+        index_commit(archive, &mut index, &reads, &commit).await?;
+        indexed.store(index.complete_to(), Ordering::Relaxed);
+    }
+    drop(shown);
+    Ok(index)
 }

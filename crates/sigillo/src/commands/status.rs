@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use sigillo_evidence_log::read_view;
+use sigillo_evidence_log::summarise;
 
 use crate::{
     commands::EXIT_CLEAN,
@@ -11,32 +11,31 @@ use crate::{
     output::{grouped, visible},
 };
 
-/// Reads the log and says what is in it.
+/// Says what is in the log; reads what came since it was last asked.
 pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     let archive = context.archive().await?;
-    let view = read_view(&archive).await?;
+    let view = summarise(&archive, context.known_summary(&archive)).await?;
+    context.remember_summary(&archive, &view);
     let description = archive.description();
-    let unsealed: Vec<_> = view.unsealed().collect();
-    let unsealed_documents: u64 =
-        unsealed.iter().map(|batch| u64::from(batch.body.documents)).sum();
-    let unstamped: Vec<_> = view.without_stamp().collect();
+    let (unsealed, unstamped) = (&view.unsealed, &view.unstamped);
+    let unsealed_documents: u64 = unsealed.iter().map(|batch| batch.documents).sum();
     let mut text = format!(
         "Archive of {}{}\n  {} documents in {} batches, {} submissions\n  log: {} entries in {} \
          commits\n  {} sealings\n",
         visible(&description.entity.name),
         if description.trial { " (TRIAL keys, not qualified)" } else { "" },
-        grouped(view.documents()),
-        grouped(view.batches.len() as u64),
-        grouped(view.received.len() as u64),
+        grouped(view.documents),
+        grouped(view.batches),
+        grouped(view.submissions),
         grouped(view.size),
         grouped(view.head),
-        grouped(view.sealings.len() as u64),
+        grouped(view.sealings),
     );
-    if let Some(header) = &view.header {
-        text.push_str(&format!("  newest commit of {}\n", header.at));
+    if let Some(at) = view.newest_commit_at {
+        text.push_str(&format!("  newest commit of {at}\n"));
     }
-    if let Some(stamp) = view.stamps.last() {
-        text.push_str(&format!("  newest time-stamp of {}\n", visible(&stamp.body.stamped_at)));
+    if let Some(at) = &view.newest_stamp_at {
+        text.push_str(&format!("  newest time-stamp of {}\n", visible(at)));
     }
     match unsealed.first() {
         None => text.push_str("  everything is sealed\n"),
@@ -57,14 +56,14 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
         "archive": description.archive,
         "entity": description.entity.name,
         "trial": description.trial,
-        "batches": view.batches.len(),
+        "batches": view.batches,
         "commits": view.head,
-        "documents": view.documents(),
+        "documents": view.documents,
         "entries": view.size,
-        "newest_commit_at": view.header.as_ref().map(|header| header.at),
-        "newest_stamp_at": view.stamps.last().map(|stamp| &stamp.body.stamped_at),
-        "sealings": view.sealings.len(),
-        "submissions": view.received.len(),
+        "newest_commit_at": view.newest_commit_at,
+        "newest_stamp_at": view.newest_stamp_at,
+        "sealings": view.sealings,
+        "submissions": view.submissions,
         "unsealed_documents": unsealed_documents,
         "unsealed_since": unsealed.first().map(|batch| batch.at),
         "unstamped_sealings": unstamped.len(),

@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     }
     let archive = match context.archive().await {
         Err(error) if error.kind == ErrorKind::Integrity => {
-            return Ok(undescribed(context, &error));
+            return Ok(undescribed(context, &args, &error));
         }
         opened => opened?,
     };
@@ -46,12 +46,7 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         bytes: 0,
     });
     let report = if args.ids.is_empty() {
-        let scope = match (args.full, args.log_only) {
-            (true, _) => Scope::Full,
-            (_, true) => Scope::Log,
-            _ => Scope::Presence,
-        };
-        verifier.verify(scope).await?
+        verifier.verify(scope_of(&args)).await?
     } else {
         let view = read_view(&archive).await?;
         let reads = ReadPool::start()?;
@@ -64,20 +59,45 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     {
         context.remember_or_warn(&archive, head);
     }
+    if report.verdict == Verdict::Intact && report.scope == Scope::Full {
+        context.remember_full_read(&archive)?;
+    }
     let named = (!args.ids.is_empty()).then_some(args.ids.len() as u64);
     context.output.result("sigillo.verify/1", &text_of(&report, named), json_of(&report));
     Ok(exit_code(&report))
 }
 
+fn scope_of(args: &VerifyArgs) -> Scope {
+    match (args.full, args.log_only) {
+        (true, _) => Scope::Full,
+        (_, true) => Scope::Log,
+        _ if args.ids.is_empty() => Scope::Presence,
+        _ => Scope::Log,
+    }
+}
+
+fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Log => "log",
+        Scope::Presence => "presence",
+        Scope::Full => "full",
+    }
+}
+
 /// Reports that nothing can be verified because `archive.json`, with the keys, is damaged.
-fn undescribed(context: &Context, error: &CommandError) -> u8 {
+fn undescribed(context: &Context, args: &VerifyArgs, error: &CommandError) -> u8 {
     let words = error.words.join(": ");
     let finding = Finding::new(FindingCode::ArchiveDamaged, ObjectKey::archive(), words);
     let text = format!(
         "DAMAGED: see below; nothing else was checked, for the keys to check it with are in it\n{}",
         finding_text(&finding)
     );
-    let value = json!({"findings": [finding], "verdict": Verdict::Damaged});
+    let value = json!({
+        "batches": 0, "bytes_read": 0, "documents": 0, "documents_read": 0,
+        "findings": [finding], "log": null, "more_findings": 0, "packs": 0,
+        "scope": scope_name(scope_of(args)), "sealings": 0, "time_stamps": 0,
+        "verdict": Verdict::Damaged,
+    });
     context.output.result("sigillo.verify/1", &text, value);
     EXIT_DAMAGE
 }
@@ -163,11 +183,6 @@ pub(crate) fn finding_text(finding: &Finding) -> String {
 }
 
 fn json_of(report: &VerifyReport) -> serde_json::Value {
-    let scope = match report.scope {
-        Scope::Log => "log",
-        Scope::Presence => "presence",
-        Scope::Full => "full",
-    };
     json!({
         "batches": report.view.batches.len(),
         "bytes_read": report.bytes_read,
@@ -177,7 +192,7 @@ fn json_of(report: &VerifyReport) -> serde_json::Value {
         "log": report.head.map(|head| json!({"size": head.size, "root": head.root})),
         "more_findings": report.more_findings,
         "packs": report.packs,
-        "scope": scope,
+        "scope": scope_name(report.scope),
         "sealings": report.view.sealings.len(),
         "time_stamps": report.view.stamps.len(),
         "verdict": report.verdict,

@@ -69,6 +69,10 @@ fn check(name: &str, world: &World, ran: &Ran) {
 #[case::seal("seal", "help_seal")]
 #[case::rebuild("rebuild", "help_rebuild")]
 #[case::sweep("sweep", "help_sweep")]
+#[case::doctor("doctor", "help_doctor")]
+#[case::submission("submission", "help_submission")]
+#[case::submission_list("submission list", "help_submission_list")]
+#[case::submission_pending("submission pending", "help_submission_pending")]
 #[case::receipt("receipt", "help_receipt")]
 #[case::receipt_show("receipt show", "help_receipt_show")]
 #[case::receipt_refresh("receipt refresh", "help_receipt_refresh")]
@@ -79,6 +83,8 @@ fn check(name: &str, world: &World, ran: &Ran) {
 #[case::trust_list("trust list", "help_trust_list")]
 #[case::trust_add("trust add", "help_trust_add")]
 #[case::trust_export("trust export", "help_trust_export")]
+#[case::completions("completions", "help_completions")]
+#[case::man("man", "help_man")]
 fn every_command_explains_itself(#[case] command: &str, #[case] name: &str) {
     let world = World::new();
     let mut help = world.command(command.split_whitespace());
@@ -99,8 +105,10 @@ fn no_command_is_without_a_snapshot_of_its_help() {
     };
     assert_eq!(
         names(&[]),
-        "init ingest status find get export verify seal rebuild receipt log trust help"
+        "init ingest status find get export verify seal rebuild sweep doctor submission receipt \
+         log trust completions man help"
     );
+    assert_eq!(names(&["submission"]), "list pending help");
     assert_eq!(names(&["receipt"]), "show refresh help");
     assert_eq!(names(&["log"]), "checkpoint entries help");
     assert_eq!(names(&["trust"]), "list add export help");

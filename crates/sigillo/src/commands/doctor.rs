@@ -1,0 +1,308 @@
+//! `sigillo doctor`: does everything work, and will it tomorrow?
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+use serde_json::json;
+
+use sigillo_authorities::{KeyError, KeyFolder};
+use sigillo_custody::{
+    Check, Health, check_certificates, check_clock, check_index, check_last_read, check_published,
+    check_sealing, check_signer, check_space, check_stamping, growth_a_day,
+};
+use sigillo_ers::pem_blocks;
+use sigillo_evidence_log::{Archive, LogView, read_view};
+use sigillo_model::{ArchiveId, ErrorKind, Sha256Digest};
+
+use crate::{
+    commands::{EXIT_CLEAN, EXIT_FINDINGS},
+    context::Context,
+    error::CommandError,
+    machine::{check_durability, check_leftovers, space_of},
+    output::{grouped, visible},
+};
+
+/// Examine archive, keys, settings and disks, and say what mends what is wrong
+///
+/// Every check says OK, WARN or FAIL, what was found, and the command that mends it. Nothing is
+/// written and nobody is asked over the network, unless an option says so. Whether documents are
+/// intact is for `sigillo verify` to say.
+///
+/// Exits with 0 if all is well, 3 if something is not.
+///
+/// Examples:
+///
+///   sigillo doctor --archive /srv/archive
+///   sigillo doctor --online --probe --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct DoctorArgs {
+    /// Ask every time-stamping authority for a time-stamp, too
+    #[arg(long)]
+    pub(crate) online: bool,
+    /// Let the store prove anew that it keeps its word; writes a few small objects and removes them
+    #[arg(long)]
+    pub(crate) probe: bool,
+}
+
+/// Examines, and says what was found.
+pub(crate) async fn run(context: &Context, args: DoctorArgs) -> Result<u8, CommandError> {
+    let mut checks = vec![settings(context)];
+    let archive = match context.archive().await {
+        Ok(archive) => Some(archive),
+        Err(error) if error.kind_name() == "usage" => return Err(error),
+        Err(error) => {
+            checks.push(of_error("archive", &error, "sigillo verify"));
+            None
+        }
+    };
+    if let Some(archive) = &archive {
+        of_archive(context, &args, archive, &mut checks).await?;
+    }
+    Ok(report(context, archive.map(|it| it.description().archive), &checks))
+}
+
+/// Makes a failed check of an error: its first hint is what mends it.
+fn of_error(name: &'static str, error: &CommandError, otherwise: &str) -> Check {
+    let words = [&error.words[..], &error.excerpt[..]].concat().join(": ");
+    let mend = error.hints.first().cloned().unwrap_or_else(|| otherwise.to_owned());
+    if error.kind == ErrorKind::Transient {
+        Check::warn(name, words, mend)
+    } else {
+        Check::fail(name, words, mend)
+    }
+}
+
+fn settings(context: &Context) -> Check {
+    let name = "settings";
+    match context.usable_authorities() {
+        Ok(names) if names.is_empty() => {
+            Check::ok(name, "they can be read; the trial authority gives the time-stamps")
+        }
+        Ok(names) => {
+            Check::ok(name, format!("they can be read; authorities: {}", names.join(", ")))
+        }
+        Err(error) => {
+            let file = context.places.settings();
+            let mut check = of_error(name, &error, "");
+            let hint = check.mend.take().filter(|it| !it.is_empty());
+            let hint = hint.map_or_else(String::new, |hint| format!("   ({hint})"));
+            Check { mend: Some(format!("${{EDITOR:-vi}} '{}'{hint}", file.display())), ..check }
+        }
+    }
+}
+
+async fn of_archive(
+    context: &Context,
+    args: &DoctorArgs,
+    archive: &Archive,
+    checks: &mut Vec<Check>,
+) -> Result<(), CommandError> {
+    let description = archive.description();
+    let message = format!(
+        "it can be read, has format {}, and is of {}",
+        description.format, description.entity.name
+    );
+    checks.push(Check::ok("archive", message));
+    checks.push(store(context, args, archive).await);
+    let keys = keys(context, archive, checks)?;
+    checks.push(trust(context, archive));
+    let now = context.clock.now();
+    let view = match read_view(archive).await {
+        Ok(view) => view,
+        Err(error) => {
+            checks.push(of_error("log", &error.into(), "sigillo verify --full"));
+            return Ok(());
+        }
+    };
+    checks.push(Check::ok("log", format!("{} entries in {} commits", view.size, view.head)));
+    checks.push(check_published(archive, &view).await?);
+    if let Some(keys) = &keys {
+        checks.push(check_signer(archive, &view, keys.log_signer().last_signed()?).await?);
+        checks.push(certificates(context, keys));
+    }
+    checks.push(check_clock(&view, now));
+    checks.push(check_sealing(&view, now));
+    checks.push(check_stamping(&view, now));
+    checks.push(index(context, archive, &view));
+    let begun = archive.commit(1).await.ok().flatten().map(|commit| commit.header.at);
+    checks.push(check_last_read(context.last_full_read(archive), begun, now));
+    disks(context, archive, &view, checks).await?;
+    if args.online
+        && let Some(keys) = &keys
+    {
+        checks.push(authorities(context, keys).await);
+    }
+    Ok(())
+}
+
+/// Says whether the store proved that it keeps its word.
+async fn store(context: &Context, args: &DoctorArgs, archive: &Archive) -> Check {
+    let name = "store";
+    if args.probe {
+        return match context.probe(archive).await {
+            Ok(()) => Check::ok(name, "it creates only what is absent, as it proved just now"),
+            Err(error) => of_error(
+                name,
+                &error,
+                "move the archive to a store that creates only what is absent",
+            ),
+        };
+    }
+    if context.is_probed(archive) {
+        Check::ok(name, "it creates only what is absent, as it proved before; --probe asks again")
+    } else {
+        let words = "it was not probed from here yet; the next command that writes does it";
+        Check::warn(name, words, "sigillo doctor --probe")
+    }
+}
+
+/// Looks at the key folder; returns the keys if they can be used.
+fn keys(
+    context: &Context,
+    archive: &Archive,
+    checks: &mut Vec<Check>,
+) -> Result<Option<KeyFolder>, CommandError> {
+    let keys = match context.keys(archive) {
+        Ok(keys) => keys,
+        Err(error) => {
+            let folder = context.places.keys_of(&context.url()?);
+            let mend = match KeyFolder::open(&folder) {
+                Err(KeyError::Exposed { path, remedy, .. }) => {
+                    format!("chmod {remedy} '{}'", path.display())
+                }
+                Err(KeyError::Missing { path }) => format!(
+                    "restore '{}' from a copy of the key folder, or name the right folder with \
+                     --keys",
+                    path.display()
+                ),
+                Ok(_) => "name the folder with this archive's keys with --keys".to_owned(),
+                Err(_) => format!("restore '{}' from its newest copy", folder.display()),
+            };
+            let check = of_error("keys", &error, &mend);
+            checks.push(Check { mend: Some(mend), ..check });
+            return Ok(None);
+        }
+    };
+    let description = archive.description();
+    let fits = keys.log_signer().public_key()[..] == *archive.log_key().public_key()
+        && keys.seal_pem() == description.keys.seal;
+    let folder = keys.path().display();
+    checks.push(if fits {
+        let message =
+            format!("all are in {folder}, readable by their owner only, and are this archive's");
+        Check::ok("keys", message)
+    } else {
+        let words = format!("log key or seal in {folder} are not those of the archive");
+        Check::fail("keys", words, format!("restore '{folder}' from its newest copy"))
+    });
+    let of_trial = if description.trial {
+        "these are TRIAL keys: nothing made with them is qualified"
+    } else {
+        "these are not trial keys"
+    };
+    checks.push(Check::ok("qualification", of_trial));
+    Ok(fits.then_some(keys))
+}
+
+fn trust(context: &Context, archive: &Archive) -> Check {
+    let name = "trust";
+    match context.trust.knowledge_of(archive) {
+        Ok((true, _)) => Check::ok(name, "the trust store believes this archive"),
+        Ok((false, _)) => Check::warn(
+            name,
+            "the trust store does not believe this archive, so `sigillo verify` cannot tell whose \
+             it is",
+            "get the archive's file from its owner in person, then: sigillo trust add FILE",
+        ),
+        Err(error) => of_error(name, &error, "sigillo trust list"),
+    }
+}
+
+fn certificates(context: &Context, keys: &KeyFolder) -> Check {
+    let own = keys.certificates().into_iter().map(|(name, der)| (name.to_owned(), der));
+    let mut certificates: Vec<_> = own.collect();
+    // What is wrong with the settings was said of the settings.
+    for pem in context.authority_anchors().unwrap_or_default() {
+        let ders = pem_blocks(&pem, "CERTIFICATE").unwrap_or_default();
+        let named = |der| ("an authority in the settings".to_owned(), der);
+        certificates.extend(ders.into_iter().map(named));
+    }
+    check_certificates(&certificates, context.clock.now())
+}
+
+fn index(context: &Context, archive: &Archive, view: &LogView) -> Check {
+    match context.index(archive) {
+        Ok(index) => check_index(index.complete_to(), index.len() as u64, view.head),
+        Err(error) => {
+            // It can be made again, whatever is in the way of it.
+            let folder = context.index_folder(archive);
+            let mend = format!("rm -r '{}' && sigillo rebuild", folder.display());
+            Check::warn("index", error.words.join(": "), mend)
+        }
+    }
+}
+
+/// Looks at the disks of archive and state.
+async fn disks(
+    context: &Context,
+    archive: &Archive,
+    view: &LogView,
+    checks: &mut Vec<Check>,
+) -> Result<(), CommandError> {
+    if let Some(folder) = context.url()?.folder() {
+        checks.push(check_durability(folder));
+        if let Some(space) = space_of(folder) {
+            let growth = growth_a_day(archive, view, context.clock.now()).await;
+            checks.push(check_space("space", space, growth));
+        }
+        checks.push(check_leftovers(folder));
+    }
+    if let Some(space) = space_of(context.places.state()) {
+        checks.push(check_space("state-space", space, 0));
+    }
+    Ok(())
+}
+
+/// Asks the authorities, as a sealing would.
+async fn authorities(context: &Context, keys: &KeyFolder) -> Check {
+    let name = "authorities";
+    let mend = "see to it that an authority of the settings answers; sealings wait meanwhile";
+    let (authorities, _) = match context.authorities(keys) {
+        Ok(authorities) => authorities,
+        Err(error) => return of_error(name, &error, mend),
+    };
+    let imprint = Sha256Digest::of(b"sigillo doctor");
+    match authorities.stamp(imprint, &*context.clock, &*context.entropy).await {
+        Ok(stamped) => {
+            let silent: BTreeSet<_> = stamped.refused.iter().map(|it| &it.authority[..]).collect();
+            let message = format!("{} gives time-stamps", stamped.authority);
+            match silent.into_iter().next() {
+                None => Check::ok(name, message),
+                Some(other) => Check::warn(name, format!("{message}, but {other} does not"), mend),
+            }
+        }
+        Err(error) => of_error(name, &CommandError::of(error.kind(), &error), mend),
+    }
+}
+
+fn report(context: &Context, archive: Option<ArchiveId>, checks: &[Check]) -> u8 {
+    let worst = checks.iter().map(|check| check.state).max().unwrap_or(Health::Ok);
+    let mut text = String::new();
+    for check in checks {
+        let (word, name) = (check.state.word(), check.name);
+        text.push_str(&format!("{word:<4}  {name:<14}  {}\n", visible(&check.message)));
+        if let Some(mend) = &check.mend {
+            text.push_str(&format!("      to mend it: {}\n", visible(mend)));
+        }
+    }
+    let wrong = checks.iter().filter(|check| check.state != Health::Ok).count() as u64;
+    text.push_str(&match wrong {
+        0 => format!("All {} checks are well.\n", grouped(checks.len() as u64)),
+        1 => "1 check is not well.\n".to_owned(),
+        wrong => format!("{} checks are not well.\n", grouped(wrong)),
+    });
+    let value = json!({"archive": archive, "checks": checks, "state": worst});
+    context.output.result("sigillo.doctor/1", &text, value);
+    if worst == Health::Ok { EXIT_CLEAN } else { EXIT_FINDINGS }
+}
