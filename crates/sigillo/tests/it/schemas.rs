@@ -68,6 +68,8 @@ fn everyday(cases: &mut Cases) {
         &["verify"],
         &["seal"],
         &["rebuild"],
+        &["find", "delibera"],
+        &["sweep"],
         &["export", "--all", "-o", "fuori"],
         &["get", "5c1e9a02", "-o", "fuori"],
         &["submission", "list"],
@@ -104,6 +106,14 @@ fn everyday(cases: &mut Cases) {
     cases.run(&world, 1, &["get", "carte/delibera.txt", "-o", "fuori"]);
     cases.run(&world, 0, &["export", "--all", "-o", "tutto"]);
     cases.run(&world, 0, &["rebuild"]);
+    cases.run(&world, 0, &["find", "delibera"]);
+    fs::write(
+        world.archive().join("packs/aa").join(format!("aa{}.zip", "0".repeat(62))),
+        b"orfano",
+    )
+    .unwrap();
+    cases.run(&world, 0, &["sweep"]);
+    cases.run(&world, 0, &["sweep", "--yes"]);
     let exported = cases.run(&world, 0, &["trust", "export"])["trusted"].to_string();
     fs::write(world.place("trust.json"), exported).unwrap();
     cases.run(&world, 0, &["trust", "add", "trust.json"]);
