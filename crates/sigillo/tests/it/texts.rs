@@ -98,7 +98,7 @@ fn no_command_is_without_a_snapshot_of_its_help() {
     };
     assert_eq!(
         names(&[]),
-        "init ingest status get export verify seal rebuild receipt log trust help"
+        "init ingest status get export verify seal rebuild sweep receipt log trust help"
     );
     assert_eq!(names(&["receipt"]), "show refresh help");
     assert_eq!(names(&["log"]), "checkpoint entries help");
