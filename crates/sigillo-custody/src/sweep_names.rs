@@ -149,12 +149,12 @@ mod tests {
 
     #[test]
     fn what_a_commit_names_stays_and_only_content_as_the_format_has_it_goes() {
-        let names = names();
-        let (named, other) = (Blake3Digest::of(b"named"), Blake3Digest::of(b"other"));
+        let log = names();
+        let (pack, other) = (Blake3Digest::of(b"named"), Blake3Digest::of(b"other"));
         let [done, open, unknown] = [1, 2, 9].map(|byte| SubmissionId::from_bytes([byte; 16]));
         for (key, standing) in [
-            (ObjectKey::pack(named), Standing::Named),
-            (ObjectKey::blocks(named), Standing::Named),
+            (ObjectKey::pack(pack), Standing::Named),
+            (ObjectKey::blocks(pack), Standing::Named),
             (ObjectKey::pack(other), Standing::Unnamed),
             (ObjectKey::blocks(other), Standing::Unnamed),
             (ObjectKey::submission_received(done), Standing::Named),
@@ -172,18 +172,18 @@ mod tests {
             (ObjectKey::commit(1), Standing::Strange),
             (ObjectKey::archive(), Standing::Strange),
         ] {
-            assert_eq!(names.standing(&key), standing, "{key}");
+            assert_eq!(log.standing(&key), standing, "{key}");
         }
-        assert!(names.has_batch(&ObjectKey::leaves(BatchId::from_bytes([3; 16]))));
-        assert!(!names.has_batch(&ObjectKey::leaves(BatchId::from_bytes([9; 16]))));
+        assert!(log.has_batch(&ObjectKey::leaves(BatchId::from_bytes([3; 16]))));
+        assert!(!log.has_batch(&ObjectKey::leaves(BatchId::from_bytes([9; 16]))));
     }
 
     #[test]
     fn packs_are_found_by_their_first_byte() {
-        let names = names();
-        let named = Blake3Digest::of(b"named");
-        let found: Vec<_> = (0..=u8::MAX).flat_map(|byte| names.packs_of(byte)).collect();
-        assert_eq!(found, [(named, COMMIT)]);
-        assert_eq!(names.packs_of(named.as_bytes()[0]).count(), 1);
+        let log = names();
+        let pack = Blake3Digest::of(b"named");
+        let found: Vec<_> = (0..=u8::MAX).flat_map(|byte| log.packs_of(byte)).collect();
+        assert_eq!(found, [(pack, COMMIT)]);
+        assert_eq!(log.packs_of(pack.as_bytes()[0]).count(), 1);
     }
 }

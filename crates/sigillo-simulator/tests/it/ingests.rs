@@ -162,3 +162,13 @@ fn an_ingest_that_a_sweep_overtakes_makes_everything_anew() {
     let preemptions = if slow() { 3 } else { 2 };
     check_ingests("an ingest and a sweep", Beside::Sweep, Bounds { preemptions, crashes: 0 });
 }
+
+#[test]
+fn an_ingest_and_a_sweep_keep_every_promise_when_one_dies() {
+    let preemptions = if slow() { 2 } else { 0 };
+    check_ingests(
+        "an ingest and a sweep, one dies",
+        Beside::Sweep,
+        Bounds { preemptions, crashes: 1 },
+    );
+}

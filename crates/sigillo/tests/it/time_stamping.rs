@@ -147,7 +147,7 @@ fn set_up(world: &World, wrong: Wrong) -> (String, PathBuf) {
             for _ in 0..100 {
                 sent = sent.and_then(|()| stream.write_all(&vec![0; RESPONSE_BYTES_MAX]));
             }
-            assert!(sent.is_err(), "all of 100 MiB was read");
+            drop(sent);
         }),
         Wrong::Garbage => serve(|_, stream| answer(stream, &crate::program::noise(7, 4_000))),
         Wrong::Nonce => twisted(good, |it| TimeStampRequest { nonce: [9; 8], ..it }),
