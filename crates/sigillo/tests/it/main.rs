@@ -11,6 +11,7 @@ mod judge;
 
 mod damage;
 mod rollback;
+mod submissions;
 mod tampering;
 
 mod doctor;

@@ -124,8 +124,12 @@ fn check_rendered(page: &Path) {
         Ok(shown) => {
             let text = String::from_utf8_lossy(&shown.stdout);
             let said = String::from_utf8_lossy(&shown.stderr);
-            assert!(shown.status.success() && said.is_empty(), "{page:?}: {said}");
-            assert!(text.contains("SYNOPSIS") && text.contains("OPTIONS"), "{page:?}: {text}");
+            assert!(shown.status.success() && said.is_empty(), "{}: {said}", page.display());
+            assert!(
+                text.contains("SYNOPSIS") && text.contains("OPTIONS"),
+                "{}: {text}",
+                page.display()
+            );
         }
     }
 }
