@@ -50,6 +50,10 @@ fn a_submission_without_an_end_is_pending() {
     let commits: Vec<_> =
         world.objects().into_iter().filter(|key| key.starts_with("log/seq/")).collect();
     fs::remove_file(world.archive().join(commits.last().unwrap())).unwrap();
+    // What is published says that there was more.
+    let ran = world.run(["submission", "pending"]);
+    ran.check_error(5, "commit 4");
+    fs::remove_file(world.archive().join("log/checkpoint")).unwrap();
     let pending = listed(&world, "pending");
     assert_eq!(pending.len(), 1);
     assert_eq!((&pending[0]["completed_at"], &pending[0]["archived"]), (&Value::Null, &2.into()));
@@ -60,7 +64,4 @@ fn a_submission_without_an_end_is_pending() {
     let ran = world.run(["submission", "pending"]);
     ran.check(0, "  carte  WITHOUT AN END\n  2 documents: 0 archived, 2 pending; interrupted");
     ran.check(0, "The same ingest again takes in what is pending");
-    // A gap in the log is no end of it.
-    fs::remove_file(world.archive().join(&commits[1])).unwrap();
-    world.run(["submission", "list"]).check_error(5, "commit 2");
 }
