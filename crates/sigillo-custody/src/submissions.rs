@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use sigillo_evidence_log::{Archive, Commit, LogError, find_head};
+use sigillo_evidence_log::{Archive, Commit, read_commits};
 use sigillo_model::{
     Entry, LogTime, ObjectKey, Sha256Digest, SubmissionCompleted, SubmissionId, parse_json,
 };
@@ -70,15 +70,7 @@ impl SubmissionAccount {
 /// [`CustodyError::Log`] if a commit is missing or cannot be read.
 pub async fn read_submissions(archive: &Archive) -> Result<Vec<SubmissionAccount>, CustodyError> {
     let mut accounts = Accounts::default();
-    let mut head = 0;
-    while let Some(commit) = archive.commit(head + 1).await? {
-        head += 1;
-        accounts.take(&commit);
-    }
-    // Whoever stops at a gap must not take what is before it for the whole.
-    if find_head(archive.store(), head).await? > head && archive.commit(head + 1).await?.is_none() {
-        return Err(LogError::CommitMissing { number: head + 1 }.into());
-    }
+    read_commits(archive, (0, 0), &mut |commit| accounts.take(commit)).await?;
     Ok(accounts.list)
 }
 

@@ -44,5 +44,5 @@ pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
 pub use summary::{LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};
-pub use view::{LogView, LoggedBatch, LoggedSealing, LoggedStamp, read_view};
+pub use view::{LogView, LoggedBatch, LoggedSealing, LoggedStamp, read_commits, read_view};
 pub use writer::{CommitOutcome, Committed, LogKeys, LogWriter};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use sigillo_model::{Entry, LogTime, Sha256Digest};
 
-use crate::{Archive, Commit, LogError, find_head, publish::published_checkpoint};
+use crate::{Archive, Commit, LogError, view::read_commits};
 
 /// What the log says in sum, up to some commit.
 ///
@@ -115,18 +115,7 @@ impl LogSummary {
 /// As [`read_view`](crate::read_view).
 pub async fn summarise(archive: &Archive, known: LogSummary) -> Result<LogSummary, LogError> {
     let mut summary = if known.is_of(archive).await? { known } else { LogSummary::default() };
-    loop {
-        while let Some(commit) = archive.commit(summary.head + 1).await? {
-            summary.take(&commit);
-        }
-        // A checkpoint that cannot be read is for `verify` to report: here it just shows nothing.
-        let published = published_checkpoint(archive).await.ok().flatten();
-        if find_head(archive.store(), summary.head).await? > summary.head {
-            continue;
-        }
-        if published.is_some_and(|it| it.size > summary.size) {
-            return Err(LogError::CommitMissing { number: summary.head + 1 });
-        }
-        return Ok(summary);
-    }
+    let after = (summary.head, summary.size);
+    read_commits(archive, after, &mut |commit| summary.take(commit)).await?;
+    Ok(summary)
 }

@@ -134,18 +134,35 @@ impl LogView {
 /// commits or the published checkpoint show that there is more than can be read.
 pub async fn read_view(archive: &Archive) -> Result<LogView, LogError> {
     let mut view = LogView::default();
+    read_commits(archive, (0, 0), &mut |commit| view.take(commit)).await?;
+    Ok(view)
+}
+
+/// Reads the commits after a known one, to the end of the log; of the known one are given its number
+/// and the number of entries up to it, both 0 for none.
+///
+/// # Errors
+///
+/// As [`read_view`].
+pub async fn read_commits(
+    archive: &Archive,
+    known: (u64, u64),
+    take: &mut (dyn FnMut(&Commit) + Send),
+) -> Result<(), LogError> {
+    let (mut head, mut size) = known;
     loop {
-        while let Some(commit) = archive.commit(view.head + 1).await? {
-            view.take(&commit);
+        while let Some(commit) = archive.commit(head + 1).await? {
+            take(&commit);
+            (head, size) = (commit.header.commit, commit.size_after());
         }
         // A checkpoint that cannot be read is for `verify` to report: here it just shows nothing.
         let published = published_checkpoint(archive).await.ok().flatten();
-        if find_head(archive.store(), view.head).await? > view.head {
+        if find_head(archive.store(), head).await? > head {
             continue;
         }
-        if published.is_some_and(|it| it.size > view.size) {
-            return Err(LogError::CommitMissing { number: view.head + 1 });
+        if published.is_some_and(|it| it.size > size) {
+            return Err(LogError::CommitMissing { number: head + 1 });
         }
-        return Ok(view);
+        return Ok(());
     }
 }

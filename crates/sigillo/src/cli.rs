@@ -29,26 +29,29 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// Above the options that every command has.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GlobalArgs {
     /// The archive: a folder, `s3://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`
-    #[arg(long, global = true, env = "SIGILLO_ARCHIVE", value_name = "PLACE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "SIGILLO_ARCHIVE", value_name = "PLACE")]
     pub(crate) archive: Option<String>,
     /// The folder with this archive's keys [default: in your data folder]
-    #[arg(long, global = true, env = "SIGILLO_KEYS", value_name = "DIR")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "SIGILLO_KEYS", value_name = "DIR")]
     pub(crate) keys: Option<PathBuf>,
     /// The folder for what can be rebuilt: index, checkpoints seen [default: in your state folder]
-    #[arg(long, global = true, env = "SIGILLO_STATE", value_name = "DIR")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "SIGILLO_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// The folder with settings and trust store [default: in your configuration folder]
-    #[arg(long, global = true, env = "SIGILLO_CONFIG", value_name = "DIR")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "SIGILLO_CONFIG", value_name = "DIR")]
     pub(crate) config: Option<PathBuf>,
     /// Print one JSON object on stdout instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
     /// How to show progress
-    #[arg(long, global = true, value_enum, default_value_t = ProgressMode::Auto)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = ProgressMode::Auto)]
     pub(crate) progress: ProgressMode,
 }
 

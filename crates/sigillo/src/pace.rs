@@ -66,6 +66,12 @@ mod tests {
     /// Lets work go at `rate(second)` units a second until `total` is done, and compares the time
     /// that was foretold at each look with what it took.
     #[track_caller]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "small numbers"
+    )]
+    #[expect(clippy::cast_sign_loss, reason = "work only grows")]
     fn check(total: u64, rate: impl Fn(f64) -> f64, in_pieces_of: u64, from: f64, to: f64) {
         let mut states = Vec::new();
         let (mut done, mut pace) = (0.0, Pace::default());
@@ -79,7 +85,7 @@ mod tests {
         }
         let mut judged = 0;
         for (now, left) in states {
-            let truly = (at - now).as_secs_f64();
+            let truly = at.saturating_sub(now).as_secs_f64();
             // The last pieces are neither here nor there.
             if (from..to).contains(&now.as_secs_f64()) && truly > 5.0 {
                 let left = left.unwrap_or_default().as_secs_f64();

@@ -65,7 +65,9 @@ pub(crate) async fn run(context: &Context, command: SubmissionCommand) -> Result
         (total, shown, _) if shown < total => {
             format!("{shown} of {} submissions; --count shows more.\n", grouped(total as u64))
         }
-        (_, _, true) => "To take in what is pending, run the same ingest again.\n".to_owned(),
+        (_, _, true) => "The same ingest again takes in what is pending, as a submission of its own; these stay in \
+             this list, for the log forgets nothing.\n"
+            .to_owned(),
         _ => String::new(),
     });
     let value = json!({"submissions": values, "total": total});

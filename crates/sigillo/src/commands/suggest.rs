@@ -13,7 +13,7 @@ const SUBMISSIONS_ASKED_MAX: usize = 50;
 const ENTRIES_COMPARED_MAX: usize = 10_000;
 
 /// A suggested id has as many first digits in common with the one that was asked for.
-const COMMON_DIGITS: usize = PREFIX_DIGITS_MIN - 2;
+const LIKE_DIGITS: usize = PREFIX_DIGITS_MIN - 2;
 
 /// Adds what may have been meant to the error about a document that is not there.
 pub(crate) async fn with_suggestions(locator: &Locator<'_>, error: LocateError) -> CommandError {
@@ -46,7 +46,7 @@ async fn similar_source(locator: &Locator<'_>, text: &str) -> Option<String> {
 
 /// Suggests documents whose id begins almost so.
 async fn similar_id(locator: &Locator<'_>, text: &str) -> Option<String> {
-    let ids = locator.beginning_with(text.get(..COMMON_DIGITS)?).await.ok()?;
+    let ids = locator.beginning_with(text.get(..LIKE_DIGITS)?).await.ok()?;
     let shortened: Vec<_> = ids.iter().take(3).map(|id| format!("{}…", &id[..16])).collect();
     (!shortened.is_empty()).then(|| format!("did you mean {}?", shortened.join(" or ")))
 }

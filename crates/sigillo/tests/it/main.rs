@@ -12,6 +12,7 @@ mod killing;
 
 mod damage;
 mod rollback;
+mod submissions;
 mod tampering;
 
 mod doctor;
