@@ -10,7 +10,7 @@ use sigillo_catalogue::tables::{
     TableState,
 };
 use sigillo_evidence_log::{Archive, TableFault, read_table};
-use sigillo_model::{Entry, ObjectKey};
+use sigillo_model::{DocumentId, Entry, ObjectKey};
 use sigillo_store::ReadPool;
 
 use DescriptionColumn as Column;
@@ -154,7 +154,7 @@ struct Search {
     query: Arc<Matcher>,
     found: Vec<FoundDocument>,
     /// The newest version of documents with several.
-    newest: HashMap<String, i64>,
+    newest: HashMap<DocumentId, i64>,
     more: bool,
 }
 
@@ -164,7 +164,7 @@ struct GroupHits {
     /// The places of rows.
     rows: Vec<usize>,
     /// Versions beyond the first.
-    versioned: Vec<(String, i64)>,
+    versioned: Vec<(DocumentId, i64)>,
 }
 
 impl Search {
@@ -215,7 +215,10 @@ impl Search {
     fn finish(self, versions: bool) -> Vec<FoundDocument> {
         let (mut found, newest) = (self.found, self.newest);
         if !versions {
-            found.retain(|it| newest.get(&it.document).is_none_or(|newest| *newest <= it.version));
+            found.retain(|it| {
+                let newest = it.document.parse().ok().and_then(|document| newest.get(&document));
+                newest.is_none_or(|newest| *newest <= it.version)
+            });
         }
         found.sort_by(|a, b| (&a.key, a.version).cmp(&(&b.key, b.version)));
         found
@@ -241,8 +244,8 @@ fn look_through(query: Option<&Matcher>, hits: &mut GroupHits, rows: &Rows, firs
     for row in 0..rows.len() {
         let version = rows.number(Column::Version, row).unwrap_or(1);
         if version > 1 {
-            let document = rows.text(Column::DocumentId, row).unwrap_or_default();
-            hits.versioned.push((document.to_owned(), version));
+            let document = rows.text(Column::DocumentId, row).and_then(|it| it.parse().ok());
+            hits.versioned.extend(document.map(|document| (document, version)));
         }
         if query.is_some_and(|query| query.matches(rows, row, &mut buffer)) {
             hits.rows.push(first + row);

@@ -182,7 +182,7 @@ async fn only_what_is_made_again_is_removed(objects: &dyn ObjectBackend) {
     assert!(matches!(answer, Err(BackendError::NotFound)), "{answer:?}");
     assert_eq!(objects.size(&probes[1]).await.expect("the other probe is still there"), 10);
     objects.remove_derived(&probes[1]).await.expect("the other probe is removed");
-    let derived = ObjectKey::listed("catalogue/contract/x".to_owned());
+    let derived = ObjectKey::listed("catalogue/removed/x".to_owned());
     for _ in 0..2 {
         objects.create(&derived, bytes(1, 10)).await.expect("a part of the catalogue is created");
         objects.remove_derived(&derived).await.expect("a part of the catalogue is removed");
