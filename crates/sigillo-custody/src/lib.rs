@@ -37,7 +37,7 @@ pub use doctor::{
     check_signer, check_stamping, growth_a_day,
 };
 pub use error::CustodyError;
-pub use export::{ExportOutcome, ExportProblem, Exporter};
+pub use export::{ExportOutcome, ExportProblem, ExportProgress, Exporter};
 pub use health::{Check, Health, Space, check_space};
 pub use known::KnownVersions;
 pub use locate::{LocateError, Located, Locator, MATCHES_MAX, PREFIX_DIGITS_MIN};
