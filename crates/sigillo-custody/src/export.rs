@@ -202,7 +202,7 @@ impl Exporter {
                         source: &*source,
                         bytes: &progress.bytes,
                         length,
-                        counted: AtomicU64::new(0),
+                        so_far: AtomicU64::new(0),
                     };
                     let (outcome, elsewhere) = export_window(&source, &window, &listed, &job);
                     source.count(length);
@@ -429,12 +429,12 @@ struct Counted<'a> {
     bytes: &'a AtomicU64,
     /// The length of the window.
     length: u64,
-    counted: AtomicU64,
+    so_far: AtomicU64,
 }
 
 impl Counted<'_> {
     fn count(&self, bytes: u64) {
-        let before = self.counted.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.so_far.fetch_add(bytes, Ordering::Relaxed);
         let left = self.length.saturating_sub(before);
         self.bytes.fetch_add(bytes.min(left), Ordering::Relaxed);
     }
