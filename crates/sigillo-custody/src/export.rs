@@ -64,8 +64,19 @@ pub struct Exporter {
     pub archive: Archive,
     /// Threads that read packs and write files.
     pub reads: ReadPool,
-    /// Documents given back so far.
-    pub progress: Arc<AtomicU64>,
+    /// How far it is.
+    pub progress: Arc<ExportProgress>,
+}
+
+/// How far an export is; it only counts up.
+#[derive(Debug, Default)]
+pub struct ExportProgress {
+    /// Documents given back.
+    pub documents: AtomicU64,
+    /// Bytes of packs dealt with.
+    pub bytes: AtomicU64,
+    /// Bytes of packs to be dealt with, once that is known.
+    pub bytes_found: AtomicU64,
 }
 
 impl Exporter {
@@ -85,13 +96,16 @@ impl Exporter {
     ) -> Result<ExportOutcome, CustodyError> {
         let job = self.job(known, folder, true);
         let mut total = ExportOutcome::default();
+        self.find_bytes(view).await;
         for batch in &view.batches {
             let store = self.archive.store();
             let leaves = usable(read_leaves(store, &batch.body).await)?;
             let list = usable(read_pack_list(store, &batch.body).await)?;
             let (leaves, list) = match (leaves, list) {
                 (Ok(leaves), Ok(list)) => (leaves, list),
-                (Err(what), _) => {
+                (Err(what), list) => {
+                    let listed = list.iter().flatten().map(|pack| pack.size).sum();
+                    self.progress.bytes.fetch_add(listed, Ordering::Relaxed);
                     total.lose_batch(&batch.body, &ObjectKey::leaves(batch.body.batch), &what);
                     continue;
                 }
@@ -109,6 +123,16 @@ impl Exporter {
             }
         }
         Ok(total)
+    }
+
+    /// Adds up what there is to be read, for the progress; a damaged list is met again later.
+    async fn find_bytes(&self, view: &LogView) {
+        for batch in &view.batches {
+            if let Ok(packs) = read_pack_list(self.archive.store(), &batch.body).await {
+                let bytes = packs.iter().map(|pack| pack.size).sum();
+                self.progress.bytes_found.fetch_add(bytes, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Gives the files of one version back into `folder`, under their own names; those that lie in
@@ -151,21 +175,38 @@ impl Exporter {
     ) -> Result<ExportOutcome, CustodyError> {
         let (name, sink) = (pack.name, Arc::clone(self.archive.store().packs()));
         let opened = self.reads.run(move || OpenPack::open(&*sink, name)).await;
+        // What is in no window: the directory, or all of a pack that cannot be read.
+        let mut uncounted = pack.size;
         let pack = match opened.map_err(|_| CustodyError::Panicked)? {
             Ok(opened) => opened,
-            Err(error) => return Ok(ExportOutcome::lost(versions, &error)),
+            Err(error) => {
+                self.progress.bytes.fetch_add(uncounted, Ordering::Relaxed);
+                return Ok(ExportOutcome::lost(versions, &error));
+            }
         };
         let listed: Arc<HashSet<VersionId>> = Arc::new(versions.iter().copied().collect());
         let mut outcome = ExportOutcome::default();
         let mut elsewhere = Vec::new();
-        let mut exported = stream::iter(windows_of(&pack.index))
+        let windows = windows_of(&pack.index);
+        for window in &windows {
+            uncounted = uncounted.saturating_sub(length_of(window));
+        }
+        let mut exported = stream::iter(windows)
             .map(|window| {
                 let (source, job) = (Arc::clone(&pack.source), Arc::clone(job));
                 let listed = Arc::clone(&listed);
                 let progress = Arc::clone(&self.progress);
                 self.reads.run(move || {
-                    let (outcome, elsewhere) = export_window(&*source, &window, &listed, &job);
-                    progress.fetch_add(outcome.documents, Ordering::Relaxed);
+                    let length = length_of(&window);
+                    let source = Counted {
+                        source: &*source,
+                        bytes: &progress.bytes,
+                        length,
+                        so_far: AtomicU64::new(0),
+                    };
+                    let (outcome, elsewhere) = export_window(&source, &window, &listed, &job);
+                    source.count(length);
+                    progress.documents.fetch_add(outcome.documents, Ordering::Relaxed);
                     (outcome, elsewhere)
                 })
             })
@@ -180,8 +221,9 @@ impl Exporter {
             let entries = pack.entries(version).to_vec();
             let given = self.whole(view, job, (&pack.source, version, entries)).await?;
             outcome.take(version, given);
-            self.progress.fetch_add(1, Ordering::Relaxed);
+            self.progress.documents.fetch_add(1, Ordering::Relaxed);
         }
+        self.progress.bytes.fetch_add(uncounted, Ordering::Relaxed);
         for version in versions.iter().filter(|version| pack.entries(**version).is_empty()) {
             let reason = format!("it is not in its pack, {name}");
             outcome.problems.push(ExportProblem::damage(*version, reason));
@@ -341,10 +383,8 @@ fn export_window(
     job: &Job,
 ) -> (ExportOutcome, Vec<VersionId>) {
     let (mut outcome, mut elsewhere) = (ExportOutcome::default(), Vec::new());
-    let (Some(first), Some(last)) = (window.first(), window.last()) else {
-        return (outcome, elsewhere);
-    };
-    let length = last.data_offset + last.size_bytes - first.header_offset;
+    let Some(first) = window.first() else { return (outcome, elsewhere) };
+    let length = length_of(window);
     let in_memory = (length <= 4 * WINDOW_BYTES).then(|| {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         source.read_exact_at(first.header_offset, &mut bytes).is_ok().then(|| Window {
@@ -372,6 +412,48 @@ fn export_window(
         }
     }
     (outcome, elsewhere)
+}
+
+/// Returns how many bytes of its pack the entries of a window take.
+fn length_of(window: &[PackEntry]) -> u64 {
+    match (window.first(), window.last()) {
+        (Some(first), Some(last)) => last.data_offset + last.size_bytes - first.header_offset,
+        _ => 0,
+    }
+}
+
+/// A pack that counts what is read of one of its windows, each byte once.
+struct Counted<'a> {
+    source: &'a dyn PackSource,
+    /// Where it is added to.
+    bytes: &'a AtomicU64,
+    /// The length of the window.
+    length: u64,
+    so_far: AtomicU64,
+}
+
+impl Counted<'_> {
+    fn count(&self, bytes: u64) {
+        let before = self.so_far.fetch_add(bytes, Ordering::Relaxed);
+        let left = self.length.saturating_sub(before);
+        self.bytes.fetch_add(bytes.min(left), Ordering::Relaxed);
+    }
+}
+
+impl PackSource for Counted<'_> {
+    fn size_bytes(&self) -> u64 {
+        self.source.size_bytes()
+    }
+
+    fn read_exact_at(
+        &self,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<(), sigillo_store::BackendError> {
+        self.source.read_exact_at(offset, buf)?;
+        self.count(buf.len() as u64);
+        Ok(())
+    }
 }
 
 /// A part of a pack in memory.

@@ -41,7 +41,7 @@ pub use doctor::{
     check_signer, check_stamping, growth_a_day,
 };
 pub use error::CustodyError;
-pub use export::{ExportOutcome, ExportProblem, Exporter};
+pub use export::{ExportOutcome, ExportProblem, ExportProgress, Exporter};
 pub use find::{FOUND_MAX, FindOutcome, FindQuery, FoundDocument, find};
 pub use health::{Check, Health, Space, check_space};
 pub use known::KnownVersions;

@@ -2,14 +2,14 @@
 
 use std::{
     path::Path,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, atomic::Ordering},
 };
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use sigillo_catalogue::KeyIndex;
-use sigillo_custody::{ExportOutcome, Exporter, KnownVersions};
+use sigillo_custody::{ExportOutcome, ExportProgress, Exporter, KnownVersions};
 use sigillo_ers::version_id;
 use sigillo_evidence_log::{Archive, LogView, LoggedBatch, NewArchive};
 use sigillo_model::{
@@ -155,12 +155,18 @@ impl World {
         let exporter = Exporter {
             archive: self.archive.clone(),
             reads: ReadPool::start().unwrap(),
-            progress: Arc::new(AtomicU64::new(0)),
+            progress: Arc::default(),
         };
         let index = KeyIndex::in_memory(self.archive.description().archive);
         let mut known = KnownVersions::new(index);
         known.read_beyond(&self.archive, &self.view, &exporter.reads).await.unwrap();
-        exporter.export_all(&self.view, known, folder).await.unwrap()
+        let outcome = exporter.export_all(&self.view, known, folder).await.unwrap();
+        let [done, found, documents] = {
+            let ExportProgress { bytes, bytes_found, documents } = &*exporter.progress;
+            [bytes, bytes_found, documents].map(|count| count.load(Ordering::Relaxed))
+        };
+        assert_eq!((done, documents), (found, outcome.documents), "the progress ends at its total");
+        outcome
     }
 }
 

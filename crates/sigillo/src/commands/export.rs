@@ -2,10 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use serde_json::json;
@@ -49,11 +46,11 @@ pub(crate) async fn export(context: &Context, args: ExportArgs) -> Result<u8, Co
     let (archive, view, exporter) = open(context).await?;
     let (known, incomplete) = know_versions(context, &archive, &view, &exporter.reads).await?;
     make_folder(&args.output)?;
-    let (counted, total) = (Arc::clone(&exporter.progress), view.documents());
-    let work = Work { verb: "Exported", unit: "documents" };
+    let counted = Arc::clone(&exporter.progress);
+    let work = Work { verb: "Exported", unit: "bytes" };
     let shown = Shown::begin(context.global.progress, context.output, work, move || Count {
-        done: counted.load(Ordering::Relaxed),
-        total,
+        done: counted.bytes.load(Ordering::Relaxed),
+        total: counted.bytes_found.load(Ordering::Relaxed),
         bytes: 0,
     });
     let mut outcome = exporter.export_all(&view, known, &args.output).await?;
@@ -126,11 +123,8 @@ fn words_of(error: &dyn std::error::Error) -> String {
 async fn open(context: &Context) -> Result<(Archive, LogView, Exporter), CommandError> {
     let archive = context.archive().await?;
     let view = read_view(&archive).await?;
-    let exporter = Exporter {
-        archive: archive.clone(),
-        reads: ReadPool::start()?,
-        progress: Arc::new(AtomicU64::new(0)),
-    };
+    let exporter =
+        Exporter { archive: archive.clone(), reads: ReadPool::start()?, progress: Arc::default() };
     Ok((archive, view, exporter))
 }
 
