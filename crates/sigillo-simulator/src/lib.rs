@@ -3,6 +3,7 @@
 
 pub mod checker;
 
+mod making;
 mod recording;
 mod sending;
 mod world;
@@ -14,7 +15,8 @@ mod schedule;
 
 pub use gate::Gate;
 pub use log_world::{LogTemplate, LogWorld, run_to_end};
+pub use making::anchors;
 pub use recording::{Recorder, Recording};
 pub use schedule::{Actor, ActorFuture, Bounds, Schedule, explore};
 pub use sending::{Expected, Sending};
-pub use world::{Process, SimulationError, Template, World, anchors};
+pub use world::{Process, SimulationError, Template, World};

@@ -17,8 +17,8 @@ use sigillo_testkit::{ManualClock, SeededEntropy, VolatileBackend};
 
 use crate::{
     SimulationError,
+    making::{ENTITY, START, copy_private_folder, folder, lengthen, log_keys, new_archive},
     parking::Parking,
-    world::{ENTITY, START, copy_private_folder, folder, lengthen, log_keys, new_archive},
 };
 
 /// A new archive with one commit; worlds are copies of it.

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use sigillo_formats::{Manifest, read_metadata_csv};
 use sigillo_model::{DocumentKey, Sha256Digest, encode_name};
 
-use crate::world::folder;
+use crate::making::folder;
 
 /// What the producer calls the folder.
 pub(crate) const SOURCE: &str = "protocollo";

@@ -1,13 +1,7 @@
 //! A small world: one archive in memory, one folder of documents, and processes that ingest, seal
 //! and stamp until they are done or die.
 
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, io, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use tempfile::TempDir;
@@ -15,16 +9,16 @@ use tempfile::TempDir;
 use sigillo_authorities::{Authorities, KeyError, KeyFolder};
 use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_custody::{CustodyError, SweepOutcome, SweepPlan, perform_sweep, plan_sweep};
-use sigillo_ers::{CertificateError, TrustAnchors, pem_blocks};
+use sigillo_ers::CertificateError;
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, EVIDENCE_LINE, LogError, LogKeys, LogWriter, NewArchive, SealOutcome,
-    Sealer, audit_log, catch_up_index, read_view, stamp_sealings,
+    Archive, AuditKnowledge, EVIDENCE_LINE, LogError, LogWriter, SealOutcome, Sealer, audit_log,
+    catch_up_index, read_view, stamp_sealings,
 };
 use sigillo_ingest::{
     FolderSource, IngestError, IngestOptions, IngestOutcome, Ingester, SourceError, Submission,
     Target, Watch,
 };
-use sigillo_model::{BATCH_DOCUMENTS_MAX, Clock, Entity, Entry, LogTime, Severity};
+use sigillo_model::{BATCH_DOCUMENTS_MAX, Clock, Entry, Severity};
 use sigillo_store::{PoolUnavailable, ReadPool, Store};
 use sigillo_testkit::{Durability, FaultPlan, ManualClock, SeededEntropy, VolatileBackend};
 
@@ -34,20 +28,17 @@ use crate::{
         self, Acknowledged, Invariant, NAMED_FOLDERS, OBJECTS_MAX, Outside, Snapshot, Violation,
         named, named_by_the_code_under_test, orphans,
     },
+    making::{
+        ENTITY, START, anchors, copy_private_folder, folder, lengthen, log_keys, new_archive,
+    },
     sending::SOURCE,
 };
-
-/// Whose records these are.
-pub(crate) const ENTITY: &str = "Comune di Prova";
 
 /// What the key folder remembers of what it signed.
 const MEMORY: &str = "last-signed.json";
 
 /// No world of a test has this seed or a larger one: what came before it has.
 const SEED_BEFORE: u64 = 1_000_003;
-
-/// Every world begins at this instant.
-pub(crate) const START: &str = "2026-11-25T08:00:00Z";
 
 /// Why a process did not reach its end.
 #[derive(Debug, thiserror::Error)]
@@ -558,70 +549,7 @@ impl World<'_> {
     }
 }
 
-/// Adds one commit, if need be, after which the log has `size` entries: the same thing said again.
-pub(crate) async fn lengthen(log: &mut LogWriter, size: u64) -> Result<(), LogError> {
-    let first = log.archive().existing_commit(1).await?;
-    let created = first.entries.into_iter().nth(1).expect("commit 1 says that the archive begins");
-    let missing = size.saturating_sub(log.size() + 1);
-    let entries: Vec<Entry> = (0..missing).map(|_| created.clone()).collect();
-    if !entries.is_empty() {
-        log.commit(&entries).await?;
-    }
-    Ok(())
-}
-
 fn not_ended(what: &str, error: &SimulationError) -> Violation {
     let message = format!("{what} fails without faults: {error:?}");
     Violation::new(Invariant::ComesToItsEnd, message)
-}
-
-/// Makes a temporary folder, in memory where the system has one: keys are synced at every signature.
-pub(crate) fn folder() -> io::Result<TempDir> {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }
-}
-
-pub(crate) fn copy_private_folder(from: &Path, to: &PathBuf) -> io::Result<()> {
-    fs::create_dir(to)?;
-    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
-    for file in fs::read_dir(from)? {
-        let file = file?;
-        fs::copy(file.path(), to.join(file.file_name()))?;
-    }
-    Ok(())
-}
-
-pub(crate) fn log_keys(keys: &KeyFolder) -> LogKeys {
-    LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() }
-}
-
-/// Returns the trust of an auditor who knows the trial root of these keys.
-///
-/// # Errors
-///
-/// [`CertificateError`] if the root cannot be read.
-pub fn anchors(keys: &KeyFolder) -> Result<TrustAnchors, CertificateError> {
-    let mut anchors = TrustAnchors::new();
-    for der in pem_blocks(keys.trial_root_pem(), "CERTIFICATE")? {
-        anchors.add_der("trial root", &der)?;
-    }
-    Ok(anchors)
-}
-
-pub(crate) async fn new_archive(
-    keys: &KeyFolder,
-    store: Store,
-    clock: &ManualClock,
-    entropy: &SeededEntropy,
-) -> Result<Archive, SimulationError> {
-    let commit_key = keys.commit_signer().public_key();
-    let commit_key = commit_key.try_into().expect("an Ed25519 key has 32 bytes");
-    let new = NewArchive {
-        entity: Entity { ipa: None, name: ENTITY.to_owned() },
-        commit_key,
-        log_key: keys.log_signer().public_key(),
-        seal_pem: keys.seal_pem().to_owned(),
-        trial: true,
-    };
-    Ok(new.create(store, LogTime::new(clock.now()), entropy).await?)
 }
