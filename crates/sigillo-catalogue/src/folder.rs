@@ -201,6 +201,15 @@ pub(crate) fn are_all_there(runs: &[Arc<Run>]) -> bool {
     runs.iter().filter_map(|run| run.path()).all(Path::exists)
 }
 
+/// Tells whether another run lies across one of the ends of the commits of `shape`. Then nothing may
+/// take the place of the runs within it, for with the other one they lead further.
+pub(crate) fn is_crossed(folder: &Path, shape: &Shape) -> Result<bool, IndexError> {
+    let (names, _) = list(folder)?;
+    let lies_across = |name: &RunName, end| name.after < end && end < name.through;
+    let mut names = names.iter();
+    Ok(names.any(|name| lies_across(name, shape.after) || lies_across(name, shape.through)))
+}
+
 /// Removes the files of runs that others took the place of.
 pub(crate) fn remove_files(runs: &[Arc<Run>]) {
     runs.iter().filter_map(|run| run.path()).for_each(remove);

@@ -221,7 +221,7 @@ impl KeyIndex {
         let Some(begin) = self.merge_begin() else { return Ok(()) };
         let runs = &self.runs[begin..];
         let Some(shape) = merged_shape(runs) else { return Ok(()) };
-        if !folder::are_all_there(runs) {
+        if !folder::are_all_there(runs) || folder::is_crossed(folder, &shape)? {
             return Ok(());
         }
         let merged = folder::write_run(folder, shape, &|writer| merge(runs, writer, folder))?;

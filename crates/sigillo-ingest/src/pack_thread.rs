@@ -11,6 +11,7 @@ use std::{
 
 use tokio::sync::mpsc::Sender;
 
+use sigillo_catalogue::JournalEntry;
 use sigillo_model::{BATCH_DOCUMENTS_MAX, Clock, Entropy};
 use sigillo_store::{
     PackSink,
@@ -26,6 +27,10 @@ use crate::{
 /// A pack is closed once it has this many bytes.
 const PACK_BYTES: u64 = 128 << 20;
 
+/// A batch is closed once it has this many documents: half of what the format allows, for all that
+/// is known of them waits in memory, and so does that of the batches before and after.
+const BATCH_DOCUMENTS: usize = BATCH_DOCUMENTS_MAX as usize / 2;
+
 /// How often an idle thread looks whether its batch is old enough.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -38,9 +43,9 @@ pub(crate) struct BatchLimits {
 }
 
 impl BatchLimits {
-    /// The limits of the stored format and of patience: 100,000 documents, 1 GiB, one minute.
+    /// The limits of memory and of patience: 50,000 documents, 1 GiB, one minute.
     pub(crate) const DEFAULT: Self =
-        Self { documents: BATCH_DOCUMENTS_MAX as usize, bytes: 1 << 30, age_seconds: 60 };
+        Self { documents: BATCH_DOCUMENTS, bytes: 1 << 30, age_seconds: 60 };
 
     /// The same with fewer documents, but no fewer than come in one segment.
     pub(crate) fn with_documents(documents_max: Option<usize>) -> Self {
@@ -90,6 +95,12 @@ impl FinishedBatch {
             Source::Unit(unit) => Some(unit),
             Source::Aggregation => None,
         })
+    }
+
+    /// Takes out what the journal is to remember.
+    pub(crate) fn take_journal(&mut self) -> Vec<JournalEntry> {
+        let documents = self.packs.iter_mut().flat_map(|(_, documents)| documents);
+        documents.flat_map(|document| std::mem::take(&mut document.journal)).collect()
     }
 
     fn count(&self) -> usize {

@@ -33,7 +33,7 @@ pub(crate) struct Walk {
     shared: Arc<Shared>,
     /// Folders still to be listed, deepest last, and files found but not yet handed out.
     folders: Vec<Vec<u8>>,
-    units: std::vec::IntoIter<Unit>,
+    units: Box<dyn Iterator<Item = Unit> + Send>,
 }
 
 impl Walk {
@@ -42,7 +42,7 @@ impl Walk {
             Some(file) => (Vec::new(), vec![Unit::of_path(file.clone())]),
             None => (vec![Vec::new()], Vec::new()),
         };
-        Self { source, shared, folders, units: units.into_iter() }
+        Self { source, shared, folders, units: Box::new(units.into_iter()) }
     }
 
     /// Lists the next folder, and refuses in it what is no file.
@@ -78,20 +78,26 @@ impl Walk {
         folders.sort_unstable_by(|a, b| b.cmp(a));
         self.note_twins(&files);
         self.note_twins(&folders);
-        self.units = self.units_of(folder, files).into_iter();
+        self.units = self.units_of(folder, files);
         self.folders.extend(folders);
     }
 
     /// Makes documents of the files of a folder: those with a sidecar as it says, the others each
     /// by itself.
-    fn units_of(&self, folder: &[u8], mut files: Vec<Vec<u8>>) -> Vec<Unit> {
+    fn units_of(
+        &self,
+        folder: &[u8],
+        mut files: Vec<Vec<u8>>,
+    ) -> Box<dyn Iterator<Item = Unit> + Send> {
         let described = sidecar::take_described(&self.shared, folder, &mut files);
-        let mut units: Vec<Unit> = files.into_iter().map(Unit::of_path).collect();
-        if !described.is_empty() {
-            units.extend(described);
-            units.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        // One by one: a folder may have a million files.
+        let units = files.into_iter().map(Unit::of_path);
+        if described.is_empty() {
+            return Box::new(units);
         }
-        units
+        let mut units: Vec<Unit> = units.chain(described).collect();
+        units.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Box::new(units.into_iter())
     }
 
     /// Notes names that people cannot tell apart; both are kept as they are.

@@ -67,7 +67,8 @@ impl Shown {
             let (ended, bar) = (Arc::clone(&ended), bar.clone());
             tokio::spawn(async move {
                 let began = tokio::time::Instant::now();
-                let (mut pace, mut said) = (Pace::default(), Duration::ZERO);
+                let (mut pace, mut of_bytes) = (Pace::default(), Pace::default());
+                let mut said = Duration::ZERO;
                 loop {
                     tokio::time::sleep(LOOK_EVERY).await;
                     if ended.load(Ordering::Relaxed) {
@@ -75,11 +76,12 @@ impl Shown {
                     }
                     let (count, elapsed) = (count(), began.elapsed());
                     pace.note(elapsed, count.done);
+                    of_bytes.note(elapsed, count.bytes);
                     if let Some(bar) = &bar {
-                        draw(bar, count, sentence(work, count, &pace));
+                        draw(bar, count, sentence(work, count, (&pace, &of_bytes)));
                     } else if elapsed.saturating_sub(said) >= SAY_EVERY {
                         said = elapsed;
-                        output.say(&sentence(work, count, &pace));
+                        output.say(&sentence(work, count, (&pace, &of_bytes)));
                     }
                 }
             });
@@ -121,8 +123,9 @@ fn draw(bar: &ProgressBar, count: Count, text: String) {
     bar.set_message(text);
 }
 
-/// Says how far it is, how fast it goes, and how long it will take yet.
-fn sentence(work: Work, count: Count, pace: &Pace) -> String {
+/// Says how far it is, how fast it goes, and how long it will take yet. While one large thing is
+/// under way, its bytes tell how fast.
+fn sentence(work: Work, count: Count, (pace, of_bytes): (&Pace, &Pace)) -> String {
     let amount = |number| match work.unit {
         "bytes" => size_text(number),
         _ => grouped(number),
@@ -134,13 +137,12 @@ fn sentence(work: Work, count: Count, pace: &Pace) -> String {
     };
     let of = if count.total > 0 { format!(" of {}", amount(count.total)) } else { String::new() };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    let rate = pace.per_second().map_or_else(
-        || ", nothing in the last seconds".to_owned(),
-        |rate| match rate {
-            rate if rate < 10.0 && work.unit != "bytes" => format!(", {rate:.1}/s"),
-            rate => format!(", {}/s", amount(rate as u64)),
-        },
-    );
+    let rate = match (pace.per_second(), of_bytes.per_second()) {
+        (Some(rate), _) if rate < 10.0 && work.unit != "bytes" => format!(", {rate:.1}/s"),
+        (Some(rate), _) => format!(", {}/s", amount(rate as u64)),
+        (None, Some(rate)) => format!(", {}/s", size_text(rate as u64)),
+        (None, None) => ", nothing in the last seconds".to_owned(),
+    };
     let left = pace.left(count.total);
     let left = left.map_or_else(String::new, |left| format!(", about {} left", span_text(left)));
     format!("{} {}{of}{unit}{bytes}{rate}{left}", work.verb, amount(count.done))
@@ -174,12 +176,12 @@ mod tests {
         let work = Work { verb: "Archived", unit: "documents" };
         let count = Count { done: 1000, total: 4000, bytes: 1 << 20 };
         assert_eq!(
-            sentence(work, count, &pace(&[(10, 1000)])),
+            sentence(work, count, (&pace(&[(10, 1000)]), &Pace::default())),
             "Archived 1 000 of 4 000 documents, 1.0 MiB, 100/s, about 30 s left"
         );
         let count = Count { done: 20, total: 400, bytes: 0 };
         assert_eq!(
-            sentence(work, count, &pace(&[(10, 20)])),
+            sentence(work, count, (&pace(&[(10, 20)]), &Pace::default())),
             "Archived 20 of 400 documents, 2.0/s, about 4 min left"
         );
     }
@@ -189,13 +191,23 @@ mod tests {
         let work = Work { verb: "Read", unit: "bytes" };
         let count = Count { done: 10 << 20, total: 30 << 20, bytes: 0 };
         assert_eq!(
-            sentence(work, count, &pace(&[(10, 10 << 20)])),
+            sentence(work, count, (&pace(&[(10, 10 << 20)]), &Pace::default())),
             "Read 10.0 MiB of 30.0 MiB, 1.0 MiB/s, about 20 s left"
         );
         let nothing = Count::default();
         assert_eq!(
-            sentence(work, nothing, &pace(&[(1, 0)])),
+            sentence(work, nothing, (&pace(&[(1, 0)]), &Pace::default())),
             "Read 0 bytes, nothing in the last seconds"
+        );
+    }
+
+    #[test]
+    fn one_large_document_is_told_by_its_bytes() {
+        let work = Work { verb: "Archived", unit: "documents" };
+        let count = Count { done: 0, total: 1, bytes: 4000 << 20 };
+        assert_eq!(
+            sentence(work, count, (&pace(&[(10, 0)]), &pace(&[(8, 3000 << 20), (10, 4000 << 20)]))),
+            "Archived 0 of 1 documents, 3.9 GiB, 400.0 MiB/s"
         );
     }
 

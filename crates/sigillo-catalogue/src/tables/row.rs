@@ -72,14 +72,11 @@ impl RowDraft {
 
 impl TableRow {
     /// Takes from a record what the tables keep.
-    pub fn new(version_id: VersionId, record: Record, place: TablePlace) -> Self {
-        let mut file_names = String::new();
-        for (index, file) in record.files.iter().enumerate() {
-            if index > 0 {
-                file_names.push('\n');
-            }
-            file_names.push_str(&file.name);
-        }
+    pub fn new(version_id: VersionId, mut record: Record, place: TablePlace) -> Self {
+        let file_names = match &mut record.files[..] {
+            [file] => std::mem::take(&mut file.name),
+            files => files.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join("\n"),
+        };
         let files = u32::try_from(record.files.len()).unwrap_or(u32::MAX);
         let bytes = record.files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.size));
         let main = record.files.iter().position(|file| file.role == MAIN_ROLE).unwrap_or(0);

@@ -41,6 +41,27 @@ fn two_that_add_the_same_commits_do_not_harm_each_other() {
 }
 
 #[test]
+fn whoever_is_behind_does_not_merge_away_the_beginning_of_what_is_further() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = Model::default();
+    (1..=13).for_each(|commit| model.add(&versions(commit)));
+    let mut ahead = KeyIndex::open(folder.path(), ARCHIVE).unwrap();
+    (1..=7).for_each(|commit| ahead.add(commit, versions(commit)).unwrap());
+    let lock = fs::File::create(folder.path().join("merging.lock")).unwrap();
+    lock.lock().unwrap();
+    (8..=9).for_each(|commit| ahead.add(commit, versions(commit)).unwrap());
+    let mut behind = KeyIndex::open(folder.path(), ARCHIVE).unwrap();
+    (10..=12).for_each(|commit| ahead.add(commit, versions(commit)).unwrap());
+    drop(lock);
+    ahead.add(13, versions(13)).unwrap();
+    assert_eq!((behind.complete_to(), ahead.runs()), (9, 4), "9 to 13 are one run");
+    (10..=11).for_each(|commit| behind.add(commit, versions(commit)).unwrap());
+    let opened = KeyIndex::open(folder.path(), ARCHIVE).unwrap();
+    assert_eq!(opened.complete_to(), 13, "after 10 and 11 were added again");
+    model.check(&opened);
+}
+
+#[test]
 fn one_whose_runs_another_merged_answers_as_before_and_takes_the_merged_ones_over() {
     let folder = tempfile::tempdir().unwrap();
     let mut one = KeyIndex::open(folder.path(), ARCHIVE).unwrap();
