@@ -27,7 +27,7 @@ use crate::{
 /// A pack is closed once it has this many bytes.
 const PACK_BYTES: u64 = 128 << 20;
 
-/// A batch is closed once it has this many documents: half of what the format allows, for all that
+/// A batch is closed once it has this many documents: half of what the format allows, because all that
 /// is known of them waits in memory, and so does that of the batches before and after.
 const BATCH_DOCUMENTS: usize = BATCH_DOCUMENTS_MAX as usize / 2;
 
