@@ -27,8 +27,8 @@ use crate::{
 /// A pack is closed once it has this many bytes.
 const PACK_BYTES: u64 = 128 << 20;
 
-/// A batch is closed once it has this many documents: half of what the format allows, because all that
-/// is known of them waits in memory, and so does that of the batches before and after.
+/// A batch is closed once it has this many documents: half of what the format allows, because all
+/// that is known of them waits in memory, and so does that of the batches before and after.
 const BATCH_DOCUMENTS: usize = BATCH_DOCUMENTS_MAX as usize / 2;
 
 /// How often an idle thread looks whether its batch is old enough.
