@@ -49,13 +49,14 @@ impl Debts {
 ///
 /// A commit may be made only when all that the archive holds is durable, a checkpoint signed only
 /// after that commit, published only after the memory of the signature, and at the end nothing is
-/// owed. State and settings can be made again and owe nothing.
+/// owed. State, settings and the catalogue can be made again and owe nothing.
 ///
 /// `dead` are the calls of a run before that died; what it left in a batch, a sealing or the like is
 /// owed from when the later run first touches that: until then no commit names it.
 pub(crate) fn too_early(site: &Site, dead: &[Point], points: &[Point]) -> Vec<String> {
     let archive = site.archive();
-    let exempt = [site.home().join(".local/state"), site.home().join(".config")];
+    let home = site.home();
+    let exempt = [home.join(".local/state"), home.join(".config"), archive.join("catalogue")];
     let mut debts = Debts::default();
     for point in dead.iter().filter(|point| !exempt.iter().any(|e| point.is_below(e))) {
         debts.take(point);
