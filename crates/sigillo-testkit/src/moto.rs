@@ -1,7 +1,7 @@
 //! A server that speaks like S3, for tests: `moto_server`, of the Python package `moto[server]`.
 
 use std::{
-    env,
+    env, fs,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::{Child, Command, Stdio},
@@ -25,7 +25,7 @@ impl MotoServer {
     /// If there is none though `CI` is set, or it starts and ends at once.
     pub fn start_or_skip() -> Option<Self> {
         let program = env::var("SIGILLO_MOTO_SERVER").unwrap_or("moto_server".to_owned());
-        let mut command = Command::new(&program);
+        let mut command = one_by_one(&program).unwrap_or_else(|| Command::new(&program));
         // Port 0: one that is free.
         command.args(["-H", "127.0.0.1", "-p", "0"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -103,6 +103,30 @@ impl MotoServer {
         stream.read_to_string(&mut answer).expect("the server answers in text");
         answer
     }
+}
+
+/// Lets the server answer one request after the other: it looks whether a key is there and puts it in
+/// two steps, so that of two conditional puts at once both could succeed, as in no real store.
+const ONE_BY_ONE: &str = "
+import threading
+from moto import server
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication as App
+turn, answer = threading.Lock(), App.__call__
+def in_turn(self, environ, start_response):
+    with turn:
+        return answer(self, environ, start_response)
+App.__call__ = in_turn
+server.main()
+";
+
+/// Returns the server run in that way, by the Python that its program names in its first line.
+fn one_by_one(program: &str) -> Option<Command> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let mut places = env::split_paths(&folders).map(|folder| folder.join(program));
+    let text = places.find_map(|place| fs::read_to_string(place).ok())?;
+    let mut command = Command::new(text.lines().next()?.strip_prefix("#!")?.trim());
+    command.args(["-c", ONE_BY_ONE]);
+    Some(command)
 }
 
 impl Drop for MotoServer {
