@@ -100,6 +100,23 @@ impl Folder {
     /// Links are not followed, and neither staging files nor names that no object of ours can have
     /// are listed: whatever else lies in the folder must not hide what is ours.
     pub(crate) fn list(&self, prefix: &str, count_max: usize) -> io::Result<Vec<(String, u64)>> {
+        self.walk(prefix, count_max, |folder, name, _| {
+            let is_ours = is_object_name(name);
+            if !is_ours {
+                tracing::debug!(folder, name, "a strange name is not listed");
+            }
+            is_ours
+        })
+    }
+
+    /// Lists at most `count_max` files below `prefix` with their sizes, in no order: those that are
+    /// wanted, in folders that are. Told are the folder, the name in it, and whether it is a folder.
+    fn walk(
+        &self,
+        prefix: &str,
+        count_max: usize,
+        is_wanted: impl Fn(&str, &str, bool) -> bool,
+    ) -> io::Result<Vec<(String, u64)>> {
         let (mut folders, mut listed) = (vec![prefix.to_owned()], Vec::new());
         while let Some(folder) = folders.pop() {
             let entries = match fs::read_dir(self.path.join(&folder)) {
@@ -112,18 +129,21 @@ impl Folder {
                 }
                 let entry = entry?;
                 let name = entry.file_name();
-                let Some(name) = name.to_str().filter(|name| is_object_name(name)) else {
-                    tracing::debug!(folder, ?name, "a strange name is not listed");
-                    continue;
+                let Some(name) = name.to_str() else { continue };
+                let kind = match entry.file_type() {
+                    // Gone meanwhile, as objects of a probe and staging files are.
+                    Err(error) if is_absence(&error) => continue,
+                    kind => kind?,
                 };
+                if !is_wanted(&folder, name, kind.is_dir()) {
+                    continue;
+                }
                 let key =
                     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-                let kind = entry.file_type()?;
                 if kind.is_dir() {
                     folders.push(key);
                 } else if kind.is_file() {
                     match entry.metadata() {
-                        // Gone meanwhile, as objects of a probe are.
                         Err(error) if is_absence(&error) => {}
                         metadata => listed.push((key, metadata?.len())),
                     }
@@ -182,36 +202,13 @@ impl Folder {
 
     /// Lists at most `count_max` files that somebody was writing, below the roots of an archive.
     pub(crate) fn list_staging(&self, count_max: usize) -> io::Result<Vec<(String, u64)>> {
-        let (mut folders, mut listed) = (vec![String::new()], Vec::new());
-        while let Some(folder) = folders.pop() {
-            let entries = match fs::read_dir(self.path.join(&folder)) {
-                Err(error) if is_absence(&error) => continue,
-                entries => entries?,
-            };
-            for entry in entries {
-                let entry = entry?;
-                let name = entry.file_name();
-                let Some(name) = name.to_str() else { continue };
-                let key =
-                    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-                let kind = entry.file_type()?;
-                if kind.is_dir() && (!folder.is_empty() || is_root(name)) {
-                    folders.push(key);
-                } else if kind.is_file() && is_staging(name) && is_ours(&folder, name) {
-                    if listed.len() == count_max {
-                        return Ok(listed);
-                    }
-                    match entry.metadata() {
-                        Err(error) if is_absence(&error) => {}
-                        metadata => listed.push((key, metadata?.len())),
-                    }
-                }
+        self.walk("", count_max, |folder, name, is_folder| {
+            if is_folder {
+                !folder.is_empty() || is_root(name)
+            } else {
+                is_staging(name) && is_ours(folder, name)
             }
-            if LISTED_FOLDERS_MAX < folders.len() {
-                return Err(io::Error::other("more folders than any store has"));
-            }
-        }
-        Ok(listed)
+        })
     }
 
     /// Removes what [`list_staging`](Self::list_staging) lists, durably, if nobody else writes here;
