@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::program::{Ran, World, finish};
+use crate::program::{Ran, World, finish, noise};
 
 /// An archive of the sample submission: five documents in registers and by path, one aggregation
 /// for each of two names.
@@ -81,8 +81,8 @@ fn files(world: &World, starts: &str) -> Vec<PathBuf> {
     keys.map(|key| world.archive().join(key)).collect()
 }
 
-fn segments(world: &World) -> Vec<PathBuf> {
-    let mut files = files(world, "catalogue/descriptions/");
+fn segments(world: &World, below: &str) -> Vec<PathBuf> {
+    let mut files = files(world, below);
     files.retain(|file| file.extension().is_some_and(|it| it == "parquet"));
     files
 }
@@ -154,13 +154,17 @@ fn a_damaged_catalogue_stops_nothing_and_is_made_anew() {
     let world = described();
     let change = |file: &Path, bytes: &[u8]| fs::write(file, bytes).unwrap();
     for (what, file) in [
-        ("a bit", segments(&world)[0].clone()),
-        ("a part", segments(&world)[0].clone()),
+        ("a bit", segments(&world, "catalogue/descriptions/")[0].clone()),
+        ("a part", segments(&world, "catalogue/descriptions/")[0].clone()),
         ("a version", files(&world, "catalogue/descriptions/_delta_log")[1].clone()),
         ("the first version", files(&world, "catalogue/descriptions/_delta_log")[0].clone()),
-        ("absent", segments(&world)[0].clone()),
+        ("absent", segments(&world, "catalogue/descriptions/")[0].clone()),
     ] {
-        let file = if file.exists() { file } else { segments(&world)[0].clone() };
+        let file = if file.exists() {
+            file
+        } else {
+            segments(&world, "catalogue/descriptions/")[0].clone()
+        };
         let mut bytes = fs::read(&file).unwrap();
         match what {
             "a bit" => {
@@ -212,4 +216,25 @@ fn of_two_ingests_at_once_the_catalogue_has_every_document() {
     }
     let ran = find(&world, &["--path", ".txt", "--versions"]);
     assert_eq!(keys(&ran).len(), 181);
+}
+
+#[test]
+fn what_an_ingest_adds_from_memory_is_what_a_rebuild_reads_from_the_packs() {
+    let world = World::new();
+    world.write("uno.txt", b"uno");
+    world.write("allegati/uno.pdf", b"%PDF-1.7 allegato");
+    world.write("due.txt", b"due");
+    // Large enough for a pack of its own.
+    world.write("grande.bin", &noise(7, 9 << 20));
+    let table = "path;main;structure;register;year;number;date;subject;class;Firmatario\n\
+                 uno.txt;;AOO1;protocollo;2026;1;2026-03-01;Primo;II.4;Anna Bianchi\n\
+                 allegati/uno.pdf;uno.txt;;;;;;;;\n\
+                 due.txt;;;;;;;;;\n\
+                 grande.bin;;AOO1;protocollo;2026;2;;Grande;;\n";
+    fs::write(world.place("carte.csv"), table).unwrap();
+    assert_eq!(world.create_with(&["--metadata", "carte.csv"]).code, 0);
+    let added = segments(&world, "catalogue/");
+    assert_eq!(added.len(), 2, "one batch is one segment of each table: {added:?}");
+    assert_eq!(world.run(["rebuild"]).code, 0);
+    assert_eq!(segments(&world, "catalogue/"), added);
 }
