@@ -172,7 +172,7 @@ pub struct NewArchive {
 impl NewArchive {
     /// Makes the objects of a new archive, or completes one that these keys began.
     ///
-    /// Its first commit is left to [`LogWriter::create`](crate::LogWriter::create).
+    /// Its first commit is left to [`LogWriter::open`](crate::LogWriter::open).
     ///
     /// # Errors
     ///

@@ -88,7 +88,8 @@ pub struct Committed {
 
 impl LogWriter {
     /// Opens the log for writing: finds the head, signs it if a crash left it unsigned, and
-    /// publishes what is not published. `known` is a commit known to exist, or 0.
+    /// publishes what is not published. Where there is no commit yet, because the archive is new or
+    /// its making died, the first one is made. `known` is a commit known to exist, or 0.
     ///
     /// # Errors
     ///
@@ -125,30 +126,22 @@ impl LogWriter {
         opened.unseen.clear();
         if opened.recovered.chain.number > 0 {
             opened.finish_open().await?;
+        } else {
+            opened.begin_log().await?;
         }
         Ok(opened)
     }
 
-    /// Opens the log and, in a new archive, makes its first commit.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open).
-    pub async fn create(
-        archive: Archive,
-        keys: LogKeys,
-        clock: Arc<dyn Clock>,
-        entropy: &dyn Entropy,
-    ) -> Result<Self, LogError> {
+    /// Makes the first commit, which names `archive.json`: no log begins with anything else.
+    async fn begin_log(&mut self) -> Result<(), LogError> {
         let created = Entry::ArchiveCreated(ArchiveCreated {
-            archive: archive.description().archive,
-            archive_sha256: archive.description_sha256(),
+            archive: self.archive.description().archive,
+            archive_sha256: self.archive.description_sha256(),
         });
-        let mut writer = Self::open(archive, keys, clock, entropy, 0).await?;
-        while writer.head() == 0 {
-            writer.commit(std::slice::from_ref(&created)).await?;
+        while self.head() == 0 {
+            self.commit(std::slice::from_ref(&created)).await?;
         }
-        Ok(writer)
+        Ok(())
     }
 
     /// Returns the archive whose log it is.

@@ -84,7 +84,7 @@ impl LogWorld {
         let (clock, entropy) = (self.clock.clone(), SeededEntropy::new(seed));
         let keys = KeyFolder::create(&self.key_path(), ENTITY, &clock, &entropy)?;
         let archive = new_archive(&keys, store, &clock, &entropy).await?;
-        LogWriter::create(archive, log_keys(&keys), Arc::new(clock), &entropy).await?;
+        LogWriter::open(archive, log_keys(&keys), Arc::new(clock), &entropy, 0).await?;
         Ok(())
     }
 

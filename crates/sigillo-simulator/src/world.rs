@@ -105,7 +105,7 @@ impl Template {
         let key_folder = KeyFolder::create(&keys.path().join("keys"), ENTITY, &clock, &entropy)?;
         let archive = new_archive(&key_folder, backend.store(), &clock, &entropy).await?;
         let keys_of_log = log_keys(&key_folder);
-        let mut log = LogWriter::create(archive, keys_of_log, Arc::new(clock), &entropy).await?;
+        let mut log = LogWriter::open(archive, keys_of_log, Arc::new(clock), &entropy, 0).await?;
         lengthen(&mut log, log_size).await?;
         backend.flush();
         let (reads, batch_documents_max) = (ReadPool::start()?, BATCH_DOCUMENTS_MAX as usize);

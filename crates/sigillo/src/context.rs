@@ -23,7 +23,7 @@ use crate::{
     places::{Places, write_whole},
     settings::{AuthoritySettings, Settings},
     system::{SystemClock, SystemEntropy},
-    trust::TrustStore,
+    trust::{TrustStore, Trusted},
 };
 
 /// The evidence line of time-stamps from configured authorities.
@@ -122,7 +122,8 @@ impl Context {
         }
     }
 
-    /// Opens the log for writing, after the store proved once that it keeps its word.
+    /// Opens the log for writing, after the store proved once that it keeps its word. An archive whose
+    /// making died before the first commit is completed, as `sigillo init` would.
     pub(crate) async fn log(
         &self,
         archive: &Archive,
@@ -130,6 +131,9 @@ impl Context {
     ) -> Result<LogWriter, CommandError> {
         self.refuse_older(archive).await?;
         self.probe_once(archive).await?;
+        if archive.commit(1).await?.is_none() {
+            self.trust.add(&Trusted::of(archive, vec![keys.trial_root_pem().to_owned()]))?;
+        }
         let keys = LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
         let clock = Arc::clone(&self.clock);
         Ok(LogWriter::open(archive.clone(), keys, clock, &*self.entropy, 0).await?)

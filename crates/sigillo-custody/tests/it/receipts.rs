@@ -60,7 +60,7 @@ impl World {
         let at = LogTime::new("2026-11-25T08:00:00Z".parse().unwrap());
         let archive = new.create(store, at, &*entropy).await.unwrap();
         let log_keys = LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
-        let log = LogWriter::create(archive.clone(), log_keys, Arc::new(clock.clone()), &*entropy);
+        let log = LogWriter::open(archive.clone(), log_keys, Arc::new(clock.clone()), &*entropy, 0);
         let log = log.await.unwrap();
         let reads = ReadPool::start().unwrap();
         Self { _folder: folder, keys, clock, entropy, archive, log, reads }

@@ -81,7 +81,7 @@ impl World {
 
     pub(crate) async fn create_log(&self, archive: Archive) -> Result<LogWriter, LogError> {
         let clock = Arc::new(self.clock.clone());
-        LogWriter::create(archive, log_keys(&self.keys), clock, &*self.entropy).await
+        LogWriter::open(archive, log_keys(&self.keys), clock, &*self.entropy, 0).await
     }
 
     pub(crate) async fn archive(&self) -> Archive {

@@ -79,7 +79,7 @@ pub(crate) async fn create(context: &Context, entity: Entity) -> Result<Archive,
     context.trust.add(&Trusted::of(&archive, vec![keys.trial_root_pem().to_owned()]))?;
     let log_keys = LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
     let clock = Arc::clone(&context.clock);
-    LogWriter::create(archive.clone(), log_keys, clock, &*context.entropy).await?;
+    LogWriter::open(archive.clone(), log_keys, clock, &*context.entropy, 0).await?;
     context.remember_signed(&archive, &keys)?;
     Ok(archive)
 }

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
+
 use crate::program::{ENTITY, World, next, noise, tree};
 
 /// Tells whether the long form of the tests was asked for.
@@ -131,4 +133,27 @@ fn after_a_kill_between_batches_nothing_that_is_committed_is_read_again() {
     println!("{already} documents already, {archived} archived, {read_again} bytes read again");
     assert!(read_again * 100 <= already * each, "{read_again} bytes were read again");
     world.check_intact(documents);
+}
+
+#[test]
+fn an_archive_whose_making_died_before_its_first_commit_gets_it_from_whatever_writes_next() {
+    for args in [&["ingest", "carte", "--create", "--entity", ENTITY][..], &["ingest", "carte"]] {
+        let world = World::new();
+        world.write("uno.txt", b"uno");
+        assert_eq!(world.run(["init", "--entity", ENTITY]).code, 0);
+        // As it is when the program dies right after `archive.json` is durable.
+        fs::remove_dir_all(world.archive().join("log")).unwrap();
+        let keys = tree(&world.home()).into_keys().map(|path| String::from_utf8(path).unwrap());
+        let memory: Vec<_> = keys.filter(|path| path.ends_with("last-signed.json")).collect();
+        let memory = world.home().join(&memory[0]);
+        let mut signed: Value = serde_json::from_slice(&fs::read(&memory).unwrap()).unwrap();
+        signed["last"] = Value::Null;
+        fs::write(&memory, signed.to_string()).unwrap();
+        for folder in [".local/state", ".config"] {
+            fs::remove_dir_all(world.home().join(folder)).unwrap();
+        }
+        let ran = world.run(args);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        world.check_intact(1);
+    }
 }
