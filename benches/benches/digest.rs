@@ -2,6 +2,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sha2::{Digest as _, Sha256};
+use sigillo_model::Sha256Digest;
 
 /// Small documents show the cost per document, large ones the hash itself.
 const DOCUMENT_BYTES: [usize; 4] = [4 << 10, 19_000, 256 << 10, 16 << 20];
@@ -19,6 +20,10 @@ fn documents(criterion: &mut Criterion) {
         let bytes = document(length);
         group.throughput(Throughput::Bytes(length as u64));
         group.bench_with_input(BenchmarkId::new("sha-256", length), &bytes, |bencher, bytes| {
+            bencher.iter(|| Sha256Digest::of(bytes));
+        });
+        let id = BenchmarkId::new("sha-256 of RustCrypto", length);
+        group.bench_with_input(id, &bytes, |bencher, bytes| {
             bencher.iter(|| Sha256::digest(bytes));
         });
         group.bench_with_input(BenchmarkId::new("crc-32", length), &bytes, |bencher, bytes| {

@@ -10,8 +10,8 @@ use std::{error::Error, fs};
 use sigillo_catalogue::{
     RecordPlace,
     tables::{
-        DescriptionColumn, FooterPlace, Segment, SegmentFooter, TableKind, TablePlace, TableRow,
-        merge_segments, write_segment,
+        DescriptionColumn, FooterPlace, Segment, SegmentFooter, SortedRows, TableKind, TablePlace,
+        TableRow, merge_segments, write_segment,
     },
 };
 use sigillo_model::{
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         timed(|| (0..).zip(records).map(|(n, it)| row(n, it)).collect::<Vec<_>>());
     println!("{:<44}{:>9.3}", format!("{count} rows of records"), seconds?);
     for kind in TableKind::ALL {
-        let (segment, seconds) = timed(|| write_segment(kind, &rows));
+        let (segment, seconds) = timed(|| write_segment(kind, &SortedRows::new(rows.clone())));
         let segment = segment?.ok_or("no rows")?;
         let per_row = segment.bytes.len() as u64 / count;
         println!("{:<44}{:>9.3}  {per_row:>12}", format!("{} written", kind.name()), seconds?);
@@ -38,7 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{:<44}{:>9.3}", format!("six columns read, {} found", found?), seconds?);
         }
         let part = usize::try_from(count / MERGED)?.max(1);
-        let parts = rows.chunks(part).map(|rows| write_segment(kind, rows));
+        let parts =
+            rows.chunks(part).map(|rows| write_segment(kind, &SortedRows::new(rows.to_vec())));
         let parts: Vec<_> = parts.collect::<Result<_, _>>()?;
         let inputs: Vec<(FooterPlace, _)> =
             parts.into_iter().flatten().map(|it| (it.footer, it.bytes)).collect();
@@ -85,7 +86,7 @@ fn row(number: u64, record: Record) -> TableRow {
             size_bytes: 900,
         },
     };
-    TableRow::new(VersionId::from_bytes(*digest.as_bytes()), record, place)
+    TableRow::new(VersionId::from_bytes(*digest.as_bytes()), &record, place)
 }
 
 fn record(number: u64) -> Record {

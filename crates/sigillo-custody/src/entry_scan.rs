@@ -1,9 +1,7 @@
 //! Hashing the entries of a pack while its bytes pass by, piece after piece.
 
-use sha2::{Digest as _, Sha256};
-
 use sigillo_ers::version_id;
-use sigillo_model::{RECORD_BYTES_MAX, Record, Sha256Digest, VersionId};
+use sigillo_model::{RECORD_BYTES_MAX, Record, Sha256Digest, Sha256Hasher, VersionId};
 use sigillo_store::pack::{PackEntry, PackIndex, Part};
 
 use crate::links::{LINKS_MAX, Link, links_of};
@@ -34,7 +32,7 @@ pub(crate) struct EntryScan<'a> {
     /// The entry whose bytes come next, or are passing by.
     current: usize,
     passed: u64,
-    sha256: Sha256,
+    sha256: Sha256Hasher,
     crc32: crc32fast::Hasher,
     record: Vec<u8>,
     files: Vec<(u32, Sha256Digest, u64)>,
@@ -53,7 +51,7 @@ impl<'a> EntryScan<'a> {
             index,
             current: 0,
             passed: 0,
-            sha256: Sha256::new(),
+            sha256: Sha256Hasher::default(),
             crc32: crc32fast::Hasher::new(),
             record: Vec::new(),
             files: Vec::new(),
@@ -108,8 +106,8 @@ impl<'a> EntryScan<'a> {
         self.crc32_good &= crc32 == entry.crc32;
         match entry.part {
             Part::File { position, .. } => {
-                let digest: [u8; 32] = self.sha256.finalize_reset().into();
-                self.files.push((position, Sha256Digest::from_bytes(digest), entry.size_bytes));
+                let digest = std::mem::take(&mut self.sha256).finish();
+                self.files.push((position, digest, entry.size_bytes));
             }
             Part::Record => self.finish_document(entry.version),
         }

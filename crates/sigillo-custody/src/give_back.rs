@@ -8,9 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use sha2::{Digest as _, Sha256};
-
-use sigillo_model::{FileEntry, Record, Sha256Digest, VersionId};
+use sigillo_model::{FileEntry, Record, Sha256Digest, Sha256Hasher, VersionId};
 use sigillo_store::{
     PackSource,
     pack::{PackEntry, Part},
@@ -170,12 +168,12 @@ fn write_file(
     let cannot =
         |error: io::Error| Hindrance::other(format!("cannot write {}: {error}", place.display()));
     let mut file = create_new(place).map_err(cannot)?;
-    let (mut hasher, mut offset) = (Sha256::new(), 0);
+    let (mut hasher, mut offset) = (Sha256Hasher::default(), 0);
     let mut buffer =
         vec![0; PIECE_BYTES.min(usize::try_from(entry.size_bytes).unwrap_or(PIECE_BYTES))];
     let result = loop {
         if offset == entry.size_bytes {
-            let found = Sha256Digest::from_bytes(hasher.finalize().into());
+            let found = hasher.finish();
             break if found == sha256 {
                 Ok(())
             } else {

@@ -5,12 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use sha2::{Digest as _, Sha256};
-
 use sigillo_evidence_log::Archive;
 use sigillo_model::{
     BatchCommitted, Blake3Digest, DocumentId, Finding, FindingCode, ObjectKey, Place, Record,
-    Sha256Digest, VersionId,
+    Sha256Digest, Sha256Hasher, VersionId,
 };
 use sigillo_store::{
     BackendError, CpuPool, PackSink, PackSource,
@@ -303,7 +301,7 @@ impl Followed {
 }
 
 fn digest_of(source: &dyn PackSource, entry: &PackEntry) -> Result<Sha256Digest, BackendError> {
-    let (mut hasher, mut offset) = (Sha256::new(), 0);
+    let (mut hasher, mut offset) = (Sha256Hasher::default(), 0);
     let mut buffer =
         vec![0; PIECE_BYTES.min(usize::try_from(entry.size_bytes).unwrap_or(PIECE_BYTES))];
     while offset < entry.size_bytes {
@@ -313,7 +311,7 @@ fn digest_of(source: &dyn PackSource, entry: &PackEntry) -> Result<Sha256Digest,
         hasher.update(&*piece);
         offset += piece.len() as u64;
     }
-    Ok(Sha256Digest::from_bytes(hasher.finalize().into()))
+    Ok(hasher.finish())
 }
 
 #[cfg(test)]
@@ -386,7 +384,7 @@ mod tests {
         let cpu = CpuPool::start(1).unwrap();
         let written = cpu.run(move || {
             let mut writer = PackWriter::begin(&*sink, [7; 16], None).unwrap();
-            writer.add_segment(&segment, entries).unwrap();
+            writer.add_segment(&segment, &entries).unwrap();
             writer.finish().unwrap().name
         });
         (written.await.unwrap(), version)

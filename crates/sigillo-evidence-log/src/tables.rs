@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use sigillo_catalogue::tables::{
-    AppendInfo, Coverage, DELTA_COMMIT_BYTES_MAX, Segment, SegmentFile, TableError, TableKind,
-    TablePlace, TableRow, TableState, append_commit, create_commit, merge_commit, merge_segments,
-    plan_merge, write_segment,
+    AppendInfo, Coverage, DELTA_COMMIT_BYTES_MAX, Segment, SegmentFile, SortedRows, TableError,
+    TableKind, TablePlace, TableRow, TableState, append_commit, create_commit, merge_commit,
+    merge_segments, plan_merge, write_segment,
 };
 use sigillo_model::{BatchCommitted, Clock, Entry, ErrorKind, LogTime, ObjectKey};
 use sigillo_store::{CreateOutcome, ReadPool, StoreError};
@@ -230,21 +230,32 @@ impl Tables {
         rows: Vec<TableRow>,
         commits: &Coverage,
     ) -> Result<(), TableFault> {
-        let rows = Arc::new(rows);
-        for index in 0..self.states.len() {
-            self.append_to(index, &rows, commits).await?;
-        }
-        Ok(())
+        let reads = self.reads.clone();
+        let sorted = reads.run(move || SortedRows::new(rows)).await;
+        let rows = Arc::new(sorted.map_err(|_| TableFault::Panicked)?);
+        let missing = |index: usize| commits.without(self.states[index].coverage());
+        let of_both = [missing(0), missing(1)];
+        let (documents, descriptions) = tokio::join!(
+            self.make_segment(self.states[0].kind(), &rows, of_both[0].clone()),
+            self.make_segment(self.states[1].kind(), &rows, of_both[1].clone()),
+        );
+        let [of_documents, of_descriptions] = of_both;
+        let documents = documents?.map(|segment| (of_documents, segment));
+        let descriptions = descriptions?.map(|segment| (of_descriptions, segment));
+        self.append_to(0, &rows, commits, documents).await?;
+        self.append_to(1, &rows, commits, descriptions).await
     }
+
+    /// Appends to one table; `segment` is what was made for it, and of which commits.
 
     async fn append_to(
         &mut self,
         index: usize,
-        rows: &Arc<Vec<TableRow>>,
+        rows: &Arc<SortedRows>,
         commits: &Coverage,
+        mut segment: Option<(Coverage, Segment)>,
     ) -> Result<(), TableFault> {
         let kind = self.states[index].kind();
-        let mut segment: Option<(Coverage, Segment)> = None;
         for _ in 0..APPEND_ATTEMPTS_MAX {
             read_on(&self.archive, &mut self.states[index]).await?;
             let table = &self.states[index];
@@ -278,16 +289,13 @@ impl Tables {
     async fn make_segment(
         &self,
         kind: TableKind,
-        rows: &Arc<Vec<TableRow>>,
+        rows: &Arc<SortedRows>,
         missing: Coverage,
     ) -> Result<Option<Segment>, TableFault> {
         let rows = Arc::clone(rows);
-        let made = self.reads.run(move || {
-            if rows.iter().all(|row| missing.contains(row.commit())) {
-                return write_segment(kind, &rows);
-            }
-            let rows = rows.iter().filter(|row| missing.contains(row.commit()));
-            write_segment(kind, &rows.cloned().collect::<Vec<_>>())
+        let made = self.reads.run(move || match rows.only(|commit| missing.contains(commit)) {
+            None => write_segment(kind, &rows),
+            Some(rows) => write_segment(kind, &rows),
         });
         made.await.map_err(|_| TableFault::Panicked)?.map_err(|source| TableFault::Damaged {
             key: ObjectKey::table_segment(kind.name(), ""),
@@ -381,7 +389,7 @@ impl Tables {
                     record: it.place,
                 };
                 if gathered.weight_bytes - before.1 <= BATCH_BYTES_MAX {
-                    let row = TableRow::new(it.version, it.record, place);
+                    let row = TableRow::new(it.version, &it.record, place);
                     gathered.weight_bytes += row.weight_bytes();
                     gathered.rows.push(row);
                 }

@@ -145,7 +145,7 @@ pub(crate) fn pack_aggregations(
     }
     let Some(pack) = pack else { return Ok(None) };
     let closed = pack.finish().map_err(AggregationError::Pack)?;
-    Ok(Some(FinishedBatch { packs: vec![(closed, documents)], epoch }))
+    Ok(Some(FinishedBatch { packs: vec![(closed, documents)], epoch, ..FinishedBatch::default() }))
 }
 
 fn add(
@@ -160,8 +160,7 @@ fn add(
         None => pack.insert(PackWriter::begin(sink, nonce, None)?),
     };
     let offset = pack.next_offset();
-    let entries = std::mem::take(&mut segment.entries);
-    pack.add_segment(segment.bytes(), entries)?;
+    pack.add_segment(segment.bytes(), &segment.entries)?;
     for mut document in std::mem::take(&mut segment.documents) {
         document.record_offset += offset;
         documents.push(document);
@@ -238,6 +237,6 @@ fn draft(
     };
     let bytes = record.to_json();
     let version = version_id(Sha256Digest::of(&bytes), &[record.files[0].sha256]);
-    let row = Box::new(RowDraft::new(version, record));
+    let row = RowDraft::new(version, &record);
     Drafted { version, record: bytes, identity, row }
 }

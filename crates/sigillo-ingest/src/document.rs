@@ -26,7 +26,7 @@ pub(crate) struct Drafted {
     pub(crate) record: Vec<u8>,
     pub(crate) identity: Identity,
     /// What the catalogue keeps of it.
-    pub(crate) row: Box<RowDraft>,
+    pub(crate) row: RowDraft,
 }
 
 /// What a version is by its producer's key, before it has a place.
@@ -209,7 +209,7 @@ impl Prepared {
             number: record.version,
             base: newest.map(|newest| newest.version),
         };
-        let row = Box::new(RowDraft::new(version, record));
+        let row = RowDraft::new(version, &record);
         Ok(Decided::New(Box::new(Drafted { version, record: bytes, identity, row })))
     }
 }

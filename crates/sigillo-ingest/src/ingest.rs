@@ -318,7 +318,7 @@ impl Ingester {
     ) -> Result<Option<FinishedBatch>, IngestError> {
         // Before the commit, so that whoever dies right after it need not read these files again.
         // A journal says what was read, not what is archived: that is the index's to say.
-        run.remember(batch.take_journal());
+        run.remember(std::mem::take(&mut batch.journal));
         // The threads that read the source may all be waiting for this very commit.
         let reads = self.reads.aside();
         let committed = commit_batch(run, &reads, &*self.entropy, &batch).await?;

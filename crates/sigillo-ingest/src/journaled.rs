@@ -4,7 +4,7 @@
 use rustix::fs::Stat;
 
 use sigillo_catalogue::{IndexedVersion, JournalEntry};
-use sigillo_model::{LogTime, Sha256Digest};
+use sigillo_model::{Blake3Digest, LogTime, Sha256Digest};
 
 use crate::{
     Refusal,
@@ -62,8 +62,7 @@ pub(crate) fn facts_of(stat: &Stat) -> [u8; 16] {
         i128::from(stat.st_ino),
         i128::from(stat.st_dev),
     ];
-    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
-    cut_short(&bytes)
+    cut_short(numbers.map(i128::to_be_bytes).as_flattened())
 }
 
 fn name_digest(path: &[u8]) -> [u8; 16] {
@@ -71,7 +70,7 @@ fn name_digest(path: &[u8]) -> [u8; 16] {
 }
 
 fn cut_short(bytes: &[u8]) -> [u8; 16] {
-    let digest = Sha256Digest::of(bytes);
+    let digest = Blake3Digest::of(bytes);
     let (short, _) = digest.as_bytes().split_first_chunk().expect("a digest has 32 bytes");
     *short
 }

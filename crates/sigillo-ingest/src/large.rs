@@ -2,11 +2,9 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use sha2::{Digest as _, Sha256};
-
 use sigillo_catalogue::{IndexError, IndexedVersion, JournalEntry};
 use sigillo_formats::HEAD_BYTES_MAX;
-use sigillo_model::{FileEntry, Sha256Digest};
+use sigillo_model::{FileEntry, Sha256Hasher};
 use sigillo_store::{
     PackSink,
     pack::{
@@ -36,7 +34,7 @@ const PIECE_BYTES: usize = 1 << 20;
 
 /// What became of a large document.
 pub(crate) enum Streamed {
-    Packed(ClosedPack, Box<PlacedDocument>),
+    Packed(ClosedPack, Box<PlacedDocument>, Vec<JournalEntry>),
     Already(Unit, IndexedVersion, Vec<JournalEntry>),
 }
 
@@ -168,10 +166,9 @@ fn placed(
         record_offset: before + header_bytes as u64,
         record_bytes: u32::try_from(drafted.record.len()).expect("a record is far below 4 GiB"),
         source: Source::Unit(unit),
-        journal,
         row: drafted.row,
     };
-    Streamed::Packed(closed, Box::new(document))
+    Streamed::Packed(closed, Box::new(document), journal)
 }
 
 /// Reads a file from its first byte to its last, hashes it and hands every piece on.
@@ -181,7 +178,7 @@ fn read_through(
     (path, role): (&[u8], &str),
     hand_on: &mut dyn FnMut(&[u8]) -> Result<(), PackError>,
 ) -> Result<(FileEntry, u32), Broken> {
-    let (mut sha256, mut crc32) = (Sha256::new(), crc32fast::Hasher::new());
+    let (mut sha256, mut crc32) = (Sha256Hasher::default(), crc32fast::Hasher::new());
     let mut head = Vec::new();
     let mut buffer = vec![0; PIECE_BYTES];
     let mut offset = 0;
@@ -202,7 +199,7 @@ fn read_through(
         }
     }
     file.check_unchanged()?;
-    let sha256 = Sha256Digest::from_bytes(sha256.finalize().into());
+    let sha256 = sha256.finish();
     Ok((file_entry(path, role, (sha256, file.size_bytes), &head), crc32.finalize()))
 }
 

@@ -27,9 +27,10 @@ use crate::{
 /// A pack is closed once it has this many bytes.
 const PACK_BYTES: u64 = 128 << 20;
 
-/// A batch is closed once it has this many documents: half of what the format allows, because all
-/// that is known of them waits in memory, and so does that of the batches before and after.
-const BATCH_DOCUMENTS: usize = BATCH_DOCUMENTS_MAX as usize / 2;
+/// A batch is closed once it has this many documents: a quarter of what the format allows, because
+/// all that is known of them waits in memory, and so does that of the batches before and after; and
+/// because nothing else is left to do while the last batch is committed.
+const BATCH_DOCUMENTS: usize = BATCH_DOCUMENTS_MAX as usize / 4;
 
 /// How often an idle thread looks whether its batch is old enough.
 const IDLE: Duration = Duration::from_secs(1);
@@ -43,7 +44,7 @@ pub(crate) struct BatchLimits {
 }
 
 impl BatchLimits {
-    /// The limits of memory and of patience: 50,000 documents, 1 GiB, one minute.
+    /// The limits of memory and of patience: 25,000 documents, 1 GiB, one minute.
     pub(crate) const DEFAULT: Self =
         Self { documents: BATCH_DOCUMENTS, bytes: 1 << 30, age_seconds: 60 };
 
@@ -60,7 +61,7 @@ pub(crate) enum Item {
     /// Documents to be packed with others.
     Segment(Segment),
     /// A document that has a pack of its own, and the epoch in which the pack was begun.
-    OwnPack(ClosedPack, Box<PlacedDocument>, u64),
+    OwnPack(ClosedPack, Box<PlacedDocument>, Vec<JournalEntry>, u64),
 }
 
 /// Packs that are durable and wait to be committed together.
@@ -68,13 +69,15 @@ pub(crate) enum Item {
 pub(crate) struct FinishedBatch {
     /// In the order of the batch's leaves.
     pub(crate) packs: Vec<(ClosedPack, Vec<PlacedDocument>)>,
+    /// What the journal is to remember of their files.
+    pub(crate) journal: Vec<JournalEntry>,
     /// The lowest epoch in which any of them was begun: in a higher one they may be gone.
     pub(crate) epoch: u64,
 }
 
 impl Default for FinishedBatch {
     fn default() -> Self {
-        Self { packs: Vec::new(), epoch: u64::MAX }
+        Self { packs: Vec::new(), journal: Vec::new(), epoch: u64::MAX }
     }
 }
 
@@ -95,12 +98,6 @@ impl FinishedBatch {
             Source::Unit(unit) => Some(unit),
             Source::Aggregation => None,
         })
-    }
-
-    /// Takes out what the journal is to remember.
-    pub(crate) fn take_journal(&mut self) -> Vec<JournalEntry> {
-        let documents = self.packs.iter_mut().flat_map(|(_, documents)| documents);
-        documents.flat_map(|document| std::mem::take(&mut document.journal)).collect()
     }
 
     fn count(&self) -> usize {
@@ -175,7 +172,8 @@ impl PackThread {
         }
         open.began_at_seconds.get_or_insert_with(|| self.clock.now().as_second());
         match item {
-            Item::OwnPack(pack, document, epoch) => {
+            Item::OwnPack(pack, document, mut journal, epoch) => {
+                open.batch.journal.append(&mut journal);
                 open.batch.add(pack, vec![*document], epoch);
             }
             Item::Segment(mut segment) => {
@@ -187,13 +185,13 @@ impl PackThread {
                 }
                 let OpenPack { pack, documents, .. } =
                     open.pack.as_mut().expect("it was begun just above");
-                let entries = std::mem::take(&mut segment.entries);
                 let offset = pack.next_offset();
-                pack.add_segment(segment.bytes(), entries)?;
+                pack.add_segment(segment.bytes(), &segment.entries)?;
                 for document in &mut segment.documents {
                     document.record_offset += offset;
                 }
                 documents.append(&mut segment.documents);
+                open.batch.journal.append(&mut segment.journal);
                 self.buffers.give(segment.into_buffer());
                 if pack.size_bytes() >= PACK_BYTES {
                     close_pack(open)?;

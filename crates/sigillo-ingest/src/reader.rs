@@ -104,8 +104,8 @@ impl Reader {
         let mut nonce = [0; 16];
         self.shared.entropy.fill(&mut nonce);
         match stream_unit(&self.shared, &*self.sink, unit, prepared, (nonce, fresh)) {
-            Ok(Streamed::Packed(pack, document)) => {
-                send(items, Item::OwnPack(pack, document, epoch))
+            Ok(Streamed::Packed(pack, document, journal)) => {
+                send(items, Item::OwnPack(pack, document, journal, epoch))
             }
             Ok(Streamed::Already(unit, known, journal)) => {
                 self.shared.already(&unit, &known, journal);

@@ -35,10 +35,8 @@ pub(crate) struct PlacedDocument {
     pub(crate) record_offset: u64,
     pub(crate) record_bytes: u32,
     pub(crate) source: Source,
-    /// What the journal is to remember of it.
-    pub(crate) journal: Vec<JournalEntry>,
     /// What the catalogue keeps of it.
-    pub(crate) row: Box<RowDraft>,
+    pub(crate) row: RowDraft,
 }
 
 /// Where a document comes from, should it have to be made anew.
@@ -57,6 +55,8 @@ pub(crate) struct Segment {
     filled: usize,
     pub(crate) entries: Vec<SegmentEntry>,
     pub(crate) documents: Vec<PlacedDocument>,
+    /// What the journal is to remember of their files.
+    pub(crate) journal: Vec<JournalEntry>,
 }
 
 /// What became of a unit that was to be laid out.
@@ -148,7 +148,8 @@ impl Segment {
                     self.entries.push(entry);
                 }
                 self.filled = end;
-                self.add_record(*drafted, Source::Unit(unit), journal);
+                self.journal.append(&mut journal);
+                self.add_record(*drafted, Source::Unit(unit));
                 Ok(LaidOut::Placed)
             }
         }
@@ -167,10 +168,10 @@ impl Segment {
         self.filled = data + bytes.len();
         let header_offset_in_segment = start as u64;
         self.entries.push(SegmentEntry { name, crc32, size_bytes, header_offset_in_segment });
-        self.add_record(drafted, Source::Aggregation, Vec::new());
+        self.add_record(drafted, Source::Aggregation);
     }
 
-    fn add_record(&mut self, drafted: Drafted, source: Source, journal: Vec<JournalEntry>) {
+    fn add_record(&mut self, drafted: Drafted, source: Source) {
         let Drafted { version, record, identity, row } = drafted;
         let name = record_name(version);
         let (size_bytes, crc32) = (record.len() as u64, crc32fast::hash(&record));
@@ -188,7 +189,6 @@ impl Segment {
             record_offset: data as u64,
             record_bytes: u32::try_from(record.len()).expect("a record is far below 4 GiB"),
             source,
-            journal,
             row,
         });
     }

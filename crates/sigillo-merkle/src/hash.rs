@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use aws_lc_rs::digest::{Context, Digest, SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use sha2::{Digest as _, Sha256};
 
 /// The SHA-256 hash of a leaf, of an inner node or of a whole tree.
 ///
@@ -78,7 +78,10 @@ pub struct ParseTreeHashError(String);
 
 /// Hashes an entry into its leaf: SHA-256(0x00 ‖ entry). Source: RFC 9162 §2.1.1.
 pub fn leaf_hash(entry: &[u8]) -> TreeHash {
-    TreeHash(Sha256::new().chain_update([0x00]).chain_update(entry).finalize().into())
+    let mut hasher = Context::new(&SHA256);
+    hasher.update(&[0x00]);
+    hasher.update(entry);
+    tree_hash(&hasher.finish())
 }
 
 /// Hashes two siblings into their parent: SHA-256(0x01 ‖ left ‖ right). Source: RFC 9162 §2.1.1.
@@ -86,12 +89,16 @@ pub fn node_hash(left: TreeHash, right: TreeHash) -> TreeHash {
     let mut message = [0x01; 1 + 2 * TreeHash::LENGTH_BYTES];
     message[1..=TreeHash::LENGTH_BYTES].copy_from_slice(&left.0);
     message[1 + TreeHash::LENGTH_BYTES..].copy_from_slice(&right.0);
-    TreeHash(Sha256::digest(message).into())
+    tree_hash(&digest(&SHA256, &message))
 }
 
 /// Returns the root of the tree without leaves: SHA-256 of nothing. Source: RFC 9162 §2.1.1.
 pub fn empty_root() -> TreeHash {
-    TreeHash(Sha256::digest([]).into())
+    tree_hash(&digest(&SHA256, &[]))
+}
+
+fn tree_hash(digest: &Digest) -> TreeHash {
+    TreeHash(digest.as_ref().try_into().expect("SHA-256 gives 32 bytes"))
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use aws_lc_rs::{
+    digest::{Context, SHA256},
+    signature::{ED25519, UnparsedPublicKey},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use sha2::{Digest as _, Sha256};
 
 use crate::{CosignedAt, cosignature_message};
 
@@ -80,13 +82,12 @@ impl VerifierKey {
 
     /// Computes the id: the start of a SHA-256 over name, type and key. It names, it proves nothing.
     pub fn id(&self) -> [u8; 4] {
-        let hash = Sha256::new()
-            .chain_update(&self.name)
-            .chain_update([b'\n', self.kind as u8])
-            .chain_update(self.public_key)
-            .finalize();
+        let mut hasher = Context::new(&SHA256);
+        hasher.update(self.name.as_bytes());
+        hasher.update(&[b'\n', self.kind as u8]);
+        hasher.update(&self.public_key);
         let mut id = [0; Self::ID_BYTES];
-        id.copy_from_slice(&hash[..Self::ID_BYTES]);
+        id.copy_from_slice(&hasher.finish().as_ref()[..Self::ID_BYTES]);
         id
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use sha2::Digest as _;
+use aws_lc_rs::digest::{Context, SHA256, digest};
 
 /// Defines a 32-byte digest that is written as 64 lower-case hexadecimal digits.
 macro_rules! digest_type {
@@ -28,7 +28,9 @@ macro_rules! digest_type {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                let mut text = [0; 2 * Self::LENGTH_BYTES];
+                hex::encode_to_slice(self.0, &mut text).expect("the buffer has twice the length");
+                f.write_str(std::str::from_utf8(&text).expect("hex is ASCII"))
             }
         }
 
@@ -89,17 +91,49 @@ digest_type! {
 impl Sha256Digest {
     /// Hashes `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(sha2::Sha256::digest(bytes).into())
+        Self(bytes_of(&digest(&SHA256, bytes)))
     }
 
     /// Hashes the concatenation of `parts`.
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut hasher = sha2::Sha256::new();
+        let mut hasher = Sha256Hasher::default();
         for part in parts {
             hasher.update(part);
         }
-        Self(hasher.finalize().into())
+        hasher.finish()
     }
+}
+
+/// Hashes bytes that come piece by piece.
+#[derive(Clone)]
+pub struct Sha256Hasher(Context);
+
+impl Sha256Hasher {
+    /// Takes in the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Returns the digest of all bytes that were taken in.
+    pub fn finish(self) -> Sha256Digest {
+        Sha256Digest(bytes_of(&self.0.finish()))
+    }
+}
+
+impl Default for Sha256Hasher {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl fmt::Debug for Sha256Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sha256Hasher")
+    }
+}
+
+fn bytes_of(digest: &aws_lc_rs::digest::Digest) -> [u8; Sha256Digest::LENGTH_BYTES] {
+    digest.as_ref().try_into().expect("SHA-256 gives 32 bytes")
 }
 
 impl Blake3Digest {

@@ -33,7 +33,9 @@ macro_rules! id_type {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                let mut text = [0; 2 * Self::LENGTH_BYTES];
+                hex::encode_to_slice(self.0, &mut text).expect("the buffer has twice the length");
+                f.write_str(std::str::from_utf8(&text).expect("hex is ASCII"))
             }
         }
 

@@ -24,7 +24,7 @@ mod finding;
 pub use archive::{ARCHIVE_BYTES_MAX, Algorithms, ArchiveDescription, ArchiveKeys, Entity};
 pub use batch::{BATCH_DOCUMENTS_MAX, BATCH_PACKS_MAX, ListedPack, PACK_LIST_BYTES_MAX, PackList};
 pub use description::{DESCRIPTION_MEMBERS_MAX, Description, TEXT_BYTES_MAX};
-pub use digest::{Blake3Digest, ParseDigestError, Sha256Digest, VersionId};
+pub use digest::{Blake3Digest, ParseDigestError, Sha256Digest, Sha256Hasher, VersionId};
 pub use entry::{
     ArchiveCreated, BatchCommitted, BatchesSealed, COMMIT_ENTRIES_MAX, CommitOpened,
     ENTRY_BYTES_MAX, Entry, EntryError, SealingStamped, SubmissionCompleted, SubmissionReceived,

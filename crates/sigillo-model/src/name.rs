@@ -5,6 +5,10 @@
 /// Valid UTF-8 is kept as it is; `%`, control characters and bytes that are not UTF-8 become
 /// `%XX`. [`decode_name`] gives the bytes back. `/` is kept, so that paths can be spelt too.
 pub fn encode_name(bytes: &[u8]) -> String {
+    // Nearly every name is plain.
+    if bytes.iter().all(|byte| matches!(byte, b' '..=b'~' if *byte != b'%')) {
+        return str::from_utf8(bytes).expect("ASCII").to_owned();
+    }
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {

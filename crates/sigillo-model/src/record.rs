@@ -9,6 +9,9 @@ use crate::{
 /// Largest record accepted, in bytes.
 pub const RECORD_BYTES_MAX: u64 = 16 << 20;
 
+/// Most records are shorter, in bytes.
+const USUAL_BYTES: usize = 768;
+
 /// Length of the random salt, in bytes.
 pub const SALT_BYTES: usize = 32;
 
@@ -94,7 +97,9 @@ impl Record {
     /// Writes the record in canonical form.
     pub fn to_json(&self) -> Vec<u8> {
         // The members are declared in canonical order; a test holds that to `to_canonical`.
-        serde_json::to_vec(self).expect("our types have text keys and no floats")
+        let mut json = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut json, self).expect("our types have text keys and no floats");
+        json
     }
 
     /// Reads a record.
@@ -146,13 +151,17 @@ impl Record {
             key: &self.key,
             kind: self.kind,
         };
-        Sha256Digest::of(&serde_json::to_vec(&same).expect("our types have text keys"))
+        let mut json = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut json, &same).expect("our types have text keys");
+        Sha256Digest::of(&json)
     }
 }
 
 /// Writes `bytes` as the salt of a record.
 pub fn salt_text(bytes: &[u8; SALT_BYTES]) -> String {
-    hex::encode(bytes)
+    let mut text = vec![0; 2 * SALT_BYTES];
+    hex::encode_to_slice(bytes, &mut text).expect("the buffer has twice the length");
+    String::from_utf8(text).expect("hex is ASCII")
 }
 
 /// Why a record was refused.

@@ -28,5 +28,5 @@ pub use merging::merge_segments;
 pub use plan::{MERGE_BYTES_MAX, MERGE_SEGMENTS_MIN, plan_merge};
 pub use row::{RowDraft, TablePlace, TableRow};
 pub use schema::{DescriptionColumn, TableKind};
-pub use segment::{FooterPlace, ROW_GROUP_ROWS_MAX, Segment, write_segment};
+pub use segment::{FooterPlace, ROW_GROUP_ROWS_MAX, Segment, SortedRows, write_segment};
 pub use state::{SEGMENTS_MAX, SegmentFile, TableState};

@@ -1,34 +1,21 @@
 //! One row of both tables: what they keep of a version of a document.
 
+use jiff::civil::Date;
 use sigillo_model::{
-    BatchId, Blake3Digest, Description, DocumentId, DocumentKey, LogTime, Operation, Record,
-    RecordKind, VersionId,
+    BatchId, DocumentId, DocumentKey, LogTime, Operation, Record, RecordKind, VersionId,
 };
 
-use crate::RecordPlace;
+use crate::{RecordPlace, tables::columns::TABLE_TEXT_BYTES_MAX};
 
 /// The role of the file that is the document itself.
 const MAIN_ROLE: &str = "main";
 
-/// What both tables keep of one version of a document.
+/// What both tables keep of one version of a document that has its place.
 ///
 /// Salt and digests of the record stay where they are: nothing here confirms a guess.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TableRow {
-    pub(crate) version_id: VersionId,
-    pub(crate) document: DocumentId,
-    pub(crate) version: u32,
-    pub(crate) kind: RecordKind,
-    pub(crate) operation: Operation,
-    pub(crate) received_at: LogTime,
-    pub(crate) key: DocumentKey,
-    pub(crate) description: Description,
-    /// One name a line.
-    pub(crate) file_names: String,
-    pub(crate) files: u32,
-    pub(crate) bytes: u64,
-    pub(crate) media_type: Option<String>,
-    pub(crate) puid: Option<String>,
+    pub(crate) draft: RowDraft,
     pub(crate) place: TablePlace,
 }
 
@@ -46,42 +33,82 @@ pub struct TablePlace {
 }
 
 /// A row of a version that has no place yet.
+///
+/// A batch keeps one for each of its documents until it is committed, so it is small: all its
+/// texts are one allocation.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RowDraft(TableRow);
+pub struct RowDraft {
+    pub(crate) version_id: VersionId,
+    pub(crate) document: DocumentId,
+    pub(crate) version: u32,
+    pub(crate) kind: RecordKind,
+    pub(crate) operation: Operation,
+    pub(crate) received_at: LogTime,
+    pub(crate) key_kind: KeyKind,
+    pub(crate) date: Option<Date>,
+    pub(crate) closed_on: Option<Date>,
+    pub(crate) aggregations: u32,
+    pub(crate) files: u32,
+    pub(crate) bytes: u64,
+    texts: Texts,
+}
+
+/// What sort of key a document has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum KeyKind {
+    Aggregation,
+    Path,
+    Register,
+}
+
+/// The texts of a row, in the order in which they are kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Slot {
+    Source,
+    Path,
+    Structure,
+    Register,
+    Year,
+    Number,
+    Aggregation,
+    Class,
+    DocumentType,
+    Series,
+    StatedRetention,
+    Subject,
+    /// One name a line.
+    FileNames,
+    /// One name a line.
+    Aggregations,
+    /// A JSON object.
+    Metadata,
+    MediaType,
+    Puid,
+}
+
+const SLOTS: usize = Slot::Puid as usize + 1;
+
+/// Texts one behind the other.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Texts {
+    joined: Box<str>,
+    /// Where each ends.
+    ends: [u32; SLOTS],
+    /// A bit for each that is there.
+    present: u32,
+}
 
 impl RowDraft {
     /// Takes from a record what the tables keep.
-    pub fn new(version_id: VersionId, record: Record) -> Self {
-        let nowhere = RecordPlace {
-            pack: Blake3Digest::from_bytes([0; Blake3Digest::LENGTH_BYTES]),
-            offset: 0,
-            size_bytes: 0,
+    pub fn new(version_id: VersionId, record: &Record) -> Self {
+        let description = &record.description;
+        let main = record.files.iter().find(|file| file.role == MAIN_ROLE);
+        let main = main.or(record.files.first());
+        let key_kind = match &record.key {
+            DocumentKey::Aggregation { .. } => KeyKind::Aggregation,
+            DocumentKey::Path { .. } => KeyKind::Path,
+            DocumentKey::Register { .. } => KeyKind::Register,
         };
-        let batch = BatchId::from_bytes([0; BatchId::LENGTH_BYTES]);
-        // Not seen by anybody: `placed` is the only way to the row.
-        let place = TablePlace { commit: 0, batch, leaf: 0, record: nowhere };
-        Self(TableRow::new(version_id, record, place))
-    }
-
-    /// Returns the row, now that its place is known.
-    #[must_use]
-    pub fn placed(self, place: TablePlace) -> TableRow {
-        TableRow { place, ..self.0 }
-    }
-}
-
-impl TableRow {
-    /// Takes from a record what the tables keep.
-    pub fn new(version_id: VersionId, mut record: Record, place: TablePlace) -> Self {
-        let file_names = match &mut record.files[..] {
-            [file] => std::mem::take(&mut file.name),
-            files => files.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join("\n"),
-        };
-        let files = u32::try_from(record.files.len()).unwrap_or(u32::MAX);
-        let bytes = record.files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.size));
-        let main = record.files.iter().position(|file| file.role == MAIN_ROLE).unwrap_or(0);
-        let main = record.files.into_iter().nth(main);
-        let (media_type, puid) = main.map_or((None, None), |file| (file.media_type, file.puid));
         Self {
             version_id,
             document: record.document,
@@ -89,15 +116,39 @@ impl TableRow {
             kind: record.kind,
             operation: record.operation,
             received_at: record.received_at,
-            key: record.key,
-            description: record.description,
-            file_names,
-            files,
-            bytes,
-            media_type,
-            puid,
-            place,
+            key_kind,
+            date: description.date,
+            closed_on: description.closed_on,
+            aggregations: count(description.aggregations.len()),
+            files: count(record.files.len()),
+            bytes: record.files.iter().fold(0, |sum, file| file.size.saturating_add(sum)),
+            texts: texts_of(
+                record,
+                main.and_then(|file| file.media_type.as_deref()),
+                main.and_then(|file| file.puid.as_deref()),
+            ),
         }
+    }
+
+    /// Returns the row, now that its place is known.
+    #[must_use]
+    pub fn placed(self, place: TablePlace) -> TableRow {
+        TableRow { draft: self, place }
+    }
+
+    /// Returns a text of the row, if it is there.
+    pub(crate) fn text(&self, slot: Slot) -> Option<&str> {
+        let (texts, index) = (&self.texts, slot as usize);
+        let start = if index == 0 { 0 } else { texts.ends[index - 1] };
+        let is_there = texts.present & (1 << index) != 0;
+        is_there.then(|| &texts.joined[start as usize..texts.ends[index] as usize])
+    }
+}
+
+impl TableRow {
+    /// Takes from a record what the tables keep.
+    pub fn new(version_id: VersionId, record: &Record, place: TablePlace) -> Self {
+        RowDraft::new(version_id, record).placed(place)
     }
 
     /// Returns the commit that added the version.
@@ -107,27 +158,89 @@ impl TableRow {
 
     /// Returns about how much memory the row takes, in bytes.
     pub fn weight_bytes(&self) -> usize {
-        let description = &self.description;
-        let texts = [
-            &description.class,
-            &description.document_type,
-            &description.series,
-            &description.stated_retention,
-            &description.subject,
-        ];
-        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
-        let aggregations: usize = description.aggregations.iter().map(|it| it.len() + 24).sum();
-        let metadata: usize =
-            description.metadata.iter().map(|(name, text)| name.len() + text.len() + 64).sum();
-        let key = match &self.key {
-            DocumentKey::Aggregation { aggregation, structure } => {
-                aggregation.len() + structure.len()
-            }
-            DocumentKey::Path { path, source } => path.len() + source.len(),
-            DocumentKey::Register { number, register, structure, year } => {
-                number.len() + register.len() + structure.len() + year.len()
-            }
-        };
-        size_of::<Self>() + texts + aggregations + metadata + key + self.file_names.len()
+        size_of::<Self>() + self.draft.texts.joined.len()
     }
+}
+
+fn texts_of(record: &Record, media_type: Option<&str>, puid: Option<&str>) -> Texts {
+    let Record { description, files, key, .. } = record;
+    let mut texts = Gathered { joined: String::with_capacity(256), ..Gathered::default() };
+    let mut key_texts = [(Slot::Source, None); Slot::Class as usize];
+    let named: &[(Slot, &String)] = match key {
+        DocumentKey::Aggregation { aggregation, structure } => {
+            &[(Slot::Structure, structure), (Slot::Aggregation, aggregation)]
+        }
+        DocumentKey::Path { path, source } => &[(Slot::Source, source), (Slot::Path, path)],
+        DocumentKey::Register { number, register, structure, year } => &[
+            (Slot::Structure, structure),
+            (Slot::Register, register),
+            (Slot::Year, year),
+            (Slot::Number, number),
+        ],
+    };
+    for (slot, text) in named {
+        key_texts[*slot as usize] = (*slot, Some(text.as_str()));
+    }
+    for (_, text) in key_texts {
+        texts.add(text);
+    }
+    texts.add(description.class.as_deref());
+    texts.add(description.document_type.as_deref());
+    texts.add(description.series.as_deref());
+    texts.add(description.stated_retention.as_deref());
+    texts.add(description.subject.as_deref());
+    texts.add_lines(files.iter().map(|file| file.name.as_str()));
+    texts.add_lines(description.aggregations.iter().map(String::as_str));
+    let metadata = &description.metadata;
+    let metadata = (!metadata.is_empty())
+        .then(|| serde_json::to_string(metadata).expect("texts only"))
+        // A part of it could not be read.
+        .filter(|json| json.len() <= TABLE_TEXT_BYTES_MAX);
+    texts.add(metadata.as_deref());
+    texts.add(media_type);
+    texts.add(puid);
+    texts.finish()
+}
+
+/// Texts that are being gathered, in the order of their slots.
+#[derive(Default)]
+struct Gathered {
+    joined: String,
+    ends: [u32; SLOTS],
+    present: u32,
+    next: usize,
+}
+
+impl Gathered {
+    fn add(&mut self, text: Option<&str>) {
+        self.add_lines(text.into_iter());
+    }
+
+    /// Adds lines as one text; without any there is none.
+    fn add_lines<'a>(&mut self, lines: impl Iterator<Item = &'a str>) {
+        let start = self.joined.len();
+        for (index, line) in lines.enumerate() {
+            if index > 0 {
+                self.joined.push('\n');
+            }
+            // What is longer would be cut anyway.
+            let room = (start + TABLE_TEXT_BYTES_MAX).saturating_sub(self.joined.len());
+            self.joined.push_str(&line[..line.floor_char_boundary(room)]);
+            self.present |= 1 << self.next;
+            if room < line.len() {
+                break;
+            }
+        }
+        self.joined.truncate(self.joined.floor_char_boundary(start + TABLE_TEXT_BYTES_MAX));
+        self.ends[self.next] = count(self.joined.len());
+        self.next += 1;
+    }
+
+    fn finish(self) -> Texts {
+        Texts { joined: self.joined.into(), ends: self.ends, present: self.present }
+    }
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }

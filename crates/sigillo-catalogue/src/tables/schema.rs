@@ -9,16 +9,12 @@ use parquet::{
 };
 use serde_json::json;
 
-use sigillo_model::{DocumentKey, Operation, RecordKind};
+use sigillo_model::{Operation, RecordKind};
 
 use crate::tables::{
     columns::{Rows, TextValues, Values},
-    row::TableRow,
+    row::{KeyKind, Slot, TableRow},
 };
-
-/// The producer's own metadata, as JSON, is left out when it is longer, in bytes: a part of it
-/// could not be read.
-const METADATA_BYTES_MAX: usize = crate::tables::columns::TABLE_TEXT_BYTES_MAX;
 
 /// One of the two tables.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -139,16 +135,20 @@ impl Column {
 }
 
 const DOCUMENT_ID: Column =
-    text("document_id", |row, out| spell_hex(out, row.document.as_bytes())).required().distinct();
+    text("document_id", |row, out| spell_hex(out, row.draft.document.as_bytes()))
+        .required()
+        .distinct();
 const VERSION_ID: Column =
-    text("version_id", |row, out| spell_hex(out, row.version_id.as_bytes())).required().distinct();
+    text("version_id", |row, out| spell_hex(out, row.draft.version_id.as_bytes()))
+        .required()
+        .distinct();
 const VERSION: Column =
-    number("version", ColumnType::Integer, |row| Some(i64::from(row.version))).required();
-const CLASS: Column = text("class", |row, out| optional(out, row.description.class.as_ref()));
+    number("version", ColumnType::Integer, |row| Some(i64::from(row.draft.version))).required();
+const CLASS: Column = text("class", |row, out| optional(out, row, Slot::Class));
 const DOCUMENT_TYPE: Column =
-    text("document_type", |row, out| optional(out, row.description.document_type.as_ref()));
-const SERIES: Column = text("series", |row, out| optional(out, row.description.series.as_ref()));
-const DATE: Column = number("date", ColumnType::Date, |row| row.description.date.and_then(days));
+    text("document_type", |row, out| optional(out, row, Slot::DocumentType));
+const SERIES: Column = text("series", |row, out| optional(out, row, Slot::Series));
+const DATE: Column = number("date", ColumnType::Date, |row| row.draft.date.and_then(days));
 const COMMIT: Column =
     number("commit", ColumnType::Long, |row| Some(long(row.place.commit))).required();
 
@@ -156,62 +156,58 @@ const DOCUMENTS: &[Column] = &[
     DOCUMENT_ID,
     VERSION_ID,
     VERSION,
-    text("kind", |row, out| spell(out, &kind_text(row.kind))).required(),
-    text("operation", |row, out| spell(out, &operation_text(row.operation))).required(),
+    text("kind", |row, out| spell(out, kind_text(row.draft.kind))).required(),
+    text("operation", |row, out| spell(out, operation_text(row.draft.operation))).required(),
     CLASS,
     DOCUMENT_TYPE,
     SERIES,
-    number("aggregations", ColumnType::Integer, |row| {
-        Some(integer(row.description.aggregations.len()))
-    })
-    .required(),
-    number("files", ColumnType::Integer, |row| Some(integer(row.files as usize))).required(),
-    number("bytes", ColumnType::Long, |row| Some(long(row.bytes))).required(),
+    number("aggregations", ColumnType::Integer, |row| Some(integer(row.draft.aggregations)))
+        .required(),
+    number("files", ColumnType::Integer, |row| Some(integer(row.draft.files))).required(),
+    number("bytes", ColumnType::Long, |row| Some(long(row.draft.bytes))).required(),
     number("received_at", ColumnType::Timestamp, |row| {
-        Some(row.received_at.timestamp().as_microsecond())
+        Some(row.draft.received_at.timestamp().as_microsecond())
     })
     .required(),
     DATE,
-    number("closed_on", ColumnType::Date, |row| row.description.closed_on.and_then(days)),
-    text("stated_retention", |row, out| optional(out, row.description.stated_retention.as_ref())),
+    number("closed_on", ColumnType::Date, |row| row.draft.closed_on.and_then(days)),
+    text("stated_retention", |row, out| optional(out, row, Slot::StatedRetention)),
     COMMIT,
     text("batch", |row, out| spell_hex(out, row.place.batch.as_bytes())).required(),
-    number("leaf", ColumnType::Integer, |row| Some(integer(row.place.leaf as usize)))
-        .required()
-        .distinct(),
+    number("leaf", ColumnType::Integer, |row| Some(integer(row.place.leaf))).required().distinct(),
     text("pack", |row, out| spell_hex(out, row.place.record.pack.as_bytes())).required(),
     number("record_offset", ColumnType::Long, |row| Some(long(row.place.record.offset)))
         .required()
         .distinct(),
-    number("record_bytes", ColumnType::Integer, |row| {
-        Some(integer(row.place.record.size_bytes as usize))
-    })
-    .required(),
-    text("media_type", |row, out| optional(out, row.media_type.as_ref())),
-    text("puid", |row, out| optional(out, row.puid.as_ref())),
+    number("record_bytes", ColumnType::Integer, |row| Some(integer(row.place.record.size_bytes)))
+        .required(),
+    text("media_type", |row, out| optional(out, row, Slot::MediaType)),
+    text("puid", |row, out| optional(out, row, Slot::Puid)),
 ];
 
 const DESCRIPTIONS: &[Column] = &[
     DOCUMENT_ID,
     VERSION_ID,
     VERSION,
-    text("key_kind", |row, out| spell(out, &key_kind(&row.key))).required(),
-    text("key", |row, out| spell(out, &row.key)).required().distinct(),
-    text("source", |row, out| optional(out, KeyTexts::of(&row.key).source)),
-    text("path", |row, out| optional(out, KeyTexts::of(&row.key).path)).distinct(),
-    text("structure", |row, out| optional(out, KeyTexts::of(&row.key).structure)),
-    text("register", |row, out| optional(out, KeyTexts::of(&row.key).register)),
-    text("year", |row, out| optional(out, KeyTexts::of(&row.key).year)),
-    text("number", |row, out| optional(out, KeyTexts::of(&row.key).number)).distinct(),
-    text("aggregation", |row, out| optional(out, KeyTexts::of(&row.key).aggregation)),
-    text("subject", |row, out| optional(out, row.description.subject.as_ref())).distinct(),
+    text("key_kind", |row, out| spell(out, key_kind(row.draft.key_kind))).required(),
+    text("key", |row, out| key(out, row)).required().distinct(),
+    text("source", |row, out| optional(out, row, Slot::Source)),
+    text("path", |row, out| optional(out, row, Slot::Path)).distinct(),
+    text("structure", |row, out| optional(out, row, Slot::Structure)),
+    text("register", |row, out| optional(out, row, Slot::Register)),
+    text("year", |row, out| optional(out, row, Slot::Year)),
+    text("number", |row, out| optional(out, row, Slot::Number)).distinct(),
+    text("aggregation", |row, out| optional(out, row, Slot::Aggregation)),
+    text("subject", |row, out| optional(out, row, Slot::Subject)).distinct(),
     DATE,
     CLASS,
     DOCUMENT_TYPE,
     SERIES,
-    text("file_names", |row, out| optional(out, Some(&row.file_names))).required().distinct(),
-    text("aggregations", aggregations),
-    text("metadata", metadata),
+    text("file_names", |row, out| spell(out, row.draft.text(Slot::FileNames).unwrap_or_default()))
+        .required()
+        .distinct(),
+    text("aggregations", |row, out| optional(out, row, Slot::Aggregations)),
+    text("metadata", |row, out| optional(out, row, Slot::Metadata)),
     COMMIT,
 ];
 
@@ -278,63 +274,47 @@ impl TableKind {
         });
         Rows { columns: columns.collect(), len: 0 }
     }
+}
 
-    /// Appends a row.
-    pub(crate) fn push(self, rows: &mut Rows, row: &TableRow) {
-        for (column, values) in self.columns().iter().zip(&mut rows.columns) {
-            match (&column.fill, values) {
-                (Fill::Text(fill), Some(Values::Text(texts))) => {
-                    let present = fill(row, &mut texts.bytes);
-                    texts.end(present);
+impl Column {
+    /// Takes the values of the column from rows.
+    pub(crate) fn values<'a>(&self, rows: impl Iterator<Item = &'a TableRow>) -> Values {
+        match self.fill {
+            Fill::Text(fill) => {
+                let mut texts = TextValues::default();
+                for row in rows {
+                    let is_there = fill(row, &mut texts.bytes);
+                    texts.end(is_there);
                 }
-                (Fill::Number(number), Some(Values::Number(numbers))) => numbers.push(number(row)),
-                _ => {}
+                Values::Text(texts)
             }
-        }
-        rows.len += 1;
-    }
-}
-
-/// The texts of a key, each in its column.
-#[derive(Default)]
-struct KeyTexts<'a> {
-    source: Option<&'a String>,
-    path: Option<&'a String>,
-    structure: Option<&'a String>,
-    register: Option<&'a String>,
-    year: Option<&'a String>,
-    number: Option<&'a String>,
-    aggregation: Option<&'a String>,
-}
-
-impl<'a> KeyTexts<'a> {
-    fn of(key: &'a DocumentKey) -> Self {
-        match key {
-            DocumentKey::Aggregation { aggregation, structure } => Self {
-                aggregation: Some(aggregation),
-                structure: Some(structure),
-                ..Self::default()
-            },
-            DocumentKey::Path { path, source } => {
-                Self { path: Some(path), source: Some(source), ..Self::default() }
-            }
-            DocumentKey::Register { number, register, structure, year } => Self {
-                number: Some(number),
-                register: Some(register),
-                structure: Some(structure),
-                year: Some(year),
-                ..Self::default()
-            },
+            Fill::Number(number) => Values::Number(rows.map(number).collect()),
         }
     }
 }
 
-fn key_kind(key: &DocumentKey) -> &'static str {
-    match key {
-        DocumentKey::Aggregation { .. } => "aggregation",
-        DocumentKey::Path { .. } => "path",
-        DocumentKey::Register { .. } => "register",
+fn key_kind(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Aggregation => "aggregation",
+        KeyKind::Path => "path",
+        KeyKind::Register => "register",
     }
+}
+
+/// Spells a key as `DocumentKey` prints itself.
+fn key(out: &mut String, row: &TableRow) -> bool {
+    let slots: &[Slot] = match row.draft.key_kind {
+        KeyKind::Aggregation => &[Slot::Structure, Slot::Aggregation],
+        KeyKind::Path => &[Slot::Source, Slot::Path],
+        KeyKind::Register => &[Slot::Structure, Slot::Register, Slot::Year, Slot::Number],
+    };
+    for (index, slot) in slots.iter().enumerate() {
+        if index > 0 {
+            out.push('/');
+        }
+        out.push_str(row.draft.text(*slot).unwrap_or_default());
+    }
+    true
 }
 
 fn kind_text(kind: RecordKind) -> &'static str {
@@ -353,46 +333,37 @@ fn operation_text(operation: Operation) -> &'static str {
     }
 }
 
-fn spell(out: &mut String, value: &dyn std::fmt::Display) -> bool {
-    write!(out, "{value}").expect("writing to a String cannot fail");
+fn spell(out: &mut String, text: &str) -> bool {
+    out.push_str(text);
     true
 }
 
+/// The two digits of every byte.
+const DIGITS: [[u8; 2]; 256] = {
+    let (digits, mut pairs, mut byte) = (b"0123456789abcdef", [[0; 2]; 256], 0);
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
 /// Faster than to spell a digest as text: it is done for every row.
 fn spell_hex(out: &mut String, bytes: &[u8]) -> bool {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [0; 64];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+    let mut text = [[0; 2]; 32];
+    for (pair, byte) in text.iter_mut().zip(bytes) {
+        *pair = DIGITS[usize::from(*byte)];
     }
-    let text = text.get(..2 * bytes.len()).and_then(|text| str::from_utf8(text).ok());
+    let text = text.as_flattened().get(..2 * bytes.len());
+    let text = text.and_then(|text| str::from_utf8(text).ok());
     out.push_str(text.expect("at most 32 bytes, in ASCII digits"));
     true
 }
 
-fn optional(out: &mut String, text: Option<&String>) -> bool {
-    out.push_str(text.map_or("", String::as_str));
+fn optional(out: &mut String, row: &TableRow, slot: Slot) -> bool {
+    let text = row.draft.text(slot);
+    out.push_str(text.unwrap_or_default());
     text.is_some()
-}
-
-fn aggregations(row: &TableRow, out: &mut String) -> bool {
-    for (index, name) in row.description.aggregations.iter().enumerate() {
-        if index > 0 {
-            out.push('\n');
-        }
-        out.push_str(name);
-    }
-    !row.description.aggregations.is_empty()
-}
-
-fn metadata(row: &TableRow, out: &mut String) -> bool {
-    if row.description.metadata.is_empty() {
-        return false;
-    }
-    let json = serde_json::to_string(&row.description.metadata).expect("texts only");
-    out.push_str(&json);
-    json.len() <= METADATA_BYTES_MAX
 }
 
 /// Returns the days since 1970-01-01, for the years that every reader knows.
@@ -401,7 +372,7 @@ fn days(date: Date) -> Option<i64> {
     (1..=9999).contains(&date.year()).then(|| i64::from(since.get_days()))
 }
 
-fn integer(number: usize) -> i64 {
+fn integer(number: u32) -> i64 {
     i64::from(i32::try_from(number).unwrap_or(i32::MAX))
 }
 

@@ -62,26 +62,75 @@ pub struct FooterPlace {
     pub crc32: u32,
 }
 
+/// Rows in the order of the tables: by document and version.
+#[derive(Clone, Debug, Default)]
+pub struct SortedRows {
+    rows: Vec<TableRow>,
+    order: Vec<u32>,
+}
+
+impl SortedRows {
+    /// Puts rows in order.
+    pub fn new(rows: Vec<TableRow>) -> Self {
+        let mut keyed: Vec<(u64, u32)> = (0..)
+            .zip(&rows)
+            .map(|(index, row)| {
+                let (first, _) =
+                    row.draft.document.as_bytes().split_first_chunk().expect("8 of 16");
+                (u64::from_be_bytes(*first), index)
+            })
+            .collect();
+        let full = |index: u32| {
+            let draft = &rows[index as usize].draft;
+            (draft.document, draft.version, draft.version_id)
+        };
+        // Nearly always the first bytes of a random id are enough.
+        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| full(a.1).cmp(&full(b.1))));
+        Self { order: keyed.into_iter().map(|(_, index)| index).collect(), rows }
+    }
+
+    /// Returns the number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Tells whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Returns the rows of some commits, or nothing if those are all.
+    pub fn only(&self, is_wanted: impl Fn(u64) -> bool) -> Option<Self> {
+        if self.rows.iter().all(|row| is_wanted(row.commit())) {
+            return None;
+        }
+        let wanted = self.rows.iter().filter(|row| is_wanted(row.commit()));
+        Some(Self::new(wanted.cloned().collect()))
+    }
+}
+
 /// Makes a segment of a table, or none of no rows.
 ///
 /// # Errors
 ///
 /// [`TableError::Writing`], which would be a bug.
-pub fn write_segment(kind: TableKind, rows: &[TableRow]) -> Result<Option<Segment>, TableError> {
+pub fn write_segment(kind: TableKind, rows: &SortedRows) -> Result<Option<Segment>, TableError> {
     if rows.is_empty() {
         return Ok(None);
     }
-    let mut sorted: Vec<&TableRow> = rows.iter().collect();
-    sorted.sort_unstable_by_key(|row| (row.document, row.version, row.version_id));
     let mut writer = SegmentWriter::new(kind)?;
-    let mut group = kind.no_rows();
-    for row in sorted {
-        kind.push(&mut group, row);
-        if is_full(&group) {
-            writer.write(std::mem::replace(&mut group, kind.no_rows()))?;
-        }
+    let mut left = &rows.order[..];
+    while !left.is_empty() {
+        let mut text_bytes = 0;
+        let count = left.iter().take(ROW_GROUP_ROWS_MAX).take_while(|index| {
+            let is_room = text_bytes < ROW_GROUP_BYTES_MAX;
+            text_bytes += rows.rows[**index as usize].weight_bytes();
+            is_room
+        });
+        let (group, later) = left.split_at(count.count());
+        writer.write_rows(group.iter().map(|index| &rows.rows[*index as usize]))?;
+        left = later;
     }
-    writer.write(group)?;
     writer.finish().map(Some)
 }
 
@@ -123,13 +172,29 @@ impl SegmentWriter {
             return Ok(());
         }
         self.stats.add_rows(rows.len());
-        self.write_group(rows).map_err(|error| unwritable(&error))
+        let mut columns = rows.columns;
+        let written = self.write_group(|index, _| columns.get_mut(index)?.take());
+        written.map_err(|error| unwritable(&error))
     }
 
-    fn write_group(&mut self, rows: Rows) -> Result<(), ParquetError> {
+    /// The same from rows, of which only one column at a time is spelt out.
+    fn write_rows<'a>(
+        &mut self,
+        rows: impl ExactSizeIterator<Item = &'a TableRow> + Clone,
+    ) -> Result<(), TableError> {
+        self.stats.add_rows(rows.len());
+        let written = self.write_group(|_, column| Some(column.values(rows.clone())));
+        written.map_err(|error| unwritable(&error))
+    }
+
+    fn write_group(
+        &mut self,
+        mut values_of: impl FnMut(usize, &Column) -> Option<Values>,
+    ) -> Result<(), ParquetError> {
         let mut group = self.file.next_row_group()?;
-        for ((index, column), values) in self.kind.columns().iter().enumerate().zip(rows.columns) {
-            let (Some(mut writer), Some(values)) = (group.next_column()?, values) else {
+        for (index, column) in self.kind.columns().iter().enumerate() {
+            let (Some(mut writer), Some(values)) = (group.next_column()?, values_of(index, column))
+            else {
                 return Err(ParquetError::General(format!("no column {}", column.name)));
             };
             self.stats.add(index, &values);

@@ -42,7 +42,7 @@ pub(crate) fn sample(commit: u64, leaf: u32) -> Sample {
     let record = record(number, commit, leaf);
     let expected =
         [document_row(&record, version_id, &place), description_row(&record, version_id, commit)];
-    Sample { row: TableRow::new(version_id, record, place), expected }
+    Sample { row: TableRow::new(version_id, &record, place), expected }
 }
 
 fn record(number: u32, commit: u64, leaf: u32) -> Record {

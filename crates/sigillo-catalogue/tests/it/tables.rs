@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use sigillo_catalogue::tables::{
-    AppendInfo, Coverage, DescriptionColumn, Segment, SegmentFooter, TableError, TableKind,
-    TableRow, TableState, append_commit, create_commit, merge_commit, merge_segments, plan_merge,
-    write_segment,
+    AppendInfo, Coverage, DescriptionColumn, Segment, SegmentFooter, SortedRows, TableError,
+    TableKind, TableRow, TableState, append_commit, create_commit, merge_commit, merge_segments,
+    plan_merge, write_segment,
 };
 use sigillo_model::ArchiveId;
 
@@ -39,7 +39,8 @@ impl Table {
     }
 
     pub(crate) fn append(&mut self, rows: &[TableRow], commits: &Coverage) {
-        let segment = write_segment(self.state.kind(), rows).unwrap().unwrap();
+        let rows = SortedRows::new(rows.to_vec());
+        let segment = write_segment(self.state.kind(), &rows).unwrap().unwrap();
         let info = AppendInfo { commits, at: at(1) };
         let version = append_commit(std::slice::from_ref(&segment), &info);
         self.keep(segment);
@@ -118,6 +119,7 @@ fn descriptions_of(count: u32) -> (Segment, Vec<Vec<Option<String>>>) {
         })
         .collect();
     expected.sort();
+    let rows = SortedRows::new(rows);
     (write_segment(TableKind::Descriptions, &rows).unwrap().unwrap(), expected)
 }
 
@@ -132,6 +134,7 @@ fn what_is_written_is_read_sorted_by_document() {
 fn more_rows_than_a_row_group_takes_are_read_too() {
     let samples: Vec<_> = (0..9000).map(|leaf| sample(1, leaf).row).collect();
     let rows: Vec<_> = samples.iter().cycle().take(140_000).cloned().collect();
+    let rows = SortedRows::new(rows);
     let segment = write_segment(TableKind::Descriptions, &rows).unwrap().unwrap();
     let kind = TableKind::Descriptions;
     let footer = SegmentFooter::of_whole(kind, segment.footer, &segment.bytes).unwrap();

@@ -20,7 +20,8 @@ use sigillo_model::{
 use sigillo_store::{
     ReadPool, Store,
     pack::{
-        PackWriter, SegmentEntry, entry_name, local_header_bytes, record_name, write_local_header,
+        PackWriter, SegmentEntry, SpeltName, entry_name, local_header_bytes, record_name,
+        write_local_header,
     },
 };
 use sigillo_testkit::SeededEntropy;
@@ -56,7 +57,7 @@ async fn pack_of(source: &str, files: Files) -> Pack {
     let reads = ReadPool::start().unwrap();
     let name = reads.run(move || {
         let mut writer = PackWriter::begin(&*sink, [7; 16], None).unwrap();
-        writer.add_segment(&segment, entries).unwrap();
+        writer.add_segment(&segment, &entries).unwrap();
         writer.finish().unwrap().name
     });
     let key = ObjectKey::pack(name.await.unwrap());
@@ -91,7 +92,7 @@ pub(crate) fn record(source: &str, number: u8, sha256: Sha256Digest, size: u64) 
 pub(crate) fn add(
     segment: &mut Vec<u8>,
     entries: &mut Vec<SegmentEntry>,
-    name: String,
+    name: SpeltName,
     content: &[u8],
 ) {
     let (start, size_bytes) = (segment.len(), content.len() as u64);

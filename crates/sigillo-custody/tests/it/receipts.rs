@@ -119,7 +119,7 @@ impl World {
         self.entropy.fill(&mut attempt);
         let closed = self.reads.run(move || {
             let mut writer = PackWriter::begin(&*sink, attempt, None).unwrap();
-            writer.add_segment(&segment, entries).unwrap();
+            writer.add_segment(&segment, &entries).unwrap();
             writer.finish().unwrap()
         });
         let name = closed.await.unwrap().name;

@@ -220,7 +220,7 @@ pub(crate) fn write_pack(sink: &dyn PackSink) -> (VersionId, ClosedPack) {
         entries.push(SegmentEntry { name, crc32, size_bytes, header_offset_in_segment });
     }
     let mut writer = PackWriter::begin(sink, [0x0f; 16], None).unwrap();
-    writer.add_segment(&segment, entries).unwrap();
+    writer.add_segment(&segment, &entries).unwrap();
     (version, writer.finish().unwrap())
 }
 

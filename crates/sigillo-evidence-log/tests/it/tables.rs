@@ -47,7 +47,7 @@ fn row(commit: u64) -> TableRow {
         leaf: 0,
         record: RecordPlace { pack: digest, offset: 0, size_bytes: 1 },
     };
-    TableRow::new(VersionId::from_bytes(*digest.as_bytes()), record, place)
+    TableRow::new(VersionId::from_bytes(*digest.as_bytes()), &record, place)
 }
 
 async fn tables(world: &World, archive: &Archive) -> Tables {

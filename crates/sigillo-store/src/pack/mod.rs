@@ -21,7 +21,9 @@ pub use blocks::{BLOCK_BYTES, damaged_blocks, merge_blocks};
 pub use error::PackError;
 pub use large::LargePackWriter;
 pub use layout::{local_header_bytes, write_local_header};
-pub use name::{ENTRY_NAME_BYTES_MAX, EntryName, Extension, Part, entry_name, record_name};
+pub use name::{
+    ENTRY_NAME_BYTES_MAX, EntryName, Extension, Part, SpeltName, entry_name, record_name,
+};
 pub use output::ClosedPack;
 pub use reader::{
     PACK_DIRECTORY_BYTES_MAX, PACK_ENTRIES_MAX, PackEntry, PackIndex, read_pack_index,

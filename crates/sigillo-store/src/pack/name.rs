@@ -63,14 +63,80 @@ impl fmt::Display for EntryName {
     }
 }
 
+/// The name of an entry with its spelling, in one piece: an ingest makes two for each document.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SpeltName {
+    name: EntryName,
+    bytes: [u8; ENTRY_NAME_BYTES_MAX],
+    length: usize,
+}
+
+impl SpeltName {
+    /// Spells a name.
+    pub fn new(name: EntryName) -> Self {
+        let mut spelt = Self { name, bytes: [0; ENTRY_NAME_BYTES_MAX], length: 0 };
+        let mut version = [0; 2 * VersionId::LENGTH_BYTES];
+        hex::encode_to_slice(name.version.as_bytes(), &mut version).expect("twice the length");
+        spelt.push(&version);
+        spelt.push(b"/");
+        match name.part {
+            Part::Record => spelt.push(RECORD.as_bytes()),
+            Part::File { position, ext } => {
+                spelt.push_decimal(position);
+                if let Some(ext) = ext {
+                    spelt.push(b".");
+                    spelt.push(ext.as_str().as_bytes());
+                }
+            }
+        }
+        spelt
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &EntryName {
+        &self.name
+    }
+
+    /// Returns its spelling.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.bytes[..self.length]).expect("only ASCII is ever put in")
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
+    }
+
+    fn push_decimal(&mut self, number: u32) {
+        if number >= 10 {
+            self.push_decimal(number / 10);
+        }
+        self.push(&[b'0' + u8::try_from(number % 10).expect("a digit")]);
+    }
+}
+
+impl std::ops::Deref for SpeltName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for SpeltName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
 /// Spells the name of a file in a pack; `position` counts from 1.
-pub fn entry_name(version: VersionId, position: u32, ext: Option<&Extension>) -> String {
-    EntryName { version, part: Part::File { position, ext: ext.copied() } }.to_string()
+pub fn entry_name(version: VersionId, position: u32, ext: Option<&Extension>) -> SpeltName {
+    SpeltName::new(EntryName { version, part: Part::File { position, ext: ext.copied() } })
 }
 
 /// Spells the name of a record in a pack.
-pub fn record_name(version: VersionId) -> String {
-    EntryName { version, part: Part::Record }.to_string()
+pub fn record_name(version: VersionId) -> SpeltName {
+    SpeltName::new(EntryName { version, part: Part::Record })
 }
 
 /// The extension that a file shows in a pack: one to eight of `a` to `z` and `0` to `9`.
@@ -186,9 +252,9 @@ mod tests {
     fn names_have_one_spelling() {
         let id = "ab".repeat(32);
         let pdf = Extension::parse("pdf");
-        assert_eq!(entry_name(VERSION, 1, pdf.as_ref()), format!("{id}/1.pdf"));
-        assert_eq!(entry_name(VERSION, 12, None), format!("{id}/12"));
-        assert_eq!(record_name(VERSION), format!("{id}/record.json"));
+        assert_eq!(entry_name(VERSION, 1, pdf.as_ref()).as_str(), format!("{id}/1.pdf"));
+        assert_eq!(entry_name(VERSION, 12, None).as_str(), format!("{id}/12"));
+        assert_eq!(record_name(VERSION).as_str(), format!("{id}/record.json"));
         for part in [
             "0",
             "01",
@@ -252,6 +318,10 @@ mod tests {
             let version = VersionId::from_bytes(version);
             let name = EntryName { version, part: Part::File { position, ext } };
             prop_assert_eq!(EntryName::parse(&name.to_string()), Some(name));
+            let spelt = SpeltName::new(name);
+            prop_assert_eq!(spelt.as_str(), name.to_string());
+            let record = record_name(version);
+            prop_assert_eq!(record.as_str(), record.name().to_string());
         }
 
         #[test]

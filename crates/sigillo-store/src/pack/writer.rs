@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     ClosedPack, ENTRY_NAME_BYTES_MAX, EntryName, PACK_DIRECTORY_BYTES_MAX, PACK_ENTRIES_MAX,
-    PackError,
+    PackError, SpeltName,
     layout::{CentralRecord, LOCAL_FIXED_BYTES, NONCE_BYTES, PackEnd},
     local_header_bytes,
     name::EntryOrder,
@@ -18,7 +18,7 @@ use crate::{PackSink, convert::size_of_len};
 pub struct SegmentEntry {
     /// Its name, as [`entry_name`](super::entry_name) or [`record_name`](super::record_name)
     /// spells it.
-    pub name: String,
+    pub name: SpeltName,
     /// The CRC-32 of its bytes.
     pub crc32: u32,
     /// Their number.
@@ -68,9 +68,9 @@ impl PackWriter {
     pub fn add_segment(
         &mut self,
         segment: &[u8],
-        entries: Vec<SegmentEntry>,
+        entries: &[SegmentEntry],
     ) -> Result<(), PackError> {
-        check_segment(segment, &entries).map_err(|what| PackError::Refused { what })?;
+        check_segment(segment, entries).map_err(|what| PackError::Refused { what })?;
         self.check_between_documents()?;
         let entry_count = size_of_len(entries.len());
         if PACK_ENTRIES_MAX < self.entries + entry_count {
@@ -198,8 +198,7 @@ fn check_segment(segment: &[u8], entries: &[SegmentEntry]) -> Result<(), &'stati
     let mut order = EntryOrder::default();
     let mut at = 0;
     for entry in entries {
-        let name = EntryName::parse(&entry.name).ok_or("the name of an entry is misspelt")?;
-        order.accept(&name)?;
+        order.accept(entry.name.name())?;
         if entry.header_offset_in_segment != size_of_len(at) {
             return Err("the entries of a segment leave a gap or overlap");
         }

@@ -11,9 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
-use sha2::{Digest as _, Sha256};
 
-use sigillo_model::ObjectKey;
+use sigillo_model::{ObjectKey, Sha256Hasher};
 
 use crate::{ListedObject, PACK_CHUNK_BYTES, convert::size_of_len, folder::is_absence};
 
@@ -116,14 +115,14 @@ impl Spool {
 
     /// Returns the SHA-256 of a whole spool.
     pub(crate) fn sha256(&self) -> io::Result<[u8; 32]> {
-        let mut hasher = Sha256::new();
+        let mut hasher = Sha256Hasher::default();
         let mut at = 0;
         while at < self.size_bytes {
             let now = size_of_len(PACK_CHUNK_BYTES).min(self.size_bytes - at);
             hasher.update(&self.read_at(at, now)?);
             at += now;
         }
-        Ok(hasher.finalize().into())
+        Ok(*hasher.finish().as_bytes())
     }
 
     fn leave_memory(&mut self) -> io::Result<()> {
@@ -214,6 +213,8 @@ fn nameless_file(folder: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
 
     /// Spools `count` chunks and a short one, the first of them last.

@@ -42,7 +42,7 @@ fn check_crate<'a>(pack: &Path, documents: impl IntoIterator<Item = &'a Document
     let mut index = 0;
     for (name, bytes) in documents.into_iter().flat_map(Document::entries) {
         let mut entry = archive.by_index(index).unwrap();
-        assert_eq!(entry.name().unwrap(), name);
+        assert_eq!(entry.name().unwrap(), name.as_str());
         assert_eq!(entry.compression(), zip::CompressionMethod::Stored);
         let mut found = Vec::new();
         entry.read_to_end(&mut found).unwrap();
@@ -130,7 +130,7 @@ fn write_in_large_segments(
             segment.extend(bytes);
             entries.extend(described);
         }
-        writer.add_segment(&segment, entries).unwrap();
+        writer.add_segment(&segment, &entries).unwrap();
     }
     writer.finish().unwrap()
 }

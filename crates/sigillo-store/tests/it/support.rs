@@ -9,7 +9,7 @@ use sigillo_model::{ObjectKey, VersionId};
 use sigillo_store::{
     BackendError, CpuPool, PackSink, PackSource, Store, StoreUrl,
     pack::{
-        ClosedPack, Extension, PackWriter, SegmentEntry, entry_name, local_header_bytes,
+        ClosedPack, Extension, PackWriter, SegmentEntry, SpeltName, entry_name, local_header_bytes,
         record_name, write_local_header,
     },
 };
@@ -60,7 +60,7 @@ impl Document {
     }
 
     /// Lists the names of its entries with their bytes, in order.
-    pub(crate) fn entries(&self) -> Vec<(String, Bytes)> {
+    pub(crate) fn entries(&self) -> Vec<(SpeltName, Bytes)> {
         let ext = Extension::parse("bin").unwrap();
         let files = self.files.iter().zip(1..);
         let files =
@@ -90,7 +90,7 @@ pub(crate) fn write_pack(packs: &dyn PackSink, documents: &[Document]) -> Closed
     let mut writer = PackWriter::begin(packs, NONCE, None).unwrap();
     for document in documents {
         let (segment, entries) = document.segment();
-        writer.add_segment(&segment, entries).unwrap();
+        writer.add_segment(&segment, &entries).unwrap();
     }
     writer.finish().unwrap()
 }
