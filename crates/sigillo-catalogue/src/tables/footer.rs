@@ -149,15 +149,45 @@ impl SegmentFooter {
         group: usize,
         segment: &Bytes,
     ) -> Result<GroupReader, TableError> {
-        let mut chunks = Vec::new();
+        let columns = 0..self.kind.columns().len();
+        let chunks = columns.map(|column| Ok((column, self.slice(group, column, segment)?)));
+        self.read_at(group, chunks.collect::<Result<Vec<_>, TableError>>()?.into_iter())
+    }
+
+    fn slice(&self, group: usize, column: usize, segment: &Bytes) -> Result<Bytes, TableError> {
+        let range = self.chunk_at(group, column);
+        let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+        let bytes = range.and_then(|(from, to)| segment.get(from..to));
+        Ok(segment.slice_ref(bytes.ok_or_else(|| unreadable("it is too short"))?))
+    }
+
+    /// Returns the number of rows of a row group.
+    pub(crate) fn rows_of(&self, group: usize) -> usize {
+        let group = self.metadata.row_groups().get(group);
+        group.and_then(|group| usize::try_from(group.num_rows()).ok()).unwrap_or(0)
+    }
+
+    /// Returns what a row group says of its columns, each of which is found undamaged in the
+    /// segment.
+    pub(crate) fn proven_group(
+        &self,
+        group: usize,
+        segment: &Bytes,
+    ) -> Result<&RowGroupMetaData, TableError> {
         for column in 0..self.kind.columns().len() {
-            let range = self.chunk_at(group, column);
-            let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-            let bytes = range.and_then(|(from, to)| segment.get(from..to));
-            let bytes = bytes.ok_or_else(|| unreadable("it is too short"))?;
-            chunks.push((column, segment.slice_ref(bytes)));
+            self.check_chunk(group, column, &self.slice(group, column, segment)?)?;
         }
-        self.read_at(group, chunks.into_iter())
+        let group = self.metadata.row_groups().get(group);
+        group.ok_or_else(|| unreadable("it has fewer rows"))
+    }
+
+    fn check_chunk(&self, group: usize, column: usize, bytes: &[u8]) -> Result<(), TableError> {
+        let at = group * self.kind.columns().len() + column;
+        if self.checksums.get(at) == Some(&crc32fast::hash(bytes)) {
+            return Ok(());
+        }
+        let name = self.kind.columns()[column].name;
+        Err(unreadable(format!("column {name} of row group {group} is damaged")))
     }
 
     fn read_at(
@@ -170,13 +200,7 @@ impl SegmentFooter {
         let rows = usize::try_from(row_group.num_rows()).unwrap_or(0);
         let mut readers: Vec<_> = self.kind.columns().iter().map(|_| None).collect();
         for (column, bytes) in chunks {
-            let at = group * self.kind.columns().len() + column;
-            if self.checksums.get(at) != Some(&crc32fast::hash(&bytes)) {
-                return Err(unreadable(format!(
-                    "column {} of row group {group} is damaged",
-                    self.kind.columns()[column].name
-                )));
-            }
+            self.check_chunk(group, column, &bytes)?;
             let chunk = row_group.column(column);
             let source = Arc::new(ChunkBytes { offset: chunk.byte_range().0, bytes });
             let pages = SerializedPageReader::new(source, chunk, rows, None);

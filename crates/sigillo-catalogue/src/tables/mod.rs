@@ -24,7 +24,7 @@ pub use coverage::{COVERAGE_INTERVALS_MAX, Coverage, ParseCoverageError};
 pub use delta::{AppendInfo, DELTA_COMMIT_BYTES_MAX, append_commit, create_commit, merge_commit};
 pub use error::TableError;
 pub use footer::{FOOTER_BYTES_MAX, GroupReader, SegmentFooter};
-pub use merging::merge_segments;
+pub use merging::{COPIED_ROWS_MIN, merge_segments};
 pub use plan::{MERGE_BYTES_MAX, MERGE_SEGMENTS_MIN, plan_merge};
 pub use row::{RowDraft, TablePlace, TableRow};
 pub use schema::{DescriptionColumn, TableKind};

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parquet::{
     basic::{Compression, ZstdLevel},
+    column::writer::ColumnCloseResult,
     data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type},
     errors::ParquetError,
     file::{
-        metadata::KeyValue,
+        metadata::{KeyValue, RowGroupMetaData},
         properties::{EnabledStatistics, WriterProperties},
         writer::{SerializedColumnWriter, SerializedFileWriter},
     },
@@ -20,6 +21,7 @@ use sigillo_model::Blake3Digest;
 use crate::tables::{
     columns::{Rows, Values},
     error::{TableError, unwritable},
+    footer::SegmentFooter,
     row::TableRow,
     schema::{Column, ColumnType, TableKind},
     stats::{SegmentStats, Stated},
@@ -29,7 +31,7 @@ use crate::tables::{
 pub const ROW_GROUP_ROWS_MAX: usize = 131_072;
 
 /// No row group has more text than this and one row, in bytes.
-const ROW_GROUP_BYTES_MAX: usize = 64 << 20;
+pub(crate) const ROW_GROUP_BYTES_MAX: usize = 64 << 20;
 
 /// Rows of one page.
 const PAGE_ROWS: usize = 8192;
@@ -134,11 +136,6 @@ pub fn write_segment(kind: TableKind, rows: &SortedRows) -> Result<Option<Segmen
     writer.finish().map(Some)
 }
 
-/// Tells whether a row group should be written before more rows come.
-pub(crate) fn is_full(group: &Rows) -> bool {
-    group.len() >= ROW_GROUP_ROWS_MAX || group.text_bytes() >= ROW_GROUP_BYTES_MAX
-}
-
 /// A segment that is being written.
 pub(crate) struct SegmentWriter {
     kind: TableKind,
@@ -202,6 +199,11 @@ impl SegmentWriter {
             writer.close()?;
         }
         let written = group.close()?;
+        self.sum_up(&written)
+    }
+
+    /// Notes the checksums of the row group that was written last.
+    fn sum_up(&mut self, written: &RowGroupMetaData) -> Result<(), ParquetError> {
         self.file.flush()?;
         for chunk in written.columns() {
             let (offset, length) = chunk.byte_range();
@@ -211,6 +213,45 @@ impl SegmentWriter {
             self.checksums.push_str(&format!("{:08x}", crc32fast::hash(bytes)));
         }
         Ok(())
+    }
+
+    /// Copies a row group of another segment as it is, if it says enough of itself; tells whether
+    /// it did.
+    pub(crate) fn copy(
+        &mut self,
+        footer: &SegmentFooter,
+        group: usize,
+        segment: &Bytes,
+    ) -> Result<bool, TableError> {
+        let group = footer.proven_group(group, segment)?;
+        if !self.stats.add_group(self.kind, group) {
+            return Ok(false);
+        }
+        self.copy_group(group, segment).map_err(|error| unwritable(&error))?;
+        Ok(true)
+    }
+
+    fn copy_group(
+        &mut self,
+        group: &RowGroupMetaData,
+        segment: &Bytes,
+    ) -> Result<(), ParquetError> {
+        let rows_written = u64::try_from(group.num_rows()).unwrap_or(0);
+        let mut copy = self.file.next_row_group()?;
+        for column in group.columns() {
+            let (_, bytes_written) = column.byte_range();
+            let close = ColumnCloseResult {
+                bytes_written,
+                rows_written,
+                metadata: column.clone(),
+                bloom_filter: None,
+                column_index: None,
+                offset_index: None,
+            };
+            copy.append_column(segment, close)?;
+        }
+        let written = copy.close()?;
+        self.sum_up(&written)
     }
 
     pub(crate) fn finish(mut self) -> Result<Segment, TableError> {

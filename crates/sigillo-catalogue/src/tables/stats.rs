@@ -1,6 +1,7 @@
 //! Statistics of a segment, as an `add` of the Delta protocol states them.
 
 use jiff::{Timestamp, civil::Date};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use serde_json::{Map, Value, json};
 
 use crate::tables::{
@@ -65,26 +66,39 @@ impl SegmentStats {
                     }
                 }
                 if let Some((least, greatest)) = range {
-                    stats.texts = Some(match stats.texts.take() {
-                        None => (least.to_owned(), greatest.to_owned()),
-                        Some((low, high)) => {
-                            (low.min(least.to_owned()), high.max(greatest.to_owned()))
-                        }
-                    });
+                    stats.widen_texts(least, greatest);
                 }
             }
             Values::Number(numbers) => {
                 for number in numbers {
                     match number {
                         None => stats.nulls += 1,
-                        Some(number) => {
-                            let (low, high) = stats.numbers.unwrap_or((*number, *number));
-                            stats.numbers = Some((low.min(*number), high.max(*number)));
-                        }
+                        Some(number) => stats.widen_numbers(*number, *number),
                     }
                 }
             }
         }
+    }
+
+    /// Takes in what a row group of another segment states of its columns; does nothing, and says
+    /// so, if that is not enough. Bounds of texts that were cut there are bounds still.
+    pub(crate) fn add_group(&mut self, kind: TableKind, group: &RowGroupMetaData) -> bool {
+        let stated = kind.columns().iter().zip(group.columns());
+        let stated: Option<Vec<_>> =
+            stated.map(|(column, chunk)| stated_of(column.ty, chunk)).collect();
+        let (Some(stated), Ok(rows)) = (stated, u64::try_from(group.num_rows())) else {
+            return false;
+        };
+        for (stats, (nulls, range)) in self.columns.iter_mut().zip(stated) {
+            stats.nulls += nulls;
+            match range {
+                None => {}
+                Some(Range::Texts(low, high)) => stats.widen_texts(&low, &high),
+                Some(Range::Numbers(low, high)) => stats.widen_numbers(low, high),
+            }
+        }
+        self.rows += rows;
+        true
     }
 
     /// Writes the statistics as an `add` has them.
@@ -115,6 +129,53 @@ impl SegmentStats {
         })
         .to_string()
     }
+}
+
+impl ColumnStats {
+    fn widen_texts(&mut self, least: &str, greatest: &str) {
+        let (low, high) = self.texts.get_or_insert_with(|| (least.to_owned(), greatest.to_owned()));
+        if least < low.as_str() {
+            least.clone_into(low);
+        }
+        if greatest > high.as_str() {
+            greatest.clone_into(high);
+        }
+    }
+
+    fn widen_numbers(&mut self, least: i64, greatest: i64) {
+        let (low, high) = self.numbers.unwrap_or((least, greatest));
+        self.numbers = Some((low.min(least), high.max(greatest)));
+    }
+}
+
+enum Range {
+    Texts(String, String),
+    Numbers(i64, i64),
+}
+
+/// Returns how many values of a column chunk are missing, and the bounds of the others.
+fn stated_of(ty: ColumnType, chunk: &ColumnChunkMetaData) -> Option<(u64, Option<Range>)> {
+    let stats = chunk.statistics()?;
+    let nulls = stats.null_count_opt()?;
+    if i64::try_from(nulls) == Ok(chunk.num_values()) {
+        return Some((nulls, None));
+    }
+    let (low, high) = (stats.min_bytes_opt()?, stats.max_bytes_opt()?);
+    let range = match ty {
+        ColumnType::Text => {
+            let text = |bytes: &[u8]| str::from_utf8(bytes).ok().map(str::to_owned);
+            Range::Texts(text(low)?, text(high)?)
+        }
+        ColumnType::Integer | ColumnType::Date => {
+            let number = |bytes: &[u8]| Some(i64::from(i32::from_le_bytes(bytes.try_into().ok()?)));
+            Range::Numbers(number(low)?, number(high)?)
+        }
+        ColumnType::Long | ColumnType::Timestamp => {
+            let number = |bytes: &[u8]| Some(i64::from_le_bytes(bytes.try_into().ok()?));
+            Range::Numbers(number(low)?, number(high)?)
+        }
+    };
+    Some((nulls, Some(range)))
 }
 
 fn spelt(ty: ColumnType, number: i64) -> Value {

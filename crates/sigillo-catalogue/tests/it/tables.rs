@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use sigillo_catalogue::tables::{
-    AppendInfo, Coverage, DescriptionColumn, Segment, SegmentFooter, SortedRows, TableError,
-    TableKind, TableRow, TableState, append_commit, create_commit, merge_commit, merge_segments,
-    plan_merge, write_segment,
+    AppendInfo, COPIED_ROWS_MIN, Coverage, DescriptionColumn, Segment, SegmentFooter, SortedRows,
+    TableError, TableKind, TableRow, TableState, append_commit, create_commit, merge_commit,
+    merge_segments, plan_merge, write_segment,
 };
 use sigillo_model::ArchiveId;
 
@@ -212,6 +212,60 @@ fn a_merged_table_has_the_same_rows_and_covers_the_same_commits() {
     let expected: Vec<_> =
         expected.iter().map(|it| it["subject"].as_str().map(str::to_owned)).collect();
     assert_eq!(subjects, expected);
+}
+
+/// Two segments of one large row group each, and a small one.
+fn large_and_small(kind: TableKind) -> (Vec<Segment>, Vec<TableRow>) {
+    let large = u32::try_from(COPIED_ROWS_MIN).unwrap();
+    let mut all = Vec::new();
+    let segments = [(1, large), (2, 300), (3, large + 7)].map(|(commit, count)| {
+        let rows: Vec<_> = (0..count).map(|leaf| sample(commit, leaf).row).collect();
+        all.extend(rows.iter().cloned());
+        write_segment(kind, &SortedRows::new(rows)).unwrap().unwrap()
+    });
+    (segments.into(), all)
+}
+
+#[test]
+fn merging_copies_large_row_groups_and_states_the_same_of_all_rows() {
+    for kind in TableKind::ALL {
+        let (segments, all) = large_and_small(kind);
+        let inputs: Vec<_> = segments.iter().map(|it| (it.footer, it.bytes.clone())).collect();
+        let merged = merge_segments(kind, &inputs).unwrap();
+        let at_once = write_segment(kind, &SortedRows::new(all)).unwrap().unwrap();
+        assert_eq!(merged.rows, at_once.rows);
+        let stats = |it: &Segment| serde_json::from_str::<Value>(&it.stats).unwrap();
+        assert_eq!(stats(&merged), stats(&at_once));
+        let footer = SegmentFooter::of_whole(kind, merged.footer, &merged.bytes).unwrap();
+        assert_eq!(footer.row_groups(), 3);
+        if kind == TableKind::Descriptions {
+            let sorted = |segment| {
+                let mut rows = read(segment).unwrap();
+                rows.sort();
+                rows
+            };
+            assert!(sorted(&merged) == sorted(&at_once), "a row is another");
+        }
+        // What was copied is copied once more, and merged with what was not.
+        let again = [(merged.footer, merged.bytes.clone()), inputs[1].clone()];
+        let again = merge_segments(kind, &again).unwrap();
+        assert_eq!(again.rows, merged.rows + 300);
+        let footer = SegmentFooter::of_whole(kind, again.footer, &again.bytes).unwrap();
+        assert_eq!(footer.row_groups(), 3);
+    }
+}
+
+#[test]
+fn a_damaged_row_group_is_not_copied() {
+    let kind = TableKind::Documents;
+    let (segments, _) = large_and_small(kind);
+    for place in [100, segments[0].bytes.len() / 2] {
+        let mut bytes = segments[0].bytes.to_vec();
+        bytes[place] ^= 1;
+        let inputs = [(segments[0].footer, bytes.into())];
+        let error = merge_segments(kind, &inputs).unwrap_err();
+        assert!(matches!(error, TableError::Segment { .. }), "{error}");
+    }
 }
 
 #[test]
