@@ -29,7 +29,7 @@ const PACK_BYTES: u64 = 128 << 20;
 
 /// A batch is closed once it has this many documents: a quarter of what the format allows, because
 /// all that is known of them waits in memory, and so does that of the batches before and after; and
-/// because nothing else is left to do while the last batch is committed.
+/// because everything else waits while the last batch is committed.
 const BATCH_DOCUMENTS: usize = BATCH_DOCUMENTS_MAX as usize / 4;
 
 /// How often an idle thread looks whether its batch is old enough.
