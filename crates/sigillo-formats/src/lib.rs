@@ -6,7 +6,7 @@ mod signature;
 
 pub use manifest::{
     METADATA_BYTES_MAX, METADATA_MEMORY_BYTES_MAX, METADATA_ROWS_MAX, Manifest, MetadataError,
-    MetadataProblem, SIDECAR_BYTES_MAX, StatedDocument, StatedFile, StatedKey, read_metadata_csv,
-    read_sidecar,
+    MetadataProblem, MisspeltColumn, SIDECAR_BYTES_MAX, StatedDocument, StatedFile, StatedKey,
+    read_metadata_csv, read_sidecar,
 };
 pub use signature::{HEAD_BYTES_MAX, MediaType, identify};

@@ -4,14 +4,16 @@ use sigillo_catalogue::{IndexError, IndexedVersion, tables::RowDraft};
 use sigillo_ers::version_id;
 use sigillo_formats::identify;
 use sigillo_model::{
-    Description, DocumentId, DocumentKey, FileEntry, LogTime, Operation, RECORD_BYTES_MAX, Record,
-    RecordKind, SALT_BYTES, Sha256Digest, VersionId, encode_name, salt_text,
+    DESCRIPTION_MEMBERS_MAX, Description, DocumentId, DocumentKey, FileEntry, LogTime, Operation,
+    RECORD_BYTES_MAX, Record, RecordKind, SALT_BYTES, Sha256Digest, VersionId, encode_name,
+    salt_text,
 };
 use sigillo_store::pack::Extension;
 
 use crate::{
     Refusal, RefusalCode,
     aggregations::{EntryError, closed_to},
+    difference::in_words,
     shared::Shared,
     unit::{UNIT_FILES_MAX, Unit, name_of},
 };
@@ -185,15 +187,23 @@ impl Prepared {
             return Ok(Decided::Already(same));
         }
         let sameness = record.sameness();
-        if let Some(same) = self.versions.iter().find(|known| known.sameness == sameness) {
+        // A correction may well say again what an earlier version said.
+        let corrects = record.operation == Operation::CorrectedMetadata;
+        let mut known = self.versions.iter().take(if corrects { 1 } else { usize::MAX });
+        if let Some(same) = known.find(|known| known.sameness == sameness) {
             return Ok(Decided::Already(*same));
         }
         if let (Operation::New, Some(newest)) = (record.operation, newest) {
             if !shared.options.new_versions {
                 let refusal = Refusal::new(RefusalCode::KeyExists, unit.name());
-                return Err(refusal.because(format!("version {}", newest.version)));
+                return Err(refusal.because(in_words(shared, newest, &record)));
             }
             record.operation = Operation::NewVersion;
+        }
+        if record.description.metadata.len() > DESCRIPTION_MEMBERS_MAX {
+            let detail =
+                format!("more than {DESCRIPTION_MEMBERS_MAX} members of the producer's own");
+            return Err(Refusal::new(RefusalCode::RecordTooLarge, unit.name()).because(detail));
         }
         let bytes = record.to_json();
         if bytes.len() as u64 > RECORD_BYTES_MAX {
@@ -239,10 +249,27 @@ fn build_on(
     }
     files.append(&mut record.files);
     record.files = files;
-    if adds && record.description.is_empty() {
-        record.description = before.description;
-    }
+    let stated = std::mem::take(&mut record.description);
+    record.description = corrected(before.description, stated);
     None
+}
+
+/// Puts what is stated in the place of what was said before; what is not stated stays.
+fn corrected(before: Description, stated: Description) -> Description {
+    let mut metadata = before.metadata;
+    metadata.extend(stated.metadata);
+    let says_names = !stated.aggregations.is_empty();
+    Description {
+        aggregations: if says_names { stated.aggregations } else { before.aggregations },
+        class: stated.class.or(before.class),
+        closed_on: stated.closed_on.or(before.closed_on),
+        date: stated.date.or(before.date),
+        document_type: stated.document_type.or(before.document_type),
+        metadata,
+        series: stated.series.or(before.series),
+        stated_retention: stated.stated_retention.or(before.stated_retention),
+        subject: stated.subject.or(before.subject),
+    }
 }
 
 /// Describes a file that was read; `head` are its first bytes.

@@ -7,11 +7,13 @@ mod refusal;
 mod source;
 mod unit;
 
+mod missing;
 mod receive;
 mod sidecar;
 mod stated;
 mod walk;
 
+mod difference;
 mod document;
 mod journaled;
 mod large;

@@ -77,6 +77,8 @@ impl Reader {
         segment: &mut Segment,
         items: &SyncSender<Item>,
     ) -> Result<(), Stop> {
+        // Those of one file are called by it.
+        let name = (!unit.others.is_empty()).then(|| unit.name());
         let laid_out = Prepared::look_up(&self.shared, &unit)
             .and_then(|prepared| segment.add_unit(&self.shared, unit, prepared, fresh));
         match laid_out {
@@ -88,7 +90,7 @@ impl Reader {
             Ok(LaidOut::TooLarge(unit, prepared)) => {
                 self.gate.run(|| self.read_large(unit, *prepared, fresh, items))
             }
-            Err(hindrance) => self.hinder(hindrance),
+            Err(hindrance) => self.hinder(hindrance, name.as_deref()),
         }
     }
 
@@ -103,6 +105,7 @@ impl Reader {
         let epoch = self.shared.epoch.load(Ordering::SeqCst);
         let mut nonce = [0; 16];
         self.shared.entropy.fill(&mut nonce);
+        let name = unit.name();
         match stream_unit(&self.shared, &*self.sink, unit, prepared, (nonce, fresh)) {
             Ok(Streamed::Packed(pack, document, journal)) => {
                 send(items, Item::OwnPack(pack, document, journal, epoch))
@@ -111,17 +114,21 @@ impl Reader {
                 self.shared.already(&unit, &known, journal);
                 Ok(())
             }
-            Err(Broken::Refused(refusal)) => self.hinder(refusal.into()),
-            Err(Broken::Index(error)) => self.hinder(Hindrance::Index(error)),
+            Err(Broken::Refused(refusal)) => self.hinder(refusal.into(), Some(&name)),
+            Err(Broken::Index(error)) => self.hinder(Hindrance::Index(error), None),
             Err(Broken::Pack(error)) => Err(Stop::Pack(error)),
             Err(Broken::Aborted) => Err(Stop::Unwanted),
         }
     }
 
-    fn hinder(&self, hindrance: Hindrance) -> Result<(), Stop> {
+    /// Takes in why a document goes no further; it is called `name`, if not by its only file.
+    fn hinder(&self, hindrance: Hindrance, name: Option<&str>) -> Result<(), Stop> {
         match hindrance {
             Hindrance::Refused(refusal) => {
-                self.shared.refuse(refusal);
+                self.shared.refuse(match name {
+                    Some(name) => refusal.of_document(name),
+                    None => refusal,
+                });
                 Ok(())
             }
             Hindrance::Index(error) => {

@@ -54,8 +54,8 @@ refusal_codes! {
     PathTooLong = "PATH_TOO_LONG", "its path is too long for the operating system",
         "ingest a folder further down, so that the path becomes shorter";
     /// The archive has another document, or another version, under the same key.
-    KeyExists = "KEY_EXISTS", "the archive already holds other content under the same key",
-        "if it is meant to follow the version that is there, say so with --new-versions or in the column operation; else give it another key (path, source or number)";
+    KeyExists = "KEY_EXISTS", "the archive holds the same key with something else",
+        "if it is meant to follow the version that is there, say so in the column operation: corrected-metadata if only the description changes, added-file for files that come to it, new-version (or --new-versions for all) for everything else; if it is another document, give it another key (path, source or number)";
     /// The operation builds on a document that the archive does not have.
     UnknownDocument = "UNKNOWN_DOCUMENT", "the archive has no document with this key to build on",
         "check the key, or send the document as new first";
@@ -69,7 +69,7 @@ refusal_codes! {
     MetadataInvalid = "METADATA_INVALID", "what is stated about it cannot be used",
         "mend the metadata as the reason says, then ingest again";
     /// A file that was found, or that the metadata name, is not there.
-    FileMissing = "FILE_MISSING", "a file of it is not in the source",
+    FileMissing = "FILE_MISSING", "it is not in the source",
         "put the file in its place, or mend the metadata that name it, then ingest again";
     /// The metadata do not name the file.
     NotListed = "NOT_LISTED", "the metadata do not name this file",
@@ -105,6 +105,16 @@ impl Refusal {
         Self { code, path: path.into(), reason, remedy }
     }
 
+    /// Makes the refusal of one file that of its document, called `name`.
+    #[must_use]
+    pub(crate) fn of_document(mut self, name: &str) -> Self {
+        if self.path != name {
+            let file = std::mem::replace(&mut self.path, name.to_owned());
+            self.reason = format!("its file {file}: {}", self.reason);
+        }
+        self
+    }
+
     /// Adds what the operating system said.
     #[must_use]
     pub fn because(mut self, detail: impl std::fmt::Display) -> Self {
@@ -123,6 +133,8 @@ pub enum NoteCode {
     MadeAnew,
     /// Two names in one folder look the same but are spelt differently in Unicode.
     NameTwins,
+    /// Columns of the table have none of the known names.
+    OwnColumns,
 }
 
 impl NoteCode {
@@ -132,6 +144,7 @@ impl NoteCode {
             Self::AggregationLeft => "AGGREGATION_LEFT",
             Self::MadeAnew => "MADE_ANEW",
             Self::NameTwins => "NAME_TWINS",
+            Self::OwnColumns => "OWN_COLUMNS",
         }
     }
 }

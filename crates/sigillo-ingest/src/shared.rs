@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) stop: Arc<AtomicBool>,
     /// Set when the work downstream failed: everything ends at once.
     pub(crate) aborted: AtomicBool,
+    /// Documents refused, whatever the number of reasons.
     pub(crate) refused: AtomicU64,
     told: Mutex<Told>,
 }
@@ -91,12 +92,21 @@ impl Shared {
         self.aborted.store(true, Ordering::Relaxed);
     }
 
+    /// Refuses a document.
     pub(crate) fn refuse(&self, refusal: Refusal) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.refuse_documents(1, [refusal]);
+    }
+
+    /// Refuses so many documents, for these reasons: one document may have several.
+    pub(crate) fn refuse_documents(
+        &self,
+        documents: u64,
+        refusals: impl IntoIterator<Item = Refusal>,
+    ) {
+        self.refused.fetch_add(documents, Ordering::Relaxed);
         self.tell(|told| {
-            if told.refusals.len() < WORDS_MAX {
-                told.refusals.push(refusal);
-            }
+            let room = WORDS_MAX.saturating_sub(told.refusals.len());
+            told.refusals.extend(refusals.into_iter().take(room));
         });
     }
 

@@ -1,6 +1,9 @@
 //! Sidecars: `NAME.sigillo.json` beside a file describes it and names its attachments.
 
-use std::{collections::HashSet, io::Read as _};
+use std::{
+    collections::{HashMap, HashSet},
+    io::Read as _,
+};
 
 use sigillo_formats::{MetadataProblem, SIDECAR_BYTES_MAX, read_sidecar};
 use sigillo_model::encode_name;
@@ -17,11 +20,13 @@ use crate::{
 const SUFFIX: &[u8] = b".sigillo.json";
 
 /// Takes the documents that have a sidecar out of the files of a folder, with their attachments
-/// and the sidecars themselves. What is wrong with a sidecar refuses its document.
+/// and the sidecars themselves. What is wrong with a sidecar, or with an attachment, refuses its
+/// document; what belongs to a document is taken out of what is `strange`, no file, too.
 pub(crate) fn take_described(
     shared: &Shared,
     folder: &[u8],
     files: &mut Vec<Vec<u8>>,
+    strange: &mut HashMap<Vec<u8>, RefusalCode>,
 ) -> Vec<Unit> {
     // A name that is nothing but the suffix describes nothing: it is a file like others.
     let is_sidecar = |path: &[u8]| path.ends_with(SUFFIX) && name_of(path).len() > SUFFIX.len();
@@ -37,16 +42,17 @@ pub(crate) fn take_described(
         match describe(shared, folder, &sidecar, &main) {
             Ok(unit) => {
                 let others: Vec<_> = unit.others.iter().map(|file| file.path.clone()).collect();
-                match others.iter().find(|path| taken.contains(*path) || !there.contains(*path)) {
-                    None => units.push(unit),
-                    Some(path) => shared.refuse(
-                        Refusal::new(RefusalCode::FileMissing, encode_name(&main)).because(
-                            format!(
-                                "{} is not there, or belongs to another document",
-                                encode_name(path)
-                            ),
-                        ),
+                let fault = others.iter().find_map(|path| match strange.get(path) {
+                    Some(code) => Some(Refusal::new(*code, encode_name(path))),
+                    None if taken.contains(path) || !there.contains(path) => Some(
+                        Refusal::new(RefusalCode::FileMissing, encode_name(path))
+                            .because("it is not there, or belongs to another document"),
                     ),
+                    None => None,
+                });
+                match fault {
+                    None => units.push(unit),
+                    Some(refusal) => shared.refuse(refusal.of_document(&encode_name(&main))),
                 }
                 taken.extend(others);
             }
@@ -55,6 +61,7 @@ pub(crate) fn take_described(
         taken.insert(main);
     }
     files.retain(|path| !taken.contains(path));
+    strange.retain(|path, _| !taken.contains(path));
     units
 }
 

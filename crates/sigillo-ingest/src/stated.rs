@@ -6,11 +6,15 @@ use sigillo_formats::{Manifest, MetadataProblem, StatedDocument, StatedKey};
 use sigillo_model::DocumentKey;
 
 use crate::{
-    Refusal, RefusalCode,
+    Note, NoteCode, Refusal, RefusalCode,
+    missing::Missing,
     shared::Shared,
     unit::{MainFile, Stated, Unit, UnitFile},
     walk::{GROUP_UNITS, Group, Walk},
 };
+
+/// No more columns are named in a note.
+const COLUMNS_SHOWN_MAX: usize = 20;
 
 /// Makes a unit of a document as its producer describes it, for a source called `source`.
 pub(crate) fn unit_of(stated: StatedDocument, source: &str) -> Unit {
@@ -39,29 +43,75 @@ pub(crate) fn unit_of(stated: StatedDocument, source: &str) -> Unit {
     Unit { path, others: files.collect(), stated: Some(Arc::new(stated)) }
 }
 
-/// Lists the documents of a table, and refuses what is wrong with it and what it does not name.
+/// Lists the documents of a table, and refuses what is wrong with it, what it does not name and
+/// what it names and is not there.
 pub(crate) fn units_of_table(shared: &Arc<Shared>, manifest: &Manifest) -> Vec<Group> {
-    let mut named: HashSet<Vec<u8>> = HashSet::new();
-    for problem in &manifest.problems {
-        named.extend(problem.path.clone().map(String::into_bytes));
-        shared.refuse(refusal_of(problem));
-    }
-    let mut units = Vec::with_capacity(manifest.documents.len());
+    let problems = manifest.problems.iter().map(refusal_of);
+    shared.refuse_documents(manifest.refused_documents, problems);
+    note_own_columns(shared, &manifest.own_columns);
+    let named = Arc::new(named_by(shared, manifest));
+    // Of the files that are to be read, those that were not found.
+    let mut missing: HashSet<&[u8]> = HashSet::new();
     for stated in &manifest.documents {
-        let unit = unit_of(stated.clone(), &shared.source.name);
-        named.extend(unit.files().map(|(path, _)| path.to_vec()));
-        units.push(unit);
+        missing.extend(stated.files.iter().map(|file| file.path.as_bytes()));
     }
-    named.extend(shared.source.table.clone());
-    for found in Walk::new(Arc::clone(&shared.source), Arc::clone(shared)).flatten() {
-        for (path, _) in found.files() {
-            if !named.contains(path) {
-                let path = sigillo_model::encode_name(path);
-                shared.refuse(Refusal::new(RefusalCode::NotListed, path));
-            }
+    let mut unlisted = Vec::new();
+    for found in Walk::beside_table(shared, Arc::clone(&named)).flatten() {
+        if named.contains(&found.path) {
+            missing.remove(&*found.path);
+        } else {
+            let path = sigillo_model::encode_name(&found.path);
+            shared.refuse(Refusal::new(RefusalCode::NotListed, path));
+            unlisted.push(found.path);
         }
     }
+    let mut missing = Missing::new(shared, missing, unlisted);
+    let there = manifest.documents.iter().filter(|stated| !missing.refuse(stated));
+    let units: Vec<Unit> =
+        there.map(|stated| unit_of(stated.clone(), &shared.source.name)).collect();
     units.chunks(GROUP_UNITS).map(<[Unit]>::to_vec).collect()
+}
+
+/// Returns every file that a table names, whether it is to be read or not, and the table itself.
+fn named_by(shared: &Shared, manifest: &Manifest) -> HashSet<Vec<u8>> {
+    let mut named: HashSet<Vec<u8>> = shared.source.table.iter().cloned().collect();
+    let mut name = |path: &String| named.insert(path.clone().into_bytes());
+    manifest.problems.iter().filter_map(|problem| problem.path.as_ref()).for_each(|path| {
+        name(path);
+    });
+    for stated in &manifest.documents {
+        let main = match &stated.key {
+            StatedKey::Path(path) => Some(path),
+            StatedKey::Register(_) => None,
+        };
+        let files = stated.files.iter().map(|file| &file.path);
+        files.chain(main).chain(&stated.unread).for_each(|path| {
+            name(path);
+        });
+    }
+    named
+}
+
+/// Tells which columns have none of the known names: one of them may be a mistake.
+fn note_own_columns(shared: &Shared, names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
+    let more = names.len().saturating_sub(COLUMNS_SHOWN_MAX);
+    let shown = names.iter().take(COLUMNS_SHOWN_MAX).map(|name| format!("`{name}`"));
+    let mut text = format!(
+        "columns without a known name are kept as the producer's own: {}",
+        shown.collect::<Vec<_>>().join(", ")
+    );
+    if more > 0 {
+        text += &format!(" and {more} others");
+    }
+    let path = shared
+        .source
+        .table
+        .as_ref()
+        .map_or_else(|| shared.source.name.clone(), |table| sigillo_model::encode_name(table));
+    shared.note(Note { code: NoteCode::OwnColumns, path, text });
 }
 
 /// Says in the words of a refusal what is wrong with what is stated.

@@ -1,7 +1,7 @@
 //! Walking a source: every file once, in groups, links not followed.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::OsString,
     fs::FileType,
     io,
@@ -34,6 +34,9 @@ pub(crate) struct Walk {
     /// Folders still to be listed, deepest last, and files found but not yet handed out.
     folders: Vec<Vec<u8>>,
     units: Box<dyn Iterator<Item = Unit> + Send>,
+    /// What a table names, if there is one: that is refused elsewhere, if at all, and sidecars say
+    /// nothing.
+    named: Option<Arc<HashSet<Vec<u8>>>>,
 }
 
 impl Walk {
@@ -42,7 +45,13 @@ impl Walk {
             Some(file) => (Vec::new(), vec![Unit::of_path(file.clone())]),
             None => (vec![Vec::new()], Vec::new()),
         };
-        Self { source, shared, folders, units: Box::new(units.into_iter()) }
+        Self { source, shared, folders, units: Box::new(units.into_iter()), named: None }
+    }
+
+    /// Walks a source that a table describes, which names these files.
+    pub(crate) fn beside_table(shared: &Arc<Shared>, named: Arc<HashSet<Vec<u8>>>) -> Self {
+        let walk = Self::new(Arc::clone(&shared.source), Arc::clone(shared));
+        Self { named: Some(named), ..walk }
     }
 
     /// Lists the next folder, and refuses in it what is no file.
@@ -59,6 +68,7 @@ impl Walk {
             Err(error) => return self.shared.refuse(unreadable(error)),
         };
         let (mut files, mut folders) = (Vec::new(), Vec::new());
+        let mut strange = HashMap::new();
         for entry in entries {
             let entry = match entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?))) {
                 Ok(entry) => entry,
@@ -71,25 +81,37 @@ impl Walk {
             match kind_of(entry.1) {
                 Kind::File => files.push(path),
                 Kind::Folder => folders.push(path),
-                Kind::Refused(code) => self.shared.refuse(Refusal::new(code, encode_name(&path))),
+                Kind::Refused(code) => {
+                    strange.insert(path, code);
+                }
             }
         }
         files.sort_unstable();
         folders.sort_unstable_by(|a, b| b.cmp(a));
         self.note_twins(&files);
         self.note_twins(&folders);
-        self.units = self.units_of(folder, files);
+        self.units = self.units_of(folder, files, strange);
         self.folders.extend(folders);
     }
 
     /// Makes documents of the files of a folder: those with a sidecar as it says, the others each
-    /// by itself.
+    /// by itself. Refuses what is `strange`, no file, unless it belongs to one of them.
     fn units_of(
         &self,
         folder: &[u8],
         mut files: Vec<Vec<u8>>,
+        mut strange: HashMap<Vec<u8>, RefusalCode>,
     ) -> Box<dyn Iterator<Item = Unit> + Send> {
-        let described = sidecar::take_described(&self.shared, folder, &mut files);
+        let described = match &self.named {
+            Some(named) => {
+                strange.retain(|path, _| !named.contains(path));
+                Vec::new()
+            }
+            None => sidecar::take_described(&self.shared, folder, &mut files, &mut strange),
+        };
+        for (path, code) in strange {
+            self.shared.refuse(Refusal::new(code, encode_name(&path)));
+        }
         // One by one: a folder may have a million files.
         let units = files.into_iter().map(Unit::of_path);
         if described.is_empty() {

@@ -74,7 +74,9 @@ impl Assembly {
         self.refuse(self.incomplete_documents(&heads));
         let mut problems = std::mem::take(&mut self.problems);
         problems.sort_by_key(|problem| problem.line);
-        Manifest { documents: self.documents(&heads), problems }
+        let refused_documents = self.refused_documents(&heads);
+        let documents = self.documents(&heads);
+        Manifest { documents, problems, refused_documents, own_columns: Vec::new() }
     }
 
     fn refuse(&mut self, faults: impl IntoIterator<Item = RowFault>) {
@@ -285,6 +287,24 @@ impl Assembly {
         .collect()
     }
 
+    /// Counts the documents that the refused rows describe: rows that name each other, or one
+    /// another in a row, are one document.
+    fn refused_documents(&self, heads: &[usize]) -> u64 {
+        // The walk on which a row was met, from 1.
+        let mut met = vec![0; heads.len()];
+        let mut count = 0;
+        for start in (0..heads.len()).filter(|row| self.refused[*row]) {
+            let (walk, mut row) = (start + 1, start);
+            while met[row] == 0 {
+                met[row] = walk;
+                row = heads[row];
+            }
+            // It ended where no walk has been before: at a first row, or in a circle.
+            count += u64::from(met[row] == walk);
+        }
+        count
+    }
+
     fn documents(self, heads: &[usize]) -> Vec<StatedDocument> {
         let mut documents: Vec<StatedDocument> = Vec::new();
         // Where the document of a first row stands among the documents.
@@ -298,12 +318,12 @@ impl Assembly {
                 places[row] = documents.len();
                 documents.extend(document(entry));
             } else {
-                attachments.extend(entry.path.map(|path| (heads[row], path)));
+                attachments.extend(entry.path.map(|path| (heads[row], entry.line, path)));
             }
         }
-        for (head, path) in attachments {
+        for (head, line, path) in attachments {
             if let Some(document) = documents.get_mut(places[head]) {
-                document.files.push(StatedFile { path, role: ATTACHMENT.to_owned() });
+                document.files.push(StatedFile { line, path, role: ATTACHMENT.to_owned() });
             }
         }
         documents
@@ -320,11 +340,13 @@ fn document(entry: Entry) -> Option<StatedDocument> {
     })?;
     let role = if adds_file { ATTACHMENT } else { MAIN };
     let is_read = stated.operation != Some(Operation::CorrectedMetadata);
-    let files = path.filter(|_| is_read).map(|path| StatedFile { path, role: role.to_owned() });
+    let (path, unread) = if is_read { (path, None) } else { (None, path) };
+    let files = path.map(|path| StatedFile { line, path, role: role.to_owned() });
     let Stated { structure, operation, description, .. } = *stated;
     Some(StatedDocument {
         line,
         files: files.into_iter().collect(),
+        unread,
         key,
         structure,
         description,

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use sigillo_model::DESCRIPTION_MEMBERS_MAX;
 
 use super::{
-    error::MetadataError,
+    error::{MetadataError, MisspeltColumn},
+    meant::{letters, meant_column},
     rows::{Row, Rows},
     value::metadata_name_fault,
 };
@@ -112,11 +113,31 @@ pub(super) fn read_header(text: &str) -> Result<(Vec<HeaderCell>, Rows<'_>), Met
                 let cells_max = columns.len();
                 return Ok((columns, rows.with_cells_max(cells_max)));
             }
-            Some(Ok(header)) => MetadataError::NoPathColumn { line: header.line },
+            Some(Ok(header)) => no_path(&header),
         };
+        // What was read with the wrong separator says less than a name that can be mended.
+        if matches!(fault, MetadataError::MisspeltColumns { .. }) {
+            return Err(fault);
+        }
         first_fault.get_or_insert(fault);
     }
     Err(first_fault.expect("the loop has set it"))
+}
+
+/// Says what is wrong with a header without a column `path`.
+fn no_path(header: &Row<'_>) -> MetadataError {
+    let line = header.line;
+    let names = || header.cells.iter().map(|name| name.trim());
+    if names().any(|name| name.split('\t').any(|name| meant_column(name) == Some(Column::Path)))
+        && names().any(|name| name.contains('\t'))
+    {
+        return MetadataError::TabSeparated { line };
+    }
+    if names().any(|name| meant_column(name) == Some(Column::Path)) {
+        let columns = misspelt(names(), &BTreeSet::new());
+        return MetadataError::MisspeltColumns { columns };
+    }
+    MetadataError::NoPathColumn { line }
 }
 
 fn has_path(header: &Row<'_>) -> bool {
@@ -129,6 +150,13 @@ fn columns(header: &Row<'_>) -> Result<Vec<HeaderCell>, MetadataError> {
         return Err(MetadataError::TooManyColumns { count, count_max });
     }
     let mut seen = BTreeSet::new();
+    let names = || header.cells.iter().map(|name| name.trim());
+    let is_there = |column: &Column| names().any(|name| name.eq_ignore_ascii_case(column.name()));
+    let there: BTreeSet<Column> = Column::ALL.into_iter().filter(is_there).collect();
+    let misspelt = misspelt(names(), &there);
+    if !misspelt.is_empty() {
+        return Err(MetadataError::MisspeltColumns { columns: misspelt });
+    }
     let mut columns = Vec::with_capacity(header.cells.len());
     for (index, name) in header.cells.iter().enumerate() {
         let column = header_cell(index, name.trim())?;
@@ -152,14 +180,9 @@ fn header_cell(index: usize, name: &str) -> Result<HeaderCell, MetadataError> {
     if name.is_empty() {
         return Ok(HeaderCell::Unnamed);
     }
-    for column in Column::ALL {
-        if name.eq_ignore_ascii_case(column.name()) {
-            return Ok(HeaderCell::Ours(column));
-        }
-        if letters(name).eq(letters(column.name())) {
-            let (name, meant) = (name.to_owned(), column.name());
-            return Err(MetadataError::MisspeltColumn { name, meant });
-        }
+    let ours = Column::ALL.into_iter().find(|it| name.eq_ignore_ascii_case(it.name()));
+    if let Some(column) = ours {
+        return Ok(HeaderCell::Ours(column));
     }
     match metadata_name_fault(name) {
         Some(fault) => Err(MetadataError::ColumnName { index, fault }),
@@ -167,7 +190,18 @@ fn header_cell(index: usize, name: &str) -> Result<HeaderCell, MetadataError> {
     }
 }
 
-/// What remains of a name without case, and without what people put between words.
-fn letters(name: &str) -> impl Iterator<Item = char> {
-    name.chars().filter(|c| !matches!(c, '_' | '-' | ' ' | '.')).map(|c| c.to_ascii_lowercase())
+/// Returns the names that probably stand for a column that is not there; and those that are spelt
+/// as one of ours but for what stands between words.
+fn misspelt<'a>(
+    names: impl Iterator<Item = &'a str>,
+    there: &BTreeSet<Column>,
+) -> Vec<MisspeltColumn> {
+    let misspelt = names.filter_map(|name| {
+        let column = meant_column(name).filter(|column| {
+            !name.eq_ignore_ascii_case(column.name())
+                && (!there.contains(column) || letters(name) == letters(column.name()))
+        })?;
+        Some(MisspeltColumn { name: name.to_owned(), meant: column.name() })
+    });
+    misspelt.collect()
 }

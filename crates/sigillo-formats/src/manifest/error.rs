@@ -11,6 +11,9 @@ pub const METADATA_ROWS_MAX: u64 = 1_000_000;
 /// What a CSV states may need about so much memory, in bytes; more is refused before it is taken.
 pub const METADATA_MEMORY_BYTES_MAX: u64 = 1 << 30;
 
+/// No more misspelt columns are named in a message.
+const COLUMNS_SHOWN_MAX: usize = 20;
+
 /// Why nothing of a CSV can be taken in.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -29,13 +32,11 @@ pub enum MetadataError {
         /// The name.
         name: String,
     },
-    /// A column is nearly one of ours.
-    #[error("the column `{}` is not known; `{meant}` is", shown(.name))]
-    MisspeltColumn {
-        /// The name as it was written.
-        name: String,
-        /// The column that was probably meant.
-        meant: &'static str,
+    /// Columns are nearly ours, or have our meaning under another name.
+    #[error("{}", misspelt_words(.columns))]
+    MisspeltColumns {
+        /// The columns, at least one, in the order of the header.
+        columns: Vec<MisspeltColumn>,
     },
     /// There is nothing in the file.
     #[error("there is no header: the file is empty")]
@@ -58,6 +59,12 @@ pub enum MetadataError {
     #[error("the quote that opens on line {line} is never closed")]
     OpenQuote {
         /// The line on which the quoted cell begins, from 1.
+        line: u64,
+    },
+    /// The columns are separated by tabs.
+    #[error("the columns of the header on line {line} are separated by tabs, not by `;` or `,`")]
+    TabSeparated {
+        /// The line of the header, from 1.
         line: u64,
     },
     /// The file is larger than the limit.
@@ -85,6 +92,27 @@ pub enum MetadataError {
     },
 }
 
+/// A column that has one of our meanings under another name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MisspeltColumn {
+    /// The name as it was written.
+    pub name: String,
+    /// The column that was probably meant.
+    pub meant: &'static str,
+}
+
+fn misspelt_words(columns: &[MisspeltColumn]) -> String {
+    let words = columns
+        .iter()
+        .take(COLUMNS_SHOWN_MAX)
+        .map(|it| format!("the column `{}` is not known; `{}` is", shown(&it.name), it.meant));
+    let mut words = words.collect::<Vec<_>>().join("; ");
+    if columns.len() > COLUMNS_SHOWN_MAX {
+        words += "; and so are others";
+    }
+    words
+}
+
 impl MetadataError {
     /// Returns what to do about it, in words.
     pub fn remedy(&self) -> String {
@@ -93,9 +121,23 @@ impl MetadataError {
                 "give the column a shorter, plain name in the header, or remove it".to_owned()
             }
             Self::DuplicateColumn { .. } => "rename or remove one of the two".to_owned(),
-            Self::MisspeltColumn { meant, .. } => {
-                format!("write `{meant}` in the header, or give a column of your own another name")
+            Self::MisspeltColumns { columns } => {
+                let meant: Vec<String> = columns
+                    .iter()
+                    .take(COLUMNS_SHOWN_MAX)
+                    .map(|it| format!("`{}`", it.meant))
+                    .collect();
+                let name = columns.first().map_or("", |it| it.name.as_str());
+                format!(
+                    "write {} in the header; to keep such a column as one of your own, begin its \
+                     name with something else, for example `ente: {}`",
+                    meant.join(", "),
+                    shown(name)
+                )
             }
+            Self::TabSeparated { .. } => "save the file with `;` or `,` between the columns (in \
+                                          Excel: Save as, \"CSV UTF-8\")"
+                .to_owned(),
             Self::NoHeader => "write the names of the columns on the first line".to_owned(),
             Self::NoPathColumn { .. } => {
                 "write the names of the columns on the first line, one of them `path`, with `;` or \

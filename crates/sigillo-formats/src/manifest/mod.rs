@@ -2,6 +2,7 @@
 
 mod column;
 mod error;
+mod meant;
 mod rows;
 mod value;
 
@@ -11,7 +12,9 @@ mod table;
 
 use sigillo_model::{Description, DocumentKey, Operation};
 
-pub use error::{METADATA_BYTES_MAX, METADATA_MEMORY_BYTES_MAX, METADATA_ROWS_MAX, MetadataError};
+pub use error::{
+    METADATA_BYTES_MAX, METADATA_MEMORY_BYTES_MAX, METADATA_ROWS_MAX, MetadataError, MisspeltColumn,
+};
 pub use sidecar::{SIDECAR_BYTES_MAX, read_sidecar};
 pub use table::read_metadata_csv;
 
@@ -24,6 +27,10 @@ pub struct Manifest {
     pub documents: Vec<StatedDocument>,
     /// The problems, in the order of their lines.
     pub problems: Vec<MetadataProblem>,
+    /// Number of documents that the rows with problems describe.
+    pub refused_documents: u64,
+    /// The columns that are kept as the producer's own, in the order of the header.
+    pub own_columns: Vec<String>,
 }
 
 /// One document as its producer describes it.
@@ -34,6 +41,8 @@ pub struct StatedDocument {
     /// Its files: the main file, then attachments in the order of their rows. None for an operation
     /// that corrects metadata; attachments alone for one that adds files.
     pub files: Vec<StatedFile>,
+    /// A file that its first row names, but that is not to be read.
+    pub unread: Option<String>,
     /// What the producer calls it.
     pub key: StatedKey,
     /// The structure (AOO) of its register; nothing when it has no register key.
@@ -47,6 +56,8 @@ pub struct StatedDocument {
 /// One file of a document.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StatedFile {
+    /// The line of the CSV on which its row begins, from 1; 0 in a sidecar.
+    pub line: u64,
     /// Its path within the source as the producer wrote it: relative, `/` between names, none of
     /// them empty, `.` or `..`. For an attachment that a sidecar names, the name alone: it lies in
     /// the folder of the main file.

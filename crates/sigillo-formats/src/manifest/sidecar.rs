@@ -6,6 +6,7 @@ use sigillo_model::{DESCRIPTION_MEMBERS_MAX, Operation, parse_json};
 use super::{
     ATTACHMENT, MAIN, MetadataProblem, StatedDocument, StatedFile, StatedKey,
     column::Column,
+    meant::{is_meant, meant_column},
     value::{Fault, Stated, check_path, check_plain, metadata_name_fault, shown},
 };
 
@@ -87,6 +88,22 @@ fn column_named(name: &str) -> Option<Column> {
         .find(|column| column.name() == name)
 }
 
+/// Returns the member that a name with no meaning probably stands for.
+fn member_meant(name: &str) -> Option<&'static str> {
+    let of_sidecars = [
+        (ATTACHMENTS, &["allegati", "allegato", "attachment"][..]),
+        (METADATA, &["metadati"]),
+        (AGGREGATIONS, &["aggregazioni", "fascicoli"]),
+    ];
+    let mut of_sidecars = of_sidecars.into_iter();
+    of_sidecars
+        .find(|(member, others)| is_meant(name, member, others))
+        .map(|(member, _)| member)
+        .or_else(|| {
+            meant_column(name).filter(|it| column_named(it.name()).is_some()).map(Column::name)
+        })
+}
+
 fn check_known(members: &Map<String, Value>) -> Result<(), Fault> {
     let is_known = |name: &str| {
         [AGGREGATIONS, ATTACHMENTS, METADATA].contains(&name) || column_named(name).is_some()
@@ -100,7 +117,13 @@ fn check_known(members: &Map<String, Value>) -> Result<(), Fault> {
             .collect();
         let more = if unknown.len() > names.len() { " and others" } else { "" };
         let reason = format!("a sidecar has no member {}{more}", names.join(", "));
-        let remedy = "correct the name; what has none of the known names goes into `metadata`";
+        let meant = unknown.iter().take(UNKNOWN_SHOWN_MAX).filter_map(|name| {
+            member_meant(name).map(|meant| format!("write `{meant}` for `{}`", shown(name)))
+        });
+        let meant: Vec<String> = meant.collect();
+        let correct =
+            if meant.is_empty() { "correct the name".to_owned() } else { meant.join(", ") };
+        let remedy = format!("{correct}; what has none of the known names goes into `metadata`");
         return Err(Fault::new(shown(first), reason, remedy));
     }
     if members.contains_key(AGGREGATIONS) && members.contains_key(Column::Aggregation.name()) {
@@ -195,12 +218,13 @@ fn document(stated: Stated, main: &str, attachments: Vec<String>) -> Result<Stat
         }
     } else {
         let role = if operation == Some(Operation::AddedFile) { ATTACHMENT } else { MAIN };
-        files.push(StatedFile { path: main.to_owned(), role: role.to_owned() });
-        let attached = attachments.into_iter();
-        files.extend(attached.map(|path| StatedFile { path, role: ATTACHMENT.to_owned() }));
+        let file = |path, role: &str| StatedFile { line: 0, path, role: role.to_owned() };
+        files.push(file(main.to_owned(), role));
+        files.extend(attachments.into_iter().map(|path| file(path, ATTACHMENT)));
     }
     Ok(StatedDocument {
         line: 0,
+        unread: files.is_empty().then(|| main.to_owned()),
         files,
         key: key.unwrap_or_else(|| StatedKey::Path(main.to_owned())),
         structure: stated.structure,

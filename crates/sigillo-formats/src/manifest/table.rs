@@ -49,7 +49,11 @@ fn read_within(bytes: &[u8], memory_bytes_max: u64) -> Result<Manifest, Metadata
         let (entry, faults) = read_row(&columns, &row);
         assembly.add(entry, faults);
     }
-    Ok(assembly.finish())
+    let own = columns.into_iter().filter_map(|column| match column {
+        HeaderCell::Metadata(name) => Some(name),
+        HeaderCell::Ours(_) | HeaderCell::Unnamed => None,
+    });
+    Ok(Manifest { own_columns: own.collect(), ..assembly.finish() })
 }
 
 /// Estimates the memory that a row needs until its document has been handed out, in bytes.

@@ -126,7 +126,7 @@ impl Stated {
                 missing.join(", ")
             );
             let remedy = "fill in all four, or leave all four empty: then the document is known by \
-                          its path";
+                          its path, and its aggregations are those of the source";
             return Err(Fault::new(first, reason, remedy));
         }
         if self.description.closed_on.is_some() && self.description.aggregations.is_empty() {
@@ -305,20 +305,28 @@ fn date(column: &str, cell: &str) -> Result<Date, Fault> {
     })
 }
 
-/// Reads `YYYY-MM-DD` or `DD/MM/YYYY`.
+/// Reads `YYYY-MM-DD`, `D/M/YYYY` or `D.M.YYYY`, and midnight behind it, as spreadsheets write it.
 fn parse_date(cell: &str) -> Option<Date> {
-    let bytes: &[u8; 10] = cell.as_bytes().try_into().ok()?;
-    let ([y @ .., b'-', m0, m1, b'-', d0, d1] | [d0, d1, b'/', m0, m1, b'/', y @ ..]) = bytes
-    else {
+    let (day, time) = cell.split_once(' ').unwrap_or((cell, "0:00"));
+    if !matches!(time.trim_start(), "0:00" | "00:00" | "0:00:00" | "00:00:00") {
         return None;
+    }
+    let parts = |separator| -> Option<[&str; 3]> {
+        day.split(separator).collect::<Vec<_>>().try_into().ok()
     };
-    let number = |digits: &[u8]| {
-        digits.iter().try_fold(0_i16, |number, digit| {
-            digit.is_ascii_digit().then(|| number * 10 + i16::from(digit - b'0'))
-        })
+    let (year, [month, day], digits_min) = match (parts('-'), parts('/'), parts('.')) {
+        (Some([year, month, day]), ..) => (year, [month, day], 2),
+        (_, Some([day, month, year]), _) | (.., Some([day, month, year])) => {
+            (year, [month, day], 1)
+        }
+        _ => return None,
     };
-    let small = |digits: [u8; 2]| i8::try_from(number(&digits)?).ok();
-    Date::new(number(y)?, small([*m0, *m1])?, small([*d0, *d1])?).ok()
+    let number = |text: &str, digits: std::ops::RangeInclusive<usize>| {
+        let is_number = digits.contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit());
+        is_number.then(|| text.parse::<i16>().ok()).flatten()
+    };
+    let small = |text| i8::try_from(number(text, digits_min..=2)?).ok();
+    Date::new(number(year, 4..=4)?, small(month)?, small(day)?).ok()
 }
 
 fn operation(cell: &str) -> Result<Operation, Fault> {

@@ -94,6 +94,10 @@ fn check_manifest(manifest: &Manifest) {
         }
     }
     assert!(manifest.problems.is_sorted_by_key(|problem| problem.line));
+    let refused_rows: BTreeSet<u64> = manifest.problems.iter().map(|it| it.line).collect();
+    let refused = manifest.refused_documents;
+    assert!(refused <= refused_rows.len() as u64, "{manifest:?}");
+    assert_eq!(refused == 0, refused_rows.is_empty(), "{manifest:?}");
 }
 
 fn any_of(cells: &'static [&'static str]) -> impl Strategy<Value = &'static str> {

@@ -37,8 +37,21 @@ fn a_sidecar_says_what_a_row_says() {
                Delibere/a.pdf;AOO1;p;2026;12/bis;2026-03-01;Bilancio;delibera;S;VI.3;\
                F1|F2;2026-12-31;illimitata;new;x\n";
     let mut row = read_metadata_csv(csv.as_bytes()).unwrap().documents.remove(0);
-    row.line = 0;
+    (row.line, row.files[0].line) = (0, 0);
     assert_eq!(read(json), row);
+}
+
+#[rstest]
+#[case("oggetto", "write `subject` for `oggetto`")]
+#[case("subjet", "write `subject` for `subjet`")]
+#[case("allegati", "write `attachments` for `allegati`")]
+#[case("fascicoli", "write `aggregations` for `fascicoli`")]
+#[case("percorso", "correct the name")]
+fn a_member_of_another_name_is_asked_for_under_ours(#[case] name: &str, #[case] remedy: &str) {
+    let problem = read_sidecar(format!("{{\"{name}\":\"x\"}}").as_bytes(), PATH).unwrap_err();
+    assert!(problem.remedy.contains(remedy), "{problem:?}");
+    let own = format!("{{\"metadata\":{{\"{name}\":\"x\"}}}}");
+    assert_eq!(read(&own).description.metadata[name], "x");
 }
 
 #[test]

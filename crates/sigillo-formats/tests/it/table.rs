@@ -152,7 +152,18 @@ fn names_of_aggregations_are_sorted_and_stand_once() {
 #[case("01/12/2026", Some(date(2026, 12, 1)))]
 #[case("2026-02-29", None)]
 #[case("12/31/2026", None)]
-#[case("1/3/2026", None)]
+#[case("1/3/2026", Some(date(2026, 3, 1)))]
+#[case("3/2/2025", Some(date(2025, 2, 3)))]
+#[case("03.02.2025", Some(date(2025, 2, 3)))]
+#[case("3.2.2025", Some(date(2025, 2, 3)))]
+#[case("03/02/2025 00:00", Some(date(2025, 2, 3)))]
+#[case("3/2/2025 0:00:00", Some(date(2025, 2, 3)))]
+#[case("2025-02-03 00:00:00", Some(date(2025, 2, 3)))]
+#[case("03/02/2025 10:30", None)]
+#[case("03/02/25", None)]
+#[case("003/2/2025", None)]
+#[case("3/2.2025", None)]
+#[case("2025-2-3", None)]
 #[case("01-03-2026", None)]
 #[case("2026/03/01", None)]
 #[case("20260301", None)]
@@ -301,8 +312,24 @@ fn a_column_without_a_name_may_stand_there_empty() {
 #[rstest]
 #[case("", "there is no header", "first line")]
 #[case("\u{feff}\r\n\n", "there is no header", "first line")]
-#[case("\n\nfile;subject\na;b\n", "line 3 has no column `path`", "`;` or `,`")]
-#[case("path\tsubject\na\tb\n", "no column `path`", "`;` or `,`")]
+#[case("\n\nallegati;subject\na;b\n", "line 3 has no column `path`", "`;` or `,`")]
+#[case("path\tsubject\na\tb\n", "line 1 are separated by tabs", "`;` or `,`")]
+#[case("percorso\toggetto\na\tb\n", "line 1 are separated by tabs", "`;` or `,`")]
+#[case("percorso,oggetto\na,b\n", "`percorso` is not known; `path` is", "`path`, `subject`")]
+#[case("path;Oggetto\n", "`Oggetto` is not known; `subject` is", "`ente: Oggetto`")]
+#[case("path;aoo\n", "`aoo` is not known; `structure` is", "`structure`")]
+#[case("path;registro\n", "`registro` is not known; `register` is", "`register`")]
+#[case("path;anno\n", "`anno` is not known; `year` is", "`year`")]
+#[case("path;numero\n", "`numero` is not known; `number` is", "`number`")]
+#[case("path;data\n", "`data` is not known; `date` is", "`date`")]
+#[case("path;classifica\n", "`classifica` is not known; `class` is", "`class`")]
+#[case("path;classification\n", "`classification` is not known; `class` is", "`class`")]
+#[case("path;fascicolo\n", "`fascicolo` is not known; `aggregation` is", "`aggregation`")]
+#[case("path;aggregations\n", "`aggregations` is not known; `aggregation` is", "`aggregation`")]
+#[case("path;tipologia\n", "`tipologia` is not known; `document_type` is", "`document_type`")]
+#[case("path;serie\n", "`serie` is not known; `series` is", "`series`")]
+#[case("path;Data chiusura\n", "`Data chiusura` is not known; `closed_on` is", "`closed_on`")]
+#[case("path;subjet;yaer\n", "`subjet` is not known; `subject` is; the column `yaer`", "`year`")]
 #[case("path;Date;date\n", "`date` is there twice", "rename")]
 #[case("path;nota;nota \n", "`nota` is there twice", "rename")]
 #[case(
@@ -323,6 +350,25 @@ fn what_spoils_a_whole_file_is_an_error_with_a_remedy(
     let error = read_metadata_csv(csv.as_bytes()).unwrap_err();
     assert!(error.to_string().contains(message), "{error}");
     assert!(error.remedy().contains(remedy), "{}", error.remedy());
+}
+
+#[test]
+fn a_column_with_the_meaning_of_one_that_is_there_is_the_producers_own() {
+    let manifest = read("path;subject;Oggetto;date;data;subjet;mail;note;stato\na;b;c;;;;;;\n");
+    assert_eq!(manifest.own_columns, ["Oggetto", "data", "subjet", "mail", "note", "stato"]);
+    assert_eq!(manifest.documents[0].description.metadata["Oggetto"], "c");
+    assert_eq!(read("path;ente: oggetto\na;b\n").own_columns, ["ente: oggetto"]);
+}
+
+#[rstest]
+#[case("a;;x\nb;a;y\nc;;\n", 1)]
+#[case("a;b;\nb;c;\nc;d;\nd;;\ne;;\n", 1)]
+#[case("a;b;\nb;a;\nc;d;\nd;c;\n", 2)]
+#[case("a;;x\nb;;y\nc;z;\nd;;\n", 3)]
+#[case("a;;\n", 0)]
+fn refused_documents_are_counted_not_their_rows(#[case] rows: &str, #[case] refused: u64) {
+    let manifest = read(&format!("path;main;date\n{rows}"));
+    assert_eq!(manifest.refused_documents, refused, "{manifest:?}");
 }
 
 #[test]

@@ -160,7 +160,8 @@ fn read_table(path: &Path) -> Result<Manifest, CommandError> {
     file.take(METADATA_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(cannot)?;
     read_metadata_csv(&bytes).map_err(|error| {
         let words = format!("the table {} cannot be used: {error}", path.display());
-        CommandError::new(ErrorKind::Invalid, words).hint("docs/metadata.md says what it must have")
+        let error_with_remedy = CommandError::new(ErrorKind::Invalid, words).hint(error.remedy());
+        error_with_remedy.hint("docs/metadata.md says what it must have")
     })
 }
 
@@ -263,11 +264,11 @@ fn outcome_text(name: &str, outcome: &IngestOutcome) -> String {
             refusal.remedy,
         ));
     }
-    let more = outcome.refused.saturating_sub(PRINTED_MAX as u64);
+    let more = outcome.refusals.len().saturating_sub(PRINTED_MAX);
     if more > 0 {
         text.push_str(&format!(
             "  and {} more, see submissions/{}/report.json in the archive\n",
-            grouped(more),
+            grouped(more as u64),
             outcome.submission,
         ));
     }

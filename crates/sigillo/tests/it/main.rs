@@ -27,6 +27,7 @@ mod reference;
 mod refusals;
 mod schemas;
 mod sealing_later;
+mod stating;
 mod sweeping;
 mod texts;
 mod time_stamping;
