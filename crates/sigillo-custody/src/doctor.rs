@@ -156,7 +156,8 @@ pub fn check_sealing(view: &LogView, now: Timestamp) -> Check {
     };
     let documents: u64 = view.unsealed().map(|batch| u64::from(batch.body.documents)).sum();
     let age = now.duration_since(oldest.at.timestamp());
-    let words = format!("{documents} documents wait for a seal, the oldest for {}", span_text(age));
+    let waiting = waiting(documents, "document");
+    let words = format!("{waiting} for a seal, the oldest for {}", span_text(age));
     if age > WAITING_MAX {
         Check::warn(name, words, "sigillo seal")
     } else {
@@ -167,13 +168,13 @@ pub fn check_sealing(view: &LogView, now: Timestamp) -> Check {
 /// Says how long sealings have waited for a time-stamp.
 pub fn check_stamping(view: &LogView, now: Timestamp) -> Check {
     let name = "time-stamps";
-    let waiting = view.without_stamp().count();
+    let count = view.without_stamp().count();
     let Some(oldest) = view.without_stamp().next() else {
         return Check::ok(name, "every sealing has a time-stamp");
     };
     let age = now.duration_since(oldest.at.timestamp());
-    let words =
-        format!("{waiting} sealings wait for a time-stamp, the oldest for {}", span_text(age));
+    let waiting = waiting(count as u64, "sealing");
+    let words = format!("{waiting} for a time-stamp, the oldest for {}", span_text(age));
     if age > WAITING_MAX {
         Check::warn(name, words, "sigillo seal --stamp-only")
     } else {
@@ -262,6 +263,11 @@ pub async fn growth_a_day(archive: &Archive, view: &LogView, now: Timestamp) -> 
     // An archive that began less than a day ago says nothing about its days.
     let days = now.duration_since(begun.max(now - window)).as_hours() / 24;
     bytes.checked_div(u64::try_from(days).unwrap_or(0)).unwrap_or(0)
+}
+
+/// Says how many of something wait: `1 document waits`, `2 documents wait`.
+fn waiting(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what} waits") } else { format!("{number} {what}s wait") }
 }
 
 /// Puts a span into words, in its largest unit.
@@ -369,7 +375,7 @@ mod tests {
         check(&check_sealing(&view, late), Health::Warn, "for 24 hours", Some("sigillo seal"));
         let sealed = LogView { sealings: vec![sealing("2026-11-24T10:00:00Z")], ..view };
         check(&check_sealing(&sealed, late), Health::Ok, "everything is sealed", None);
-        check(&check_stamping(&sealed, soon), Health::Ok, "1 sealings wait", None);
+        check(&check_stamping(&sealed, soon), Health::Ok, "1 sealing waits", None);
         let mend = Some("sigillo seal --stamp-only");
         check(&check_stamping(&sealed, late), Health::Warn, "for 24 hours", mend);
     }

@@ -23,6 +23,7 @@ use crate::{
     give_back::{Given, Held, Packed},
     holder::{Holders, OpenPack},
     locate::packs_of,
+    records_file::RecordsFile,
     target::{Hindrance, Target},
 };
 
@@ -53,6 +54,8 @@ pub struct ExportOutcome {
     pub documents: u64,
     /// Bytes of their files.
     pub bytes: u64,
+    /// Records written beside them.
+    pub records: u64,
     /// What was not given back.
     pub problems: Vec<ExportProblem>,
 }
@@ -83,7 +86,7 @@ impl Exporter {
     /// Gives every document back below `folder`: the newest version as `<source>/<path>` or
     /// `<structure>/<register>/<year>/<number>/`, with the files that lie in earlier versions;
     /// earlier versions in the same way below `_versions/<number>`; aggregations below
-    /// `_aggregations`. Nothing is overwritten.
+    /// `_aggregations`. The records of all of them go to `_records.jsonl`. Nothing is overwritten.
     ///
     /// # Errors
     ///
@@ -122,6 +125,7 @@ impl Exporter {
                 total.add(self.export_pack(view, &pack, versions, &job).await?);
             }
         }
+        total.take_records(&job);
         Ok(total)
     }
 
@@ -163,7 +167,8 @@ impl Exporter {
 
     fn job(&self, known: KnownVersions, folder: &Path, by_key: bool) -> Arc<Job> {
         let holders = Holders::new(Arc::clone(self.archive.store().packs()));
-        Arc::new(Job { known, by_key, folder: Arc::from(folder), holders })
+        let records = by_key.then(|| RecordsFile::in_folder(folder));
+        Arc::new(Job { known, by_key, folder: Arc::from(folder), records, holders })
     }
 
     async fn export_pack(
@@ -276,12 +281,14 @@ struct Job {
     known: KnownVersions,
     by_key: bool,
     folder: Arc<Path>,
+    records: Option<RecordsFile>,
     holders: Holders,
 }
 
 impl Job {
     fn target(&self) -> Target<'_> {
-        Target { folder: &self.folder, by_key: self.by_key.then_some(&self.known) }
+        let by_key = self.by_key.then_some(&self.known);
+        Target { folder: &self.folder, by_key, records: self.records.as_ref() }
     }
 
     /// Returns the packs of the earlier versions that hold files of a document, as far as the index
@@ -330,6 +337,20 @@ impl ExportOutcome {
             ExportProblem::damage(*version, format!("its pack cannot be read: {error}"))
         });
         Self { problems: problems.collect(), ..Self::default() }
+    }
+
+    /// Takes in what became of the records.
+    fn take_records(&mut self, job: &Job) {
+        let Some((records, hindrance)) = job.records.as_ref().map(RecordsFile::finish) else {
+            return;
+        };
+        self.records = records;
+        self.problems.extend(hindrance.map(|Hindrance { reason, damage }| ExportProblem {
+            version: None,
+            key: None,
+            reason,
+            damage,
+        }));
     }
 
     /// Takes in what became of a document.

@@ -1,6 +1,10 @@
 //! Finding documents by what their producers say of them, in the table of descriptions.
 
-use std::{collections::HashMap, ops::RangeInclusive, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use jiff::civil::Date;
@@ -41,6 +45,10 @@ pub struct FindQuery {
     pub document_type: Option<String>,
     /// The days of the document, from and to.
     pub days: Option<(Date, Date)>,
+    /// The aggregation it belongs to, by its name or by its key, upper and lower case alike.
+    pub aggregation: Option<String>,
+    /// Parts of what the producer states under names of its own; names and texts in either case.
+    pub fields: Vec<(String, String)>,
     /// Older versions as well.
     pub versions: bool,
 }
@@ -68,6 +76,10 @@ pub struct FoundDocument {
     pub subject: Option<String>,
     /// The names of its files.
     pub files: Vec<String>,
+    /// It is an aggregation, and no document.
+    pub is_aggregation: bool,
+    /// What the producer states under names of its own.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// What a search found, and what it could not look at.
@@ -130,12 +142,12 @@ pub async fn find(
     Ok(outcome)
 }
 
-fn is_damage(fault: &TableFault) -> bool {
+pub(crate) fn is_damage(fault: &TableFault) -> bool {
     matches!(fault, TableFault::Damaged { .. } | TableFault::Missing { .. } | TableFault::Panicked)
 }
 
 /// Counts the documents of commits that the table has not taken in.
-async fn missing(archive: &Archive, table: &TableState) -> Result<u64, TableFault> {
+pub(crate) async fn missing(archive: &Archive, table: &TableState) -> Result<u64, TableFault> {
     let (mut documents, mut number) = (0, 1);
     loop {
         number = table.coverage().first_missing(number);
@@ -225,8 +237,11 @@ impl Search {
     }
 }
 
+/// The kind of key that aggregations have.
+const AGGREGATION: &str = "aggregation";
+
 /// What is shown of a document.
-const SHOWN: [Column; 10] = [
+const SHOWN: [Column; 12] = [
     Column::DocumentId,
     Column::VersionId,
     Column::Version,
@@ -237,6 +252,8 @@ const SHOWN: [Column; 10] = [
     Column::DocumentType,
     Column::FileNames,
     Column::Commit,
+    Column::KeyKind,
+    Column::Metadata,
 ];
 
 fn look_through(query: Option<&Matcher>, hits: &mut GroupHits, rows: &Rows, first: usize) {
@@ -272,8 +289,16 @@ fn take_rows(wanted: &[usize], found: &mut Vec<FoundDocument>, rows: &Rows, firs
             files: rows
                 .text(Column::FileNames, row)
                 .map_or_else(Vec::new, |names| names.split('\n').map(str::to_owned).collect()),
+            is_aggregation: rows.text(Column::KeyKind, row) == Some(AGGREGATION),
+            metadata: rows.text(Column::Metadata, row).map(metadata_of).unwrap_or_default(),
         });
     }
+}
+
+/// Reads what the producer states under names of its own. A column that is not as it was written
+/// was told by its checksum.
+fn metadata_of(json: &str) -> BTreeMap<String, String> {
+    serde_json::from_str(json).unwrap_or_default()
 }
 
 /// A segment in the store whose footer was read.
@@ -349,6 +374,8 @@ struct Matcher {
     parts: Vec<(Column, String)>,
     class: Option<String>,
     document_type: Option<String>,
+    aggregation: Option<String>,
+    fields: Vec<(String, String)>,
     days: Option<RangeInclusive<i64>>,
 }
 
@@ -370,6 +397,12 @@ impl Matcher {
             parts: parts.collect(),
             class: query.class.clone(),
             document_type: query.document_type.as_ref().map(|it| it.to_lowercase()),
+            aggregation: query.aggregation.as_ref().map(|it| it.to_lowercase()),
+            fields: query
+                .fields
+                .iter()
+                .map(|(name, part)| (name.to_lowercase(), part.to_lowercase()))
+                .collect(),
             days: query.days.map(|(from, to)| day_of(from)..=day_of(to)),
         }
     }
@@ -384,6 +417,12 @@ impl Matcher {
         columns.extend(self.class.as_ref().map(|_| Column::Class));
         columns.extend(self.document_type.as_ref().map(|_| Column::DocumentType));
         columns.extend(self.days.as_ref().map(|_| Column::Date));
+        if self.aggregation.is_some() {
+            columns.extend([Column::Aggregations, Column::Structure, Column::Source]);
+        }
+        if !self.fields.is_empty() {
+            columns.push(Column::Metadata);
+        }
         columns.sort_by_key(|column| *column as usize);
         columns.dedup();
         columns
@@ -423,6 +462,9 @@ impl Matcher {
                 return false;
             }
         }
+        if !self.is_member(rows, row) || !self.states_fields(rows, row) {
+            return false;
+        }
         if self.words.is_empty() {
             return true;
         }
@@ -433,6 +475,32 @@ impl Matcher {
             buffer.push('\0');
         }
         self.words.iter().all(|word| buffer.contains(&**word))
+    }
+}
+
+impl Matcher {
+    /// Tells whether a row belongs to the aggregation, which is named alone or after who named it.
+    fn is_member(&self, rows: &Rows, row: usize) -> bool {
+        let Some(wanted) = &self.aggregation else { return true };
+        let Some(names) = rows.text(Column::Aggregations, row) else { return false };
+        let by = rows.text(Column::Structure, row).or_else(|| rows.text(Column::Source, row));
+        let by = by.unwrap_or_default().to_lowercase();
+        names.split('\n').map(str::to_lowercase).any(|name| {
+            let after = wanted.strip_suffix(&*name).and_then(|before| before.strip_suffix('/'));
+            name == *wanted || after.is_some_and(|before| before == by)
+        })
+    }
+
+    fn states_fields(&self, rows: &Rows, row: usize) -> bool {
+        if self.fields.is_empty() {
+            return true;
+        }
+        let Some(json) = rows.text(Column::Metadata, row) else { return false };
+        let stated = metadata_of(json);
+        self.fields.iter().all(|(name, part)| {
+            let named = stated.iter().filter(|(other, _)| other.to_lowercase() == *name);
+            named.map(|(_, text)| text.to_lowercase()).any(|text| text.contains(&**part))
+        })
     }
 }
 

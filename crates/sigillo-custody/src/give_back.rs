@@ -15,7 +15,7 @@ use sigillo_store::{
 };
 
 use crate::{
-    holder::{OpenPack, held_file, read_record},
+    holder::{OpenPack, held_file, read_record, read_stored_record},
     target::{Hindrance, Target},
 };
 
@@ -52,7 +52,8 @@ impl Packed<'_> {
 
     /// Writes the files of the document; `held` is needed if some lie in earlier versions.
     pub(crate) fn give_back(&self, target: Target<'_>, held: Option<&Held>) -> Given {
-        let Some(record) = self.record() else {
+        let stored = read_stored_record(self.source, self.version, self.entries);
+        let Some((record, stored)) = stored else {
             return Given::Not {
                 key: None,
                 hindrance: Hindrance::damaged("its record is damaged"),
@@ -61,18 +62,24 @@ impl Packed<'_> {
         if held.is_none() && record.files.iter().any(|file| file.stored_in.is_some()) {
             return Given::Elsewhere;
         }
-        match self.write(&record, target, held) {
-            Ok(bytes) => Given::Written { bytes },
+        let written = self.write(&record, target, held);
+        if let Some(records) = target.records {
+            let places = written.as_ref().map_or(&[][..], |(places, _)| places);
+            records.add(self.version, &stored, places);
+        }
+        match written {
+            Ok((_, bytes)) => Given::Written { bytes },
             Err(hindrance) => Given::Not { key: Some(record.key.to_string()), hindrance },
         }
     }
 
+    /// Writes the files; returns where, and how many bytes they have.
     fn write(
         &self,
         record: &Record,
         target: Target<'_>,
         held: Option<&Held>,
-    ) -> Result<u64, Hindrance> {
+    ) -> Result<(Vec<PathBuf>, u64), Hindrance> {
         let found = self.find(record, held)?;
         let places = target.places(record, self.version)?;
         let mut bytes = 0;
@@ -85,7 +92,7 @@ impl Packed<'_> {
             }
             bytes += found.entry.size_bytes;
         }
-        Ok(bytes)
+        Ok((places, bytes))
     }
 
     /// Finds every file of the document before the first of them is written.
@@ -165,8 +172,7 @@ fn write_file(
     sha256: Sha256Digest,
     place: &Path,
 ) -> Result<(), Hindrance> {
-    let cannot =
-        |error: io::Error| Hindrance::other(format!("cannot write {}: {error}", place.display()));
+    let cannot = |error: io::Error| Hindrance::not_written(place, &error);
     let mut file = create_new(place).map_err(cannot)?;
     let (mut hasher, mut offset) = (Sha256Hasher::default(), 0);
     let mut buffer =

@@ -88,13 +88,22 @@ pub(crate) fn read_record(
     version: VersionId,
     entries: &[PackEntry],
 ) -> Option<Record> {
+    read_stored_record(source, version, entries).map(|(record, _)| record)
+}
+
+/// As [`read_record`], with its bytes.
+pub(crate) fn read_stored_record(
+    source: &dyn PackSource,
+    version: VersionId,
+    entries: &[PackEntry],
+) -> Option<(Record, Vec<u8>)> {
     let entry = entries.iter().find(|entry| entry.part == Part::Record)?;
     if entry.size_bytes > RECORD_BYTES_MAX {
         return None;
     }
     let mut bytes = vec![0; usize::try_from(entry.size_bytes).ok()?];
     source.read_exact_at(entry.data_offset, &mut bytes).ok()?;
-    proven_record(version, &bytes)
+    proven_record(version, &bytes).map(|record| (record, bytes))
 }
 
 /// Returns the entry of the file in an earlier version that a later one refers to, or says in words

@@ -11,6 +11,7 @@ mod verify;
 
 mod export;
 mod give_back;
+mod records_file;
 mod target;
 
 mod find;
@@ -30,12 +31,14 @@ mod receipt_sealings;
 
 mod submissions;
 
+mod catalogue;
 mod doctor;
 mod health;
 
 mod error;
 mod receipt_error;
 
+pub use catalogue::check_catalogue;
 pub use doctor::{
     check_certificates, check_clock, check_index, check_last_read, check_published, check_sealing,
     check_signer, check_stamping, growth_a_day,
@@ -53,4 +56,5 @@ pub use receipt_log::ReceiptLog;
 pub use submissions::{CompletedAt, SubmissionAccount, read_submissions, source_of};
 pub use sweep::{SWEPT_MAX, SweepOutcome, SweepPlan, perform_sweep, plan_sweep};
 pub use sweep_names::{NAMED_MAX, Names, Standing};
+pub use target::RECORDS;
 pub use verify::{FINDINGS_MAX, Scope, Verifier, VerifyProgress, VerifyReport};

@@ -66,7 +66,7 @@ pub enum LocateError {
     },
     /// An id of fewer digits could be anything.
     #[error(
-        "{text:?} is too short: give at least {PREFIX_DIGITS_MIN} digits of an id, or a key as SOURCE/PATH"
+        "{text:?} is too short: give at least {PREFIX_DIGITS_MIN} digits of an id, or a key as SOURCE/PATH or STRUCTURE/REGISTER/YEAR/NUMBER"
     )]
     TooShort {
         /// What was asked for.

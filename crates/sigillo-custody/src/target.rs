@@ -1,7 +1,9 @@
 //! Where the files of a document go.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +14,7 @@ use sigillo_model::{
 use crate::{
     KnownVersions,
     path::{bytes_below, place_below},
+    records_file::RecordsFile,
 };
 
 /// The folder of versions that are not the newest, below it one for each number.
@@ -19,6 +22,9 @@ const EARLIER: &str = "_versions";
 
 /// The folder of aggregations.
 const AGGREGATIONS: &str = "_aggregations";
+
+/// The file of an export with the records of all documents, one a line.
+pub const RECORDS: &str = "_records.jsonl";
 
 /// Why a document is not given back.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,6 +43,19 @@ impl Hindrance {
     pub(crate) fn other(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), damage: false }
     }
+
+    /// A place cannot be written.
+    pub(crate) fn not_written(place: &Path, error: &io::Error) -> Self {
+        let place = place.display();
+        Self::other(if error.kind() == io::ErrorKind::AlreadyExists {
+            format!(
+                "{place} is there already and is not overwritten; name another folder with -o, or \
+                 move it away"
+            )
+        } else {
+            format!("cannot write {place}: {error}")
+        })
+    }
 }
 
 /// Where files are written.
@@ -46,6 +65,8 @@ pub(crate) struct Target<'a> {
     /// Documents lie by their key, the newest version apart from earlier ones; without, all files
     /// lie in the folder under their own names.
     pub(crate) by_key: Option<&'a KnownVersions>,
+    /// Where the records go, if they are wanted.
+    pub(crate) records: Option<&'a RecordsFile>,
 }
 
 impl Target<'_> {
@@ -70,7 +91,7 @@ impl Target<'_> {
         }
         let places = match &record.key {
             DocumentKey::Path { path, source } if record.files.len() == 1 => {
-                place_below(&root, source, path).map(|place| vec![place])
+                place_below(&root, &unreserved(source), path).map(|place| vec![place])
             }
             key => folder_of(&root, key).and_then(|folder| named_below(&folder, &record.files)),
         };
@@ -97,18 +118,27 @@ fn named_below(folder: &Path, files: &[FileEntry]) -> Option<Vec<PathBuf>> {
 /// Returns the folder for the files of a document that has several, or a key without a path.
 fn folder_of(root: &Path, key: &DocumentKey) -> Option<PathBuf> {
     match key {
-        DocumentKey::Path { path, source } => place_below(root, source, path),
+        DocumentKey::Path { path, source } => place_below(root, &unreserved(source), path),
         DocumentKey::Aggregation { aggregation, structure } => {
-            let structure = bytes_below(root, one_name(structure).as_bytes())?;
+            let structure = one_name(structure);
+            let structure = bytes_below(root, unreserved(&structure).as_bytes())?;
             bytes_below(&structure, one_name(aggregation).as_bytes())
         }
         DocumentKey::Register { number, register, structure, year } => {
-            let mut folder = root.to_owned();
-            for name in [structure, register, year, number] {
+            let mut folder = bytes_below(root, unreserved(&one_name(structure)).as_bytes())?;
+            for name in [register, year, number] {
                 folder = bytes_below(&folder, one_name(name).as_bytes())?;
             }
             Some(folder)
         }
+    }
+}
+
+/// Spells the name of a source or structure so that it is none of ours beside it.
+fn unreserved(name: &str) -> Cow<'_, str> {
+    match name {
+        EARLIER | AGGREGATIONS | RECORDS => Cow::Owned(name.replacen('_', "%5F", 1)),
+        name => Cow::Borrowed(name),
     }
 }
 
@@ -130,6 +160,19 @@ mod tests {
     fn a_text_of_a_key_is_one_folder() {
         let names = ["12/bis", "12%2Fbis", ".", "..", "a\nb", "è"].map(one_name);
         assert_eq!(names, ["12%2Fbis", "12%252Fbis", "%2E", "%2E%2E", "a%0Ab", "è"]);
+    }
+
+    #[test]
+    fn no_key_leads_to_a_name_of_ours() {
+        let source = "_records.jsonl".to_owned();
+        let key = DocumentKey::Path { path: "a".to_owned(), source };
+        let folder = folder_of(Path::new("/out"), &key);
+        assert_eq!(folder, Some(PathBuf::from("/out/%5Frecords.jsonl/a")));
+        let [number, register, year] = ["1", "_versions", "2026"].map(str::to_owned);
+        let structure = "_versions".to_owned();
+        let key = DocumentKey::Register { number, register, structure, year };
+        let folder = folder_of(Path::new("/out"), &key);
+        assert_eq!(folder, Some(PathBuf::from("/out/%5Fversions/_versions/2026/1")));
     }
 
     #[test]

@@ -23,6 +23,12 @@ pub(crate) const PACKS: &str = "packs";
 /// A listing looks into at most this many folders.
 const LISTED_FOLDERS_MAX: usize = 1_000_000;
 
+/// The files of an archive that lie in no folder of it.
+const FILES: [&str; 2] = ["README.txt", "archive.json"];
+
+/// At most so many entries of a folder are looked at for what no archive put there.
+const STRANGERS_COMPARED_MAX: usize = 10_000;
+
 /// At most so many folders are remembered as durable; then the memory begins anew.
 const DURABLE_FOLDERS_MAX: usize = 10_000;
 
@@ -336,9 +342,40 @@ fn is_root(name: &str) -> bool {
     ROOTS.contains(&name) || name.starts_with("log-")
 }
 
+/// Returns something in a folder that no archive put there, the first by name: it is not to become
+/// an archive's folder. Nothing where there is no folder.
+///
+/// What an archive is made of may be there in part: whoever made one may have died.
+///
+/// # Errors
+///
+/// Whatever keeps the folder from being read.
+pub fn stranger_in(folder: &Path) -> io::Result<Option<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries?,
+    };
+    let mut first: Option<String> = None;
+    for entry in entries.take(STRANGERS_COMPARED_MAX) {
+        let entry = entry?;
+        let (name, kind) = (entry.file_name(), entry.file_type()?);
+        let name = name.to_string_lossy().into_owned();
+        let is_known = if kind.is_dir() {
+            // The root of a disk has a folder of its own.
+            is_root(&name) || name == "lost+found"
+        } else {
+            kind.is_file() && (FILES.contains(&&*name) || is_staging(&name) && is_ours("", &name))
+        };
+        if !is_known && first.as_ref().is_none_or(|first| name < *first) {
+            first = Some(name);
+        }
+    }
+    Ok(first)
+}
+
 /// Tells whether an unfinished file is of an archive: next to its folders may lie anything.
 fn is_ours(folder: &str, name: &str) -> bool {
-    !folder.is_empty() || name.starts_with("archive.json#") || name.starts_with("README.txt#")
+    !folder.is_empty() || FILES.iter().any(|file| name.starts_with(&format!("{file}#")))
 }
 
 /// Makes the entries of a folder durable.

@@ -94,7 +94,7 @@ pub(crate) enum Command {
 /// Make a new archive with trial keys
 ///
 /// Makes keys in your data folder, describes the archive and writes its first commit. Repeating
-/// it with the same keys completes what was begun.
+/// it with the same keys completes what was begun. A folder that holds anything else is refused.
 ///
 /// Example: sigillo init /srv/archive --entity "Comune di Prova"
 #[derive(Args, Debug)]
@@ -132,7 +132,7 @@ pub(crate) struct IngestArgs {
     /// Make the archive first if there is none
     #[arg(long, requires = "entity")]
     pub(crate) create: bool,
-    /// With --create: the public body whose records these are
+    /// The public body whose records these are; the archive of another is refused
     #[arg(long, value_name = "NAME")]
     pub(crate) entity: Option<String>,
     /// What the producer calls the source [default: the name of the folder]
@@ -154,6 +154,9 @@ pub(crate) struct IngestArgs {
 
 /// Say what is in the archive and what waits
 ///
+/// Every version of a document counts as a document, and so does every version of an aggregation
+/// (fascicolo); `sigillo verify` and `sigillo export` count in the same way.
+///
 /// Example: sigillo status --archive /srv/archive
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -163,7 +166,8 @@ pub(crate) struct StatusArgs {}
 ///
 /// Every word must be a part of the key, the subject or the name of a file; upper and lower case
 /// are alike. Of each document the newest version is looked at. Prints document id, key, date,
-/// class and subject, sorted by key.
+/// class and subject, sorted by key; `-` stands for what was not stated, and aggregations
+/// (fascicoli) are marked. --json prints the rest, too.
 ///
 /// Exits with 0 also when nothing is found, and with 3 when not every document could be looked
 /// at: then the catalogue is behind or damaged, and `sigillo rebuild` makes it anew.
@@ -172,6 +176,7 @@ pub(crate) struct StatusArgs {}
 ///
 ///   sigillo find bilancio previsione --archive /srv/archive
 ///   sigillo find --class VI --date 2025..2026-03 --archive /srv/archive
+///   sigillo find --aggregation 2026/VI.5/3 --field Firmatario=Bianchi --archive /srv/archive
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct FindArgs {
@@ -190,13 +195,19 @@ pub(crate) struct FindArgs {
     /// The class (voce di titolario), with those below it
     #[arg(long, value_name = "CODE")]
     pub(crate) class: Option<String>,
-    /// The day of the document: YYYY, YYYY-MM, YYYY-MM-DD, or FROM..TO
+    /// The day of the document: YYYY, YYYY-MM, YYYY-MM-DD, DD/MM/YYYY, or FROM..TO
     #[arg(long, value_name = "DATE")]
     pub(crate) date: Option<String>,
     /// The document type, whole
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) document_type: Option<String>,
-    /// Look at older versions too
+    /// The aggregation (fascicolo) whose documents to list, by its name or key, whole
+    #[arg(long, value_name = "NAME")]
+    pub(crate) aggregation: Option<String>,
+    /// A part of what the producer states in a column of its own; may be repeated
+    #[arg(long, value_name = "NAME=PART")]
+    pub(crate) field: Vec<String>,
+    /// Look at older versions too, and print the ids of versions
     #[arg(long)]
     pub(crate) versions: bool,
     /// Print so many at most
@@ -210,7 +221,8 @@ pub(crate) struct FindArgs {
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct GetArgs {
-    /// A version id, a document id, at least 8 digits of one, or a key as SOURCE/PATH
+    /// A version id, a document id, at least 8 digits of one, or a key: SOURCE/PATH or
+    /// STRUCTURE/REGISTER/YEAR/NUMBER
     #[arg(required = true, value_name = "ID")]
     pub(crate) ids: Vec<String>,
     /// The folder to write to; nothing in it is overwritten
@@ -220,7 +232,13 @@ pub(crate) struct GetArgs {
 
 /// Give every document back, checked against its digests
 ///
-/// Writes DIR/SOURCE/PATH, as the documents came.
+/// Writes documents of a path to DIR/SOURCE/PATH, as they came, and registered ones to
+/// DIR/STRUCTURE/REGISTER/YEAR/NUMBER/; of files with the same name, the later ones get a number
+/// in front. Earlier versions go to DIR/_versions/NUMBER, aggregations (fascicoli) to
+/// DIR/_aggregations, with the ids of their members.
+///
+/// DIR/_records.jsonl has a line for every version: its record, with all that was stated of it
+/// (key, subject, class, date, the producer's own columns), and where its files were written.
 ///
 /// Example: sigillo export --all -o out/ --archive /srv/archive
 #[derive(Args, Debug)]

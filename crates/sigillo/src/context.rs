@@ -1,11 +1,14 @@
 //! What commands open before they begin: store, archive, keys, log, index, authorities.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use jiff::SignedDuration;
 
 use sigillo_authorities::{
-    Authorities, Credentials, HttpAuthority, HttpSettings, KeyFolder, SignedHead,
+    Authorities, Credentials, HttpAuthority, HttpSettings, KeyError, KeyFolder, SignedHead,
     TimeStampAuthority,
 };
 use sigillo_catalogue::{Journal, KeyIndex};
@@ -19,7 +22,7 @@ use sigillo_store::{ServiceAccess, Store, StoreUrl};
 use crate::{
     cli::GlobalArgs,
     error::CommandError,
-    output::{Output, visible},
+    output::{Output, counted, visible},
     places::{Places, write_whole},
     settings::{AuthoritySettings, Settings},
     system::{SystemClock, SystemEntropy},
@@ -117,6 +120,7 @@ impl Context {
                 format!("the keys in {} are not this archive's", folder.display()),
             )
             .hint("name the folder with this archive's keys with --keys")),
+            Err(KeyError::Missing { path }) => Err(lost_keys(&path, &folder)),
             Err(error) => Err(CommandError::from(error)
                 .hint("name the folder with this archive's keys with --keys")),
         }
@@ -347,10 +351,20 @@ impl Context {
     }
 }
 
+/// The keys of an archive that is there are not where they are expected, or not all of them. They
+/// cannot be made anew: others would not be the archive's.
+fn lost_keys(missing: &Path, folder: &Path) -> CommandError {
+    let words = format!("{} does not exist: keys of this archive are missing", missing.display());
+    CommandError::new(ErrorKind::Invalid, words)
+        .hint(format!("bring the key folder back from its copy to {}", folder.display()))
+        .hint("name the folder with this archive's keys with --keys, if it lies elsewhere")
+        .hint("without its keys an archive can be read and verified, but nothing can be added")
+}
+
 /// Returns a head as people write it: the digits of its root that matter, and its size.
 pub(crate) fn head_text(head: SignedHead) -> String {
     let root = head.root.to_string();
-    format!("{} entries, root {}…{}", head.size, &root[..8], &root[56..])
+    format!("{}, root {}…{}", counted(head.size, "entry"), &root[..8], &root[56..])
 }
 
 /// Reads the head that a signed checkpoint states.

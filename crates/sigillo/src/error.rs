@@ -39,11 +39,21 @@ impl CommandError {
             }
             cause = error.source();
         }
+        // It does not pass: whoever waits and tries again waits for ever.
+        let is_refused = kind == ErrorKind::Transient && is_permission(&words);
+        let kind = if is_refused { ErrorKind::Invalid } else { kind };
         let of_disk = hint_of_disk(&words).filter(|_| {
             // Damage is damage, whatever the disk says beside it.
             matches!(kind, ErrorKind::Invalid | ErrorKind::Transient)
         });
-        let hints = of_disk.map_or_else(|| hints_for(kind), |hint| vec![hint]);
+        let mut hints = of_disk.map_or_else(|| hints_for(kind), |hint| vec![hint]);
+        if is_refused {
+            hints.push(
+                "this user may not use that place: look who owns it with `ls -ld`, give yourself \
+                 access or name another place"
+                    .to_owned(),
+            );
+        }
         Self { kind, words, excerpt: Vec::new(), hints, usage: false }
     }
 
@@ -105,6 +115,11 @@ impl CommandError {
             ErrorKind::Bug => 70,
         }
     }
+}
+
+/// Tells whether the operating system says that it is not permitted.
+fn is_permission(words: &[String]) -> bool {
+    words.iter().any(|it| it.contains("(os error 13)") || it.contains("(os error 1)"))
 }
 
 /// Says what to do where the operating system says that a disk is full, broken or read-only.
@@ -232,6 +247,16 @@ impl From<PoolUnavailable> for CommandError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_permitted_is_nothing_to_try_again() {
+        let of = |number| {
+            let error = std::io::Error::from_raw_os_error(number);
+            CommandError::of(ErrorKind::Transient, &error)
+        };
+        assert_eq!((of(13).exit_code(), of(1).exit_code(), of(11).exit_code()), (1, 1, 4));
+        assert!(of(13).hints[0].contains("ls -ld"), "{:?}", of(13).hints);
+    }
 
     #[test]
     fn a_word_is_likened_to_the_nearest_name_or_to_none() {

@@ -96,6 +96,22 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// Spells how many there are of something: `1 document`, `2 documents`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    let plural = match what.strip_suffix('y') {
+        _ if number == 1 => what.to_owned(),
+        Some(stem) => format!("{stem}ies"),
+        None if what.ends_with("ch") => format!("{what}es"),
+        None => format!("{what}s"),
+    };
+    format!("{} {plural}", grouped(number))
+}
+
+/// Says how many of something wait: `1 document waits`, `2 documents wait`.
+pub(crate) fn waiting(number: u64, what: &str) -> String {
+    format!("{} {}", counted(number, what), if number == 1 { "waits" } else { "wait" })
+}
+
 /// Spells a size in the largest unit that leaves a whole part.
 pub(crate) fn size_text(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -120,6 +136,13 @@ mod tests {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_234_567), "1 234 567");
+        assert_eq!(counted(1, "document"), "1 document");
+        assert_eq!(counted(1_000, "batch"), "1 000 batches");
+        assert_eq!(counted(0, "entry"), "0 entries");
+        assert_eq!(
+            waiting(1, "sealing") + &waiting(2, "sealing"),
+            "1 sealing waits2 sealings wait"
+        );
         assert_eq!(size_text(1023), "1023 bytes");
         assert_eq!(size_text(1536), "1.5 KiB");
         assert_eq!(size_text(1 << 30), "1.0 GiB");

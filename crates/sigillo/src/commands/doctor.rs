@@ -7,19 +7,20 @@ use serde_json::json;
 
 use sigillo_authorities::{KeyError, KeyFolder};
 use sigillo_custody::{
-    Check, Health, check_certificates, check_clock, check_index, check_last_read, check_published,
-    check_sealing, check_signer, check_space, check_stamping, growth_a_day,
+    Check, Health, check_catalogue, check_certificates, check_clock, check_index, check_last_read,
+    check_published, check_sealing, check_signer, check_space, check_stamping, growth_a_day,
 };
 use sigillo_ers::pem_blocks;
 use sigillo_evidence_log::{Archive, LogView, read_view};
 use sigillo_model::{ArchiveId, ErrorKind, Sha256Digest};
+use sigillo_store::ReadPool;
 
 use crate::{
     commands::{EXIT_CLEAN, EXIT_FINDINGS},
     context::Context,
     error::CommandError,
     machine::{check_durability, check_leftovers, space_of},
-    output::{grouped, visible},
+    output::{counted, grouped, visible},
 };
 
 /// Examine archive, keys, settings and disks, and say what mends what is wrong
@@ -115,7 +116,10 @@ async fn of_archive(
             return Ok(());
         }
     };
-    checks.push(Check::ok("log", format!("{} entries in {} commits", view.size, view.head)));
+    checks.push(Check::ok(
+        "log",
+        format!("{} in {}", counted(view.size, "entry"), counted(view.head, "commit")),
+    ));
     checks.push(check_published(archive, &view).await?);
     if let Some(keys) = &keys {
         checks.push(check_signer(archive, &view, keys.log_signer().last_signed()?).await?);
@@ -125,6 +129,7 @@ async fn of_archive(
     checks.push(check_sealing(&view, now));
     checks.push(check_stamping(&view, now));
     checks.push(index(context, archive, &view));
+    checks.push(catalogue(archive).await?);
     let begun = archive.commit(1).await.ok().flatten().map(|commit| commit.header.at);
     checks.push(check_last_read(context.last_full_read(archive), begun, now));
     disks(context, archive, &view, checks).await?;
@@ -241,6 +246,13 @@ fn index(context: &Context, archive: &Archive, view: &LogView) -> Check {
             Check::warn("index", error.words.join(": "), mend)
         }
     }
+}
+
+async fn catalogue(archive: &Archive) -> Result<Check, CommandError> {
+    Ok(match check_catalogue(archive, &ReadPool::start()?).await {
+        Ok(check) => check,
+        Err(error) => of_error("catalogue", &error.into(), "sigillo rebuild"),
+    })
 }
 
 /// Looks at the disks of archive and state.

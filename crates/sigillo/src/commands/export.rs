@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::json;
 
-use sigillo_custody::{ExportOutcome, ExportProblem, Exporter, KnownVersions, Locator};
+use sigillo_custody::{ExportOutcome, ExportProblem, Exporter, KnownVersions, Locator, RECORDS};
 use sigillo_evidence_log::{Archive, LogView, catch_up_index, forget_foreign_index, read_view};
 use sigillo_model::VersionId;
 use sigillo_store::ReadPool;
@@ -17,9 +17,12 @@ use crate::{
     commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_REFUSED, suggest::with_suggestions},
     context::Context,
     error::CommandError,
-    output::{grouped, size_text, visible},
+    output::{counted, size_text, visible},
     progress::{Count, Shown, Work},
 };
+
+/// What `export --json` prints.
+const EXPORT: &str = "sigillo.export/1";
 
 /// At most this many problems are printed.
 const PRINTED_MAX: usize = 50;
@@ -56,7 +59,7 @@ pub(crate) async fn export(context: &Context, args: ExportArgs) -> Result<u8, Co
     let mut outcome = exporter.export_all(&view, known, &args.output).await?;
     outcome.problems.extend(incomplete);
     drop(shown);
-    Ok(report(context, "sigillo.export/1", &outcome, &args.output))
+    Ok(report(context, EXPORT, &outcome, &args.output))
 }
 
 /// Finds the documents that texts name, with an index that is up to the log.
@@ -132,13 +135,28 @@ fn make_folder(folder: &Path) -> Result<(), CommandError> {
     std::fs::create_dir_all(folder).map_err(|error| CommandError::file("making", folder, &error))
 }
 
+/// Says what was given back, and what was not.
+fn headline(outcome: &ExportOutcome, folder: &Path) -> String {
+    let folder = folder.display();
+    let documents = counted(outcome.documents, "document");
+    let mut text = if outcome.documents == 0 && !outcome.problems.is_empty() {
+        format!("NOTHING was given back in {folder}:\n")
+    } else {
+        let size = size_text(outcome.bytes);
+        let end = if outcome.problems.is_empty() { "." } else { "; NOT everything:" };
+        format!("{documents} ({size}) given back in {folder}, every digest checked{end}\n")
+    };
+    if outcome.records > 0 {
+        let records = counted(outcome.records, "record");
+        text.push_str(&format!(
+            "  {records}, all that was stated of them, in {folder}/{RECORDS}\n"
+        ));
+    }
+    text
+}
+
 fn report(context: &Context, schema: &str, outcome: &ExportOutcome, folder: &Path) -> u8 {
-    let mut text = format!(
-        "{} documents ({}) given back in {}, every digest checked.\n",
-        grouped(outcome.documents),
-        size_text(outcome.bytes),
-        folder.display(),
-    );
+    let mut text = headline(outcome, folder);
     for problem in outcome.problems.iter().take(PRINTED_MAX) {
         let what = problem.version.map_or_else(String::new, |version| {
             let key = problem.key.as_deref().unwrap_or("(its name cannot be read)");
@@ -156,12 +174,15 @@ fn report(context: &Context, schema: &str, outcome: &ExportOutcome, folder: &Pat
             "reason": problem.reason, "version": problem.version,
         })
     });
-    let value = json!({
+    let mut value = json!({
         "bytes": outcome.bytes,
         "documents": outcome.documents,
         "folder": folder.display().to_string(),
         "problems": problems.collect::<Vec<_>>(),
     });
+    if schema == EXPORT {
+        value["records"] = outcome.records.into();
+    }
     context.output.result(schema, &text, value);
     match outcome.problems.iter().map(|problem| problem.damage).max() {
         None => EXIT_CLEAN,

@@ -11,11 +11,14 @@ use crate::{
     commands::{EXIT_CLEAN, EXIT_FINDINGS},
     context::Context,
     error::CommandError,
-    output::{grouped, visible},
+    output::{counted, grouped, visible},
 };
 
 /// Digits of an id that are printed: as many as the other commands ask for, at least.
 const ID_DIGITS: usize = 8;
+
+/// Digits of a version's id that are printed.
+const VERSION_DIGITS: usize = 16;
 
 /// Looks for documents and prints one a line.
 pub(crate) async fn run(context: &Context, args: FindArgs) -> Result<u8, CommandError> {
@@ -27,12 +30,16 @@ pub(crate) async fn run(context: &Context, args: FindArgs) -> Result<u8, Command
         subject: args.subject,
         class: args.class,
         document_type: args.document_type,
+        aggregation: args.aggregation,
+        fields: args.field.iter().map(|it| parse_field(it)).collect::<Result<_, _>>()?,
         days,
         versions: args.versions,
     };
     if query == (FindQuery { versions: query.versions, ..FindQuery::default() }) {
-        return Err(CommandError::usage("nothing is said of what to find")
-            .hint("give words, or --key, --path, --subject, --class, --date or --type"));
+        return Err(CommandError::usage("nothing is said of what to find").hint(
+            "give words, or --key, --path, --subject, --class, --date, --type, --aggregation or \
+                 --field",
+        ));
     }
     let archive = context.archive().await?;
     let outcome = find(&archive, &ReadPool::start()?, &query).await?;
@@ -53,9 +60,9 @@ pub(crate) async fn run(context: &Context, args: FindArgs) -> Result<u8, Command
         }
         if outcome.missing > 0 {
             context.output.say(&format!(
-                "note: {} documents are not in the catalogue yet and were not looked at; the next \
-                 ingest completes it, or `sigillo rebuild`",
-                grouped(outcome.missing)
+                "note: not in the catalogue yet and not looked at: {}; the next ingest completes it, \
+                 or `sigillo rebuild`",
+                counted(outcome.missing, "document")
             ));
         }
     }
@@ -65,19 +72,22 @@ pub(crate) async fn run(context: &Context, args: FindArgs) -> Result<u8, Command
 fn in_text(shown: &[FoundDocument], outcome: &FindOutcome, versions: bool) -> String {
     let mut text = String::new();
     for found in shown {
-        text.push_str(&found.document[..found.document.len().min(ID_DIGITS)]);
-        text.push_str("  ");
-        text.push_str(&visible(&found.key));
+        let mut columns = vec![shortened(&found.document, ID_DIGITS), one_line(&found.key)];
         if versions {
-            text.push_str(&format!("  version {}", found.version));
+            let id = shortened(&found.version_id, VERSION_DIGITS);
+            columns.extend([format!("version {}", found.version), id]);
         }
-        if let Some(date) = found.date {
-            text.push_str(&format!("  {date}"));
-        }
-        for part in [&found.class, &found.subject].into_iter().flatten() {
-            text.push_str("  ");
-            text.push_str(&visible(part));
-        }
+        let date = found.date.map(|date| date.to_string());
+        let class = found.class.as_deref().map(one_line);
+        let subject = found.subject.as_deref().map(one_line);
+        let subject = if found.is_aggregation {
+            Some(format!("[aggregation] {}", subject.unwrap_or_default()).trim_end().to_owned())
+        } else {
+            subject
+        };
+        // What is empty keeps its column.
+        columns.extend([date, class, subject].map(|it| it.unwrap_or_else(|| "-".to_owned())));
+        text.push_str(&columns.join("  "));
         text.push('\n');
     }
     let rest = outcome.found.len() - shown.len();
@@ -91,6 +101,25 @@ fn in_text(shown: &[FoundDocument], outcome: &FindOutcome, versions: bool) -> St
     text
 }
 
+/// Returns the first digits of an id.
+fn shortened(id: &str, digits: usize) -> String {
+    id[..id.len().min(digits)].to_owned()
+}
+
+/// Spells a text on one line: line breaks and tabs in it are spaces.
+fn one_line(text: &str) -> String {
+    visible(&text.replace("\r\n", " ").replace(['\n', '\r', '\t'], " "))
+}
+
+/// Reads what to look for under a name of the producer's own.
+fn parse_field(text: &str) -> Result<(String, String), CommandError> {
+    match text.split_once('=') {
+        Some((name, part)) if !name.is_empty() => Ok((name.to_owned(), part.to_owned())),
+        _ => Err(CommandError::usage(format!("{text:.40?} does not name a field"))
+            .hint("write NAME=PART, such as --field Firmatario=Bianchi")),
+    }
+}
+
 fn in_json(found: &FoundDocument) -> Value {
     json!({
         "class": found.class,
@@ -100,6 +129,8 @@ fn in_json(found: &FoundDocument) -> Value {
         "document_type": found.document_type,
         "files": found.files,
         "key": found.key,
+        "kind": if found.is_aggregation { "aggregation" } else { "document" },
+        "metadata": found.metadata,
         "subject": found.subject,
         "version": found.version,
         "version_id": found.version_id,
@@ -120,8 +151,9 @@ fn parse_days(text: &str) -> Result<(Date, Date), CommandError> {
         (Some(first), Some(last)) if first <= last && !(from.is_empty() && to.is_empty()) => {
             Ok((first, last))
         }
-        _ => Err(CommandError::usage(format!("{text:.40?} is no date"))
-            .hint("write 2026, 2026-03, 2026-03-01, or two of them as 2025..2026-03")),
+        _ => Err(CommandError::usage(format!("{text:.40?} is no date")).hint(
+            "write 2026, 2026-03, 2026-03-01 or 01/03/2026, or two of them as 2025..2026-03",
+        )),
     }
 }
 
@@ -129,6 +161,12 @@ fn parse_days(text: &str) -> Result<(Date, Date), CommandError> {
 fn period(text: &str) -> Option<(Date, Date)> {
     let digits =
         |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
+    // As the tables of producers may write it.
+    if let [day, month, year] = text.split('/').collect::<Vec<_>>()[..] {
+        let short = |text: &str| digits(text, 1) || digits(text, 2);
+        let are_numbers = short(day) && short(month) && digits(year, 4);
+        return are_numbers.then(|| period(&format!("{year}-{month:0>2}-{day:0>2}")))?;
+    }
     let mut parts = text.split('-');
     let (year, month, day) = (parts.next()?, parts.next(), parts.next());
     let lengths = digits(year, 4)
@@ -163,11 +201,25 @@ mod tests {
         check("2024-02", "2024-02-01", "2024-02-29");
         check("2026-03-01", "2026-03-01", "2026-03-01");
         check("2025..2026-03", "2025-01-01", "2026-03-31");
+        check("03/02/2025", "2025-02-03", "2025-02-03");
+        check("3/2/2025..28/02/2025", "2025-02-03", "2025-02-28");
         check("..2025", "-009999-01-01", "2025-12-31");
         check("2026-02..", "2026-02-01", "9999-12-31");
-        for text in
-            ["", "..", "x", "26", "2026-3", "2026-13", "2026-02-30", "2027..2026", "2026-01-01-01"]
-        {
+        for text in [
+            "",
+            "..",
+            "x",
+            "30/02/2025",
+            "2025/02/03",
+            "02/2025",
+            "1/1/1/2025",
+            "26",
+            "2026-3",
+            "2026-13",
+            "2026-02-30",
+            "2027..2026",
+            "2026-01-01-01",
+        ] {
             assert!(parse_days(text).is_err(), "{text}");
         }
     }

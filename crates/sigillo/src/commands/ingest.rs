@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use sigillo_evidence_log::{Archive, TableFault, Tables};
+use sigillo_evidence_log::{Archive, TableFault, Tables, place_of};
 use sigillo_formats::{METADATA_BYTES_MAX, Manifest, read_metadata_csv};
 use sigillo_ingest::{
     FolderSource, IngestOptions, IngestOutcome, Ingester, Progress, Submission, Target, Watch,
@@ -29,7 +29,7 @@ use crate::{
     },
     context::{Context, head_of, head_text},
     error::CommandError,
-    output::{Output, grouped, visible},
+    output::{Output, counted, grouped, visible},
     progress::{Count, Shown, Work},
 };
 
@@ -49,6 +49,7 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
         }
         archive => archive?,
     };
+    refuse_other_entity(&args, &archive)?;
     let keys = context.keys(&archive)?;
     let mut log = context.log(&archive, &keys).await?;
     let mut index = context.index(&archive)?;
@@ -87,6 +88,18 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
     }
     context.remember_signed_or_warn(&archive, &keys);
     Ok(code)
+}
+
+/// Refuses to write to the archive of another entity than the one that was named.
+fn refuse_other_entity(args: &IngestArgs, archive: &Archive) -> Result<(), CommandError> {
+    let entity = &archive.description().entity.name;
+    let Some(named) = args.entity.as_ref().filter(|named| *named != entity) else { return Ok(()) };
+    let words = format!(
+        "OTHER_ENTITY: {} is the archive of {entity:?}, not of {named:?}; nothing was written",
+        place_of(archive.store())
+    );
+    Err(CommandError::new(ErrorKind::Invalid, words)
+        .hint("name the archive of that entity with --archive, or leave out --entity"))
 }
 
 /// Opens the catalogue. Nothing depends on it: if it cannot be used, the ingest goes on without.
@@ -239,18 +252,18 @@ fn report(
 
 fn outcome_text(name: &str, outcome: &IngestOutcome) -> String {
     let mut text = format!(
-        "{}: {} documents archived, {} there before, {} refused (submission {}).\n",
+        "{}: {} archived, {} there before, {} refused (submission {}).\n",
         visible(name),
-        grouped(outcome.archived),
+        counted(outcome.archived, "document"),
         grouped(outcome.already),
         grouped(outcome.refused),
         outcome.submission,
     );
     if outcome.aggregations > 0 {
-        text.push_str(&format!("  {} aggregations changed\n", grouped(outcome.aggregations)));
+        text.push_str(&format!("  {} changed\n", counted(outcome.aggregations, "aggregation")));
     }
     if outcome.pending > 0 {
-        text.push_str(&format!("  {} documents not reached\n", grouped(outcome.pending)));
+        text.push_str(&format!("  {} not reached\n", counted(outcome.pending, "document")));
     }
     if let Some(head) = head_of(&outcome.checkpoint) {
         text.push_str(&format!("  acknowledged under checkpoint {}\n", head_text(head)));

@@ -1,13 +1,16 @@
 //! `sigillo init`: a new archive with trial keys.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde_json::json;
 
 use sigillo_authorities::KeyFolder;
 use sigillo_evidence_log::{Archive, LogError, LogKeys, LogWriter, NewArchive, place_of};
 use sigillo_model::{Entity, ErrorKind, LogTime};
-use sigillo_store::{Store, StoreUrl};
+use sigillo_store::{Store, StoreUrl, stranger_in};
 
 use crate::{
     cli::InitArgs, commands::EXIT_CLEAN, context::Context, error::CommandError, output::visible,
@@ -61,7 +64,10 @@ pub(crate) async fn create(context: &Context, entity: Entity) -> Result<Archive,
                 return Err(LogError::OtherArchive { place, entity }.into());
             }
         },
-        Err(LogError::NoArchive { .. }) => new_keys(context, &url, &entity)?,
+        Err(LogError::NoArchive { .. }) => {
+            refuse_strangers(&url)?;
+            new_keys(context, &url, &entity)?
+        }
         Err(error) => return Err(error.into()),
     };
     store.probe(&*context.entropy).await?;
@@ -82,6 +88,29 @@ pub(crate) async fn create(context: &Context, entity: Entity) -> Result<Archive,
     LogWriter::open(archive.clone(), log_keys, clock, &*context.entropy, 0).await?;
     context.remember_signed(&archive, &keys)?;
     Ok(archive)
+}
+
+/// Refuses a folder in which something lies that is no archive's: an archive has a folder to itself.
+fn refuse_strangers(url: &StoreUrl) -> Result<(), CommandError> {
+    let Some(folder) = url.folder() else { return Ok(()) };
+    let stranger =
+        stranger_in(folder).map_err(|error| CommandError::file("looking into", folder, &error))?;
+    let Some(stranger) = stranger else { return Ok(()) };
+    let words = format!(
+        "FOLDER_NOT_EMPTY: {} holds {stranger:?}, which is not of an archive; nothing was written",
+        folder.display()
+    );
+    Err(CommandError::new(ErrorKind::Invalid, words)
+        .hint(format!("name a new folder for the archive, such as {}", beside(folder).display()))
+        .hint("the documents in a folder go into an archive with `sigillo ingest FOLDER`"))
+}
+
+/// Returns a place for an archive beside a folder.
+fn beside(folder: &Path) -> PathBuf {
+    let folder = folder.canonicalize().unwrap_or(folder.to_owned());
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push("-archive");
+    folder.with_file_name(name)
 }
 
 /// Makes keys for an archive that is not there yet. Keys that signed a log before are left alone:

@@ -18,7 +18,7 @@ use crate::{
     commands::{EXIT_CLEAN, EXIT_DAMAGE},
     context::Context,
     error::CommandError,
-    output::{grouped, visible},
+    output::{counted, grouped, visible},
     progress::{Count, Shown, Work},
 };
 
@@ -34,11 +34,11 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     let tables = Tables::remove_all(&archive, ReadPool::start()?, Arc::clone(&context.clock));
     let listed = tables.await?.catch_up().await?;
     let mut text = format!(
-        "Rebuilt {} files of the published log, the block values of {} packs, the index of {} \
-         documents and the catalogue of {}.\n",
-        grouped(published),
-        blocks.rebuilt.len(),
-        grouped(index.len() as u64),
+        "Rebuilt {} of the published log, the block values of {}, the index of {} and the catalogue \
+         of {}.\n",
+        counted(published, "file"),
+        counted(blocks.rebuilt.len() as u64, "pack"),
+        counted(index.len() as u64, "document"),
         grouped(listed.appended),
     );
     for (commit, error) in &listed.left_out {

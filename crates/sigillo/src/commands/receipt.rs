@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 use sigillo_custody::{PREFIX_DIGITS_MIN, ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_evidence_log::Archive;
-use sigillo_model::{ErrorKind, Severity, Sha256Digest, SubmissionId, Verdict, encode_name};
+use sigillo_model::{
+    ErrorKind, Finding, FindingCode, Severity, Sha256Digest, SubmissionId, Verdict, encode_name,
+};
 use sigillo_proof::{
     GivenFile, RECEIPT_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError, check_receipt, render_text,
 };
@@ -23,7 +25,7 @@ use crate::{
     commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, export::locate, verify::finding_text},
     context::Context,
     error::CommandError,
-    output::{grouped, size_text, visible},
+    output::{counted, grouped, size_text, visible},
     places::write_whole,
 };
 
@@ -247,10 +249,7 @@ fn given_file(path: &Path) -> Result<GivenFile, CommandError> {
 }
 
 fn documents_text(receipt: &Receipt) -> String {
-    let documents = match receipt.documents.len() {
-        1 => "1 document".to_owned(),
-        count => format!("{} documents", grouped(count as u64)),
-    };
+    let documents = counted(receipt.documents.len() as u64, "document");
     match &receipt.submission {
         Some(submission) => format!("submission {} with {documents}", submission.id),
         None => documents,
@@ -280,24 +279,49 @@ fn summary(receipt: &Receipt, file: &Path) -> Value {
     })
 }
 
+/// Returns the files beside a receipt that have other bytes than it states, if nothing else is
+/// damaged.
+fn differing_files(check: &ReceiptCheck) -> Vec<String> {
+    let damage = check.findings.iter().filter(|finding| finding.severity == Severity::Damage);
+    let damage: Vec<_> = damage.collect();
+    let of_files = |it: &&Finding| it.code == FindingCode::ReceiptFileDiffers;
+    if check.more_findings > 0 || !damage.iter().all(of_files) {
+        return Vec::new();
+    }
+    damage.iter().map(|finding| visible(&finding.object)).collect()
+}
+
 fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
     let mut text = String::new();
+    let differing = differing_files(check);
     let (word, tail) = match check.verdict {
-        Verdict::Damaged => ("DAMAGED", ": the receipt does not prove what it says, see below"),
-        Verdict::CannotTell => ("CANNOT TELL", ": nothing is known to be wrong, see below"),
-        Verdict::Intact => ("INTACT", ""),
+        Verdict::Damaged if !differing.is_empty() => (
+            "DAMAGED",
+            format!(
+                ": the receipt is sound, but not the archived {}: {}",
+                if differing.len() == 1 { "file" } else { "files" },
+                differing.join(", ")
+            ),
+        ),
+        Verdict::Damaged => {
+            ("DAMAGED", ": the receipt does not prove what it says, see below".to_owned())
+        }
+        Verdict::CannotTell => {
+            ("CANNOT TELL", ": nothing is known to be wrong, see below".to_owned())
+        }
+        Verdict::Intact => ("INTACT", String::new()),
     };
     text.push_str(&format!("{word}{tail}\n"));
     if let Some(receipt) = receipt {
         text.push_str(&format!(
-            "  {} of {} documents proven, archive of {}\n",
+            "  {} of {} proven, archive of {}\n",
             grouped(check.documents),
-            grouped(receipt.documents.len() as u64),
+            counted(receipt.documents.len() as u64, "document"),
             visible(&receipt.archive.entity)
         ));
     }
     if let Some(checkpoint) = &check.checkpoint {
-        text.push_str(&format!("  under a checkpoint of {} entries\n", checkpoint.size));
+        text.push_str(&format!("  under a checkpoint of {}\n", counted(checkpoint.size, "entry")));
     }
     for time in &check.times {
         let what = if time.trial { "TRIAL time-stamp, not qualified" } else { "time-stamp" };
@@ -321,7 +345,7 @@ fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
     }
     let more = check.findings.len().saturating_sub(PRINTED_MAX) as u64 + check.more_findings;
     if more > 0 {
-        text.push_str(&format!("  and {} more findings\n", grouped(more)));
+        text.push_str(&format!("  and {} more\n", counted(more, "finding")));
     }
     text
 }

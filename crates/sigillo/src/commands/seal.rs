@@ -10,7 +10,7 @@ use crate::{
     commands::{EXIT_CLEAN, EXIT_TRANSIENT},
     context::Context,
     error::CommandError,
-    output::{grouped, visible},
+    output::{counted, visible, waiting},
 };
 
 /// What was sealed and stamped.
@@ -61,10 +61,10 @@ impl SealReport {
         let mut text = match &self.sealed {
             None => "Nothing new to seal.\n".to_owned(),
             Some(sealed) => format!(
-                "Sealing {} covers {} documents in {} batches.\n",
+                "Sealing {} covers {} in {}.\n",
                 sealed.body.number,
-                grouped(sealed.documents),
-                sealed.batches,
+                counted(sealed.documents, "document"),
+                counted(sealed.batches as u64, "batch"),
             ),
         };
         for stamp in &self.stamps.stamped {
@@ -85,9 +85,8 @@ impl SealReport {
         }
         if self.stamps.waiting > 0 {
             text.push_str(&format!(
-                "{} sealings wait for a time-stamp; nothing is lost. Later: sigillo seal \
-                 --stamp-only\n",
-                self.stamps.waiting
+                "{} for a time-stamp; nothing is lost. Later: sigillo seal --stamp-only\n",
+                waiting(self.stamps.waiting as u64, "sealing")
             ));
         }
         text

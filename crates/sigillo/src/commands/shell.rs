@@ -12,7 +12,10 @@ use crate::{cli::Cli, commands::EXIT_CLEAN, error::CommandError, output::Output}
 ///
 /// Examples:
 ///
+///   mkdir -p ~/.local/share/bash-completion/completions
 ///   sigillo completions bash > ~/.local/share/bash-completion/completions/sigillo
+///
+///   mkdir -p ~/.zfunc
 ///   sigillo completions zsh > ~/.zfunc/_sigillo
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]

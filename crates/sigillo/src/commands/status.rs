@@ -8,7 +8,7 @@ use crate::{
     commands::EXIT_CLEAN,
     context::Context,
     error::CommandError,
-    output::{grouped, visible},
+    output::{counted, visible, waiting},
 };
 
 /// Says what is in the log; reads what came since it was last asked.
@@ -20,16 +20,15 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     let (unsealed, unstamped) = (&view.unsealed, &view.unstamped);
     let unsealed_documents: u64 = unsealed.iter().map(|batch| batch.documents).sum();
     let mut text = format!(
-        "Archive of {}{}\n  {} documents in {} batches, {} submissions\n  log: {} entries in {} \
-         commits\n  {} sealings\n",
+        "Archive of {}{}\n  {} in {}, {}\n  log: {} in {}\n  {}\n",
         visible(&description.entity.name),
         if description.trial { " (TRIAL keys, not qualified)" } else { "" },
-        grouped(view.documents),
-        grouped(view.batches),
-        grouped(view.submissions),
-        grouped(view.size),
-        grouped(view.head),
-        grouped(view.sealings),
+        counted(view.documents, "document"),
+        counted(view.batches, "batch"),
+        counted(view.submissions, "submission"),
+        counted(view.size, "entry"),
+        counted(view.head, "commit"),
+        counted(view.sealings, "sealing"),
     );
     if let Some(at) = view.newest_commit_at {
         text.push_str(&format!("  newest commit of {at}\n"));
@@ -40,15 +39,15 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     match unsealed.first() {
         None => text.push_str("  everything is sealed\n"),
         Some(oldest) => text.push_str(&format!(
-            "  {} documents wait to be sealed, the oldest since {}: sigillo seal\n",
-            grouped(unsealed_documents),
+            "  {} to be sealed, the oldest since {}: sigillo seal\n",
+            waiting(unsealed_documents, "document"),
             oldest.at
         )),
     }
     if let Some(oldest) = unstamped.first() {
         text.push_str(&format!(
-            "  {} sealings wait for a time-stamp, the oldest since {}: sigillo seal --stamp-only\n",
-            unstamped.len(),
+            "  {} for a time-stamp, the oldest since {}: sigillo seal --stamp-only\n",
+            waiting(unstamped.len() as u64, "sealing"),
             oldest.at
         ));
     }

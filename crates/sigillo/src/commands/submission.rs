@@ -9,7 +9,7 @@ use crate::{
     commands::EXIT_CLEAN,
     context::Context,
     error::CommandError,
-    output::{grouped, visible},
+    output::{counted, grouped, visible},
 };
 
 /// List submissions (versamenti) and what became of them
@@ -63,7 +63,7 @@ pub(crate) async fn run(context: &Context, command: SubmissionCommand) -> Result
         (0, _, true) => "Nothing is pending: every submission came to its end.\n".to_owned(),
         (0, _, false) => "Nothing was submitted yet: sigillo ingest FOLDER\n".to_owned(),
         (total, shown, _) if shown < total => {
-            format!("{shown} of {} submissions; --count shows more.\n", grouped(total as u64))
+            format!("{shown} of {}; --count shows more.\n", counted(total as u64, "submission"))
         }
         (_, _, true) => "The same ingest again takes in what is pending, as a submission of its own; these stay in \
              this list, for the log forgets nothing.\n"
@@ -76,13 +76,18 @@ pub(crate) async fn run(context: &Context, command: SubmissionCommand) -> Result
 }
 
 fn text_of(account: &SubmissionAccount, source: Option<&str>) -> String {
-    let state = if account.completed.is_some() { "completed" } else { "WITHOUT AN END" };
+    let state = match &account.completed {
+        None => "WITHOUT AN END",
+        // It was told to stop, and accounted for what it did not reach.
+        Some(_) if account.pending() > 0 => "INTERRUPTED",
+        Some(_) => "completed",
+    };
     let mut text = format!(
-        "{}  {}  {}  {state}\n  {} documents: {} archived",
+        "{}  {}  {}  {state}\n  {}: {} archived",
         account.received_at,
         account.submission,
         visible(source.unwrap_or("(its source cannot be read)")),
-        grouped(account.received),
+        counted(account.received, "document"),
         grouped(account.archived),
     );
     let (already, refused, pending) = (account.already(), account.refused(), account.pending());

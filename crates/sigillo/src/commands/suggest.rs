@@ -22,11 +22,13 @@ pub(crate) async fn with_suggestions(locator: &Locator<'_>, error: LocateError) 
         LocateError::NotFound { text } => similar_id(locator, text).await,
         _ => return error.into(),
     };
-    CommandError::from(error).hint(suggestion.unwrap_or_else(|| {
-        "a document is named by its version id, its document id, 8 digits of one, or its key as \
-         SOURCE/PATH; `sigillo submission list` lists the sources"
-            .to_owned()
-    }))
+    let error = CommandError::from(error);
+    let error = suggestion.into_iter().fold(error, CommandError::hint);
+    error.hint(
+        "a document is named by its version id, its document id, 8 digits of one, or its key: \
+         SOURCE/PATH, or STRUCTURE/REGISTER/YEAR/NUMBER if it was registered; `sigillo find WORD` \
+         prints ids and keys",
+    )
 }
 
 /// Suggests a source that is named alike, among those of the newest submissions.
@@ -38,7 +40,7 @@ async fn similar_source(locator: &Locator<'_>, text: &str) -> Option<String> {
         sources.extend(source_of(locator.archive, account).await.ok().flatten());
     }
     if sources.contains(named) {
-        return Some(format!("the source {named:?} is there: look at the path after it"));
+        return Some(format!("the source {named:?} is there: look at what comes after it"));
     }
     let similar = most_similar(named, sources.iter().map(String::as_str))?;
     Some(format!("did you mean the source {similar:?}?"))

@@ -14,7 +14,7 @@ use crate::{
     commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, export::locate, receipt},
     context::{Context, head_text},
     error::CommandError,
-    output::{grouped, size_text, visible},
+    output::{counted, grouped, size_text, visible},
     progress::{Count, Shown, Work},
 };
 
@@ -116,14 +116,14 @@ fn text_of(report: &VerifyReport, named: Option<u64>) -> String {
     let read = match (report.scope, named) {
         (Scope::Log, None) => "Read the log; documents were not looked at.".to_owned(),
         (Scope::Presence, _) => format!(
-            "Found {} packs for {} documents; their contents were not read (--full reads them).",
-            grouped(report.packs),
-            grouped(documents)
+            "Found {} for {}; their contents were not read (--full reads them).",
+            counted(report.packs, "pack"),
+            counted(documents, "document")
         ),
         _ => format!(
-            "Read {} of {} documents to their last byte ({}).",
+            "Read {} of {} to the last byte ({}).",
             grouped(report.documents_read),
-            grouped(documents),
+            counted(documents, "document"),
             size_text(report.bytes_read)
         ),
     };
@@ -143,10 +143,10 @@ fn text_of(report: &VerifyReport, named: Option<u64>) -> String {
     };
     text.push_str(&format!("{word}{tail}\n  {log}\n"));
     text.push_str(&format!(
-        "  {} batches, {} sealings, {} time-stamps{}\n",
-        report.view.batches.len(),
-        report.view.sealings.len(),
-        report.view.stamps.len(),
+        "  {}, {}, {}{}\n",
+        counted(report.view.batches.len() as u64, "batch"),
+        counted(report.view.sealings.len() as u64, "sealing"),
+        counted(report.view.stamps.len() as u64, "time-stamp"),
         match report.view.stamps.last() {
             Some(stamp) => format!(", the newest of {}", visible(&stamp.body.stamped_at)),
             None => String::new(),
@@ -157,7 +157,7 @@ fn text_of(report: &VerifyReport, named: Option<u64>) -> String {
     }
     let more = report.findings.len().saturating_sub(PRINTED_MAX) as u64 + report.more_findings;
     if more > 0 {
-        text.push_str(&format!("  and {} more findings\n", grouped(more)));
+        text.push_str(&format!("  and {} more\n", counted(more, "finding")));
     }
     text
 }
@@ -176,7 +176,10 @@ pub(crate) fn finding_text(finding: &Finding) -> String {
         let key = finding.place.key.as_deref().unwrap_or("(its name cannot be read)");
         text.push_str(&format!("      document {} (version {version})\n", visible(key)));
     }
-    if let Some((start, end)) = finding.place.bytes {
+    // Some messages say themselves where it is.
+    if let Some((start, end)) = finding.place.bytes
+        && !finding.message.starts_with("bytes ")
+    {
         text.push_str(&format!("      bytes {} to {}\n", grouped(start), grouped(end)));
     }
     text

@@ -43,7 +43,7 @@ fn check_refused(bad: &[u8], code: RefusalCode, options: &[&str], make: impl FnO
 #[track_caller]
 fn check_told(world: &World, ran: &Ran, bad: &[u8], code: RefusalCode) {
     let path = encode_name(bad);
-    ran.check(1, "carte: 1 documents archived, 0 there before, 1 refused");
+    ran.check(1, "carte: 1 document archived, 0 there before, 1 refused");
     ran.check(1, &format!(": {} - {}", code.code(), code.reason()));
     ran.check(1, &format!("What to do: {}.", code.remedy()));
     check_harmless(ran);
@@ -278,14 +278,14 @@ fn a_strange_name_comes_back_byte_for_byte(#[case] name: &[u8]) {
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join(OsStr::from_bytes(name)), name).unwrap();
     let ran = world.create();
-    ran.check(0, "carte: 1 documents archived, 0 there before, 0 refused");
+    ran.check(0, "carte: 1 document archived, 0 there before, 0 refused");
     check_harmless(&ran);
     world.check_intact(1);
     assert_eq!(world.export(), tree(&world.source()));
     // And it is found by its key.
     let key = format!("carte/sotto/{}", encode_name(name));
     let ran = world.run(["get", "-o", "fuori", &key]);
-    ran.check(0, "1 documents");
+    ran.check(0, "1 document");
     check_harmless(&ran);
     let got = Tree::from([(name.to_vec(), name.to_vec())]);
     assert_eq!(tree(&world.place("fuori")), got);

@@ -11,7 +11,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crate::program::{Ran, World, tree};
+use crate::program::{Ran, World, given_back};
 
 /// A file is written in pages, each full of the number of the round that wrote it.
 const PAGE_BYTES: usize = 4096;
@@ -123,7 +123,7 @@ fn check(length: usize, write: fn(&Path, u64), was: fn(&[u8]) -> bool, must_be_r
     let output = world.place("fuori");
     let ran = world.run(["export", "--all", "-o", output.to_str().unwrap()]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    for (path, bytes) in tree(&output) {
+    for (path, bytes) in given_back(&output) {
         assert!(was(&bytes), "{} was never so", String::from_utf8_lossy(&path));
     }
     assert!(!must_be_refused || refused > 0, "the file never changed under the reader");
@@ -138,7 +138,7 @@ fn is_refused(ran: &Ran) -> bool {
         ran.check(1, "refused registro.bin: CHANGED - it changed while it was read");
         return true;
     }
-    ran.check(0, "1 documents archived, 0 there before, 0 refused");
+    ran.check(0, "1 document archived, 0 there before, 0 refused");
     false
 }
 

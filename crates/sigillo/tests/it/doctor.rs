@@ -63,7 +63,7 @@ fn a_sound_archive_is_well_but_for_the_disk_of_the_test() {
     assert_eq!(
         names.join(" "),
         "settings archive store keys qualification trust log published-log signer certificates \
-         clock sealing time-stamps index last-full-read durability space leftovers state-space"
+         clock sealing time-stamps index catalogue last-full-read durability space leftovers state-space"
     );
     check(&ran, "qualification", "ok", "TRIAL keys", "");
     check(&ran, "last-full-read", "ok", "not known", "");
@@ -233,6 +233,38 @@ fn an_index_that_cannot_be_used_is_found() {
 }
 
 #[test]
+fn a_catalogue_that_is_lost_or_damaged_is_found() {
+    let world = healthy();
+    check(&doctor(&world), "catalogue", "ok", "look at all 2 documents", "");
+    let catalogue = world.archive().join("catalogue");
+    for table in ["documents", "descriptions"] {
+        let segment = world.object(&format!("catalogue/{table}/"), ".parquet");
+        let bytes = fs::read(&segment).unwrap();
+        let mut changed = bytes.clone();
+        changed[bytes.len() / 2] ^= 1;
+        for (damage, said) in [
+            (Some(&changed[..]), "it was changed"),
+            (Some(&bytes[..100]), "it has another size"),
+            (None, "is missing"),
+        ] {
+            fs::remove_file(&segment).unwrap();
+            if let Some(damage) = damage {
+                fs::write(&segment, damage).unwrap();
+            }
+            check(&doctor(&world), "catalogue", "warn", said, "sigillo rebuild");
+            fs::write(&segment, &bytes).unwrap();
+        }
+        fs::remove_dir_all(catalogue.join(table)).unwrap();
+        check(&doctor(&world), "catalogue", "warn", "2 documents are not in it", "sigillo rebuild");
+        assert_eq!(world.run(["rebuild"]).code, 0);
+    }
+    fs::remove_dir_all(&catalogue).unwrap();
+    check(&doctor(&world), "catalogue", "warn", "2 documents are not in it", "sigillo rebuild");
+    assert_eq!(world.run(["rebuild"]).code, 0);
+    check(&doctor(&world), "catalogue", "ok", "look at all 2 documents", "");
+}
+
+#[test]
 fn what_undoes_every_fsync_is_found() {
     let world = healthy();
     let mut command = world.command(["doctor", "--json"]);
@@ -265,5 +297,5 @@ fn what_waits_is_told_by_the_doctor_too() {
     let world = World::new();
     world.write("uno.txt", b"uno");
     assert_eq!(world.create_with(&["--no-seal"]).code, 0);
-    check(&doctor(&world), "sealing", "ok", "1 documents wait for a seal", "");
+    check(&doctor(&world), "sealing", "ok", "1 document waits for a seal", "");
 }

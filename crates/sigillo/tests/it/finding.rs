@@ -70,6 +70,13 @@ fn check_criteria(world: &World) {
         (&["--date", "2027"], &[]),
         (&["ditta", "--type", "lettera", "--date", "2026-02"], &[P1]),
         (&["ditta", "--type", "delibera"], &[]),
+        (&["--date", "08/03/2026"], &[D13]),
+        (&["--aggregation", "bilancio 2026"], &[D12]),
+        (&["--aggregation", "AOO1/2026/II.4/1"], &[D12]),
+        (&["--aggregation", "AOO2/2026/II.4/1"], &[]),
+        (&["--aggregation", "Bilancio"], &[]),
+        (&["--field", "firmatario=bianchi"], &[D12, D13]),
+        (&["--field", "Firmatario=Rossi"], &[]),
     ] {
         check_found(world, args, expected);
     }
@@ -100,11 +107,22 @@ fn documents_are_found_by_every_criterion_also_after_a_rebuild() {
 fn a_line_has_what_other_commands_take() {
     let world = described();
     let ran = world.run(["find", "appunti"]);
-    ran.check(0, "atti/appunti.txt  Appunti della riunione\n");
+    ran.check(0, "atti/appunti.txt  -  -  Appunti della riunione\n");
     let id = &ran.stdout[..8];
     assert_eq!(world.run(["get", id, "-o", "fuori"]).code, 0);
     assert!(world.place("fuori").read_dir().unwrap().next().is_some());
     world.run(["find", "inesistente"]).check(0, "nothing found\n");
+    // A line break in a subject is a space, and aggregations are marked.
+    world
+        .run(["find", "--key", "2026/13"])
+        .check(0, "VI.5  Nuova illuminazione della piazza; lavori");
+    let ran = world.run(["find", "--key", "bilancio"]);
+    ran.check(0, "AOO1/Bilancio 2026  -  -  [aggregation]\n");
+    let found = find(&world, &["bilancio"]).json()["documents"].clone();
+    let kinds = found.as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap());
+    assert_eq!(kinds.collect::<Vec<_>>(), ["aggregation", "document"], "{found}");
+    assert_eq!(found[1]["metadata"]["Firmatario"], "Anna Bianchi");
+    world.run(["find", "--field", "Firmatario"]).check_error(2, "write NAME=PART");
     world.run(["find", "giunta", "--limit", "1"]).check(0, "and 1 more");
     world.run(["find"]).check_error(2, "nothing is said of what to find");
     world.run(["find", "--date", "ieri"]).check_error(2, "no date");
@@ -126,7 +144,12 @@ fn the_newest_version_is_found_and_older_ones_when_asked() {
     check_found(&world, &["seconda"], &["carte/uno.txt"]);
     check_found(&world, &["prima stesura"], &[]);
     check_found(&world, &["prima", "stesura", "--versions"], &["carte/uno.txt"]);
-    world.run(["find", "uno.txt", "--versions"]).check(0, "version 2");
+    let versions = find(&world, &["uno.txt", "--versions"]).json()["documents"].clone();
+    let first = &versions[0]["version_id"].as_str().unwrap()[..16];
+    let ran = world.run(["find", "uno.txt", "--versions"]);
+    ran.check(0, &format!("carte/uno.txt  version 1  {first}  -  -  Prima stesura\n"));
+    ran.check(0, "version 2");
+    world.run(["get", first, "-o", "prima"]).check(0, "1 document");
 }
 
 #[test]
@@ -142,7 +165,7 @@ fn without_the_catalogue_find_says_what_it_did_not_look_at() {
     let ran = find(&world, &["bilancio"]);
     assert_eq!((ran.code, keys(&ran).len()), (3, 0));
     assert_eq!((&ran.json()["complete"], &ran.json()["missing"]), (&Value::from(false), &6.into()));
-    world.run(["find", "bilancio"]).check_error(3, "6 documents are not in the catalogue");
+    world.run(["find", "bilancio"]).check_error(3, "not looked at: 6 documents");
     world.check_intact(6);
     // The next ingest completes it.
     assert_eq!(world.ingest(&[]).code, 0);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sigillo_catalogue::{IndexedVersion, KeyIndex};
 use sigillo_model::Record;
 
-use crate::program::{Ran, Tree, World, noise, tree};
+use crate::program::{Ran, Tree, World, given_back, noise, tree};
 
 /// The version and document ids of every document, by path, as an outsider reads them from the
 /// records in the packs.
@@ -38,7 +38,7 @@ fn get(world: &World, id: &str, output: &str) -> Ran {
 fn check_given(world: &World, id: &str, bytes: &[u8]) {
     let output = tempfile::tempdir_in(world.folder.path()).unwrap();
     let ran = get(world, id, output.path().to_str().unwrap());
-    ran.check(0, "1 documents");
+    ran.check(0, "1 document");
     let given: Vec<_> = tree(output.path()).into_values().collect();
     assert_eq!(given, [bytes.to_vec()], "{id}");
 }
@@ -55,7 +55,7 @@ fn a_document_is_named_by_any_of_its_ids_and_by_its_key() {
         for name in names {
             check_given(&world, name, &bytes);
         }
-        world.run(["verify", &version[..8]]).check(0, "Read 1 of 1 documents");
+        world.run(["verify", &version[..8]]).check(0, "Read 1 of 1 document");
     }
     let both = [&ids[0].1[..10], "carte/uno.txt"];
     let ran = world.run(["get", both[0], both[1], "-o", "fuori"]);
@@ -87,13 +87,13 @@ fn what_is_there_is_never_written_over() {
     fs::write(world.place("fuori/carte/uno.txt"), b"mio").unwrap();
     get(&world, "carte/uno.txt", "fuori").check(1, "not given back: carte/uno.txt");
     let ran = world.run(["export", "--all", "-o", "fuori"]);
-    ran.check(1, "1 documents");
+    ran.check(1, "1 document");
     ran.check(1, "not given back: carte/uno.txt");
     let wanted = [("uno.txt", "mio"), ("carte/uno.txt", "mio"), ("carte/due.txt", "due")];
     let wanted = wanted.map(|(path, bytes)| (path.as_bytes().to_vec(), bytes.into()));
-    assert_eq!(tree(&world.place("fuori")), Tree::from(wanted));
+    assert_eq!(given_back(&world.place("fuori")), Tree::from(wanted));
     // Twice into the same folder: all is there, and all of it stays as it is.
-    world.run(["export", "--all", "-o", "fuori"]).check(1, "0 documents");
+    world.run(["export", "--all", "-o", "fuori"]).check(1, "NOTHING was given back");
 }
 
 #[test]

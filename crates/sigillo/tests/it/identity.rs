@@ -48,7 +48,7 @@ fn with_one_act() -> World {
 fn a_document_of_several_files_is_one_document_under_its_registers_key() {
     let world = with_one_act();
     world.check_intact(1);
-    world.run(["get", "AOO/prot/2026/1", "-o", "fuori"]).check(0, "1 documents");
+    world.run(["get", "AOO/prot/2026/1", "-o", "fuori"]).check(0, "1 document");
     assert_eq!(fs::read(world.place("fuori/atto.txt")).unwrap(), b"atto");
     assert_eq!(fs::read(world.place("fuori/allegato.txt")).unwrap(), b"allegato");
 }
@@ -84,12 +84,12 @@ fn a_new_version_follows_the_one_before_and_both_are_known_again() {
     let world = World::with(&[("uno.txt", b"primo")]);
     world.write("uno.txt", b"secondo");
     world.ingest(&[]).check(1, "KEY_EXISTS");
-    world.ingest(&["--new-versions"]).check(0, "1 documents archived");
+    world.ingest(&["--new-versions"]).check(0, "1 document archived");
     world.ingest(&["--new-versions"]).check(0, "0 documents archived, 1 there before");
     // What was archived first is known again, too.
     world.write("uno.txt", b"primo");
     world.ingest(&[]).check(0, "0 documents archived, 1 there before");
-    world.run(["get", "carte/uno.txt", "-o", "fuori"]).check(0, "1 documents");
+    world.run(["get", "carte/uno.txt", "-o", "fuori"]).check(0, "1 document");
     assert_eq!(fs::read(world.place("fuori/uno.txt")).unwrap(), b"secondo");
     world.check_intact(2);
 }
@@ -149,7 +149,7 @@ fn aggregations_grow_by_versions_and_close() {
     table(&world, "a.txt;;;;;;A;2026/1|2026/2;;\nb.txt;;;;;;B;2026/1;2026-12-31;\n");
     let ran = ingest(&world);
     assert_eq!(counts(&ran), [2, 1, 1, 0, 0, 1], "{ran:?}");
-    world.run(["get", "carte/2026/1", "-o", "fuori"]).check(0, "1 documents");
+    world.run(["get", "carte/2026/1", "-o", "fuori"]).check(0, "1 document");
     let members = fs::read(world.place("fuori/members.json")).unwrap();
     let members: Vec<String> = serde_json::from_slice(&members).unwrap();
     assert_eq!(members.len(), 2);
@@ -176,9 +176,9 @@ fn a_sidecar_describes_its_file_and_takes_attachments_along() {
     let ran = world.create_with(&["--json"]);
     assert_eq!(counts(&ran), [3, 2, 0, 1, 0, 0], "{ran:?}");
     assert_eq!(refusals(&ran), [("d/rotto.txt".to_owned(), "METADATA_INVALID".to_owned())]);
-    world.run(["get", "AOO/prot/2026/7", "-o", "fuori"]).check(0, "1 documents");
+    world.run(["get", "AOO/prot/2026/7", "-o", "fuori"]).check(0, "1 document");
     assert_eq!(fs::read(world.place("fuori/foto.jpg")).unwrap(), b"foto");
-    world.run(["get", "carte/d/altro.txt", "-o", "fuori"]).check(0, "1 documents");
+    world.run(["get", "carte/d/altro.txt", "-o", "fuori"]).check(0, "1 document");
     world.check_intact(2);
 }
 
@@ -192,7 +192,7 @@ fn a_large_document_of_several_files_is_streamed() {
     let ran = world.create_with(&["--metadata", "tabella.csv", "--json"]);
     assert_eq!(counts(&ran), [1, 1, 0, 0, 0, 0], "{ran:?}");
     world.check_intact(1);
-    world.run(["get", "AOO/prot/2026/1", "-o", "fuori"]).check(0, "1 documents");
+    world.run(["get", "AOO/prot/2026/1", "-o", "fuori"]).check(0, "1 document");
     assert!(fs::read(world.place("fuori/grande.bin")).unwrap() == large);
     assert_eq!(fs::read(world.place("fuori/piccolo.txt")).unwrap(), b"piccolo");
     // The place of its record is known: it can be built on.

@@ -20,6 +20,7 @@ mod finding;
 mod giving_back;
 mod identity;
 mod interrupting;
+mod newcomer;
 mod object_store;
 mod personal;
 mod receipts;

@@ -37,7 +37,7 @@ fn names_contents_digests_and_salts_are_nowhere_in_what_is_kept_for_ever() {
     world.write(&format!("{folder}/{file}.txt"), content.as_bytes());
     std::os::unix::fs::symlink("x", world.source().join(format!("{file}-rinvio"))).unwrap();
     let ran = world.create_with(&["--source", source]);
-    ran.check(1, "1 documents archived, 0 there before, 1 refused");
+    ran.check(1, "1 document archived, 0 there before, 1 refused");
     let pack = fs::read(world.object("packs/", ".zip")).unwrap();
     let (record, salt) = record(&pack);
     let digests = [content.as_bytes(), &record].map(Sha256Digest::of);

@@ -52,7 +52,7 @@ fn the_same_folder_again_archives_nothing_twice() {
     let ran = world.ingest(&[]);
     ran.check(0, "carte: 0 documents archived, 2 there before, 0 refused");
     world.write("tre.txt", b"tre");
-    world.ingest(&[]).check(0, "carte: 1 documents archived, 2 there before, 0 refused");
+    world.ingest(&[]).check(0, "carte: 1 document archived, 2 there before, 0 refused");
     world.check_intact(3);
     assert_eq!(world.export(), tree(&world.source()));
 }
@@ -65,7 +65,7 @@ fn other_content_under_the_same_key_is_refused_and_the_first_stays() {
     ran.check(1, "carte: 0 documents archived, 0 there before, 1 refused");
     ran.check(1, "refused uno.txt: KEY_EXISTS");
     assert_eq!(world.export()[b"uno.txt".as_slice()], b"uno");
-    world.ingest(&["--source", "altre"]).check(0, "altre: 1 documents archived");
+    world.ingest(&["--source", "altre"]).check(0, "altre: 1 document archived");
     world.check_intact(2);
 }
 
@@ -127,7 +127,7 @@ fn without_its_keys_an_archive_can_be_read_and_says_how_to_name_them() {
     world.check_intact(1);
     assert_eq!(world.export().len(), 1);
     let ran = world.ingest(&["--keys", elsewhere.to_str().unwrap()]);
-    ran.check(0, "carte: 1 documents archived, 1 there before");
+    ran.check(0, "carte: 1 document archived, 1 there before");
     world.check_intact(2);
 }
 
@@ -148,7 +148,7 @@ fn an_archive_that_was_moved_still_finds_its_keys() {
     fs::rename(world.archive(), &moved).unwrap();
     world.write("due.txt", b"due");
     let ran = world.ingest(&["--archive", moved.to_str().unwrap()]);
-    ran.check(0, "carte: 1 documents archived, 1 there before");
+    ran.check(0, "carte: 1 document archived, 1 there before");
     let ran = world.run(["verify", "--full", "--archive", moved.to_str().unwrap()]);
     ran.check(0, "Read 2 of 2 documents");
     // And a new archive in the old place gets keys of its own.

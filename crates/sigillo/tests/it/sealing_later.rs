@@ -12,9 +12,9 @@ fn what_was_not_sealed_is_sealed_later() {
     let world = World::new();
     world.write("uno.txt", b"uno");
     world.create_with(&["--no-seal"]).check(0, "Not sealed: run `sigillo seal`.");
-    world.run(["status"]).check(0, "1 documents wait to be sealed");
+    world.run(["status"]).check(0, "1 document waits to be sealed");
     world.run(["verify"]).check(0, "note F506");
-    world.run(["seal"]).check(0, "Sealing 1 covers 1 documents in 1 batches.");
+    world.run(["seal"]).check(0, "Sealing 1 covers 1 document in 1 batch.");
     world.run(["status"]).check(0, "everything is sealed");
     world.run(["seal"]).check(0, "Nothing new to seal.");
     assert!(!world.run(["verify"]).stdout.contains("F506"));
@@ -34,10 +34,10 @@ fn an_authority_that_does_not_answer_stops_nothing_and_is_asked_again_later() {
     fs::write(&settings, authority).unwrap();
     world.write("due.txt", b"due");
     let ran = world.ingest(&[]);
-    ran.check(0, "carte: 1 documents archived, 1 there before, 0 refused");
+    ran.check(0, "carte: 1 document archived, 1 there before, 0 refused");
     ran.check(0, "The authority Muta did not help: ");
     ran.check(0, "wait for a time-stamp; nothing is lost. Later: sigillo seal --stamp-only");
-    world.run(["status"]).check(0, "1 sealings wait for a time-stamp");
+    world.run(["status"]).check(0, "1 sealing waits for a time-stamp");
     world.run(["verify"]).check(0, "note F505");
     world.check_intact(2);
     world.run(["seal", "--stamp-only"]).check(4, "Nothing new to seal.");
@@ -55,5 +55,5 @@ fn only_time_stamps_are_asked_for_where_only_they_are_wanted() {
     world.write("uno.txt", b"uno");
     assert_eq!(world.create_with(&["--no-seal"]).code, 0);
     world.run(["seal", "--stamp-only"]).check(0, "Nothing new to seal.");
-    world.run(["status"]).check(0, "1 documents wait to be sealed");
+    world.run(["status"]).check(0, "1 document waits to be sealed");
 }

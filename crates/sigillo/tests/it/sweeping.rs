@@ -67,7 +67,7 @@ fn a_sweep_shows_what_no_commit_names_and_removes_it_only_if_told_to() {
     assert_eq!(ran.json()["outcome"]["epoch"], 3);
     world.run(["sweep"]).check(0, "There is nothing to sweep.");
     world.write("tre.txt", b"tre");
-    world.ingest(&[]).check(0, "carte: 1 documents archived, 2 there before");
+    world.ingest(&[]).check(0, "carte: 1 document archived, 2 there before");
     world.check_intact(3);
 }
 

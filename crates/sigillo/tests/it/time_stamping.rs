@@ -204,13 +204,13 @@ fn an_authority_stops_nothing_and_leaves_nothing(#[case] wrong: Wrong, #[case] w
     let before = tokens(&world);
     world.write("due.txt", b"due");
     let ran = world.ingest(&[]);
-    ran.check(0, "carte: 1 documents archived, 1 there before, 0 refused");
+    ran.check(0, "carte: 1 document archived, 1 there before, 0 refused");
     ran.check(0, "The authority Altrove did not help: ");
     ran.check(0, words);
     ran.check(0, "wait for a time-stamp; nothing is lost. Later: sigillo seal --stamp-only");
     assert_eq!(tokens(&world), before, "{wrong:?}: something was kept as a token");
     let status = world.run(["status"]);
-    status.check(0, "1 sealings wait for a time-stamp, the oldest since 20");
+    status.check(0, "1 sealing waits for a time-stamp, the oldest since 20");
     world.run(["verify"]).check(0, "note F505");
     let ran = world.run(["seal", "--stamp-only"]);
     ran.check(4, "The authority Altrove did not help: ");

@@ -8,7 +8,7 @@ use sigillo_model::{DocumentKey, Record};
 
 use crate::{
     judge::Changed,
-    program::{Ran, Tree, World, tree},
+    program::{Ran, Tree, World, given_back, tree},
 };
 
 /// Damages an object.
@@ -91,7 +91,7 @@ fn given(world: &World, args: &[&str]) -> (Ran, Tree) {
     let mut args = args.to_vec();
     args.extend(["-o", output.path().to_str().unwrap()]);
     let ran = world.run(args);
-    (ran, tree(output.path()))
+    (ran, given_back(output.path()))
 }
 
 /// The findings with this code, as the program reports them.
@@ -110,16 +110,16 @@ fn every_version_is_given_back_with_all_its_files() {
     let wanted = [&[("uno.txt", "uno prima")], &WHOLE[..1], &WHOLE[..2], &WHOLE, &WHOLE];
     for (known, wanted) in known.iter().zip(wanted) {
         let (ran, found) = given(&world, &["get", &known.version]);
-        ran.check(0, "1 documents");
+        ran.check(0, "1 document");
         assert_eq!(found, files(wanted), "version {}", known.record.version);
     }
     let (ran, found) = given(&world, &["get", "carte/uno.txt"]);
-    ran.check(0, "1 documents");
+    ran.check(0, "1 document");
     assert_eq!(found, files(&WHOLE));
     // The same without an index, which knows where earlier versions lie.
     fs::remove_dir_all(world.home().join(".local/state/sigillo")).unwrap();
     let (ran, found) = given(&world, &["get", &known[4].version]);
-    ran.check(0, "1 documents");
+    ran.check(0, "1 document");
     assert_eq!(found, files(&WHOLE));
 }
 
