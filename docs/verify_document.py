@@ -61,9 +61,7 @@ def find_entry(archive, batch):
     check((int(stated[0]), base64.b64decode(stated[1])) in roots, "the checkpoint is one of them")
     return found
 
-if len(sys.argv) != 3:
-    sys.exit(__doc__)
-archive, prefix = pathlib.Path(sys.argv[1]), sys.argv[2].lower()
+archive, prefix = (pathlib.Path(sys.argv[1]), sys.argv[2].lower()) if sys.argv[2:] else sys.exit(__doc__)
 folder, leaves, place = find_leaf(archive, prefix)
 version, packs = leaves[place].hex(), (folder / "packs.json").read_bytes()
 names = [pack["name"] for pack in json.loads(packs)["packs"] for _ in range(pack["documents"])]

@@ -132,7 +132,8 @@ static long count(const char *kind, const char *path) {
         real_syscall(SYS_nanosleep, &pause, NULL);
     }
     if (stop && strstr(path, stop) && !atomic_exchange(&stopped, 1))
-        real_syscall(SYS_kill, (long)getpid(), (long)SIGSTOP);
+        // To this thread: one to the process may stop another first, and this one makes its call.
+        real_syscall(SYS_tgkill, (long)getpid(), real_syscall(SYS_gettid), (long)SIGSTOP);
     return number;
 }
 

@@ -247,7 +247,6 @@ impl Tables {
     }
 
     /// Appends to one table; `segment` is what was made for it, and of which commits.
-
     async fn append_to(
         &mut self,
         index: usize,

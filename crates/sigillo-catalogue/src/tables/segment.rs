@@ -130,7 +130,7 @@ pub fn write_segment(kind: TableKind, rows: &SortedRows) -> Result<Option<Segmen
             is_room
         });
         let (group, later) = left.split_at(count.count());
-        writer.write_rows(group.iter().map(|index| &rows.rows[*index as usize]))?;
+        writer.write_rows(rows, group)?;
         left = later;
     }
     writer.finish().map(Some)
@@ -175,12 +175,11 @@ impl SegmentWriter {
     }
 
     /// The same from rows, of which only one column at a time is spelt out.
-    fn write_rows<'a>(
-        &mut self,
-        rows: impl ExactSizeIterator<Item = &'a TableRow> + Clone,
-    ) -> Result<(), TableError> {
-        self.stats.add_rows(rows.len());
-        let written = self.write_group(|_, column| Some(column.values(rows.clone())));
+    fn write_rows(&mut self, rows: &SortedRows, group: &[u32]) -> Result<(), TableError> {
+        self.stats.add_rows(group.len());
+        let values =
+            |column: &Column| column.values(group.iter().map(|index| &rows.rows[*index as usize]));
+        let written = self.write_group(|_, column| Some(values(column)));
         written.map_err(|error| unwritable(&error))
     }
 
