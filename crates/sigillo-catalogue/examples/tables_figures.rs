@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{:<44}{:>9}  {:>12}", "step", "CPU s", "bytes a row");
     let records: Vec<Record> = (0..count).map(record).collect();
     let (rows, seconds) =
-        timed(|| (0..).zip(records).map(|(n, it)| row(n, it)).collect::<Vec<_>>());
+        timed(|| (0..).zip(records).map(|(n, it)| row(n, &it)).collect::<Vec<_>>());
     println!("{:<44}{:>9.3}", format!("{count} rows of records"), seconds?);
     for kind in TableKind::ALL {
         let (segment, seconds) = timed(|| write_segment(kind, &SortedRows::new(rows.clone())));
@@ -74,7 +74,7 @@ fn search(segment: &Segment) -> Result<usize, Box<dyn Error>> {
     Ok(found)
 }
 
-fn row(number: u64, record: Record) -> TableRow {
+fn row(number: u64, record: &Record) -> TableRow {
     let digest = Blake3Digest::of(&number.to_le_bytes());
     let place = TablePlace {
         commit: 2,
@@ -86,7 +86,7 @@ fn row(number: u64, record: Record) -> TableRow {
             size_bytes: 900,
         },
     };
-    TableRow::new(VersionId::from_bytes(*digest.as_bytes()), &record, place)
+    TableRow::new(VersionId::from_bytes(*digest.as_bytes()), record, place)
 }
 
 fn record(number: u64) -> Record {

@@ -162,10 +162,10 @@ async fn what_would_be_no_pack_is_refused() {
     refused(&mut writer, &|_, entries| entries[1].size_bytes = u64::MAX);
     refused(&mut writer, &|_, entries| entries[1].header_offset_in_segment += 1);
     refused(&mut writer, &|_, entries| {
-        entries[2].name = record_name(Document::new(2, &[]).version)
+        entries[2].name = record_name(Document::new(2, &[]).version);
     });
     refused(&mut writer, &|_, entries| entries.swap(0, 1));
-    refused(&mut writer, &|_, entries| drop(entries.pop()));
+    refused(&mut writer, &|_, entries| entries.truncate(entries.len() - 1));
     refused(&mut writer, &|_, entries| entries.clear());
     let (segment, entries) = Document::new(1, &[10, 20]).segment();
     writer.add_segment(&segment, &entries).unwrap();
