@@ -6,7 +6,7 @@ use crate::tables::state::{SegmentFile, TableState};
 pub const MERGE_SEGMENTS_MIN: usize = 8;
 
 /// Merged segments are not larger, in bytes: all of a merge happens in memory.
-pub const MERGE_BYTES_MAX: u64 = 64 << 20;
+pub const MERGE_BYTES_MAX: u64 = 32 << 20;
 
 /// Segments count as about the same size when the largest is at most so many times the smallest.
 const SIZE_RATIO_MAX: u64 = 8;
