@@ -165,7 +165,15 @@ impl TableRow {
 fn texts_of(record: &Record, media_type: Option<&str>, puid: Option<&str>) -> Texts {
     let Record { description, files, key, .. } = record;
     let mut texts = Gathered { joined: String::with_capacity(256), ..Gathered::default() };
-    let mut key_texts = [(Slot::Source, None); Slot::Class as usize];
+    let key_slots = [
+        Slot::Source,
+        Slot::Path,
+        Slot::Structure,
+        Slot::Register,
+        Slot::Year,
+        Slot::Number,
+        Slot::Aggregation,
+    ];
     let named: &[(Slot, &String)] = match key {
         DocumentKey::Aggregation { aggregation, structure } => {
             &[(Slot::Structure, structure), (Slot::Aggregation, aggregation)]
@@ -178,27 +186,25 @@ fn texts_of(record: &Record, media_type: Option<&str>, puid: Option<&str>) -> Te
             (Slot::Number, number),
         ],
     };
-    for (slot, text) in named {
-        key_texts[*slot as usize] = (*slot, Some(text.as_str()));
+    for slot in key_slots {
+        let text = named.iter().find(|(named, _)| *named == slot);
+        texts.add(slot, text.map(|(_, text)| text.as_str()));
     }
-    for (_, text) in key_texts {
-        texts.add(text);
-    }
-    texts.add(description.class.as_deref());
-    texts.add(description.document_type.as_deref());
-    texts.add(description.series.as_deref());
-    texts.add(description.stated_retention.as_deref());
-    texts.add(description.subject.as_deref());
-    texts.add_lines(files.iter().map(|file| file.name.as_str()));
-    texts.add_lines(description.aggregations.iter().map(String::as_str));
+    texts.add(Slot::Class, description.class.as_deref());
+    texts.add(Slot::DocumentType, description.document_type.as_deref());
+    texts.add(Slot::Series, description.series.as_deref());
+    texts.add(Slot::StatedRetention, description.stated_retention.as_deref());
+    texts.add(Slot::Subject, description.subject.as_deref());
+    texts.add_lines(Slot::FileNames, files.iter().map(|file| file.name.as_str()));
+    texts.add_lines(Slot::Aggregations, description.aggregations.iter().map(String::as_str));
     let metadata = &description.metadata;
     let metadata = (!metadata.is_empty())
         .then(|| serde_json::to_string(metadata).expect("texts only"))
         // A part of it could not be read.
         .filter(|json| json.len() <= TABLE_TEXT_BYTES_MAX);
-    texts.add(metadata.as_deref());
-    texts.add(media_type);
-    texts.add(puid);
+    texts.add(Slot::Metadata, metadata.as_deref());
+    texts.add(Slot::MediaType, media_type);
+    texts.add(Slot::Puid, puid);
     texts.finish()
 }
 
@@ -212,12 +218,13 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn add(&mut self, text: Option<&str>) {
-        self.add_lines(text.into_iter());
+    fn add(&mut self, slot: Slot, text: Option<&str>) {
+        self.add_lines(slot, text.into_iter());
     }
 
     /// Adds lines as one text; without any there is none.
-    fn add_lines<'a>(&mut self, lines: impl Iterator<Item = &'a str>) {
+    fn add_lines<'a>(&mut self, slot: Slot, lines: impl Iterator<Item = &'a str>) {
+        debug_assert_eq!(slot as usize, self.next, "texts are added in the order of their slots");
         let start = self.joined.len();
         for (index, line) in lines.enumerate() {
             if index > 0 {
