@@ -6,7 +6,8 @@
 #
 # SCRATCH is an empty or new folder on the disk to be measured, with 40 GB free; MAKE_SMALL.py makes the
 # corpus of 100,000 small documents (corpus/make_small.py of the shared material). What was made is kept
-# in SCRATCH, and used by the next run. Takes part if it is installed: restic, borg, rustic, rocfl,
+# in SCRATCH, and used by the next run; SCRATCH/figures-* can be deleted, but five minutes or more before
+# anything is measured (figures.py says why). Takes part if it is installed: restic, borg, rustic, rocfl,
 # bagit.py. The keys of the large archive lie in SCRATCH too.
 set -euo pipefail
 [ $# -ge 2 ] || { sed -n '2,11p' "$0" | cut -c3- >&2; exit 2; }

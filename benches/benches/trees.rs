@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-use sigillo_ers::{tree_path, tree_root, version_id};
+use sigillo_ers::{EvidenceTree, tree_path, tree_root, version_id};
 use sigillo_merkle::{
     Frontier, MemoryTree, TreeHash, inclusion_path, leaf_hash, root_of, verify_inclusion,
 };
@@ -13,6 +13,9 @@ const ENTRIES: u64 = 1_000_000;
 
 /// Documents of a full batch.
 const DOCUMENTS: u64 = 100_000;
+
+/// Batches under one seal.
+const SEALED_BATCHES: u64 = 100;
 
 /// Length of an entry, in bytes: that of `batch.committed`.
 const ENTRY_BYTES: usize = 420;
@@ -70,5 +73,26 @@ fn evidence_tree(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, log_tree, evidence_tree);
+/// Everything that a receipt says of one document and its batch, from trees that are in memory: its place
+/// among the leaves, its path to the batch's root, that root's path to the sealed one, and the entry's in
+/// the log.
+fn one_document(criterion: &mut Criterion) {
+    let order: MemoryTree = hashes(DOCUMENTS).into_iter().collect();
+    let batch = EvidenceTree::new(digests(DOCUMENTS));
+    let sealing = EvidenceTree::new(digests(SEALED_BATCHES));
+    let log: MemoryTree = hashes(ENTRIES).into_iter().collect();
+    let (document, sealed) = (66_666, 66);
+    criterion.bench_function("prove one document, all trees in memory", |bencher| {
+        bencher.iter(|| {
+            let order_proof =
+                inclusion_path(66_666, DOCUMENTS, &order).expect("it is in the batch");
+            let tree_path = batch.path(document).expect("it is in the batch");
+            let sealed_path = sealing.path(sealed).expect("the batch is sealed");
+            let log_proof = inclusion_path(666_666, ENTRIES, &log).expect("it is in the log");
+            (order_proof, tree_path, sealed_path, log_proof)
+        });
+    });
+}
+
+criterion_group!(benches, log_tree, evidence_tree, one_document);
 criterion_main!(benches);
