@@ -35,19 +35,21 @@ fn main() -> ExitCode {
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(source) => return output.fail(&error::CommandError::io("starting", &source)),
+        Err(source) => return output.fail(&error::CommandError::io("starting", &source)).into(),
     };
-    match runtime.block_on(commands::run(cli, &output)) {
-        Ok(code) => code.into(),
+    let code = match runtime.block_on(commands::run(cli, &output)) {
+        Ok(code) => code,
         Err(error) => output.fail(&error),
-    }
+    };
+    output.finish(code).into()
 }
 
 /// Says what the command line got wrong, or the help that it asks for; as JSON if it asks for that.
 fn not_understood(error: &clap::Error) -> ExitCode {
     let wants_json = std::env::args_os().any(|arg| arg == "--json");
     if wants_json && error.use_stderr() {
-        return output::Output::new(true).fail(&error::CommandError::not_understood(error));
+        let error = error::CommandError::not_understood(error);
+        return output::Output::new(true).fail(&error).into();
     }
     error.exit()
 }

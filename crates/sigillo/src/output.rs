@@ -2,12 +2,15 @@
 
 use std::{
     io::{self, Write as _},
-    process::ExitCode,
+    sync::OnceLock,
 };
 
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
+
+/// Why something that was to be printed was not: the first failure of this process.
+static NOT_PRINTED: OnceLock<io::Error> = OnceLock::new();
 
 /// Where a command says what it has to say.
 #[derive(Clone, Copy, Debug)]
@@ -36,10 +39,26 @@ impl Output {
         }
     }
 
-    /// Prints data as it is. A reader that went away is no error.
+    /// Prints data as it is. A reader that went away is no error; after any other failure nothing
+    /// more is printed, so that what lacks a part does not look whole.
     #[expect(clippy::unused_self, reason = "all printing goes through an Output")]
     pub(crate) fn data(self, text: &str) {
-        drop(io::stdout().write_all(text.as_bytes()));
+        if NOT_PRINTED.get().is_none() {
+            remember(io::stdout().write_all(text.as_bytes()));
+        }
+    }
+
+    /// Hands what was printed to the system, and returns the exit code: `code`, but no success if
+    /// not all of it was taken.
+    pub(crate) fn finish(self, code: u8) -> u8 {
+        remember(io::stdout().flush());
+        let Some(error) = NOT_PRINTED.get() else {
+            return code;
+        };
+        let error = CommandError::io("printing the result", error)
+            .hint("what was printed is not whole: do not keep it");
+        self.explain(&error);
+        if code == 0 { error.exit_code() } else { code }
     }
 
     /// Says something beside the result.
@@ -49,27 +68,44 @@ impl Output {
     }
 
     /// Reports an error and returns its exit code.
-    pub(crate) fn fail(self, error: &CommandError) -> ExitCode {
+    pub(crate) fn fail(self, error: &CommandError) -> u8 {
         if self.json {
-            let value =
-                json!({"kind": error.kind_name(), "words": error.words, "hints": error.hints});
+            let value = json!({
+                "excerpt": error.excerpt, "hints": error.hints, "kind": error.kind_name(),
+                "words": error.words,
+            });
             self.result("sigillo.error/1", "", json!({"error": value}));
         } else {
-            let mut words = error.words.iter();
-            if let Some(first) = words.next() {
-                self.say(&format!("error: {}", visible(first)));
-            }
-            for cause in words {
-                self.say(&format!("  because: {}", visible(cause)));
-            }
-            for line in &error.excerpt {
-                self.say(&format!("  {}", visible(line)));
-            }
-            for hint in &error.hints {
-                self.say(&format!("  hint: {}", visible(hint)));
-            }
+            self.explain(error);
         }
-        error.exit_code().into()
+        error.exit_code()
+    }
+
+    /// Says what an error is, why, and what to do.
+    fn explain(self, error: &CommandError) {
+        let mut words = error.words.iter();
+        if let Some(first) = words.next() {
+            self.say(&format!("error: {}", visible(first)));
+        }
+        for cause in words {
+            self.say(&format!("  because: {}", visible(cause)));
+        }
+        for line in &error.excerpt {
+            self.say(&format!("  {}", visible(line)));
+        }
+        for hint in &error.hints {
+            self.say(&format!("  hint: {}", visible(hint)));
+        }
+    }
+}
+
+/// Keeps the first failure to print, unless it is that of a reader that went away.
+fn remember(outcome: io::Result<()>) {
+    if let Err(error) = outcome
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // Only the first failure counts.
+        drop(NOT_PRINTED.set(error));
     }
 }
 

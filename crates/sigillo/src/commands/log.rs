@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use sigillo_evidence_log::{PublishedCheckpoint, Standing, read_checkpoint};
+use sigillo_evidence_log::{Commit, PublishedCheckpoint, Standing, read_checkpoint, read_commits};
 
 use crate::{
     cli::{EntriesArgs, LogCommand},
@@ -61,12 +61,7 @@ async fn entries(context: &Context, args: &EntriesArgs) -> Result<u8, CommandErr
     let archive = context.archive().await?;
     let end = args.from.saturating_add(args.count);
     let mut printed: Vec<Value> = Vec::new();
-    let mut number = 1;
-    while let Some(commit) = archive.commit(number).await? {
-        number += 1;
-        if commit.size_after() <= args.from {
-            continue;
-        }
+    let mut print = |commit: &Commit| {
         for (index, line) in (commit.header.first_leaf..).zip(&commit.lines) {
             if (args.from..end).contains(&index) {
                 let line = String::from_utf8_lossy(line).into_owned();
@@ -78,9 +73,16 @@ async fn entries(context: &Context, args: &EntriesArgs) -> Result<u8, CommandErr
                 }
             }
         }
-        if end <= commit.size_after() {
+    };
+    let (mut head, mut size) = (0, 0);
+    while size < end {
+        let Some(commit) = archive.commit(head + 1).await? else {
+            // The end of the log, or a gap: an error then, for what is printed must not look whole.
+            read_commits(&archive, (head, size), &mut print).await?;
             break;
-        }
+        };
+        print(&commit);
+        (head, size) = (commit.header.commit, commit.size_after());
     }
     if context.output.is_json() {
         context.output.result("sigillo.log.entries/1", "", json!({"entries": printed}));

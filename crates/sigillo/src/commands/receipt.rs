@@ -180,9 +180,9 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
     Ok(EXIT_CLEAN)
 }
 
-/// Writes a receipt whole, also into the working folder.
+/// Writes a receipt whole, also into the working folder; where a link stands, to where it leads.
 fn write_receipt(file: &Path, bytes: &[u8]) -> Result<(), CommandError> {
-    let path = std::path::absolute(file);
+    let path = file.canonicalize().or_else(|_| std::path::absolute(file));
     write_whole(&path.map_err(|error| CommandError::file("writing", file, &error))?, bytes)
 }
 

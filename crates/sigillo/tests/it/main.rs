@@ -23,6 +23,7 @@ mod interrupting;
 mod newcomer;
 mod object_store;
 mod personal;
+mod printing;
 mod receipts;
 mod reference;
 mod refusals;

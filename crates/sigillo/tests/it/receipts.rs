@@ -78,6 +78,20 @@ fn a_receipt_is_given_completed_and_checked_without_the_archive() {
 }
 
 #[test]
+fn a_receipt_behind_a_link_is_refreshed_where_it_lies() {
+    let (world, submission) = with_submission(&["--no-seal"]);
+    assert_eq!(world.run(["receipt", "show", &submission[..8], "-o", "rdv.json"]).code, 0);
+    fs::create_dir(world.place("ricevute")).unwrap();
+    fs::rename(world.place("rdv.json"), world.place("ricevute/rdv.json")).unwrap();
+    symlink("ricevute/rdv.json", world.place("rdv.json")).unwrap();
+    let before = fs::read(world.place("ricevute/rdv.json")).unwrap();
+    assert_eq!(world.run(["seal"]).code, 0);
+    assert_eq!(world.run(["receipt", "refresh", "rdv.json"]).code, 0);
+    assert!(world.place("rdv.json").symlink_metadata().unwrap().is_symlink());
+    assert_ne!(fs::read(world.place("ricevute/rdv.json")).unwrap(), before);
+}
+
+#[test]
 fn a_changed_receipt_or_file_is_damage() {
     let (world, submission) = with_submission(&[]);
     assert_eq!(world.run(["receipt", "show", &submission, "-o", "rdv.json"]).code, 0);
