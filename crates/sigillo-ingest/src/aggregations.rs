@@ -26,7 +26,7 @@ use crate::{
     previous::{Previous, Unreadable},
     segment::{SEGMENT_BYTES, Segment},
     shared::Shared,
-    unit::Unit,
+    unit::{Closing, Unit},
 };
 
 /// No aggregation has more members.
@@ -37,32 +37,64 @@ const MEMBERS_BYTES_MAX: u64 = 35 * MEMBERS_MAX as u64 + 2;
 
 /// Which documents a submission brings to which aggregations.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Members(BTreeMap<DocumentKey, Joining>);
+pub(crate) struct Members {
+    joining: BTreeMap<DocumentKey, Joining>,
+    /// Those that are not closed by this submission: documents that may yet enter were refused.
+    held_open: BTreeSet<DocumentKey>,
+    /// None is closed by this submission.
+    are_all_held_open: bool,
+}
 
 #[derive(Clone, Debug, Default)]
 struct Joining {
     documents: BTreeSet<DocumentId>,
+    /// The day on which it was closed, as its documents say.
     closed_on: Option<Date>,
+    /// What a correction says of that, which counts even if it is closed.
+    correction: Option<Closing>,
 }
 
 impl Members {
     /// Adds a document to the aggregations that its unit names.
     pub(crate) fn add(&mut self, unit: &Unit, document: DocumentId) {
-        for key in unit.aggregations() {
-            let joining = self.0.entry(key).or_default();
+        let Some(stated) = &unit.stated else { return };
+        let corrects = stated.operation == Some(Operation::CorrectedMetadata);
+        for key in stated.aggregations() {
+            let joining = self.joining.entry(key).or_default();
             joining.documents.insert(document);
-            joining.closed_on =
-                joining.closed_on.or(unit.stated.as_ref().and_then(|stated| stated.closes_on));
+            match stated.closing {
+                Some(closing) if corrects => joining.correction = Some(closing),
+                Some(Closing::On(day)) => joining.closed_on = joining.closed_on.or(Some(day)),
+                Some(Closing::Open) | None => {}
+            }
         }
+    }
+
+    /// Keeps aggregations from being closed.
+    pub(crate) fn hold_open(&mut self, aggregations: impl IntoIterator<Item = DocumentKey>) {
+        self.held_open.extend(aggregations);
+    }
+
+    /// Keeps all aggregations from being closed.
+    pub(crate) fn hold_all_open(&mut self) {
+        self.are_all_held_open = true;
     }
 
     /// Adds what others brought.
     pub(crate) fn extend(&mut self, others: Self) {
-        for (key, other) in others.0 {
-            let joining = self.0.entry(key).or_default();
+        for (key, other) in others.joining {
+            let joining = self.joining.entry(key).or_default();
             joining.documents.extend(other.documents);
             joining.closed_on = joining.closed_on.or(other.closed_on);
+            joining.correction = joining.correction.or(other.correction);
         }
+        self.held_open.extend(others.held_open);
+        self.are_all_held_open |= others.are_all_held_open;
+    }
+
+    /// Tells whether an aggregation is not to be closed.
+    fn is_held_open(&self, key: &DocumentKey) -> bool {
+        self.are_all_held_open || self.held_open.contains(key)
     }
 }
 
@@ -124,9 +156,9 @@ pub(crate) fn pack_aggregations(
     let mut pack: Option<PackWriter> = None;
     let mut documents = Vec::new();
     let mut segment = Segment::default();
-    for (key, joining) in &members.0 {
+    for (key, joining) in &members.joining {
         let newest = shared.index.lookup(key.digest()).map_err(AggregationError::Index)?;
-        match next_version(shared, key, joining, newest.as_ref()) {
+        match next_version(shared, key, (joining, members.is_held_open(key)), newest.as_ref()) {
             Ok(None) => continue,
             Ok(Some((list, drafted))) => segment.add_bytes(&list, "json", drafted),
             Err(text) => {
@@ -173,7 +205,7 @@ fn add(
 fn next_version(
     shared: &Shared,
     key: &DocumentKey,
-    joining: &Joining,
+    (joining, is_held_open): (&Joining, bool),
     newest: Option<&IndexedVersion>,
 ) -> Result<Option<(Vec<u8>, Drafted)>, String> {
     let mut documents = joining.documents.clone();
@@ -189,11 +221,47 @@ fn next_version(
     if documents.len() > MEMBERS_MAX {
         return Err(format!("it would have more than {MEMBERS_MAX} members"));
     }
-    description.closed_on = description.closed_on.or(joining.closed_on);
+    description.closed_on = closed_on(shared, key, (joining, is_held_open), description.closed_on);
     let list = to_canonical(&documents);
     let drafted = draft(shared, key, &list, description, newest);
     let unchanged = newest.is_some_and(|newest| newest.sameness == drafted.identity.sameness);
     Ok((!unchanged).then_some((list, drafted)))
+}
+
+/// Returns the day on which an aggregation is closed from now on, if it is; `before` is that of its
+/// newest version. What is stated and not followed is noted.
+fn closed_on(
+    shared: &Shared,
+    key: &DocumentKey,
+    (joining, is_held_open): (&Joining, bool),
+    before: Option<Date>,
+) -> Option<Date> {
+    let stated = match joining.correction {
+        Some(Closing::Open) => return None,
+        Some(Closing::On(day)) => Some(day),
+        None => joining.closed_on,
+    };
+    let note = |text: String| {
+        shared.note(Note { code: NoteCode::ClosingLeft, path: key.to_string(), text });
+    };
+    match (before, stated) {
+        (Some(before), Some(stated)) if before != stated && joining.correction.is_none() => {
+            note(format!(
+                "it was closed on {before} before, so it is not closed on {stated}; to correct the \
+                 day, send a row of it with corrected-metadata in the column operation"
+            ));
+            Some(before)
+        }
+        (None, Some(day)) if is_held_open => {
+            note(format!(
+                "it stays open, though it is to be closed on {day}: documents that may belong to \
+                 it were refused, or not read; once they are mended, send all of it again, which \
+                 closes it"
+            ));
+            None
+        }
+        (before, stated) => stated.or(before),
+    }
 }
 
 fn draft(

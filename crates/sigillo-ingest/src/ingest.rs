@@ -209,6 +209,9 @@ impl Ingester {
             let left = self.pass(&mut run, &shared, groups).await?;
             run.take_told(&shared)?;
             if left.is_empty() {
+                if watch.stop.load(Ordering::Relaxed) {
+                    run.members.hold_all_open();
+                }
                 self.write_aggregations(&mut run, &source, options, &watch).await?;
                 let stopped = watch.stop.load(Ordering::Relaxed);
                 return complete(run, (&*self.clock, &*self.entropy), stopped).await;

@@ -12,7 +12,7 @@ use crate::{
     pack_thread::Item,
     segment::{Buffers, LaidOut, Segment},
     shared::Shared,
-    unit::Unit,
+    unit::{Stated, Unit},
     walk::Group,
 };
 
@@ -79,6 +79,7 @@ impl Reader {
     ) -> Result<(), Stop> {
         // Those of one file are called by it.
         let name = (!unit.others.is_empty()).then(|| unit.name());
+        let stated = unit.stated.clone();
         let laid_out = Prepared::look_up(&self.shared, &unit)
             .and_then(|prepared| segment.add_unit(&self.shared, unit, prepared, fresh));
         match laid_out {
@@ -90,7 +91,7 @@ impl Reader {
             Ok(LaidOut::TooLarge(unit, prepared)) => {
                 self.gate.run(|| self.read_large(unit, *prepared, fresh, items))
             }
-            Err(hindrance) => self.hinder(hindrance, name.as_deref()),
+            Err(hindrance) => self.hinder(hindrance, name.as_deref(), stated.as_deref()),
         }
     }
 
@@ -105,7 +106,7 @@ impl Reader {
         let epoch = self.shared.epoch.load(Ordering::SeqCst);
         let mut nonce = [0; 16];
         self.shared.entropy.fill(&mut nonce);
-        let name = unit.name();
+        let (name, stated) = (unit.name(), unit.stated.clone());
         match stream_unit(&self.shared, &*self.sink, unit, prepared, (nonce, fresh)) {
             Ok(Streamed::Packed(pack, document, journal)) => {
                 send(items, Item::OwnPack(pack, document, journal, epoch))
@@ -114,17 +115,25 @@ impl Reader {
                 self.shared.already(&unit, &known, journal);
                 Ok(())
             }
-            Err(Broken::Refused(refusal)) => self.hinder(refusal.into(), Some(&name)),
-            Err(Broken::Index(error)) => self.hinder(Hindrance::Index(error), None),
+            Err(Broken::Refused(refusal)) => {
+                self.hinder(refusal.into(), Some(&name), stated.as_deref())
+            }
+            Err(Broken::Index(error)) => self.hinder(Hindrance::Index(error), None, None),
             Err(Broken::Pack(error)) => Err(Stop::Pack(error)),
             Err(Broken::Aborted) => Err(Stop::Unwanted),
         }
     }
 
     /// Takes in why a document goes no further; it is called `name`, if not by its only file.
-    fn hinder(&self, hindrance: Hindrance, name: Option<&str>) -> Result<(), Stop> {
+    fn hinder(
+        &self,
+        hindrance: Hindrance,
+        name: Option<&str>,
+        stated: Option<&Stated>,
+    ) -> Result<(), Stop> {
         match hindrance {
             Hindrance::Refused(refusal) => {
+                self.shared.hold_open(stated.into_iter().flat_map(Stated::aggregations));
                 self.shared.refuse(match name {
                     Some(name) => refusal.of_document(name),
                     None => refusal,

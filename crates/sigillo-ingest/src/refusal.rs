@@ -64,7 +64,7 @@ refusal_codes! {
         "run `sigillo verify` and mend what it finds, then ingest again";
     /// The aggregation is closed.
     AggregationClosed = "AGGREGATION_CLOSED", "it would enter an aggregation that is closed",
-        "name another aggregation, or none";
+        "name another aggregation, or none; if it was closed too early, first send a row of a document in it with corrected-metadata in the column operation and `open` in closed_on";
     /// The metadata cannot be used.
     MetadataInvalid = "METADATA_INVALID", "what is stated about it cannot be used",
         "mend the metadata as the reason says, then ingest again";
@@ -129,6 +129,8 @@ impl Refusal {
 pub enum NoteCode {
     /// No new version of an aggregation was made.
     AggregationLeft,
+    /// An aggregation was not closed on the day that is stated.
+    ClosingLeft,
     /// A sweep came between writing and committing, so documents were written again.
     MadeAnew,
     /// Two names in one folder look the same but are spelt differently in Unicode.
@@ -142,6 +144,7 @@ impl NoteCode {
     pub const fn code(self) -> &'static str {
         match self {
             Self::AggregationLeft => "AGGREGATION_LEFT",
+            Self::ClosingLeft => "CLOSING_LEFT",
             Self::MadeAnew => "MADE_ANEW",
             Self::NameTwins => "NAME_TWINS",
             Self::OwnColumns => "OWN_COLUMNS",

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use sigillo_catalogue::{IndexError, IndexedVersion, Journal, JournalEntry, KeyIndex};
-use sigillo_model::{Entropy, LogTime, VersionId};
+use sigillo_model::{DocumentKey, Entropy, LogTime, VersionId};
 
 use crate::{
     FolderSource, IngestOptions, Note, Progress, Refusal, aggregations::Members,
@@ -108,6 +108,17 @@ impl Shared {
             let room = WORDS_MAX.saturating_sub(told.refusals.len());
             told.refusals.extend(refusals.into_iter().take(room));
         });
+    }
+
+    /// Keeps aggregations from being closed: a document that may yet enter them was refused.
+    pub(crate) fn hold_open(&self, aggregations: impl IntoIterator<Item = DocumentKey>) {
+        self.tell(|told| told.members.hold_open(aggregations));
+    }
+
+    /// Keeps all aggregations from being closed: it is not known which ones a refused document,
+    /// or one that was not read, may yet enter.
+    pub(crate) fn hold_all_open(&self) {
+        self.tell(|told| told.members.hold_all_open());
     }
 
     pub(crate) fn note(&self, note: Note) {

@@ -52,11 +52,18 @@ pub(crate) fn take_described(
                 });
                 match fault {
                     None => units.push(unit),
-                    Some(refusal) => shared.refuse(refusal.of_document(&encode_name(&main))),
+                    Some(refusal) => {
+                        shared.hold_open(unit.aggregations());
+                        shared.refuse(refusal.of_document(&encode_name(&main)));
+                    }
                 }
                 taken.extend(others);
             }
-            Err(refusal) => shared.refuse(refusal),
+            Err(refusal) => {
+                // Nobody knows which aggregations it names.
+                shared.hold_all_open();
+                shared.refuse(refusal);
+            }
         }
         taken.insert(main);
     }

@@ -9,7 +9,7 @@ use crate::{
     Note, NoteCode, Refusal, RefusalCode,
     missing::Missing,
     shared::Shared,
-    unit::{MainFile, Stated, Unit, UnitFile},
+    unit::{Closing, MainFile, Stated, Unit, UnitFile},
     walk::{GROUP_UNITS, Group, Walk},
 };
 
@@ -18,7 +18,7 @@ const COLUMNS_SHOWN_MAX: usize = 20;
 
 /// Makes a unit of a document as its producer describes it, for a source called `source`.
 pub(crate) fn unit_of(stated: StatedDocument, source: &str) -> Unit {
-    let StatedDocument { files, key, structure, mut description, operation, .. } = stated;
+    let StatedDocument { files, key, structure, mut description, operation, reopens, .. } = stated;
     let mut files =
         files.into_iter().map(|file| UnitFile { path: file.path.into_bytes(), role: file.role });
     let (path, main) = if let Some(file) = files.next() {
@@ -37,9 +37,10 @@ pub(crate) fn unit_of(stated: StatedDocument, source: &str) -> Unit {
             source: source.to_owned(),
         },
     };
-    let closes_on = description.closed_on.take();
+    let closed_on = description.closed_on.take().map(Closing::On);
+    let closing = if reopens { Some(Closing::Open) } else { closed_on };
     let structure = structure.unwrap_or_else(|| source.to_owned());
-    let stated = Stated { key, description, operation, structure, closes_on, main };
+    let stated = Stated { key, description, operation, structure, closing, main };
     Unit { path, others: files.collect(), stated: Some(Arc::new(stated)) }
 }
 
@@ -48,6 +49,7 @@ pub(crate) fn unit_of(stated: StatedDocument, source: &str) -> Unit {
 pub(crate) fn units_of_table(shared: &Arc<Shared>, manifest: &Manifest) -> Vec<Group> {
     let problems = manifest.problems.iter().map(refusal_of);
     shared.refuse_documents(manifest.refused_documents, problems);
+    hold_refused(shared, manifest);
     note_own_columns(shared, &manifest.own_columns);
     let named = Arc::new(named_by(shared, manifest));
     // Of the files that are to be read, those that were not found.
@@ -66,10 +68,30 @@ pub(crate) fn units_of_table(shared: &Arc<Shared>, manifest: &Manifest) -> Vec<G
         }
     }
     let mut missing = Missing::new(shared, missing, unlisted);
-    let there = manifest.documents.iter().filter(|stated| !missing.refuse(stated));
-    let units: Vec<Unit> =
-        there.map(|stated| unit_of(stated.clone(), &shared.source.name)).collect();
+    let mut units = Vec::with_capacity(manifest.documents.len());
+    for stated in &manifest.documents {
+        let is_refused = missing.refuse(stated);
+        let unit = unit_of(stated.clone(), &shared.source.name);
+        if is_refused {
+            shared.hold_open(unit.aggregations());
+        } else {
+            units.push(unit);
+        }
+    }
     units.chunks(GROUP_UNITS).map(<[Unit]>::to_vec).collect()
+}
+
+/// Sees that no aggregation is closed that documents of refused rows may yet enter.
+fn hold_refused(shared: &Shared, manifest: &Manifest) {
+    if manifest.is_refused_unreadable {
+        shared.hold_all_open();
+    }
+    shared.hold_open(manifest.refused_aggregations.iter().map(|(structure, name)| {
+        DocumentKey::Aggregation {
+            aggregation: name.clone(),
+            structure: structure.clone().unwrap_or_else(|| shared.source.name.clone()),
+        }
+    }));
 }
 
 /// Returns every file that a table names, whether it is to be read or not, and the table itself.

@@ -37,10 +37,29 @@ pub(crate) struct Stated {
     pub(crate) operation: Option<Operation>,
     /// The structure or source that names its aggregations.
     pub(crate) structure: String,
-    /// The day on which its aggregations were closed, if they were.
-    pub(crate) closes_on: Option<Date>,
+    /// What it says of the closing of its aggregations.
+    pub(crate) closing: Option<Closing>,
     /// Whether the main file is to be read, and under which role.
     pub(crate) main: MainFile,
+}
+
+/// What a document says of the closing of its aggregations.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Closing {
+    /// They were closed on this day.
+    On(Date),
+    /// They were closed, and are open again.
+    Open,
+}
+
+impl Stated {
+    /// Returns the keys of the aggregations that the document names.
+    pub(crate) fn aggregations(&self) -> impl Iterator<Item = DocumentKey> {
+        self.description.aggregations.iter().map(|name| DocumentKey::Aggregation {
+            aggregation: name.clone(),
+            structure: self.structure.clone(),
+        })
+    }
 }
 
 /// What the main path of a unit stands for.
@@ -82,13 +101,7 @@ impl Unit {
 
     /// Returns the keys of the aggregations that it names.
     pub(crate) fn aggregations(&self) -> impl Iterator<Item = DocumentKey> {
-        let stated = self.stated.iter();
-        stated.flat_map(|stated| {
-            stated.description.aggregations.iter().map(|name| DocumentKey::Aggregation {
-                aggregation: name.clone(),
-                structure: stated.structure.clone(),
-            })
-        })
+        self.stated.iter().flat_map(|stated| stated.aggregations())
     }
 
     /// Returns what people call the unit: the path of its main file.

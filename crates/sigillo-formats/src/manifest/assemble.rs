@@ -1,6 +1,6 @@
 //! Putting rows together to documents, and what can be wrong between rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use sigillo_model::Operation;
@@ -47,6 +47,8 @@ pub(super) struct Assembly {
     entries: Vec<Entry>,
     /// Whether there is a problem with the row.
     refused: Vec<bool>,
+    /// Whether there is a row whose aggregations, or whose structure, cannot be read.
+    is_unreadable: bool,
     problems: Vec<MetadataProblem>,
 }
 
@@ -57,6 +59,7 @@ impl Assembly {
     /// Adds a row.
     pub(super) fn add(&mut self, entry: Entry, faults: Vec<Fault>) {
         let row = self.entries.len();
+        self.is_unreadable |= faults.iter().any(|fault| hides_aggregations(fault, &entry));
         self.entries.push(entry);
         self.refused.push(false);
         self.refuse(faults.into_iter().map(|fault| (row, fault)));
@@ -75,8 +78,16 @@ impl Assembly {
         let mut problems = std::mem::take(&mut self.problems);
         problems.sort_by_key(|problem| problem.line);
         let refused_documents = self.refused_documents(&heads);
-        let documents = self.documents(&heads);
-        Manifest { documents, problems, refused_documents, own_columns: Vec::new() }
+        let (refused_aggregations, is_refused_unreadable) =
+            (self.refused_aggregations(), self.is_unreadable);
+        Manifest {
+            problems,
+            refused_documents,
+            refused_aggregations,
+            is_refused_unreadable,
+            own_columns: Vec::new(),
+            documents: self.documents(&heads),
+        }
     }
 
     fn refuse(&mut self, faults: impl IntoIterator<Item = RowFault>) {
@@ -242,12 +253,12 @@ impl Assembly {
         Some(Fault::new(column, reason, remedy))
     }
 
-    /// Finds aggregations that are closed on different days.
+    /// Finds aggregations that are closed on different days, or said to be open as well.
     fn closing_conflicts(&self, heads: &[usize]) -> Vec<RowFault> {
-        let mut closings: Vec<(Option<&str>, &str, usize, Date)> = Vec::new();
+        let mut closings: Vec<(Option<&str>, &str, usize, Option<Date>)> = Vec::new();
         for (row, entry) in self.entries.iter().enumerate().filter(|(row, _)| heads[*row] == *row) {
             let stated = &entry.stated;
-            let Some(closed_on) = stated.description.closed_on else { continue };
+            let Some(closed_on) = stated.closing() else { continue };
             for name in &stated.description.aggregations {
                 closings.push((stated.structure.as_deref(), name, row, closed_on));
             }
@@ -260,10 +271,9 @@ impl Assembly {
             for (_, name, row, closed_on) in group {
                 let other = if *closed_on == first.3 { second } else { first };
                 let (line, name) = (self.entries[other.2].line, shown(name));
-                let reason = format!(
-                    "the aggregation `{name}` is closed on {closed_on} here, on {} on line {line}",
-                    other.3
-                );
+                let (own, others) = (closing_text(*closed_on), closing_text(other.3));
+                let reason =
+                    format!("the aggregation `{name}` is {own} here, {others} on line {line}");
                 let remedy = "write the same day in all rows of the aggregation, or in one only";
                 faults.push((*row, Fault::new(Column::ClosedOn.name(), reason, remedy)));
             }
@@ -285,6 +295,17 @@ impl Assembly {
             Some((row, Fault::of_all(reason, format!("mend line {line}"))))
         })
         .collect()
+    }
+
+    /// Returns the aggregations of the refused rows, with their structures.
+    fn refused_aggregations(&self) -> BTreeSet<(Option<String>, String)> {
+        let refused = self.entries.iter().zip(&self.refused).filter(|(_, refused)| **refused);
+        refused
+            .flat_map(|(entry, _)| {
+                let Stated { structure, description, .. } = &*entry.stated;
+                description.aggregations.iter().map(|name| (structure.clone(), name.clone()))
+            })
+            .collect()
     }
 
     /// Counts the documents that the refused rows describe: rows that name each other, or one
@@ -342,7 +363,7 @@ fn document(entry: Entry) -> Option<StatedDocument> {
     let is_read = stated.operation != Some(Operation::CorrectedMetadata);
     let (path, unread) = if is_read { (path, None) } else { (None, path) };
     let files = path.map(|path| StatedFile { line, path, role: role.to_owned() });
-    let Stated { structure, operation, description, .. } = *stated;
+    let Stated { structure, operation, reopens, description, .. } = *stated;
     Some(StatedDocument {
         line,
         files: files.into_iter().collect(),
@@ -351,7 +372,20 @@ fn document(entry: Entry) -> Option<StatedDocument> {
         structure,
         description,
         operation,
+        reopens,
     })
+}
+
+/// Tells whether a row with this fault may belong to aggregations that are not known.
+fn hides_aggregations(fault: &Fault, entry: &Entry) -> bool {
+    let says_where = [Column::Aggregation, Column::Structure].map(Column::name);
+    fault.column.as_deref().is_none_or(|column| says_where.contains(&column))
+        || *entry.stated == Stated::default()
+}
+
+/// Says on which day an aggregation was closed, or that it is open.
+fn closing_text(closed_on: Option<Date>) -> String {
+    closed_on.map_or_else(|| "open again".to_owned(), |day| format!("closed on {day}"))
 }
 
 fn missing_main(path: &str) -> Fault {

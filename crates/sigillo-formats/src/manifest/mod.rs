@@ -10,6 +10,8 @@ mod assemble;
 mod sidecar;
 mod table;
 
+use std::collections::BTreeSet;
+
 use sigillo_model::{Description, DocumentKey, Operation};
 
 pub use error::{
@@ -29,6 +31,11 @@ pub struct Manifest {
     pub problems: Vec<MetadataProblem>,
     /// Number of documents that the rows with problems describe.
     pub refused_documents: u64,
+    /// The aggregations that the rows with problems name, as far as they can be read, each with
+    /// the structure that the row states.
+    pub refused_aggregations: BTreeSet<(Option<String>, String)>,
+    /// Whether some of these rows may name others.
+    pub is_refused_unreadable: bool,
     /// The columns that are kept as the producer's own, in the order of the header.
     pub own_columns: Vec<String>,
 }
@@ -51,6 +58,8 @@ pub struct StatedDocument {
     pub description: Description,
     /// How the version is to come to be, where stated.
     pub operation: Option<Operation>,
+    /// Its aggregations, which were closed, are to be open again.
+    pub reopens: bool,
 }
 
 /// One file of a document.

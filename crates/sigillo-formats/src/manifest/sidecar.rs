@@ -228,6 +228,7 @@ fn document(stated: Stated, main: &str, attachments: Vec<String>) -> Result<Stat
         files,
         key: key.unwrap_or_else(|| StatedKey::Path(main.to_owned())),
         structure: stated.structure,
+        reopens: stated.reopens,
         description: stated.description,
         operation,
     })

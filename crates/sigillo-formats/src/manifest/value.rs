@@ -14,6 +14,9 @@ const PATH_BYTES_MAX: usize = 4_095;
 /// No more of a text of others is repeated in a message.
 const SHOWN_CHARACTERS_MAX: usize = 80;
 
+/// What closed_on says of an aggregation that was closed too early.
+const OPEN: [&str; 3] = ["open", "aperta", "aperto"];
+
 /// What is wrong with one cell or member.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Fault {
@@ -46,6 +49,8 @@ pub(super) struct Stated {
     pub(super) year: Option<String>,
     pub(super) number: Option<String>,
     pub(super) operation: Option<Operation>,
+    /// Its aggregations, which were closed, are open again.
+    pub(super) reopens: bool,
     pub(super) description: Description,
 }
 
@@ -66,6 +71,7 @@ impl Stated {
                 return self.set_aggregations(name, cell.split('|'));
             }
             Column::Class => description.class = Some(text(name, cell)?),
+            Column::ClosedOn if OPEN.contains(&cell) => self.reopens = true,
             Column::ClosedOn => description.closed_on = Some(date(name, cell)?),
             Column::Date => description.date = Some(date(name, cell)?),
             Column::DocumentType => description.document_type = Some(text(name, cell)?),
@@ -129,12 +135,25 @@ impl Stated {
                           its path, and its aggregations are those of the source";
             return Err(Fault::new(first, reason, remedy));
         }
-        if self.description.closed_on.is_some() && self.description.aggregations.is_empty() {
+        if self.reopens && self.operation != Some(Operation::CorrectedMetadata) {
+            let reason = "closed_on says that a closed aggregation is open again, but the row is \
+                          no correction";
+            let remedy = "write corrected-metadata in the column operation, or leave closed_on \
+                          empty: an aggregation is open until it is closed";
+            return Err(Fault::new(Column::ClosedOn.name(), reason, remedy));
+        }
+        if self.closing().is_some() && self.description.aggregations.is_empty() {
             let reason = "closed_on says when an aggregation was closed, but none is named";
             let remedy = "name the aggregation, or leave closed_on empty";
             return Err(Fault::new(Column::ClosedOn.name(), reason, remedy));
         }
         Ok(())
+    }
+
+    /// Returns what is said of the closing of its aggregations: on which day, or that they are
+    /// open again.
+    pub(super) fn closing(&self) -> Option<Option<Date>> {
+        if self.reopens { Some(None) } else { self.description.closed_on.map(Some) }
     }
 
     /// Returns the key in the register, if all its parts are there.
@@ -184,7 +203,7 @@ impl Stated {
         let columns = [
             (Column::Operation, self.operation.is_some() && self.operation != other.operation),
             (Column::Aggregation, says_names && own.aggregations != others.aggregations),
-            (Column::ClosedOn, own.closed_on.is_some() && own.closed_on != others.closed_on),
+            (Column::ClosedOn, self.closing().is_some() && self.closing() != other.closing()),
             (Column::Date, own.date.is_some() && own.date != others.date),
         ];
         if let Some((column, _)) = columns.into_iter().find(|(_, differs)| *differs) {

@@ -238,9 +238,18 @@ fn one_aggregation_closed_on_two_days_is_a_problem_of_each_row() {
     assert_eq!(
         found,
         [
-            (2, "the aggregation `F1` is closed on 2026-12-31 here, on 2026-12-30 on line 4"),
-            (3, "the aggregation `F1` is closed on 2026-12-31 here, on 2026-12-30 on line 4"),
-            (4, "the aggregation `F1` is closed on 2026-12-30 here, on 2026-12-31 on line 2"),
+            (
+                2,
+                "the aggregation `F1` is closed on 2026-12-31 here, closed on 2026-12-30 on line 4"
+            ),
+            (
+                3,
+                "the aggregation `F1` is closed on 2026-12-31 here, closed on 2026-12-30 on line 4"
+            ),
+            (
+                4,
+                "the aggregation `F1` is closed on 2026-12-30 here, closed on 2026-12-31 on line 2"
+            ),
         ]
     );
     let lines: Vec<_> = manifest.documents.iter().map(|it| it.line).collect();

@@ -162,6 +162,85 @@ fn aggregations_grow_by_versions_and_close() {
     world.check_intact(5);
 }
 
+/// Returns the codes of the notes of an ingest.
+fn notes(ran: &Ran) -> Vec<String> {
+    let json = ran.json();
+    let notes = json["submissions"][0]["notes"].as_array().unwrap();
+    notes.iter().map(|note| note["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn an_aggregation_is_not_closed_before_the_documents_that_were_refused_came() {
+    let world = World::new();
+    world.write("b.txt", b"b");
+    world.write("c.txt", b"c");
+    let rows = |operation: &str| {
+        format!("b.txt;;;;;;B;F1;2025-12-31;\nc.txt;;;;;;C;F1;2025-12-31;{operation}\n")
+    };
+    table(&world, &rows("nuovissimo"));
+    let ran = world.create_with(&["--metadata", "tabella.csv", "--json"]);
+    assert_eq!(counts(&ran), [2, 1, 0, 1, 0, 1], "{ran:?}");
+    assert_eq!(notes(&ran), ["CLOSING_LEFT"]);
+    // Files that are not there, and rows that nobody can read, keep it open as well.
+    fs::remove_file(world.source().join("c.txt")).unwrap();
+    table(&world, &rows(""));
+    assert_eq!(notes(&ingest(&world)), ["CLOSING_LEFT"]);
+    world.write("c.txt", b"c");
+    table(&world, &(rows("") + "d.txt;;;;;;;;;;;;;troppe\n"));
+    assert_eq!(notes(&ingest(&world)), ["CLOSING_LEFT"]);
+    // A row of another aggregation that is refused does not matter.
+    table(&world, &(rows("") + "d.txt;;;;;;D;F2;;nuovissimo\n"));
+    let ran = ingest(&world);
+    assert_eq!(counts(&ran), [3, 0, 2, 1, 0, 1], "{ran:?}");
+    assert!(notes(&ran).is_empty(), "{ran:?}");
+    world.write("e.txt", b"e");
+    table(&world, "e.txt;;;;;;E;F1;;\n");
+    let ran = ingest(&world);
+    assert!(refusals(&ran).iter().any(|(_, code)| code == "AGGREGATION_CLOSED"), "{ran:?}");
+}
+
+#[test]
+fn a_correction_changes_the_day_of_closing_or_opens_again() {
+    let world = World::new();
+    world.write("a.txt", b"a");
+    table(&world, "a.txt;;;;;;A;F1;2025-12-31;\n");
+    let ran = world.create_with(&["--metadata", "tabella.csv", "--json"]);
+    assert_eq!(counts(&ran), [1, 1, 0, 0, 0, 1], "{ran:?}");
+    // Another day without a correction is told, and not taken over.
+    table(&world, "a.txt;;;;;;A;F1;2025-12-30;\n");
+    let ran = ingest(&world);
+    assert_eq!((counts(&ran), notes(&ran)), ([1, 0, 1, 0, 0, 0], vec!["CLOSING_LEFT".into()]));
+    let closed_on = || {
+        let found = world.run(["find", "--aggregation", "F1", "--json"]).json();
+        assert!(found["found"].as_u64().unwrap() > 0, "{found}");
+        let folder = tempfile::tempdir_in(world.folder.path()).unwrap();
+        let ran = world.run(["export", "--all", "-o", folder.path().to_str().unwrap()]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let records = fs::read_to_string(folder.path().join("_records.jsonl")).unwrap();
+        let mut newest = (0, Value::Null);
+        for line in records.lines().filter(|line| line.contains("\"aggregation\":\"F1\"")) {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let record = line.get("record").unwrap_or(&line);
+            newest = (newest.0 + 1, record["description"]["closed_on"].clone());
+        }
+        newest
+    };
+    assert_eq!(closed_on(), (1, "2025-12-31".into()));
+    table(&world, "a.txt;;;;;;;F1;2025-12-30;corrected-metadata\n");
+    assert_eq!(notes(&ingest(&world)), Vec::<String>::new());
+    assert_eq!(closed_on(), (2, "2025-12-30".into()));
+    // It is opened again by a correction only.
+    table(&world, "a.txt;;;;;;A;F1;aperto;\n");
+    assert_eq!(refusals(&ingest(&world))[0].1, "METADATA_INVALID");
+    table(&world, "a.txt;;;;;;;F1;aperto;corrected-metadata\n");
+    assert_eq!(counts(&ingest(&world)), [1, 0, 1, 0, 0, 1]);
+    assert_eq!(closed_on(), (3, Value::Null));
+    assert_eq!(counts(&ingest(&world)), [1, 0, 1, 0, 0, 0]);
+    world.write("b.txt", b"b");
+    table(&world, "a.txt;;;;;;A;F1;;\nb.txt;;;;;;B;F1;;\n");
+    assert_eq!(counts(&ingest(&world)), [2, 1, 1, 0, 0, 1]);
+}
+
 #[test]
 fn a_sidecar_describes_its_file_and_takes_attachments_along() {
     let world = World::new();
