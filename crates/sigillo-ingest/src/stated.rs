@@ -63,7 +63,13 @@ pub(crate) fn units_of_table(shared: &Arc<Shared>, manifest: &Manifest) -> Vec<G
             missing.remove(&*found.path);
         } else {
             let path = sigillo_model::encode_name(&found.path);
-            shared.refuse(Refusal::new(RefusalCode::NotListed, path));
+            let mut refusal = Refusal::new(RefusalCode::NotListed, path);
+            if std::str::from_utf8(&found.path).is_err() {
+                refusal = refusal.because("its name is not UTF-8, so no table can name it");
+                "rename it and add a row for it, or remove it from the source"
+                    .clone_into(&mut refusal.remedy);
+            }
+            shared.refuse(refusal);
             unlisted.push(found.path);
         }
     }

@@ -2,6 +2,8 @@
 
 use std::{error::Error, path::Path};
 
+use serde_json::{Value, json};
+
 use sigillo_authorities::KeyError;
 use sigillo_custody::{CustodyError, GiveReceiptError, LocateError};
 use sigillo_evidence_log::{LogError, TableFault};
@@ -91,6 +93,14 @@ impl CommandError {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// Says the same to a program.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "excerpt": self.excerpt, "hints": self.hints, "kind": self.kind_name(),
+            "words": self.words,
+        })
     }
 
     /// Names the kind for scripts.

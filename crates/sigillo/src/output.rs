@@ -70,11 +70,7 @@ impl Output {
     /// Reports an error and returns its exit code.
     pub(crate) fn fail(self, error: &CommandError) -> u8 {
         if self.json {
-            let value = json!({
-                "excerpt": error.excerpt, "hints": error.hints, "kind": error.kind_name(),
-                "words": error.words,
-            });
-            self.result("sigillo.error/1", "", json!({"error": value}));
+            self.result("sigillo.error/1", "", json!({"error": error.json()}));
         } else {
             self.explain(error);
         }
@@ -82,7 +78,7 @@ impl Output {
     }
 
     /// Says what an error is, why, and what to do.
-    fn explain(self, error: &CommandError) {
+    pub(crate) fn explain(self, error: &CommandError) {
         let mut words = error.words.iter();
         if let Some(first) = words.next() {
             self.say(&format!("error: {}", visible(first)));

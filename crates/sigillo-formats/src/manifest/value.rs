@@ -127,8 +127,9 @@ impl Stated {
         if let [first, ..] = missing[..]
             && missing.len() < parts.len()
         {
+            let verb = if missing.len() == 1 { "is" } else { "are" };
             let reason = format!(
-                "a register key has structure, register, year and number; {} is missing",
+                "a register key has structure, register, year and number; {} {verb} missing",
                 missing.join(", ")
             );
             let remedy = "fill in all four, or leave all four empty: then the document is known by \

@@ -102,7 +102,7 @@ fn operations_decide_over_files() {
 #[case(r#"{"Subject": "x"}"#, Some("Subject"), "no member `Subject`")]
 #[case(r#"{"subject": 1}"#, Some("subject"), "is no text")]
 #[case(r#"{"year": 26}"#, Some("year"), "four digits")]
-#[case(r#"{"year": 2026}"#, Some("structure"), "structure, register, number is missing")]
+#[case(r#"{"year": 2026}"#, Some("structure"), "structure, register, number are missing")]
 #[case(r#"{"date": "2026-13-01"}"#, Some("date"), "is no date")]
 #[case(r#"{"closed_on": "2026-12-31"}"#, Some("closed_on"), "none is named")]
 #[case(r#"{"aggregations": "a"}"#, Some("aggregations"), "no list of texts")]

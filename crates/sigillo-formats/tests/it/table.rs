@@ -186,8 +186,8 @@ fn days_are_written_as_in_iso_8601_or_as_in_italy(
 
 #[rstest]
 #[case("", "AOO1;protocollo;2026;", "number", "number is missing")]
-#[case("", "AOO1;;;12", "register", "register, year is missing")]
-#[case("", "AOO1;;;", "register", "register, year, number is missing")]
+#[case("", "AOO1;;;12", "register", "register, year are missing")]
+#[case("", "AOO1;;;", "register", "register, year, number are missing")]
 #[case("", "AOO1;protocollo;26;12", "year", "four digits")]
 #[case("", "AOO1;protocollo;٢٠٢٦;12", "year", "four digits")]
 #[case("", "AOO/1;protocollo;2026;12", "structure", "holds `/`")]

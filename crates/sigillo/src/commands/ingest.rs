@@ -1,6 +1,7 @@
 //! `sigillo ingest`: folders become committed, sealed and time-stamped documents.
 
 use std::{
+    collections::HashMap,
     io::Read as _,
     path::Path,
     sync::{
@@ -15,7 +16,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use sigillo_evidence_log::{Archive, TableFault, Tables, place_of};
 use sigillo_formats::{METADATA_BYTES_MAX, Manifest, read_metadata_csv};
 use sigillo_ingest::{
-    FolderSource, IngestOptions, IngestOutcome, Ingester, Progress, Submission, Target, Watch,
+    FolderSource, IngestOptions, IngestOutcome, Ingester, Progress, Refusal, RefusalCode,
+    Submission, Target, Watch,
 };
 use sigillo_model::{Entity, ErrorKind};
 use sigillo_store::{ReadPool, StoreUrl};
@@ -35,6 +37,9 @@ use crate::{
 
 /// At most this many refusals are printed; all are in the report of the submission.
 const PRINTED_MAX: usize = 20;
+
+/// Of refusals that have the same remedy, so many are printed before others of their kind.
+const ALIKE_MAX: usize = 3;
 
 /// Ingests every source, then seals what is new.
 pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, CommandError> {
@@ -63,6 +68,7 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
     let mut tables = open_catalogue(&context, &archive, &ingester.reads).await;
     let options = IngestOptions { batch_documents_max: None, new_versions: args.new_versions };
     let mut outcomes: Vec<(String, IngestOutcome, u64)> = Vec::new();
+    let mut failed = None;
     for (name, source) in sources {
         if stop.load(Ordering::Relaxed) {
             break;
@@ -71,18 +77,28 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
         let submission = Submission { source, table: table.take(), journal, options };
         let read_before = watch.progress.counts().2;
         let target = Target { log: &mut log, index: &mut index, tables: tables.as_mut() };
-        let outcome = ingester.ingest(target, submission, watch.clone()).await?;
-        let bytes_read = watch.progress.counts().2 - read_before;
-        outcomes.push((name, outcome, bytes_read));
+        match ingester.ingest(target, submission, watch.clone()).await {
+            Ok(outcome) => {
+                outcomes.push((name, outcome, watch.progress.counts().2 - read_before));
+            }
+            // What was archived before is told all the same.
+            Err(error) if !outcomes.is_empty() => {
+                failed = Some(CommandError::from(error));
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     drop(shown);
-    let sealed = if args.no_seal {
-        None
-    } else {
-        Some(seal_and_stamp(&context, &mut log, &keys, true).await?)
-    };
+    let mut sealed = None;
+    if !args.no_seal && failed.is_none() {
+        match seal_and_stamp(&context, &mut log, &keys, true).await {
+            Ok(report) => sealed = Some(report),
+            Err(error) => failed = Some(error),
+        }
+    }
     // The acknowledgement comes first: it holds whether or not the state can be written.
-    let code = report(&context, &outcomes, sealed.as_ref(), stop.load(Ordering::Relaxed));
+    let code = report(&context, &outcomes, sealed.as_ref(), (failed, &stop));
     if let Some(tables) = tables.filter(|_| !stop.load(Ordering::Relaxed)) {
         complete_catalogue(&context, tables).await;
     }
@@ -219,8 +235,9 @@ fn report(
     context: &Context,
     outcomes: &[(String, IngestOutcome, u64)],
     sealed: Option<&SealReport>,
-    stopped: bool,
+    (failed, stop): (Option<CommandError>, &AtomicBool),
 ) -> u8 {
+    let stopped = stop.load(Ordering::Relaxed);
     let mut text = String::new();
     for (name, outcome, _) in outcomes {
         text.push_str(&outcome_text(name, outcome));
@@ -238,8 +255,13 @@ fn report(
         "stopped": stopped,
         "submissions": submissions,
         "sealing": sealed.map(SealReport::json),
+        "error": failed.as_ref().map(CommandError::json),
     });
     context.output.result("sigillo.ingest/1", &text, value);
+    if let Some(error) = failed {
+        context.output.explain(&error);
+        return error.exit_code();
+    }
     if stopped {
         return EXIT_INTERRUPTED;
     }
@@ -268,20 +290,22 @@ fn outcome_text(name: &str, outcome: &IngestOutcome) -> String {
     if let Some(head) = head_of(&outcome.checkpoint) {
         text.push_str(&format!("  acknowledged under checkpoint {}\n", head_text(head)));
     }
-    for refusal in outcome.refusals.iter().take(PRINTED_MAX) {
+    let shown = telling(&outcome.refusals);
+    for refusal in &shown {
+        let path = if refusal.path.is_empty() { "a row" } else { &refusal.path };
         text.push_str(&format!(
             "  refused {}: {} - {}. What to do: {}.\n",
-            visible(&refusal.path),
+            visible(path),
             refusal.code.code(),
             visible(&refusal.reason),
             refusal.remedy,
         ));
     }
-    let more = outcome.refusals.len().saturating_sub(PRINTED_MAX);
+    let more = outcome.refusals.len().saturating_sub(shown.len());
     if more > 0 {
         text.push_str(&format!(
-            "  and {} more, see submissions/{}/report.json in the archive\n",
-            grouped(more as u64),
+            "  and {} more; all of them: sigillo receipt show {}\n",
+            counted(more as u64, "reason"),
             outcome.submission,
         ));
     }
@@ -289,6 +313,23 @@ fn outcome_text(name: &str, outcome: &IngestOutcome) -> String {
         text.push_str(&format!("  note {}: {}\n", visible(&note.path), visible(&note.text)));
     }
     text
+}
+
+/// Chooses the refusals that are printed, in their order: a few of each kind first, so that many of
+/// one kind do not hide the others.
+fn telling(refusals: &[Refusal]) -> Vec<&Refusal> {
+    let mut alike: HashMap<(RefusalCode, String), usize> = HashMap::new();
+    let mut is_new_kind = |refusal: &Refusal| {
+        let remedy = refusal.remedy.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let count = alike.entry((refusal.code, remedy)).or_default();
+        *count += 1;
+        *count <= ALIKE_MAX
+    };
+    let (few, many): (Vec<_>, Vec<_>) =
+        refusals.iter().enumerate().partition(|(_, refusal)| is_new_kind(refusal));
+    let mut chosen: Vec<_> = few.into_iter().chain(many).take(PRINTED_MAX).collect();
+    chosen.sort_by_key(|(place, _)| *place);
+    chosen.into_iter().map(|(_, refusal)| refusal).collect()
 }
 
 fn outcome_json(name: &str, outcome: &IngestOutcome, bytes_read: u64) -> Value {

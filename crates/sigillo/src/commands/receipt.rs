@@ -166,6 +166,7 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
         return Err(CommandError::new(ErrorKind::Invalid, words)
             .hint(format!("it is of the archive {}", older.archive.id)));
     }
+    refuse_changed(context, file, &older)?;
     let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
     let newer = maker.refresh(&older).await?;
@@ -178,6 +179,22 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
     );
     context.output.result("sigillo.receipt.refresh/1", &text, summary(&newer, file));
     Ok(EXIT_CLEAN)
+}
+
+/// Refuses a receipt that does not hold by itself: nothing is wrong with the archive then.
+fn refuse_changed(context: &Context, file: &Path, older: &Receipt) -> Result<(), CommandError> {
+    let trust = context.trust.receipt_trust(older.archive.id, &older.archive.log)?;
+    let check = check_receipt(older, &trust, &[]);
+    let Some(damage) = check.findings.iter().find(|it| it.severity == Severity::Damage) else {
+        return Ok(());
+    };
+    let words = format!("{} was changed since it was given: nothing is refreshed", file.display());
+    let mut this = CommandError::new(ErrorKind::Integrity, words);
+    this.words.push(format!("{} {}", damage.code.code(), damage.message));
+    Err(this.hint(
+        "the archive is not in question; give a new one with `sigillo receipt show`, and see \
+         `sigillo verify --receipt` for all that was changed",
+    ))
 }
 
 /// Writes a receipt whole, also into the working folder; where a link stands, to where it leads.

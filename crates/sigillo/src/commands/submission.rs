@@ -4,6 +4,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use sigillo_custody::{SubmissionAccount, read_submissions, source_of};
+use sigillo_evidence_log::Archive;
+use sigillo_model::SubmissionId;
 
 use crate::{
     commands::EXIT_CLEAN,
@@ -11,6 +13,9 @@ use crate::{
     error::CommandError,
     output::{counted, grouped, visible},
 };
+
+/// No more submissions are looked at for one that made up for a pending one.
+const ENDS_MAX: usize = 1_000;
 
 /// List submissions (versamenti) and what became of them
 #[derive(Debug, Subcommand)]
@@ -47,17 +52,21 @@ pub(crate) async fn run(context: &Context, command: SubmissionCommand) -> Result
         SubmissionCommand::Pending(args) => (args, true, "sigillo.submission.pending/1"),
     };
     let archive = context.archive().await?;
-    let mut accounts = read_submissions(&archive).await?;
-    if only_pending {
-        accounts.retain(|account| account.pending() > 0 || account.completed.is_none());
-    }
+    let all = read_submissions(&archive).await?;
+    let accounts: Vec<_> =
+        all.iter().enumerate().filter(|(_, it)| !only_pending || is_pending(it)).collect();
     let total = accounts.len();
     let shown = &accounts[total.saturating_sub(args.count)..];
+    let mut ends = Ends::of(&archive, &all);
     let (mut text, mut values) = (String::new(), Vec::new());
-    for account in shown {
+    for (place, account) in shown {
         let source = source_of(&archive, account).await?;
-        text.push_str(&text_of(account, source.as_deref()));
-        values.push(json_of(account, source.as_deref()));
+        let made_up = match source.as_deref().filter(|_| is_pending(account)) {
+            Some(source) => ends.after(*place, source).await?,
+            None => None,
+        };
+        text.push_str(&text_of(account, source.as_deref(), made_up));
+        values.push(json_of(account, source.as_deref(), made_up));
     }
     text.push_str(&match (total, shown.len(), only_pending) {
         (0, _, true) => "Nothing is pending: every submission came to its end.\n".to_owned(),
@@ -66,7 +75,8 @@ pub(crate) async fn run(context: &Context, command: SubmissionCommand) -> Result
             format!("{shown} of {}; --count shows more.\n", counted(total as u64, "submission"))
         }
         (_, _, true) => "The same ingest again takes in what is pending, as a submission of its own; these stay in \
-             this list, for the log forgets nothing.\n"
+             this list, for the log forgets nothing. Where the same source came to its end later, see \
+             there whether all came.\n"
             .to_owned(),
         _ => String::new(),
     });
@@ -75,7 +85,57 @@ pub(crate) async fn run(context: &Context, command: SubmissionCommand) -> Result
     Ok(EXIT_CLEAN)
 }
 
-fn text_of(account: &SubmissionAccount, source: Option<&str>) -> String {
+/// Tells whether a submission did not come to its end, or left documents behind.
+fn is_pending(account: &SubmissionAccount) -> bool {
+    account.pending() > 0 || account.completed.is_none()
+}
+
+/// Submissions that came to their end with nothing pending, the newest first.
+struct Ends<'a> {
+    archive: &'a Archive,
+    newest_first: Vec<Ended<'a>>,
+}
+
+/// One of them.
+struct Ended<'a> {
+    /// Its place in the log's order of submissions.
+    place: usize,
+    account: &'a SubmissionAccount,
+    /// Its source, once it was looked up.
+    source: Option<Option<String>>,
+}
+
+impl<'a> Ends<'a> {
+    fn of(archive: &'a Archive, all: &'a [SubmissionAccount]) -> Self {
+        let ended = all.iter().enumerate().rev().filter(|(_, account)| !is_pending(account));
+        let ended = ended.map(|(place, account)| Ended { place, account, source: None });
+        Self { archive, newest_first: ended.take(ENDS_MAX).collect() }
+    }
+
+    /// Returns the newest submission of the same source behind a place.
+    async fn after(
+        &mut self,
+        place: usize,
+        source: &str,
+    ) -> Result<Option<SubmissionId>, CommandError> {
+        for ended in self.newest_first.iter_mut().take_while(|ended| ended.place > place) {
+            let other = match &mut ended.source {
+                Some(other) => other,
+                none => none.insert(source_of(self.archive, ended.account).await?),
+            };
+            if other.as_deref() == Some(source) {
+                return Ok(Some(ended.account.submission));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn text_of(
+    account: &SubmissionAccount,
+    source: Option<&str>,
+    made_up: Option<SubmissionId>,
+) -> String {
     let state = match &account.completed {
         None => "WITHOUT AN END",
         // It was told to stop, and accounted for what it did not reach.
@@ -99,12 +159,20 @@ fn text_of(account: &SubmissionAccount, source: Option<&str>) -> String {
     if account.completed.is_none() {
         text.push_str("; interrupted, or still at work");
     }
+    if let Some(later) = made_up {
+        text.push_str(&format!("\n  the same source came to its end later, in {later}"));
+    }
     text.push('\n');
     text
 }
 
-fn json_of(account: &SubmissionAccount, source: Option<&str>) -> Value {
+fn json_of(
+    account: &SubmissionAccount,
+    source: Option<&str>,
+    made_up: Option<SubmissionId>,
+) -> Value {
     json!({
+        "made_up_in": made_up,
         "already": account.already(),
         "archived": account.archived,
         "completed_at": account.completed.as_ref().map(|it| it.at),

@@ -2,6 +2,8 @@
 
 use std::{process::Command, sync::mpsc, time::Duration};
 
+use serde_json::Value;
+
 use crate::program::{Ran, World, finish_with, tree};
 
 /// Enough documents that the program is not done before it is stopped.
@@ -51,10 +53,21 @@ fn an_interrupted_ingest_finishes_what_was_begun_and_is_completed_by_the_next() 
         if first["pending"].as_u64().is_some_and(|pending| pending > 0) {
             world.run(["submission", "list"]).check(0, "  carte  INTERRUPTED\n");
         }
+        let made_up = || {
+            let pending = world.run(["submission", "pending", "--json"]).json();
+            pending["submissions"][0]["made_up_in"].clone()
+        };
+        assert_eq!(made_up(), Value::Null);
         let ran = world.ingest(&["--json"]);
         let rest = ran.json()["submissions"][0].clone();
         assert_eq!(ran.code, 0, "{rest}");
         assert_eq!((&rest["already"], &rest["refused"]), (&archived.into(), &0.into()));
+        if first["pending"].as_u64().is_some_and(|pending| pending > 0) {
+            assert_eq!(made_up(), rest["submission"]);
+            world
+                .run(["submission", "pending"])
+                .check(0, "the same source came to its end later, in ");
+        }
         world.check_intact(DOCUMENTS);
         assert_eq!(world.export(), tree(&world.source()));
         return;

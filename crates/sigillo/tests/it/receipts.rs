@@ -78,6 +78,22 @@ fn a_receipt_is_given_completed_and_checked_without_the_archive() {
 }
 
 #[test]
+fn a_receipt_that_was_changed_is_not_refreshed_and_the_archive_not_blamed() {
+    let (world, submission) = with_submission(&[]);
+    assert_eq!(world.run(["receipt", "show", &submission, "-o", "rdv.json"]).code, 0);
+    let path = world.place("rdv.json");
+    let honest = fs::read_to_string(&path).unwrap();
+    let changed = honest.replacen("delibera.txt", "delibere.txt", 1);
+    assert_ne!(changed, honest);
+    fs::write(&path, &changed).unwrap();
+    let ran = world.run(["receipt", "refresh", "rdv.json"]);
+    ran.check_error(5, "rdv.json was changed since it was given: nothing is refreshed");
+    ran.check_error(5, "the archive is not in question");
+    assert!(!ran.stderr.contains("do not write to this archive"), "{ran:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), changed);
+}
+
+#[test]
 fn a_receipt_behind_a_link_is_refreshed_where_it_lies() {
     let (world, submission) = with_submission(&["--no-seal"]);
     assert_eq!(world.run(["receipt", "show", &submission[..8], "-o", "rdv.json"]).code, 0);

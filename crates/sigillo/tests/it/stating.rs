@@ -1,7 +1,12 @@
 //! Producers who state something wrong, or not all: every document is accounted for, and what they
 //! did not say stays as it was.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::symlink};
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt as _, fs::symlink},
+};
 
 use serde_json::{Value, json};
 
@@ -73,6 +78,60 @@ fn descriptions(world: &World) -> BTreeMap<u64, Value> {
         }
     }
     found
+}
+
+#[test]
+fn many_refusals_of_one_kind_do_not_hide_the_others() {
+    let world = World::new();
+    let mut rows = String::from("path;date\n");
+    for number in 0..30 {
+        world.write(&format!("{number}.txt"), b"testo");
+        rows += &format!("{number}.txt;31/02/2025\n");
+    }
+    rows += "manca.txt;\n";
+    fs::write(world.place("tabella.csv"), rows).unwrap();
+    let ran = world.create_with(&["--metadata", "tabella.csv"]);
+    ran.check(1, "refused 0.txt: METADATA_INVALID");
+    ran.check(1, "refused manca.txt: FILE_MISSING");
+    ran.check(1, "  and 11 reasons more; all of them: sigillo receipt show ");
+    let id = ran.stdout.split("sigillo receipt show ").nth(1).unwrap().trim_end();
+    let id = id.lines().next().unwrap();
+    let shown = world.run(["receipt", "show", id]);
+    assert_eq!(shown.stdout.matches("31/02/2025").count(), 30, "{shown:?}");
+}
+
+#[test]
+fn a_name_that_no_table_can_hold_is_to_be_renamed() {
+    let world = World::new();
+    world.write("a.txt", b"a");
+    let odd = OsStr::from_bytes(b"perch\xe8.txt");
+    fs::write(world.source().join(odd), b"b").unwrap();
+    fs::write(world.place("tabella.csv"), "path\na.txt\n").unwrap();
+    let ran = world.create_with(&["--metadata", "tabella.csv"]);
+    ran.check(1, "NOT_LISTED");
+    ran.check(1, "no table can name it). What to do: rename it and add a row for it");
+}
+
+#[test]
+fn what_was_archived_is_told_even_if_it_cannot_be_sealed() {
+    let world = World::with(&[("a.txt", b"a")]);
+    world.write("b.txt", b"b");
+    assert_eq!(world.ingest(&["--no-seal"]).code, 0);
+    let commits: Vec<_> =
+        world.objects().into_iter().filter(|key| key.starts_with("log/seq/")).collect();
+    let damaged = world.archive().join(&commits[commits.len() - 3]);
+    let mut bytes = fs::read(&damaged).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    fs::write(&damaged, &bytes).unwrap();
+    world.write("c.txt", b"c");
+    let ran = world.ingest(&[]);
+    ran.check(5, "1 document archived, 2 there before, 0 refused");
+    ran.check(5, "Not sealed");
+    ran.check_error(5, "is damaged");
+    let json = world.ingest(&["--json"]);
+    assert_eq!((json.code, &json.json()["error"]["kind"]), (5, &"integrity".into()), "{json:?}");
+    assert_eq!(json.json()["submissions"][0]["already"], 3);
 }
 
 #[test]
