@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::atomic::Ordering,
 };
 
@@ -47,11 +48,19 @@ pub(crate) struct Members {
 
 #[derive(Clone, Debug, Default)]
 struct Joining {
-    documents: BTreeSet<DocumentId>,
+    /// Some may be there twice.
+    documents: Vec<DocumentId>,
     /// The day on which it was closed, as its documents say.
     closed_on: Option<Date>,
     /// What a correction says of that, which counts even if it is closed.
     correction: Option<Closing>,
+}
+
+impl Joining {
+    /// Takes in a day of closing: of several the first, whatever the order in which they come.
+    fn close(&mut self, day: Date) {
+        self.closed_on = Some(self.closed_on.map_or(day, |other| other.min(day)));
+    }
 }
 
 impl Members {
@@ -61,10 +70,10 @@ impl Members {
         let corrects = stated.operation == Some(Operation::CorrectedMetadata);
         for key in stated.aggregations() {
             let joining = self.joining.entry(key).or_default();
-            joining.documents.insert(document);
+            joining.documents.push(document);
             match stated.closing {
                 Some(closing) if corrects => joining.correction = Some(closing),
-                Some(Closing::On(day)) => joining.closed_on = joining.closed_on.or(Some(day)),
+                Some(Closing::On(day)) => joining.close(day),
                 Some(Closing::Open) | None => {}
             }
         }
@@ -85,7 +94,7 @@ impl Members {
         for (key, other) in others.joining {
             let joining = self.joining.entry(key).or_default();
             joining.documents.extend(other.documents);
-            joining.closed_on = joining.closed_on.or(other.closed_on);
+            other.closed_on.into_iter().for_each(|day| joining.close(day));
             joining.correction = joining.correction.or(other.correction);
         }
         self.held_open.extend(others.held_open);
@@ -139,8 +148,9 @@ pub(crate) enum AggregationError {
     Pack(PackError),
 }
 
-/// Writes a new version of every aggregation that changes into one pack; nothing if none does.
-/// Every call may block.
+/// Writes a new version of every aggregation that changes into one pack, beginning behind a key,
+/// until there are `documents_max` of them; returns it with the last key that it got to, or nothing
+/// if none changes. Every call may block.
 ///
 /// # Errors
 ///
@@ -148,19 +158,29 @@ pub(crate) enum AggregationError {
 pub(crate) fn pack_aggregations(
     shared: &Shared,
     sink: &dyn PackSink,
-    members: &Members,
-) -> Result<Option<FinishedBatch>, AggregationError> {
+    (members, behind): (&Members, Option<&DocumentKey>),
+    documents_max: usize,
+) -> Result<Option<(FinishedBatch, DocumentKey)>, AggregationError> {
     let epoch = shared.epoch.load(Ordering::SeqCst);
     let mut nonce = [0; 16];
     shared.entropy.fill(&mut nonce);
     let mut pack: Option<PackWriter> = None;
     let mut documents = Vec::new();
     let mut segment = Segment::default();
-    for (key, joining) in &members.joining {
+    let (mut count, mut last) = (0, None);
+    let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
+    for (key, joining) in members.joining.range((from, Bound::Unbounded)) {
+        if count == documents_max {
+            break;
+        }
+        last = Some(key);
         let newest = shared.index.lookup(key.digest()).map_err(AggregationError::Index)?;
         match next_version(shared, key, (joining, members.is_held_open(key)), newest.as_ref()) {
             Ok(None) => continue,
-            Ok(Some((list, drafted))) => segment.add_bytes(&list, "json", drafted),
+            Ok(Some((list, drafted))) => {
+                segment.add_bytes(&list, "json", drafted);
+                count += 1;
+            }
             Err(text) => {
                 let path = key.to_string();
                 shared.note(Note { code: NoteCode::AggregationLeft, path, text });
@@ -175,9 +195,10 @@ pub(crate) fn pack_aggregations(
     if !segment.is_empty() {
         add(&mut pack, sink, nonce, segment, &mut documents).map_err(AggregationError::Pack)?;
     }
-    let Some(pack) = pack else { return Ok(None) };
+    let (Some(pack), Some(last)) = (pack, last) else { return Ok(None) };
     let closed = pack.finish().map_err(AggregationError::Pack)?;
-    Ok(Some(FinishedBatch { packs: vec![(closed, documents)], epoch, ..FinishedBatch::default() }))
+    let packs = vec![(closed, documents)];
+    Ok(Some((FinishedBatch { packs, epoch, ..FinishedBatch::default() }, last.clone())))
 }
 
 fn add(
@@ -208,15 +229,19 @@ fn next_version(
     (joining, is_held_open): (&Joining, bool),
     newest: Option<&IndexedVersion>,
 ) -> Result<Option<(Vec<u8>, Drafted)>, String> {
-    let mut documents = joining.documents.clone();
+    let mut documents: BTreeSet<_> = joining.documents.iter().copied().collect();
     let mut description = Description::default();
     if let Some(newest) = newest {
         let before = shared.previous.record(newest).map_err(|error| error.0)?;
         let list = shared.previous.only_file(newest, &before, MEMBERS_BYTES_MAX);
         let list: Vec<DocumentId> = parse_json(&list.map_err(|error| error.0)?)
             .map_err(|error| format!("its list of members cannot be read: {error}"))?;
+        let before_count = list.len();
         documents.extend(list);
         description = before.description;
+        if let Some(day) = description.closed_on.filter(|_| documents.len() > before_count) {
+            note_late(shared, key, day, documents.len() - before_count);
+        }
     }
     if documents.len() > MEMBERS_MAX {
         return Err(format!("it would have more than {MEMBERS_MAX} members"));
@@ -226,6 +251,15 @@ fn next_version(
     let drafted = draft(shared, key, &list, description, newest);
     let unchanged = newest.is_some_and(|newest| newest.sameness == drafted.identity.sameness);
     Ok((!unchanged).then_some((list, drafted)))
+}
+
+/// Tells of documents that were archived as members while somebody else closed their aggregation.
+fn note_late(shared: &Shared, key: &DocumentKey, day: Date, documents: usize) {
+    let text = format!(
+        "it was closed on {day} by somebody else while {documents} of its documents were on their \
+         way; they are members all the same"
+    );
+    shared.note(Note { code: NoteCode::EnteredClosed, path: key.to_string(), text });
 }
 
 /// Returns the day on which an aggregation is closed from now on, if it is; `before` is that of its

@@ -13,8 +13,8 @@ use sigillo_ers::tree_root;
 use sigillo_evidence_log::{CommitOutcome, catch_up_index};
 use sigillo_merkle::{leaf_hash, root_of};
 use sigillo_model::{
-    BatchCommitted, BatchId, Entropy, Entry, ListedPack, ObjectKey, PackList, Sha256Digest,
-    SubmissionId, to_canonical,
+    BATCH_DOCUMENTS_MAX, BatchCommitted, BatchId, Entropy, Entry, ListedPack, ObjectKey, PackList,
+    Sha256Digest, SubmissionId, to_canonical,
 };
 use sigillo_store::{CreateOutcome, ReadPool, Store};
 
@@ -58,6 +58,10 @@ pub(crate) async fn commit_batch(
     // It was decided by an index that did not know of what others committed since.
     if run.others_committed && !still_holds(run, reads, batch).await? {
         return Ok(BatchOutcome::Again);
+    }
+    let documents = batch.documents().count();
+    if documents > BATCH_DOCUMENTS_MAX as usize {
+        return Err(IngestError::BatchTooLarge { documents });
     }
     let (body, objects) = describe(batch, run.submission, BatchId::random(entropy));
     create_all(run.log.archive().store(), objects).await?;

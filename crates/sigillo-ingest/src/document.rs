@@ -105,7 +105,10 @@ impl Prepared {
             }
             _ => {}
         }
-        prepared.refuse_closed(shared, unit)?;
+        if prepared.versions.is_empty() {
+            // It cannot be there already, so nothing need be read to see that it may not come.
+            prepared.refuse_closed(shared, unit)?;
+        }
         Ok(prepared)
     }
 
@@ -162,7 +165,7 @@ impl Prepared {
         unit: &Unit,
         files: Vec<FileEntry>,
         fresh: &[u8; FRESH_BYTES],
-    ) -> Result<Decided, Refusal> {
+    ) -> Result<Decided, Hindrance> {
         let (mut salt, mut document) = ([0; SALT_BYTES], [0; DocumentId::LENGTH_BYTES]);
         salt.copy_from_slice(&fresh[..SALT_BYTES]);
         document.copy_from_slice(&fresh[SALT_BYTES..]);
@@ -173,7 +176,7 @@ impl Prepared {
             document: newest.map_or(DocumentId::from_bytes(document), |newest| newest.document),
             files,
             format: 1,
-            key: self.key,
+            key: self.key.clone(),
             kind: RecordKind::Document,
             operation: operation.unwrap_or(Operation::New),
             received_at: shared.received_at,
@@ -181,8 +184,8 @@ impl Prepared {
             supersedes: newest.map(|newest| newest.version),
             version: newest.map_or(0, |newest| newest.number).saturating_add(1),
         };
-        if let (Some(before), Some(newest)) = (self.before, newest)
-            && let Some(same) = build_on(&mut record, before, newest)
+        if let (Some(before), Some(newest)) = (self.before.clone(), newest)
+            && let Some(same) = build_on(&mut record, before, (newest, unit))?
         {
             return Ok(Decided::Already(same));
         }
@@ -193,22 +196,25 @@ impl Prepared {
         if let Some(same) = known.find(|known| known.sameness == sameness) {
             return Ok(Decided::Already(*same));
         }
+        self.refuse_closed(shared, unit)?;
         if let (Operation::New, Some(newest)) = (record.operation, newest) {
             if !shared.options.new_versions {
                 let refusal = Refusal::new(RefusalCode::KeyExists, unit.name());
-                return Err(refusal.because(in_words(shared, newest, &record)));
+                return Err(refusal.because(in_words(shared, newest, &record)).into());
             }
             record.operation = Operation::NewVersion;
         }
         if record.description.metadata.len() > DESCRIPTION_MEMBERS_MAX {
             let detail =
                 format!("more than {DESCRIPTION_MEMBERS_MAX} members of the producer's own");
-            return Err(Refusal::new(RefusalCode::RecordTooLarge, unit.name()).because(detail));
+            let refusal = Refusal::new(RefusalCode::RecordTooLarge, unit.name());
+            return Err(refusal.because(detail).into());
         }
         let bytes = record.to_json();
         if bytes.len() as u64 > RECORD_BYTES_MAX {
             let detail = format!("{} bytes", bytes.len());
-            return Err(Refusal::new(RefusalCode::RecordTooLarge, unit.name()).because(detail));
+            let refusal = Refusal::new(RefusalCode::RecordTooLarge, unit.name());
+            return Err(refusal.because(detail).into());
         }
         let digests: Vec<_> = record.files.iter().map(|file| file.sha256).collect();
         let version = version_id(Sha256Digest::of(&bytes), &digests);
@@ -228,30 +234,36 @@ fn description_of(unit: &Unit) -> Description {
     unit.stated.as_deref().map_or_else(Description::default, |it| it.description.clone())
 }
 
-/// Puts what came onto what the version before has; returns it if that changes nothing.
+/// Puts what came onto what the version before has; returns it if that changes nothing. A file that
+/// is there already does not come a second time.
 fn build_on(
     record: &mut Record,
     before: Record,
-    newest: &IndexedVersion,
-) -> Option<IndexedVersion> {
+    (newest, unit): (&IndexedVersion, &Unit),
+) -> Result<Option<IndexedVersion>, Refusal> {
     let mut files = before.files;
     let is_there = |file: &FileEntry| {
         files
             .iter()
             .any(|it| (&it.name, &it.role, it.sha256) == (&file.name, &file.role, file.sha256))
     };
-    let adds = record.operation == Operation::AddedFile;
-    if adds && record.files.iter().all(is_there) {
-        return Some(*newest);
+    let stated = std::mem::take(&mut record.description);
+    record.description = corrected(before.description.clone(), stated);
+    if record.operation == Operation::AddedFile
+        && let Some(there) = record.files.iter().find(|file| is_there(file))
+    {
+        if record.files.iter().all(is_there) && record.description == before.description {
+            return Ok(Some(*newest));
+        }
+        let refusal = Refusal::new(RefusalCode::FileExists, unit.name());
+        return Err(refusal.because(&there.name));
     }
     for file in &mut files {
         file.stored_in.get_or_insert(newest.version);
     }
     files.append(&mut record.files);
     record.files = files;
-    let stated = std::mem::take(&mut record.description);
-    record.description = corrected(before.description, stated);
-    None
+    Ok(None)
 }
 
 /// Puts what is stated in the place of what was said before; what is not stated stays.

@@ -10,6 +10,12 @@ use sigillo_store::{StoreError, pack::PackError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IngestError {
+    /// A batch has more documents than the format allows.
+    #[error("a batch of {documents} documents was made, more than one may have")]
+    BatchTooLarge {
+        /// How many.
+        documents: usize,
+    },
     /// Other writers were faster again and again.
     #[error("other writers took the next number {attempts} times in a row")]
     Crowded {
@@ -69,7 +75,7 @@ impl IngestError {
             Self::Index(error) => error.kind(),
             Self::Log(error) => error.kind(),
             Self::Pack(error) => error.kind(),
-            Self::Panicked => ErrorKind::Bug,
+            Self::BatchTooLarge { .. } | Self::Panicked => ErrorKind::Bug,
             Self::Store { source, .. } => source.kind(),
             Self::Thread(_) => ErrorKind::Transient,
         }

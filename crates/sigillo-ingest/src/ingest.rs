@@ -30,6 +30,7 @@ use crate::{
     segment::{Buffers, Source},
     shared::Shared,
     submission::{complete, receive},
+    turns::Turns,
     unit::Unit,
     walk::{GROUP_UNITS, Group, Walk},
 };
@@ -205,9 +206,17 @@ impl Ingester {
         receive(&mut run, &self.reads, &*self.entropy).await?;
         let mut shared = self.share(&mut run, &source, options, &watch);
         let mut groups = groups_of(&shared, listed);
-        for _ in 0..PASSES_MAX {
-            let left = self.pass(&mut run, &shared, groups).await?;
-            run.take_told(&shared)?;
+        let mut passes = 0;
+        while passes < PASSES_MAX {
+            let groups_in_turn = Box::new(Turns::new(Arc::clone(&shared), groups));
+            let mut left = self.pass(&mut run, &shared, groups_in_turn).await?;
+            // Units that waited for others of their key come to an end by themselves: each pass
+            // takes one of each key.
+            passes += u32::from(!left.is_empty());
+            let put_off = run.take_told(&shared)?;
+            if !watch.stop.load(Ordering::Relaxed) {
+                left.extend(put_off);
+            }
             if left.is_empty() {
                 if watch.stop.load(Ordering::Relaxed) {
                     run.members.hold_all_open();
@@ -363,21 +372,27 @@ impl Ingester {
         options: IngestOptions,
         watch: &Watch,
     ) -> Result<(), IngestError> {
-        for _ in 0..PASSES_MAX {
+        let members = Arc::new(std::mem::take(&mut run.members));
+        let (mut passes, mut behind) = (0, None);
+        while passes < PASSES_MAX {
             let shared = self.share(run, source, options, watch);
-            let (members, sink) =
-                (run.members.clone(), Arc::clone(run.log.archive().store().packs()));
-            let for_pack = Arc::clone(&shared);
-            let packed =
-                self.reads.run(move || pack_aggregations(&for_pack, &*sink, &members)).await;
-            let packed = packed.map_err(|_| IngestError::Panicked)?.map_err(|error| match error {
+            let sink = Arc::clone(run.log.archive().store().packs());
+            let (for_pack, members) = (Arc::clone(&shared), Arc::clone(&members));
+            let (from, documents_max) = (behind.clone(), run.limits.documents);
+            let pack = move || {
+                pack_aggregations(&for_pack, &*sink, (&members, from.as_ref()), documents_max)
+            };
+            let packed = self.reads.run(pack).await.map_err(|_| IngestError::Panicked)?;
+            let packed = packed.map_err(|error| match error {
                 AggregationError::Index(error) => IngestError::Index(error),
                 AggregationError::Pack(error) => IngestError::Pack(error),
             });
             run.take_told(&shared)?;
-            let Some(batch) = packed? else { return Ok(()) };
+            let Some((batch, last)) = packed? else { return Ok(()) };
             if self.commit(run, batch).await?.is_none() {
-                return Ok(());
+                (passes, behind) = (0, Some(last));
+            } else {
+                passes += 1;
             }
         }
         Err(IngestError::StillChanging { passes: PASSES_MAX })
@@ -398,8 +413,8 @@ impl Run<'_> {
         }
     }
 
-    /// Takes in what the workers of a pass told.
-    fn take_told(&mut self, shared: &Shared) -> Result<(), IngestError> {
+    /// Takes in what the workers of a pass told; returns the units that they put off.
+    fn take_told(&mut self, shared: &Shared) -> Result<Vec<Unit>, IngestError> {
         let told = shared.take_told();
         if let Some(error) = told.index_error {
             return Err(IngestError::Index(error));
@@ -411,7 +426,7 @@ impl Run<'_> {
         self.tally.already.extend(told.already);
         self.remember(told.journal);
         self.members.extend(told.members);
-        Ok(())
+        Ok(told.put_off)
     }
 }
 

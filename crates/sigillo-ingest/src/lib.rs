@@ -11,6 +11,7 @@ mod missing;
 mod receive;
 mod sidecar;
 mod stated;
+mod turns;
 mod walk;
 
 mod difference;

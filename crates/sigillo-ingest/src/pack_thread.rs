@@ -40,13 +40,18 @@ const IDLE: Duration = Duration::from_secs(1);
 pub(crate) struct BatchLimits {
     pub(crate) documents: usize,
     pub(crate) bytes: u64,
+    pub(crate) record_bytes: u64,
     pub(crate) age_seconds: i64,
 }
 
 impl BatchLimits {
-    /// The limits of memory and of patience: 25,000 documents, 1 GiB, one minute.
-    pub(crate) const DEFAULT: Self =
-        Self { documents: BATCH_DOCUMENTS, bytes: 1 << 30, age_seconds: 60 };
+    /// The limits of memory and of patience: 25,000 documents, 1 GiB, 48 MiB of records, one minute.
+    pub(crate) const DEFAULT: Self = Self {
+        documents: BATCH_DOCUMENTS,
+        bytes: 1 << 30,
+        record_bytes: 48 << 20,
+        age_seconds: 60,
+    };
 
     /// The same with fewer documents, but no fewer than come in one segment.
     pub(crate) fn with_documents(documents_max: Option<usize>) -> Self {
@@ -133,6 +138,8 @@ struct OpenPack {
 struct Open {
     pack: Option<OpenPack>,
     batch: FinishedBatch,
+    /// What was said of its documents waits in memory with them.
+    record_bytes: u64,
     began_at_seconds: Option<i64>,
 }
 
@@ -173,6 +180,7 @@ impl PackThread {
         open.began_at_seconds.get_or_insert_with(|| self.clock.now().as_second());
         match item {
             Item::OwnPack(pack, document, mut journal, epoch) => {
+                open.record_bytes += u64::from(document.record_bytes);
                 open.batch.journal.append(&mut journal);
                 open.batch.add(pack, vec![*document], epoch);
             }
@@ -188,6 +196,7 @@ impl PackThread {
                 let offset = pack.next_offset();
                 pack.add_segment(segment.bytes(), &segment.entries)?;
                 for document in &mut segment.documents {
+                    open.record_bytes += u64::from(document.record_bytes);
                     document.record_offset += offset;
                 }
                 documents.append(&mut segment.documents);
@@ -205,13 +214,14 @@ impl PackThread {
         let Some(began) = open.began_at_seconds else { return false };
         open.count() >= self.limits.documents
             || open.size_bytes() >= self.limits.bytes
+            || open.record_bytes >= self.limits.record_bytes
             || self.clock.now().as_second() - began >= self.limits.age_seconds
     }
 
     /// Closes pack and batch and hands the batch over; tells whether anybody took it.
     fn hand_over(&self, open: &mut Open) -> Result<bool, PackError> {
         close_pack(open)?;
-        open.began_at_seconds = None;
+        (open.began_at_seconds, open.record_bytes) = (None, 0);
         let batch = std::mem::take(&mut open.batch);
         Ok(batch.packs.is_empty() || self.finished.blocking_send(batch).is_ok())
     }

@@ -13,6 +13,9 @@ use crate::{
 /// A list of more documents is not kept: they are looked for again when they are read.
 const LISTED_UNITS_MAX: usize = 200_000;
 
+/// Nor is one in which more is stated than this many bytes.
+const LISTED_STATED_BYTES_MAX: usize = 64 << 20;
+
 /// What a submission was found to have.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
@@ -30,10 +33,12 @@ pub(crate) fn list(shared: &Arc<Shared>, table: Option<&Manifest>) -> Listed {
         let received = count(&groups) + shared.refused.load(Ordering::Relaxed);
         return Listed { received, groups: Some(groups) };
     }
-    let (mut groups, mut units) = (Some(Vec::new()), 0);
+    let (mut groups, mut units, mut stated_bytes) = (Some(Vec::new()), 0, 0);
     for group in Walk::new(Arc::clone(&shared.source), Arc::clone(shared)) {
         units += group.len();
-        if units > LISTED_UNITS_MAX {
+        stated_bytes +=
+            group.iter().flat_map(|it| &it.stated).map(|it| it.memory_bytes()).sum::<usize>();
+        if units > LISTED_UNITS_MAX || stated_bytes > LISTED_STATED_BYTES_MAX {
             groups = None;
         }
         if let Some(groups) = &mut groups {

@@ -56,6 +56,9 @@ refusal_codes! {
     /// The archive has another document, or another version, under the same key.
     KeyExists = "KEY_EXISTS", "the archive holds the same key with something else",
         "if it is meant to follow the version that is there, say so in the column operation: corrected-metadata if only the description changes, added-file for files that come to it, new-version (or --new-versions for all) for everything else; if it is another document, give it another key (path, source or number)";
+    /// A file that is to be added is in the document already.
+    FileExists = "FILE_EXISTS", "a file that it is to bring is in the document already",
+        "leave that file out and send the others again; to change what is said of the document, send a row with corrected-metadata";
     /// The operation builds on a document that the archive does not have.
     UnknownDocument = "UNKNOWN_DOCUMENT", "the archive has no document with this key to build on",
         "check the key, or send the document as new first";
@@ -131,6 +134,8 @@ pub enum NoteCode {
     AggregationLeft,
     /// An aggregation was not closed on the day that is stated.
     ClosingLeft,
+    /// Documents came to an aggregation that was closed while they were on their way.
+    EnteredClosed,
     /// A sweep came between writing and committing, so documents were written again.
     MadeAnew,
     /// Two names in one folder look the same but are spelt differently in Unicode.
@@ -145,6 +150,7 @@ impl NoteCode {
         match self {
             Self::AggregationLeft => "AGGREGATION_LEFT",
             Self::ClosingLeft => "CLOSING_LEFT",
+            Self::EnteredClosed => "ENTERED_CLOSED",
             Self::MadeAnew => "MADE_ANEW",
             Self::NameTwins => "NAME_TWINS",
             Self::OwnColumns => "OWN_COLUMNS",

@@ -51,6 +51,8 @@ pub(crate) struct Told {
     pub(crate) journal: Vec<JournalEntry>,
     /// Which of them belongs to which aggregation.
     pub(crate) members: Members,
+    /// Units that wait for another one of the same key.
+    pub(crate) put_off: Vec<Unit>,
     /// Why the index failed, if it did.
     pub(crate) index_error: Option<IndexError>,
 }
@@ -136,6 +138,11 @@ impl Shared {
             told.journal.extend(journal);
             told.members.add(unit, known.document);
         });
+    }
+
+    /// Takes in units that are to be read in the next pass.
+    pub(crate) fn put_off(&self, units: Vec<Unit>) {
+        self.tell(|told| told.put_off.extend(units));
     }
 
     /// Ends everything because the index failed.

@@ -19,6 +19,9 @@ use crate::{
 /// What follows the name of the file that a sidecar describes.
 const SUFFIX: &[u8] = b".sigillo.json";
 
+/// The sidecars of one folder, which are read at once, have at most this many bytes.
+const FOLDER_BYTES_MAX: u64 = 96 << 20;
+
 /// Takes the documents that have a sidecar out of the files of a folder, with their attachments
 /// and the sidecars themselves. What is wrong with a sidecar, or with an attachment, refuses its
 /// document; what belongs to a document is taken out of what is `strange`, no file, too.
@@ -37,9 +40,10 @@ pub(crate) fn take_described(
     let mut taken: HashSet<Vec<u8>> = sidecars.iter().cloned().collect();
     let there: HashSet<Vec<u8>> = files.iter().cloned().collect();
     let mut units = Vec::new();
+    let mut room = FOLDER_BYTES_MAX;
     for sidecar in sidecars {
         let main = sidecar[..sidecar.len() - SUFFIX.len()].to_vec();
-        match describe(shared, folder, &sidecar, &main) {
+        match describe(shared, folder, (&sidecar, &mut room), &main) {
             Ok(unit) => {
                 let others: Vec<_> = unit.others.iter().map(|file| file.path.clone()).collect();
                 let fault = others.iter().find_map(|path| match strange.get(path) {
@@ -72,13 +76,29 @@ pub(crate) fn take_described(
     units
 }
 
-fn describe(shared: &Shared, folder: &[u8], sidecar: &[u8], main: &[u8]) -> Result<Unit, Refusal> {
+fn describe(
+    shared: &Shared,
+    folder: &[u8],
+    (sidecar, room): (&[u8], &mut u64),
+    main: &[u8],
+) -> Result<Unit, Refusal> {
     let mut bytes = Vec::new();
     let file = shared.source.open_file(sidecar)?;
     let limit = SIDECAR_BYTES_MAX + 1;
     file.take(limit).read_to_end(&mut bytes).map_err(|error| {
         Refusal::new(RefusalCode::Unreadable, encode_name(sidecar)).because(error)
     })?;
+    let Some(left) = room.checked_sub(bytes.len() as u64) else {
+        let mut refusal = Refusal::new(RefusalCode::MetadataInvalid, encode_name(main));
+        refusal.reason = format!(
+            "the sidecars of its folder have more than {} MiB together",
+            FOLDER_BYTES_MAX >> 20
+        );
+        "spread the documents over several folders, or send long texts as files"
+            .clone_into(&mut refusal.remedy);
+        return Err(refusal);
+    };
+    *room = left;
     let name = std::str::from_utf8(main).map_err(|_| {
         Refusal::new(RefusalCode::MetadataInvalid, encode_name(main))
             .because("a sidecar can only describe a file whose name is UTF-8")

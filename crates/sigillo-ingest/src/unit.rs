@@ -53,6 +53,24 @@ pub(crate) enum Closing {
 }
 
 impl Stated {
+    /// Estimates the memory that this needs, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let Description {
+            aggregations,
+            class,
+            document_type,
+            metadata,
+            series,
+            stated_retention,
+            subject,
+            ..
+        } = &self.description;
+        let texts = [class, document_type, series, stated_retention, subject];
+        let texts = texts.into_iter().flatten().chain(aggregations);
+        let own = metadata.iter().flat_map(|(name, text)| [name, text]);
+        texts.chain(own).map(|text| 48 + text.len()).sum()
+    }
+
     /// Returns the keys of the aggregations that the document names.
     pub(crate) fn aggregations(&self) -> impl Iterator<Item = DocumentKey> {
         self.description.aggregations.iter().map(|name| DocumentKey::Aggregation {

@@ -47,6 +47,7 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
     let url = context.url()?;
     let mut table = args.metadata.as_deref().map(read_table).transpose()?;
     let sources = open_sources(&args, &url)?;
+    refuse_keys(&context, &url, &sources)?;
     let archive = match context.archive().await {
         Err(error) if args.create && error.kind == ErrorKind::Invalid => {
             let entity = Entity { ipa: None, name: args.entity.clone().unwrap_or_default() };
@@ -179,6 +180,31 @@ fn open_sources(
         sources.push((name, source));
     }
     Ok(sources)
+}
+
+/// Refuses to archive private keys: who has them can sign for the archive.
+fn refuse_keys(
+    context: &Context,
+    url: &StoreUrl,
+    sources: &[(String, FolderSource)],
+) -> Result<(), CommandError> {
+    let folders = context.places.all_keys().into_iter().chain([context.places.keys_of(url)]);
+    for keys in folders.filter_map(|folder| folder.canonicalize().ok()) {
+        for (_, source) in sources {
+            if source.contains(&keys) || source.folder().starts_with(&keys) {
+                let words = format!(
+                    "the private keys in {} would be archived with {}; nothing was written",
+                    keys.display(),
+                    source.folder().display()
+                );
+                return Err(CommandError::usage(words).hint(
+                    "ingest a folder that holds documents only, or move the keys elsewhere and \
+                     name them with --keys",
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Reads the table that describes the documents.

@@ -370,3 +370,14 @@ fn bad_input_of_every_sort_at_once_leaves_the_good_untouched() {
     let again = world.ingest(&["--json"]).json();
     assert_eq!(again["submissions"][0]["refusals"].as_array().unwrap().len(), 140);
 }
+
+#[test]
+fn private_keys_are_not_archived() {
+    let world = World::with(&[("buono.txt", GOOD)]);
+    for source in [world.home(), world.folder.path().join("home/.local/share/sigillo/keys")] {
+        let ran = world.run([OsStr::new("ingest"), source.as_os_str()]);
+        ran.check_error(2, "the private keys in ");
+        ran.check_error(2, "nothing was written");
+    }
+    world.check_intact(1);
+}

@@ -162,6 +162,108 @@ fn aggregations_grow_by_versions_and_close() {
     world.check_intact(5);
 }
 
+/// Writes a sidecar of a file of the source.
+fn sidecar(world: &World, name: &str, text: &str) {
+    world.write(&format!("{name}.sigillo.json"), text.as_bytes());
+}
+
+const KEY: &str = r#""structure":"AOO","register":"prot","year":"2026","number":"1""#;
+
+#[test]
+fn two_documents_of_one_submission_never_have_one_key() {
+    let world = World::new();
+    for name in ["a.txt", "b.txt"] {
+        world.write(name, name.as_bytes());
+        sidecar(&world, name, &format!("{{{KEY}}}"));
+    }
+    let ran = world.create_with(&["--json"]);
+    assert_eq!(counts(&ran), [2, 1, 0, 1, 0, 0], "{ran:?}");
+    assert_eq!(refusals(&ran), [("b.txt".to_owned(), "KEY_EXISTS".to_owned())]);
+    world.check_intact(1);
+}
+
+#[test]
+fn late_attachments_of_one_submission_are_one_version_after_the_other() {
+    let world = with_one_act();
+    fs::remove_dir_all(world.source()).unwrap();
+    for number in 0..40 {
+        let name = format!("allegato{number:02}.txt");
+        world.write(&name, name.as_bytes());
+        sidecar(&world, &name, &format!("{{{KEY},\"operation\":\"added-file\"}}"));
+    }
+    let ran = world.ingest(&["--json"]);
+    assert_eq!(counts(&ran), [40, 40, 0, 0, 0, 0], "{ran:?}");
+    let again = world.ingest(&["--json"]);
+    assert_eq!(counts(&again), [40, 0, 40, 0, 0, 0], "{again:?}");
+    world.check_intact(41);
+    world.run(["get", "AOO/prot/2026/1", "-o", "fuori"]).check(0, "1 document");
+    assert_eq!(fs::read_dir(world.place("fuori")).unwrap().count(), 42);
+}
+
+#[test]
+fn rows_that_build_on_one_document_come_one_after_the_other() {
+    let world = with_one_act();
+    world.write("c.txt", b"c");
+    world.write("atto.txt", b"atto corretto");
+    let rows = "atto.txt;;AOO;prot;2026;1;Nuovo;;;new-version\n\
+                c.txt;;AOO;prot;2026;1;;;;added-file\n";
+    fs::remove_file(world.source().join("allegato.txt")).unwrap();
+    table(&world, rows);
+    let ran = ingest(&world);
+    assert_eq!(counts(&ran), [2, 2, 0, 0, 0, 0], "{ran:?}");
+    assert_eq!(counts(&ingest(&world)), [2, 0, 2, 0, 0, 0]);
+    world.check_intact(3);
+    world.run(["get", "AOO/prot/2026/1", "-o", "fuori"]).check(0, "1 document");
+    assert_eq!(fs::read(world.place("fuori/atto.txt")).unwrap(), b"atto corretto");
+    assert_eq!(fs::read(world.place("fuori/c.txt")).unwrap(), b"c");
+}
+
+#[test]
+fn what_was_archived_is_there_before_even_if_its_aggregation_was_closed_since() {
+    let world = World::new();
+    world.write("a.txt", b"a");
+    let first = "a.txt;;AOO;prot;2026;1;A;F1;2025-12-31;\n";
+    table(&world, first);
+    let ran = world.create_with(&["--metadata", "tabella.csv", "--json"]);
+    assert_eq!(counts(&ran), [1, 1, 0, 0, 0, 1], "{ran:?}");
+    table(&world, "a.txt;;AOO;prot;2026;1;;F2;;corrected-metadata\n");
+    assert_eq!(counts(&ingest(&world)), [1, 1, 0, 0, 0, 1]);
+    table(&world, first);
+    assert_eq!(counts(&ingest(&world)), [1, 0, 1, 0, 0, 0]);
+}
+
+#[test]
+fn a_file_that_a_document_has_already_is_not_added_twice() {
+    let world = with_one_act();
+    fs::remove_file(world.source().join("atto.txt")).unwrap();
+    let row = "allegato.txt;;AOO;prot;2026;1;;;;added-file\n";
+    table(&world, row);
+    assert_eq!(counts(&ingest(&world)), [1, 0, 1, 0, 0, 0]);
+    // What else is said would be lost.
+    table(&world, "allegato.txt;;AOO;prot;2026;1;Altro oggetto;;;added-file\n");
+    assert_eq!(refusals(&ingest(&world))[0].1, "FILE_EXISTS");
+    world.check_intact(1);
+}
+
+#[test]
+fn very_many_aggregations_come_in_several_batches() {
+    let world = World::new();
+    let mut rows = String::new();
+    for number in 0..128 {
+        world.write(&format!("{number}.txt"), number.to_string().as_bytes());
+        let names: Vec<_> = (0..200).map(|name| format!("{number}/{name}")).collect();
+        rows += &format!("{number}.txt;;;;;;;{};;\n", names.join("|"));
+    }
+    table(&world, &rows);
+    let ran = world.create_with(&["--metadata", "tabella.csv", "--json"]);
+    assert_eq!(counts(&ran), [128, 128, 0, 0, 0, 25_600], "{ran:?}");
+    let batches = ran.json()["submissions"][0]["batches"].as_array().unwrap().clone();
+    let documents: Vec<_> = batches.iter().map(|batch| batch["documents"].clone()).collect();
+    assert_eq!(documents, [128, 25_000, 600].map(Value::from));
+    assert_eq!(counts(&ingest(&world)), [128, 0, 128, 0, 0, 0]);
+    world.check_intact(25_728);
+}
+
 /// Returns the codes of the notes of an ingest.
 fn notes(ran: &Ran) -> Vec<String> {
     let json = ran.json();
