@@ -156,7 +156,7 @@ impl SealingsCheck<'_> {
             first = first.or(stamped_at);
         }
         if section.tokens.is_empty() {
-            self.find(FindingCode::NotStamped, body, "it has no time-stamp yet");
+            self.find(FindingCode::NotStamped, body, "it has no time-stamp yet, or none in this receipt");
         }
         first
     }
@@ -283,7 +283,9 @@ impl SealingsCheck<'_> {
             self.find(FindingCode::ReceiptDiffers, &body, message);
         }
         if unsealed > 0 {
-            let message = format!("{unsealed} batches are not sealed yet");
+            let message = format!(
+                "{unsealed} batches are not sealed yet, or their sealing is not in this receipt"
+            );
             self.checker.find(FindingCode::NotSealed, "batches", message);
         }
     }
