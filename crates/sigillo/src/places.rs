@@ -48,11 +48,7 @@ impl Places {
         if let Some(keys) = &self.keys {
             return keys.clone();
         }
-        let place = match url.folder() {
-            Some(folder) => folder.canonicalize().unwrap_or(folder.to_owned()),
-            // A bucket is named for its last part, as a folder is.
-            None => PathBuf::from(url.to_string()),
-        };
+        let place = place_of(url);
         let digest = Blake3Digest::of(place.as_os_str().as_encoded_bytes()).to_string();
         let name = place.file_name().map(|name| name.to_string_lossy().into_owned());
         let name: String = name
@@ -113,6 +109,15 @@ impl Places {
     /// Returns the folder of the trust store.
     pub(crate) fn trust(&self) -> PathBuf {
         self.config.join("trust")
+    }
+}
+
+/// Returns the one name of the place of a store, however it was written.
+pub(crate) fn place_of(url: &StoreUrl) -> PathBuf {
+    match url.folder() {
+        Some(folder) => folder.canonicalize().unwrap_or(folder.to_owned()),
+        // A bucket is named for its last part, as a folder is.
+        None => PathBuf::from(url.to_string()),
     }
 }
 

@@ -41,6 +41,40 @@ fn an_object_that_was_cut_off_or_added_to_is_found() {
 }
 
 #[test]
+fn what_cannot_be_read_is_told_and_the_rest_is_looked_at() {
+    let world = World::with(&[("delibera.txt", b"Si delibera.")]);
+    // A link to a name that no file can have: opening it fails, and not for want of a file.
+    let unreadable = |path: &std::path::Path| {
+        let kept = world.place("aside");
+        fs::rename(path, &kept).unwrap();
+        std::os::unix::fs::symlink("x".repeat(300), path).unwrap();
+        kept
+    };
+    let codes = |ran: &crate::program::Ran| {
+        let findings = ran.json()["findings"].clone();
+        let code = |it: &serde_json::Value| it["code"].as_str().unwrap().to_owned();
+        findings.as_array().unwrap().iter().map(code).collect::<Vec<_>>()
+    };
+    for ends in ["/report.json", "/received.json"] {
+        let path = world.object("submissions/", ends);
+        let kept = unreadable(&path);
+        let ran = world.run(["verify", "--full", "--json"]);
+        assert_eq!((ran.code, &*codes(&ran)[0]), (3, "F701"), "{ran:?}");
+        fs::rename(kept, path).unwrap();
+    }
+    let found = world.run(["find", "--json", "--path", "delibera"]);
+    let version = found.json()["documents"][0]["version_id"].as_str().unwrap().to_owned();
+    let path = world.archive().join(&world.packs()[0]);
+    unreadable(&path);
+    let ran = world.run(["verify", &version, "--json"]);
+    assert_eq!((ran.code, &*codes(&ran)[0]), (3, "F701"), "{ran:?}");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let ran = world.run(["verify", &version, "--json"]);
+    assert_eq!((ran.code, &*codes(&ran)[0]), (5, "F101"), "{ran:?}");
+}
+
+#[test]
 fn an_object_that_is_missing_is_found() {
     let world = archive_of_every_kind();
     let judge = Judge::of(&world);
