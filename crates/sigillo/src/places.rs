@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sigillo_model::{ArchiveId, Blake3Digest, ErrorKind};
+use serde::Deserialize;
+
+use sigillo_model::{ARCHIVE_BYTES_MAX, ArchiveId, Blake3Digest, ErrorKind};
 use sigillo_store::StoreUrl;
 
 use crate::{cli::GlobalArgs, error::CommandError};
@@ -119,6 +121,36 @@ pub(crate) fn place_of(url: &StoreUrl) -> PathBuf {
         // A bucket is named for its last part, as a folder is.
         None => PathBuf::from(url.to_string()),
     }
+}
+
+/// Returns the archive that a path is, or lies in, whether or not the path exists: nothing is
+/// written there but by the commands for archives, and nothing in it is a document.
+pub(crate) fn archive_around(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).ok()?;
+    let existing = absolute.ancestors().find_map(|it| it.canonicalize().ok())?;
+    existing.ancestors().find(|folder| is_archive(folder)).map(Path::to_owned)
+}
+
+/// Tells whether a folder has a description of ours, or a log beside one that cannot be read.
+fn is_archive(folder: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct Described {
+        #[serde(rename = "archive")]
+        _archive: ArchiveId,
+        #[serde(rename = "origin")]
+        _origin: String,
+    }
+    let description = folder.join("archive.json");
+    let Ok(metadata) = description.metadata() else { return false };
+    if !metadata.is_file() {
+        return false;
+    }
+    let is_ours = || {
+        let bytes = std::fs::read(&description).ok()?;
+        serde_json::from_slice::<Described>(&bytes).ok()
+    };
+    folder.join("log/seq").is_dir()
+        || metadata.len() <= ARCHIVE_BYTES_MAX && is_ours().is_some()
 }
 
 /// Writes a small file of ours whole, or leaves the old one.

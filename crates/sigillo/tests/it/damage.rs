@@ -1,13 +1,13 @@
 //! Objects that are missing, cut off, added to or in each other's place.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::Path};
 
 use sigillo_custody::Scope;
 use sigillo_model::{Finding, FindingCode};
 
 use crate::{
     judge::{Changed, Judge, Kind, accused, archive_of_every_kind},
-    program::{World, next},
+    program::{Ran, World, next},
 };
 
 fn objects_of(findings: &[Finding]) -> Vec<String> {
@@ -44,13 +44,13 @@ fn an_object_that_was_cut_off_or_added_to_is_found() {
 fn what_cannot_be_read_is_told_and_the_rest_is_looked_at() {
     let world = World::with(&[("delibera.txt", b"Si delibera.")]);
     // A link to a name that no file can have: opening it fails, and not for want of a file.
-    let unreadable = |path: &std::path::Path| {
+    let unreadable = |path: &Path| {
         let kept = world.place("aside");
         fs::rename(path, &kept).unwrap();
-        std::os::unix::fs::symlink("x".repeat(300), path).unwrap();
+        symlink("x".repeat(300), path).unwrap();
         kept
     };
-    let codes = |ran: &crate::program::Ran| {
+    let codes = |ran: &Ran| {
         let findings = ran.json()["findings"].clone();
         let code = |it: &serde_json::Value| it["code"].as_str().unwrap().to_owned();
         findings.as_array().unwrap().iter().map(code).collect::<Vec<_>>()

@@ -73,12 +73,12 @@ fn a_sound_archive_is_well_but_for_the_disk_of_the_test() {
     let link = world.place("altrove");
     std::os::unix::fs::symlink(world.archive(), &link).unwrap();
     let copy = world.place("copia");
-    let mut cp = std::process::Command::new("cp");
+    let mut cp = Command::new("cp");
     assert!(cp.arg("-a").arg(world.archive()).arg(&copy).status().unwrap().success());
     for (place, said) in [(&link, "every byte was last read at 2"), (&copy, "not known")] {
         let mut command = world.command(["doctor", "--json", "--archive"]);
         command.arg(place);
-        check(&crate::program::finish(command), "last-full-read", "ok", said, "");
+        check(&finish(command), "last-full-read", "ok", said, "");
     }
     let text = world.run(["doctor"]).stdout;
     assert!(text.contains("OK    published-log   everybody can read all "), "{text}");
