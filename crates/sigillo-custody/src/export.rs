@@ -241,8 +241,7 @@ impl Exporter {
         let prepared = stream::iter(windows).map(|window| {
             let (source, job) = (Arc::clone(&pack.source), Arc::clone(job));
             let (listed, progress) = (Arc::clone(&listed), Arc::clone(&self.progress));
-            self.reads
-                .run(move || Prepared::read(source, window, &listed, job.target(), &progress))
+            self.reads.run(move || Prepared::read(source, window, &listed, job.target(), &progress))
         });
         // Who gets a place is decided in the order of the pack, whatever is read or written first.
         let mut claims = Claims::default();

@@ -81,7 +81,12 @@ impl Packed<'_> {
     }
 
     /// Writes the files of the document; `held` is needed if some lie in earlier versions.
-    pub(crate) fn give_back(&self, ready: &Ready, target: Target<'_>, held: Option<&Held>) -> Given {
+    pub(crate) fn give_back(
+        &self,
+        ready: &Ready,
+        target: Target<'_>,
+        held: Option<&Held>,
+    ) -> Given {
         let written = self.write(ready, target, held);
         if let Some(records) = target.records {
             let places = written.as_ref().map_or(&[][..], |it| &it.places);
@@ -89,7 +94,9 @@ impl Packed<'_> {
         }
         let key = ready.record.key.to_string();
         match written {
-            Ok(Written { bytes, aside, .. }) => Given::Written { bytes, aside: aside.then_some(key) },
+            Ok(Written { bytes, aside, .. }) => {
+                Given::Written { bytes, aside: aside.then_some(key) }
+            }
             Err(hindrance) => Given::Not { key: Some(key), hindrance },
         }
     }

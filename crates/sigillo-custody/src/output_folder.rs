@@ -100,11 +100,13 @@ impl OutputFolder {
     }
 
     fn make_folders(&self, place: &Path) -> Result<(), Errno> {
-        let make = |folder: BorrowedFd<'_>, name: &OsStr| {
-            match rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o777)) {
-                Err(Errno::EXIST) => Ok(()),
-                made => made,
-            }
+        let make = |folder: BorrowedFd<'_>, name: &OsStr| match rustix::fs::mkdirat(
+            folder,
+            name,
+            Mode::from_raw_mode(0o777),
+        ) {
+            Err(Errno::EXIST) => Ok(()),
+            made => made,
         };
         self.descend(place.parent().unwrap_or(Path::new("")), &make).map(drop)
     }

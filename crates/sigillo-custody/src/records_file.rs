@@ -61,7 +61,8 @@ impl RecordsFile {
             state.error.get_or_insert(error);
         }
         let hindrance = state.error.take().map(|error| {
-            let reason = Hindrance::not_written(&self.folder.path_of(Path::new(RECORDS)), &error).reason;
+            let reason =
+                Hindrance::not_written(&self.folder.path_of(Path::new(RECORDS)), &error).reason;
             Hindrance::other(format!("the records were not all given back: {reason}"))
         });
         (state.records, hindrance)

@@ -10,10 +10,7 @@ use crate::{CustodyError, batch_check::not_read};
 pub(crate) const REPORT_BYTES_MAX: u64 = 256 << 20;
 
 /// Reads what is kept of every submission; says what is wrong with it.
-pub(crate) async fn check_submissions(
-    archive: &Archive,
-    view: &LogView,
-) -> Vec<Finding> {
+pub(crate) async fn check_submissions(archive: &Archive, view: &LogView) -> Vec<Finding> {
     let received = view.received.iter();
     let received =
         received.map(|it| (ObjectKey::submission_received(it.submission), it.received_sha256));
@@ -27,11 +24,7 @@ pub(crate) async fn check_submissions(
     findings
 }
 
-async fn check_report(
-    archive: &Archive,
-    key: ObjectKey,
-    sha256: Sha256Digest,
-) -> Option<Finding> {
+async fn check_report(archive: &Archive, key: ObjectKey, sha256: Sha256Digest) -> Option<Finding> {
     let (code, message) = match archive.store().read(&key, REPORT_BYTES_MAX).await {
         Ok(bytes) if Sha256Digest::of(&bytes) == sha256 => return None,
         Ok(_) => {

@@ -172,11 +172,7 @@ impl PackSource for Counted<'_> {
         self.source.size_bytes()
     }
 
-    fn read_exact_at(
-        &self,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<(), BackendError> {
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), BackendError> {
         self.source.read_exact_at(offset, buf)?;
         self.count(buf.len() as u64);
         Ok(())
@@ -207,11 +203,7 @@ impl PackSource for Window {
         self.size_bytes
     }
 
-    fn read_exact_at(
-        &self,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<(), BackendError> {
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), BackendError> {
         let start = offset.checked_sub(self.offset).and_then(|at| usize::try_from(at).ok());
         let part = start.and_then(|at| self.bytes.get(at..at.checked_add(buf.len())?));
         let part = part.ok_or_else(|| BackendError::failed("outside the window"))?;
@@ -219,4 +211,3 @@ impl PackSource for Window {
         Ok(())
     }
 }
-

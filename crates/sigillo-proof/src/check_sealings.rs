@@ -156,7 +156,11 @@ impl SealingsCheck<'_> {
             first = first.or(stamped_at);
         }
         if section.tokens.is_empty() {
-            self.find(FindingCode::NotStamped, body, "it has no time-stamp yet, or none in this receipt");
+            self.find(
+                FindingCode::NotStamped,
+                body,
+                "it has no time-stamp yet, or none in this receipt",
+            );
         }
         first
     }

@@ -192,7 +192,7 @@ pub(crate) struct FindArgs {
     /// A part of the subject
     #[arg(long, value_name = "PART")]
     pub(crate) subject: Option<String>,
-    /// The class (voce di titolario), with those below it
+    /// The class (voce di titolario), with those below it: vi is VI, VI.3, VI/3 and VI-3
     #[arg(long, value_name = "CODE")]
     pub(crate) class: Option<String>,
     /// The day of the document: YYYY, YYYY-MM, YYYY-MM-DD, DD/MM/YYYY, or FROM..TO

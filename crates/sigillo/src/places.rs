@@ -149,8 +149,7 @@ fn is_archive(folder: &Path) -> bool {
         let bytes = std::fs::read(&description).ok()?;
         serde_json::from_slice::<Described>(&bytes).ok()
     };
-    folder.join("log/seq").is_dir()
-        || metadata.len() <= ARCHIVE_BYTES_MAX && is_ours().is_some()
+    folder.join("log/seq").is_dir() || metadata.len() <= ARCHIVE_BYTES_MAX && is_ours().is_some()
 }
 
 /// Writes a small file of ours whole, or leaves the old one.

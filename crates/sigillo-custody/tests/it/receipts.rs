@@ -17,8 +17,8 @@ use sigillo_evidence_log::{
 use sigillo_merkle::{leaf_hash, root_of};
 use sigillo_model::{
     BatchCommitted, BatchId, Entity, Entropy as _, Entry, ErrorKind, ListedPack, LogTime,
-    ObjectKey, PackList, Sha256Digest, SubmissionCompleted, SubmissionId, SubmissionReceived, Verdict,
-    VersionId, to_canonical,
+    ObjectKey, PackList, Sha256Digest, SubmissionCompleted, SubmissionId, SubmissionReceived,
+    Verdict, VersionId, to_canonical,
 };
 use sigillo_proof::{Receipt, ReceiptCheck, ReceiptTrust, check_receipt};
 use sigillo_store::{

@@ -131,7 +131,8 @@ async fn open(context: &Context) -> Result<(Archive, LogView, Exporter), Command
 }
 
 fn make_folder(folder: &Path) -> Result<(), CommandError> {
-    std::fs::create_dir_all(folder).map_err(|error| CommandError::file("making", folder, &error))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| CommandError::file("making", folder, &error))?;
     // Now it is known where the path leads.
     refuse_archive(folder)
 }
