@@ -110,7 +110,7 @@ fn ingest_table(world: &World, source: &str, rows: &[(&str, &str)]) {
     let folder = world.place("tavola");
     drop(fs::remove_dir_all(&folder));
     fs::create_dir(&folder).unwrap();
-    let mut table = "main;structure;register;year;number\n".to_owned();
+    let mut table = "path;structure;register;year;number\n".to_owned();
     for (file, key) in rows {
         fs::write(folder.join(file), format!("{file} {key}")).unwrap();
         table.push_str(&format!("{file};{key}\n"));
