@@ -37,7 +37,7 @@ fn submission_text(text: &mut String, submission: &SubmissionSection, refusals_m
     }
     match &submission.counts {
         None => {
-            line(text, "Outcome / esito", "not at its end yet, or its end is not in this receipt")
+            line(text, "Outcome / esito", "not at its end yet, or its end is not in this receipt");
         }
         Some(counts) => {
             let outcome = format!(
