@@ -176,7 +176,7 @@ impl BatchCheck {
 }
 
 /// Says that the store did not give an object, and why.
-fn not_read(key: impl Display, error: &CustodyError) -> Finding {
+pub(crate) fn not_read(key: impl Display, error: &CustodyError) -> Finding {
     let mut message = format!("it could not be read: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {

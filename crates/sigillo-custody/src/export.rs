@@ -15,23 +15,26 @@ use sigillo_evidence_log::{Archive, BatchObjectError, LogView, read_leaves, read
 use sigillo_model::{BatchCommitted, Blake3Digest, ListedPack, ObjectKey, Record, VersionId};
 use sigillo_store::{
     PackSource, ReadPool,
-    pack::{PackEntry, PackError, PackIndex, Part},
+    pack::{PackEntry, PackError},
 };
 
 use crate::{
     CustodyError, KnownVersions, Located,
-    give_back::{Given, Held, Packed},
+    claims::Claims,
+    give_back::{Given, Held, Packed, Ready},
     holder::{Holders, OpenPack},
     locate::packs_of,
+    output_folder::OutputFolder,
     records_file::RecordsFile,
     target::{Hindrance, Target},
+    window::{Prepared, length_of, windows_of},
 };
 
-/// Documents are read from a pack together up to this many bytes.
-const WINDOW_BYTES: u64 = 4 << 20;
+/// At most this many windows of a pack are read at once.
+const WINDOWS_READ_MAX: usize = 8;
 
-/// At most this many windows are on their way at once.
-const WINDOWS_IN_FLIGHT_MAX: usize = 16;
+/// At most this many windows of a pack are written at once.
+const WINDOWS_WRITTEN_MAX: usize = 8;
 
 /// A document that was not given back, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,8 +59,19 @@ pub struct ExportOutcome {
     pub bytes: u64,
     /// Records written beside them.
     pub records: u64,
+    /// Documents that were given back, and not where their keys say.
+    pub aside: Vec<Aside>,
     /// What was not given back.
     pub problems: Vec<ExportProblem>,
+}
+
+/// A document whose files are in `_others/<version id>`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Aside {
+    /// The version.
+    pub version: VersionId,
+    /// What the producer calls it.
+    pub key: String,
 }
 
 /// Gives documents back.
@@ -86,7 +100,9 @@ impl Exporter {
     /// Gives every document back below `folder`: the newest version as `<source>/<path>` or
     /// `<structure>/<register>/<year>/<number>/`, with the files that lie in earlier versions;
     /// earlier versions in the same way below `_versions/<number>`; aggregations below
-    /// `_aggregations`. The records of all of them go to `_records.jsonl`. Nothing is overwritten.
+    /// `_aggregations`. What cannot lie there, because an earlier one in the archive does or its name
+    /// is too long, goes to `_others/<version id>`. The records of all of them go to
+    /// `_records.jsonl`. Nothing is overwritten, and no link in the folder is followed.
     ///
     /// # Errors
     ///
@@ -97,7 +113,7 @@ impl Exporter {
         known: KnownVersions,
         folder: &Path,
     ) -> Result<ExportOutcome, CustodyError> {
-        let job = self.job(known, folder, true);
+        let job = self.job(known, folder, true)?;
         let mut total = ExportOutcome::default();
         self.find_bytes(view).await;
         for batch in &view.batches {
@@ -139,36 +155,64 @@ impl Exporter {
         }
     }
 
-    /// Gives the files of one version back into `folder`, under their own names; those that lie in
-    /// earlier versions, too. Of two with the same name, the later one begins with its position.
+    /// Gives the files of these versions back into `folder`, under their own names; those that lie
+    /// in earlier versions, too. Of two with the same name in a version, the later one begins with
+    /// its position; a version whose names an earlier one took goes to `_others/<version id>`.
     ///
     /// # Errors
     ///
-    /// [`CustodyError`] if the pack cannot be read.
+    /// [`CustodyError`] if a pack cannot be read, or the folder.
     pub async fn get(
         &self,
         view: &LogView,
         known: KnownVersions,
-        located: &Located,
+        located: &[Located],
         folder: &Path,
     ) -> Result<ExportOutcome, CustodyError> {
-        let (sink, name) = (Arc::clone(self.archive.store().packs()), located.pack.name);
-        let opened = self.reads.run(move || OpenPack::open(&*sink, name)).await;
-        let opened = opened.map_err(|_| CustodyError::Panicked)?;
-        let key = ObjectKey::pack(name);
-        let pack = opened.map_err(|source| CustodyError::Pack { key, source })?;
-        let entries = pack.entries(located.version).to_vec();
-        let job = self.job(known, folder, false);
-        let mut outcome = ExportOutcome::default();
-        let given = self.whole(view, &job, (&pack.source, located.version, entries)).await?;
-        outcome.take(located.version, given);
+        let job = self.job(known, folder, false)?;
+        let (mut outcome, mut claims) = (ExportOutcome::default(), Claims::default());
+        let mut asked = HashSet::new();
+        for located in located.iter().filter(|it| asked.insert(it.version)) {
+            let (version, name) = (located.version, located.pack.name);
+            let sink = Arc::clone(self.archive.store().packs());
+            let opened = self.reads.run(move || OpenPack::open(&*sink, name)).await;
+            let opened = opened.map_err(|_| CustodyError::Panicked)?;
+            let key = ObjectKey::pack(name);
+            let pack = opened.map_err(|source| CustodyError::Pack { key, source })?;
+            let entries = pack.entries(version).to_vec();
+            let (source, first_job) = (Arc::clone(&pack.source), Arc::clone(&job));
+            let read = self.reads.run(move || {
+                let packed = Packed { source: &*source, version, entries: &entries };
+                let ready = packed.ready(first_job.target());
+                (ready, entries)
+            });
+            let (ready, entries) = read.await.map_err(|_| CustodyError::Panicked)?;
+            let given = match ready {
+                Err(hindrance) => Given::Not { key: None, hindrance },
+                Ok(mut ready) => {
+                    ready.claim(&mut claims);
+                    self.whole(view, &job, (&pack.source, ready, entries)).await?
+                }
+            };
+            outcome.take(version, given);
+        }
         Ok(outcome)
     }
 
-    fn job(&self, known: KnownVersions, folder: &Path, by_key: bool) -> Arc<Job> {
+    fn job(
+        &self,
+        known: KnownVersions,
+        folder: &Path,
+        by_key: bool,
+    ) -> Result<Arc<Job>, CustodyError> {
         let holders = Holders::new(Arc::clone(self.archive.store().packs()));
-        let records = by_key.then(|| RecordsFile::in_folder(folder));
-        Arc::new(Job { known, by_key, folder: Arc::from(folder), records, holders })
+        let opened = OutputFolder::open(folder);
+        let folder = Arc::new(opened.map_err(|source| CustodyError::Write {
+            path: folder.display().to_string(),
+            source,
+        })?);
+        let records = by_key.then(|| RecordsFile::in_folder(Arc::clone(&folder)));
+        Ok(Arc::new(Job { known, by_key, folder, records, holders }))
     }
 
     async fn export_pack(
@@ -190,41 +234,42 @@ impl Exporter {
             }
         };
         let listed: Arc<HashSet<VersionId>> = Arc::new(versions.iter().copied().collect());
-        let mut outcome = ExportOutcome::default();
-        let mut elsewhere = Vec::new();
         let windows = windows_of(&pack.index);
         for window in &windows {
             uncounted = uncounted.saturating_sub(length_of(window));
         }
-        let mut exported = stream::iter(windows)
-            .map(|window| {
-                let (source, job) = (Arc::clone(&pack.source), Arc::clone(job));
-                let listed = Arc::clone(&listed);
-                let progress = Arc::clone(&self.progress);
-                self.reads.run(move || {
-                    let length = length_of(&window);
-                    let source = Counted {
-                        source: &*source,
-                        bytes: &progress.bytes,
-                        length,
-                        so_far: AtomicU64::new(0),
-                    };
-                    let (outcome, elsewhere) = export_window(&source, &window, &listed, &job);
-                    source.count(length);
-                    progress.documents.fetch_add(outcome.documents, Ordering::Relaxed);
-                    (outcome, elsewhere)
-                })
+        let prepared = stream::iter(windows).map(|window| {
+            let (source, job) = (Arc::clone(&pack.source), Arc::clone(job));
+            let (listed, progress) = (Arc::clone(&listed), Arc::clone(&self.progress));
+            self.reads.run(move || Prepared::read(source, window, &listed, job.target(), &progress))
+        });
+        // Who gets a place is decided in the order of the pack, whatever is read or written first.
+        let mut claims = Claims::default();
+        let mut written = prepared
+            .buffered(WINDOWS_READ_MAX)
+            .map(|prepared| {
+                let prepared = prepared.map(|mut prepared| {
+                    prepared.claim(&mut claims);
+                    prepared
+                });
+                let (job, progress) = (Arc::clone(job), Arc::clone(&self.progress));
+                async move {
+                    let prepared = prepared?;
+                    self.reads.run(move || prepared.write(job.target(), &progress)).await
+                }
             })
-            .buffer_unordered(WINDOWS_IN_FLIGHT_MAX);
-        while let Some(window) = exported.next().await {
+            .buffered(WINDOWS_WRITTEN_MAX);
+        let (mut outcome, mut elsewhere) = (ExportOutcome::default(), Vec::new());
+        while let Some(window) = written.next().await {
             let (window, more) = window.map_err(|_| CustodyError::Panicked)?;
             outcome.add(window);
             elsewhere.extend(more);
         }
-        drop(exported);
-        for version in elsewhere {
+        drop(written);
+        for ready in elsewhere {
+            let version = ready.version;
             let entries = pack.entries(version).to_vec();
-            let given = self.whole(view, job, (&pack.source, version, entries)).await?;
+            let given = self.whole(view, job, (&pack.source, ready, entries)).await?;
             outcome.take(version, given);
             self.progress.documents.fetch_add(1, Ordering::Relaxed);
         }
@@ -241,20 +286,17 @@ impl Exporter {
         &self,
         view: &LogView,
         job: &Arc<Job>,
-        (source, version, entries): (&Arc<dyn PackSource>, VersionId, Vec<PackEntry>),
+        (source, ready, entries): (&Arc<dyn PackSource>, Ready, Vec<PackEntry>),
     ) -> Result<Given, CustodyError> {
-        let (first, first_job) = ((Arc::clone(source), entries), Arc::clone(job));
+        let (source, first_job) = (Arc::clone(source), Arc::clone(job));
         let sought = self.reads.run(move || {
-            let (source, entries) = first;
-            let packed = Packed { source: &*source, version, entries: &entries };
-            let places = packed.record().map(|record| first_job.holders_of(&record));
-            (source, entries, places)
+            let places = first_job.holders_of(&ready.record);
+            (ready, places)
         });
-        let (source, entries, places) = sought.await.map_err(|_| CustodyError::Panicked)?;
+        let (ready, places) = sought.await.map_err(|_| CustodyError::Panicked)?;
         let mut places = match places {
-            Some(Ok(places)) => places,
-            Some(Err(hindrance)) => return Ok(Given::Not { key: None, hindrance }),
-            None => HashMap::new(),
+            Ok(places) => places,
+            Err(hindrance) => return Ok(Given::Not { key: None, hindrance }),
         };
         // What the index does not have may be in the archive all the same.
         let unknown = places.iter().filter(|(_, pack)| pack.is_none()).map(|(version, _)| *version);
@@ -269,8 +311,8 @@ impl Exporter {
         let job = Arc::clone(job);
         let given = self.reads.run(move || {
             let held = job.open(places);
-            let packed = Packed { source: &*source, version, entries: &entries };
-            packed.give_back(job.target(), Some(&held))
+            let packed = Packed { source: &*source, version: ready.version, entries: &entries };
+            packed.give_back(&ready, job.target(), Some(&held))
         });
         given.await.map_err(|_| CustodyError::Panicked)
     }
@@ -280,7 +322,7 @@ impl Exporter {
 struct Job {
     known: KnownVersions,
     by_key: bool,
-    folder: Arc<Path>,
+    folder: Arc<OutputFolder>,
     records: Option<RecordsFile>,
     holders: Holders,
 }
@@ -320,7 +362,7 @@ impl Job {
 }
 
 impl ExportProblem {
-    fn damage(version: VersionId, reason: String) -> Self {
+    pub(crate) fn damage(version: VersionId, reason: String) -> Self {
         Self { version: Some(version), key: None, reason, damage: true }
     }
 }
@@ -329,6 +371,7 @@ impl ExportOutcome {
     fn add(&mut self, other: Self) {
         self.documents += other.documents;
         self.bytes += other.bytes;
+        self.aside.extend(other.aside);
         self.problems.extend(other.problems);
     }
 
@@ -354,14 +397,14 @@ impl ExportOutcome {
     }
 
     /// Takes in what became of a document.
-    fn take(&mut self, version: VersionId, given: Given) {
+    pub(crate) fn take(&mut self, version: VersionId, given: Given) {
         let (key, hindrance) = match given {
-            Given::Written { bytes } => {
+            Given::Written { bytes, aside } => {
                 self.documents += 1;
                 self.bytes += bytes;
+                self.aside.extend(aside.map(|key| Aside { version, key }));
                 return;
             }
-            Given::Elsewhere => (None, Hindrance::damaged("its files were not looked for")),
             Given::Not { key, hindrance } => (key, hindrance),
         };
         let Hindrance { reason, damage } = hindrance;
@@ -376,129 +419,6 @@ impl ExportOutcome {
              documents"
         );
         self.problems.push(ExportProblem { version: None, key: None, reason, damage: true });
-    }
-}
-
-/// Groups the entries of whole documents into windows.
-fn windows_of(index: &PackIndex) -> Vec<Vec<PackEntry>> {
-    let mut windows = Vec::new();
-    let (mut window, mut start) = (Vec::new(), 0);
-    for entry in &index.entries {
-        window.push(*entry);
-        let end = entry.data_offset + entry.size_bytes;
-        if entry.part == Part::Record && end - start >= WINDOW_BYTES {
-            windows.push(std::mem::take(&mut window));
-            start = end;
-        }
-    }
-    windows.push(window);
-    windows
-}
-
-/// Gives the documents of a window back, as far as the batch lists them; returns those that have
-/// files elsewhere, too.
-fn export_window(
-    source: &dyn PackSource,
-    window: &[PackEntry],
-    listed: &HashSet<VersionId>,
-    job: &Job,
-) -> (ExportOutcome, Vec<VersionId>) {
-    let (mut outcome, mut elsewhere) = (ExportOutcome::default(), Vec::new());
-    let Some(first) = window.first() else { return (outcome, elsewhere) };
-    let length = length_of(window);
-    let in_memory = (length <= 4 * WINDOW_BYTES).then(|| {
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-        source.read_exact_at(first.header_offset, &mut bytes).is_ok().then(|| Window {
-            offset: first.header_offset,
-            bytes,
-            size_bytes: source.size_bytes(),
-        })
-    });
-    for document in window.chunk_by(|a, b| a.version == b.version) {
-        let version = document[0].version;
-        // It may prove itself: that does not make it a document of this archive.
-        if !listed.contains(&version) {
-            let reason = "the batch lists no such document in this pack".to_owned();
-            outcome.problems.push(ExportProblem::damage(version, reason));
-            continue;
-        }
-        let source = match &in_memory {
-            Some(Some(window)) => window,
-            _ => source,
-        };
-        let packed = Packed { source, version, entries: document };
-        match packed.give_back(job.target(), None) {
-            Given::Elsewhere => elsewhere.push(version),
-            given => outcome.take(version, given),
-        }
-    }
-    (outcome, elsewhere)
-}
-
-/// Returns how many bytes of its pack the entries of a window take.
-fn length_of(window: &[PackEntry]) -> u64 {
-    match (window.first(), window.last()) {
-        (Some(first), Some(last)) => last.data_offset + last.size_bytes - first.header_offset,
-        _ => 0,
-    }
-}
-
-/// A pack that counts what is read of one of its windows, each byte once.
-struct Counted<'a> {
-    source: &'a dyn PackSource,
-    /// Where it is added to.
-    bytes: &'a AtomicU64,
-    /// The length of the window.
-    length: u64,
-    so_far: AtomicU64,
-}
-
-impl Counted<'_> {
-    fn count(&self, bytes: u64) {
-        let before = self.so_far.fetch_add(bytes, Ordering::Relaxed);
-        let left = self.length.saturating_sub(before);
-        self.bytes.fetch_add(bytes.min(left), Ordering::Relaxed);
-    }
-}
-
-impl PackSource for Counted<'_> {
-    fn size_bytes(&self) -> u64 {
-        self.source.size_bytes()
-    }
-
-    fn read_exact_at(
-        &self,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<(), sigillo_store::BackendError> {
-        self.source.read_exact_at(offset, buf)?;
-        self.count(buf.len() as u64);
-        Ok(())
-    }
-}
-
-/// A part of a pack in memory.
-struct Window {
-    offset: u64,
-    bytes: Vec<u8>,
-    size_bytes: u64,
-}
-
-impl PackSource for Window {
-    fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
-    fn read_exact_at(
-        &self,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<(), sigillo_store::BackendError> {
-        let start = offset.checked_sub(self.offset).and_then(|at| usize::try_from(at).ok());
-        let part = start.and_then(|at| self.bytes.get(at..at.checked_add(buf.len())?));
-        let part = part.ok_or_else(|| sigillo_store::BackendError::failed("outside the window"))?;
-        buf.copy_from_slice(part);
-        Ok(())
     }
 }
 

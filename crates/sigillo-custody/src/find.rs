@@ -14,7 +14,7 @@ use sigillo_catalogue::tables::{
     TableState,
 };
 use sigillo_evidence_log::{Archive, TableFault, read_table};
-use sigillo_model::{DocumentId, Entry, ObjectKey};
+use sigillo_model::{DocumentId, Entry, ObjectKey, encode_name};
 use sigillo_store::ReadPool;
 
 use DescriptionColumn as Column;
@@ -31,7 +31,8 @@ const ROWS_AT_ONCE: usize = 4096;
 /// What to look for: all that is given must be true of a document.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct FindQuery {
-    /// Each is a part of the key, the subject or the names of files, upper and lower case alike.
+    /// Each is a part of the key, the subject or the names of files, upper and lower case alike; in
+    /// keys and names as people write them, or as they are spelt.
     pub words: Vec<String>,
     /// A part of the key, as it is printed.
     pub key: Option<String>,
@@ -39,7 +40,7 @@ pub struct FindQuery {
     pub path: Option<String>,
     /// A part of the subject.
     pub subject: Option<String>,
-    /// The class, or one above it: `VI` finds `VI.3`.
+    /// The class, or one above it, upper and lower case alike: `vi` finds `VI.3`, `VI/3` and `VI-3`.
     pub class: Option<String>,
     /// The document type.
     pub document_type: Option<String>,
@@ -370,13 +371,32 @@ impl<'a> SegmentAt<'a> {
 /// A query made ready: lower case, days as numbers.
 #[derive(Debug)]
 struct Matcher {
-    words: Vec<String>,
-    parts: Vec<(Column, String)>,
+    words: Vec<Wanted>,
+    parts: Vec<(Column, Wanted)>,
     class: Option<String>,
     document_type: Option<String>,
     aggregation: Option<String>,
     fields: Vec<(String, String)>,
     days: Option<RangeInclusive<i64>>,
+}
+
+/// A part of a text, in lower case.
+#[derive(Debug)]
+struct Wanted {
+    plain: String,
+    /// As names are spelt, where that is something else: `50%25` for `50%`.
+    spelt: Option<String>,
+}
+
+impl Wanted {
+    fn new(text: &str) -> Self {
+        let spelt = Some(encode_name(text.as_bytes())).filter(|spelt| spelt != text);
+        Self { plain: text.to_lowercase(), spelt: spelt.map(|it| it.to_lowercase()) }
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        text.contains(&self.plain) || self.spelt.as_ref().is_some_and(|it| text.contains(it))
+    }
 }
 
 /// A word may stand in any of these. A path is part of its key.
@@ -391,11 +411,11 @@ impl Matcher {
         ];
         let parts = parts
             .into_iter()
-            .filter_map(|(column, part)| part.as_ref().map(|part| (column, part.to_lowercase())));
+            .filter_map(|(column, part)| part.as_ref().map(|part| (column, Wanted::new(part))));
         Self {
-            words: query.words.iter().map(|word| word.to_lowercase()).collect(),
+            words: query.words.iter().map(|word| Wanted::new(word)).collect(),
             parts: parts.collect(),
-            class: query.class.clone(),
+            class: query.class.as_ref().map(|it| it.to_lowercase()),
             document_type: query.document_type.as_ref().map(|it| it.to_lowercase()),
             aggregation: query.aggregation.as_ref().map(|it| it.to_lowercase()),
             fields: query
@@ -441,10 +461,13 @@ impl Matcher {
         {
             return false;
         }
-        if let Some(class) = &self.class
-            && !rows.text(Column::Class, row).is_some_and(|found| is_below(found, class))
-        {
-            return false;
+        if let Some(wanted) = &self.class {
+            let Some(found) = rows.text(Column::Class, row) else { return false };
+            buffer.clear();
+            lower_into(buffer, found);
+            if !is_below(buffer, wanted) {
+                return false;
+            }
         }
         if let Some(wanted) = &self.document_type {
             let Some(found) = rows.text(Column::DocumentType, row) else { return false };
@@ -458,7 +481,7 @@ impl Matcher {
             let Some(found) = rows.text(*column, row) else { return false };
             buffer.clear();
             lower_into(buffer, found);
-            if !buffer.contains(&**part) {
+            if !part.is_in(buffer) {
                 return false;
             }
         }
@@ -474,7 +497,7 @@ impl Matcher {
             // No word has it, so that none is found across two texts.
             buffer.push('\0');
         }
-        self.words.iter().all(|word| buffer.contains(&**word))
+        self.words.iter().all(|word| word.is_in(buffer))
     }
 }
 
@@ -515,9 +538,9 @@ fn lower_into(buffer: &mut String, text: &str) {
     }
 }
 
-/// Tells whether a class is another one, or below it.
+/// Tells whether a class is another one, or below it, whatever stands between their parts.
 fn is_below(class: &str, above: &str) -> bool {
-    class.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/']))
+    class.strip_prefix(above).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
 /// Days since 1970-01-01.
@@ -541,6 +564,10 @@ mod tests {
             ("VI.3", "VI.3", true),
             ("VI.3.1", "VI", true),
             ("VI/3", "VI", true),
+            ("VI-3", "VI", true),
+            ("VI, 3", "VI", true),
+            ("VI.3bis", "VI.3", false),
+            ("VI.30", "VI.3", false),
             ("VII", "VI", false),
             ("VI", "VI.3", false),
         ] {

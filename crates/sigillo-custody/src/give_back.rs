@@ -2,11 +2,12 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+use rustix::io::Errno;
 
 use sigillo_model::{FileEntry, Record, Sha256Digest, Sha256Hasher, VersionId};
 use sigillo_store::{
@@ -15,8 +16,10 @@ use sigillo_store::{
 };
 
 use crate::{
+    claims::Claims,
     holder::{OpenPack, held_file, read_record, read_stored_record},
-    target::{Hindrance, Target},
+    output_folder::OutputFolder,
+    target::{Hindrance, Target, others, stands_in_the_way},
 };
 
 /// A large file is written in pieces of this many bytes.
@@ -33,66 +36,111 @@ pub(crate) struct Packed<'a> {
 /// Where the earlier versions lie that hold files of a document, or why they cannot be read.
 pub(crate) type Held = HashMap<VersionId, Result<Arc<OpenPack>, String>>;
 
+/// A document whose record was read and proves itself.
+pub(crate) struct Ready {
+    pub(crate) version: VersionId,
+    pub(crate) record: Record,
+    /// The record as it is stored.
+    stored: Vec<u8>,
+    /// The places of its files by key and names; none if they are not to go there.
+    pub(crate) natural: Result<Option<Vec<PathBuf>>, Hindrance>,
+}
+
+impl Ready {
+    /// Tells whether some of its files lie in earlier versions.
+    pub(crate) fn has_files_elsewhere(&self) -> bool {
+        self.record.files.iter().any(|file| file.stored_in.is_some())
+    }
+
+    /// Takes its places, or lets it lie aside if another document has one of them.
+    pub(crate) fn claim(&mut self, claims: &mut Claims) {
+        if let Ok(natural) = &mut self.natural
+            && natural.as_ref().is_some_and(|places| !claims.take(places))
+        {
+            *natural = None;
+        }
+    }
+}
+
 /// What became of a document.
 #[derive(Debug)]
 pub(crate) enum Given {
-    /// It was written, with so many bytes.
-    Written { bytes: u64 },
-    /// Some of its files lie in earlier versions, and nobody looked for them yet.
-    Elsewhere,
+    /// It was written, with so many bytes; `aside` is its key if it is not in the place of it.
+    Written { bytes: u64, aside: Option<String> },
     /// Nothing of it was left behind.
     Not { key: Option<String>, hindrance: Hindrance },
 }
 
 impl Packed<'_> {
-    /// Reads the record of the document, if it proves itself.
-    pub(crate) fn record(&self) -> Option<Record> {
-        read_record(self.source, self.version, self.entries)
+    /// Reads the record of the document and where its files go, if it proves itself.
+    pub(crate) fn ready(&self, target: Target<'_>) -> Result<Ready, Hindrance> {
+        let (record, stored) = read_stored_record(self.source, self.version, self.entries)
+            .ok_or_else(|| Hindrance::damaged("its record is damaged"))?;
+        let natural = target.natural(&record, self.version);
+        Ok(Ready { version: self.version, record, stored, natural })
     }
 
     /// Writes the files of the document; `held` is needed if some lie in earlier versions.
-    pub(crate) fn give_back(&self, target: Target<'_>, held: Option<&Held>) -> Given {
-        let stored = read_stored_record(self.source, self.version, self.entries);
-        let Some((record, stored)) = stored else {
-            return Given::Not {
-                key: None,
-                hindrance: Hindrance::damaged("its record is damaged"),
-            };
-        };
-        if held.is_none() && record.files.iter().any(|file| file.stored_in.is_some()) {
-            return Given::Elsewhere;
-        }
-        let written = self.write(&record, target, held);
+    pub(crate) fn give_back(
+        &self,
+        ready: &Ready,
+        target: Target<'_>,
+        held: Option<&Held>,
+    ) -> Given {
+        let written = self.write(ready, target, held);
         if let Some(records) = target.records {
-            let places = written.as_ref().map_or(&[][..], |(places, _)| places);
-            records.add(self.version, &stored, places);
+            let places = written.as_ref().map_or(&[][..], |it| &it.places);
+            records.add(self.version, &ready.stored, places);
         }
+        let key = ready.record.key.to_string();
         match written {
-            Ok((_, bytes)) => Given::Written { bytes },
-            Err(hindrance) => Given::Not { key: Some(record.key.to_string()), hindrance },
+            Ok(Written { bytes, aside, .. }) => {
+                Given::Written { bytes, aside: aside.then_some(key) }
+            }
+            Err(hindrance) => Given::Not { key: Some(key), hindrance },
         }
     }
 
-    /// Writes the files; returns where, and how many bytes they have.
+    /// Writes the files, where they belong or, if they cannot lie there, aside.
     fn write(
         &self,
-        record: &Record,
+        ready: &Ready,
         target: Target<'_>,
         held: Option<&Held>,
-    ) -> Result<(Vec<PathBuf>, u64), Hindrance> {
-        let found = self.find(record, held)?;
-        let places = target.places(record, self.version)?;
+    ) -> Result<Written, Hindrance> {
+        let found = self.find(&ready.record, held)?;
+        if let Some(natural) = ready.natural.clone()? {
+            match self.write_all(&ready.record, &found, &natural, target.folder) {
+                Ok(bytes) => return Ok(Written { places: natural, bytes, aside: false }),
+                Err(failed) if !failed.gives_way(target.folder) => return Err(failed.hindrance),
+                Err(_) => {}
+            }
+        }
+        let places = others(&ready.record, self.version);
+        let bytes = self.write_all(&ready.record, &found, &places, target.folder);
+        let bytes = bytes.map_err(|failed| failed.hindrance)?;
+        Ok(Written { places, bytes, aside: true })
+    }
+
+    /// Writes all files or leaves none behind; returns how many bytes they have.
+    fn write_all(
+        &self,
+        record: &Record,
+        found: &[Found],
+        places: &[PathBuf],
+        folder: &OutputFolder,
+    ) -> Result<u64, Failed> {
         let mut bytes = 0;
-        for (at, (found, place)) in found.iter().zip(&places).enumerate() {
+        for (at, (found, place)) in found.iter().zip(places).enumerate() {
             let source = found.holder.as_ref().map_or(self.source, |pack| &*pack.source);
-            if let Err(hindrance) = write_file(source, &found.entry, record.files[at].sha256, place)
-            {
-                remove(&places[..at]);
-                return Err(hindrance);
+            let sha256 = record.files[at].sha256;
+            if let Err(failed) = write_file(source, &found.entry, sha256, (folder, place)) {
+                remove(folder, &places[..at]);
+                return Err(failed);
             }
             bytes += found.entry.size_bytes;
         }
-        Ok((places, bytes))
+        Ok(bytes)
     }
 
     /// Finds every file of the document before the first of them is written.
@@ -156,10 +204,42 @@ fn find_held(
     Ok(Found { holder: Some(Arc::clone(pack)), entry })
 }
 
+/// Where the files of a document were written.
+struct Written {
+    places: Vec<PathBuf>,
+    bytes: u64,
+    aside: bool,
+}
+
+/// Why a file was not written.
+struct Failed {
+    hindrance: Hindrance,
+    /// What stood in the way of its place, before anything was written.
+    place: Option<io::Error>,
+}
+
+impl Failed {
+    /// Tells whether the document may lie elsewhere: what is in its place is of this export, since
+    /// there was nothing before, or the file system takes no such name. What somebody else put
+    /// there is told instead.
+    fn gives_way(&self, folder: &OutputFolder) -> bool {
+        self.place.as_ref().is_some_and(|error| {
+            Errno::from_io_error(error) == Some(Errno::NAMETOOLONG)
+                || folder.was_empty() && stands_in_the_way(error)
+        })
+    }
+}
+
+impl From<Hindrance> for Failed {
+    fn from(hindrance: Hindrance) -> Self {
+        Self { hindrance, place: None }
+    }
+}
+
 /// Removes what was written of a document that cannot be given back whole.
-fn remove(places: &[PathBuf]) {
+fn remove(folder: &OutputFolder, places: &[PathBuf]) {
     for place in places {
-        if let Err(error) = fs::remove_file(place) {
+        if let Err(error) = folder.remove(place) {
             tracing::warn!(place = %place.display(), %error, "a file was not removed");
         }
     }
@@ -170,10 +250,12 @@ fn write_file(
     source: &dyn PackSource,
     entry: &PackEntry,
     sha256: Sha256Digest,
-    place: &Path,
-) -> Result<(), Hindrance> {
-    let cannot = |error: io::Error| Hindrance::not_written(place, &error);
-    let mut file = create_new(place).map_err(cannot)?;
+    (folder, place): (&OutputFolder, &Path),
+) -> Result<(), Failed> {
+    let cannot = |error: &io::Error| Hindrance::not_written(&folder.path_of(place), error);
+    let mut file = folder
+        .create(place)
+        .map_err(|error| Failed { hindrance: cannot(&error), place: Some(error) })?;
     let (mut hasher, mut offset) = (Sha256Hasher::default(), 0);
     let mut buffer =
         vec![0; PIECE_BYTES.min(usize::try_from(entry.size_bytes).unwrap_or(PIECE_BYTES))];
@@ -193,25 +275,13 @@ fn write_file(
         }
         hasher.update(&*piece);
         if let Err(error) = file.write_all(piece) {
-            break Err(cannot(error));
+            break Err(cannot(&error));
         }
         offset += piece.len() as u64;
     };
     if result.is_err() {
         // Nothing that was not checked stays behind under the document's name.
-        drop(fs::remove_file(place));
+        drop(folder.remove(place));
     }
-    result
-}
-
-fn create_new(place: &Path) -> io::Result<File> {
-    match File::create_new(place) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(folder) = place.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            File::create_new(place)
-        }
-        created => created,
-    }
+    Ok(result?)
 }

@@ -9,10 +9,13 @@ mod pack_check;
 mod report_check;
 mod verify;
 
+mod claims;
 mod export;
 mod give_back;
+mod output_folder;
 mod records_file;
 mod target;
+mod window;
 
 mod find;
 mod holder;
@@ -44,7 +47,7 @@ pub use doctor::{
     check_signer, check_stamping, growth_a_day,
 };
 pub use error::CustodyError;
-pub use export::{ExportOutcome, ExportProblem, ExportProgress, Exporter};
+pub use export::{Aside, ExportOutcome, ExportProblem, ExportProgress, Exporter};
 pub use find::{FOUND_MAX, FindOutcome, FindQuery, FoundDocument, find};
 pub use health::{Check, Health, Space, check_space};
 pub use known::KnownVersions;
@@ -56,5 +59,5 @@ pub use receipt_log::ReceiptLog;
 pub use submissions::{CompletedAt, SubmissionAccount, read_submissions, source_of};
 pub use sweep::{SWEPT_MAX, SweepOutcome, SweepPlan, perform_sweep, plan_sweep};
 pub use sweep_names::{NAMED_MAX, Names, Standing};
-pub use target::RECORDS;
+pub use target::{OTHERS, RECORDS};
 pub use verify::{FINDINGS_MAX, Scope, Verifier, VerifyProgress, VerifyReport};

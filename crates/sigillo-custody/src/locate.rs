@@ -119,11 +119,16 @@ impl Locator<'_> {
         Ok(versions.chain(documents.iter().map(ToString::to_string)).collect())
     }
 
-    /// Finds the newest version of the one document whose key is written so.
+    /// Finds the newest version of the one document whose key is written so; if there is none, of
+    /// the one whose path is spelt so.
     async fn locate_key(&self, text: &str) -> Result<Located, LocateError> {
-        let readings = DocumentKey::readings(text).into_iter();
         let mut known = Vec::new();
-        for key in readings {
+        for key in DocumentKey::readings(text) {
+            known.extend(self.index.lookup(key.digest()).map_err(LocateError::Index)?);
+        }
+        if known.is_empty()
+            && let Some(key) = DocumentKey::spelt(text)
+        {
             known.extend(self.index.lookup(key.digest()).map_err(LocateError::Index)?);
         }
         match known[..] {

@@ -7,12 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::io::Errno;
+
 use sigillo_model::{
     DocumentKey, FileEntry, Record, RecordKind, VersionId, decode_name, encode_name,
 };
 
 use crate::{
     KnownVersions,
+    output_folder::OutputFolder,
     path::{bytes_below, place_below},
     records_file::RecordsFile,
 };
@@ -23,8 +26,20 @@ const EARLIER: &str = "_versions";
 /// The folder of aggregations.
 const AGGREGATIONS: &str = "_aggregations";
 
+/// The folder of documents that have no place of their own, below it one for each version.
+pub const OTHERS: &str = "_others";
+
 /// The file of an export with the records of all documents, one a line.
 pub const RECORDS: &str = "_records.jsonl";
+
+/// What lies beside sources and structures; each begins with `_`.
+const RESERVED: [&str; 4] = [EARLIER, AGGREGATIONS, OTHERS, RECORDS];
+
+/// No file system takes longer names, in bytes.
+const NAME_BYTES_MAX: usize = 255;
+
+/// The longest extension, in bytes with its dot, that a shortened name keeps.
+const EXTENSION_BYTES_MAX: usize = 32;
 
 /// Why a document is not given back.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,16 +67,27 @@ impl Hindrance {
                 "{place} is there already and is not overwritten; name another folder with -o, or \
                  move it away"
             )
+        } else if stands_in_the_way(error) {
+            format!(
+                "a link, or a file, stands in the way of {place}, and no link in the folder is \
+                 followed; name an empty folder with -o"
+            )
         } else {
             format!("cannot write {place}: {error}")
         })
     }
 }
 
+/// Tells whether what is there already keeps a file from being created.
+pub(crate) fn stands_in_the_way(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::EXIST | Errno::ISDIR | Errno::LOOP | Errno::NOTDIR))
+}
+
 /// Where files are written.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
-    pub(crate) folder: &'a Path,
+    pub(crate) folder: &'a OutputFolder,
     /// Documents lie by their key, the newest version apart from earlier ones; without, all files
     /// lie in the folder under their own names.
     pub(crate) by_key: Option<&'a KnownVersions>,
@@ -70,19 +96,20 @@ pub(crate) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Returns the places of all files of a version, in their order.
-    pub(crate) fn places(
+    /// Returns the places, below the folder, that its key and names give the files of a version, in
+    /// their order; nothing if no file can lie there.
+    pub(crate) fn natural(
         &self,
         record: &Record,
         version: VersionId,
-    ) -> Result<Vec<PathBuf>, Hindrance> {
-        let leaves = || Hindrance::other("its path would leave the folder");
+    ) -> Result<Option<Vec<PathBuf>>, Hindrance> {
         let Some(known) = self.by_key else {
-            return named_below(self.folder, &record.files).ok_or_else(leaves);
+            let places = named_below(Path::new(""), &record.files).filter(|it| are_short(it));
+            return Ok(places.filter(|places| !places.contains(&PathBuf::from(OTHERS))));
         };
         let newest = known.newest(record.key.digest());
         let newest = newest.map_err(|error| Hindrance::other(error.to_string()))?;
-        let mut root = self.folder.to_owned();
+        let mut root = PathBuf::new();
         if newest.is_some_and(|newest| newest != version) {
             root = root.join(EARLIER).join(record.version.to_string());
         }
@@ -95,8 +122,52 @@ impl Target<'_> {
             }
             key => folder_of(&root, key).and_then(|folder| named_below(&folder, &record.files)),
         };
-        places.ok_or_else(leaves)
+        Ok(places.filter(|places| are_short(places)))
     }
+}
+
+/// Returns the places, below the folder, of a version that does not get those of its key: nothing
+/// else ever lies there. Source: `docs/format.md`, "What an export holds".
+pub(crate) fn others(record: &Record, version: VersionId) -> Vec<PathBuf> {
+    let folder = Path::new(OTHERS).join(version.to_string());
+    let mut taken = HashSet::new();
+    let mut places = Vec::with_capacity(record.files.len());
+    for (position, file) in (1_usize..).zip(&record.files) {
+        let own = decode_name(&file.name).filter(|name| bytes_below(&folder, name).is_some());
+        let mut name = match own {
+            Some(name) if name.len() <= NAME_BYTES_MAX => name,
+            Some(name) => shortened(position, &name),
+            None => position.to_string().into_bytes(),
+        };
+        while !taken.insert(name.clone()) {
+            name = shortened(position, &name);
+        }
+        places.extend(bytes_below(&folder, &name));
+    }
+    places
+}
+
+/// Puts its position in front of a name, and takes away what is too much before its extension.
+fn shortened(position: usize, name: &[u8]) -> Vec<u8> {
+    let mut name = [format!("{position}-").as_bytes(), name].concat();
+    let excess = name.len().saturating_sub(NAME_BYTES_MAX);
+    if excess > 0 {
+        let dot = name.iter().rposition(|byte| *byte == b'.');
+        let stem = dot.filter(|dot| name.len() - dot <= EXTENSION_BYTES_MAX).unwrap_or(name.len());
+        let mut start = stem - excess;
+        // No character is cut in two.
+        while start > 0 && name[start] & 0xc0 == 0x80 {
+            start -= 1;
+        }
+        name.drain(start..stem);
+    }
+    name
+}
+
+/// Tells whether a file system takes every name of these places.
+fn are_short(places: &[PathBuf]) -> bool {
+    let is_short = |place: &PathBuf| place.iter().all(|name| name.len() <= NAME_BYTES_MAX);
+    places.iter().all(is_short)
 }
 
 /// Returns the places of files under their own names; of two with the same name, the later one
@@ -134,12 +205,24 @@ fn folder_of(root: &Path, key: &DocumentKey) -> Option<PathBuf> {
     }
 }
 
-/// Spells the name of a source or structure so that it is none of ours beside it.
+/// Spells the name of a source or structure so that it is none of ours beside it, and two names
+/// never give one: one that is spelt like a spelling of ours has its `%` spelt once more.
 fn unreserved(name: &str) -> Cow<'_, str> {
-    match name {
-        EARLIER | AGGREGATIONS | RECORDS => Cow::Owned(name.replacen('_', "%5F", 1)),
-        name => Cow::Borrowed(name),
+    if RESERVED.contains(&name) {
+        return Cow::Owned(name.replacen('_', "%5F", 1));
     }
+    let spelt = name.strip_prefix('%').map(|rest| {
+        let mut rest = rest;
+        while let Some(shorter) = rest.strip_prefix("25") {
+            rest = shorter;
+        }
+        rest
+    });
+    let meant = spelt.and_then(|rest| rest.strip_prefix("5F"));
+    if meant.is_some_and(|rest| RESERVED.iter().any(|ours| ours[1..] == *rest)) {
+        return Cow::Owned(name.replacen('%', "%25", 1));
+    }
+    Cow::Borrowed(name)
 }
 
 /// Spells a text of a key as the name of one folder: two texts never give one name.
@@ -173,6 +256,57 @@ mod tests {
         let key = DocumentKey::Register { number, register, structure, year };
         let folder = folder_of(Path::new("/out"), &key);
         assert_eq!(folder, Some(PathBuf::from("/out/%5Fversions/_versions/2026/1")));
+    }
+
+    #[test]
+    fn no_two_names_are_spelt_alike() {
+        let names = ["_versions", "%5Fversions", "%255Fversions", "_others", "%5Fothers"];
+        let spelt = names.map(unreserved);
+        let wanted =
+            ["%5Fversions", "%255Fversions", "%25255Fversions", "%5Fothers", "%255Fothers"];
+        assert_eq!(spelt, wanted);
+        let ordinary = ["atti", "_atti", "%5Fatti", "100% a", "%25atti", "5Fversions", "%"];
+        assert_eq!(ordinary.map(unreserved), ordinary);
+    }
+
+    #[test]
+    fn what_has_no_place_of_its_own_lies_under_its_version_id() {
+        let file = |name: &str| FileEntry {
+            media_type: None,
+            name: name.to_owned(),
+            puid: None,
+            role: "main".to_owned(),
+            sha256: Sha256Digest::of(b""),
+            size: 0,
+            stored_in: None,
+        };
+        let long = format!("{}.pdf", "è".repeat(200));
+        let names = ["a.txt", "a.txt", "..", "x/y", "%", &long, &long];
+        let record = Record {
+            description: sigillo_model::Description::default(),
+            document: sigillo_model::DocumentId::from_bytes([1; 16]),
+            files: names.map(file).to_vec(),
+            format: 1,
+            key: DocumentKey::Path { path: "a".to_owned(), source: "atti".to_owned() },
+            kind: RecordKind::Document,
+            operation: sigillo_model::Operation::New,
+            received_at: sigillo_model::LogTime::new("2026-11-25T08:00:00Z".parse().unwrap()),
+            salt: String::new(),
+            supersedes: None,
+            version: 1,
+        };
+        let version = VersionId::from_bytes([0xab; 32]);
+        let places = others(&record, version);
+        let folder = Path::new("_others").join("ab".repeat(32));
+        assert_eq!(places.len(), names.len());
+        assert!(places.iter().all(|place| place.parent() == Some(&folder)));
+        assert!(are_short(&places));
+        let distinct: HashSet<_> = places.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "{places:?}");
+        let names = places.iter().map(|it| it.file_name().unwrap().to_str().unwrap());
+        let names: Vec<_> = names.collect();
+        assert_eq!(names[..5], ["a.txt", "2-a.txt", "3", "4", "5"]);
+        assert!(names[5].starts_with("6-è") && names[5].ends_with("è.pdf"), "{}", names[5]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use sigillo_store::{BackendError, CpuPool, pack::PackError};
 
 use crate::{
     CustodyError, Located,
-    batch_check::{BatchCheck, CheckedPack, check_batch},
+    batch_check::{BatchCheck, CheckedPack, check_batch, not_read},
     links::Links,
     pack_check::{PackCheck, PackTask, check_document, check_pack},
     report_check::check_submissions,
@@ -114,7 +114,7 @@ impl Verifier {
         };
         if scope != Scope::Log {
             self.batches(&mut report, scope).await?;
-            report.findings.extend(check_submissions(&self.archive, &report.view).await?);
+            report.findings.extend(check_submissions(&self.archive, &report.view).await);
         }
         report.conclude();
         Ok(report)
@@ -144,11 +144,19 @@ impl Verifier {
                     let message = "it is missing, with the document in it";
                     report.findings.push(Finding::new(FindingCode::PackMissing, key, message));
                 }
+                Err(PackError::Store { source: BackendError::NotAnObject, .. }) => {
+                    let message = "something that is not a regular file is in its place; the \
+                                   document was in it";
+                    report.findings.push(Finding::new(FindingCode::PackMissing, key, message));
+                }
                 Err(PackError::Malformed { offset, what }) => {
                     let message = format!("its directory cannot be read: {what}, at byte {offset}");
                     report.findings.push(Finding::new(FindingCode::PackDirectory, key, message));
                 }
-                Err(source) => return Err(CustodyError::Pack { key, source }),
+                Err(source) => {
+                    let error = CustodyError::Pack { key: key.clone(), source };
+                    report.findings.push(not_read(key, &error));
+                }
             }
         }
         self.follow(&mut report, &mut links).await?;

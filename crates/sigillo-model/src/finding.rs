@@ -139,7 +139,7 @@ finding_codes! {
     ReceiptFileDiffers = "F808", Damage;
     /// A file beside the receipt is none of those in it.
     ReceiptFileUnknown = "F809", CannotTell;
-    /// The submission had not come to its end when the receipt was made.
+    /// The end of the submission is not in the receipt: there was none yet, or it was left out.
     ReceiptSubmissionOpen = "F810", Note;
 }
 

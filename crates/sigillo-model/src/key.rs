@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Sha256Digest;
+use crate::{Sha256Digest, encode_name};
 
 /// What the producer calls a document; it identifies the document within its archive.
 ///
@@ -65,6 +65,14 @@ impl DocumentKey {
             readings.push(Self::Path { path: rest, source: first });
         }
         readings
+    }
+
+    /// Returns the key that people mean who write the name of a file as it is, where its path is
+    /// spelt otherwise: `atti/50% sconto.txt` for `atti/50%25 sconto.txt`.
+    pub fn spelt(text: &str) -> Option<Self> {
+        let (source, path) = text.split_once('/')?;
+        let spelt = Some(encode_name(path.as_bytes())).filter(|spelt| spelt != path);
+        spelt.map(|path| Self::Path { path, source: source.to_owned() })
     }
 }
 

@@ -8,12 +8,12 @@ use sigillo_merkle::{
 };
 use sigillo_model::{
     ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, Place, Record, Sha256Digest,
-    SubmissionCompleted, Verdict, VersionId, parse_canonical,
+    Verdict, VersionId, parse_canonical,
 };
 
 use crate::{
-    Counts, LoggedLine, Receipt, ReceiptError, StatedReport, SubmissionSection,
-    check_documents::check_documents, check_sealings::check_sealings,
+    LoggedLine, Receipt, ReceiptError, check_documents::check_documents,
+    check_sealings::check_sealings, check_submission::check_submission,
 };
 
 /// At most this many findings are kept in words; more are counted.
@@ -109,7 +109,7 @@ pub fn check_receipt(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile
     let batches = checker.batches(receipt);
     let records = check_documents(&mut checker, receipt, &batches);
     if let Some(submission) = &receipt.submission {
-        checker.submission(receipt, submission, &batches);
+        check_submission(&mut checker, receipt, submission, &batches);
     }
     check_sealings(&mut checker, receipt, &proven, &batches, trust);
     checker.files(&records, files);
@@ -285,127 +285,6 @@ impl Checker {
         checked
     }
 
-    /// Checks what the receipt says of a submission against the log and against its report.
-    fn submission(
-        &mut self,
-        receipt: &Receipt,
-        section: &SubmissionSection,
-        batches: &[Option<BatchCommitted>],
-    ) {
-        let differs = FindingCode::ReceiptDiffers;
-        if let Some(received) = &section.received {
-            match self.entry(received, "submission") {
-                Some(Entry::SubmissionReceived(body)) if body.submission == section.id => {}
-                Some(_) => {
-                    let message = "the entry of its receipt is that of something else";
-                    self.find(differs, "submission", message);
-                }
-                None => {}
-            }
-        }
-        let stated = self.report(section);
-        let Some(completed) = &section.completed else {
-            if section.counts.is_some() || section.report.is_some() {
-                let message = "it has counts or a report that no entry proves";
-                self.find(differs, "submission", message);
-            }
-            let message = "the submission had not come to its end";
-            self.find(FindingCode::ReceiptSubmissionOpen, "submission", message);
-            return;
-        };
-        match self.entry(completed, "submission") {
-            Some(Entry::SubmissionCompleted(body)) if body.submission == section.id => {
-                self.completed(receipt, section, &body, batches, stated.as_ref());
-            }
-            Some(_) => {
-                let message = "the entry of its end is that of something else";
-                self.find(differs, "submission", message);
-            }
-            None => {}
-        }
-    }
-
-    /// Reads the report, and compares with it what the receipt takes from it.
-    fn report(&mut self, section: &SubmissionSection) -> Option<StatedReport> {
-        let differs = FindingCode::ReceiptDiffers;
-        let Some(text) = &section.report else {
-            let none = section.refusals.is_empty()
-                && section.received_at.is_none()
-                && section.source.is_none();
-            if !none {
-                self.find(differs, "submission", "it says what only its report could prove");
-            }
-            return None;
-        };
-        let stated = match StatedReport::parse(text) {
-            Ok(stated) => stated,
-            Err(error) => {
-                self.find(differs, "submission", format!("its report: {error}"));
-                return None;
-            }
-        };
-        let same = stated.submission == section.id
-            && Some(stated.received_at) == section.received_at
-            && Some(&stated.source) == section.source.as_ref()
-            && stated.refusals == section.refusals;
-        if !same {
-            self.find(differs, "submission", "the receipt says something else than its report");
-        }
-        Some(stated)
-    }
-
-    fn completed(
-        &mut self,
-        receipt: &Receipt,
-        section: &SubmissionSection,
-        body: &SubmissionCompleted,
-        batches: &[Option<BatchCommitted>],
-        stated: Option<&StatedReport>,
-    ) {
-        let differs = FindingCode::ReceiptDiffers;
-        let report_sha256 = section.report.as_ref().map(|it| Sha256Digest::of(it.as_bytes()));
-        match report_sha256 {
-            None => {
-                let message = "its report is not in the receipt, so refusals cannot be told";
-                self.find(FindingCode::NotRead, "submission", message);
-            }
-            Some(sha256) if sha256 != body.report_sha256 => {
-                self.find(differs, "submission", "its report is not the one the log names");
-            }
-            Some(_) => {}
-        }
-        if section.counts != Some(counts_of(body)) {
-            self.find(differs, "submission", "its counts are not those in the log");
-        }
-        let ours = |batch: u64| {
-            let index = usize::try_from(batch).ok();
-            let body = index.and_then(|index| batches.get(index)).and_then(Option::as_ref);
-            body.is_some_and(|body| body.submission == section.id)
-        };
-        let (mut archived, mut already) = (0_u64, BTreeSet::new());
-        for document in &receipt.documents {
-            if ours(document.batch) {
-                archived += 1;
-            } else {
-                already.insert(document.version_id);
-            }
-        }
-        if archived != body.archived + body.aggregations {
-            let message = format!(
-                "{archived} of its documents are in the receipt, {} in the log",
-                body.archived + body.aggregations
-            );
-            self.find(differs, "submission", message);
-        }
-        let listed = stated.and_then(|it| it.already_versions.as_ref());
-        let listed: BTreeSet<_> = listed.into_iter().flatten().copied().collect();
-        let here: BTreeSet<_> = receipt.documents.iter().map(|it| it.version_id).collect();
-        if !already.is_subset(&listed) || !listed.is_subset(&here) {
-            let message = "the documents that were there before are not those of its report";
-            self.find(differs, "submission", message);
-        }
-    }
-
     /// Compares the files beside the receipt with those in it.
     fn files(&mut self, records: &[CheckedRecord], files: &[GivenFile]) {
         if files.is_empty() {
@@ -448,18 +327,6 @@ impl Checker {
     ) {
         let place = Place { version: Some(version.to_string()), key, bytes: None };
         self.add(Finding::new(code, format_args!("document {number}"), message).at(place));
-    }
-}
-
-/// Returns the counts that the end of a submission states.
-fn counts_of(body: &SubmissionCompleted) -> Counts {
-    Counts {
-        aggregations: body.aggregations,
-        already: body.already,
-        archived: body.archived,
-        pending: body.pending,
-        received: body.received,
-        refused: body.refused,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Checking the sealings of a receipt: statement, seal, time-stamps.
 
+use std::collections::HashSet;
+
 use sigillo_ers::{
     Trust, sealing_leaves, sealing_value, tree_root, verify_seal, verify_token, walk_path,
 };
@@ -156,7 +158,11 @@ impl SealingsCheck<'_> {
             first = first.or(stamped_at);
         }
         if section.tokens.is_empty() {
-            self.find(FindingCode::NotStamped, body, "it has no time-stamp yet");
+            self.find(
+                FindingCode::NotStamped,
+                body,
+                "it has no time-stamp yet, or none in this receipt",
+            );
         }
         first
     }
@@ -249,11 +255,18 @@ impl SealingsCheck<'_> {
     /// Checks that every batch is in the statement of the sealing it leads to.
     fn batches(&mut self, sealings: &[Proven<'_>], batches: &[Option<BatchCommitted>]) {
         let mut unsealed = 0;
+        let statements = sealings.iter().filter_map(|it| it.statement.as_ref());
+        let listed_by_any: HashSet<_> =
+            statements.flat_map(|it| &it.batches).map(|it| it.batch).collect();
         let mut used = vec![false; sealings.len()];
         for (number, (section, body)) in self.receipt.batches.iter().zip(batches).enumerate() {
             let object = format!("batch {number}");
             let Some(sealed) = &section.sealed else {
                 unsealed += 1;
+                if body.as_ref().is_some_and(|body| listed_by_any.contains(&body.batch)) {
+                    let message = "a sealing of the receipt lists it, and it does not lead there";
+                    self.checker.find(FindingCode::ReceiptDiffers, &object, message);
+                }
                 continue;
             };
             let at = sealings.iter().position(|it| it.body.number == sealed.number);
@@ -283,7 +296,9 @@ impl SealingsCheck<'_> {
             self.find(FindingCode::ReceiptDiffers, &body, message);
         }
         if unsealed > 0 {
-            let message = format!("{unsealed} batches are not sealed yet");
+            let message = format!(
+                "{unsealed} batches are not sealed yet, or their sealing is not in this receipt"
+            );
             self.checker.find(FindingCode::NotSealed, "batches", message);
         }
     }

@@ -13,6 +13,7 @@ mod proofs;
 mod check;
 mod check_documents;
 mod check_sealings;
+mod check_submission;
 
 mod extends;
 mod render;

@@ -183,7 +183,7 @@ pub struct SubmissionSection {
     pub counts: Option<Counts>,
     /// The submission's id.
     pub id: SubmissionId,
-    /// The entry `submission.received`, if there is one.
+    /// The entry `submission.received`, without which nothing binds the section to the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<LoggedLine>,
     /// When it was received, by the pole's clock.

@@ -36,7 +36,9 @@ fn submission_text(text: &mut String, submission: &SubmissionSection, refusals_m
         line(text, "Received at / ricevuto il", &received_at.to_string());
     }
     match &submission.counts {
-        None => line(text, "Outcome / esito", "not at its end yet"),
+        None => {
+            line(text, "Outcome / esito", "not at its end yet, or its end is not in this receipt");
+        }
         Some(counts) => {
             let outcome = format!(
                 "{} received = {} archived + {} there before + {} refused + {} pending",

@@ -192,7 +192,7 @@ pub(crate) struct FindArgs {
     /// A part of the subject
     #[arg(long, value_name = "PART")]
     pub(crate) subject: Option<String>,
-    /// The class (voce di titolario), with those below it
+    /// The class (voce di titolario), with those below it: vi is VI, VI.3, VI/3 and VI-3
     #[arg(long, value_name = "CODE")]
     pub(crate) class: Option<String>,
     /// The day of the document: YYYY, YYYY-MM, YYYY-MM-DD, DD/MM/YYYY, or FROM..TO
@@ -217,6 +217,10 @@ pub(crate) struct FindArgs {
 
 /// Give documents back, checked against their digests
 ///
+/// Files go to DIR under their own names. A document whose names an earlier one on the command
+/// line has already goes to DIR/_others/VERSION. DIR must not be in an archive, and no link in it
+/// is followed.
+///
 /// Example: sigillo get 5c1e9a02 -o out/ --archive /srv/archive
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -235,10 +239,13 @@ pub(crate) struct GetArgs {
 /// Writes documents of a path to DIR/SOURCE/PATH, as they came, and registered ones to
 /// DIR/STRUCTURE/REGISTER/YEAR/NUMBER/; of files with the same name, the later ones get a number
 /// in front. Earlier versions go to DIR/_versions/NUMBER, aggregations (fascicoli) to
-/// DIR/_aggregations, with the ids of their members.
+/// DIR/_aggregations, with the ids of their members. What cannot lie there, because a document
+/// archived before it does or no file system takes its name, goes to DIR/_others/VERSION.
 ///
 /// DIR/_records.jsonl has a line for every version: its record, with all that was stated of it
 /// (key, subject, class, date, the producer's own columns), and where its files were written.
+///
+/// DIR must not be in an archive. No link in it is followed; best it is empty or new.
 ///
 /// Example: sigillo export --all -o out/ --archive /srv/archive
 #[derive(Args, Debug)]

@@ -23,7 +23,7 @@ use crate::{
     cli::GlobalArgs,
     error::CommandError,
     output::{Output, counted, visible},
-    places::{Places, write_whole},
+    places::{Places, place_of, write_whole},
     settings::{AuthoritySettings, Settings},
     system::{SystemClock, SystemEntropy},
     trust::{TrustStore, Trusted},
@@ -38,8 +38,9 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
 /// The file of the state that names the store that was probed.
 const PROBED: &str = "probed";
 
-/// The file of the state that says when every byte was last found intact.
-const FULL_READ: &str = "full-read";
+/// What the files of the state begin with that say when every byte was last found intact, one for
+/// each place that the archive, or a copy of it, lies in.
+const FULL_READ: &str = "full-read-";
 
 /// The file of the state that holds the log in sum.
 const SUMMARY: &str = "summary.json";
@@ -200,16 +201,24 @@ impl Context {
         }
     }
 
-    /// Returns when every byte of the archive was last found intact, as far as is remembered.
+    /// Returns when every byte of the archive in this place was last found intact, as far as is
+    /// remembered.
     pub(crate) fn last_full_read(&self, archive: &Archive) -> Option<LogTime> {
-        let text = std::fs::read_to_string(self.state_file(archive, FULL_READ)).ok()?;
+        let text = std::fs::read_to_string(self.full_read_file(archive).ok()?).ok()?;
         text.trim_end().parse().ok().map(LogTime::new)
     }
 
     /// Remembers that every byte of the archive was found intact just now.
     pub(crate) fn remember_full_read(&self, archive: &Archive) -> Result<(), CommandError> {
         let text = format!("{}\n", LogTime::new(self.clock.now()));
-        write_whole(&self.state_file(archive, FULL_READ), text.as_bytes())
+        write_whole(&self.full_read_file(archive)?, text.as_bytes())
+    }
+
+    /// The memory of one place: that a copy was read says nothing of the bytes of another.
+    fn full_read_file(&self, archive: &Archive) -> Result<PathBuf, CommandError> {
+        let place = place_of(&self.url()?);
+        let key = Sha256Digest::of(place.as_os_str().as_encoded_bytes()).to_string();
+        Ok(self.state_file(archive, &format!("{FULL_READ}{}", &key[..16])))
     }
 
     /// Opens the index of keys; catching up is left to whoever uses it.

@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sigillo_model::{ArchiveId, Blake3Digest, ErrorKind};
+use serde::Deserialize;
+
+use sigillo_model::{ARCHIVE_BYTES_MAX, ArchiveId, Blake3Digest, ErrorKind};
 use sigillo_store::StoreUrl;
 
 use crate::{cli::GlobalArgs, error::CommandError};
@@ -48,11 +50,7 @@ impl Places {
         if let Some(keys) = &self.keys {
             return keys.clone();
         }
-        let place = match url.folder() {
-            Some(folder) => folder.canonicalize().unwrap_or(folder.to_owned()),
-            // A bucket is named for its last part, as a folder is.
-            None => PathBuf::from(url.to_string()),
-        };
+        let place = place_of(url);
         let digest = Blake3Digest::of(place.as_os_str().as_encoded_bytes()).to_string();
         let name = place.file_name().map(|name| name.to_string_lossy().into_owned());
         let name: String = name
@@ -114,6 +112,44 @@ impl Places {
     pub(crate) fn trust(&self) -> PathBuf {
         self.config.join("trust")
     }
+}
+
+/// Returns the one name of the place of a store, however it was written.
+pub(crate) fn place_of(url: &StoreUrl) -> PathBuf {
+    match url.folder() {
+        Some(folder) => folder.canonicalize().unwrap_or(folder.to_owned()),
+        // A bucket is named for its last part, as a folder is.
+        None => PathBuf::from(url.to_string()),
+    }
+}
+
+/// Returns the archive that a path is, or lies in, whether or not the path exists: nothing is
+/// written there but by the commands for archives, and nothing in it is a document.
+pub(crate) fn archive_around(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).ok()?;
+    let existing = absolute.ancestors().find_map(|it| it.canonicalize().ok())?;
+    existing.ancestors().find(|folder| is_archive(folder)).map(Path::to_owned)
+}
+
+/// Tells whether a folder has a description of ours, or a log beside one that cannot be read.
+fn is_archive(folder: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct Described {
+        #[serde(rename = "archive")]
+        _archive: ArchiveId,
+        #[serde(rename = "origin")]
+        _origin: String,
+    }
+    let description = folder.join("archive.json");
+    let Ok(metadata) = description.metadata() else { return false };
+    if !metadata.is_file() {
+        return false;
+    }
+    let is_ours = || {
+        let bytes = std::fs::read(&description).ok()?;
+        serde_json::from_slice::<Described>(&bytes).ok()
+    };
+    folder.join("log/seq").is_dir() || metadata.len() <= ARCHIVE_BYTES_MAX && is_ours().is_some()
 }
 
 /// Writes a small file of ours whole, or leaves the old one.

@@ -91,16 +91,22 @@ impl SegmentFooter {
     }
 
     /// Tells whether a row group may hold a row whose text in `column` is `text`, or begins with
-    /// it.
+    /// it, in upper or lower case.
     pub fn may_hold_text(&self, group: usize, column: DescriptionColumn, text: &str) -> bool {
         let Some(chunk) = self.metadata.row_groups().get(group) else { return false };
         let Some(stats) = chunk.column(column as usize).statistics() else { return true };
         if stats.null_count_opt().is_some_and(|nulls| Ok(nulls) == chunk.num_rows().try_into()) {
             return false;
         }
+        // What other letters are in the other case, their bytes do not tell.
+        if !text.is_ascii() {
+            return true;
+        }
+        // Upper case comes before lower case.
+        let (first, last) = (text.to_ascii_uppercase(), text.to_ascii_lowercase());
         let prefix = |bytes: &[u8]| bytes[..bytes.len().min(text.len())].to_vec();
-        let low = stats.min_bytes_opt().is_none_or(|low| prefix(low).as_slice() <= text.as_bytes());
-        let high = stats.max_bytes_opt().is_none_or(|high| high >= text.as_bytes());
+        let low = stats.min_bytes_opt().is_none_or(|low| prefix(low).as_slice() <= last.as_bytes());
+        let high = stats.max_bytes_opt().is_none_or(|high| high >= first.as_bytes());
         low && high
     }
 

@@ -17,8 +17,8 @@ use sigillo_evidence_log::{
 use sigillo_merkle::{leaf_hash, root_of};
 use sigillo_model::{
     BatchCommitted, BatchId, Entity, Entropy as _, Entry, ErrorKind, ListedPack, LogTime,
-    ObjectKey, PackList, Sha256Digest, SubmissionCompleted, SubmissionId, Verdict, VersionId,
-    to_canonical,
+    ObjectKey, PackList, Sha256Digest, SubmissionCompleted, SubmissionId, SubmissionReceived,
+    Verdict, VersionId, to_canonical,
 };
 use sigillo_proof::{Receipt, ReceiptCheck, ReceiptTrust, check_receipt};
 use sigillo_store::{
@@ -131,6 +131,12 @@ impl World {
         self.archive.store().create(&key, bytes.into()).await.unwrap();
     }
 
+    async fn receive(&mut self, submission: SubmissionId, received: u64) {
+        let received_sha256 = Sha256Digest::of(b"received");
+        let body = SubmissionReceived { received, received_sha256, submission };
+        self.commit(Entry::SubmissionReceived(body)).await;
+    }
+
     /// Ends a submission that had these documents already.
     async fn end(&mut self, submission: SubmissionId, archived: u64, already: &[VersionId]) {
         let report = to_canonical(&serde_json::json!({
@@ -206,6 +212,7 @@ async fn a_submissions_receipt_has_what_was_there_before_and_is_completed_later(
     let before = world.batch(FIRST, &[5]).await;
     world.end(FIRST, 5, &[]).await;
     world.seal().await;
+    world.receive(SECOND, 72).await;
     let own = world.batch(SECOND, &[40, 30]).await;
     world.end(SECOND, 70, &[before[1], before[4]]).await;
     let older = world.give(ReceiptOf::Submission(SECOND)).await.unwrap();
@@ -238,6 +245,7 @@ async fn single_versions_have_proofs_of_their_own() {
 #[tokio::test]
 async fn a_submission_that_was_cut_short_has_a_receipt_too() {
     let mut world = World::new().await;
+    world.receive(FIRST, 4).await;
     world.batch(FIRST, &[2]).await;
     let receipt = world.give(ReceiptOf::Submission(FIRST)).await.unwrap();
     check_intact(&world.check(&receipt), 2, &["F506", "F507", "F810"]);

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use sigillo_model::{Severity, Verdict, to_canonical};
-use sigillo_proof::{Receipt, ReceiptTrust, check_receipt};
+use sigillo_model::{Severity, SubmissionId, Verdict, to_canonical};
+use sigillo_proof::{Receipt, ReceiptTrust, SubmissionSection, check_receipt};
 
-use crate::world::{Plan, receipt};
+use crate::world::{Plan, SUBMISSION, receipt};
 
 /// Whether a changed receipt is refused or found damaged.
 fn is_noticed(bytes: &[u8], trust: &ReceiptTrust) -> bool {
@@ -96,6 +96,101 @@ fn every_changed_member_of_a_receipt_with_leaves_is_noticed() {
 #[test]
 fn every_changed_member_of_single_documents_receipts_is_noticed() {
     check_every_member(&Plan { batches: vec![9], every: 4, sealed: true });
+}
+
+/// Calls `with` on every member of every object below `value`, by its path.
+fn each_member(value: &Value, path: &str, with: &mut dyn FnMut(&str)) {
+    match value {
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(index, item)| each_member(item, &format!("{path}/{index}"), with)),
+        Value::Object(members) => members.iter().for_each(|(name, item)| {
+            let path = format!("{path}/{name}");
+            with(&path);
+            each_member(item, &path, with);
+        }),
+        _ => {}
+    }
+}
+
+fn remove(value: &mut Value, path: &str) {
+    let (parent, name) = path.rsplit_once('/').unwrap();
+    value.pointer_mut(parent).and_then(Value::as_object_mut).unwrap().remove(name).unwrap();
+}
+
+#[test]
+fn no_member_but_the_whole_submission_can_be_left_out_unnoticed() {
+    let plans = [(vec![3, 5], true), (vec![66], false)];
+    for (batches, sealed) in plans {
+        let (world, receipt) = receipt(&Plan { batches, every: 1, sealed });
+        let (trust, whole) = (world.trust(), serde_json::to_value(&receipt).unwrap());
+        let mut unnoticed = Vec::new();
+        each_member(&whole, "", &mut |path| {
+            let mut changed = whole.clone();
+            remove(&mut changed, path);
+            if !is_noticed(&to_canonical(&changed), &trust) {
+                unnoticed.push(path.to_owned());
+            }
+        });
+        assert_eq!(unnoticed, ["/submission"]);
+    }
+}
+
+/// Returns the codes of what a receipt of a submission gives once its section was changed.
+fn codes_with(plan: &Plan, change: impl Fn(&mut Receipt)) -> Vec<&'static str> {
+    let (world, mut receipt) = receipt(plan);
+    change(&mut receipt);
+    let receipt = Receipt::parse(&receipt.to_json()).unwrap();
+    let check = check_receipt(&receipt, &world.trust(), &[]);
+    check.findings.iter().map(|it| it.code.code()).collect()
+}
+
+#[test]
+fn a_submission_that_no_entry_names_is_not_believed() {
+    let plan = Plan { batches: vec![3], every: 1, sealed: true };
+    let bare = |id| SubmissionSection {
+        completed: None,
+        counts: None,
+        id,
+        received: None,
+        received_at: None,
+        refusals: Vec::new(),
+        report: None,
+        source: None,
+    };
+    // Invented, and then the own id: without the entry of its receipt nothing binds it to the log.
+    for id in [SubmissionId::from_bytes([0; 16]), SUBMISSION] {
+        let codes = codes_with(&plan, |receipt| receipt.submission = Some(bare(id)));
+        assert_eq!(codes[0], "F807", "{codes:?}");
+    }
+    let codes = codes_with(&plan, |receipt| receipt.submission.as_mut().unwrap().received = None);
+    assert_eq!(codes, ["F807", "F507"]);
+}
+
+#[test]
+fn documents_left_out_of_a_batch_of_an_open_submission_are_missed() {
+    let plan = Plan { batches: vec![6, 2], every: 1, sealed: false };
+    let open = |receipt: &mut Receipt| {
+        let section = receipt.submission.as_mut().unwrap();
+        (section.completed, section.counts, section.report) = (None, None, None);
+        (section.received_at, section.source) = (None, None);
+        section.refusals.clear();
+    };
+    assert_eq!(codes_with(&plan, open), ["F506", "F507", "F810"]);
+    let codes = codes_with(&plan, |receipt| {
+        open(receipt);
+        receipt.documents.drain(1..6);
+    });
+    assert_eq!(codes, ["F807", "F506", "F507", "F810"]);
+    // Whole batches were perhaps not there yet: that cannot be told from the receipt, and it says so.
+    let (world, mut receipt) = receipt(&plan);
+    open(&mut receipt);
+    receipt.batches.pop();
+    receipt.documents.truncate(6);
+    let check = check_receipt(&receipt, &world.trust(), &[]);
+    let said = &check.findings.last().unwrap().message;
+    assert!(said.contains("6 of the 9 received are proven to be archived"), "{said}");
 }
 
 #[test]

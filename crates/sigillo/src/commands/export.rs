@@ -7,7 +7,9 @@ use std::{
 
 use serde_json::json;
 
-use sigillo_custody::{ExportOutcome, ExportProblem, Exporter, KnownVersions, Locator, RECORDS};
+use sigillo_custody::{
+    ExportOutcome, ExportProblem, Exporter, KnownVersions, Locator, OTHERS, RECORDS,
+};
 use sigillo_evidence_log::{Archive, LogView, catch_up_index, forget_foreign_index, read_view};
 use sigillo_model::VersionId;
 use sigillo_store::ReadPool;
@@ -18,6 +20,7 @@ use crate::{
     context::Context,
     error::CommandError,
     output::{counted, size_text, visible},
+    places::archive_around,
     progress::{Count, Shown, Work},
 };
 
@@ -29,23 +32,19 @@ const PRINTED_MAX: usize = 50;
 
 /// Gives single documents back.
 pub(crate) async fn get(context: &Context, args: GetArgs) -> Result<u8, CommandError> {
+    refuse_archive(&args.output)?;
     let (archive, view, exporter) = open(context).await?;
     let located = locate(context, &archive, &view, &exporter.reads, &args.ids).await?;
     // As far as it is known: what it does not have is looked for in the lists of the batches.
     let known = KnownVersions::new(context.index(&archive)?);
     make_folder(&args.output)?;
-    let mut total = ExportOutcome::default();
-    for located in located {
-        let outcome = exporter.get(&view, known.clone(), &located, &args.output).await?;
-        total.documents += outcome.documents;
-        total.bytes += outcome.bytes;
-        total.problems.extend(outcome.problems);
-    }
-    Ok(report(context, "sigillo.get/1", &total, &args.output))
+    let outcome = exporter.get(&view, known, &located, &args.output).await?;
+    Ok(report(context, "sigillo.get/1", &outcome, &args.output))
 }
 
 /// Gives every document back.
 pub(crate) async fn export(context: &Context, args: ExportArgs) -> Result<u8, CommandError> {
+    refuse_archive(&args.output)?;
     let (archive, view, exporter) = open(context).await?;
     let (known, incomplete) = know_versions(context, &archive, &view, &exporter.reads).await?;
     make_folder(&args.output)?;
@@ -132,7 +131,21 @@ async fn open(context: &Context) -> Result<(Archive, LogView, Exporter), Command
 }
 
 fn make_folder(folder: &Path) -> Result<(), CommandError> {
-    std::fs::create_dir_all(folder).map_err(|error| CommandError::file("making", folder, &error))
+    std::fs::create_dir_all(folder)
+        .map_err(|error| CommandError::file("making", folder, &error))?;
+    // Now it is known where the path leads.
+    refuse_archive(folder)
+}
+
+/// Refuses to write among the objects of an archive, where a file could pass for one.
+fn refuse_archive(folder: &Path) -> Result<(), CommandError> {
+    let Some(archive) = archive_around(folder) else { return Ok(()) };
+    let words = if folder.canonicalize().is_ok_and(|it| it == archive) {
+        format!("{} is an archive: nothing is given back into it", folder.display())
+    } else {
+        format!("{} lies in an archive, {}", folder.display(), archive.display())
+    };
+    Err(CommandError::usage(words).hint("name a folder outside of every archive with -o"))
 }
 
 /// Says what was given back, and what was not.
@@ -155,8 +168,30 @@ fn headline(outcome: &ExportOutcome, folder: &Path) -> String {
     text
 }
 
+/// Says which documents are not where their keys say.
+fn aside_text(outcome: &ExportOutcome) -> String {
+    let mut text = String::new();
+    if outcome.aside.is_empty() {
+        return text;
+    }
+    text.push_str(&format!(
+        "  {} could not lie in the place of the key, which another has or no file system takes, \
+         and went to {OTHERS}/VERSION:\n",
+        counted(outcome.aside.len() as u64, "document")
+    ));
+    for aside in outcome.aside.iter().take(PRINTED_MAX) {
+        text.push_str(&format!("    {}: {OTHERS}/{}\n", visible(&aside.key), aside.version));
+    }
+    if outcome.aside.len() > PRINTED_MAX {
+        let more = outcome.aside.len() - PRINTED_MAX;
+        text.push_str(&format!("    and {more} more; --json lists them all\n"));
+    }
+    text
+}
+
 fn report(context: &Context, schema: &str, outcome: &ExportOutcome, folder: &Path) -> u8 {
     let mut text = headline(outcome, folder);
+    text.push_str(&aside_text(outcome));
     for problem in outcome.problems.iter().take(PRINTED_MAX) {
         let what = problem.version.map_or_else(String::new, |version| {
             let key = problem.key.as_deref().unwrap_or("(its name cannot be read)");
@@ -174,7 +209,9 @@ fn report(context: &Context, schema: &str, outcome: &ExportOutcome, folder: &Pat
             "reason": problem.reason, "version": problem.version,
         })
     });
+    let aside = outcome.aside.iter().map(|it| json!({"key": it.key, "version": it.version}));
     let mut value = json!({
+        "aside": aside.collect::<Vec<_>>(),
         "bytes": outcome.bytes,
         "documents": outcome.documents,
         "folder": folder.display().to_string(),

@@ -32,6 +32,7 @@ use crate::{
     context::{Context, head_of, head_text},
     error::CommandError,
     output::{Output, counted, grouped, visible},
+    places::archive_around,
     progress::{Count, Shown, Work},
 };
 
@@ -176,6 +177,16 @@ fn open_sources(
             let words = format!("the archive lies within {}", source.folder().display());
             return Err(CommandError::usage(words)
                 .hint("an archive cannot take itself in; move it elsewhere"));
+        }
+        if let Some(around) = archive_around(source.folder()) {
+            let words = format!(
+                "{} is in an archive, {}: what is there is no document",
+                path.display(),
+                around.display()
+            );
+            return Err(CommandError::usage(words).hint(
+                "name the folder of the documents; `sigillo export` gives those of an archive back",
+            ));
         }
         sources.push((name, source));
     }

@@ -308,6 +308,11 @@ fn differing_files(check: &ReceiptCheck) -> Vec<String> {
     damage.iter().map(|finding| visible(&finding.object)).collect()
 }
 
+/// Tells whether the receipt does not say what became of all of its submission.
+fn is_open(check: &ReceiptCheck) -> bool {
+    check.findings.iter().any(|finding| finding.code == FindingCode::ReceiptSubmissionOpen)
+}
+
 fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
     let mut text = String::new();
     let differing = differing_files(check);
@@ -326,6 +331,10 @@ fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
         Verdict::CannotTell => {
             ("CANNOT TELL", ": nothing is known to be wrong, see below".to_owned())
         }
+        Verdict::Intact if is_open(check) => (
+            "INTACT",
+            ", as far as it goes: the end of the submission is not yet in this receipt".to_owned(),
+        ),
         Verdict::Intact => ("INTACT", String::new()),
     };
     text.push_str(&format!("{word}{tail}\n"));

@@ -1,13 +1,13 @@
 //! Objects that are missing, cut off, added to or in each other's place.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::Path};
 
 use sigillo_custody::Scope;
 use sigillo_model::{Finding, FindingCode};
 
 use crate::{
     judge::{Changed, Judge, Kind, accused, archive_of_every_kind},
-    program::{World, next},
+    program::{Ran, World, next},
 };
 
 fn objects_of(findings: &[Finding]) -> Vec<String> {
@@ -38,6 +38,40 @@ fn an_object_that_was_cut_off_or_added_to_is_found() {
     check_all(&world, |bytes| bytes.extend_from_within(..), "twice the same");
     let junk = next(&mut 77).to_le_bytes();
     check_all(&world, move |bytes| bytes.extend(junk), "junk at its end");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_the_rest_is_looked_at() {
+    let world = World::with(&[("delibera.txt", b"Si delibera.")]);
+    // A link to a name that no file can have: opening it fails, and not for want of a file.
+    let unreadable = |path: &Path| {
+        let kept = world.place("aside");
+        fs::rename(path, &kept).unwrap();
+        symlink("x".repeat(300), path).unwrap();
+        kept
+    };
+    let codes = |ran: &Ran| {
+        let findings = ran.json()["findings"].clone();
+        let code = |it: &serde_json::Value| it["code"].as_str().unwrap().to_owned();
+        findings.as_array().unwrap().iter().map(code).collect::<Vec<_>>()
+    };
+    for ends in ["/report.json", "/received.json"] {
+        let path = world.object("submissions/", ends);
+        let kept = unreadable(&path);
+        let ran = world.run(["verify", "--full", "--json"]);
+        assert_eq!((ran.code, &*codes(&ran)[0]), (3, "F701"), "{ran:?}");
+        fs::rename(kept, path).unwrap();
+    }
+    let found = world.run(["find", "--json", "--path", "delibera"]);
+    let version = found.json()["documents"][0]["version_id"].as_str().unwrap().to_owned();
+    let path = world.archive().join(&world.packs()[0]);
+    unreadable(&path);
+    let ran = world.run(["verify", &version, "--json"]);
+    assert_eq!((ran.code, &*codes(&ran)[0]), (3, "F701"), "{ran:?}");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let ran = world.run(["verify", &version, "--json"]);
+    assert_eq!((ran.code, &*codes(&ran)[0]), (5, "F101"), "{ran:?}");
 }
 
 #[test]

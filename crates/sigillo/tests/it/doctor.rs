@@ -69,6 +69,17 @@ fn a_sound_archive_is_well_but_for_the_disk_of_the_test() {
     check(&ran, "last-full-read", "ok", "not known", "");
     assert_eq!(world.run(["verify", "--full"]).code, 0);
     check(&doctor(&world), "last-full-read", "ok", "every byte was last read at 2", "");
+    // The same place by another name, and a copy of it, of which nothing is known.
+    let link = world.place("altrove");
+    std::os::unix::fs::symlink(world.archive(), &link).unwrap();
+    let copy = world.place("copia");
+    let mut cp = Command::new("cp");
+    assert!(cp.arg("-a").arg(world.archive()).arg(&copy).status().unwrap().success());
+    for (place, said) in [(&link, "every byte was last read at 2"), (&copy, "not known")] {
+        let mut command = world.command(["doctor", "--json", "--archive"]);
+        command.arg(place);
+        check(&finish(command), "last-full-read", "ok", said, "");
+    }
     let text = world.run(["doctor"]).stdout;
     assert!(text.contains("OK    published-log   everybody can read all "), "{text}");
     check(&world.run(["doctor", "--online", "--json"]), "authorities", "ok", "time-stamps", "");

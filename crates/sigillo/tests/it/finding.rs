@@ -59,6 +59,8 @@ fn check_criteria(world: &World) {
         (&["--subject", "urgenti"], &[D13]),
         (&["--class", "II"], &[D12]),
         (&["--class", "II.4"], &[D12]),
+        (&["--class", "ii.4"], &[D12]),
+        (&["--class", "ii"], &[D12]),
         (&["--class", "I"], &[]),
         (&["--type", "Delibera"], &[D12, D13]),
         (&["--type", "deliber"], &[]),
@@ -156,6 +158,55 @@ fn the_newest_version_is_found_and_older_ones_when_asked() {
 fn names_that_could_mislead_are_spelt_out() {
     let world = World::with(&[("rosso\u{202e}txt.exe", b"x")]);
     world.run(["find", "rosso"]).check(0, "rosso\\u{202e}txt.exe");
+}
+
+#[test]
+fn names_are_found_as_people_write_them_and_as_they_are_spelt() {
+    let key = "carte/altre/50%25 sconto.txt";
+    let world = World::with(&[("altre/50% sconto.txt", b"x"), ("altre/50.txt", b"y")]);
+    for args in [
+        &["--path", "50% sconto"][..],
+        &["--path", "50%25 SCONTO"],
+        &["--key", "altre/50% sc"],
+        &["50% sconto"],
+        &["50%25"],
+    ] {
+        check_found(&world, args, &[key]);
+    }
+    for (name, folder) in [("carte/altre/50% sconto.txt", "uno"), (key, "due")] {
+        assert_eq!(world.run(["get", name, "-o", folder]).code, 0, "{name}");
+        let given = world.place(folder).join("50% sconto.txt");
+        assert_eq!(fs::read(given).unwrap(), b"x");
+    }
+    world.run(["get", "carte/altre/5%", "-o", "fuori"]).check_error(1, "has no document");
+}
+
+#[test]
+fn a_class_is_found_in_either_case_and_with_those_below_it() {
+    let world = World::new();
+    let mut table = "path;class\n".to_owned();
+    for (number, class) in ["VI-3", "VI/4", "vi.5", "VII-1", "VI"].iter().enumerate() {
+        world.write(&format!("{number}.txt"), class.as_bytes());
+        table.push_str(&format!("{number}.txt;{class}\n"));
+    }
+    fs::write(world.place("dati.csv"), table).unwrap();
+    assert_eq!(world.create_with(&["--metadata", "dati.csv"]).code, 0);
+    let found = |numbers: &[u8]| {
+        numbers.iter().map(|number| format!("carte/{number}.txt")).collect::<Vec<_>>()
+    };
+    for (class, numbers) in [
+        ("vi-3", &[0][..]),
+        ("VI-3", &[0]),
+        ("VI", &[0, 1, 2, 4]),
+        ("vi", &[0, 1, 2, 4]),
+        ("VI.5", &[2]),
+        ("vii", &[3]),
+        ("V", &[]),
+    ] {
+        let expected = found(numbers);
+        let expected: Vec<_> = expected.iter().map(String::as_str).collect();
+        check_found(&world, &["--class", class], &expected);
+    }
 }
 
 #[test]

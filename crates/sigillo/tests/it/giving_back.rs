@@ -105,6 +105,126 @@ fn a_link_in_the_way_is_not_followed() {
     assert!(!world.place("altrove").exists());
 }
 
+/// Writes a table of registered documents and ingests it beside what is there.
+fn ingest_table(world: &World, source: &str, rows: &[(&str, &str)]) {
+    let folder = world.place("tavola");
+    drop(fs::remove_dir_all(&folder));
+    fs::create_dir(&folder).unwrap();
+    let mut table = "path;structure;register;year;number\n".to_owned();
+    for (file, key) in rows {
+        fs::write(folder.join(file), format!("{file} {key}")).unwrap();
+        table.push_str(&format!("{file};{key}\n"));
+    }
+    fs::write(world.place("tavola.csv"), table).unwrap();
+    let ran = world.run(["ingest", "--metadata", "tavola.csv", "--source", source, "tavola"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+fn aside(ran: &Ran) -> Vec<(String, String)> {
+    let aside = ran.json()["aside"].as_array().unwrap().clone();
+    let pair = |it: &Value| {
+        let [key, version] = ["key", "version"].map(|name| it[name].as_str().unwrap().to_owned());
+        (key, version)
+    };
+    aside.iter().map(pair).collect()
+}
+
+#[test]
+fn documents_that_want_the_same_place_are_all_given_back() {
+    let world = World::new();
+    // A file where another document needs a folder, archived one after the other.
+    world.write("a", b"file");
+    assert_eq!(world.create().code, 0);
+    fs::remove_file(world.source().join("a")).unwrap();
+    world.write("a/b", b"below");
+    assert_eq!(world.ingest(&[]).code, 0);
+    let source = world.place("AOO1");
+    fs::create_dir_all(source.join("prot/2026/1")).unwrap();
+    fs::write(source.join("prot/2026/1/doc.txt"), b"by path").unwrap();
+    fs::write(source.join("prot/2026/1/free.txt"), b"by path, too").unwrap();
+    assert_eq!(world.run(["ingest", "AOO1"]).code, 0);
+    let long = format!("AOO2;prot;2026;{}", "9".repeat(300));
+    ingest_table(&world, "registri", &[("doc.txt", "AOO1;prot;2026;1"), ("lungo.txt", &long)]);
+
+    let ran = world.run(["export", "--all", "-o", "fuori", "--json"]);
+    assert_eq!((ran.code, ran.json()["documents"].as_u64()), (0, Some(6)), "{ran:?}");
+    let aside = aside(&ran);
+    let mut keys: Vec<_> = aside.iter().map(|(key, _)| key.as_str()).collect();
+    keys.sort_unstable();
+    let long = long.replace(';', "/");
+    assert_eq!(keys, ["AOO1/prot/2026/1", &long, "carte/a/b"]);
+    let given = tree(&world.place("fuori"));
+    let of = |place: String| given.get(place.as_bytes()).unwrap_or_else(|| panic!("{place}"));
+    assert_eq!(of("carte/a".to_owned()), b"file");
+    assert_eq!(of("AOO1/prot/2026/1/doc.txt".to_owned()), b"by path");
+    assert_eq!(of("AOO1/prot/2026/1/free.txt".to_owned()), b"by path, too");
+    let names = [("AOO1/prot/2026/1", "doc.txt"), (&long, "lungo.txt"), ("carte/a/b", "b")];
+    for (key, name) in names {
+        let (_, version) = aside.iter().find(|(other, _)| other == key).unwrap();
+        let place = format!("_others/{version}/{name}");
+        assert!(!of(place.clone()).is_empty());
+        let records = String::from_utf8_lossy(of("_records.jsonl".to_owned())).into_owned();
+        assert!(records.contains(&format!("{{\"paths\":[\"{place}\"]")), "{records}");
+    }
+    // The same archive gives the same places, and in words says so.
+    let again = world.run(["export", "--all", "-o", "ancora"]);
+    again.check(0, "3 documents could not lie in the place of the key");
+    let without_records = |folder: &str| {
+        let mut given = tree(&world.place(folder));
+        given.remove(&b"_records.jsonl"[..]);
+        given
+    };
+    assert!(without_records("ancora") == without_records("fuori"));
+}
+
+#[test]
+fn documents_of_one_name_come_back_from_one_get() {
+    let world = World::with(&[("x/doc.pdf", b"x"), ("y/doc.pdf", b"y")]);
+    let ran = world.run(["get", "carte/x/doc.pdf", "carte/y/doc.pdf", "-o", "fuori", "--json"]);
+    assert_eq!((ran.code, ran.json()["documents"].as_u64()), (0, Some(2)), "{ran:?}");
+    let aside = aside(&ran);
+    assert_eq!((aside.len(), &*aside[0].0), (1, "carte/y/doc.pdf"));
+    let place = world.place("fuori/_others").join(&aside[0].1).join("doc.pdf");
+    assert_eq!(fs::read(place).unwrap(), b"y");
+    assert_eq!(fs::read(world.place("fuori/doc.pdf")).unwrap(), b"x");
+}
+
+#[test]
+fn links_in_the_folder_lead_nowhere() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let victim = world.place("vittima");
+    fs::create_dir_all(world.place("fuori")).unwrap();
+    fs::create_dir(&victim).unwrap();
+    std::os::unix::fs::symlink(&victim, world.place("fuori/carte")).unwrap();
+    let ran = world.run(["export", "--all", "-o", "fuori"]);
+    ran.check(1, "stands in the way of fuori/carte/uno.txt");
+    assert!(tree(&victim).is_empty());
+    // The folder itself may be named by a link.
+    std::os::unix::fs::symlink(&victim, world.place("collegata")).unwrap();
+    assert_eq!(world.run(["export", "--all", "-o", "collegata"]).code, 0);
+    assert_eq!(fs::read(victim.join("carte/uno.txt")).unwrap(), b"uno");
+}
+
+#[test]
+fn nothing_is_written_into_an_archive_or_taken_from_one() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let before = tree(&world.archive());
+    let archive = world.archive().to_str().unwrap().to_owned();
+    let inside = format!("{archive}/nuova/sotto");
+    std::os::unix::fs::symlink(&archive, world.place("collegata")).unwrap();
+    for output in [&*archive, &inside, "collegata/log"] {
+        for args in [["export", "--all"], ["get", "carte/uno.txt"]] {
+            let ran = world.run([args[0], args[1], "-o", output]);
+            ran.check_error(2, "archive");
+            ran.check_error(2, "outside of every archive");
+        }
+    }
+    for source in [&*archive, &format!("{archive}/log"), &format!("{archive}/README.txt")] {
+        world.run(["ingest", "--source", "x", source]).check_error(2, "archive");
+    }
+    assert!(tree(&world.archive()) == before);
+}
+
 #[test]
 fn every_size_comes_back_byte_for_byte() {
     let world = World::new();
