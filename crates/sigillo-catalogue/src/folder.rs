@@ -19,6 +19,7 @@ use sigillo_model::ArchiveId;
 use crate::{
     IndexError,
     error::{failed, is_damage},
+    left_out,
     run::{Run, Source},
     shape::Shape,
     writer::RunWriter,
@@ -61,7 +62,7 @@ pub(crate) fn open_runs(folder: &Path, archive: ArchiveId) -> Result<Vec<Arc<Run
     let mut listing = 1;
     loop {
         let (names, leftovers) = list(folder)?;
-        match open_listed(folder, archive, &names) {
+        match open_listed(folder, archive, &names, &remove) {
             Some(runs) => {
                 remove_leftovers(folder, &runs, &names, &leftovers);
                 return Ok(runs);
@@ -73,6 +74,22 @@ pub(crate) fn open_runs(folder: &Path, archive: ArchiveId) -> Result<Vec<Arc<Run
             None => listing += 1,
         }
     }
+}
+
+/// Opens the runs that follow each other from the first commit on, and changes nothing in the
+/// folder; none where there is no folder.
+pub(crate) fn peek_runs(folder: &Path, archive: ArchiveId) -> Result<Vec<Arc<Run>>, IndexError> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    for _ in 0..LISTINGS_MAX {
+        let (names, _) = list(folder)?;
+        if let Some(runs) = open_listed(folder, archive, &names, &|_| ()) {
+            return Ok(runs);
+        }
+    }
+    let busy = io::Error::from(io::ErrorKind::ResourceBusy);
+    Err(failed(folder, "opening runs that others keep merging")(busy))
 }
 
 /// Returns the names of runs, and the paths of files that are none.
@@ -92,8 +109,14 @@ fn list(folder: &Path) -> Result<(Vec<RunName>, Vec<PathBuf>), IndexError> {
     Ok((names, leftovers))
 }
 
-/// Opens the runs that follow each other; nothing if one vanished since they were listed.
-fn open_listed(folder: &Path, archive: ArchiveId, names: &[RunName]) -> Option<Vec<Arc<Run>>> {
+/// Opens the runs that follow each other; nothing if one vanished since they were listed. What is
+/// damaged goes to `discard`.
+fn open_listed(
+    folder: &Path,
+    archive: ArchiveId,
+    names: &[RunName],
+    discard: &dyn Fn(&Path),
+) -> Option<Vec<Arc<Run>>> {
     let mut runs: Vec<Arc<Run>> = Vec::new();
     loop {
         let after = runs.last().map_or(0, |run| run.shape().through);
@@ -113,7 +136,7 @@ fn open_listed(folder: &Path, archive: ArchiveId, names: &[RunName]) -> Option<V
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
                 // It can be made again; what could only not be read now stays.
-                Err(error) if is_damage(&error) => remove(&path),
+                Err(error) if is_damage(&error) => discard(&path),
                 Err(_) => {}
             }
         }
@@ -215,23 +238,58 @@ pub(crate) fn remove_files(runs: &[Arc<Run>]) {
     runs.iter().filter_map(|run| run.path()).for_each(remove);
 }
 
-/// Removes every run.
+/// Removes every run, and then what was left out of them.
 pub(crate) fn remove_all(folder: &Path) -> Result<(), IndexError> {
     if !folder.exists() {
         return Ok(());
     }
     let _lock = MergingLock::wait_for(folder)?;
+    remove_runs(folder)?;
+    left_out::list(folder)?.into_iter().try_for_each(|(_, path)| remove_for_good(folder, &path))
+}
+
+fn remove_runs(folder: &Path) -> Result<(), IndexError> {
     let (names, leftovers) = list(folder)?;
     for name in names {
-        match fs::remove_file(name.path(folder)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(folder, "removing a run")(error));
-            }
-            _ => {}
-        }
+        remove_for_good(folder, &name.path(folder))?;
     }
     remove_leftovers(folder, &[], &[], &leftovers);
     Ok(())
+}
+
+fn remove_for_good(folder: &Path, path: &Path) -> Result<(), IndexError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed(folder, "removing a run")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Puts the files of the index in `made` in the place of those in `folder`.
+///
+/// Whenever this ends, what is left out of the runs in `folder` is known there: such files come
+/// first and go last.
+pub(crate) fn replace_all(made: &Path, folder: &Path) -> Result<(), IndexError> {
+    fs::create_dir_all(folder).map_err(failed(folder, "making it"))?;
+    let _lock = MergingLock::wait_for(folder)?;
+    let before = left_out::list(folder)?;
+    let rename = |from: &Path| {
+        let name = from.file_name().ok_or(io::ErrorKind::InvalidInput);
+        name.map_err(io::Error::from).and_then(|name| fs::rename(from, folder.join(name)))
+    };
+    let left_out = left_out::list(made)?;
+    for (_, path) in &left_out {
+        rename(path).map_err(failed(folder, "remembering what is left out"))?;
+    }
+    left_out::sync(folder).map_err(failed(folder, "remembering what is left out"))?;
+    remove_runs(folder)?;
+    for name in list(made)?.0 {
+        rename(&name.path(made)).map_err(failed(folder, "naming a run"))?;
+    }
+    let is_past = |commit: &u64| left_out.iter().all(|(other, _)| other != commit);
+    let past = before.into_iter().filter(|(commit, _)| is_past(commit));
+    past.into_iter().try_for_each(|(_, path)| remove_for_good(folder, &path))
 }
 
 /// Removes a file that nobody needs; if that fails, a later opening does it.

@@ -10,9 +10,10 @@ use std::{
 use sigillo_model::{ArchiveId, DocumentId, Sha256Digest};
 
 use crate::{
-    IndexError, IndexedVersion, RUN_VERSIONS_MAX,
+    IndexError, IndexedVersion, LeftOut, RUN_VERSIONS_MAX,
     error::failed,
     folder::{self, MergingLock},
+    left_out,
     merge::{merge, merge_from, merged_shape},
     run::{Run, first_of},
     shape::Shape,
@@ -20,7 +21,8 @@ use crate::{
     writer::RunWriter,
 };
 
-/// Every version of an archive by its key, complete up to a stated commit.
+/// Every version of an archive by its key, complete up to a stated commit but for what is stated to
+/// be left out.
 ///
 /// Kept as sorted runs in a folder of the state, at first one for each commit that was indexed and
 /// then merged, so that they stay few. In memory are 2 bytes for each version; the rest is read
@@ -34,6 +36,7 @@ pub struct KeyIndex {
     archive: ArchiveId,
     runs: Vec<Arc<Run>>,
     complete_to: u64,
+    left_out: Vec<LeftOut>,
 }
 
 impl KeyIndex {
@@ -46,17 +49,38 @@ impl KeyIndex {
     pub fn open(folder: &Path, archive: ArchiveId) -> Result<Self, IndexError> {
         let runs = folder::open_runs(folder, archive)?;
         let complete_to = runs.last().map_or(0, |run| run.shape().through);
-        Ok(Self { folder: Some(folder.to_owned()), archive, runs, complete_to })
+        // After the runs: what is left out of one is remembered before it is there.
+        let left_out = left_out::read_all(folder)?;
+        Ok(Self { folder: Some(folder.to_owned()), archive, runs, complete_to, left_out })
+    }
+
+    /// Opens the index in `folder` to look at it: nothing in the folder is made or removed, and what
+    /// is added stays in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`] if the folder is there and cannot be listed.
+    pub fn peek(folder: &Path, archive: ArchiveId) -> Result<Self, IndexError> {
+        let runs = folder::peek_runs(folder, archive)?;
+        let complete_to = runs.last().map_or(0, |run| run.shape().through);
+        let left_out = left_out::read_all(folder)?;
+        Ok(Self { folder: None, archive, runs, complete_to, left_out })
     }
 
     /// Starts an empty index that is kept in memory only, with 160 bytes for each version.
     pub fn in_memory(archive: ArchiveId) -> Self {
-        Self { folder: None, archive, runs: Vec::new(), complete_to: 0 }
+        Self { folder: None, archive, runs: Vec::new(), complete_to: 0, left_out: Vec::new() }
     }
 
     /// Returns the last commit that the index has taken in, 0 for none.
     pub fn complete_to(&self) -> u64 {
         self.complete_to
+    }
+
+    /// Returns what could not be read when it was to be taken in, by commit. As long as there is
+    /// any, a key that is not found may be known to the archive all the same.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// Counts the versions in the index.
@@ -153,6 +177,68 @@ impl KeyIndex {
         Ok(found)
     }
 
+    /// Calls `take` with every version that a commit added, in no order.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`] if the index cannot be read.
+    pub fn versions_of_commit(
+        &self,
+        commit: u64,
+        take: &mut dyn FnMut(IndexedVersion),
+    ) -> Result<(), IndexError> {
+        let holding = self.runs.iter().filter(|run| {
+            let shape = run.shape();
+            shape.after < commit && commit <= shape.through
+        });
+        for run in holding {
+            run.scan_all(&mut |version| {
+                if version.commit == commit {
+                    take(version);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Remembers, before the commit is added, which documents of it are left out. Where there is a
+    /// folder, it stays known until the index is cleared or another takes its place.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`] if it could not be made durable; then nothing is written to the folder any
+    /// more, and the index in memory goes on.
+    pub fn leave_out(&mut self, commit: u64, left_out: Vec<LeftOut>) -> Result<(), IndexError> {
+        let known = self.left_out.iter().filter(|it| it.commit == commit);
+        if left_out.is_empty() || known.eq(&left_out) {
+            return Ok(());
+        }
+        let written =
+            self.folder.as_deref().map_or(Ok(()), |it| left_out::write(it, commit, &left_out));
+        if written.is_err() {
+            self.folder = None;
+        }
+        self.left_out.retain(|it| it.commit != commit);
+        self.left_out.extend(left_out);
+        written
+    }
+
+    /// Puts this index in the place of the one in `folder`, which is as it was until then.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`] if this one could not be written whole, or the files could not be moved.
+    pub fn take_place_of(self, folder: &Path) -> Result<Self, IndexError> {
+        let Some(made) = self.folder.filter(|_| self.runs.iter().all(|run| run.path().is_some()))
+        else {
+            let unwritten = io::Error::other("a part of it is in memory only");
+            return Err(failed(folder, "making it anew")(unwritten));
+        };
+        drop(self.runs);
+        folder::replace_all(&made, folder)?;
+        Self::open(folder, self.archive)
+    }
+
     /// Takes in what the commits after the last one up to `through` added. Where that is nothing,
     /// nothing is written either. Merges runs where that is due.
     ///
@@ -204,6 +290,7 @@ impl KeyIndex {
     /// [`IndexError`] if a file could not be removed.
     pub fn clear(&mut self) -> Result<(), IndexError> {
         self.runs.clear();
+        self.left_out.clear();
         self.complete_to = 0;
         self.folder.as_deref().map_or(Ok(()), folder::remove_all)
     }
@@ -252,6 +339,10 @@ impl KeyIndex {
     /// Takes over the runs that another process made of the same commits.
     fn adopt(&mut self, folder: &Path) -> Result<(), IndexError> {
         let theirs = folder::open_runs(folder, self.archive)?;
+        // They could not read what this one has.
+        if left_out::read_all(folder)?.iter().any(|it| !self.left_out.contains(it)) {
+            return Ok(());
+        }
         let ends_in =
             |runs: &[Arc<Run>], through| runs.iter().position(|run| run.shape().through == through);
         for (at, run) in self.runs.iter().enumerate().rev() {

@@ -6,6 +6,7 @@ mod key_index;
 pub mod tables;
 
 mod folder;
+mod left_out;
 mod merge;
 
 mod run;
@@ -19,5 +20,6 @@ mod version;
 pub use error::IndexError;
 pub use journal::{JOURNAL_FILES_MAX, Journal, JournalEntry, JournalWriter};
 pub use key_index::KeyIndex;
+pub use left_out::LeftOut;
 pub use shape::RUN_VERSIONS_MAX;
 pub use version::{IndexedVersion, RecordPlace};

@@ -158,6 +158,16 @@ impl Run {
         .map_err(|error| self.failed(error))
     }
 
+    /// Calls `take` with every version, in the order of their keys.
+    pub(crate) fn scan_all(&self, take: &mut dyn FnMut(IndexedVersion)) -> Result<(), IndexError> {
+        self.scan(Section::Versions, 0..=u64::MAX, &mut |entry| {
+            let entry = entry.try_into().map_err(|_| damaged("a version has another length"))?;
+            take(self.decode(entry)?);
+            Ok(true)
+        })
+        .map_err(|error| self.failed(error))
+    }
+
     /// Calls `take` with the versions of documents whose id begins with 8 bytes in a range, until
     /// it returns false.
     pub(crate) fn scan_documents(

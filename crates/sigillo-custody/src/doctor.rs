@@ -4,12 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use sigillo_authorities::SignedHead;
 use sigillo_ers::certificate_end;
-use sigillo_evidence_log::{
-    Archive, LogError, LogView, RightEdge, Standing, log_contains, read_checkpoint, read_pack_list,
-};
-use sigillo_merkle::{TILE_WIDTH, TileId};
-use sigillo_model::{ErrorKind, LogTime, ObjectKey};
-use sigillo_store::StoreError;
+use sigillo_evidence_log::{Archive, LogError, LogView, log_contains, read_pack_list};
+use sigillo_model::{ErrorKind, LogTime};
 
 use crate::{Check, CustodyError};
 
@@ -30,57 +26,6 @@ const GROWTH_DAYS: i64 = 30;
 
 /// At most so many pack lists are read to learn how an archive grows.
 const GROWTH_BATCHES_MAX: usize = 1000;
-
-/// Compares what is published of the log with its commits: the checkpoint, and the tiles at the
-/// right edge, which readers need for every proof.
-///
-/// # Errors
-///
-/// [`CustodyError`] if it could not look.
-pub async fn check_published(archive: &Archive, view: &LogView) -> Result<Check, CustodyError> {
-    let name = "published-log";
-    let Some(published) = read_checkpoint(archive).await? else {
-        let words = "no checkpoint with the log's signature is published";
-        return Ok(Check::warn(name, words, "sigillo rebuild"));
-    };
-    let covers = published.head.size;
-    Ok(match published.standing {
-        Standing::Contradicted { .. } => Check::fail(
-            name,
-            format!("the published checkpoint of {covers} entries is not of these commits"),
-            "sigillo verify --full",
-        ),
-        Standing::Older { size } => Check::warn(
-            name,
-            format!("the published checkpoint covers {covers} of {size} entries"),
-            "sigillo rebuild",
-        ),
-        Standing::Newest => match missing_tile(archive, view.size).await? {
-            Some(key) => Check::warn(name, format!("{key} is missing"), "sigillo rebuild"),
-            None => Check::ok(name, format!("everybody can read all {covers} entries")),
-        },
-    })
-}
-
-/// Looks for a tile at the right edge that is there neither as far as it goes nor full.
-async fn missing_tile(archive: &Archive, size: u64) -> Result<Option<ObjectKey>, CustodyError> {
-    for tile in RightEdge::unfinished_tiles(size).into_iter().filter(|tile| tile.width > 0) {
-        let key = ObjectKey::tile(&tile.path());
-        let full = ObjectKey::tile(&TileId { width: TILE_WIDTH, ..tile }.path());
-        if !exists(archive, &key).await? && !exists(archive, &full).await? {
-            return Ok(Some(key));
-        }
-    }
-    Ok(None)
-}
-
-async fn exists(archive: &Archive, key: &ObjectKey) -> Result<bool, CustodyError> {
-    match archive.store().size(key).await {
-        Ok(_) => Ok(true),
-        Err(StoreError::NotFound { .. } | StoreError::NotAnObject { .. }) => Ok(false),
-        Err(source) => Err(CustodyError::Store { doing: "looking for a tile", source }),
-    }
-}
 
 /// Compares what the log key remembers to have signed with the log.
 ///
@@ -165,16 +110,17 @@ pub fn check_sealing(view: &LogView, now: Timestamp) -> Check {
     }
 }
 
-/// Says how long sealings have waited for a time-stamp.
-pub fn check_stamping(view: &LogView, now: Timestamp) -> Check {
+/// Says how long sealings have waited for a time-stamp on the evidence line that is asked for.
+pub fn check_stamping(view: &LogView, line: &str, now: Timestamp) -> Check {
     let name = "time-stamps";
-    let count = view.without_stamp().count();
-    let Some(oldest) = view.without_stamp().next() else {
-        return Check::ok(name, "every sealing has a time-stamp");
+    let unstamped = view.unstamped(line);
+    let Some(oldest) = unstamped.first() else {
+        return Check::ok(name, format!("every sealing has a time-stamp on the line {line}"));
     };
     let age = now.duration_since(oldest.at.timestamp());
-    let waiting = waiting(count as u64, "sealing");
-    let words = format!("{waiting} for a time-stamp, the oldest for {}", span_text(age));
+    let waiting = waiting(unstamped.len() as u64, "sealing");
+    let words =
+        format!("{waiting} for a time-stamp on the line {line}, the oldest for {}", span_text(age));
     if age > WAITING_MAX {
         Check::warn(name, words, "sigillo seal --stamp-only")
     } else {
@@ -207,25 +153,6 @@ pub fn check_certificates(certificates: &[(String, Vec<u8>)], now: Timestamp) ->
         Check::warn(name, words, mend)
     } else {
         Check::ok(name, format!("the first to end is that of {of}, at {at}"))
-    }
-}
-
-/// Compares the index of keys, complete to a commit, with the log.
-pub fn check_index(complete_to: u64, documents: u64, head: u64) -> Check {
-    let name = "index";
-    match head.checked_sub(complete_to) {
-        None => Check::warn(
-            name,
-            format!("it knows commit {complete_to}, but the log ends at {head}: it is of another"),
-            "sigillo rebuild",
-        ),
-        Some(0) => Check::ok(name, format!("it has {documents} documents, up to commit {head}")),
-        Some(behind) => Check::ok(
-            name,
-            format!(
-                "it lacks the newest {behind} commits; the next command that needs it adds them"
-            ),
-        ),
     }
 }
 
@@ -284,10 +211,10 @@ fn span_text(span: SignedDuration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sigillo_evidence_log::{LoggedBatch, LoggedSealing};
+    use sigillo_evidence_log::{LoggedBatch, LoggedSealing, LoggedStamp};
     use sigillo_model::{
-        BatchCommitted, BatchId, BatchesSealed, CommitOpened, SealingId, Sha256Digest,
-        SubmissionId, WriterId,
+        BatchCommitted, BatchId, BatchesSealed, CommitOpened, SealingId, SealingStamped,
+        Sha256Digest, SubmissionId, WriterId,
     };
 
     use super::*;
@@ -340,6 +267,18 @@ mod tests {
         LoggedSealing { body, commit: 3, at: at(time) }
     }
 
+    fn stamp(line: &str) -> LoggedStamp {
+        let body = SealingStamped {
+            line: line.to_owned(),
+            number: 1,
+            sealing: SealingId::from_bytes([1; 16]),
+            stamped_at: "2026-11-24T10:00:00Z".to_owned(),
+            token_sha256: Sha256Digest::of(b""),
+            trial: true,
+        };
+        LoggedStamp { body, commit: 4, at: at("2026-11-24T10:00:00Z") }
+    }
+
     #[track_caller]
     fn check(found: &Check, state: Health, said: &str, mend: Option<&str>) {
         assert_eq!(found.state, state, "{found:?}");
@@ -375,16 +314,18 @@ mod tests {
         check(&check_sealing(&view, late), Health::Warn, "for 24 hours", Some("sigillo seal"));
         let sealed = LogView { sealings: vec![sealing("2026-11-24T10:00:00Z")], ..view };
         check(&check_sealing(&sealed, late), Health::Ok, "everything is sealed", None);
-        check(&check_stamping(&sealed, soon), Health::Ok, "1 sealing waits", None);
+        let line = "plain-sha256-trial";
+        check(&check_stamping(&sealed, line, soon), Health::Ok, "1 sealing waits", None);
         let mend = Some("sigillo seal --stamp-only");
-        check(&check_stamping(&sealed, late), Health::Warn, "for 24 hours", mend);
-    }
-
-    #[test]
-    fn an_index_of_another_log_is_seen() {
-        check(&check_index(9, 5, 9), Health::Ok, "it has 5 documents", None);
-        check(&check_index(7, 5, 9), Health::Ok, "lacks the newest 2 commits", None);
-        check(&check_index(10, 5, 9), Health::Warn, "knows commit 10", Some("sigillo rebuild"));
+        check(&check_stamping(&sealed, line, late), Health::Warn, "for 24 hours", mend);
+        let stamped = LogView { stamps: vec![stamp(line)], ..sealed };
+        check(&check_stamping(&stamped, line, late), Health::Ok, "every sealing", None);
+        check(
+            &check_stamping(&stamped, "another", late),
+            Health::Warn,
+            "on the line another",
+            mend,
+        );
     }
 
     #[test]

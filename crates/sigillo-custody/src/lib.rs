@@ -37,21 +37,25 @@ mod submissions;
 mod catalogue;
 mod doctor;
 mod health;
+mod index_check;
+mod published;
 
 mod error;
 mod receipt_error;
 
 pub use catalogue::check_catalogue;
 pub use doctor::{
-    check_certificates, check_clock, check_index, check_last_read, check_published, check_sealing,
-    check_signer, check_stamping, growth_a_day,
+    check_certificates, check_clock, check_last_read, check_sealing, check_signer, check_stamping,
+    growth_a_day,
 };
 pub use error::CustodyError;
 pub use export::{Aside, ExportOutcome, ExportProblem, ExportProgress, Exporter};
 pub use find::{FOUND_MAX, FindOutcome, FindQuery, FoundDocument, find};
 pub use health::{Check, Health, Space, check_space};
+pub use index_check::check_index;
 pub use known::KnownVersions;
 pub use locate::{LocateError, Located, Locator, MATCHES_MAX, PREFIX_DIGITS_MIN};
+pub use published::check_published;
 pub use rebuild::{RebuildOutcome, RebuildProgress, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;

@@ -36,7 +36,7 @@ pub struct Locator<'a> {
     pub archive: &'a Archive,
     /// What its log says.
     pub view: &'a LogView,
-    /// The index of keys, complete to the head.
+    /// The index of keys, complete to the head but for what it states to be left out.
     pub index: &'a KeyIndex,
 }
 
@@ -51,6 +51,21 @@ pub enum LocateError {
         text: String,
         /// The ids that begin so; at most [`MATCHES_MAX`].
         matches: Vec<String>,
+    },
+    /// It is not among what the index has, which lacks documents that could not be read.
+    #[error(
+        "whether the archive has {text:?} cannot be told: documents of commit {commit} could not be \
+         read from {object} ({what})"
+    )]
+    CannotTell {
+        /// What was asked for.
+        text: String,
+        /// The first commit that the index lacks documents of.
+        commit: u64,
+        /// The object that could not be read.
+        object: String,
+        /// What is wrong with it.
+        what: String,
     },
     /// The archive could not be read.
     #[error("the archive could not be read")]
@@ -80,6 +95,7 @@ impl LocateError {
         match self {
             Self::Custody(error) => error.kind(),
             Self::Index(error) => error.kind(),
+            Self::CannotTell { .. } => ErrorKind::Integrity,
             _ => ErrorKind::Invalid,
         }
     }
@@ -92,6 +108,28 @@ impl Locator<'_> {
     ///
     /// [`LocateError`] if it names none, several, or the archive cannot be read.
     pub async fn locate(&self, text: &str) -> Result<Located, LocateError> {
+        match self.find(text).await {
+            Err(LocateError::NotFound { text }) if text.parse::<VersionId>().is_err() => {
+                Err(self.not_found(text))
+            }
+            found => found,
+        }
+    }
+
+    /// Makes the error for a text that names nothing which the index has.
+    fn not_found(&self, text: String) -> LocateError {
+        match self.index.left_out().first() {
+            None => LocateError::NotFound { text },
+            Some(it) => LocateError::CannotTell {
+                text,
+                commit: it.commit,
+                object: it.object.clone(),
+                what: it.what.clone(),
+            },
+        }
+    }
+
+    async fn find(&self, text: &str) -> Result<Located, LocateError> {
         if text.contains('/') {
             return self.locate_key(text).await;
         }

@@ -8,7 +8,7 @@ use std::sync::{
 use bytes::Bytes;
 
 use sigillo_evidence_log::{Archive, LogView};
-use sigillo_model::ObjectKey;
+use sigillo_model::{ErrorKind, ObjectKey};
 use sigillo_store::{
     CpuPool,
     pack::{PackError, scan_pack},
@@ -72,7 +72,13 @@ pub async fn rebuild_blocks(
             });
             let key = ObjectKey::pack(name);
             let scan = scan.await.map_err(|_| CustodyError::Panicked)?;
-            let scan = scan.map_err(|source| CustodyError::Pack { key: key.clone(), source })?;
+            let scan = match scan {
+                Err(source) if source.kind() == ErrorKind::Integrity => {
+                    outcome.damaged.push(key);
+                    continue;
+                }
+                scan => scan.map_err(|source| CustodyError::Pack { key: key.clone(), source })?,
+            };
             if scan.name_found != name {
                 outcome.damaged.push(key);
                 continue;

@@ -35,7 +35,7 @@ pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list};
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
 pub use error::LogError;
 pub use head::{COMMITS_MAX, find_head};
-pub use indexing::{catch_up_index, forget_foreign_index, index_commit, indexed};
+pub use indexing::{UnreadDocuments, catch_up_index, forget_foreign_index, index_commit, indexed};
 pub use publish::{PublishedCheckpoint, Standing, read_checkpoint, rebuild_log};
 pub use records::proven_record;
 pub use recover::log_contains;

@@ -1,11 +1,12 @@
 //! Reading the records of a batch out of its packs, each proven by its version id.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sigillo_catalogue::RecordPlace;
 use sigillo_ers::version_id;
 use sigillo_model::{
-    BatchCommitted, ListedPack, ObjectKey, RECORD_BYTES_MAX, Record, Sha256Digest, VersionId,
+    BatchCommitted, ErrorKind, ListedPack, ObjectKey, RECORD_BYTES_MAX, Record, Sha256Digest,
+    VersionId,
 };
 use sigillo_store::{
     PackSink, ReadPool,
@@ -25,7 +26,105 @@ pub(crate) struct BatchRecord {
     pub(crate) place: RecordPlace,
 }
 
-/// Reads the records of a batch in order, pack by pack, and hands each to `take`.
+/// Documents of a batch whose records could not be read, and why.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    /// The object that is damaged or missing.
+    pub(crate) key: ObjectKey,
+    /// The documents, with their places among the leaves; nothing where not even their ids are known.
+    pub(crate) documents: Option<Vec<(u32, VersionId)>>,
+    /// What is wrong.
+    pub(crate) error: LogError,
+}
+
+/// Reads the records of a batch, pack by pack, and hands each to `take`; stops at nothing that is
+/// damaged or missing, but returns it.
+///
+/// # Errors
+///
+/// [`LogError`] if the store does not answer.
+pub(crate) async fn read_batch_as_far_as_possible(
+    archive: &Archive,
+    reads: &ReadPool,
+    batch: &BatchCommitted,
+    take: &mut (impl FnMut(BatchRecord) + Send),
+) -> Result<Vec<Unread>, LogError> {
+    let key = ObjectKey::leaves(batch.batch);
+    let leaves = match read_leaves(archive.store(), batch).await {
+        Ok(leaves) => (0..).zip(leaves).collect::<Vec<_>>(),
+        Err(BatchObjectError::Store(error)) => return Err(error),
+        Err(BatchObjectError::Damaged { what }) => {
+            let error = LogError::Unindexable { key: key.clone(), what };
+            return Ok(vec![Unread { key, documents: None, error }]);
+        }
+    };
+    let key = ObjectKey::pack_list(batch.batch);
+    let packs = match read_pack_list(archive.store(), batch).await {
+        Ok(packs) => packs,
+        Err(BatchObjectError::Store(error)) => return Err(error),
+        Err(BatchObjectError::Damaged { what }) => {
+            let error = LogError::Unindexable { key: key.clone(), what };
+            return Ok(vec![Unread { key, documents: Some(leaves), error }]);
+        }
+    };
+    let mut unread = Vec::new();
+    let mut rest = &leaves[..];
+    for pack in packs {
+        let documents = usize::try_from(pack.documents).unwrap_or(usize::MAX);
+        let (within, after) = rest.split_at(documents.min(rest.len()));
+        rest = after;
+        let (sink, listed) = (Arc::clone(archive.store().packs()), pack.clone());
+        let read = reads.run(move || read_pack(&*sink, &listed)).await;
+        let key = ObjectKey::pack(pack.name);
+        match read.map_err(|_| LogError::ReadPanicked)? {
+            Ok(records) => unread.extend(sort_out(&key, within, records, take)),
+            Err(error) if error.kind() == ErrorKind::Integrity => {
+                unread.push(Unread { key, documents: Some(within.to_vec()), error });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(unread)
+}
+
+/// Hands over the records of a pack that the batch lists; returns what is missing, or not listed.
+fn sort_out(
+    key: &ObjectKey,
+    listed: &[(u32, VersionId)],
+    records: Vec<PackedRecord>,
+    take: &mut impl FnMut(BatchRecord),
+) -> Option<Unread> {
+    let mut expected: BTreeMap<VersionId, u32> =
+        listed.iter().map(|(leaf, version)| (*version, *leaf)).collect();
+    let mut wrong = None;
+    for PackedRecord { version, read } in records {
+        // A pack may hold documents that prove themselves and yet are not those of the batch.
+        let Some(leaf) = expected.get(&version).copied() else {
+            wrong = wrong.or(Some("it holds documents that the batch does not list there"));
+            continue;
+        };
+        match read {
+            Ok((record, place)) => {
+                expected.remove(&version);
+                take(BatchRecord { leaf, version, record, place });
+            }
+            Err(what) => wrong = wrong.or(Some(what)),
+        }
+    }
+    if !expected.is_empty() {
+        wrong = wrong.or(Some("it does not hold all documents that the batch lists there"));
+    }
+    let mut documents: Vec<_> =
+        expected.into_iter().map(|(version, leaf)| (leaf, version)).collect();
+    documents.sort_unstable();
+    wrong.map(|what| Unread {
+        key: key.clone(),
+        documents: Some(documents),
+        error: LogError::Unindexable { key: key.clone(), what },
+    })
+}
+
+/// Reads the records of a batch, pack by pack, and hands each to `take`.
 ///
 /// What was taken counts only if no error is returned.
 pub(crate) async fn read_batch(
@@ -34,65 +133,43 @@ pub(crate) async fn read_batch(
     batch: &BatchCommitted,
     take: &mut (impl FnMut(BatchRecord) + Send),
 ) -> Result<(), LogError> {
-    let unusable = |key| {
-        move |error| match error {
-            BatchObjectError::Store(error) => error,
-            BatchObjectError::Damaged { what } => LogError::Unindexable { key, what },
-        }
-    };
-    let key = ObjectKey::pack_list(batch.batch);
-    let packs = read_pack_list(archive.store(), batch).await.map_err(unusable(key))?;
-    let key = ObjectKey::leaves(batch.batch);
-    let leaves = read_leaves(archive.store(), batch).await.map_err(unusable(key))?;
-    let mut expected = (0..).zip(leaves);
-    // A pack may hold documents that prove themselves and yet are not those of the batch.
-    let other = || {
-        let what = "its packs do not hold the documents of the batch";
-        LogError::Unindexable { key: ObjectKey::pack_list(batch.batch), what }
-    };
-    for pack in packs {
-        let sink = Arc::clone(archive.store().packs());
-        let read = reads.run(move || read_pack(&*sink, &pack)).await;
-        for (version, record, place) in read.map_err(|_| LogError::ReadPanicked)?? {
-            match expected.next() {
-                Some((leaf, id)) if id == version => {
-                    take(BatchRecord { leaf, version, record, place });
-                }
-                _ => return Err(other()),
-            }
-        }
-    }
-    if expected.next().is_some() { Err(other()) } else { Ok(()) }
+    let unread = read_batch_as_far_as_possible(archive, reads, batch, take).await?;
+    unread.into_iter().next().map_or(Ok(()), |unread| Err(unread.error))
 }
 
-fn read_pack(
-    sink: &dyn PackSink,
-    pack: &ListedPack,
-) -> Result<Vec<(VersionId, Record, RecordPlace)>, LogError> {
-    let key = ObjectKey::pack(pack.name);
+/// A record as its pack has it.
+struct PackedRecord {
+    version: VersionId,
+    /// The record and its place, or what is wrong with it.
+    read: Result<(Record, RecordPlace), &'static str>,
+}
+
+fn read_pack(sink: &dyn PackSink, pack: &ListedPack) -> Result<Vec<PackedRecord>, LogError> {
     let failed = |source: PackError| LogError::Pack { key: ObjectKey::pack(pack.name), source };
     let source = sink
         .open(&pack.name)
         .map_err(|source| failed(PackError::Store { doing: "opening it", source }))?;
     let index = read_pack_index(&*source).map_err(failed)?;
     let records = index.entries.iter().filter(|entry| entry.part == Part::Record);
-    let mut versions = Vec::with_capacity(index.entries.len() / 2);
+    let mut read = Vec::with_capacity(index.entries.len() / 2);
     for entry in records {
-        let unindexable = |what| LogError::Unindexable { key: key.clone(), what };
-        if entry.size_bytes > RECORD_BYTES_MAX {
-            return Err(unindexable("a record in it is too long"));
-        }
-        let size_bytes = u32::try_from(entry.size_bytes).map_err(|_| unindexable("a record"))?;
+        let version = entry.version;
+        let size_bytes = match u32::try_from(entry.size_bytes) {
+            Ok(size_bytes) if entry.size_bytes <= RECORD_BYTES_MAX => size_bytes,
+            _ => {
+                read.push(PackedRecord { version, read: Err("a record in it is too long") });
+                continue;
+            }
+        };
         let mut bytes = vec![0; size_bytes as usize];
         source
             .read_exact_at(entry.data_offset, &mut bytes)
             .map_err(|source| failed(PackError::Store { doing: "reading a record", source }))?;
-        let record = proven_record(entry.version, &bytes)
-            .ok_or_else(|| unindexable("a record in it is damaged"))?;
         let place = RecordPlace { pack: pack.name, offset: entry.data_offset, size_bytes };
-        versions.push((entry.version, record, place));
+        let record = proven_record(version, &bytes).ok_or("a record in it is damaged");
+        read.push(PackedRecord { version, read: record.map(|record| (record, place)) });
     }
-    Ok(versions)
+    Ok(read)
 }
 
 /// Parses a record if it, with the digests it states, gives the version id of its document.

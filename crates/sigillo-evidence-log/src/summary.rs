@@ -23,6 +23,8 @@ pub struct LogSummary {
     pub head_sha256: Option<Sha256Digest>,
     /// The time of that commit.
     pub newest_commit_at: Option<LogTime>,
+    /// The evidence line whose time-stamps are waited for.
+    pub line: String,
     /// The time that the newest time-stamp attests, as the log spells it.
     pub newest_stamp_at: Option<String>,
     /// The last commit that a sealing covers, 0 for none.
@@ -35,7 +37,7 @@ pub struct LogSummary {
     pub submissions: u64,
     /// Batches that no sealing covers yet, in log order.
     pub unsealed: Vec<UnsealedBatch>,
-    /// Sealings without any time-stamp, oldest first.
+    /// Sealings without a time-stamp on [`line`](Self::line), oldest first.
     pub unstamped: Vec<UnstampedSealing>,
 }
 
@@ -51,7 +53,7 @@ pub struct UnsealedBatch {
     pub documents: u64,
 }
 
-/// A sealing without any time-stamp.
+/// A sealing without a time-stamp on the line.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnstampedSealing {
@@ -80,7 +82,9 @@ impl LogSummary {
                     self.unstamped.push(UnstampedSealing { at, number: body.number });
                 }
                 Entry::SealingStamped(body) => {
-                    self.unstamped.retain(|sealing| sealing.number != body.number);
+                    if body.line == self.line {
+                        self.unstamped.retain(|sealing| sealing.number != body.number);
+                    }
                     self.newest_stamp_at = Some(body.stamped_at.clone());
                 }
                 Entry::SubmissionReceived(_) => self.submissions += 1,
@@ -93,10 +97,15 @@ impl LogSummary {
         self.size = commit.size_after();
     }
 
+    /// Sums up nothing yet, for one evidence line.
+    fn of_line(line: &str) -> Self {
+        Self { line: line.to_owned(), ..Self::default() }
+    }
+
     /// Tells whether what was summed up is the beginning of this log.
     async fn is_of(&self, archive: &Archive) -> Result<bool, LogError> {
         if self.head == 0 {
-            return Ok(*self == Self::default());
+            return Ok(*self == Self::of_line(&self.line));
         }
         match archive.commit(self.head).await {
             Ok(commit) => Ok(commit.is_some_and(|it| Some(it.digest) == self.head_sha256)),
@@ -106,15 +115,21 @@ impl LogSummary {
     }
 }
 
-/// Sums the log up: carries on what was `known`, or begins anew if that is of another log.
+/// Sums the log up: carries on what was `known`, or begins anew if that is of another log or waits
+/// for the time-stamps of another evidence line than `line`.
 ///
 /// Reads the commits after the one known, and a few more: its cost does not grow with the log.
 ///
 /// # Errors
 ///
 /// As [`read_view`](crate::read_view).
-pub async fn summarise(archive: &Archive, known: LogSummary) -> Result<LogSummary, LogError> {
-    let mut summary = if known.is_of(archive).await? { known } else { LogSummary::default() };
+pub async fn summarise(
+    archive: &Archive,
+    known: LogSummary,
+    line: &str,
+) -> Result<LogSummary, LogError> {
+    let carries_on = known.line == line && known.is_of(archive).await?;
+    let mut summary = if carries_on { known } else { LogSummary::of_line(line) };
     let after = (summary.head, summary.size);
     read_commits(archive, after, &mut |commit| summary.take(commit)).await?;
     Ok(summary)

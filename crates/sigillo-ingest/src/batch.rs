@@ -10,7 +10,7 @@ use sigillo_catalogue::{
     tables::{TablePlace, TableRow},
 };
 use sigillo_ers::tree_root;
-use sigillo_evidence_log::{CommitOutcome, catch_up_index};
+use sigillo_evidence_log::CommitOutcome;
 use sigillo_merkle::{leaf_hash, root_of};
 use sigillo_model::{
     BATCH_DOCUMENTS_MAX, BatchCommitted, BatchId, Entropy, Entry, ListedPack, ObjectKey, PackList,
@@ -21,6 +21,7 @@ use sigillo_store::{CreateOutcome, ReadPool, Store};
 use crate::{
     IngestError,
     aggregations::{EntryError, closed_to},
+    completing::complete_index,
     ingest::Run,
     pack_thread::FinishedBatch,
     previous::Previous,
@@ -84,7 +85,7 @@ pub(crate) async fn commit_batch(
             }
             CommitOutcome::Lost(_) => {
                 run.others_committed = true;
-                catch_up_index(run.log.archive(), run.index, reads).await?;
+                complete_index(run.log.archive(), run.index, reads).await?;
                 if !still_holds(run, reads, batch).await? {
                     return Ok(BatchOutcome::Again);
                 }

@@ -25,6 +25,21 @@ pub enum IngestError {
     /// The index of keys failed.
     #[error("the index of keys failed")]
     Index(#[source] IndexError),
+    /// The index of keys lacks documents that the archive has: which keys are new cannot be told.
+    #[error(
+        "INDEX_INCOMPLETE: the keys of {} of commit {commit} could not be read from {object} ({what}), \
+         so whether a document is new cannot be told", count_text(*documents)
+    )]
+    IndexIncomplete {
+        /// The first commit that it lacks documents of.
+        commit: u64,
+        /// How many, 0 if that is not known.
+        documents: u64,
+        /// The object that could not be read.
+        object: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The log failed.
     #[error("the evidence log failed")]
     Log(#[source] LogError),
@@ -73,11 +88,20 @@ impl IngestError {
                 ErrorKind::Conflict
             }
             Self::Index(error) => error.kind(),
+            Self::IndexIncomplete { .. } => ErrorKind::Integrity,
             Self::Log(error) => error.kind(),
             Self::Pack(error) => error.kind(),
             Self::BatchTooLarge { .. } | Self::Panicked => ErrorKind::Bug,
             Self::Store { source, .. } => source.kind(),
             Self::Thread(_) => ErrorKind::Transient,
         }
+    }
+}
+
+fn count_text(documents: u64) -> String {
+    match documents {
+        0 => "some documents".to_owned(),
+        1 => "1 document".to_owned(),
+        documents => format!("{documents} documents"),
     }
 }

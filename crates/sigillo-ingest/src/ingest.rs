@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use sigillo_catalogue::{Journal, JournalEntry, JournalWriter, KeyIndex};
-use sigillo_evidence_log::{LogError, LogWriter, Tables, catch_up_index, forget_foreign_index};
+use sigillo_evidence_log::{LogError, LogWriter, Tables, forget_foreign_index};
 use sigillo_formats::Manifest;
 use sigillo_model::{BatchCommitted, Clock, Entropy, LogTime, SubmissionId, VersionId};
 use sigillo_store::ReadPool;
@@ -22,6 +22,7 @@ use crate::{
     FolderSource, IngestError, Note, Progress, Refusal,
     aggregations::{AggregationError, Members, pack_aggregations},
     batch::{BatchOutcome, commit_batch, rows_of},
+    completing::complete_index,
     large::LargeGate,
     pack_thread::{BatchLimits, FinishedBatch, PackThread},
     previous::Previous,
@@ -176,7 +177,7 @@ impl Ingester {
         let Target { log, index, tables } = target;
         log.take_unseen();
         forget_foreign_index(log.archive(), index).await?;
-        catch_up_index(log.archive(), index, &self.reads).await?;
+        complete_index(log.archive(), index, &self.reads).await?;
         if index.complete_to() < log.head() {
             return Err(LogError::CommitMissing { number: index.complete_to() + 1 }.into());
         }

@@ -26,6 +26,7 @@ mod shared;
 
 mod aggregations;
 mod batch;
+mod completing;
 mod pack_thread;
 mod report;
 mod submission;

@@ -1,6 +1,6 @@
 //! The two ends of a submission in the log: what was received, and what became of it.
 
-use sigillo_evidence_log::{CommitOutcome, Committed, catch_up_index};
+use sigillo_evidence_log::{CommitOutcome, Committed};
 use sigillo_model::{
     Clock, Entropy, Entry, LogTime, ObjectKey, Sha256Digest, SubmissionCompleted, SubmissionId,
     SubmissionReceived, salt_text,
@@ -10,6 +10,7 @@ use sigillo_store::ReadPool;
 use crate::{
     IngestError, IngestOutcome, Note, NoteCode,
     batch::create_all,
+    completing::complete_index,
     ingest::{Run, Tally},
     report::{Arrival, Report},
     shared::WORDS_MAX,
@@ -30,7 +31,7 @@ pub(crate) async fn receive(
             tracing::warn!(%error, "the index was not written; it will be made again");
         }
     } else {
-        catch_up_index(run.log.archive(), run.index, reads).await?;
+        complete_index(run.log.archive(), run.index, reads).await?;
     }
     Ok(())
 }

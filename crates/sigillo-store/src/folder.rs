@@ -373,6 +373,14 @@ pub fn stranger_in(folder: &Path) -> io::Result<Option<String>> {
     Ok(first)
 }
 
+/// Tells whether the file of this path below the folder of a store is one that a write left
+/// unfinished, or that is being written: what a sweep of unfinished files removes.
+pub fn is_unfinished(path: &str) -> bool {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let root = folder.split('/').next().unwrap_or_default();
+    is_staging(name) && is_ours(folder, name) && (folder.is_empty() || is_root(root))
+}
+
 /// Tells whether an unfinished file is of an archive: next to its folders may lie anything.
 fn is_ours(folder: &str, name: &str) -> bool {
     !folder.is_empty() || FILES.iter().any(|file| name.starts_with(&format!("{file}#")))

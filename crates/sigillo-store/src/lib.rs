@@ -34,7 +34,7 @@ pub use backend::{BackendError, CreateAnswer, ListedObject, ObjectBackend};
 pub use create::CREATE_ATTEMPTS_MAX;
 pub use direct::DirectPackSink;
 pub use error::StoreError;
-pub use folder::stranger_in;
+pub use folder::{is_unfinished, stranger_in};
 pub use pool::{CpuPool, CpuTaskPanicked, PoolUnavailable, READ_THREADS, ReadPool};
 pub use probe::ProbeReport;
 pub use sink::{PACK_CHUNK_BYTES, PackSink, PackSource, StagedPack};

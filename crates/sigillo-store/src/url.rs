@@ -96,6 +96,30 @@ impl StoreUrl {
         }
     }
 
+    /// Returns the places that hold this one: folders above it, or shorter prefixes, nearest first.
+    #[must_use]
+    pub fn above(&self) -> Vec<Self> {
+        match &self.place {
+            Place::Memory => Vec::new(),
+            Place::Folder(folder) => folder
+                .ancestors()
+                .skip(1)
+                .filter(|above| !above.as_os_str().is_empty())
+                .map(Self::in_folder)
+                .collect(),
+            Place::Service(place) => {
+                let ends = place.prefix.rmatch_indices('/').map(|(end, _)| end);
+                let top = (!place.prefix.is_empty()).then_some(0);
+                let above = ends.chain(top).map(|end| ServicePlace {
+                    prefix: place.prefix[..end].to_owned(),
+                    ..place.clone()
+                });
+                let at = |place| Self::at(Place::Service(place)).with_access(self.access.clone());
+                above.map(at).collect()
+            }
+        }
+    }
+
     /// Returns the part of a bucket or container, if the place is one, and how it is reached.
     pub(crate) fn service(&self) -> Option<(&ServicePlace, &ServiceAccess)> {
         match &self.place {
@@ -228,6 +252,17 @@ mod tests {
     #[track_caller]
     fn check_folder(text: &str, folder: &str) {
         assert_eq!(StoreUrl::parse(text), Ok(StoreUrl::in_folder(folder)), "{text}");
+    }
+
+    #[test]
+    fn what_is_above_a_place_is_nearest_first() {
+        let above = |text: &str| {
+            let above = StoreUrl::parse(text).unwrap().above();
+            above.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(above("s3://bucket/a/b/c"), "s3://bucket/a/b s3://bucket/a s3://bucket");
+        assert_eq!((above("s3://bucket"), above("memory:")), (String::new(), String::new()));
+        assert_eq!((above("/srv/a/b"), above("a")), ("/srv/a /srv /".to_owned(), String::new()));
     }
 
     #[test]

@@ -363,6 +363,8 @@ pub(crate) enum TrustCommand {
     List,
     /// Believe what somebody exported; get the file from them in person
     ///
+    /// Certificates of the same archive that were believed before stay so.
+    ///
     /// Example: sigillo trust add comune-di-prova.json
     #[command(verbatim_doc_comment)]
     Add(TrustAddArgs),

@@ -1,6 +1,7 @@
 //! What commands open before they begin: store, archive, keys, log, index, authorities.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -175,6 +176,11 @@ impl Context {
     /// Lets the store prove that it keeps its word, and remembers it.
     pub(crate) async fn probe(&self, archive: &Archive) -> Result<(), CommandError> {
         archive.store().probe(&*self.entropy).await?;
+        self.remember_probed(archive)
+    }
+
+    /// Remembers that the store of an archive proved that it keeps its word.
+    pub(crate) fn remember_probed(&self, archive: &Archive) -> Result<(), CommandError> {
         let file = self.state_file(archive, PROBED);
         write_whole(&file, archive.store().identity().as_bytes())
     }
@@ -226,6 +232,35 @@ impl Context {
         let id = archive.description().archive;
         let folder = self.index_folder(archive);
         KeyIndex::open(&folder, id).map_err(|error| CommandError::of(error.kind(), &error))
+    }
+
+    /// Opens the index of keys to look at it: nothing is written, nor is a folder made.
+    pub(crate) fn peek_index(&self, archive: &Archive) -> Result<KeyIndex, CommandError> {
+        let id = archive.description().archive;
+        let folder = self.index_folder(archive);
+        KeyIndex::peek(&folder, id).map_err(|error| CommandError::of(error.kind(), &error))
+    }
+
+    /// Begins an empty index beside the one in use, for nobody else as long as the lock is held.
+    pub(crate) fn index_beside(&self, archive: &Archive) -> Result<(KeyIndex, File), CommandError> {
+        let folder = self.state_file(archive, "index-being-made");
+        let path = self.state_file(archive, "index-being-made.lock");
+        let taken = || {
+            if let Some(above) = path.parent() {
+                std::fs::create_dir_all(above)?;
+            }
+            let lock = File::create(&path)?;
+            lock.lock().or_else(|error| match error.kind() {
+                std::io::ErrorKind::Unsupported => Ok(()),
+                _ => Err(error),
+            })?;
+            Ok(lock)
+        };
+        let lock = taken().map_err(|error| CommandError::file("locking", &path, &error))?;
+        let of = |error: sigillo_catalogue::IndexError| CommandError::of(error.kind(), &error);
+        let mut index = KeyIndex::open(&folder, archive.description().archive).map_err(of)?;
+        index.clear().map_err(of)?;
+        Ok((index, lock))
     }
 
     /// Returns the folder of the index of keys.
@@ -335,6 +370,12 @@ impl Context {
         Ok(settings.authorities.into_iter().map(|it| it.name).collect())
     }
 
+    /// Returns the evidence line of the time-stamps that would be asked for.
+    pub(crate) fn evidence_line(&self) -> Result<&'static str, CommandError> {
+        let settings = Settings::read(&self.places.settings())?;
+        Ok(line_of(&settings))
+    }
+
     /// Returns the authorities to ask, and the evidence line of their time-stamps.
     pub(crate) fn authorities(
         &self,
@@ -347,7 +388,7 @@ impl Context {
             let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
             list.push(Arc::new(keys.trial_authority(clock, entropy)));
             add_anchors(&mut anchors, "trial root", keys.trial_root_pem())?;
-            return Ok((Authorities::new(list, anchors, CLOCK_TOLERANCE), EVIDENCE_LINE));
+            return Ok((Authorities::new(list, anchors, CLOCK_TOLERANCE), line_of(&settings)));
         }
         for authority in &settings.authorities {
             let file = &authority.anchor_file;
@@ -356,7 +397,7 @@ impl Context {
             add_anchors(&mut anchors, &authority.name, &pem)?;
             list.push(Arc::new(http_authority(authority)?));
         }
-        Ok((Authorities::new(list, anchors, CLOCK_TOLERANCE), REAL_LINE))
+        Ok((Authorities::new(list, anchors, CLOCK_TOLERANCE), line_of(&settings)))
     }
 }
 
@@ -368,6 +409,11 @@ fn lost_keys(missing: &Path, folder: &Path) -> CommandError {
         .hint(format!("bring the key folder back from its copy to {}", folder.display()))
         .hint("name the folder with this archive's keys with --keys, if it lies elsewhere")
         .hint("without its keys an archive can be read and verified, but nothing can be added")
+}
+
+/// Without authorities in the settings, the trial authority gives the time-stamps.
+fn line_of(settings: &Settings) -> &'static str {
+    if settings.authorities.is_empty() { EVIDENCE_LINE } else { REAL_LINE }
 }
 
 /// Returns a head as people write it: the digits of its root that matter, and its size.

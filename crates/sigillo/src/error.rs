@@ -189,15 +189,33 @@ macro_rules! from_errors {
     };
 }
 
-from_errors!(
-    IngestError,
-    KeyError,
-    LocateError,
-    SourceError,
-    StoreError,
-    StoreUrlError,
-    TableFault,
-);
+from_errors!(KeyError, SourceError, StoreError, StoreUrlError, TableFault,);
+
+/// What to do about an index that lacks what could not be read.
+const COMPLETE_INDEX: &str = "bring the damaged object back from a copy, then run `sigillo rebuild`, which completes the index";
+
+impl From<IngestError> for CommandError {
+    fn from(error: IngestError) -> Self {
+        let this = Self::of(error.kind(), &error);
+        match error {
+            IngestError::IndexIncomplete { .. } => this.hint(COMPLETE_INDEX).hint(
+                "without a copy, a state folder from before the damage helps: its index knows these \
+                 documents, and `sigillo rebuild` takes them over",
+            ),
+            _ => this,
+        }
+    }
+}
+
+impl From<LocateError> for CommandError {
+    fn from(error: LocateError) -> Self {
+        let this = Self::of(error.kind(), &error);
+        match error {
+            LocateError::CannotTell { .. } => this.hint(COMPLETE_INDEX),
+            _ => this,
+        }
+    }
+}
 
 impl From<LogError> for CommandError {
     fn from(error: LogError) -> Self {

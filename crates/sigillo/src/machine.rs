@@ -7,6 +7,7 @@ use std::{
 };
 
 use sigillo_custody::{Check, Space};
+use sigillo_store::is_unfinished;
 
 /// File systems that live in memory, by the number that Linux gives them. Source: statfs(2).
 const IN_MEMORY: [(u32, &str); 2] = [(0x0102_1994, "tmpfs"), (0x8584_58f6, "ramfs")];
@@ -93,7 +94,7 @@ fn unsafe_option_in(mounts: &str, folder: &Path) -> Option<&'static str> {
     UNSAFE_OPTIONS.into_iter().find(|it| options.split(',').any(|option| option == *it))
 }
 
-/// Counts files that writes left behind which never came to their end.
+/// Counts files that writes left behind which never came to their end: those that a sweep removes.
 pub(crate) fn check_leftovers(folder: &Path) -> Check {
     let name = "leftovers";
     let (mut folders, mut seen, mut left) = (VecDeque::from([folder.to_owned()]), 0, 0);
@@ -103,7 +104,9 @@ pub(crate) fn check_leftovers(folder: &Path) -> Check {
             seen += 1;
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 folders.push_back(entry.path());
-            } else if is_staging(&entry.file_name().to_string_lossy()) {
+            } else if let Ok(below) = entry.path().strip_prefix(folder)
+                && is_unfinished(&below.to_string_lossy())
+            {
                 left += 1;
             }
         }
@@ -121,16 +124,9 @@ pub(crate) fn check_leftovers(folder: &Path) -> Check {
         left => Check::warn(
             name,
             format!("{left} files of writes that never came to their end take space{looked}"),
-            "sigillo sweep",
+            "sigillo sweep --yes   (without --yes it shows what would go)",
         ),
     }
-}
-
-/// Names of files that are being written end in `#` and digits.
-fn is_staging(name: &str) -> bool {
-    name.rsplit_once('#').is_some_and(|(_, number)| {
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-    })
 }
 
 #[cfg(test)]
@@ -151,12 +147,6 @@ mod tests {
         assert_eq!(option("/srv/good/archive"), None);
         assert_eq!(option("/srvother"), None);
         assert_eq!(option("/srv/bad,barrier=0/x"), Some("barrier=0"));
-    }
-
-    #[test]
-    fn unfinished_files_are_known_by_their_names() {
-        assert!(is_staging("00aa.zip#12") && is_staging("x#0"));
-        assert!(!is_staging("x#") && !is_staging("x#1a") && !is_staging("x"));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The trust store: whose logs and certificates this user believes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +63,35 @@ impl Trusted {
             && self.log == description.keys.log
     }
 
+    /// Sees that every member can be used: otherwise a mistake would show only when something is
+    /// verified.
+    pub(crate) fn check(&self) -> Result<(), CommandError> {
+        let unusable = |what: String| {
+            let words =
+                format!("TRUST_UNUSABLE: what is said of {:?} cannot be used: {what}", self.entity);
+            let this = CommandError::new(ErrorKind::Invalid, words);
+            this.hint(
+                "get the file again from the owner of the archive, who makes it with \
+                 `sigillo trust export`",
+            )
+        };
+        if self.format != 1 {
+            let what = format!("it has format {}, and only 1 is known", self.format);
+            return Err(unusable(what).hint("if it is newer, use a newer version of Sigillo"));
+        }
+        for (which, key) in [("commit", &self.commit), ("log", &self.log)] {
+            if let Err(error) = VerifierKey::parse(key) {
+                return Err(unusable(format!("its {which} key is none: {error}")));
+            }
+        }
+        for (at, pem) in self.anchors.iter().enumerate() {
+            if let Err(what) = certificates_in(pem) {
+                return Err(unusable(format!("anchor {} is no certificate: {what}", at + 1)));
+            }
+        }
+        Ok(())
+    }
+
     fn anchors_into(&self, anchors: &mut TrustAnchors) -> Result<(), CommandError> {
         for pem in &self.anchors {
             let bad = |error: &dyn std::fmt::Display| {
@@ -72,6 +104,18 @@ impl Trusted {
         }
         Ok(())
     }
+}
+
+/// Reads the certificates of an anchor, at least one.
+fn certificates_in(pem: &str) -> Result<Vec<Vec<u8>>, String> {
+    let ders = pem_blocks(pem, "CERTIFICATE").map_err(|error| error.to_string())?;
+    if ders.is_empty() {
+        return Err("it has no block -----BEGIN CERTIFICATE-----".to_owned());
+    }
+    for der in &ders {
+        TrustAnchors::new().add_der("anchor", der).map_err(|error| error.to_string())?;
+    }
+    Ok(ders)
 }
 
 /// A folder with one file for each archive that is believed.
@@ -102,17 +146,42 @@ impl TrustStore {
         paths.iter().map(|path| read_trusted(path)).collect()
     }
 
-    /// Believes an archive from now on.
-    pub(crate) fn add(&self, trusted: &Trusted) -> Result<(), CommandError> {
-        let path = self.folder.join(format!("{}.json", trusted.archive));
+    /// Believes an archive from now on. Certificates that were believed before stay so, as far as
+    /// they can be used. Returns what is believed now.
+    pub(crate) fn add(&self, trusted: &Trusted) -> Result<Trusted, CommandError> {
+        trusted.check()?;
+        let path = self.file_of(trusted.archive);
         let known = path.exists().then(|| read_trusted(&path)).transpose()?;
-        if known.is_some_and(|known| known.log != trusted.log || known.commit != trusted.commit) {
-            let words =
-                format!("the trust store has other keys for this archive of {}", trusted.entity);
-            return Err(CommandError::new(ErrorKind::Invalid, words)
-                .hint(format!("if the change is right, remove {} first", path.display())));
+        let mut merged = trusted.clone();
+        if let Some(known) = known {
+            if known.log != trusted.log || known.commit != trusted.commit {
+                let words = format!(
+                    "the trust store has other keys for this archive of {}",
+                    trusted.entity
+                );
+                return Err(CommandError::new(ErrorKind::Invalid, words)
+                    .hint(format!("if the change is right, remove {} first", path.display())));
+            }
+            let mut ders = HashSet::new();
+            let all = known.anchors.into_iter().chain(std::mem::take(&mut merged.anchors));
+            merged.anchors = all
+                .filter(|pem| certificates_in(pem).is_ok_and(|found| ders.insert(found)))
+                .collect();
         }
-        write_whole(&path, &trusted.to_json())
+        write_whole(&path, &merged.to_json())?;
+        Ok(merged)
+    }
+
+    /// Sees that what is stored of an archive can be used; returns how many certificates it has.
+    pub(crate) fn check(&self, archive: &Archive) -> Result<usize, CommandError> {
+        let trusted = read_trusted(&self.file_of(archive.description().archive))?;
+        trusted.check()?;
+        Ok(trusted.anchors.len())
+    }
+
+    /// Returns the file of what is believed of an archive.
+    pub(crate) fn file_of(&self, archive: ArchiveId) -> PathBuf {
+        self.folder.join(format!("{archive}.json"))
     }
 
     /// Returns whether the archive's log is believed, and which certificates count for it.
@@ -121,7 +190,7 @@ impl TrustStore {
         archive: &Archive,
     ) -> Result<(bool, TrustAnchors), CommandError> {
         let mut anchors = TrustAnchors::new();
-        let path = self.folder.join(format!("{}.json", archive.description().archive));
+        let path = self.file_of(archive.description().archive);
         if !path.exists() {
             return Ok((false, anchors));
         }
@@ -140,7 +209,7 @@ impl TrustStore {
         log: &str,
     ) -> Result<ReceiptTrust, CommandError> {
         let mut trust = ReceiptTrust::default();
-        let path = self.folder.join(format!("{archive}.json"));
+        let path = self.file_of(archive);
         if !path.exists() {
             return Ok(trust);
         }

@@ -6,6 +6,7 @@
 
 mod shared;
 
+mod left_out;
 mod model;
 
 mod damage;

@@ -1,9 +1,15 @@
 //! The log in sum: the same as the whole log says, however much of it was known before.
 
-use sigillo_evidence_log::{LogSummary, LogView, read_view, summarise};
+use sigillo_evidence_log::{
+    Archive, EVIDENCE_LINE, LogError, LogSummary, LogView, read_view, summarise as summarise_line,
+};
 use sigillo_model::ObjectKey;
 
 use crate::world::{Place, World, commit};
+
+async fn summarise(archive: &Archive, known: LogSummary) -> Result<LogSummary, LogError> {
+    summarise_line(archive, known, EVIDENCE_LINE).await
+}
 
 /// Sees that a summary says what the whole log says.
 #[track_caller]
@@ -16,7 +22,8 @@ fn check(summary: &LogSummary, view: &LogView) {
     assert_eq!(summary.sealed_through, view.sealed_through());
     let unsealed: Vec<_> = view.unsealed().map(|it| (it.commit, it.at)).collect();
     assert_eq!(summary.unsealed.iter().map(|it| (it.commit, it.at)).collect::<Vec<_>>(), unsealed);
-    let unstamped: Vec<_> = view.without_stamp().map(|it| (it.body.number, it.at)).collect();
+    let unstamped: Vec<_> =
+        view.unstamped(&summary.line).iter().map(|it| (it.body.number, it.at)).collect();
     let told: Vec<_> = summary.unstamped.iter().map(|it| (it.number, it.at)).collect();
     assert_eq!(told, unstamped);
     let stamped = view.stamps.last().map(|it| it.body.stamped_at.clone());
@@ -50,6 +57,13 @@ async fn a_summary_carried_on_says_what_the_whole_log_says() {
         assert_eq!(summarise(&archive, known.clone()).await.unwrap(), known);
     }
     assert!(known.batches == 3 && known.sealings == 2, "{known:?}");
+    assert_eq!(known.unstamped.len(), 0);
+    // On another line, every sealing waits.
+    let archive = world.archive().await;
+    let other = summarise_line(&archive, known.clone(), "other").await.unwrap();
+    check(&other, &read_view(&archive).await.unwrap());
+    assert_eq!((other.unstamped.len(), other.sealings), (2, 2));
+    assert_eq!(summarise(&archive, other).await.unwrap(), known);
 }
 
 #[tokio::test]
@@ -85,6 +99,7 @@ async fn a_summary_of_another_log_is_not_carried_on() {
     assert_eq!(summarise(&archive, foreign).await.unwrap(), right);
     let ahead = LogSummary { head: 99, ..right.clone() };
     assert_eq!(summarise(&archive, ahead).await.unwrap(), right);
-    let forged = LogSummary { documents: 7, ..LogSummary::default() };
+    let forged =
+        LogSummary { documents: 7, line: EVIDENCE_LINE.to_owned(), ..LogSummary::default() };
     assert_eq!(summarise(&archive, forged).await.unwrap(), right);
 }

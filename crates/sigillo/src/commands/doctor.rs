@@ -25,9 +25,9 @@ use crate::{
 
 /// Examine archive, keys, settings and disks, and say what mends what is wrong
 ///
-/// Every check says OK, WARN or FAIL, what was found, and the command that mends it. Nothing is
-/// written and nobody is asked over the network, unless an option says so. Whether documents are
-/// intact is for `sigillo verify` to say.
+/// Every check says OK, WARN or FAIL, what was found, how much was looked at where that is not all,
+/// and the command that mends it. Nothing is written and nobody is asked over the network, unless an
+/// option says so. Whether documents are intact is for `sigillo verify` to say.
 ///
 /// Exits with 0 if all is well, 3 if something is not.
 ///
@@ -127,8 +127,8 @@ async fn of_archive(
     }
     checks.push(check_clock(&view, now));
     checks.push(check_sealing(&view, now));
-    checks.push(check_stamping(&view, now));
-    checks.push(index(context, archive, &view));
+    checks.push(stamping(context, &view));
+    checks.push(index(context, archive, &view).await);
     checks.push(catalogue(archive).await?);
     let begun = archive.commit(1).await.ok().flatten().map(|commit| commit.header.at);
     checks.push(check_last_read(context.last_full_read(archive), begun, now));
@@ -213,7 +213,13 @@ fn keys(
 fn trust(context: &Context, archive: &Archive) -> Check {
     let name = "trust";
     match context.trust.knowledge_of(archive) {
-        Ok((true, _)) => Check::ok(name, "the trust store believes this archive"),
+        Ok((true, _)) => match context.trust.check(archive) {
+            Ok(anchors) => {
+                let anchors = counted(anchors as u64, "anchor");
+                Check::ok(name, format!("the trust store believes this archive, with {anchors}"))
+            }
+            Err(error) => of_error(name, &error, "sigillo trust list"),
+        },
         Ok((false, _)) => Check::warn(
             name,
             "the trust store does not believe this archive, so `sigillo verify` cannot tell whose \
@@ -236,16 +242,29 @@ fn certificates(context: &Context, keys: &KeyFolder) -> Check {
     check_certificates(&certificates, context.clock.now())
 }
 
-fn index(context: &Context, archive: &Archive, view: &LogView) -> Check {
-    match context.index(archive) {
-        Ok(index) => check_index(index.complete_to(), index.len() as u64, view.head),
+/// Says what waits for a time-stamp on the line that `sigillo seal --stamp-only` asks for.
+fn stamping(context: &Context, view: &LogView) -> Check {
+    match context.evidence_line() {
+        Ok(line) => check_stamping(view, line, context.clock.now()),
+        Err(error) => of_error("time-stamps", &error, "mend the settings first"),
+    }
+}
+
+async fn index(context: &Context, archive: &Archive, view: &LogView) -> Check {
+    let index = match context.peek_index(archive) {
+        Ok(index) => index,
         Err(error) => {
             // It can be made again, whatever is in the way of it.
             let folder = context.index_folder(archive);
             let mend = format!("rm -r '{}' && sigillo rebuild", folder.display());
-            Check::warn("index", error.words.join(": "), mend)
+            return Check::warn("index", error.words.join(": "), mend);
         }
-    }
+    };
+    let checked = async {
+        let reads = ReadPool::start()?;
+        Ok(check_index(archive, index, &reads, view.head).await?)
+    };
+    checked.await.unwrap_or_else(|error: CommandError| of_error("index", &error, "sigillo rebuild"))
 }
 
 async fn catalogue(archive: &Archive) -> Result<Check, CommandError> {

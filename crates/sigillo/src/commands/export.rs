@@ -7,6 +7,7 @@ use std::{
 
 use serde_json::json;
 
+use sigillo_catalogue::{KeyIndex, LeftOut};
 use sigillo_custody::{
     ExportOutcome, ExportProblem, Exporter, KnownVersions, Locator, OTHERS, RECORDS,
 };
@@ -75,6 +76,12 @@ pub(crate) async fn locate(
     let is_whole = |id: &String| id.parse::<VersionId>().is_ok();
     if !ids.iter().all(is_whole) {
         catch_up_index(archive, &mut index, reads).await?;
+        if let Some(words) = lacking(&index) {
+            let words = visible(&words);
+            context
+                .output
+                .say(&format!("note: {words}; a newer version of what is named may be among them"));
+        }
     }
     let locator = Locator { archive, view, index: &index };
     let mut located = Vec::new();
@@ -97,8 +104,12 @@ async fn know_versions(
 ) -> Result<(KnownVersions, Option<ExportProblem>), CommandError> {
     let mut index = context.index(archive)?;
     forget_foreign_index(archive, &mut index).await?;
+    let problem = |reason| ExportProblem { version: None, key: None, reason, damage: true };
     let Err(error) = catch_up_index(archive, &mut index, reads).await else {
-        return Ok((KnownVersions::new(index), None));
+        let reason = lacking(&index).map(|words| {
+            format!("{words}, so which versions are the newest was told without them")
+        });
+        return Ok((KnownVersions::new(index), reason.map(problem)));
     };
     let commit = index.complete_to() + 1;
     let reason = format!(
@@ -108,7 +119,19 @@ async fn know_versions(
     );
     let mut known = KnownVersions::new(index);
     known.read_beyond(archive, view, reads).await?;
-    Ok((known, Some(ExportProblem { version: None, key: None, reason, damage: true })))
+    Ok((known, Some(problem(reason))))
+}
+
+/// Says what the index lacks, if anything.
+fn lacking(index: &KeyIndex) -> Option<String> {
+    let first = index.left_out().first()?;
+    let documents: u64 = index.left_out().iter().map(|it| it.documents).sum();
+    let (documents, LeftOut { object, what, .. }) = (counted(documents, "document"), first);
+    let more = index.left_out().len() - 1;
+    let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+    Some(format!(
+        "the index of keys lacks {documents}, which could not be read ({object}: {what}{more})"
+    ))
 }
 
 /// Puts an error and its causes into words.

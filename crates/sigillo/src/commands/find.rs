@@ -61,7 +61,7 @@ pub(crate) async fn run(context: &Context, args: FindArgs) -> Result<u8, Command
         if outcome.missing > 0 {
             context.output.say(&format!(
                 "note: not in the catalogue yet and not looked at: {}; the next ingest completes it, \
-                 or `sigillo rebuild`",
+                 or `sigillo rebuild`, which names what is damaged",
                 counted(outcome.missing, "document")
             ));
         }

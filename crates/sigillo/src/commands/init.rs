@@ -9,7 +9,7 @@ use serde_json::json;
 
 use sigillo_authorities::KeyFolder;
 use sigillo_evidence_log::{Archive, LogError, LogKeys, LogWriter, NewArchive, place_of};
-use sigillo_model::{Entity, ErrorKind, LogTime};
+use sigillo_model::{Entity, ErrorKind, LogTime, ObjectKey};
 use sigillo_store::{Store, StoreUrl, stranger_in};
 
 use crate::{
@@ -53,11 +53,17 @@ pub(crate) async fn create(context: &Context, entity: Entity) -> Result<Archive,
         ));
     }
     let url = context.url()?;
+    if url.folder().is_some_and(|folder| !folder.exists()) {
+        refuse_inside(&url).await?;
+    }
     let store = Store::open_or_make(&url, tokio::runtime::Handle::current())?;
     // A place that holds another archive is refused before keys are made for it.
     let keys = match Archive::open(store.clone()).await {
         Ok(existing) => match context.keys(&existing) {
-            Ok(keys) if existing.description().entity.name == entity.name => keys,
+            Ok(keys) if existing.description().entity.name == entity.name => {
+                refuse_other_ipa(&existing, &entity)?;
+                keys
+            }
             _ => {
                 let place = place_of(&store);
                 let entity = existing.description().entity.name.clone();
@@ -66,6 +72,7 @@ pub(crate) async fn create(context: &Context, entity: Entity) -> Result<Archive,
         },
         Err(LogError::NoArchive { .. }) => {
             refuse_strangers(&url)?;
+            refuse_inside(&url).await?;
             new_keys(context, &url, &entity)?
         }
         Err(error) => return Err(error.into()),
@@ -82,6 +89,7 @@ pub(crate) async fn create(context: &Context, entity: Entity) -> Result<Archive,
     };
     let at = LogTime::new(context.clock.now());
     let archive = new.create(store, at, &*context.entropy).await?;
+    context.remember_probed(&archive)?;
     context.trust.add(&Trusted::of(&archive, vec![keys.trial_root_pem().to_owned()]))?;
     let log_keys = LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
     let clock = Arc::clone(&context.clock);
@@ -103,6 +111,43 @@ fn refuse_strangers(url: &StoreUrl) -> Result<(), CommandError> {
     Err(CommandError::new(ErrorKind::Invalid, words)
         .hint(format!("name a new folder for the archive, such as {}", beside(folder).display()))
         .hint("the documents in a folder go into an archive with `sigillo ingest FOLDER`"))
+}
+
+/// Refuses another IPA code than the one the archive was made with.
+fn refuse_other_ipa(existing: &Archive, entity: &Entity) -> Result<(), CommandError> {
+    let (named, stated) = (&entity.ipa, &existing.description().entity.ipa);
+    if named.is_none() || named == stated {
+        return Ok(());
+    }
+    let named = named.as_deref().unwrap_or_default();
+    let stated = match stated {
+        Some(stated) => format!("the IPA code {stated:?}, not {named:?}"),
+        None => format!("no IPA code, so not {named:?}"),
+    };
+    let words = format!("OTHER_IPA: this archive was made with {stated}; nothing was written");
+    Err(CommandError::new(ErrorKind::Invalid, words)
+        .hint("what an archive says of its entity stays as it was made: leave out --ipa"))
+}
+
+/// Refuses a place within an archive: what lies there would be taken for a part of it.
+async fn refuse_inside(url: &StoreUrl) -> Result<(), CommandError> {
+    // A folder may be named from where we are, and may not be there yet.
+    let absolute = |it: &Path| it.canonicalize().or_else(|_| std::path::absolute(it)).ok();
+    let full = url.folder().and_then(absolute).map(StoreUrl::in_folder);
+    for above in full.as_ref().unwrap_or(url).above() {
+        let Ok(store) = Store::open(&above, tokio::runtime::Handle::current()) else { continue };
+        // Whoever may not look there cannot tell.
+        if store.size(&ObjectKey::archive()).await.is_err() {
+            continue;
+        }
+        let words = format!(
+            "INSIDE_ARCHIVE: {above} holds an archive, and {url} lies within it; nothing was written"
+        );
+        return Err(CommandError::new(ErrorKind::Invalid, words).hint(format!(
+            "name a place beside it, or that archive itself with --archive {above}"
+        )));
+    }
+    Ok(())
 }
 
 /// Returns a place for an archive beside a folder.

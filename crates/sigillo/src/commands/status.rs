@@ -14,7 +14,8 @@ use crate::{
 /// Says what is in the log; reads what came since it was last asked.
 pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     let archive = context.archive().await?;
-    let view = summarise(&archive, context.known_summary(&archive)).await?;
+    let line = context.evidence_line()?;
+    let view = summarise(&archive, context.known_summary(&archive), line).await?;
     context.remember_summary(&archive, &view);
     let description = archive.description();
     let (unsealed, unstamped) = (&view.unsealed, &view.unstamped);
@@ -46,7 +47,8 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     }
     if let Some(oldest) = unstamped.first() {
         text.push_str(&format!(
-            "  {} for a time-stamp, the oldest since {}: sigillo seal --stamp-only\n",
+            "  {} for a time-stamp on the line {line}, the oldest since {}: sigillo seal \
+             --stamp-only\n",
             waiting(unstamped.len() as u64, "sealing"),
             oldest.at
         ));

@@ -7,7 +7,7 @@ use crate::{
     commands::EXIT_CLEAN,
     context::Context,
     error::CommandError,
-    output::visible,
+    output::{counted, visible},
     trust::{Trusted, read_trusted},
 };
 
@@ -16,8 +16,16 @@ pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, 
         TrustCommand::List => list(context),
         TrustCommand::Add(args) => {
             let trusted = read_trusted(&args.file)?;
-            context.trust.add(&trusted)?;
-            let text = format!("Believed from now on: {}\n", line_of(&trusted));
+            let now = context.trust.add(&trusted)?;
+            let mut text = format!("Believed from now on: {}\n", line_of(&trusted));
+            if now.anchors.len() > trusted.anchors.len() {
+                let kept = (now.anchors.len() - trusted.anchors.len()) as u64;
+                text.push_str(&format!(
+                    "  {} believed before stay so; who is not to be believed any more is taken out of {}\n",
+                    counted(kept, "certificate"),
+                    context.trust.file_of(trusted.archive).display(),
+                ));
+            }
             context.output.result("sigillo.trust.add/1", &text, value_of(&trusted));
             Ok(EXIT_CLEAN)
         }

@@ -125,6 +125,13 @@ fn an_archive_that_is_not_there_or_cannot_be_read_is_found() {
 }
 
 #[test]
+fn a_new_archive_was_probed() {
+    let world = World::new();
+    assert_eq!(world.run(["init", "--entity", ENTITY]).code, 0);
+    check(&doctor(&world), "store", "ok", "as it proved before", "");
+}
+
+#[test]
 fn a_store_that_was_not_probed_or_fails_the_probe_is_found() {
     let world = healthy();
     check(&doctor(&world), "store", "ok", "as it proved before", "");
@@ -180,6 +187,18 @@ fn keys_that_signed_another_log_are_found() {
 }
 
 #[test]
+fn what_is_believed_and_cannot_be_used_is_found() {
+    let world = healthy();
+    check(&doctor(&world), "trust", "ok", "with 1 anchor", "");
+    let folder = world.home().join(".config/sigillo/trust");
+    let file = folder.read_dir().unwrap().next().unwrap().unwrap().path();
+    let mut trusted: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    trusted["anchors"] = Value::from(vec!["not pem"]);
+    fs::write(&file, trusted.to_string()).unwrap();
+    check(&doctor(&world), "trust", "fail", "anchor 1 is no certificate", "sigillo trust export");
+}
+
+#[test]
 fn an_archive_that_nobody_believes_is_found() {
     let world = healthy();
     fs::remove_dir_all(world.home().join(".config/sigillo/trust")).unwrap();
@@ -199,12 +218,49 @@ fn a_published_log_that_is_not_the_log_is_found() {
     fs::write(&path, old).unwrap();
     check(&doctor(&world), "published-log", "warn", " entries", "sigillo rebuild");
     assert_eq!(world.run(["rebuild"]).code, 0);
-    for file in world.objects().iter().filter(|key| key.starts_with("log/tile/0/")) {
-        fs::remove_file(world.archive().join(file)).unwrap();
+    for folder in ["log/tile/0/", "log/tile/entries/"] {
+        for change in [None, Some(&b""[..]), Some(b"x")] {
+            for key in world.objects().iter().filter(|key| key.starts_with(folder)) {
+                let path = world.archive().join(key);
+                fs::remove_file(&path).unwrap();
+                if let Some(bytes) = change {
+                    fs::write(&path, bytes).unwrap();
+                }
+            }
+            let said =
+                if change.is_some() { "has a size that it cannot have" } else { "is missing" };
+            check(&doctor(&world), "published-log", "warn", said, "sigillo rebuild");
+            assert_eq!(world.run(["rebuild"]).code, 0);
+            check(&doctor(&world), "published-log", "ok", "tiles and bundles of entries", "");
+        }
     }
-    check(&doctor(&world), "published-log", "warn", "is missing", "sigillo rebuild");
     fs::remove_file(world.archive().join("log/seq/00000000000000000003")).unwrap();
     check(&doctor(&world), "log", "fail", "", "sigillo verify --full");
+}
+
+#[test]
+fn full_tiles_and_bundles_that_are_gone_are_found() {
+    let world = World::new();
+    let sources: Vec<String> = (0..45).map(|number| format!("fonte{number}")).collect();
+    for source in &sources {
+        fs::create_dir(world.place(source)).unwrap();
+        fs::write(world.place(source).join("uno.txt"), source).unwrap();
+    }
+    let args = ["ingest", "--create", "--entity", ENTITY, "--no-seal"].map(str::to_owned);
+    assert_eq!(world.run(args.iter().chain(&sources)).code, 0);
+    check(&doctor(&world), "published-log", "ok", "all 5 tiles and bundles", "");
+    for key in ["log/tile/0/000", "log/tile/entries/000"] {
+        let path = world.archive().join(key);
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let said = format!("{key} is missing, of all 5");
+        check(&doctor(&world), "published-log", "warn", &said, "sigillo rebuild");
+        fs::write(&path, b"").unwrap();
+        let said = format!("{key} has a size that it cannot have");
+        check(&doctor(&world), "published-log", "warn", &said, "sigillo rebuild");
+        fs::write(&path, bytes).unwrap();
+    }
+    check(&doctor(&world), "published-log", "ok", "everybody can read all", "");
 }
 
 #[test]
@@ -238,7 +294,7 @@ fn an_index_that_cannot_be_used_is_found() {
     let state = state.into_iter().find(|it| it.join("index").exists()).unwrap();
     fs::remove_dir_all(state.join("index")).unwrap();
     check(&doctor(&world), "index", "ok", "lacks the newest", "");
-    fs::remove_dir_all(state.join("index")).ok();
+    assert!(!state.join("index").exists(), "the doctor wrote something");
     fs::write(state.join("index"), b"in the way").unwrap();
     check(&doctor(&world), "index", "warn", "failed while", "/index' && sigillo rebuild");
 }
@@ -300,7 +356,15 @@ fn what_undoes_every_fsync_is_found() {
 fn what_unfinished_writes_left_behind_is_found() {
     let world = healthy();
     fs::write(world.archive().join("packs/00/abc.zip#7"), b"half").unwrap();
-    check(&doctor(&world), "leftovers", "warn", "1 files", "sigillo sweep");
+    check(&doctor(&world), "leftovers", "warn", "1 files", "sigillo sweep --yes");
+    // What no sweep removes is none.
+    fs::create_dir(world.archive().join("a")).unwrap();
+    fs::write(world.archive().join("a/foo#3"), b"mine").unwrap();
+    fs::write(world.archive().join("foo#3"), b"mine").unwrap();
+    check(&doctor(&world), "leftovers", "warn", "1 files", "sigillo sweep --yes");
+    assert_eq!(world.run(["sweep", "--yes"]).code, 0);
+    check(&doctor(&world), "leftovers", "ok", "no write was left unfinished", "");
+    assert!(world.archive().join("a/foo#3").exists() && world.archive().join("foo#3").exists());
 }
 
 #[test]
@@ -309,4 +373,24 @@ fn what_waits_is_told_by_the_doctor_too() {
     world.write("uno.txt", b"uno");
     assert_eq!(world.create_with(&["--no-seal"]).code, 0);
     check(&doctor(&world), "sealing", "ok", "1 document waits for a seal", "");
+}
+
+#[test]
+fn what_waits_for_another_authority_is_told_by_all_commands() {
+    let world = healthy();
+    let pem = key_folder(&world).join("root.pem");
+    let pem = pem.display();
+    write_settings(
+        &world,
+        &format!(
+            "[[authorities]]\nname = \"tsa\"\nurl = \"http://127.0.0.1:9/tsr\"\nanchor_file = \"{pem}\"\n"
+        ),
+    );
+    world.run(["seal", "--stamp-only"]).check(4, "1 sealing waits for a time-stamp");
+    world.run(["status"]).check(0, "1 sealing waits for a time-stamp");
+    assert_eq!(world.run(["status", "--json"]).json()["unstamped_sealings"], 1);
+    check(&doctor(&world), "time-stamps", "ok", "1 sealing waits for a time-stamp", "");
+    write_settings(&world, "");
+    assert_eq!(world.run(["status", "--json"]).json()["unstamped_sealings"], 0);
+    check(&doctor(&world), "time-stamps", "ok", "every sealing has a time-stamp", "");
 }

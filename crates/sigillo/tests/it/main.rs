@@ -11,6 +11,7 @@ mod judge;
 mod killing;
 
 mod damage;
+mod left_out;
 mod rollback;
 mod submissions;
 mod tampering;

@@ -32,6 +32,71 @@ fn a_folder_of_documents_does_not_become_an_archive() {
 }
 
 #[test]
+fn no_archive_is_made_within_another() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    for place in ["archivio/altro", "archivio/packs/altro/ancora"] {
+        let ran = world.run(["init", "--entity", ENTITY, place]);
+        ran.check_error(1, "INSIDE_ARCHIVE");
+        assert!(!world.place(place).exists(), "{place} was made");
+    }
+    assert_eq!(world.run(["init", "--entity", ENTITY, "altro"]).code, 0);
+}
+
+#[test]
+fn what_an_archive_says_of_its_entity_stays_as_it_was_made() {
+    let world = World::new();
+    world.run(["init", "--entity", ENTITY, "--ipa", "c_a123"]).check(0, "is ready");
+    world.run(["init", "--entity", ENTITY]).check(0, "is ready");
+    world.run(["init", "--entity", ENTITY, "--ipa", "c_a123"]).check(0, "is ready");
+    let ran = world.run(["init", "--entity", ENTITY, "--ipa", "c_b456"]);
+    ran.check_error(1, "OTHER_IPA");
+    ran.check_error(1, "the IPA code \"c_a123\", not \"c_b456\"");
+    ran.check_error(1, "leave out --ipa");
+}
+
+#[test]
+fn what_is_believed_is_not_forgotten_and_must_be_usable() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let exported = world.run(["trust", "export", "--json"]).json()["trusted"].clone();
+    let other = World::new();
+    assert_eq!(other.run(["init", "--entity", ENTITY]).code, 0);
+    let root = other.run(["trust", "export", "--json"]).json()["trusted"]["anchors"][0].clone();
+    let mut two = exported.clone();
+    two["anchors"].as_array_mut().unwrap().push(root.clone());
+    let add = |trusted: &Value| {
+        fs::write(world.place("fiducia.json"), trusted.to_string()).unwrap();
+        world.run(["trust", "add", "fiducia.json"])
+    };
+    let stored = world.home().join(".config/sigillo/trust");
+    let stored = stored.read_dir().unwrap().next().unwrap().unwrap().path();
+    let anchors = || {
+        let stored: Value = serde_json::from_slice(&fs::read(&stored).unwrap()).unwrap();
+        stored["anchors"].as_array().unwrap().len()
+    };
+    add(&two).check(0, "Believed from now on");
+    assert_eq!(anchors(), 2);
+    world.run(["init", "--entity", ENTITY]).check(0, "is ready");
+    assert_eq!(anchors(), 2);
+    add(&exported).check(0, "1 certificate believed before stay");
+    assert_eq!(anchors(), 2);
+    for (member, value, said) in [
+        ("anchors", Value::from(vec!["not pem"]), "anchor 1 is no certificate"),
+        ("format", 9.into(), "it has format 9"),
+        ("log", "x".into(), "its log key is none"),
+        ("commit", "x".into(), "its commit key is none"),
+    ] {
+        let mut bad = two.clone();
+        bad[member] = value;
+        let ran = add(&bad);
+        ran.check_error(1, "TRUST_UNUSABLE");
+        ran.check_error(1, said);
+        ran.check_error(1, "`sigillo trust export`");
+        assert_eq!(anchors(), 2);
+    }
+    world.check_intact(1);
+}
+
+#[test]
 fn what_a_dead_init_left_is_no_stranger() {
     let world = World::new();
     fs::create_dir_all(world.archive().join("packs/00")).unwrap();

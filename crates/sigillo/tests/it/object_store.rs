@@ -71,6 +71,9 @@ fn documents_go_into_a_bucket_are_verified_there_and_come_back() {
     remote.run(&["ingest", "carte"]).check(0, "32 documents archived");
     remote.check_intact(32);
     remote.run(&["status"]).check(0, "");
+    let within = format!("{}/altro", remote.place);
+    let ran = remote.run(&["init", "--entity", ENTITY, &within]);
+    ran.check_error(1, "INSIDE_ARCHIVE: s3://archivi/enti/prova holds an archive");
     remote.check_exported();
     remote.run(&["ingest", "carte"]).check(0, "0 documents archived, 32 there before");
     let bucket = remote.server.request("GET", "/archivi?list-type=2&prefix=enti/prova/");

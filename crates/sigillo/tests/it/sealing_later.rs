@@ -37,7 +37,7 @@ fn an_authority_that_does_not_answer_stops_nothing_and_is_asked_again_later() {
     ran.check(0, "carte: 1 document archived, 1 there before, 0 refused");
     ran.check(0, "The authority Muta did not help: ");
     ran.check(0, "wait for a time-stamp; nothing is lost. Later: sigillo seal --stamp-only");
-    world.run(["status"]).check(0, "1 sealing waits for a time-stamp");
+    world.run(["status"]).check(0, "2 sealings wait for a time-stamp on the line plain-sha256-un");
     world.run(["verify"]).check(0, "note F505");
     world.check_intact(2);
     world.run(["seal", "--stamp-only"]).check(4, "Nothing new to seal.");

@@ -210,7 +210,8 @@ fn an_authority_stops_nothing_and_leaves_nothing(#[case] wrong: Wrong, #[case] w
     ran.check(0, "wait for a time-stamp; nothing is lost. Later: sigillo seal --stamp-only");
     assert_eq!(tokens(&world), before, "{wrong:?}: something was kept as a token");
     let status = world.run(["status"]);
-    status.check(0, "1 sealing waits for a time-stamp, the oldest since 20");
+    let line = "plain-sha256-unqualified, the oldest since 20";
+    status.check(0, &format!("2 sealings wait for a time-stamp on the line {line}"));
     world.run(["verify"]).check(0, "note F505");
     let ran = world.run(["seal", "--stamp-only"]);
     ran.check(4, "The authority Altrove did not help: ");
