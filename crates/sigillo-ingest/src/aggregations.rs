@@ -167,13 +167,13 @@ pub(crate) fn pack_aggregations(
     let mut pack: Option<PackWriter> = None;
     let mut documents = Vec::new();
     let mut segment = Segment::default();
-    let (mut count, mut last) = (0, None);
+    let (mut count, mut reached) = (0, None);
     let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
     for (key, joining) in members.joining.range((from, Bound::Unbounded)) {
         if count == documents_max {
             break;
         }
-        last = Some(key);
+        reached = Some(key);
         let newest = shared.index.lookup(key.digest()).map_err(AggregationError::Index)?;
         match next_version(shared, key, (joining, members.is_held_open(key)), newest.as_ref()) {
             Ok(None) => continue,
@@ -195,10 +195,10 @@ pub(crate) fn pack_aggregations(
     if !segment.is_empty() {
         add(&mut pack, sink, nonce, segment, &mut documents).map_err(AggregationError::Pack)?;
     }
-    let (Some(pack), Some(last)) = (pack, last) else { return Ok(None) };
+    let (Some(pack), Some(reached)) = (pack, reached) else { return Ok(None) };
     let closed = pack.finish().map_err(AggregationError::Pack)?;
     let packs = vec![(closed, documents)];
-    Ok(Some((FinishedBatch { packs, epoch, ..FinishedBatch::default() }, last.clone())))
+    Ok(Some((FinishedBatch { packs, epoch, ..FinishedBatch::default() }, reached.clone())))
 }
 
 fn add(

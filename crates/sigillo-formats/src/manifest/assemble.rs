@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::civil::Date;
 use sigillo_model::Operation;
 
 use super::{
     ATTACHMENT, MAIN, Manifest, MetadataProblem, StatedDocument, StatedFile, StatedKey,
     column::Column,
-    value::{Fault, Stated, shown},
+    value::{Closing, Fault, Stated, shown},
 };
 
 /// Beyond so many problems, each further row gets one only.
@@ -255,7 +254,7 @@ impl Assembly {
 
     /// Finds aggregations that are closed on different days, or said to be open as well.
     fn closing_conflicts(&self, heads: &[usize]) -> Vec<RowFault> {
-        let mut closings: Vec<(Option<&str>, &str, usize, Option<Date>)> = Vec::new();
+        let mut closings: Vec<(Option<&str>, &str, usize, Closing)> = Vec::new();
         for (row, entry) in self.entries.iter().enumerate().filter(|(row, _)| heads[*row] == *row) {
             let stated = &entry.stated;
             let Some(closed_on) = stated.closing() else { continue };
@@ -271,9 +270,10 @@ impl Assembly {
             for (_, name, row, closed_on) in group {
                 let other = if *closed_on == first.3 { second } else { first };
                 let (line, name) = (self.entries[other.2].line, shown(name));
-                let (own, others) = (closing_text(*closed_on), closing_text(other.3));
-                let reason =
-                    format!("the aggregation `{name}` is {own} here, {others} on line {line}");
+                let reason = format!(
+                    "the aggregation `{name}` is {closed_on} here, {} on line {line}",
+                    other.3
+                );
                 let remedy = "write the same day in all rows of the aggregation, or in one only";
                 faults.push((*row, Fault::new(Column::ClosedOn.name(), reason, remedy)));
             }
@@ -381,11 +381,6 @@ fn hides_aggregations(fault: &Fault, entry: &Entry) -> bool {
     let says_where = [Column::Aggregation, Column::Structure].map(Column::name);
     fault.column.as_deref().is_none_or(|column| says_where.contains(&column))
         || *entry.stated == Stated::default()
-}
-
-/// Says on which day an aggregation was closed, or that it is open.
-fn closing_text(closed_on: Option<Date>) -> String {
-    closed_on.map_or_else(|| "open again".to_owned(), |day| format!("closed on {day}"))
 }
 
 fn missing_main(path: &str) -> Fault {

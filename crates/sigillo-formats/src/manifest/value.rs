@@ -1,5 +1,7 @@
 //! What one document's cells or members say, each checked by itself.
 
+use std::fmt;
+
 use jiff::civil::Date;
 use sigillo_model::{DESCRIPTION_MEMBERS_MAX, Description, DocumentKey, Operation, TEXT_BYTES_MAX};
 
@@ -14,8 +16,26 @@ const PATH_BYTES_MAX: usize = 4_095;
 /// No more of a text of others is repeated in a message.
 const SHOWN_CHARACTERS_MAX: usize = 80;
 
-/// What closed_on says of an aggregation that was closed too early.
+/// What `closed_on` says of an aggregation that was closed too early.
 const OPEN: [&str; 3] = ["open", "aperta", "aperto"];
+
+/// What is said of the closing of an aggregation.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Closing {
+    /// It was closed on this day.
+    On(Date),
+    /// It was closed, and is open again.
+    Open,
+}
+
+impl fmt::Display for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::On(day) => write!(f, "closed on {day}"),
+            Self::Open => f.write_str("open again"),
+        }
+    }
+}
 
 /// What is wrong with one cell or member.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -151,10 +171,9 @@ impl Stated {
         Ok(())
     }
 
-    /// Returns what is said of the closing of its aggregations: on which day, or that they are
-    /// open again.
-    pub(super) fn closing(&self) -> Option<Option<Date>> {
-        if self.reopens { Some(None) } else { self.description.closed_on.map(Some) }
+    /// Returns what is said of the closing of its aggregations.
+    pub(super) fn closing(&self) -> Option<Closing> {
+        if self.reopens { Some(Closing::Open) } else { self.description.closed_on.map(Closing::On) }
     }
 
     /// Returns the key in the register, if all its parts are there.

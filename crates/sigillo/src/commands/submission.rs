@@ -101,14 +101,20 @@ struct Ended<'a> {
     /// Its place in the log's order of submissions.
     place: usize,
     account: &'a SubmissionAccount,
-    /// Its source, once it was looked up.
-    source: Option<Option<String>>,
+    /// Its source, if it is known and was looked up.
+    source: Option<String>,
+    is_looked_up: bool,
 }
 
 impl<'a> Ends<'a> {
     fn of(archive: &'a Archive, all: &'a [SubmissionAccount]) -> Self {
         let ended = all.iter().enumerate().rev().filter(|(_, account)| !is_pending(account));
-        let ended = ended.map(|(place, account)| Ended { place, account, source: None });
+        let ended = ended.map(|(place, account)| Ended {
+            place,
+            account,
+            source: None,
+            is_looked_up: false,
+        });
         Self { archive, newest_first: ended.take(ENDS_MAX).collect() }
     }
 
@@ -119,11 +125,11 @@ impl<'a> Ends<'a> {
         source: &str,
     ) -> Result<Option<SubmissionId>, CommandError> {
         for ended in self.newest_first.iter_mut().take_while(|ended| ended.place > place) {
-            let other = match &mut ended.source {
-                Some(other) => other,
-                none => none.insert(source_of(self.archive, ended.account).await?),
-            };
-            if other.as_deref() == Some(source) {
+            if !ended.is_looked_up {
+                ended.source = source_of(self.archive, ended.account).await?;
+                ended.is_looked_up = true;
+            }
+            if ended.source.as_deref() == Some(source) {
                 return Ok(Some(ended.account.submission));
             }
         }
