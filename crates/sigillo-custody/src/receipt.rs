@@ -186,14 +186,7 @@ impl ReceiptMaker<'_> {
         let text = text.map_err(|error| self.unreadable(section.id, &error.to_string()))?;
         let stated = StatedReport::parse(&text);
         let stated = stated.map_err(|error| self.unreadable(section.id, &error.to_string()))?;
-        section.counts = Some(Counts {
-            aggregations: body.aggregations,
-            already: body.already,
-            archived: body.archived,
-            pending: body.pending,
-            received: body.received,
-            refused: body.refused,
-        });
+        section.counts = Some(Counts::from(body));
         section.received_at = Some(stated.received_at);
         section.refusals = stated.refusals;
         section.source = Some(stated.source);

@@ -107,7 +107,7 @@ impl Prepared {
         }
         if prepared.versions.is_empty() {
             // It cannot be there already, so nothing need be read to see that it may not come.
-            prepared.refuse_closed(shared, unit)?;
+            refuse_closed(shared, unit, None)?;
         }
         Ok(prepared)
     }
@@ -144,19 +144,6 @@ impl Prepared {
         u32::try_from(before).unwrap_or(u32::MAX - 1) + 1
     }
 
-    /// Refuses a document that would enter a closed aggregation.
-    fn refuse_closed(&self, shared: &Shared, unit: &Unit) -> Result<(), Hindrance> {
-        let refuse = |code| Refusal::new(code, unit.name());
-        match closed_to((&shared.index, &shared.previous), unit, self.versions.first()) {
-            Ok(None) => Ok(()),
-            Ok(Some(key)) => Err(refuse(RefusalCode::AggregationClosed).because(&key).into()),
-            Err(EntryError::Index(error)) => Err(Hindrance::Index(error)),
-            Err(EntryError::Unreadable(error)) => {
-                Err(refuse(RefusalCode::PreviousUnreadable).because(error.0).into())
-            }
-        }
-    }
-
     /// Writes the record of a document whose files were read, and decides by its key, what it says
     /// and what it holds whether it is new.
     pub(crate) fn decide(
@@ -176,7 +163,7 @@ impl Prepared {
             document: newest.map_or(DocumentId::from_bytes(document), |newest| newest.document),
             files,
             format: 1,
-            key: self.key.clone(),
+            key: self.key,
             kind: RecordKind::Document,
             operation: operation.unwrap_or(Operation::New),
             received_at: shared.received_at,
@@ -184,7 +171,7 @@ impl Prepared {
             supersedes: newest.map(|newest| newest.version),
             version: newest.map_or(0, |newest| newest.number).saturating_add(1),
         };
-        if let (Some(before), Some(newest)) = (self.before.clone(), newest)
+        if let (Some(before), Some(newest)) = (self.before, newest)
             && let Some(same) = build_on(&mut record, before, (newest, unit))?
         {
             return Ok(Decided::Already(same));
@@ -196,7 +183,9 @@ impl Prepared {
         if let Some(same) = known.find(|known| known.sameness == sameness) {
             return Ok(Decided::Already(*same));
         }
-        self.refuse_closed(shared, unit)?;
+        if newest.is_some() {
+            refuse_closed(shared, unit, newest)?;
+        }
         if let (Operation::New, Some(newest)) = (record.operation, newest) {
             if !shared.options.new_versions {
                 let refusal = Refusal::new(RefusalCode::KeyExists, unit.name());
@@ -227,6 +216,23 @@ impl Prepared {
         };
         let row = RowDraft::new(version, &record);
         Ok(Decided::New(Box::new(Drafted { version, record: bytes, identity, row })))
+    }
+}
+
+/// Refuses a document that would enter a closed aggregation.
+fn refuse_closed(
+    shared: &Shared,
+    unit: &Unit,
+    newest: Option<&IndexedVersion>,
+) -> Result<(), Hindrance> {
+    let refuse = |code| Refusal::new(code, unit.name());
+    match closed_to((&shared.index, &shared.previous), unit, newest) {
+        Ok(None) => Ok(()),
+        Ok(Some(key)) => Err(refuse(RefusalCode::AggregationClosed).because(&key).into()),
+        Err(EntryError::Index(error)) => Err(Hindrance::Index(error)),
+        Err(EntryError::Unreadable(error)) => {
+            Err(refuse(RefusalCode::PreviousUnreadable).because(error.0).into())
+        }
     }
 }
 

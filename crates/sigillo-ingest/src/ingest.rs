@@ -31,7 +31,7 @@ use crate::{
     segment::{Buffers, Source},
     shared::Shared,
     submission::{complete, receive},
-    turns::Turns,
+    turns::{PUT_OFF_PASSES_MAX, Turns, refuse_put_off},
     unit::Unit,
     walk::{GROUP_UNITS, Group, Walk},
 };
@@ -207,7 +207,7 @@ impl Ingester {
         receive(&mut run, &self.reads, &*self.entropy).await?;
         let mut shared = self.share(&mut run, &source, options, &watch);
         let mut groups = groups_of(&shared, listed);
-        let mut passes = 0;
+        let (mut passes, mut times_put_off) = (0, 0);
         while passes < PASSES_MAX {
             let groups_in_turn = Box::new(Turns::new(Arc::clone(&shared), groups));
             let mut left = self.pass(&mut run, &shared, groups_in_turn).await?;
@@ -215,7 +215,11 @@ impl Ingester {
             // takes one of each key.
             passes += u32::from(!left.is_empty());
             let put_off = run.take_told(&shared)?;
-            if !watch.stop.load(Ordering::Relaxed) {
+            times_put_off += u32::from(!put_off.is_empty());
+            if times_put_off > PUT_OFF_PASSES_MAX {
+                refuse_put_off(&shared, &put_off);
+                run.take_told(&shared)?;
+            } else if !watch.stop.load(Ordering::Relaxed) {
                 left.extend(put_off);
             }
             if left.is_empty() {
@@ -420,7 +424,7 @@ impl Run<'_> {
         if let Some(error) = told.index_error {
             return Err(IngestError::Index(error));
         }
-        self.tally.refused += shared.refused.load(Ordering::Relaxed);
+        self.tally.refused += shared.refused.swap(0, Ordering::Relaxed);
         self.tally.refusals.extend(told.refusals);
         self.tally.notes.extend(told.notes);
         self.tally.already_count += told.already.len() as u64;

@@ -77,6 +77,9 @@ refusal_codes! {
     /// The metadata do not name the file.
     NotListed = "NOT_LISTED", "the metadata do not name this file",
         "add a row for it to the metadata, or remove it from the source";
+    /// More documents of one submission have its key than are taken in one after the other.
+    TooManyAtOnce = "TOO_MANY_AT_ONCE", "too many documents of this submission have the same key",
+        "send those that were refused again by themselves, in another submission";
     /// The record of the document would be too large.
     RecordTooLarge = "RECORD_TOO_LARGE", "what is stated about it, or its list of files, is too long",
         "shorten the metadata or split the document";

@@ -185,7 +185,7 @@ fn check_completed(
         }
         Some(_) => {}
     }
-    if section.counts != Some(counts_of(body)) {
+    if section.counts != Some(Counts::from(body)) {
         differs(checker, "its counts are not those in the log");
     }
     let archived = documents.archived();
@@ -201,17 +201,5 @@ fn check_completed(
     if !documents.others.is_subset(&listed) || !listed.is_subset(&documents.all) {
         let message = "the documents that were there before are not those of its report";
         differs(checker, message);
-    }
-}
-
-/// Returns the counts that the end of a submission states.
-fn counts_of(body: &SubmissionCompleted) -> Counts {
-    Counts {
-        aggregations: body.aggregations,
-        already: body.already,
-        archived: body.archived,
-        pending: body.pending,
-        received: body.received,
-        refused: body.refused,
     }
 }

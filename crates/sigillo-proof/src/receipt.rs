@@ -5,7 +5,8 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use sigillo_model::{
-    ArchiveId, JSON_INTEGER_MAX, JsonError, LogTime, Sha256Digest, SubmissionId, VersionId,
+    ArchiveId, JSON_INTEGER_MAX, JsonError, LogTime, Sha256Digest, SubmissionCompleted,
+    SubmissionId, VersionId,
 };
 
 use crate::Base64Bytes;
@@ -215,6 +216,20 @@ pub struct Counts {
     pub received: u64,
     /// Documents refused.
     pub refused: u64,
+}
+
+impl From<&SubmissionCompleted> for Counts {
+    /// Returns the counts that the end of a submission states.
+    fn from(body: &SubmissionCompleted) -> Self {
+        Self {
+            aggregations: body.aggregations,
+            already: body.already,
+            archived: body.archived,
+            pending: body.pending,
+            received: body.received,
+            refused: body.refused,
+        }
+    }
 }
 
 /// One document that was refused.

@@ -201,6 +201,31 @@ fn late_attachments_of_one_submission_are_one_version_after_the_other() {
 }
 
 #[test]
+fn a_great_many_units_of_one_key_come_to_an_end() {
+    let world = with_one_act();
+    fs::remove_dir_all(world.source()).unwrap();
+    // New documents under a key that is there wait for nothing.
+    for number in 0..600 {
+        let name = format!("{number:03}.txt");
+        world.write(&name, name.as_bytes());
+        sidecar(&world, &name, &format!("{{{}}}", KEY.replace("\"1\"", "\"2\"")));
+    }
+    let ran = world.ingest(&["--json"]);
+    assert_eq!(counts(&ran), [600, 1, 0, 599, 0, 0], "{ran:?}");
+    // Versions that follow on each other end with a refusal.
+    fs::remove_dir_all(world.source()).unwrap();
+    for number in 0..255 {
+        let name = format!("{number:03}.txt");
+        world.write(&name, name.as_bytes());
+        sidecar(&world, &name, &format!("{{{KEY},\"operation\":\"added-file\"}}"));
+    }
+    let ran = world.ingest(&["--json"]);
+    assert_eq!(counts(&ran), [255, 251, 0, 4, 0, 0], "{ran:?}");
+    assert!(refusals(&ran).iter().all(|(_, code)| code == "TOO_MANY_AT_ONCE"), "{ran:?}");
+    world.check_intact(253);
+}
+
+#[test]
 fn rows_that_build_on_one_document_come_one_after_the_other() {
     let world = with_one_act();
     world.write("c.txt", b"c");
