@@ -15,10 +15,21 @@ pub(crate) const SIGNING_TIME: &str = "1.2.840.113549.1.9.5";
 pub(crate) const SIGNING_CERTIFICATE: &str = "1.2.840.113549.1.9.16.2.12";
 pub(crate) const SIGNING_CERTIFICATE_V2: &str = "1.2.840.113549.1.9.16.2.47";
 
+pub(crate) const SHA_1: &str = "1.3.14.3.2.26";
+pub(crate) const SHA_224: &str = "2.16.840.1.101.3.4.2.4";
 pub(crate) const SHA_256: &str = "2.16.840.1.101.3.4.2.1";
 pub(crate) const SHA_384: &str = "2.16.840.1.101.3.4.2.2";
 pub(crate) const SHA_512: &str = "2.16.840.1.101.3.4.2.3";
 
+pub(crate) const SHA3_256: &str = "2.16.840.1.101.3.4.2.8";
+pub(crate) const SHA3_384: &str = "2.16.840.1.101.3.4.2.9";
+pub(crate) const SHA3_512: &str = "2.16.840.1.101.3.4.2.10";
+
+pub(crate) const RSA_SHA_1: &str = "1.2.840.113549.1.1.5";
+pub(crate) const RSA_SHA_224: &str = "1.2.840.113549.1.1.14";
+pub(crate) const RSA_SHA3_256: &str = "2.16.840.1.101.3.4.3.14";
+pub(crate) const RSA_SHA3_384: &str = "2.16.840.1.101.3.4.3.15";
+pub(crate) const RSA_SHA3_512: &str = "2.16.840.1.101.3.4.3.16";
 pub(crate) const RSA_ENCRYPTION: &str = "1.2.840.113549.1.1.1";
 pub(crate) const MASK_GENERATION_1: &str = "1.2.840.113549.1.1.8";
 pub(crate) const RSA_PSS: &str = "1.2.840.113549.1.1.10";

@@ -10,7 +10,8 @@ use crate::{
     certificate::CERTIFICATE_BYTES_MAX,
     der::{self, DerError, Element, Reader},
     ess,
-    signature::{self, Hash, SignatureFault},
+    hash::HashFunction,
+    signature::{self, Accepted, SignatureFault, SignatureUse, Signing},
     time,
     x509::{Algorithm, Certificate},
 };
@@ -162,9 +163,9 @@ struct Signer<'a> {
 pub(crate) struct Rules<'a> {
     pub(crate) content_type: &'static str,
     /// Hashes the content, `None` if that hash of it is not at hand.
-    pub(crate) digest: &'a dyn Fn(Hash) -> Option<Vec<u8>>,
-    /// Whether naming the certificate by SHA-1 is accepted, as it was once.
-    pub(crate) old_signing_certificate: bool,
+    pub(crate) digest: &'a dyn Fn(HashFunction) -> Option<Vec<u8>>,
+    /// Which algorithms are.
+    pub(crate) accepted: Accepted,
 }
 
 impl<'a> SignedData<'a> {
@@ -220,13 +221,19 @@ impl<'a> SignedData<'a> {
         })
     }
 
+    /// Checks what kind of content was signed.
+    pub(crate) fn expect_content_type(&self, expected: &'static str) -> Result<(), CmsError> {
+        if self.content_type == expected {
+            return Ok(());
+        }
+        let found = self.content_type.clone();
+        Err(CmsError::WrongContentType { found, expected })
+    }
+
     /// Verifies everything but path, time and purpose, and returns the signer's certificate.
     pub(crate) fn verify(&self, rules: &Rules<'_>) -> Result<Certificate<'a>, CmsError> {
-        if self.content_type != rules.content_type {
-            let (found, expected) = (self.content_type.clone(), rules.content_type);
-            return Err(CmsError::WrongContentType { found, expected });
-        }
-        let hash = self.signer_hash()?;
+        self.expect_content_type(rules.content_type)?;
+        let hash = self.signer_hash(rules.accepted)?;
         let certificate = self.signer_certificate()?;
 
         let mut stated = self.required(CONTENT_TYPE, "contentType")?;
@@ -243,14 +250,14 @@ impl<'a> SignedData<'a> {
         if stated != digest {
             return Err(CmsError::DigestMismatch);
         }
-        self.check_signing_certificate(&certificate, rules.old_signing_certificate)?;
+        self.check_signing_certificate(&certificate, rules.accepted)?;
         let signer = &self.signer;
+        let signing = self.signing(hash, &certificate);
         signature::check_signature(
-            &signer.signature_algorithm,
-            hash,
-            &certificate.key,
+            &signing,
             &signer.signed_attributes,
             signer.signature,
+            rules.accepted,
         )
         .map_err(|fault| match fault {
             SignatureFault::Wrong => CmsError::WrongSignature,
@@ -261,6 +268,16 @@ impl<'a> SignedData<'a> {
         Ok(certificate)
     }
 
+    /// Says what the signature was made with, as far as that is known here.
+    pub(crate) fn signature_use(&self, certificate: &Certificate<'_>) -> Option<SignatureUse> {
+        let hash = HashFunction::of_algorithm(&self.signer.digest_algorithm)?;
+        Some(signature::describe(&self.signing(hash, certificate)))
+    }
+
+    fn signing<'s>(&'s self, hash: HashFunction, certificate: &'s Certificate<'_>) -> Signing<'s> {
+        Signing { algorithm: &self.signer.signature_algorithm, hash, key: &certificate.key }
+    }
+
     /// Returns the signed time, if there is one.
     pub(crate) fn signing_time(&self) -> Result<Option<Timestamp>, CmsError> {
         let Some(value) = self.attribute(SIGNING_TIME)? else { return Ok(None) };
@@ -268,15 +285,15 @@ impl<'a> SignedData<'a> {
         Ok(Some(time::from_time(&stated)?))
     }
 
-    fn signer_hash(&self) -> Result<Hash, CmsError> {
+    fn signer_hash(&self, accepted: Accepted) -> Result<HashFunction, CmsError> {
         let algorithm = &self.signer.digest_algorithm;
         let listed = |listed: &Algorithm<'_>| listed.oid == algorithm.oid && listed.is_bare();
         if !self.digest_algorithms.iter().any(listed) {
             return Err(CmsError::Malformed { what: "the digest algorithm is not announced" });
         }
-        Hash::of_algorithm(algorithm).ok_or_else(|| CmsError::UnknownAlgorithm {
-            role: "digest",
-            algorithm: algorithm.oid.clone(),
+        let usable = |hash: &HashFunction| accepted == Accepted::Legacy || hash.is_of_today();
+        HashFunction::of_algorithm(algorithm).filter(usable).ok_or_else(|| {
+            CmsError::UnknownAlgorithm { role: "digest", algorithm: algorithm.oid.clone() }
         })
     }
 
@@ -303,19 +320,19 @@ impl<'a> SignedData<'a> {
     fn check_signing_certificate(
         &self,
         certificate: &Certificate<'_>,
-        old_accepted: bool,
+        accepted: Accepted,
     ) -> Result<(), CmsError> {
         let new = self.attribute(SIGNING_CERTIFICATE_V2)?;
         let old = self.attribute(SIGNING_CERTIFICATE)?;
         if let Some(value) = &new {
-            ess::check_v2(value.raw, certificate)?;
+            ess::check_v2(value.raw, certificate, accepted)?;
         }
         if let Some(value) = &old {
             ess::check_v1(value.raw, certificate)?;
         }
         match (new, old) {
             (Some(_), _) => Ok(()),
-            (None, Some(_)) if old_accepted => Ok(()),
+            (None, Some(_)) if accepted != Accepted::New => Ok(()),
             (None, Some(_)) => Err(CmsError::OldSigningCertificate),
             (None, None) => Err(CmsError::MissingAttribute { attribute: "signingCertificateV2" }),
         }

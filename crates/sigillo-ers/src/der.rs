@@ -103,7 +103,16 @@ pub(crate) fn read_checked<'a>(
     bytes: &'a [u8],
     what: &'static str,
 ) -> Result<Element<'a>, DerError> {
-    check_shape(bytes)?;
+    read_bounded(bytes, ELEMENTS_MAX, what)
+}
+
+/// Does the same as [`read_checked`] with another bound on the count of elements.
+pub(crate) fn read_bounded<'a>(
+    bytes: &'a [u8],
+    elements_max: usize,
+    what: &'static str,
+) -> Result<Element<'a>, DerError> {
+    check_shape(bytes, elements_max)?;
     let mut reader = Reader::new(bytes);
     let element = reader.expect(SEQUENCE, what)?;
     reader.end("bytes follow the structure")?;
@@ -111,7 +120,7 @@ pub(crate) fn read_checked<'a>(
 }
 
 /// Walks all elements without recursion: a deep structure must not exhaust the stack.
-fn check_shape(bytes: &[u8]) -> Result<(), DerError> {
+fn check_shape(bytes: &[u8], elements_max: usize) -> Result<(), DerError> {
     let mut open = vec![Reader::new(bytes)];
     let mut count = 0;
     while let Some(reader) = open.last_mut() {
@@ -120,7 +129,7 @@ fn check_shape(bytes: &[u8]) -> Result<(), DerError> {
             continue;
         };
         count += 1;
-        if count > ELEMENTS_MAX {
+        if count > elements_max {
             return Err(DerError { what: "too many elements" });
         }
         if element.tag & CONSTRUCTED != 0 {

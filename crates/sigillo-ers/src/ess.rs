@@ -8,19 +8,25 @@ use crate::{
     asn1::{self, IssuerSerial, SHA_256, SigningCertificate, SigningCertificateV2},
     cms::CmsError,
     der::{self, Reader},
-    signature::Hash,
+    hash::HashFunction,
+    signature::Accepted,
     x509::{self, Certificate},
 };
 
 /// Checks that the first certificate that a `SigningCertificateV2` names is `certificate`.
-pub(crate) fn check_v2(value: &[u8], certificate: &Certificate<'_>) -> Result<(), CmsError> {
+pub(crate) fn check_v2(
+    value: &[u8],
+    certificate: &Certificate<'_>,
+    accepted: Accepted,
+) -> Result<(), CmsError> {
     let stated: SigningCertificateV2 = asn1::decode(value, "a signing certificate attribute")?;
     let first = stated.certs.first().ok_or(CmsError::SigningCertificateMismatch)?;
     let (oid, parameters) = match &first.hash_algorithm {
         None => (SHA_256.to_owned(), None),
         Some(algorithm) => (asn1::dotted(&algorithm.algorithm), algorithm.parameters.as_ref()),
     };
-    let hash = Hash::from_oid(&oid)
+    let hash = HashFunction::from_oid(&oid)
+        .filter(|hash| accepted == Accepted::Legacy || hash.is_of_today())
         .filter(|_| x509::is_absent(parameters.map(rasn::types::Any::as_bytes)))
         .ok_or(CmsError::UnknownAlgorithm { role: "certificate digest", algorithm: oid })?;
     check(

@@ -16,8 +16,14 @@ mod x509;
 mod anchors;
 mod cms;
 mod ess;
+mod hash;
+mod legacy;
 mod pss;
 mod signature;
+
+mod lifetimes;
+mod record;
+mod record_check;
 
 mod request;
 mod response;
@@ -34,12 +40,24 @@ pub use certificate::{
     PEM_BYTES_MAX, PreparedCertificate, pem_blocks, prepare_certificate, to_pem,
 };
 pub use cms::CmsError;
+pub use hash::{HashFunction, Hasher, UnknownHashName};
 pub use issue::{PreparedToken, TRIAL_POLICY, TokenContent, prepare_token, refusal};
+pub use lifetimes::{ALGORITHM_TABLE_BYTES_MAX, AlgorithmTable, AlgorithmTableError, Lifetime};
+pub use record::{
+    ArchiveTimeStamp, EvidenceRecord, NamedHash, RECORD_BYTES_MAX, RECORD_CHAINS_MAX,
+    RECORD_HASHES_MAX, RECORD_LISTS_MAX, RECORD_STAMPS_MAX, RecordError, StampChain, StampParts,
+    write_chain, write_record, write_sequence,
+};
+pub use record_check::{
+    Authorities, RecordObject, RecordReport, RecordRules, StampReport, lists_root, renewed_value,
+    verify_record,
+};
 pub use request::{REQUEST_BYTES_MAX, RequestError, TimeStampRequest};
 pub use response::{
     Expectations, RESPONSE_BYTES_MAX, ResponseError, TimeStampToken, check_response,
 };
 pub use seal::{PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_seal, verify_seal};
 pub use sealing::{sealing_leaves, sealing_value};
+pub use signature::{SignatureScheme, SignatureUse};
 pub use token::{TOKEN_BYTES_MAX, TokenError, VerifiedToken, verify_token};
 pub use tree::{EvidenceTree, list_value, pair_value, tree_path, tree_root, version_id, walk_path};

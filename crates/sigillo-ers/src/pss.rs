@@ -116,12 +116,7 @@ const fn null_in_both(hash: u8, salt: u8) -> [u8; 65] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        asn1::RSA_PSS,
-        der,
-        signature::{Hash, pss_hash},
-        x509::Algorithm,
-    };
+    use crate::{asn1::RSA_PSS, der, hash::HashFunction, signature::pss_hash, x509::Algorithm};
 
     #[test]
     fn every_spelling_is_read_as_its_hash_function() {
@@ -130,7 +125,8 @@ mod tests {
             let element = der::read_checked(&whole, "test").unwrap();
             let algorithm = Algorithm::read(&element).unwrap();
             assert_eq!(algorithm.oid, RSA_PSS);
-            let expected = [Hash::Sha256, Hash::Sha384, Hash::Sha512][position / 7];
+            let expected =
+                [HashFunction::Sha256, HashFunction::Sha384, HashFunction::Sha512][position / 7];
             assert_eq!(pss_hash(&algorithm), Some(expected), "{position}");
         }
     }

@@ -8,9 +8,10 @@ use crate::{
     CertificateError, CmsError, Trust, TrustAnchors,
     asn1::{ANY_PURPOSE, DATA, DOCUMENT_SIGNING, EMAIL_PROTECTION},
     cms::{self, Rules, SignedData},
+    hash::HashFunction,
     issue::TRIAL_POLICY,
     sign::{self, ToSign, Unsigned},
-    signature::Hash,
+    signature::Accepted,
     x509::Certificate,
 };
 
@@ -127,8 +128,8 @@ pub fn verify_seal(
     }
     let certificate = signed.verify(&Rules {
         content_type: DATA,
-        digest: &|hash| (hash == Hash::Sha256).then(|| content_sha256.as_bytes().to_vec()),
-        old_signing_certificate: false,
+        digest: &|hash| (hash == HashFunction::Sha256).then(|| content_sha256.as_bytes().to_vec()),
+        accepted: Accepted::New,
     })?;
     let claimed_at =
         signed.signing_time()?.ok_or(CmsError::MissingAttribute { attribute: "signingTime" })?;

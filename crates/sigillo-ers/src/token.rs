@@ -9,8 +9,10 @@ use crate::{
     asn1::{self, TIME_STAMPING, TST_INFO, TstInfo},
     cms::{self, Rules, SignedData},
     der::{self, DerError},
+    hash::HashFunction,
     issue::TRIAL_POLICY,
     request::sha256_imprint,
+    signature::{Accepted, SignatureUse},
     time,
     x509::Certificate,
 };
@@ -115,7 +117,7 @@ pub fn verify_token(
     imprint: Sha256Digest,
     anchors: &TrustAnchors,
 ) -> Result<VerifiedToken, TokenError> {
-    examine(raw, imprint, anchors, true).map(|examined| examined.verified)
+    examine(raw, imprint, anchors, Accepted::Kept).map(|examined| examined.verified)
 }
 
 /// A verified token with what only a response is compared with.
@@ -125,60 +127,113 @@ pub(crate) struct Examined {
     pub(crate) nonce: Option<Vec<u8>>,
 }
 
-/// Verifies a token; `old_signing_certificate` says whether SHA-1 may name the certificate.
+/// Verifies a token over a SHA-256 digest.
 pub(crate) fn examine(
     raw: &[u8],
     imprint: Sha256Digest,
     anchors: &TrustAnchors,
-    old_signing_certificate: bool,
+    accepted: Accepted,
 ) -> Result<Examined, TokenError> {
-    let signed = SignedData::read(raw, TOKEN_BYTES_MAX)?;
-    let content = signed.content.ok_or(TokenError::Malformed { what: "there is no content" })?;
-    let certificate = signed.verify(&Rules {
-        content_type: TST_INFO,
-        digest: &|hash| Some(hash.digest(content)),
-        old_signing_certificate,
-    })?;
-
-    der::read_checked(content, "a time-stamp")?;
-    let info: TstInfo = asn1::decode(content, "a time-stamp")?;
-    if info.version != 1 {
-        return Err(TokenError::UnknownVersion { found: info.version });
-    }
-    if let Some(extension) = info.extensions.iter().flatten().find(|extension| extension.critical) {
-        return Err(TokenError::UnknownExtension { found: der::oid_text(&extension.extn_id.0)? });
-    }
-    let found = sha256_imprint(&info.message_imprint)
+    let token = ReadToken::read(raw)?;
+    let certificate = token.check_signature(accepted)?;
+    let found = sha256_imprint(&token.info.message_imprint)
         .map_err(|found| TokenError::UnknownHash { found })?
         .ok_or(TokenError::Malformed { what: "a digest" })?;
     if found != imprint {
         return Err(TokenError::OtherImprint { found, expected: imprint });
     }
-    let stamped_at = time::from_generalized(&info.gen_time)?;
-    check_purpose(&certificate)?;
-    cms::check_validity(&certificate, stamped_at)?;
-
-    let path = anchors.judge(
-        certificate.raw,
-        &signed.certificates,
-        stamped_at,
-        // The signer's purpose was checked above, and more strictly. Authorities above it may do
-        // without one, but what they state must not exclude time-stamping.
-        KeyUsage::required_if_present(&TIME_STAMPING_CONTENT),
-    );
-    let policy = der::oid_text(&info.policy.0)?;
-    let trial = policy == TRIAL_POLICY || certificate.policies.iter().any(|p| p == TRIAL_POLICY);
-    let verified = VerifiedToken {
-        stamped_at,
-        policy,
-        serial: serial_text(&info.serial_number.0)?,
-        authority: certificate.subject,
-        trust: path.trust,
-        trial,
-        stray_certificates: path.stray_certificates,
-    };
-    let nonce = info.nonce.map(|nonce| nonce.0.to_vec());
+    let verified = token.judge(certificate, token.stamped_at, anchors)?;
+    let nonce = token.info.nonce.map(|nonce| nonce.0.to_vec());
     Ok(Examined { verified, nonce })
+}
+
+/// A token that was read; nothing of it is verified.
+pub(crate) struct ReadToken<'a> {
+    signed: SignedData<'a>,
+    info: TstInfo,
+    content: &'a [u8],
+    /// The time it states.
+    pub(crate) stamped_at: Timestamp,
+}
+
+impl<'a> ReadToken<'a> {
+    /// Reads the token that `raw` is.
+    pub(crate) fn read(raw: &'a [u8]) -> Result<Self, TokenError> {
+        let signed = SignedData::read(raw, TOKEN_BYTES_MAX)?;
+        signed.expect_content_type(TST_INFO)?;
+        let content =
+            signed.content.ok_or(TokenError::Malformed { what: "there is no content" })?;
+        der::read_checked(content, "a time-stamp")?;
+        let info: TstInfo = asn1::decode(content, "a time-stamp")?;
+        if info.version != 1 {
+            return Err(TokenError::UnknownVersion { found: info.version });
+        }
+        let stamped_at = time::from_generalized(&info.gen_time)?;
+        Ok(Self { signed, info, content, stamped_at })
+    }
+
+    /// Returns what was stamped: the hash function, or its dotted OID if it is not known here, and
+    /// the digest.
+    pub(crate) fn imprint(&self) -> (Result<HashFunction, String>, &[u8]) {
+        let imprint = &self.info.message_imprint;
+        let hash = HashFunction::of_identifier(&imprint.hash_algorithm);
+        (hash, imprint.hashed_message.as_ref())
+    }
+
+    /// Checks the signature and that the token says nothing that is not understood here. Returns
+    /// the signer's certificate.
+    pub(crate) fn check_signature(
+        &self,
+        accepted: Accepted,
+    ) -> Result<Certificate<'a>, TokenError> {
+        let certificate = self.signed.verify(&Rules {
+            content_type: TST_INFO,
+            digest: &|hash| Some(hash.digest(self.content)),
+            accepted,
+        })?;
+        let mut extensions = self.info.extensions.iter().flatten();
+        if let Some(extension) = extensions.find(|extension| extension.critical) {
+            let found = der::oid_text(&extension.extn_id.0)?;
+            return Err(TokenError::UnknownExtension { found });
+        }
+        Ok(certificate)
+    }
+
+    /// Says what the token was signed with, as far as that is known here.
+    pub(crate) fn signature_use(&self, certificate: &Certificate<'_>) -> Option<SignatureUse> {
+        self.signed.signature_use(certificate)
+    }
+
+    /// Judges the signer's certificate, which `certificate` is: purpose, validity at the time of
+    /// the token, and its path at `at`.
+    pub(crate) fn judge(
+        &self,
+        certificate: Certificate<'_>,
+        at: Timestamp,
+        anchors: &TrustAnchors,
+    ) -> Result<VerifiedToken, TokenError> {
+        check_purpose(&certificate)?;
+        cms::check_validity(&certificate, self.stamped_at)?;
+        let path = anchors.judge(
+            certificate.raw,
+            &self.signed.certificates,
+            at,
+            // The signer's purpose was checked above, and more strictly. Authorities above it may
+            // do without one, but what they state must not exclude time-stamping.
+            KeyUsage::required_if_present(&TIME_STAMPING_CONTENT),
+        );
+        let policy = der::oid_text(&self.info.policy.0)?;
+        let of_trial = |policy: &String| policy == TRIAL_POLICY;
+        Ok(VerifiedToken {
+            stamped_at: self.stamped_at,
+            trial: of_trial(&policy) || certificate.policies.iter().any(of_trial),
+            policy,
+            serial: serial_text(&self.info.serial_number.0)?,
+            authority: certificate.subject,
+            trust: path.trust,
+            stray_certificates: path.stray_certificates,
+        })
+    }
 }
 
 /// Checks that a certificate is for time-stamping alone, critically so (RFC 3161 §2.3).

@@ -141,6 +141,39 @@ finding_codes! {
     ReceiptFileUnknown = "F809", CannotTell;
     /// The end of the submission is not in the receipt: there was none yet, or it was left out.
     ReceiptSubmissionOpen = "F810", Note;
+
+    /// The evidence record is not one, or not in its one spelling.
+    RecordMalformed = "F901", Damage;
+    /// A data object is not in the first list of a chain of the evidence record.
+    RecordObject = "F902", Damage;
+    /// The lists of a time-stamp do not give the digest that was stamped.
+    RecordRoot = "F903", Damage;
+    /// A time-stamp does not cover the one before it.
+    RecordLink = "F904", Damage;
+    /// Tree, token and chain are not of one hash function.
+    RecordHash = "F905", Damage;
+    /// The time-stamps do not stand in the order of their times.
+    RecordOrder = "F906", Damage;
+    /// A token cannot be read, or its signature is wrong.
+    RecordToken = "F907", Damage;
+    /// The first list holds other hashes than those of the data objects.
+    RecordGroup = "F908", Damage;
+    /// A time-stamp was renewed only after its certificate had ended.
+    RenewedLate = "F909", CannotTell;
+    /// An algorithm could not be relied on any more when something stronger covered it.
+    AlgorithmExpired = "F910", CannotTell;
+    /// The certificate of the last time-stamp had ended at the time asked for.
+    EvidenceEnded = "F911", CannotTell;
+    /// The digest of a data object for a hash function of the record is not at hand.
+    RecordDigestMissing = "F912", CannotTell;
+    /// The evidence record uses what this program does not support.
+    RecordUnsupported = "F913", CannotTell;
+    /// Any authority was accepted.
+    AnyAuthority = "F914", Note;
+    /// Whether a certificate was revoked was not looked at.
+    RevocationUnknown = "F915", Note;
+    /// Something in the evidence record is unusual and changes nothing.
+    RecordUnusual = "F916", Note;
 }
 
 impl fmt::Display for FindingCode {

@@ -15,6 +15,7 @@ mod check_documents;
 mod check_sealings;
 mod check_submission;
 
+mod evidence;
 mod extends;
 mod render;
 
@@ -22,6 +23,7 @@ pub use bytes::Base64Bytes;
 pub use check::{
     AttestedTime, FINDINGS_MAX, GivenFile, MatchedFile, ReceiptCheck, ReceiptTrust, check_receipt,
 };
+pub use evidence::{DocumentEvidence, evidence_records};
 pub use extends::{ReceiptDifference, extends};
 pub use proofs::{EXPLICIT_PROOFS_MAX, LEAVES_SHARE, needs_leaves};
 pub use receipt::{

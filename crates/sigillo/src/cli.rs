@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     doctor::DoctorArgs,
+    er::ErCommand,
     receipt::ReceiptCommand,
     shell::{CompletionsArgs, ManArgs},
     submission::SubmissionCommand,
@@ -83,6 +84,8 @@ pub(crate) enum Command {
     Submission(SubmissionCommand),
     #[command(subcommand)]
     Receipt(ReceiptCommand),
+    #[command(subcommand)]
+    Er(ErCommand),
     #[command(subcommand)]
     Log(LogCommand),
     #[command(subcommand)]

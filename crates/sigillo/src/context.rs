@@ -376,20 +376,26 @@ impl Context {
         Ok(line_of(&settings))
     }
 
-    /// Returns the authorities to ask, and the evidence line of their time-stamps.
-    pub(crate) fn authorities(
-        &self,
-        keys: &KeyFolder,
-    ) -> Result<(Authorities, &'static str), CommandError> {
+    /// Opens the keys that are named, by their folder or by an archive in a folder, without looking
+    /// at the archive.
+    pub(crate) fn named_keys(&self) -> Result<KeyFolder, CommandError> {
+        let folder = match &self.global.keys {
+            Some(folder) => folder.clone(),
+            None => self.places.keys_of(&self.url()?),
+        };
+        Ok(KeyFolder::open(&folder)?)
+    }
+
+    /// Tells whether the settings name authorities; without any, the trial one of some keys is asked.
+    pub(crate) fn has_authorities(&self) -> Result<bool, CommandError> {
+        Ok(!Settings::read(&self.places.settings())?.authorities.is_empty())
+    }
+
+    /// Returns the authorities of the settings.
+    pub(crate) fn real_authorities(&self) -> Result<Authorities, CommandError> {
         let settings = Settings::read(&self.places.settings())?;
         let mut anchors = TrustAnchors::new();
         let mut list: Vec<Arc<dyn TimeStampAuthority>> = Vec::new();
-        if settings.authorities.is_empty() {
-            let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
-            list.push(Arc::new(keys.trial_authority(clock, entropy)));
-            add_anchors(&mut anchors, "trial root", keys.trial_root_pem())?;
-            return Ok((Authorities::new(list, anchors, CLOCK_TOLERANCE), line_of(&settings)));
-        }
         for authority in &settings.authorities {
             let file = &authority.anchor_file;
             let pem = std::fs::read_to_string(file)
@@ -397,7 +403,22 @@ impl Context {
             add_anchors(&mut anchors, &authority.name, &pem)?;
             list.push(Arc::new(http_authority(authority)?));
         }
-        Ok((Authorities::new(list, anchors, CLOCK_TOLERANCE), line_of(&settings)))
+        Ok(Authorities::new(list, anchors, CLOCK_TOLERANCE))
+    }
+
+    /// Returns the authorities to ask, and the evidence line of their time-stamps.
+    pub(crate) fn authorities(
+        &self,
+        keys: &KeyFolder,
+    ) -> Result<(Authorities, &'static str), CommandError> {
+        if self.has_authorities()? {
+            return Ok((self.real_authorities()?, REAL_LINE));
+        }
+        let mut anchors = TrustAnchors::new();
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let trial: Arc<dyn TimeStampAuthority> = Arc::new(keys.trial_authority(clock, entropy));
+        add_anchors(&mut anchors, "trial root", keys.trial_root_pem())?;
+        Ok((Authorities::new(vec![trial], anchors, CLOCK_TOLERANCE), EVIDENCE_LINE))
     }
 }
 

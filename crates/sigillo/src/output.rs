@@ -133,7 +133,7 @@ pub(crate) fn counted(number: u64, what: &str) -> String {
     let plural = match what.strip_suffix('y') {
         _ if number == 1 => what.to_owned(),
         Some(stem) => format!("{stem}ies"),
-        None if what.ends_with("ch") => format!("{what}es"),
+        None if what.ends_with("ch") || what.ends_with("sh") => format!("{what}es"),
         None => format!("{what}s"),
     };
     format!("{} {plural}", grouped(number))

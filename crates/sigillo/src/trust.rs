@@ -202,6 +202,15 @@ impl TrustStore {
         Ok((true, anchors))
     }
 
+    /// Returns the certificates of everybody who is believed.
+    pub(crate) fn all_anchors(&self) -> Result<TrustAnchors, CommandError> {
+        let mut anchors = TrustAnchors::new();
+        for trusted in self.list()? {
+            trusted.anchors_into(&mut anchors)?;
+        }
+        Ok(anchors)
+    }
+
     /// Returns whom this user believes about the archive that a receipt names, with this log key.
     pub(crate) fn receipt_trust(
         &self,

@@ -7,6 +7,7 @@ mod algorithms;
 mod flips;
 mod outside;
 mod paths;
+mod records;
 mod refusals;
 mod round_trip;
 mod seals;

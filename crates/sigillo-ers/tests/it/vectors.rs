@@ -18,7 +18,7 @@ use sigillo_model::Sha256Digest;
 use crate::{forge::Node, world::time};
 
 /// Returns the folder of the vectors; without it prints so, and fails in CI.
-fn vectors() -> Option<PathBuf> {
+pub(crate) fn vectors() -> Option<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
     let shared = std::env::var_os("SIGILLO_SHARED").map_or(PathBuf::from(default), PathBuf::from);
     let folder = shared.join("vectors");

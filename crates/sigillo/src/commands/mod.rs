@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod doctor;
+pub(crate) mod er;
 mod export;
 mod find;
 mod ingest;
@@ -54,6 +55,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, CommandError> {
         Command::Doctor(args) => doctor::run(&context, args).await,
         Command::Submission(command) => submission::run(&context, command).await,
         Command::Receipt(command) => receipt::run(&context, command).await,
+        Command::Er(command) => er::run(&context, command).await,
         Command::Log(command) => log::run(&context, command).await,
         Command::Trust(command) => trust::run(&context, command).await,
         Command::Completions(args) => Ok(shell::completions(*output, &args)),

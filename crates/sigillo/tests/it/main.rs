@@ -17,6 +17,7 @@ mod submissions;
 mod tampering;
 
 mod doctor;
+mod evidence_records;
 mod finding;
 mod giving_back;
 mod identity;

@@ -118,6 +118,12 @@ fn everyday(cases: &mut Cases) {
     fs::write(world.place("trust.json"), exported).unwrap();
     cases.run(&world, 0, &["trust", "add", "trust.json"]);
     cases.run(&world, 0, &["trust", "list"]);
+    cases.run(&world, 0, &["er", "create", "carte/delibera.txt", "-o", "delibera.er"]);
+    cases.run(&world, 1, &["er", "create", "carte/delibera.txt", "-o", "delibera.er"]);
+    cases.run(&world, 0, &["er", "show", "delibera.er"]);
+    cases.run(&world, 1, &["er", "show", "carte/delibera.txt"]);
+    cases.run(&world, 0, &["er", "verify", "delibera.er", "carte/delibera.txt"]);
+    cases.run(&world, 5, &["er", "verify", "delibera.er", "carte/allegato.txt"]);
     cases.run(&world, 0, &["completions", "bash"]);
     cases.run(&world, 0, &["man", "-o", "pagine"]);
     receipts(cases, &world, listed["submissions"][0]["submission"].as_str().unwrap());

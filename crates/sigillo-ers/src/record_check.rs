@@ -1,0 +1,474 @@
+//! Verifying evidence records of RFC 4998, as of a given time.
+
+use std::{collections::HashSet, fmt};
+
+use jiff::Timestamp;
+use sigillo_model::{Finding, FindingCode, Verdict};
+
+use crate::{
+    AlgorithmTable, Lifetime, Trust, TrustAnchors, VerifiedToken,
+    hash::HashFunction,
+    record::{ArchiveTimeStamp, EvidenceRecord, RecordError, StampChain, write_sequence},
+    signature::{Accepted, SignatureUse},
+    token::ReadToken,
+};
+
+/// A data object that a record is to prove, known by its digests.
+pub struct RecordObject<'a> {
+    /// What it is called in findings.
+    pub name: &'a str,
+    /// Returns its digest, `None` if that digest of it is not at hand.
+    pub digest: &'a dyn Fn(HashFunction) -> Option<Vec<u8>>,
+}
+
+impl fmt::Debug for RecordObject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordObject").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Which authorities are accepted.
+#[derive(Clone, Copy, Debug)]
+pub enum Authorities<'a> {
+    /// Those whose certificate leads to an anchor.
+    Anchored(&'a TrustAnchors),
+    /// Any: paths, and how strong signatures are, are not judged.
+    Any,
+}
+
+/// By what rules a record is verified.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordRules<'a> {
+    /// Which authorities are accepted.
+    pub authorities: Authorities<'a>,
+    /// How long algorithms may be relied on.
+    pub algorithms: &'a AlgorithmTable,
+    /// The time as of which it must hold; `None` is the time of its last time-stamp.
+    pub at: Option<Timestamp>,
+    /// The first list must hold the objects and nothing else.
+    pub whole_group: bool,
+}
+
+/// What was found out about a record.
+#[derive(Clone, Debug, Default)]
+pub struct RecordReport {
+    /// Its time-stamps, oldest first.
+    pub stamps: Vec<StampReport>,
+    /// What is wrong with it, or could not be told.
+    pub findings: Vec<Finding>,
+    /// The time as of which it was verified; `None` if it has no readable time-stamp.
+    pub as_of: Option<Timestamp>,
+}
+
+impl RecordReport {
+    /// Draws the verdict from the findings.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of(&self.findings)
+    }
+
+    /// Returns until when the last time-stamp can be relied on without a renewal, as far as its
+    /// certificate and the table of algorithms say.
+    pub fn holds_until(&self) -> Option<Timestamp> {
+        let last = self.stamps.last()?;
+        match last.lifetime {
+            Lifetime::Until(end) => Some(last.certificate_end?.min(end)),
+            Lifetime::Open | Lifetime::Unknown => last.certificate_end,
+        }
+    }
+}
+
+/// One time-stamp of a record.
+#[derive(Clone, Debug)]
+pub struct StampReport {
+    /// Number of its chain, from 1.
+    pub chain: usize,
+    /// Its number in the chain, from 1.
+    pub position: usize,
+    /// The time it states.
+    pub stamped_at: Option<Timestamp>,
+    /// The hash function of its tree.
+    pub hash: Option<HashFunction>,
+    /// How many lists its reduced tree has, and how many hashes the first one.
+    pub lists: Option<(usize, usize)>,
+    /// What the token says, if its signature is right.
+    pub token: Option<VerifiedToken>,
+    /// What it was signed with.
+    pub signature: Option<SignatureUse>,
+    /// The last instant of the signer's certificate.
+    pub certificate_end: Option<Timestamp>,
+    /// How long its algorithms may be relied on, together.
+    pub lifetime: Lifetime,
+}
+
+/// Verifies the evidence record `raw` over `objects`.
+///
+/// Every hash tree, every link from one time-stamp to the next, every token at its own time and its
+/// certificate and algorithms up to the time of the next one, or to `rules.at` for the last. Both
+/// the unsorted concatenation of a hash-tree renewal and the sorted one are accepted. Revocation is
+/// not looked at. Weak is not wrong: what an algorithm or a certificate does not reach gives a
+/// finding of the kind "cannot tell".
+///
+/// Source: RFC 4998 §4.3, §5.3.
+pub fn verify_record(
+    raw: &[u8],
+    objects: &[RecordObject<'_>],
+    rules: &RecordRules<'_>,
+) -> RecordReport {
+    let mut check = Check { rules, objects, report: RecordReport::default() };
+    match EvidenceRecord::read(raw) {
+        Ok(record) => check.record(&record),
+        Err(error @ RecordError::Encrypted) => {
+            check.find(FindingCode::RecordUnsupported, "record", error.to_string());
+        }
+        Err(error) => check.find(FindingCode::RecordMalformed, "record", error.to_string()),
+    }
+    check.report
+}
+
+/// The hash of a chain, and the token before the one that is looked at.
+#[derive(Default)]
+struct Before<'a> {
+    hash: Option<HashFunction>,
+    token: Option<&'a [u8]>,
+}
+
+struct Check<'a> {
+    rules: &'a RecordRules<'a>,
+    objects: &'a [RecordObject<'a>],
+    report: RecordReport,
+}
+
+impl Check<'_> {
+    fn find(&mut self, code: FindingCode, object: &str, message: impl Into<String>) {
+        self.report.findings.push(Finding::new(code, object, message));
+    }
+
+    fn record(&mut self, record: &EvidenceRecord<'_>) {
+        if record.has_hints {
+            let message = "it has hints for its verification, which nothing protects: not used";
+            self.find(FindingCode::RecordUnusual, "record", message);
+        }
+        // What each time-stamp must hold until: the time of the next one that can be read.
+        let tokens: Vec<Option<ReadToken<'_>>> = record
+            .chains
+            .iter()
+            .flat_map(|chain| &chain.stamps)
+            .map(|stamp| ReadToken::read(stamp.token).ok())
+            .collect();
+        let times: Vec<Option<Timestamp>> =
+            tokens.iter().map(|token| token.as_ref().map(|token| token.stamped_at)).collect();
+        drop(tokens);
+        self.report.as_of = self.rules.at.or(times.iter().rev().find_map(|time| *time));
+        let mut place = 0;
+        for (index, chain) in record.chains.iter().enumerate() {
+            let mut before = Before::default();
+            for (position, stamp) in chain.stamps.iter().enumerate() {
+                let next = times[place + 1..].iter().find_map(|time| *time);
+                self.stamp(record, (index, position), stamp, &mut before, next);
+                place += 1;
+            }
+        }
+        self.order(&times);
+        match self.rules.authorities {
+            Authorities::Any => self.find(
+                FindingCode::AnyAuthority,
+                "record",
+                "any authority was accepted: who signed, and how strong its signatures are, is not \
+                 judged",
+            ),
+            Authorities::Anchored(_) => self.find(
+                FindingCode::RevocationUnknown,
+                "record",
+                "whether a certificate was revoked was not looked at",
+            ),
+        }
+    }
+
+    fn order(&mut self, times: &[Option<Timestamp>]) {
+        let times: Vec<Timestamp> = times.iter().flatten().copied().collect();
+        for pair in times.windows(2) {
+            if pair[1] < pair[0] {
+                let message = format!("a time-stamp of {} follows one of {}", pair[1], pair[0]);
+                self.find(FindingCode::RecordOrder, "record", message);
+            }
+        }
+    }
+
+    fn stamp<'r>(
+        &mut self,
+        record: &EvidenceRecord<'r>,
+        (index, position): (usize, usize),
+        stamp: &ArchiveTimeStamp<'r>,
+        before: &mut Before<'r>,
+        next: Option<Timestamp>,
+    ) {
+        let name = format!("chain {}, time-stamp {}", index + 1, position + 1);
+        let mut report = StampReport {
+            chain: index + 1,
+            position: position + 1,
+            stamped_at: None,
+            hash: None,
+            lists: stamp.lists.as_ref().map(|lists| (lists.len(), lists[0].len())),
+            token: None,
+            signature: None,
+            certificate_end: None,
+            lifetime: Lifetime::Unknown,
+        };
+        match ReadToken::read(stamp.token) {
+            Err(error) => self.find(FindingCode::RecordToken, &name, error.to_string()),
+            Ok(token) => {
+                report.stamped_at = Some(token.stamped_at);
+                report.hash = self.hash_of(record, stamp, &token, before.hash, &name);
+                if let Some(hash) = report.hash {
+                    before.hash.get_or_insert(hash);
+                    let wanted = self.wanted(&record.chains[..index], before.token, hash, &name);
+                    self.tree(stamp, &token, hash, &wanted, &name);
+                }
+                self.token(&token, &mut report, next, &name);
+            }
+        }
+        before.token = Some(stamp.token);
+        self.report.stamps.push(report);
+    }
+
+    /// Returns the hash function of a time-stamp: one for the tree, the imprint and the chain.
+    fn hash_of(
+        &mut self,
+        record: &EvidenceRecord<'_>,
+        stamp: &ArchiveTimeStamp<'_>,
+        token: &ReadToken<'_>,
+        of_chain: Option<HashFunction>,
+        name: &str,
+    ) -> Option<HashFunction> {
+        let (imprint, _) = token.imprint();
+        let hash = match stamp.hash.clone().unwrap_or_else(|| imprint.clone()) {
+            Ok(hash) => hash,
+            Err(oid) => {
+                let message = format!("the hash function is not known here: {oid}");
+                self.find(FindingCode::AlgorithmUnknown, name, message);
+                return None;
+            }
+        };
+        if imprint != Ok(hash) {
+            let found = imprint.map_or_else(|oid| oid, |hash| hash.to_string());
+            let message = format!("its tree is of {hash}, its token over a digest of {found}");
+            self.find(FindingCode::RecordHash, name, message);
+            return None;
+        }
+        if let Some(other) = of_chain.filter(|other| *other != hash) {
+            let message = format!("it is of {hash}, the chain of {other}");
+            self.find(FindingCode::RecordHash, name, message);
+        }
+        if !record.hashes.contains(&Ok(hash)) {
+            let message = format!("the record does not list {hash} among its digest algorithms");
+            self.find(FindingCode::RecordUnusual, name, message);
+        }
+        Some(hash)
+    }
+
+    /// Returns what the first list must hold: name, and digests of which one is enough.
+    fn wanted(
+        &mut self,
+        older: &[StampChain<'_>],
+        token_before: Option<&[u8]>,
+        hash: HashFunction,
+        name: &str,
+    ) -> Vec<Wanted> {
+        if let Some(token) = token_before {
+            return vec![Wanted { object: None, any_of: vec![hash.digest(token)] }];
+        }
+        let raws: Vec<&[u8]> = older.iter().map(|chain| chain.raw).collect();
+        let sequence = (!raws.is_empty()).then(|| hash.digest(&write_sequence(&raws)));
+        let objects = self.objects;
+        let mut wanted = Vec::with_capacity(objects.len());
+        for object in objects {
+            let Some(digest) = (object.digest)(hash) else {
+                let message = format!("the {hash} digest of {} is not at hand", object.name);
+                self.find(FindingCode::RecordDigestMissing, name, message);
+                continue;
+            };
+            let any_of = match &sequence {
+                None => vec![digest],
+                Some(sequence) => renewed(hash, &digest, sequence),
+            };
+            wanted.push(Wanted { object: Some(object.name.to_owned()), any_of });
+        }
+        wanted
+    }
+
+    fn tree(
+        &mut self,
+        stamp: &ArchiveTimeStamp<'_>,
+        token: &ReadToken<'_>,
+        hash: HashFunction,
+        wanted: &[Wanted],
+        name: &str,
+    ) {
+        let (_, imprint) = token.imprint();
+        let alone = [imprint];
+        let first = stamp.lists.as_ref().map_or(&alone[..], |lists| &lists[0][..]);
+        if let Some(lists) = &stamp.lists
+            && lists_root(hash, lists) != imprint
+        {
+            let message = "its lists do not give the digest that was stamped";
+            self.find(FindingCode::RecordRoot, name, message);
+        }
+        let held: HashSet<&[u8]> = first.iter().copied().collect();
+        for wanted in wanted {
+            let found = wanted.any_of.iter().position(|digest| held.contains(&digest.as_slice()));
+            match (found, &wanted.object) {
+                (Some(0), _) => {}
+                (Some(_), _) => {
+                    let message = "its renewal joins the hashes sorted, which few verifiers accept";
+                    self.find(FindingCode::RecordUnusual, name, message);
+                }
+                (None, Some(object)) => {
+                    let message = format!("its first list does not hold {object}");
+                    self.find(FindingCode::RecordObject, name, message);
+                }
+                (None, None) => {
+                    let message = "its first list does not hold the time-stamp before it";
+                    self.find(FindingCode::RecordLink, name, message);
+                }
+            }
+        }
+        let is_of_objects = wanted.iter().all(|wanted| wanted.object.is_some());
+        if self.rules.whole_group && is_of_objects && first.len() != wanted.len() {
+            let message =
+                format!("its first list holds {} hashes, not {}", first.len(), wanted.len());
+            self.find(FindingCode::RecordGroup, name, message);
+        }
+    }
+
+    /// Verifies a token at its own time, and whether it held until the next one.
+    fn token(
+        &mut self,
+        token: &ReadToken<'_>,
+        report: &mut StampReport,
+        next: Option<Timestamp>,
+        name: &str,
+    ) {
+        let certificate = match token.check_signature(Accepted::Legacy) {
+            Ok(certificate) => certificate,
+            Err(error) if error.is_unknown_algorithm() => {
+                return self.find(FindingCode::AlgorithmUnknown, name, error.to_string());
+            }
+            Err(error) => return self.find(FindingCode::RecordToken, name, error.to_string()),
+        };
+        let end = certificate.not_after;
+        report.certificate_end = Some(end);
+        report.signature = token.signature_use(&certificate);
+        report.lifetime = self.lifetime(report.hash, report.signature.as_ref());
+        // Nothing asks of a time-stamp that it holds before it was made.
+        let until = next.or(self.report.as_of).unwrap_or(token.stamped_at).max(token.stamped_at);
+        let reaches = until.as_second() <= end.as_second();
+        let none = TrustAnchors::new();
+        let (anchors, judged) = match self.rules.authorities {
+            Authorities::Any => (&none, false),
+            Authorities::Anchored(anchors) => (anchors, true),
+        };
+        let at = if reaches { until } else { token.stamped_at };
+        match token.judge(certificate, at, anchors) {
+            Err(error) => return self.find(FindingCode::RecordToken, name, error.to_string()),
+            Ok(verified) => {
+                if judged && verified.trust == Trust::Unknown {
+                    let message = format!(
+                        "no path that is valid on {at} leads from {} to a trust anchor",
+                        verified.authority
+                    );
+                    self.find(FindingCode::AuthorityUnknown, name, message);
+                }
+                report.token = Some(verified);
+            }
+        }
+        if !reaches {
+            self.too_late(end, until, next.is_some(), name);
+        }
+        self.strength(report, until, judged, name);
+    }
+
+    fn too_late(&mut self, end: Timestamp, until: Timestamp, is_renewed: bool, name: &str) {
+        if is_renewed {
+            let message =
+                format!("its certificate ended on {end}, and it was renewed on {until} only");
+            self.find(FindingCode::RenewedLate, name, message);
+        } else {
+            let message = format!("its certificate ended on {end}, and it was not renewed since");
+            self.find(FindingCode::EvidenceEnded, name, message);
+        }
+    }
+
+    fn lifetime(&self, hash: Option<HashFunction>, signature: Option<&SignatureUse>) -> Lifetime {
+        let algorithms = self.rules.algorithms;
+        let of_hash = hash.map_or(Lifetime::Unknown, |hash| algorithms.hash(hash));
+        let of_signature =
+            signature.map_or(Lifetime::Unknown, |signature| algorithms.signature(signature));
+        match self.rules.authorities {
+            Authorities::Any => of_hash,
+            Authorities::Anchored(_) => of_hash.earlier(of_signature),
+        }
+    }
+
+    /// Tells of algorithms that did not hold until `until`.
+    fn strength(&mut self, report: &StampReport, until: Timestamp, judged: bool, name: &str) {
+        let algorithms = self.rules.algorithms;
+        let mut uses = Vec::new();
+        if let Some(hash) = report.hash {
+            uses.push((hash.to_string(), algorithms.hash(hash)));
+        }
+        if let Some(signature) = report.signature.filter(|_| judged) {
+            uses.push((signature.to_string(), algorithms.signature(&signature)));
+        }
+        for (what, lifetime) in uses {
+            let message = match lifetime {
+                Lifetime::Open => continue,
+                Lifetime::Until(end) if until < end => continue,
+                Lifetime::Until(end) => format!(
+                    "{what} could be relied on until {end}, and nothing stronger covered it by then"
+                ),
+                Lifetime::Unknown => {
+                    format!("how long {what} may be relied on is not in the table of algorithms")
+                }
+            };
+            self.find(FindingCode::AlgorithmExpired, name, message);
+        }
+    }
+}
+
+/// What a first list must hold: a data object by its name, or else the time-stamp before.
+struct Wanted {
+    object: Option<String>,
+    any_of: Vec<Vec<u8>>,
+}
+
+/// Returns what a new chain covers of an object: unsorted, as all do, and sorted, as RFC 4998
+/// figure 4 has it.
+fn renewed(hash: HashFunction, digest: &[u8], sequence: &[u8]) -> Vec<Vec<u8>> {
+    let (first, second) = if digest <= sequence { (digest, sequence) } else { (sequence, digest) };
+    let unsorted = renewed_value(hash, digest, sequence);
+    let sorted = hash.digest_parts([first, second]);
+    if sorted == unsorted { vec![unsorted] } else { vec![unsorted, sorted] }
+}
+
+/// Returns the hash of a data object and of the sequence of all its older chains, in this order:
+/// what a hash-tree renewal covers. Source: RFC 4998 §5.2 step 4.
+pub fn renewed_value(hash: HashFunction, digest: &[u8], sequence: &[u8]) -> Vec<u8> {
+    hash.digest_parts([digest, sequence])
+}
+
+/// Returns the root that the lists of a reduced tree give, each joined by the value of the lists
+/// before it. Source: RFC 4998 §4.3.
+pub fn lists_root<B: AsRef<[u8]>>(hash: HashFunction, lists: &[Vec<B>]) -> Vec<u8> {
+    let mut value: Option<Vec<u8>> = None;
+    for list in lists {
+        let mut hashes: Vec<&[u8]> = list.iter().map(AsRef::as_ref).collect();
+        hashes.extend(value.as_deref());
+        hashes.sort_unstable();
+        value = match hashes[..] {
+            [] => None,
+            [only] => Some(only.to_vec()),
+            _ => Some(hash.digest_parts(hashes)),
+        };
+    }
+    value.unwrap_or_default()
+}
