@@ -25,6 +25,7 @@ mod tile_path;
 mod checkpoint;
 mod cosignature;
 mod note;
+mod tlog_proof;
 mod verifier_key;
 
 pub use checkpoint::{
@@ -56,4 +57,5 @@ pub use tile_path::{
     EntryBundleId, ParseTilePathError, TILE_HEIGHT, TILE_LEVEL_MAX, TILE_PATH_BYTES_MAX,
     TILE_WIDTH, TileId,
 };
+pub use tlog_proof::write_tlog_proof;
 pub use verifier_key::{VERIFIER_KEY_BYTES_MAX, VerifierKey, VerifierKeyError};

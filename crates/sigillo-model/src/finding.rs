@@ -141,6 +141,14 @@ finding_codes! {
     ReceiptFileUnknown = "F809", CannotTell;
     /// The end of the submission is not in the receipt: there was none yet, or it was left out.
     ReceiptSubmissionOpen = "F810", Note;
+    /// The file is no bundle, or not in its one spelling.
+    BundleMalformed = "F811", Damage;
+    /// A part of the bundle is not what follows from the others.
+    BundleDiffers = "F812", Damage;
+    /// The bundle is of a later schema than this program reads.
+    BundleSchemaUnknown = "F813", CannotTell;
+    /// A file in the bundle does not have the digest that the record of its document states.
+    BundleFile = "F814", Damage;
 
     /// The evidence record is not one, or not in its one spelling.
     RecordMalformed = "F901", Damage;

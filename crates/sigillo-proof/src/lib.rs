@@ -16,9 +16,17 @@ mod check_sealings;
 mod check_submission;
 
 mod evidence;
+
+mod bundle;
+mod bundle_check;
+mod bundle_zip;
+
 mod extends;
 mod render;
 
+pub use bundle::{BUNDLE_DOCUMENTS_MAX, BUNDLE_SCHEMA, Bundle, BundleError, BundledFile};
+pub use bundle_check::{BundleCheck, BundleRules, check_bundle, read_bundle, unreadable_bundle};
+pub use bundle_zip::{BUNDLE_BYTES_MAX, BUNDLE_ENTRIES_MAX};
 pub use bytes::Base64Bytes;
 pub use check::{
     AttestedTime, FINDINGS_MAX, GivenFile, MatchedFile, ReceiptCheck, ReceiptTrust, check_receipt,

@@ -325,7 +325,7 @@ impl Receipt {
         std::iter::once(&self.archive.created).chain(ends).chain(batches).chain(seals)
     }
 
-    fn check_bounds(&self) -> Result<(), ReceiptError> {
+    pub(crate) fn check_bounds(&self) -> Result<(), ReceiptError> {
         let refusals = self.submission.as_ref().map_or(0, |it| it.refusals.len());
         let tokens = self.sealings.iter().map(|it| it.tokens.len()).max().unwrap_or(0);
         let counts = [

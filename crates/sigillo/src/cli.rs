@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
+    bundle::{CheckArgs, ProveArgs},
     doctor::DoctorArgs,
     er::ErCommand,
     receipt::ReceiptCommand,
@@ -84,6 +85,8 @@ pub(crate) enum Command {
     Submission(SubmissionCommand),
     #[command(subcommand)]
     Receipt(ReceiptCommand),
+    Prove(ProveArgs),
+    Check(CheckArgs),
     #[command(subcommand)]
     Er(ErCommand),
     #[command(subcommand)]

@@ -202,6 +202,22 @@ impl TrustStore {
         Ok((true, anchors))
     }
 
+    /// Does the same for a folder of exported files, whatever they are called.
+    pub(crate) fn exported_trust(
+        &self,
+        archive: ArchiveId,
+        log: &str,
+    ) -> Result<ReceiptTrust, CommandError> {
+        let mut trust = ReceiptTrust::default();
+        for trusted in self.list()? {
+            if trusted.archive == archive && trusted.log == log {
+                trust.log = VerifierKey::parse(&trusted.log).ok();
+                trusted.anchors_into(&mut trust.anchors)?;
+            }
+        }
+        Ok(trust)
+    }
+
     /// Returns the certificates of everybody who is believed.
     pub(crate) fn all_anchors(&self) -> Result<TrustAnchors, CommandError> {
         let mut anchors = TrustAnchors::new();

@@ -4,6 +4,7 @@
 mod world;
 
 mod bounds;
+mod bundles;
 mod evidence;
 mod honest;
 mod mutations;

@@ -192,7 +192,7 @@ async fn create(context: &Context, args: &ErCreateArgs) -> Result<u8, CommandErr
 }
 
 /// Writes a file that must not be there yet; what could not be written whole is removed.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create_new(path)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     if written.is_err() {
@@ -355,7 +355,7 @@ fn read_anchors(path: &Path) -> Result<TrustAnchors, CommandError> {
     Ok(anchors)
 }
 
-fn algorithms() -> Result<AlgorithmTable, CommandError> {
+pub(crate) fn algorithms() -> Result<AlgorithmTable, CommandError> {
     AlgorithmTable::from_toml(ALGORITHMS)
         .map_err(|error| CommandError::new(ErrorKind::Bug, error.to_string()))
 }

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod bundle;
 pub(crate) mod doctor;
 pub(crate) mod er;
 mod export;
@@ -55,6 +56,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, CommandError> {
         Command::Doctor(args) => doctor::run(&context, args).await,
         Command::Submission(command) => submission::run(&context, command).await,
         Command::Receipt(command) => receipt::run(&context, command).await,
+        Command::Prove(args) => bundle::prove(&context, args).await,
+        Command::Check(args) => bundle::check(&context, &args),
         Command::Er(command) => er::run(&context, command).await,
         Command::Log(command) => log::run(&context, command).await,
         Command::Trust(command) => trust::run(&context, command).await,

@@ -247,7 +247,7 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, CommandError> {
     Ok(bytes)
 }
 
-fn given_file(path: &Path) -> Result<GivenFile, CommandError> {
+pub(crate) fn given_file(path: &Path) -> Result<GivenFile, CommandError> {
     let failed = |error| CommandError::file("reading", path, &error);
     let mut file = std::fs::File::open(path).map_err(failed)?;
     let (mut hasher, mut size) = (digest::Context::new(&digest::SHA256), 0);

@@ -26,6 +26,7 @@ mod newcomer;
 mod object_store;
 mod personal;
 mod printing;
+mod proving;
 mod receipts;
 mod reference;
 mod refusals;

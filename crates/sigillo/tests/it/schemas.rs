@@ -78,6 +78,7 @@ fn everyday(cases: &mut Cases) {
         &["log", "entries"],
         &["trust", "export"],
         &["receipt", "show", "5c1e9a02"],
+        &["prove", "5c1e9a02", "-o", "prova.zip"],
         &["ingest", "carte"],
     ] {
         let code = if args[0] == "doctor" { 3 } else { 1 };
@@ -118,6 +119,11 @@ fn everyday(cases: &mut Cases) {
     fs::write(world.place("trust.json"), exported).unwrap();
     cases.run(&world, 0, &["trust", "add", "trust.json"]);
     cases.run(&world, 0, &["trust", "list"]);
+    cases.run(&world, 0, &["prove", "carte/delibera.txt", "-o", "prova.zip"]);
+    cases.run(&world, 1, &["prove", "carte/delibera.txt", "-o", "prova.zip"]);
+    cases.run(&world, 0, &["check", "prova.zip", "carte/delibera.txt"]);
+    cases.run(&world, 3, &["check", "prova.zip", "--config", "nessuno"]);
+    cases.run(&world, 5, &["check", "carte/delibera.txt"]);
     cases.run(&world, 0, &["er", "create", "carte/delibera.txt", "-o", "delibera.er"]);
     cases.run(&world, 1, &["er", "create", "carte/delibera.txt", "-o", "delibera.er"]);
     cases.run(&world, 0, &["er", "show", "delibera.er"]);

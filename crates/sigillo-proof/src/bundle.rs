@@ -1,0 +1,320 @@
+//! Bundles: everything that proves documents, in one file that needs no archive and no network.
+//!
+//! A bundle is a receipt of documents, taken apart so that other programs find each part as a file
+//! of its own, with the evidence records that follow from it. It has one spelling: whoever reads it
+//! makes it anew from its parts and compares.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use sigillo_ers::{list_value, pair_value, walk_path};
+use sigillo_merkle::write_tlog_proof;
+use sigillo_model::{BatchesSealed, Entry, Record, Sha256Digest, to_canonical};
+
+use crate::{
+    Base64Bytes, Receipt, SealingSection, TokenSection,
+    bundle_zip::{BUNDLE_BYTES_MAX, ZipEntry, read_zip, write_zip},
+    check::tree_hash,
+    evidence::evidence_records,
+};
+
+/// The schema of the bundles this program writes and reads.
+pub const BUNDLE_SCHEMA: &str = "sigillo.bundle/1";
+
+/// The entry of every bundle that says what is in it, in words. Always the same.
+const README: &str = include_str!("bundle_readme.txt");
+
+/// Most documents in one bundle.
+pub const BUNDLE_DOCUMENTS_MAX: usize = 1_000;
+
+/// Longest name of an evidence line.
+const LINE_BYTES_MAX: usize = 64;
+
+/// A file of a document, in a bundle.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BundledFile {
+    /// Which of the documents it belongs to, from 0.
+    pub document: usize,
+    /// Its position in the record, from 0.
+    pub position: usize,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What a bundle holds. Nothing in it is believed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Bundle {
+    /// The receipt that it is made of, of documents and not of a submission.
+    pub receipt: Receipt,
+    /// Files of the documents, in their order.
+    pub files: Vec<BundledFile>,
+}
+
+/// A bundle cannot be made or read.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BundleError {
+    /// The receipt is one of a submission, or says what no bundle holds.
+    #[error("it cannot be put into a bundle: {what}")]
+    Unfit {
+        /// What is in the way.
+        what: &'static str,
+    },
+    /// Another schema.
+    #[error("the bundle has another schema than {BUNDLE_SCHEMA}")]
+    OtherSchema,
+    /// Not a bundle.
+    #[error("this is no bundle: {what}")]
+    Malformed {
+        /// What is wrong.
+        what: String,
+    },
+    /// Its parts do not follow from each other.
+    #[error("{entry} is not what follows from the rest of the bundle")]
+    Differs {
+        /// The entry of the ZIP.
+        entry: String,
+    },
+    /// Larger than a bundle may be.
+    #[error("the bundle would have more than {BUNDLE_BYTES_MAX} bytes")]
+    TooLarge,
+}
+
+/// `proof.json`: the receipt without what stands in entries of its own, in canonical order.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Skeleton {
+    /// The files that are there: document and position, each from 1.
+    files: Vec<(usize, usize)>,
+    receipt: Receipt,
+    schema: String,
+}
+
+impl Bundle {
+    /// Writes the bundle.
+    ///
+    /// # Errors
+    ///
+    /// [`BundleError`] if it is too large, or its receipt is none of documents.
+    pub fn to_zip(&self) -> Result<Vec<u8>, BundleError> {
+        write_zip(&self.entries()?).ok_or(BundleError::TooLarge)
+    }
+
+    /// Reads a bundle. Its parts follow from each other, and it is the only spelling of them; what
+    /// they prove is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`BundleError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
+        let entries =
+            read_zip(bytes).map_err(|what| BundleError::Malformed { what: what.to_owned() })?;
+        let skeleton = Skeleton::read(&entries)?;
+        let bundle = skeleton.fill(&entries)?;
+        let again = bundle.entries()?;
+        for (found, expected) in entries.iter().zip(&again) {
+            if found != expected {
+                return Err(BundleError::Differs { entry: found.0.clone() });
+            }
+        }
+        match entries.len().cmp(&again.len()) {
+            std::cmp::Ordering::Equal => Ok(bundle),
+            std::cmp::Ordering::Less => Err(missing(&again[entries.len()].0)),
+            std::cmp::Ordering::Greater => {
+                Err(BundleError::Differs { entry: entries[again.len()].0.clone() })
+            }
+        }
+    }
+
+    /// Returns the entries of the ZIP, in their order.
+    fn entries(&self) -> Result<Vec<ZipEntry>, BundleError> {
+        self.check()?;
+        let receipt = &self.receipt;
+        let mut entries = vec![
+            ("README.txt".to_owned(), README.as_bytes().to_vec()),
+            ("proof.json".to_owned(), self.skeleton().to_json()),
+            ("archive.json".to_owned(), receipt.archive.description.clone().into_bytes()),
+            ("checkpoint".to_owned(), receipt.checkpoint.clone().into_bytes()),
+        ];
+        for (number, batch) in (1..).zip(&receipt.batches) {
+            let path: Vec<_> = batch.entry.proof.iter().copied().map(tree_hash).collect();
+            let proof = write_tlog_proof(batch.entry.index, &path, &receipt.checkpoint);
+            entries.push((format!("log/{number}.entry"), batch.entry.line.clone().into_bytes()));
+            entries.push((format!("log/{number}.tlog-proof"), proof.into_bytes()));
+        }
+        for (number, document) in (1..).zip(&receipt.documents) {
+            let record = document.record.clone().into_bytes();
+            entries.push((record_name(number), record));
+            for (at, evidence) in (1..).zip(evidence_records(receipt, document)) {
+                let name = format!("documents/{number}/{at}-{}.er", evidence.line);
+                entries.push((name, evidence.record));
+            }
+        }
+        for (number, sealing) in (1..).zip(&receipt.sealings) {
+            entries.extend(sealing_entries(number, sealing));
+        }
+        for file in &self.files {
+            entries.push((self.file_name(file)?, file.bytes.clone()));
+        }
+        Ok(entries)
+    }
+
+    /// Sees that the receipt is one that a bundle can be made of.
+    fn check(&self) -> Result<(), BundleError> {
+        let unfit = |what| Err(BundleError::Unfit { what });
+        if self.receipt.submission.is_some() {
+            return unfit("it is the receipt of a submission");
+        }
+        if self.receipt.documents.len() > BUNDLE_DOCUMENTS_MAX {
+            return unfit("it has too many documents");
+        }
+        let is_line = |line: &str| {
+            (1..=LINE_BYTES_MAX).contains(&line.len())
+                && line.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        let mut tokens = self.receipt.sealings.iter().flat_map(|sealing| &sealing.tokens);
+        if !tokens.all(|token| is_line(&token.line)) {
+            return unfit("an evidence line has an unusual name");
+        }
+        let places: Vec<_> = self.files.iter().map(|it| (it.document, it.position)).collect();
+        if !places.is_sorted_by(|a, b| a < b) {
+            return unfit("its files do not stand in their order");
+        }
+        Ok(())
+    }
+
+    fn skeleton(&self) -> Skeleton {
+        let mut receipt = self.receipt.clone();
+        receipt.archive.description.clear();
+        receipt.checkpoint.clear();
+        receipt.batches.iter_mut().for_each(|batch| batch.entry.line.clear());
+        receipt.documents.iter_mut().for_each(|document| document.record.clear());
+        for sealing in &mut receipt.sealings {
+            sealing.statement.clear();
+            sealing.seal.0.clear();
+            sealing.tokens.iter_mut().for_each(|token| token.token.0.clear());
+        }
+        Skeleton {
+            files: self.files.iter().map(|it| (it.document + 1, it.position + 1)).collect(),
+            receipt,
+            schema: BUNDLE_SCHEMA.to_owned(),
+        }
+    }
+
+    /// Returns the name of a file's entry: numbers, and the extension of its name if that is plain.
+    fn file_name(&self, file: &BundledFile) -> Result<String, BundleError> {
+        let none = BundleError::Unfit { what: "a file belongs to no document" };
+        let document = self.receipt.documents.get(file.document).ok_or(none.clone())?;
+        let record = Record::parse(document.record.as_bytes()).map_err(|_| none.clone())?;
+        let entry = record.files.get(file.position).ok_or(none)?;
+        let extension = entry.name.rsplit_once('.').map(|(_, extension)| extension);
+        let is_plain = |it: &&str| {
+            (1..=8).contains(&it.len())
+                && it.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        let extension = extension.filter(is_plain).map_or_else(String::new, |it| format!(".{it}"));
+        Ok(format!("files/{}/{}{extension}", file.document + 1, file.position + 1))
+    }
+}
+
+impl Skeleton {
+    fn to_json(&self) -> Vec<u8> {
+        to_canonical(self)
+    }
+
+    fn read(entries: &[ZipEntry]) -> Result<Self, BundleError> {
+        let malformed = |what: String| BundleError::Malformed { what };
+        let (name, json) = entries.get(1).ok_or_else(|| malformed("it is empty".to_owned()))?;
+        if name != "proof.json" {
+            return Err(malformed("its second entry is not proof.json".to_owned()));
+        }
+        let skeleton: Self =
+            serde_json::from_slice(json).map_err(|error| malformed(error.to_string()))?;
+        if skeleton.schema != BUNDLE_SCHEMA {
+            return Err(BundleError::OtherSchema);
+        }
+        skeleton.receipt.check_bounds().map_err(|error| malformed(error.to_string()))?;
+        Ok(skeleton)
+    }
+
+    /// Puts the entries where they were taken from.
+    fn fill(self, entries: &[ZipEntry]) -> Result<Bundle, BundleError> {
+        let by_name: HashMap<&str, &Vec<u8>> =
+            entries.iter().map(|(name, bytes)| (name.as_str(), bytes)).collect();
+        let bytes = |name: &str| {
+            by_name.get(name).map(|bytes| (*bytes).clone()).ok_or_else(|| missing(name))
+        };
+        let text = |name: &str| {
+            let what = format!("{name} is not UTF-8");
+            String::from_utf8(bytes(name)?).map_err(|_| BundleError::Malformed { what })
+        };
+        let mut receipt = self.receipt;
+        receipt.archive.description = text("archive.json")?;
+        receipt.checkpoint = text("checkpoint")?;
+        for (number, batch) in (1..).zip(&mut receipt.batches) {
+            batch.entry.line = text(&format!("log/{number}.entry"))?;
+        }
+        for (number, document) in (1..).zip(&mut receipt.documents) {
+            document.record = text(&record_name(number))?;
+        }
+        for (number, sealing) in (1..).zip(&mut receipt.sealings) {
+            sealing.statement = text(&format!("sealings/{number}/statement.json"))?;
+            sealing.seal = Base64Bytes(bytes(&format!("sealings/{number}/seal.p7s"))?);
+            for (at, token) in (1..).zip(&mut sealing.tokens) {
+                let name = token_name(number, at, token, "tst");
+                token.token = Base64Bytes(bytes(&name)?);
+            }
+        }
+        let mut bundle = Bundle { receipt, files: Vec::new() };
+        for (document, position) in self.files {
+            let (Some(document), Some(position)) =
+                (document.checked_sub(1), position.checked_sub(1))
+            else {
+                return Err(BundleError::Malformed { what: "a file has the number 0".to_owned() });
+            };
+            let mut file = BundledFile { document, position, bytes: Vec::new() };
+            file.bytes = bytes(&bundle.file_name(&file)?)?;
+            bundle.files.push(file);
+        }
+        Ok(bundle)
+    }
+}
+
+fn missing(name: &str) -> BundleError {
+    BundleError::Malformed { what: format!("{name} is missing") }
+}
+
+fn record_name(number: usize) -> String {
+    format!("documents/{number}/record.json")
+}
+
+fn token_name(number: usize, at: usize, token: &TokenSection, extension: &str) -> String {
+    format!("sealings/{number}/{at}-{}.{extension}", token.line)
+}
+
+fn sealing_entries(number: usize, sealing: &SealingSection) -> Vec<ZipEntry> {
+    let folder = format!("sealings/{number}");
+    let mut entries = vec![
+        (format!("{folder}/statement.json"), sealing.statement.clone().into_bytes()),
+        (format!("{folder}/seal.p7s"), sealing.seal.0.clone()),
+    ];
+    for (at, token) in (1..).zip(&sealing.tokens) {
+        entries.push((token_name(number, at, token, "tst"), token.token.0.clone()));
+        if let Some(imprint) = imprint(sealing, token) {
+            let name = token_name(number, at, token, "imprint");
+            entries.push((name, imprint.to_string().into_bytes()));
+        }
+    }
+    entries
+}
+
+/// Returns what a token of a sealing should cover, as far as its log entry can be read.
+fn imprint(sealing: &SealingSection, token: &TokenSection) -> Option<Sha256Digest> {
+    let entry = Entry::parse_line(sealing.entry.line.as_bytes()).ok()?;
+    let Entry::BatchesSealed(BatchesSealed { root, statement_sha256, seal_sha256, .. }) = entry
+    else {
+        return None;
+    };
+    let signed = list_value(&[statement_sha256, seal_sha256])?;
+    Some(walk_path(pair_value(root, signed), &token.path))
+}

@@ -1,0 +1,128 @@
+//! Checking a bundle, without archive and without network.
+
+use jiff::Timestamp;
+
+use sigillo_ers::{
+    AlgorithmTable, Authorities, HashFunction, RecordObject, RecordReport, RecordRules,
+    verify_record,
+};
+use sigillo_model::{Finding, FindingCode, Record, Sha256Digest, Verdict};
+
+use crate::{
+    Bundle, BundleError, DocumentSection, GivenFile, Receipt, ReceiptCheck, ReceiptTrust,
+    check_receipt, evidence_records,
+};
+
+/// By what a bundle is checked.
+#[derive(Clone, Copy, Debug)]
+pub struct BundleRules<'a> {
+    /// Whom to believe about the archive of the bundle.
+    pub trust: &'a ReceiptTrust,
+    /// How long algorithms may be relied on.
+    pub algorithms: &'a AlgorithmTable,
+    /// The time as of which it must hold.
+    pub at: Timestamp,
+}
+
+/// What checking a bundle met.
+#[derive(Clone, Debug)]
+pub struct BundleCheck {
+    /// The outcome in three values.
+    pub verdict: Verdict,
+    /// What was met, gravest first.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those kept in words.
+    pub more_findings: u64,
+    /// What the receipt in it proves; `None` if it is no bundle.
+    pub receipt: Option<ReceiptCheck>,
+    /// Files that are in the bundle, each with its digest checked.
+    pub files: usize,
+}
+
+/// Reads who the bundle says that it is from, to look up whom to believe about that; nothing of it
+/// is checked.
+///
+/// # Errors
+///
+/// [`BundleError`] if it is no bundle.
+pub fn read_bundle(bytes: &[u8]) -> Result<Bundle, BundleError> {
+    Bundle::parse(bytes)
+}
+
+/// Says that what should be a bundle cannot be read.
+pub fn unreadable_bundle(error: &BundleError) -> BundleCheck {
+    let code = match error {
+        BundleError::OtherSchema => FindingCode::BundleSchemaUnknown,
+        BundleError::Differs { .. } => FindingCode::BundleDiffers,
+        BundleError::Malformed { .. } | BundleError::TooLarge | BundleError::Unfit { .. } => {
+            FindingCode::BundleMalformed
+        }
+    };
+    let findings = vec![Finding::new(code, "bundle", error.to_string())];
+    let verdict = Verdict::of(&findings);
+    BundleCheck { verdict, findings, more_findings: 0, receipt: None, files: 0 }
+}
+
+/// Checks everything that a bundle says: the receipt in it, the evidence records as of a time, the
+/// files in it and those beside it.
+pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_>) -> BundleCheck {
+    let receipt = check_receipt(&bundle.receipt, rules.trust, files);
+    let (mut findings, more_findings) = (receipt.findings.clone(), receipt.more_findings);
+    let mut counted = 0;
+    for file in &bundle.files {
+        match digest_of(&bundle.receipt, (file.document, file.position)) {
+            Some(sha256) if sha256 == Sha256Digest::of(&file.bytes) => counted += 1,
+            _ => {
+                let object = format!("files/{}/{}", file.document + 1, file.position + 1);
+                let message = "it does not have the digest that the record states";
+                findings.push(Finding::new(FindingCode::BundleFile, object, message));
+            }
+        }
+    }
+    for (number, document) in (1..).zip(&bundle.receipt.documents) {
+        for evidence in evidence_records(&bundle.receipt, document) {
+            let report = verify(document, &evidence.record, rules);
+            findings.extend(report.findings.into_iter().filter(is_of_time).map(|finding| {
+                Finding {
+                    object: format!("documents/{number}, {}, {}", evidence.line, finding.object),
+                    ..finding
+                }
+            }));
+        }
+    }
+    let no_outsider = "whether the archive has grown since, destroyed the document, or shows others \
+                       another log is not known here: no witness has cosigned the checkpoint";
+    findings.push(Finding::new(FindingCode::FreshnessUnknown, "checkpoint", no_outsider));
+    let unasked = "whether a certificate was revoked was not looked at";
+    findings.push(Finding::new(FindingCode::RevocationUnknown, "certificates", unasked));
+    findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
+    let verdict = Verdict::of(&findings).max(receipt.verdict);
+    BundleCheck { verdict, findings, more_findings, receipt: Some(receipt), files: counted }
+}
+
+/// Tells whether a finding is about time, which the receipt does not look at: what else is wrong with
+/// an evidence record is wrong with the receipt that it follows from.
+fn is_of_time(finding: &Finding) -> bool {
+    matches!(
+        finding.code,
+        FindingCode::RenewedLate | FindingCode::AlgorithmExpired | FindingCode::EvidenceEnded
+    )
+}
+
+fn digest_of(receipt: &Receipt, (document, position): (usize, usize)) -> Option<Sha256Digest> {
+    let document = receipt.documents.get(document)?;
+    let record = Record::parse(document.record.as_bytes()).ok()?;
+    record.files.get(position).map(|file| file.sha256)
+}
+
+fn verify(document: &DocumentSection, raw: &[u8], rules: &BundleRules<'_>) -> RecordReport {
+    let digest = document.record_sha256;
+    let digest = move |hash| (hash == HashFunction::Sha256).then(|| digest.as_bytes().to_vec());
+    let rules = RecordRules {
+        authorities: Authorities::Anchored(&rules.trust.anchors),
+        algorithms: rules.algorithms,
+        at: Some(rules.at),
+        whole_group: false,
+    };
+    verify_record(raw, &[RecordObject { name: "record.json", digest: &digest }], &rules)
+}

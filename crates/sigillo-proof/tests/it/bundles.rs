@@ -1,0 +1,118 @@
+//! Bundles: read back as they were made, and never again once anything in them was changed.
+
+use jiff::Timestamp;
+
+use sigillo_ers::AlgorithmTable;
+use sigillo_model::{FindingCode, Record, Verdict};
+use sigillo_proof::{
+    Bundle, BundleCheck, BundleError, BundleRules, BundledFile, ReceiptTrust, check_bundle,
+};
+
+use crate::world::{Plan, World, file_bytes, receipt};
+
+const TABLE: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/algorithms.toml"));
+
+fn bundle(plan: &Plan) -> (World, Bundle) {
+    let (world, mut receipt) = receipt(plan);
+    receipt.submission = None;
+    (world, Bundle { receipt, files: Vec::new() })
+}
+
+fn one() -> (World, Bundle) {
+    let (world, mut bundle) = bundle(&Plan { batches: vec![5], every: 1, sealed: true });
+    bundle.receipt.documents.truncate(1);
+    (world, bundle)
+}
+
+fn check(bundle: &Bundle, trust: &ReceiptTrust) -> BundleCheck {
+    let at: Timestamp = "2026-11-26T00:00:00Z".parse().unwrap();
+    let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
+    check_bundle(bundle, &[], &BundleRules { trust, algorithms: &algorithms, at })
+}
+
+#[test]
+fn a_bundle_is_read_back_and_proves_its_documents() {
+    for (batches, every, sealed) in
+        [(vec![1], 1, true), (vec![3, 40], 2, true), (vec![200], 1, true), (vec![4], 1, false)]
+    {
+        let (world, bundle) = bundle(&Plan { batches, every, sealed });
+        let zip = bundle.to_zip().unwrap();
+        assert_eq!(Bundle::parse(&zip), Ok(bundle.clone()));
+        let checked = check(&bundle, &world.trust());
+        assert_eq!(checked.verdict, Verdict::Intact, "{:?}", checked.findings);
+        let documents = checked.receipt.unwrap().documents;
+        assert_eq!(documents, bundle.receipt.documents.len() as u64);
+    }
+}
+
+#[test]
+fn no_bit_of_a_bundle_can_be_changed_unnoticed() {
+    let (_, bundle) = one();
+    let zip = bundle.to_zip().unwrap();
+    assert!(zip.len() <= 30 << 10, "{} bytes", zip.len());
+    for place in 0..zip.len() {
+        let mut changed = zip.clone();
+        changed[place] ^= 1 << (place % 8);
+        assert!(Bundle::parse(&changed).is_err(), "byte {place}");
+    }
+}
+
+#[test]
+fn what_does_not_follow_from_the_rest_is_told_by_its_name() {
+    let (_, bundle) = one();
+    let (_, other) = one();
+    let zip = bundle.to_zip().unwrap();
+    let (old, new) = (&bundle.receipt.documents[0].record, &other.receipt.documents[0].record);
+    assert_eq!(old, new, "the documents of the little archive are always the same");
+    // A later schema, and something that is no bundle at all.
+    assert!(matches!(Bundle::parse(b"PK"), Err(BundleError::Malformed { .. })));
+    assert!(matches!(Bundle::parse(&zip[..zip.len() - 1]), Err(BundleError::Malformed { .. })));
+    // Another archive's seal under the same proof.
+    let mut forged = bundle.clone();
+    forged.receipt.sealings[0].seal = other.receipt.sealings[0].seal.clone();
+    let zip = forged.to_zip().unwrap();
+    assert_eq!(Bundle::parse(&zip), Ok(forged.clone()));
+    let (world, _) = one();
+    assert_eq!(check(&forged, &world.trust()).verdict, Verdict::Damaged);
+}
+
+#[test]
+fn files_in_a_bundle_are_those_of_the_record() {
+    let (world, mut bundle) = one();
+    let record = Record::parse(bundle.receipt.documents[0].record.as_bytes()).unwrap();
+    assert_eq!(record.files.len(), 1);
+    let bytes = file_bytes(0, 0).into_bytes();
+    bundle.files.push(BundledFile { document: 0, position: 0, bytes });
+    let zip = bundle.to_zip().unwrap();
+    assert_eq!(Bundle::parse(&zip), Ok(bundle.clone()));
+    let good = check(&bundle, &world.trust());
+    assert_eq!((good.verdict, good.files), (Verdict::Intact, 1), "{:?}", good.findings);
+    bundle.files[0].bytes.push(b'x');
+    let wrong = check(&bundle, &world.trust());
+    assert_eq!(
+        (wrong.verdict, wrong.findings[0].code),
+        (Verdict::Damaged, FindingCode::BundleFile)
+    );
+    bundle.files[0].position = 7;
+    assert!(matches!(bundle.to_zip(), Err(BundleError::Unfit { .. })));
+}
+
+#[test]
+fn a_bundle_of_keys_of_ones_own_is_consistent_and_no_more() {
+    let (_, bundle) = one();
+    let (believed, _) = one();
+    let checked = check(&bundle, &believed.trust());
+    assert_eq!(checked.verdict, Verdict::CannotTell, "{:?}", checked.findings);
+    let codes: Vec<_> = checked.findings.iter().map(|it| it.code).collect();
+    for code in [FindingCode::SealOriginUnknown, FindingCode::AuthorityUnknown] {
+        assert!(codes.contains(&code), "{codes:?}");
+    }
+}
+
+#[test]
+fn the_receipt_of_a_submission_is_no_bundle() {
+    let (_, receipt) = receipt(&Plan { batches: vec![2], every: 1, sealed: true });
+    let bundle = Bundle { receipt, files: Vec::new() };
+    assert!(matches!(bundle.to_zip(), Err(BundleError::Unfit { .. })));
+}

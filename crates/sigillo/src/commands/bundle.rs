@@ -1,0 +1,267 @@
+//! `sigillo prove` and `sigillo check`: proof in one file, for who has neither archive nor network.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use sigillo_custody::{ReceiptLog, ReceiptMaker, ReceiptOf};
+use sigillo_model::{ErrorKind, Severity, Verdict};
+use sigillo_proof::{
+    BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, ReceiptTrust, check_bundle, read_bundle,
+    unreadable_bundle,
+};
+use sigillo_store::ReadPool;
+
+use crate::{
+    commands::{
+        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS,
+        er::{algorithms, write_new},
+        export::locate,
+        receipt::given_file,
+        verify::finding_text,
+    },
+    context::Context,
+    error::CommandError,
+    output::{counted, size_text, visible},
+    trust::TrustStore,
+};
+
+/// At most this many findings are printed; --json lists all that are kept.
+const PRINTED_MAX: usize = 100;
+
+/// Prove documents to somebody who has neither the archive nor a connection to it
+///
+/// Writes a bundle: the records of the documents, evidence records (RFC 4998), the proofs that they
+/// stand in the log, its signed checkpoint, seals and time-stamps. `sigillo check` checks it, and so
+/// do openssl and other programs; README.txt in it says how. The files themselves are not in it.
+///
+/// Who gets a bundle learns the digests of all files of the documents in it.
+///
+/// Example: sigillo prove 5c1e9a02 -o delibera.zip --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct ProveArgs {
+    /// A version id, a document id, at least 8 digits of one, or a key: SOURCE/PATH or
+    /// STRUCTURE/REGISTER/YEAR/NUMBER
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    /// The file to write the bundle to; it is not overwritten
+    #[arg(short, long, value_name = "BUNDLE")]
+    output: PathBuf,
+}
+
+/// Check a bundle, and files against it, without archive and network
+///
+/// Everything in the bundle is computed anew, from the files up to the checkpoint of the log and the
+/// time-stamps. Whom to believe comes from the trust store, or from the folder that --trust names:
+/// files that `sigillo trust export` printed. What was not checked is said.
+///
+/// Exits with 0 if the bundle proves the documents, 3 if something cannot be told, such as from whom
+/// it is, 5 if it does not prove what it says, or a file is another.
+///
+/// Example: sigillo check delibera.zip delibera.pdf
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct CheckArgs {
+    /// The bundle
+    #[arg(value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// Files that are to be in it
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A folder of files that `sigillo trust export` printed [default: your trust store]
+    #[arg(long, value_name = "DIR")]
+    trust: Option<PathBuf>,
+}
+
+pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, CommandError> {
+    let output = &args.output;
+    let taken = || {
+        CommandError::new(ErrorKind::Invalid, format!("{} is there already", output.display()))
+            .hint("choose another name")
+    };
+    if output.exists() {
+        return Err(taken());
+    }
+    let archive = context.archive().await?;
+    let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
+    let located = locate(context, &archive, &log.view, &reads, &args.ids).await?;
+    let of = ReceiptOf::Versions(located.iter().map(|it| it.version).collect());
+    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
+    let bundle = Bundle { receipt: maker.make(&of).await?, files: Vec::new() };
+    let zip = bundle.to_zip().map_err(|error| CommandError::of(ErrorKind::Invalid, &error))?;
+    write_new(output, &zip).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => taken(),
+        _ => CommandError::file("writing", output, &error),
+    })?;
+    let receipt = &bundle.receipt;
+    let (documents, size) = (receipt.documents.len() as u64, zip.len() as u64);
+    let stamps = receipt.sealings.iter().map(|it| it.tokens.len()).sum::<usize>() as u64;
+    let unsealed = receipt.batches.iter().filter(|batch| batch.sealed.is_none()).count() as u64;
+    let mut text = format!(
+        "The proof of {} is in {} ({}), with {}{}.\n  \
+         Who gets it learns the digests of all files of the documents in it.\n",
+        counted(documents, "document"),
+        output.display(),
+        size_text(size),
+        counted(stamps, "time-stamp"),
+        if receipt.archive.trial { ", TRIAL, not qualified" } else { "" },
+    );
+    if unsealed > 0 {
+        text.push_str(&format!(
+            "  {} not sealed yet: after `sigillo seal` a new bundle proves more\n",
+            counted(unsealed, "batch"),
+        ));
+    }
+    let value = json!({
+        "bytes": size,
+        "documents": documents,
+        "file": output.display().to_string(),
+        "time_stamps": stamps,
+        "trial": receipt.archive.trial,
+        "unsealed": unsealed,
+    });
+    context.output.result("sigillo.prove/1", &text, value);
+    Ok(EXIT_CLEAN)
+}
+
+pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandError> {
+    let bytes = read_bounded(&args.bundle)?;
+    let given = args.files.iter().map(|path| given_file(path)).collect::<Result<Vec<_>, _>>()?;
+    let algorithms = algorithms()?;
+    let (check, bundle) = match read_bundle(&bytes) {
+        Err(error) => (unreadable_bundle(&error), None),
+        Ok(bundle) => {
+            let trust = trust(context, args.trust.as_deref(), &bundle)?;
+            let at = context.clock.now();
+            let rules = BundleRules { trust: &trust, algorithms: &algorithms, at };
+            (check_bundle(&bundle, &given, &rules), Some(bundle))
+        }
+    };
+    let text = check_text(&check, bundle.as_ref());
+    context.output.result("sigillo.check/1", &text, check_json(&check, bundle.as_ref()));
+    Ok(match check.findings.iter().map(|finding| finding.severity).max() {
+        Some(Severity::Damage) => EXIT_DAMAGE,
+        Some(Severity::CannotTell | Severity::Derived) => EXIT_FINDINGS,
+        Some(Severity::Note) | None => EXIT_CLEAN,
+    })
+}
+
+fn trust(
+    context: &Context,
+    folder: Option<&Path>,
+    bundle: &Bundle,
+) -> Result<ReceiptTrust, CommandError> {
+    let archive = &bundle.receipt.archive;
+    match folder {
+        None => context.trust.receipt_trust(archive.id, &archive.log),
+        Some(folder) => {
+            if !folder.is_dir() {
+                let words = format!("{} is no folder", folder.display());
+                return Err(CommandError::new(ErrorKind::Invalid, words)
+                    .hint("name a folder of files that `sigillo trust export` printed"));
+            }
+            TrustStore::in_folder(folder.to_owned()).exported_trust(archive.id, &archive.log)
+        }
+    }
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, CommandError> {
+    let failed = |error| CommandError::file("reading", path, &error);
+    let mut bytes = Vec::new();
+    // One byte more than it may have, and its parser refuses it.
+    let file = File::open(path).map_err(failed)?;
+    file.take(BUNDLE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+fn check_text(check: &BundleCheck, bundle: Option<&Bundle>) -> String {
+    let word = match check.verdict {
+        Verdict::Damaged => "DAMAGED: it does not prove what it says, see below",
+        Verdict::CannotTell => "CANNOT TELL: consistent as far as it goes, see below",
+        Verdict::Intact => "PROVEN",
+    };
+    let mut text = format!("{word}\n");
+    if let (Some(bundle), Some(receipt)) = (bundle, &check.receipt) {
+        text.push_str(&chain_text(bundle, receipt));
+    }
+    for finding in check.findings.iter().take(PRINTED_MAX) {
+        text.push_str(&finding_text(finding));
+    }
+    let more = check.findings.len().saturating_sub(PRINTED_MAX) as u64 + check.more_findings;
+    if more > 0 {
+        text.push_str(&format!("  and {} more\n", counted(more, "finding")));
+    }
+    text
+}
+
+/// Says how the files lead to the checkpoint, as far as it was proven.
+fn chain_text(bundle: &Bundle, receipt: &sigillo_proof::ReceiptCheck) -> String {
+    let archive = &bundle.receipt.archive;
+    let mut text = format!(
+        "  archive of {}{}, {}\n",
+        visible(&archive.entity),
+        if archive.trial { " (TRIAL)" } else { "" },
+        archive.id,
+    );
+    for file in &receipt.files {
+        text.push_str(&format!(
+            "  {} is {} of {}\n",
+            visible(&file.given),
+            visible(&file.name),
+            visible(&file.key),
+        ));
+    }
+    text.push_str(&format!(
+        "  {} in {}, {} proven\n",
+        counted(bundle.receipt.documents.len() as u64, "document"),
+        counted(bundle.receipt.batches.len() as u64, "batch"),
+        receipt.documents,
+    ));
+    text.push_str(&format!("  {}\n", counted(receipt.sealings, "sealing")));
+    for time in &receipt.times {
+        text.push_str(&format!(
+            "  time-stamp of {} by {}{}, over sealing {}\n",
+            visible(&time.stamped_at),
+            visible(&time.authority),
+            if time.trial { " (TRIAL)" } else { "" },
+            time.sealing,
+        ));
+    }
+    if let Some(checkpoint) = &receipt.checkpoint {
+        text.push_str(&format!("  log {} of {} entries\n", archive.origin, checkpoint.size));
+    }
+    text
+}
+
+fn check_json(check: &BundleCheck, bundle: Option<&Bundle>) -> Value {
+    let receipt = check.receipt.as_ref();
+    let files = receipt.map_or(&[][..], |it| &it.files);
+    let times = receipt.map_or(&[][..], |it| &it.times);
+    json!({
+        "archive": bundle.map(|it| it.receipt.archive.id),
+        "bundled_files": check.files,
+        "documents": bundle.map(|it| it.receipt.documents.len()),
+        "documents_proven": receipt.map_or(0, |it| it.documents),
+        "entity": bundle.map(|it| &it.receipt.archive.entity),
+        "files": files.iter().map(|file| json!({
+            "given": file.given, "key": file.key, "name": file.name, "version": file.version,
+        })).collect::<Vec<_>>(),
+        "findings": check.findings,
+        "log": receipt.and_then(|it| it.checkpoint.as_ref()).map(|it| json!({
+            "root": it.root.to_string(), "size": it.size,
+        })),
+        "more_findings": check.more_findings,
+        "sealings": receipt.map_or(0, |it| it.sealings),
+        "time_stamps": times.iter().map(|time| json!({
+            "authority": time.authority, "sealing": time.sealing,
+            "stamped_at": time.stamped_at, "trial": time.trial,
+        })).collect::<Vec<_>>(),
+        "verdict": check.verdict,
+    })
+}
