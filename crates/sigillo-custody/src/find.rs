@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -14,45 +13,24 @@ use sigillo_catalogue::tables::{
     TableState,
 };
 use sigillo_evidence_log::{Archive, TableFault, read_table};
-use sigillo_model::{DocumentId, Entry, ObjectKey, encode_name};
+use sigillo_model::{DocumentId, Entry, ObjectKey};
 use sigillo_store::ReadPool;
+
+use crate::find_query::{FindQuery, Matcher, date_of, metadata_of};
 
 use DescriptionColumn as Column;
 
 /// No search returns more documents.
 pub const FOUND_MAX: usize = 100_000;
 
+/// No search holds more bytes of texts of what it found.
+pub const FOUND_BYTES_MAX: usize = 64 << 20;
+
 /// No search knows more documents with several versions.
 const VERSIONED_MAX: usize = 2_000_000;
 
 /// Rows that are looked at at a time.
 const ROWS_AT_ONCE: usize = 4096;
-
-/// What to look for: all that is given must be true of a document.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct FindQuery {
-    /// Each is a part of the key, the subject or the names of files, upper and lower case alike; in
-    /// keys and names as people write them, or as they are spelt.
-    pub words: Vec<String>,
-    /// A part of the key, as it is printed.
-    pub key: Option<String>,
-    /// A part of the path.
-    pub path: Option<String>,
-    /// A part of the subject.
-    pub subject: Option<String>,
-    /// The class, or one above it, upper and lower case alike: `vi` finds `VI.3`, `VI/3` and `VI-3`.
-    pub class: Option<String>,
-    /// The document type.
-    pub document_type: Option<String>,
-    /// The days of the document, from and to.
-    pub days: Option<(Date, Date)>,
-    /// The aggregation it belongs to, by its name or by its key, upper and lower case alike.
-    pub aggregation: Option<String>,
-    /// Parts of what the producer states under names of its own; names and texts in either case.
-    pub fields: Vec<(String, String)>,
-    /// Older versions as well.
-    pub versions: bool,
-}
 
 /// A version of a document that was found.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -81,6 +59,17 @@ pub struct FoundDocument {
     pub is_aggregation: bool,
     /// What the producer states under names of its own.
     pub metadata: BTreeMap<String, String>,
+}
+
+impl FoundDocument {
+    /// Bytes of its texts.
+    fn text_bytes(&self) -> usize {
+        let texts = [&self.class, &self.document_type, &self.subject];
+        let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+        let files = self.files.iter().map(String::len).sum::<usize>();
+        let stated = self.metadata.iter().map(|(name, text)| name.len() + text.len());
+        self.key.len() + texts + files + stated.sum::<usize>()
+    }
 }
 
 /// What a search found, and what it could not look at.
@@ -127,7 +116,7 @@ pub async fn find(
     outcome.missing = missing(archive, &table).await?;
     let mut search = Search {
         query: Arc::new(Matcher::new(query)),
-        found: Vec::new(),
+        found: Found::with_room(FOUND_MAX, FOUND_BYTES_MAX),
         newest: HashMap::new(),
         more: false,
     };
@@ -138,7 +127,7 @@ pub async fn find(
             Err(fault) => return Err(fault),
         }
     }
-    outcome.more = search.more;
+    outcome.more = search.more || search.found.more;
     outcome.found = search.finish(query.versions);
     Ok(outcome)
 }
@@ -165,10 +154,46 @@ pub(crate) async fn missing(archive: &Archive, table: &TableState) -> Result<u64
 /// A search that is under way.
 struct Search {
     query: Arc<Matcher>,
-    found: Vec<FoundDocument>,
+    found: Found,
     /// The newest version of documents with several.
     newest: HashMap<DocumentId, i64>,
     more: bool,
+}
+
+/// What was found, as much as there was room for.
+struct Found {
+    documents: Vec<FoundDocument>,
+    /// How many more there is room for.
+    documents_left: usize,
+    /// Bytes of texts that there is room for.
+    bytes_left: usize,
+    /// There was no room for something.
+    more: bool,
+}
+
+impl Found {
+    fn with_room(documents_left: usize, bytes_left: usize) -> Self {
+        Self { documents: Vec::new(), documents_left, bytes_left, more: false }
+    }
+
+    /// Takes in a document if there is room for it; after the first without there is none.
+    fn add(&mut self, document: FoundDocument) {
+        let size = document.text_bytes();
+        if self.more || self.documents_left == 0 || self.bytes_left < size {
+            self.more = true;
+            return;
+        }
+        self.documents_left -= 1;
+        self.bytes_left -= size;
+        self.documents.push(document);
+    }
+
+    /// Takes in what was found in the room that was left.
+    fn take_in(&mut self, found: Self) {
+        let Self { documents, documents_left, bytes_left, more } = found;
+        self.documents.extend(documents);
+        (self.documents_left, self.bytes_left, self.more) = (documents_left, bytes_left, more);
+    }
 }
 
 /// What was found in a row group.
@@ -210,23 +235,23 @@ impl Search {
                 let newest = self.newest.entry(document).or_insert(version);
                 *newest = version.max(*newest);
             }
-            let room = FOUND_MAX - self.found.len();
-            self.more |= hits.rows.len() > room;
-            let wanted: Vec<usize> = hits.rows.into_iter().take(room).collect();
-            if !wanted.is_empty() {
-                let found = segment
-                    .read(reads, group, SHOWN.to_vec(), Vec::new(), move |found, rows, first| {
-                        take_rows(&wanted, found, rows, first);
-                    })
-                    .await?;
-                self.found.extend(found);
+            if hits.rows.is_empty() || self.found.more {
+                self.found.more |= !hits.rows.is_empty();
+                continue;
             }
+            let room = Found::with_room(self.found.documents_left, self.found.bytes_left);
+            let found = segment
+                .read(reads, group, SHOWN.to_vec(), room, move |found, rows, first| {
+                    take_rows(&hits.rows, found, rows, first);
+                })
+                .await?;
+            self.found.take_in(found);
         }
         Ok(())
     }
 
     fn finish(self, versions: bool) -> Vec<FoundDocument> {
-        let (mut found, newest) = (self.found, self.newest);
+        let (mut found, newest) = (self.found.documents, self.newest);
         if !versions {
             found.retain(|it| {
                 let newest = it.document.parse().ok().and_then(|document| newest.get(&document));
@@ -271,13 +296,13 @@ fn look_through(query: Option<&Matcher>, hits: &mut GroupHits, rows: &Rows, firs
     }
 }
 
-fn take_rows(wanted: &[usize], found: &mut Vec<FoundDocument>, rows: &Rows, first: usize) {
+fn take_rows(wanted: &[usize], found: &mut Found, rows: &Rows, first: usize) {
     let from = wanted.partition_point(|row| *row < first);
     for row in wanted[from..].iter().take_while(|row| **row < first + rows.len()) {
         let row = row - first;
         let text = |column| rows.text(column, row).map(str::to_owned);
         let number = |column| rows.number(column, row);
-        found.push(FoundDocument {
+        found.add(FoundDocument {
             key: text(Column::Key).unwrap_or_default(),
             document: text(Column::DocumentId).unwrap_or_default(),
             version_id: text(Column::VersionId).unwrap_or_default(),
@@ -294,12 +319,6 @@ fn take_rows(wanted: &[usize], found: &mut Vec<FoundDocument>, rows: &Rows, firs
             metadata: rows.text(Column::Metadata, row).map(metadata_of).unwrap_or_default(),
         });
     }
-}
-
-/// Reads what the producer states under names of its own. A column that is not as it was written
-/// was told by its checksum.
-fn metadata_of(json: &str) -> BTreeMap<String, String> {
-    serde_json::from_str(json).unwrap_or_default()
 }
 
 /// A segment in the store whose footer was read.
@@ -368,228 +387,37 @@ impl<'a> SegmentAt<'a> {
     }
 }
 
-/// A query made ready: lower case, days as numbers.
-#[derive(Debug)]
-struct Matcher {
-    words: Vec<Wanted>,
-    parts: Vec<(Column, Wanted)>,
-    class: Option<String>,
-    document_type: Option<String>,
-    aggregation: Option<String>,
-    fields: Vec<(String, String)>,
-    days: Option<RangeInclusive<i64>>,
-}
-
-/// A part of a text, in lower case.
-#[derive(Debug)]
-struct Wanted {
-    plain: String,
-    /// As names are spelt, where that is something else: `50%25` for `50%`.
-    spelt: Option<String>,
-}
-
-impl Wanted {
-    fn new(text: &str) -> Self {
-        let spelt = Some(encode_name(text.as_bytes())).filter(|spelt| spelt != text);
-        Self { plain: text.to_lowercase(), spelt: spelt.map(|it| it.to_lowercase()) }
-    }
-
-    fn is_in(&self, text: &str) -> bool {
-        text.contains(&self.plain) || self.spelt.as_ref().is_some_and(|it| text.contains(it))
-    }
-}
-
-/// A word may stand in any of these. A path is part of its key.
-const WORD_COLUMNS: [Column; 3] = [Column::Key, Column::Subject, Column::FileNames];
-
-impl Matcher {
-    fn new(query: &FindQuery) -> Self {
-        let parts = [
-            (Column::Key, &query.key),
-            (Column::Path, &query.path),
-            (Column::Subject, &query.subject),
-        ];
-        let parts = parts
-            .into_iter()
-            .filter_map(|(column, part)| part.as_ref().map(|part| (column, Wanted::new(part))));
-        Self {
-            words: query.words.iter().map(|word| Wanted::new(word)).collect(),
-            parts: parts.collect(),
-            class: query.class.as_ref().map(|it| it.to_lowercase()),
-            document_type: query.document_type.as_ref().map(|it| it.to_lowercase()),
-            aggregation: query.aggregation.as_ref().map(|it| it.to_lowercase()),
-            fields: query
-                .fields
-                .iter()
-                .map(|(name, part)| (name.to_lowercase(), part.to_lowercase()))
-                .collect(),
-            days: query.days.map(|(from, to)| day_of(from)..=day_of(to)),
-        }
-    }
-
-    /// Returns the columns that a row must be looked at by.
-    fn columns(&self) -> Vec<Column> {
-        let mut columns = vec![Column::DocumentId, Column::Version];
-        if !self.words.is_empty() {
-            columns.extend(WORD_COLUMNS);
-        }
-        columns.extend(self.parts.iter().map(|(column, _)| *column));
-        columns.extend(self.class.as_ref().map(|_| Column::Class));
-        columns.extend(self.document_type.as_ref().map(|_| Column::DocumentType));
-        columns.extend(self.days.as_ref().map(|_| Column::Date));
-        if self.aggregation.is_some() {
-            columns.extend([Column::Aggregations, Column::Structure, Column::Source]);
-        }
-        if !self.fields.is_empty() {
-            columns.push(Column::Metadata);
-        }
-        columns.sort_by_key(|column| *column as usize);
-        columns.dedup();
-        columns
-    }
-
-    /// Tells whether a row group may hold a match, by the bounds that its footer states.
-    fn may_match(&self, footer: &SegmentFooter, group: usize) -> bool {
-        let class = self.class.as_ref();
-        class.is_none_or(|class| footer.may_hold_text(group, Column::Class, class))
-            && self.days.as_ref().is_none_or(|days| footer.may_hold_day(group, days))
-    }
-
-    fn matches(&self, rows: &Rows, row: usize, buffer: &mut String) -> bool {
-        if let Some(days) = &self.days
-            && !rows.number(Column::Date, row).is_some_and(|day| days.contains(&day))
-        {
-            return false;
-        }
-        if let Some(wanted) = &self.class {
-            let Some(found) = rows.text(Column::Class, row) else { return false };
-            buffer.clear();
-            lower_into(buffer, found);
-            if !is_below(buffer, wanted) {
-                return false;
-            }
-        }
-        if let Some(wanted) = &self.document_type {
-            let Some(found) = rows.text(Column::DocumentType, row) else { return false };
-            buffer.clear();
-            lower_into(buffer, found);
-            if buffer != wanted {
-                return false;
-            }
-        }
-        for (column, part) in &self.parts {
-            let Some(found) = rows.text(*column, row) else { return false };
-            buffer.clear();
-            lower_into(buffer, found);
-            if !part.is_in(buffer) {
-                return false;
-            }
-        }
-        if !self.is_member(rows, row) || !self.states_fields(rows, row) {
-            return false;
-        }
-        if self.words.is_empty() {
-            return true;
-        }
-        buffer.clear();
-        for text in WORD_COLUMNS.iter().filter_map(|column| rows.text(*column, row)) {
-            lower_into(buffer, text);
-            // No word has it, so that none is found across two texts.
-            buffer.push('\0');
-        }
-        self.words.iter().all(|word| word.is_in(buffer))
-    }
-}
-
-impl Matcher {
-    /// Tells whether a row belongs to the aggregation, which is named alone or after who named it.
-    fn is_member(&self, rows: &Rows, row: usize) -> bool {
-        let Some(wanted) = &self.aggregation else { return true };
-        let Some(names) = rows.text(Column::Aggregations, row) else { return false };
-        let by = rows.text(Column::Structure, row).or_else(|| rows.text(Column::Source, row));
-        let by = by.unwrap_or_default().to_lowercase();
-        names.split('\n').map(str::to_lowercase).any(|name| {
-            let after = wanted.strip_suffix(&*name).and_then(|before| before.strip_suffix('/'));
-            name == *wanted || after.is_some_and(|before| before == by)
-        })
-    }
-
-    fn states_fields(&self, rows: &Rows, row: usize) -> bool {
-        if self.fields.is_empty() {
-            return true;
-        }
-        let Some(json) = rows.text(Column::Metadata, row) else { return false };
-        let stated = metadata_of(json);
-        self.fields.iter().all(|(name, part)| {
-            let named = stated.iter().filter(|(other, _)| other.to_lowercase() == *name);
-            named.map(|(_, text)| text.to_lowercase()).any(|text| text.contains(&**part))
-        })
-    }
-}
-
-/// Appends a text in lower case.
-fn lower_into(buffer: &mut String, text: &str) {
-    if text.is_ascii() {
-        let start = buffer.len();
-        buffer.push_str(text);
-        buffer[start..].make_ascii_lowercase();
-    } else {
-        buffer.push_str(&text.to_lowercase());
-    }
-}
-
-/// Tells whether a class is another one, or below it, whatever stands between their parts.
-fn is_below(class: &str, above: &str) -> bool {
-    class.strip_prefix(above).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
-}
-
-/// Days since 1970-01-01.
-fn day_of(date: Date) -> i64 {
-    let since = date.since(Date::constant(1970, 1, 1));
-    since.map_or(i64::MAX, |span| i64::from(span.get_days()))
-}
-
-fn date_of(day: i64) -> Option<Date> {
-    let span = jiff::Span::new().try_days(day).ok()?;
-    Date::constant(1970, 1, 1).checked_add(span).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_class_holds_those_below_it() {
-        for (class, above, below) in [
-            ("VI.3", "VI.3", true),
-            ("VI.3.1", "VI", true),
-            ("VI/3", "VI", true),
-            ("VI-3", "VI", true),
-            ("VI, 3", "VI", true),
-            ("VI.3bis", "VI.3", false),
-            ("VI.30", "VI.3", false),
-            ("VII", "VI", false),
-            ("VI", "VI.3", false),
-        ] {
-            assert_eq!(is_below(class, above), below, "{class} {above}");
+    fn document(subject_bytes: usize) -> FoundDocument {
+        FoundDocument {
+            key: "k".to_owned(),
+            document: String::new(),
+            version_id: String::new(),
+            version: 1,
+            commit: 1,
+            date: None,
+            class: None,
+            document_type: None,
+            subject: Some("s".repeat(subject_bytes)),
+            files: Vec::new(),
+            is_aggregation: false,
+            metadata: BTreeMap::new(),
         }
     }
 
     #[test]
-    fn days_are_numbered_both_ways() {
-        for date in
-            [Date::constant(1, 1, 1), Date::constant(1969, 12, 31), Date::constant(9999, 12, 31)]
-        {
-            assert_eq!(date_of(day_of(date)), Some(date));
+    fn what_is_held_is_bounded_by_number_and_by_bytes() {
+        for (documents, bytes, held) in [(3, 1_000, 3), (9, 35, 3), (9, 1_000, 5)] {
+            let mut all = Found::with_room(documents, bytes);
+            for group in [2, 3] {
+                let mut found = Found::with_room(all.documents_left, all.bytes_left);
+                (0..group).for_each(|_| found.add(document(10)));
+                all.take_in(found);
+            }
+            assert_eq!((all.documents.len(), all.more), (held, held < 5), "{documents} {bytes}");
         }
-        assert_eq!(day_of(Date::constant(1970, 1, 2)), 1);
-    }
-
-    #[test]
-    fn lower_case_is_that_of_all_letters() {
-        let mut buffer = "x".to_owned();
-        lower_into(&mut buffer, "PERÙ");
-        lower_into(&mut buffer, "ABC");
-        assert_eq!(buffer, "xperùabc");
     }
 }

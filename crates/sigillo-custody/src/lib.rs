@@ -18,6 +18,7 @@ mod target;
 mod window;
 
 mod find;
+mod find_query;
 mod holder;
 mod known;
 mod locate;
@@ -50,7 +51,8 @@ pub use doctor::{
 };
 pub use error::CustodyError;
 pub use export::{Aside, ExportOutcome, ExportProblem, ExportProgress, Exporter};
-pub use find::{FOUND_MAX, FindOutcome, FindQuery, FoundDocument, find};
+pub use find::{FOUND_BYTES_MAX, FOUND_MAX, FindOutcome, FoundDocument, find};
+pub use find_query::FindQuery;
 pub use health::{Check, Health, Space, check_space};
 pub use index_check::check_index;
 pub use known::KnownVersions;

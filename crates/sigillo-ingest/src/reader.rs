@@ -1,6 +1,6 @@
 //! The readers' side of an ingest: groups of units in, segments and packs of their own out.
 
-use std::sync::{Arc, atomic::Ordering, mpsc::SyncSender};
+use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering, mpsc::SyncSender};
 
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 
@@ -22,6 +22,13 @@ pub(crate) struct Reader {
     pub(crate) sink: Arc<dyn PackSink>,
     pub(crate) buffers: Arc<Buffers>,
     pub(crate) gate: LargeGate,
+}
+
+/// A unit that is streamed into a pack of its own.
+struct LargeUnit<'a> {
+    unit: Unit,
+    prepared: Box<Prepared>,
+    fresh: &'a [u8; FRESH_BYTES],
 }
 
 /// Why a reader goes no further.
@@ -52,12 +59,15 @@ impl Reader {
         let mut fresh = vec![[0; FRESH_BYTES]; group.len()];
         self.shared.entropy.fill(fresh.as_flattened_mut());
         let mut segment = Segment::in_buffer(self.buffers.take());
+        let mut large = Vec::new();
         for (unit, fresh) in group.into_iter().zip(&fresh) {
             if self.shared.is_aborted() {
                 return Err(Stop::Unwanted);
             }
-            self.read_unit(unit, fresh, &mut segment, items)?;
-            self.shared.progress.done();
+            match self.read_unit(unit, fresh, &mut segment)? {
+                Some((unit, prepared)) => large.push(LargeUnit { unit, prepared, fresh }),
+                None => self.shared.progress.done(),
+            }
             if segment.is_full() {
                 let next = Segment::in_buffer(self.buffers.take());
                 send(items, Item::Segment(std::mem::replace(&mut segment, next)))?;
@@ -65,34 +75,59 @@ impl Reader {
         }
         if segment.is_empty() {
             self.buffers.give(segment.into_buffer());
-            return Ok(());
+        } else {
+            send(items, Item::Segment(segment))?;
         }
-        send(items, Item::Segment(segment))
+        self.read_large_ones(large, items)
     }
 
+    /// Reads the large units of a group on this thread and on another: they may be all that there
+    /// is to do.
+    fn read_large_ones(
+        &self,
+        large: Vec<LargeUnit<'_>>,
+        items: &SyncSender<Item>,
+    ) -> Result<(), Stop> {
+        if large.is_empty() {
+            return Ok(());
+        }
+        let left = Mutex::new(large.into_iter());
+        let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || -> Result<(), Stop> {
+            while let Some(LargeUnit { unit, prepared, fresh }) = next() {
+                if self.shared.is_aborted() {
+                    return Err(Stop::Unwanted);
+                }
+                self.gate.run(|| self.read_large(unit, *prepared, fresh, items))?;
+                self.shared.progress.done();
+            }
+            Ok(())
+        };
+        let (one, other) = rayon::join(work, work);
+        one.and(other)
+    }
+
+    /// Reads a unit into the segment; hands it back if it is too large for that.
     fn read_unit(
         &self,
         unit: Unit,
         fresh: &[u8; FRESH_BYTES],
         segment: &mut Segment,
-        items: &SyncSender<Item>,
-    ) -> Result<(), Stop> {
+    ) -> Result<Option<(Unit, Box<Prepared>)>, Stop> {
         // Those of one file are called by it.
         let name = (!unit.others.is_empty()).then(|| unit.name());
         let stated = unit.stated.clone();
         let laid_out = Prepared::look_up(&self.shared, &unit)
             .and_then(|prepared| segment.add_unit(&self.shared, unit, prepared, fresh));
         match laid_out {
-            Ok(LaidOut::Placed) => Ok(()),
+            Ok(LaidOut::Placed) => {}
             Ok(LaidOut::Already(unit, known, journal)) => {
                 self.shared.already(&unit, &known, journal);
-                Ok(())
             }
-            Ok(LaidOut::TooLarge(unit, prepared)) => {
-                self.gate.run(|| self.read_large(unit, *prepared, fresh, items))
-            }
-            Err(hindrance) => self.hinder(hindrance, name.as_deref(), stated.as_deref()),
+            Ok(LaidOut::TooLarge(unit, prepared)) => return Ok(Some((unit, prepared))),
+            Err(hindrance) => self.hinder(hindrance, name.as_deref(), stated.as_deref())?,
         }
+        Ok(None)
     }
 
     fn read_large(

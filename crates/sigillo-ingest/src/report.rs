@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use sigillo_model::{LogTime, SubmissionId, VersionId, to_canonical};
+use sigillo_model::{LogTime, SubmissionId, VersionId, to_canonical, to_canonical_in_order};
 
 use crate::{Note, Refusal};
 
-/// `submissions/<id>/report.json`, an erasable object.
+/// `submissions/<id>/report.json`, an erasable object. Its members stand in canonical order.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report<'a> {
     /// New versions of aggregations.
@@ -24,9 +24,10 @@ pub(crate) struct Report<'a> {
     pub(crate) pending: u64,
     pub(crate) received: u64,
     pub(crate) received_at: LogTime,
-    /// How many were refused; as many of them as are kept in words follow.
-    pub(crate) refused: u64,
+    /// As many of those that were refused as are kept in words.
     pub(crate) refusals: &'a [Refusal],
+    /// How many were refused.
+    pub(crate) refused: u64,
     /// Random, so that the digest in the log confirms no guess.
     pub(crate) salt: String,
     pub(crate) source: &'a str,
@@ -53,6 +54,6 @@ impl Arrival<'_> {
 
 impl Report<'_> {
     pub(crate) fn to_json(&self) -> Vec<u8> {
-        to_canonical(self)
+        to_canonical_in_order(self)
     }
 }

@@ -35,7 +35,8 @@ pub use ids::{
     ActId, ArchiveId, BatchId, DocumentId, ParseIdError, SealingId, SubmissionId, WriterId,
 };
 pub use json::{
-    JSON_DEPTH_MAX, JSON_INTEGER_MAX, JsonError, LogTime, parse_canonical, parse_json, to_canonical,
+    JSON_DEPTH_MAX, JSON_INTEGER_MAX, JsonError, LogTime, parse_canonical, parse_json,
+    to_canonical, to_canonical_in_order,
 };
 pub use key::DocumentKey;
 pub use layout::ObjectKey;

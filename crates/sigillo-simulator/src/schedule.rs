@@ -18,6 +18,22 @@ pub struct Bounds {
     pub preemptions: usize,
     /// How many actors die, each before any one of its calls.
     pub crashes: usize,
+    /// The last of several preemptions comes at every so-many-th step only, which ones depends on the
+    /// preemptions before: 1 is everywhere.
+    pub last_every: usize,
+}
+
+impl Bounds {
+    /// Searches everything within these bounds.
+    pub const fn all(preemptions: usize, crashes: usize) -> Self {
+        Self { preemptions, crashes, last_every: 1 }
+    }
+
+    /// Searches a sample of the last preemptions.
+    #[must_use]
+    pub const fn last_every(self, last_every: usize) -> Self {
+        Self { last_every, ..self }
+    }
 }
 
 /// What an actor does, up to its end.
@@ -72,6 +88,8 @@ pub struct Schedule {
     /// What was chosen of how many, at every step.
     choices: Vec<(usize, usize)>,
     made: usize,
+    /// The steps at which actors were preempted so far, added up.
+    preempted_at: usize,
     trace: Vec<String>,
 }
 
@@ -106,7 +124,10 @@ impl Schedule {
             let running = current.filter(|actor| able.contains(actor));
             let mut options: Vec<(usize, bool)> = Vec::new();
             options.extend(running.map(|actor| (actor, false)));
-            if running.is_none() || left.preemptions > 0 {
+            let is_last = left.preemptions == 1 && bounds.preemptions > 1;
+            let is_left_out =
+                is_last && !(self.made + self.preempted_at).is_multiple_of(bounds.last_every);
+            if running.is_none() || left.preemptions > 0 && !is_left_out {
                 let others = able.iter().filter(|actor| Some(**actor) != running);
                 options.extend(others.map(|actor| (*actor, false)));
             }
@@ -125,6 +146,7 @@ impl Schedule {
             }
             if running.is_some_and(|running| running != actor) {
                 left.preemptions -= 1;
+                self.preempted_at += self.made;
             }
             self.trace.push(format!("{}: {call}", chosen.name));
             chosen.step();

@@ -9,7 +9,7 @@ use sigillo_simulator::{
 use sigillo_store::ReadPool;
 use sigillo_testkit::Durability;
 
-use crate::support::{slow, small_documents, template_of};
+use crate::support::{LAST_EVERY, either, small_documents, template_of};
 
 /// What goes on beside an ingest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -113,8 +113,8 @@ pub(crate) fn check_all(
 
 #[test]
 fn two_ingests_of_one_folder_archive_every_document_once() {
-    let preemptions = if slow() { 3 } else { 2 };
-    check_ingests("two ingests", Beside::Ingest, Bounds { preemptions, crashes: 0 });
+    let bounds = either(Bounds::all(2, 0), Bounds::all(3, 0).last_every(LAST_EVERY));
+    check_ingests("two ingests", Beside::Ingest, bounds);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn two_ingests_in_several_batches_archive_every_document_once() {
     let names: Vec<String> = (0..40).map(|number| format!("{number:02}.txt")).collect();
     let files: Vec<_> = names.iter().map(|it| (it.as_str(), it.as_bytes().to_vec())).collect();
     let template = run_to_end(template_of(Durability::OnAnswer, &files)).in_batches_of(32);
-    let bounds = Bounds { preemptions: if slow() { 2 } else { 1 }, crashes: 0 };
+    let bounds = either(Bounds::all(1, 0), Bounds::all(2, 0));
     check_ingests_of("two ingests in batches", &template, Beside::Ingest, bounds);
 }
 
@@ -153,22 +153,18 @@ async fn ingests_that_lose_numbers_while_their_readers_are_busy_come_to_their_en
 
 #[test]
 fn two_ingests_of_one_folder_archive_every_document_once_when_one_dies() {
-    let preemptions = if slow() { 2 } else { 0 };
-    check_ingests("two ingests, one dies", Beside::Ingest, Bounds { preemptions, crashes: 1 });
+    let bounds = either(Bounds::all(0, 1), Bounds::all(2, 1).last_every(LAST_EVERY));
+    check_ingests("two ingests, one dies", Beside::Ingest, bounds);
 }
 
 #[test]
 fn an_ingest_that_a_sweep_overtakes_makes_everything_anew() {
-    let preemptions = if slow() { 3 } else { 2 };
-    check_ingests("an ingest and a sweep", Beside::Sweep, Bounds { preemptions, crashes: 0 });
+    let bounds = either(Bounds::all(2, 0), Bounds::all(3, 0).last_every(LAST_EVERY));
+    check_ingests("an ingest and a sweep", Beside::Sweep, bounds);
 }
 
 #[test]
 fn an_ingest_and_a_sweep_keep_every_promise_when_one_dies() {
-    let preemptions = if slow() { 2 } else { 0 };
-    check_ingests(
-        "an ingest and a sweep, one dies",
-        Beside::Sweep,
-        Bounds { preemptions, crashes: 1 },
-    );
+    let bounds = either(Bounds::all(0, 1), Bounds::all(2, 1).last_every(LAST_EVERY));
+    check_ingests("an ingest and a sweep, one dies", Beside::Sweep, bounds);
 }

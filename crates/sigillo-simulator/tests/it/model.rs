@@ -309,7 +309,7 @@ fn check_schedules_from(size: u64, what: &str, parts: &[Part], keys: Keys, bound
 }
 
 fn bounds(preemptions: usize, crashes: usize) -> Bounds {
-    Bounds { preemptions: preemptions + usize::from(slow()), crashes }
+    Bounds::all(preemptions + usize::from(slow()), crashes)
 }
 
 #[test]

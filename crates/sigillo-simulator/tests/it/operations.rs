@@ -11,7 +11,7 @@ use sigillo_testkit::{Durability, Fault};
 use crate::{
     faults::check_every_call_of,
     ingests::{Beside, check_all, check_ingests_of},
-    support::slow,
+    support::{LAST_EVERY, either},
 };
 
 const HEADER: &str = "path;structure;register;year;number;subject;aggregation;closed_on;operation";
@@ -95,14 +95,14 @@ async fn no_fault_during_an_operation_breaks_a_promise() {
 #[test]
 fn the_same_operations_from_two_processes_at_once_are_done_once() {
     let template = run_to_end(Box::pin(template()));
-    let bounds = Bounds { preemptions: if slow() { 3 } else { 1 }, crashes: 0 };
+    let bounds = either(Bounds::all(1, 0), Bounds::all(3, 0).last_every(LAST_EVERY));
     check_ingests_of("two ingests of operations", &template, Beside::Ingest, bounds);
 }
 
 #[test]
 fn operations_that_a_sweep_overtakes_are_done_anew() {
     let template = run_to_end(Box::pin(template()));
-    let bounds = Bounds { preemptions: if slow() { 3 } else { 1 }, crashes: 0 };
+    let bounds = either(Bounds::all(1, 0), Bounds::all(3, 0).last_every(LAST_EVERY));
     check_ingests_of("operations and a sweep", &template, Beside::Sweep, bounds);
 }
 
@@ -164,6 +164,6 @@ fn no_document_enters_an_aggregation_that_another_process_closed() {
         let none = Sending::of_files(&[]).unwrap();
         template.followed_by(first()).await.unwrap().followed_by(none).await.unwrap()
     }));
-    let bounds = Bounds { preemptions: if slow() { 3 } else { 2 }, crashes: 0 };
+    let bounds = either(Bounds::all(2, 0), Bounds::all(3, 0).last_every(LAST_EVERY));
     check_all("closing and entering", bounds, |it| run_closing(it, &template, bounds));
 }

@@ -1,7 +1,7 @@
 //! The documents of the small world, and how violations are counted and shown.
 
 use sigillo_model::Entropy as _;
-use sigillo_simulator::{Template, checker::Violation};
+use sigillo_simulator::{Bounds, Template, checker::Violation};
 use sigillo_testkit::{Durability, SeededEntropy};
 
 /// More than the limit above which a document is streamed into a pack of its own.
@@ -35,6 +35,15 @@ pub(crate) async fn template_of(durability: Durability, documents: &[(&str, Vec<
 /// Tells whether the long form of the tests was asked for.
 pub(crate) fn slow() -> bool {
     std::env::var_os("SIGILLO_SLOW_TESTS").is_some_and(|value| value == "1")
+}
+
+/// Of the last of several preemptions the long form tries those at every so-many-th step: all of them
+/// would take hours.
+pub(crate) const LAST_EVERY: usize = 20;
+
+/// Returns the bounds of the short form, or of the long one.
+pub(crate) fn either(short: Bounds, long: Bounds) -> Bounds {
+    if slow() { long } else { short }
 }
 
 /// Counts points and what was found wrong at them.

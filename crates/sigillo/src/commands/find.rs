@@ -51,7 +51,7 @@ pub(crate) async fn run(context: &Context, args: FindArgs) -> Result<u8, Command
         "faults": outcome.faults.iter().map(|it| in_words(it)).collect::<Vec<_>>(),
         "found": outcome.found.len(),
         "missing": outcome.missing,
-        "more": outcome.more,
+        "more": outcome.more || shown.len() < outcome.found.len(),
     });
     context.output.result("sigillo.find/1", &in_text(shown, &outcome, args.versions), value);
     if !context.output.is_json() {
