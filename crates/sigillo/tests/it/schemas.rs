@@ -119,20 +119,24 @@ fn everyday(cases: &mut Cases) {
     fs::write(world.place("trust.json"), exported).unwrap();
     cases.run(&world, 0, &["trust", "add", "trust.json"]);
     cases.run(&world, 0, &["trust", "list"]);
-    cases.run(&world, 0, &["prove", "carte/delibera.txt", "-o", "prova.zip"]);
-    cases.run(&world, 1, &["prove", "carte/delibera.txt", "-o", "prova.zip"]);
-    cases.run(&world, 0, &["check", "prova.zip", "carte/delibera.txt"]);
-    cases.run(&world, 3, &["check", "prova.zip", "--config", "nessuno"]);
-    cases.run(&world, 5, &["check", "carte/delibera.txt"]);
-    cases.run(&world, 0, &["er", "create", "carte/delibera.txt", "-o", "delibera.er"]);
-    cases.run(&world, 1, &["er", "create", "carte/delibera.txt", "-o", "delibera.er"]);
-    cases.run(&world, 0, &["er", "show", "delibera.er"]);
-    cases.run(&world, 1, &["er", "show", "carte/delibera.txt"]);
-    cases.run(&world, 0, &["er", "verify", "delibera.er", "carte/delibera.txt"]);
-    cases.run(&world, 5, &["er", "verify", "delibera.er", "carte/allegato.txt"]);
+    proofs(cases, &world);
     cases.run(&world, 0, &["completions", "bash"]);
     cases.run(&world, 0, &["man", "-o", "pagine"]);
     receipts(cases, &world, listed["submissions"][0]["submission"].as_str().unwrap());
+}
+
+fn proofs(cases: &mut Cases, world: &World) {
+    cases.run(world, 0, &["prove", "carte/delibera.txt", "-o", "prova.zip"]);
+    cases.run(world, 1, &["prove", "carte/delibera.txt", "-o", "prova.zip"]);
+    cases.run(world, 0, &["check", "prova.zip", "carte/delibera.txt"]);
+    cases.run(world, 3, &["check", "prova.zip", "--config", "nessuno"]);
+    cases.run(world, 5, &["check", "carte/delibera.txt"]);
+    cases.run(world, 0, &["er", "create", "carte/delibera.txt", "-o", "delibera.er"]);
+    cases.run(world, 1, &["er", "create", "carte/delibera.txt", "-o", "delibera.er"]);
+    cases.run(world, 0, &["er", "show", "delibera.er"]);
+    cases.run(world, 1, &["er", "show", "carte/delibera.txt"]);
+    cases.run(world, 0, &["er", "verify", "delibera.er", "carte/delibera.txt"]);
+    cases.run(world, 5, &["er", "verify", "delibera.er", "carte/allegato.txt"]);
 }
 
 fn receipts(cases: &mut Cases, world: &World, submission: &str) {

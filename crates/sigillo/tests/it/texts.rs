@@ -77,6 +77,12 @@ fn check(name: &str, world: &World, ran: &Ran) {
 #[case::receipt_show("receipt show", "help_receipt_show")]
 #[case::receipt_refresh("receipt refresh", "help_receipt_refresh")]
 #[case::log("log", "help_log")]
+#[case::prove("prove", "help_prove")]
+#[case::check("check", "help_check")]
+#[case::er("er", "help_er")]
+#[case::er_create("er create", "help_er_create")]
+#[case::er_show("er show", "help_er_show")]
+#[case::er_verify("er verify", "help_er_verify")]
 #[case::log_checkpoint("log checkpoint", "help_log_checkpoint")]
 #[case::log_entries("log entries", "help_log_entries")]
 #[case::trust("trust", "help_trust")]
@@ -106,7 +112,7 @@ fn no_command_is_without_a_snapshot_of_its_help() {
     assert_eq!(
         names(&[]),
         "init ingest status find get export verify seal rebuild sweep doctor submission receipt \
-         log trust completions man help"
+         prove check er log trust completions man help"
     );
     assert_eq!(names(&["submission"]), "list pending help");
     assert_eq!(names(&["receipt"]), "show refresh help");
