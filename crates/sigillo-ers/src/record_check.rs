@@ -214,6 +214,10 @@ impl Check<'_> {
             certificate_end: None,
             lifetime: Lifetime::Unknown,
         };
+        if stamp.has_attributes {
+            let message = "it has attributes, which nothing protects: not used";
+            self.find(FindingCode::RecordUnusual, &name, message);
+        }
         match ReadToken::read(stamp.token) {
             Err(error) => self.find(FindingCode::RecordToken, &name, error.to_string()),
             Ok(token) => {
