@@ -336,7 +336,8 @@ impl Check<'_> {
                 }
             }
         }
-        let is_of_objects = wanted.iter().all(|wanted| wanted.object.is_some());
+        let is_of_objects = wanted.iter().all(|wanted| wanted.object.is_some())
+            && wanted.len() == self.objects.len();
         if self.rules.whole_group && is_of_objects && first.len() != wanted.len() {
             let message =
                 format!("its first list holds {} hashes, not {}", first.len(), wanted.len());

@@ -73,12 +73,14 @@ impl Reader {
                 send(items, Item::Segment(std::mem::replace(&mut segment, next)))?;
             }
         }
+        // Before the segment is sent: the pack that it begins sets much space aside, which on a disk
+        // that is nearly full these may need.
+        self.read_large_ones(large, items)?;
         if segment.is_empty() {
             self.buffers.give(segment.into_buffer());
-        } else {
-            send(items, Item::Segment(segment))?;
+            return Ok(());
         }
-        self.read_large_ones(large, items)
+        send(items, Item::Segment(segment))
     }
 
     /// Reads the large units of a group on this thread and on another: they may be all that there

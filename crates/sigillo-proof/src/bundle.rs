@@ -16,7 +16,7 @@ use crate::{
     Base64Bytes, Receipt, SealingSection, TokenSection,
     bundle_zip::{BUNDLE_BYTES_MAX, ZipEntry, read_zip, write_zip},
     check::tree_hash,
-    evidence::evidence_records,
+    evidence::EvidenceMaker,
 };
 
 /// The schema of the bundles this program writes and reads.
@@ -130,33 +130,36 @@ impl Bundle {
     fn entries(&self) -> Result<Vec<ZipEntry>, BundleError> {
         self.check()?;
         let receipt = &self.receipt;
-        let mut entries = vec![
-            ("README.txt".to_owned(), README.as_bytes().to_vec()),
-            ("proof.json".to_owned(), self.skeleton().to_json()),
-            ("archive.json".to_owned(), receipt.archive.description.clone().into_bytes()),
-            ("checkpoint".to_owned(), receipt.checkpoint.clone().into_bytes()),
-        ];
+        let mut entries = Entries::default();
+        entries.push("README.txt".to_owned(), README.as_bytes().to_vec())?;
+        entries.push("proof.json".to_owned(), self.skeleton().to_json())?;
+        entries
+            .push("archive.json".to_owned(), receipt.archive.description.clone().into_bytes())?;
+        entries.push("checkpoint".to_owned(), receipt.checkpoint.clone().into_bytes())?;
         for (number, batch) in (1..).zip(&receipt.batches) {
             let path: Vec<_> = batch.entry.proof.iter().copied().map(tree_hash).collect();
             let proof = write_tlog_proof(batch.entry.index, &path, &receipt.checkpoint);
-            entries.push((format!("log/{number}.entry"), batch.entry.line.clone().into_bytes()));
-            entries.push((format!("log/{number}.tlog-proof"), proof.into_bytes()));
+            entries.push(format!("log/{number}.entry"), batch.entry.line.clone().into_bytes())?;
+            entries.push(format!("log/{number}.tlog-proof"), proof.into_bytes())?;
         }
+        let maker = EvidenceMaker::new(receipt);
         for (number, document) in (1..).zip(&receipt.documents) {
             let record = document.record.clone().into_bytes();
-            entries.push((record_name(number), record));
-            for (at, evidence) in (1..).zip(evidence_records(receipt, document)) {
+            entries.push(record_name(number), record)?;
+            for (at, evidence) in (1..).zip(maker.records_of(document)) {
                 let name = format!("documents/{number}/{at}-{}.er", evidence.line);
-                entries.push((name, evidence.record));
+                entries.push(name, evidence.record)?;
             }
         }
         for (number, sealing) in (1..).zip(&receipt.sealings) {
-            entries.extend(sealing_entries(number, sealing));
+            for (name, bytes) in sealing_entries(number, sealing) {
+                entries.push(name, bytes)?;
+            }
         }
         for file in &self.files {
-            entries.push((self.file_name(file)?, file.bytes.clone()));
+            entries.push(self.file_name(file)?, file.bytes.clone())?;
         }
-        Ok(entries)
+        Ok(entries.list)
     }
 
     /// Sees that the receipt is one that a bundle can be made of.
@@ -234,6 +237,10 @@ impl Skeleton {
             return Err(BundleError::OtherSchema);
         }
         skeleton.receipt.check_bounds().map_err(|error| malformed(error.to_string()))?;
+        // Before anything is copied for them.
+        if !skeleton.files.is_sorted_by(|a, b| a < b) {
+            return Err(malformed("its files do not stand in their order".to_owned()));
+        }
         Ok(skeleton)
     }
 
@@ -277,6 +284,24 @@ impl Skeleton {
             bundle.files.push(file);
         }
         Ok(bundle)
+    }
+}
+
+/// Entries of a bundle, which end where it would be too large.
+#[derive(Default)]
+struct Entries {
+    list: Vec<ZipEntry>,
+    bytes: usize,
+}
+
+impl Entries {
+    fn push(&mut self, name: String, bytes: Vec<u8>) -> Result<(), BundleError> {
+        self.bytes += name.len() + bytes.len();
+        if self.bytes > BUNDLE_BYTES_MAX {
+            return Err(BundleError::TooLarge);
+        }
+        self.list.push((name, bytes));
+        Ok(())
     }
 }
 

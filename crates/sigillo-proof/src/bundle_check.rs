@@ -1,5 +1,7 @@
 //! Checking a bundle, without archive and without network.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use sigillo_ers::{
@@ -9,8 +11,8 @@ use sigillo_ers::{
 use sigillo_model::{Finding, FindingCode, Record, Sha256Digest, Verdict};
 
 use crate::{
-    Bundle, BundleError, DocumentSection, GivenFile, Receipt, ReceiptCheck, ReceiptTrust,
-    check_receipt, evidence_records,
+    Bundle, BundleError, DocumentSection, EvidenceMaker, GivenFile, Receipt, ReceiptCheck,
+    ReceiptTrust, check_receipt,
 };
 
 /// By what a bundle is checked.
@@ -79,8 +81,16 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
             }
         }
     }
+    let (maker, mut seen) = (EvidenceMaker::new(&bundle.receipt), HashSet::new());
     for (number, document) in (1..).zip(&bundle.receipt.documents) {
-        for evidence in evidence_records(&bundle.receipt, document) {
+        // Those of one sealing have the same time-stamps.
+        let batch = usize::try_from(document.batch).ok();
+        let batch = batch.and_then(|batch| bundle.receipt.batches.get(batch));
+        let sealing = batch.and_then(|batch| batch.sealed.as_ref()).map(|sealed| sealed.number);
+        if !seen.insert(sealing) {
+            continue;
+        }
+        for evidence in maker.records_of(document) {
             let report = verify(document, &evidence.record, rules);
             findings.extend(report.findings.into_iter().filter(is_of_time).map(|finding| {
                 Finding {

@@ -31,7 +31,7 @@ pub use bytes::Base64Bytes;
 pub use check::{
     AttestedTime, FINDINGS_MAX, GivenFile, MatchedFile, ReceiptCheck, ReceiptTrust, check_receipt,
 };
-pub use evidence::{DocumentEvidence, evidence_records};
+pub use evidence::{DocumentEvidence, EvidenceMaker};
 pub use extends::{ReceiptDifference, extends};
 pub use proofs::{EXPLICIT_PROOFS_MAX, LEAVES_SHARE, needs_leaves};
 pub use receipt::{

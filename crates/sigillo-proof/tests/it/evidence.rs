@@ -7,7 +7,7 @@ use sigillo_ers::{
     RecordRules, verify_record,
 };
 use sigillo_model::{FindingCode, Record, Sha256Digest, Verdict};
-use sigillo_proof::{DocumentSection, evidence_records};
+use sigillo_proof::{DocumentEvidence, DocumentSection, EvidenceMaker, Receipt};
 
 use crate::world::{Plan, World, receipt};
 
@@ -19,6 +19,10 @@ fn group(document: &DocumentSection) -> Vec<Sha256Digest> {
     let record = Record::parse(document.record.as_bytes()).unwrap();
     let files = record.files.iter().map(|file| file.sha256);
     std::iter::once(Sha256Digest::of(document.record.as_bytes())).chain(files).collect()
+}
+
+fn evidence_records(receipt: &Receipt, document: &DocumentSection) -> Vec<DocumentEvidence> {
+    EvidenceMaker::new(receipt).records_of(document)
 }
 
 fn verify(world: &World, raw: &[u8], objects: &[Sha256Digest]) -> RecordReport {
