@@ -49,8 +49,8 @@ pub use record::{
     write_chain, write_record, write_sequence,
 };
 pub use record_check::{
-    Authorities, RecordObject, RecordReport, RecordRules, StampReport, lists_root, renewed_value,
-    verify_record,
+    Authorities, RecordObject, RecordReport, RecordRules, StampReport, lists_root, record_hashes,
+    renewed_value, verify_record,
 };
 pub use request::{REQUEST_BYTES_MAX, RequestError, TimeStampRequest};
 pub use response::{

@@ -1,6 +1,9 @@
 //! Verifying evidence records of RFC 4998, as of a given time.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt,
+};
 
 use jiff::Timestamp;
 use sigillo_model::{Finding, FindingCode, Verdict};
@@ -125,6 +128,21 @@ pub fn verify_record(
     check.report
 }
 
+/// Returns the hash functions for which the digests of an object are needed to verify a record:
+/// those of its chains, as far as they can be read.
+pub fn record_hashes(raw: &[u8]) -> Vec<HashFunction> {
+    let Ok(record) = EvidenceRecord::read(raw) else { return Vec::new() };
+    let hashes = record.chains.iter().filter_map(|chain| {
+        let first = chain.stamps.first()?;
+        match &first.hash {
+            Some(hash) => hash.clone().ok(),
+            None => ReadToken::read(first.token).ok()?.imprint().0.ok(),
+        }
+    });
+    let hashes: BTreeSet<HashFunction> = hashes.collect();
+    hashes.into_iter().collect()
+}
+
 /// The hash of a chain, and the token before the one that is looked at.
 #[derive(Default)]
 struct Before<'a> {
@@ -149,15 +167,9 @@ impl Check<'_> {
             self.find(FindingCode::RecordUnusual, "record", message);
         }
         // What each time-stamp must hold until: the time of the next one that can be read.
-        let tokens: Vec<Option<ReadToken<'_>>> = record
-            .chains
-            .iter()
-            .flat_map(|chain| &chain.stamps)
-            .map(|stamp| ReadToken::read(stamp.token).ok())
-            .collect();
+        let stamps = record.chains.iter().flat_map(|chain| &chain.stamps);
         let times: Vec<Option<Timestamp>> =
-            tokens.iter().map(|token| token.as_ref().map(|token| token.stamped_at)).collect();
-        drop(tokens);
+            stamps.map(|stamp| Some(ReadToken::read(stamp.token).ok()?.stamped_at)).collect();
         self.report.as_of = self.rules.at.or(times.iter().rev().find_map(|time| *time));
         let mut place = 0;
         for (index, chain) in record.chains.iter().enumerate() {
@@ -382,6 +394,10 @@ impl Check<'_> {
                         verified.authority
                     );
                     self.find(FindingCode::AuthorityUnknown, name, message);
+                }
+                if verified.trial {
+                    let message = "its time-stamp is for trial, not qualified";
+                    self.find(FindingCode::TrialEvidence, name, message);
                 }
                 report.token = Some(verified);
             }

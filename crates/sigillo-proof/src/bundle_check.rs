@@ -41,28 +41,20 @@ pub struct BundleCheck {
     pub files: usize,
 }
 
-/// Reads who the bundle says that it is from, to look up whom to believe about that; nothing of it
-/// is checked.
-///
-/// # Errors
-///
-/// [`BundleError`] if it is no bundle.
-pub fn read_bundle(bytes: &[u8]) -> Result<Bundle, BundleError> {
-    Bundle::parse(bytes)
-}
-
-/// Says that what should be a bundle cannot be read.
-pub fn unreadable_bundle(error: &BundleError) -> BundleCheck {
-    let code = match error {
-        BundleError::OtherSchema => FindingCode::BundleSchemaUnknown,
-        BundleError::Differs { .. } => FindingCode::BundleDiffers,
-        BundleError::Malformed { .. } | BundleError::TooLarge | BundleError::Unfit { .. } => {
-            FindingCode::BundleMalformed
-        }
-    };
-    let findings = vec![Finding::new(code, "bundle", error.to_string())];
-    let verdict = Verdict::of(&findings);
-    BundleCheck { verdict, findings, more_findings: 0, receipt: None, files: 0 }
+impl BundleCheck {
+    /// Says that what should be a bundle cannot be read.
+    pub fn unreadable(error: &BundleError) -> Self {
+        let code = match error {
+            BundleError::OtherSchema => FindingCode::BundleSchemaUnknown,
+            BundleError::Differs { .. } => FindingCode::BundleDiffers,
+            BundleError::Malformed { .. } | BundleError::TooLarge | BundleError::Unfit { .. } => {
+                FindingCode::BundleMalformed
+            }
+        };
+        let findings = vec![Finding::new(code, "bundle", error.to_string())];
+        let verdict = Verdict::of(&findings);
+        Self { verdict, findings, more_findings: 0, receipt: None, files: 0 }
+    }
 }
 
 /// Checks everything that a bundle says: the receipt in it, the evidence records as of a time, the

@@ -25,7 +25,7 @@ mod extends;
 mod render;
 
 pub use bundle::{BUNDLE_DOCUMENTS_MAX, BUNDLE_SCHEMA, Bundle, BundleError, BundledFile};
-pub use bundle_check::{BundleCheck, BundleRules, check_bundle, read_bundle, unreadable_bundle};
+pub use bundle_check::{BundleCheck, BundleRules, check_bundle};
 pub use bundle_zip::{BUNDLE_BYTES_MAX, BUNDLE_ENTRIES_MAX};
 pub use bytes::Base64Bytes;
 pub use check::{

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -170,4 +171,37 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CommandError>
         }
     };
     written().map_err(|error| CommandError::file("writing", path, &error))
+}
+
+/// Refuses to write where something is already.
+pub(crate) fn refuse_taken(path: &Path) -> Result<(), CommandError> {
+    if path.exists() { Err(taken(path)) } else { Ok(()) }
+}
+
+fn taken(path: &Path) -> CommandError {
+    CommandError::new(ErrorKind::Invalid, format!("{} is there already", path.display()))
+        .hint("choose another name")
+}
+
+/// Writes a file that must not be there yet; what could not be written whole is removed.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => taken(path),
+        _ => CommandError::file("writing", path, &error),
+    };
+    let mut file = std::fs::File::create_new(path).map_err(failed)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        drop(std::fs::remove_file(path));
+    }
+    written.map_err(failed)
+}
+
+/// Reads a file, one byte more than `bytes_max` at most: its parser refuses it then.
+pub(crate) fn read_beginning(path: &Path, bytes_max: u64) -> Result<Vec<u8>, CommandError> {
+    let failed = |error| CommandError::file("reading", path, &error);
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }

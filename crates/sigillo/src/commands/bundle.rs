@@ -1,38 +1,31 @@
 //! `sigillo prove` and `sigillo check`: proof in one file, for who has neither archive nor network.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use sigillo_custody::{ReceiptLog, ReceiptMaker, ReceiptOf};
-use sigillo_model::{ErrorKind, Severity, Verdict};
+use sigillo_model::{ErrorKind, Verdict};
 use sigillo_proof::{
-    BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, ReceiptTrust, check_bundle, read_bundle,
-    unreadable_bundle,
+    BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, ReceiptTrust, check_bundle,
 };
 use sigillo_store::ReadPool;
 
 use crate::{
     commands::{
-        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS,
-        er::{algorithms, write_new},
+        EXIT_CLEAN,
+        er::algorithms,
         export::locate,
         receipt::given_file,
-        verify::finding_text,
+        verify::{exit_code, findings_text},
     },
     context::Context,
     error::CommandError,
     output::{counted, size_text, visible},
+    places::{read_beginning, refuse_taken, write_new},
     trust::TrustStore,
 };
-
-/// At most this many findings are printed; --json lists all that are kept.
-const PRINTED_MAX: usize = 100;
 
 /// Prove documents to somebody who has neither the archive nor a connection to it
 ///
@@ -59,7 +52,7 @@ pub(crate) struct ProveArgs {
 ///
 /// Everything in the bundle is computed anew, from the files up to the checkpoint of the log and the
 /// time-stamps. Whom to believe comes from the trust store, or from the folder that --trust names:
-/// files that `sigillo trust export` printed. What was not checked is said.
+/// files NAME.json that `sigillo trust export` printed. What was not checked is said.
 ///
 /// Exits with 0 if the bundle proves the documents, 3 if something cannot be told, such as from whom
 /// it is, 5 if it does not prove what it says, or a file is another.
@@ -74,20 +67,14 @@ pub(crate) struct CheckArgs {
     /// Files that are to be in it
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// A folder of files that `sigillo trust export` printed [default: your trust store]
+    /// A folder of files NAME.json that `sigillo trust export` printed [default: your trust store]
     #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
 }
 
 pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, CommandError> {
     let output = &args.output;
-    let taken = || {
-        CommandError::new(ErrorKind::Invalid, format!("{} is there already", output.display()))
-            .hint("choose another name")
-    };
-    if output.exists() {
-        return Err(taken());
-    }
+    refuse_taken(output)?;
     let archive = context.archive().await?;
     let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
     let located = locate(context, &archive, &log.view, &reads, &args.ids).await?;
@@ -95,10 +82,7 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
     let bundle = Bundle { receipt: maker.make(&of).await?, files: Vec::new() };
     let zip = bundle.to_zip().map_err(|error| CommandError::of(ErrorKind::Invalid, &error))?;
-    write_new(output, &zip).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => taken(),
-        _ => CommandError::file("writing", output, &error),
-    })?;
+    write_new(output, &zip)?;
     let receipt = &bundle.receipt;
     let (documents, size) = (receipt.documents.len() as u64, zip.len() as u64);
     let stamps = receipt.sealings.iter().map(|it| it.tokens.len()).sum::<usize>() as u64;
@@ -131,11 +115,11 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
 }
 
 pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandError> {
-    let bytes = read_bounded(&args.bundle)?;
+    let bytes = read_beginning(&args.bundle, BUNDLE_BYTES_MAX as u64)?;
     let given = args.files.iter().map(|path| given_file(path)).collect::<Result<Vec<_>, _>>()?;
     let algorithms = algorithms()?;
-    let (check, bundle) = match read_bundle(&bytes) {
-        Err(error) => (unreadable_bundle(&error), None),
+    let (check, bundle) = match Bundle::parse(&bytes) {
+        Err(error) => (BundleCheck::unreadable(&error), None),
         Ok(bundle) => {
             let trust = trust(context, args.trust.as_deref(), &bundle)?;
             let at = context.clock.now();
@@ -145,11 +129,7 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
     };
     let text = check_text(&check, bundle.as_ref());
     context.output.result("sigillo.check/1", &text, check_json(&check, bundle.as_ref()));
-    Ok(match check.findings.iter().map(|finding| finding.severity).max() {
-        Some(Severity::Damage) => EXIT_DAMAGE,
-        Some(Severity::CannotTell | Severity::Derived) => EXIT_FINDINGS,
-        Some(Severity::Note) | None => EXIT_CLEAN,
-    })
+    Ok(exit_code(&check.findings))
 }
 
 fn trust(
@@ -171,15 +151,6 @@ fn trust(
     }
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, CommandError> {
-    let failed = |error| CommandError::file("reading", path, &error);
-    let mut bytes = Vec::new();
-    // One byte more than it may have, and its parser refuses it.
-    let file = File::open(path).map_err(failed)?;
-    file.take(BUNDLE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
-}
-
 fn check_text(check: &BundleCheck, bundle: Option<&Bundle>) -> String {
     let word = match check.verdict {
         Verdict::Damaged => "DAMAGED: it does not prove what it says, see below",
@@ -190,13 +161,7 @@ fn check_text(check: &BundleCheck, bundle: Option<&Bundle>) -> String {
     if let (Some(bundle), Some(receipt)) = (bundle, &check.receipt) {
         text.push_str(&chain_text(bundle, receipt));
     }
-    for finding in check.findings.iter().take(PRINTED_MAX) {
-        text.push_str(&finding_text(finding));
-    }
-    let more = check.findings.len().saturating_sub(PRINTED_MAX) as u64 + check.more_findings;
-    if more > 0 {
-        text.push_str(&format!("  and {} more\n", counted(more, "finding")));
-    }
+    text.push_str(&findings_text(&check.findings, check.more_findings));
     text
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -14,15 +14,19 @@ use serde_json::{Value, json};
 use sigillo_ers::{
     AlgorithmTable, Authorities, HashFunction, Lifetime, RECORD_BYTES_MAX, RecordObject,
     RecordReport, RecordRules, StampParts, StampReport, Trust, TrustAnchors, lists_root,
-    pem_blocks, verify_record, write_chain, write_record,
+    pem_blocks, record_hashes, verify_record, write_chain, write_record,
 };
-use sigillo_model::{ErrorKind, Severity, Sha256Digest, Verdict};
+use sigillo_model::{ErrorKind, Sha256Digest, Verdict};
 
 use crate::{
-    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, verify::finding_text},
+    commands::{
+        EXIT_CLEAN,
+        verify::{exit_code, findings_text},
+    },
     context::Context,
     error::CommandError,
     output::{counted, visible},
+    places::{read_beginning, refuse_taken, write_new},
 };
 
 /// The table of algorithms that comes with the program.
@@ -128,13 +132,7 @@ enum Proven {
 
 async fn create(context: &Context, args: &ErCreateArgs) -> Result<u8, CommandError> {
     let output = &args.output;
-    let taken = || {
-        CommandError::new(ErrorKind::Invalid, format!("{} is there already", output.display()))
-            .hint("choose another name")
-    };
-    if output.exists() {
-        return Err(taken());
-    }
+    refuse_taken(output)?;
     if args.files.len() > OBJECTS_MAX {
         let words = format!("more than {OBJECTS_MAX} files are not taken into one record");
         return Err(CommandError::usage(words));
@@ -164,10 +162,7 @@ async fn create(context: &Context, args: &ErCreateArgs) -> Result<u8, CommandErr
     let stamped = stamped.map_err(|error| CommandError::of(error.kind(), &error))?;
     let stamp = StampParts { hash, lists, token: stamped.token.raw() };
     let record = write_record(&[hash], &[&write_chain(&[stamp])]);
-    write_new(output, &record).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => taken(),
-        _ => CommandError::file("writing", output, &error),
-    })?;
+    write_new(output, &record)?;
     let (stamped_at, count) = (stamped.token.verified().stamped_at, args.files.len() as u64);
     let text = format!(
         "The evidence record over {} is in {}, with {} of {}.\n",
@@ -191,23 +186,13 @@ async fn create(context: &Context, args: &ErCreateArgs) -> Result<u8, CommandErr
     Ok(EXIT_CLEAN)
 }
 
-/// Writes a file that must not be there yet; what could not be written whole is removed.
-pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    if written.is_err() {
-        drop(std::fs::remove_file(path));
-    }
-    written
-}
-
 fn verify(context: &Context, args: &ErVerifyArgs) -> Result<u8, CommandError> {
     let proven = proven(args)?;
-    let raw = read_record(&args.record)?;
+    let raw = read_beginning(&args.record, RECORD_BYTES_MAX as u64)?;
     let anchors = anchors(context, args.trust.as_deref())?;
     let at = args.at.as_deref().map(parse_time).transpose()?;
     let algorithms = algorithms()?;
-    let hashes = hashes_of(&raw);
+    let hashes = record_hashes(&raw);
     let digests = proven.iter().map(|it| digests_of(it, &hashes)).collect::<Result<Vec<_>, _>>()?;
     let lookups: Vec<_> = digests
         .iter()
@@ -233,15 +218,11 @@ fn verify(context: &Context, args: &ErVerifyArgs) -> Result<u8, CommandError> {
         "verdict": report.verdict(),
     });
     context.output.result("sigillo.er.verify/1", &in_text(&report, names.len()), value);
-    Ok(match report.findings.iter().map(|finding| finding.severity).max() {
-        Some(Severity::Damage) => EXIT_DAMAGE,
-        Some(Severity::CannotTell | Severity::Derived) => EXIT_FINDINGS,
-        Some(Severity::Note) | None => EXIT_CLEAN,
-    })
+    Ok(exit_code(&report.findings))
 }
 
 fn show(context: &Context, args: &ErShowArgs) -> Result<u8, CommandError> {
-    let raw = read_record(&args.record)?;
+    let raw = read_beginning(&args.record, RECORD_BYTES_MAX as u64)?;
     if let Err(error) = sigillo_ers::EvidenceRecord::read(&raw) {
         let words = format!("{} is no evidence record that can be read", args.record.display());
         let mut this = CommandError::new(ErrorKind::Invalid, words);
@@ -314,15 +295,6 @@ fn name_of(proven: &Proven) -> String {
     }
 }
 
-fn read_record(path: &Path) -> Result<Vec<u8>, CommandError> {
-    let failed = |error| CommandError::file("reading", path, &error);
-    let file = File::open(path).map_err(failed)?;
-    let mut raw = Vec::new();
-    // One byte more than is accepted, so that the reader of records says that it is too much.
-    file.take(RECORD_BYTES_MAX as u64 + 1).read_to_end(&mut raw).map_err(failed)?;
-    Ok(raw)
-}
-
 /// Returns the anchors that count, `None` if any authority is accepted.
 fn anchors(context: &Context, trust: Option<&str>) -> Result<Option<TrustAnchors>, CommandError> {
     match trust {
@@ -367,23 +339,6 @@ fn parse_time(text: &str) -> Result<Timestamp, CommandError> {
         CommandError::usage(format!("{text:.40?} is no time"))
             .hint("write it as 2030-01-01 or 2030-01-01T12:00:00Z")
     })
-}
-
-/// Returns the hash functions that the chains of a record use, as far as it can be read.
-fn hashes_of(raw: &[u8]) -> Vec<HashFunction> {
-    let algorithms = AlgorithmTable::from_toml(ALGORITHMS).ok();
-    let Some(algorithms) = algorithms else { return Vec::new() };
-    let rules = RecordRules {
-        authorities: Authorities::Any,
-        algorithms: &algorithms,
-        at: None,
-        whole_group: false,
-    };
-    let mut hashes: Vec<_> =
-        verify_record(raw, &[], &rules).stamps.iter().filter_map(|stamp| stamp.hash).collect();
-    hashes.sort_unstable();
-    hashes.dedup();
-    hashes
 }
 
 /// Computes the digests of what is to be proven, reading a file once for all of them.
@@ -440,7 +395,7 @@ fn in_text(report: &RecordReport, objects: usize) -> String {
     if let Some(until) = report.holds_until() {
         text.push_str(&format!("  the last time-stamp is good until {}\n", second(until)));
     }
-    report.findings.iter().for_each(|finding| text.push_str(&finding_text(finding)));
+    text.push_str(&findings_text(&report.findings, 0));
     text
 }
 

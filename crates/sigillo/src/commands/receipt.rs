@@ -22,11 +22,15 @@ use sigillo_proof::{
 use sigillo_store::ReadPool;
 
 use crate::{
-    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, export::locate, verify::finding_text},
+    commands::{
+        EXIT_CLEAN,
+        export::locate,
+        verify::{exit_code, findings_text},
+    },
     context::Context,
     error::CommandError,
     output::{counted, grouped, size_text, visible},
-    places::write_whole,
+    places::{read_beginning, write_whole},
 };
 
 /// At most this many documents and refusals are printed; the JSON has all of them.
@@ -158,7 +162,7 @@ fn submissions_of(known: &[SubmissionId], text: &str) -> Vec<SubmissionId> {
 }
 
 async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
-    let bytes = read_bounded(file)?;
+    let bytes = read_beginning(file, RECEIPT_BYTES_MAX)?;
     let older = Receipt::parse(&bytes).map_err(|error| unusable(file, &error))?;
     let archive = context.archive().await?;
     if archive.description().archive != older.archive.id {
@@ -216,7 +220,7 @@ pub(crate) fn verify(
     file: &Path,
     others: &[String],
 ) -> Result<u8, CommandError> {
-    let bytes = read_bounded(file)?;
+    let bytes = read_beginning(file, RECEIPT_BYTES_MAX)?;
     let given = others.iter().map(|path| given_file(Path::new(path)));
     let given = given.collect::<Result<Vec<_>, _>>()?;
     let parsed = Receipt::parse(&bytes);
@@ -231,20 +235,7 @@ pub(crate) fn verify(
     let text = check_text(&check, receipt.as_ref());
     let value = check_json(&check, receipt.as_ref());
     context.output.result("sigillo.verify.receipt/1", &text, value);
-    Ok(match check.findings.iter().map(|finding| finding.severity).max() {
-        Some(Severity::Damage) => EXIT_DAMAGE,
-        Some(Severity::CannotTell | Severity::Derived) => EXIT_FINDINGS,
-        Some(Severity::Note) | None => EXIT_CLEAN,
-    })
-}
-
-fn read_bounded(path: &Path) -> Result<Vec<u8>, CommandError> {
-    let failed = |error| CommandError::file("reading", path, &error);
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    // One byte more than it may have, and its parser refuses it.
-    file.take(RECEIPT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    Ok(exit_code(&check.findings))
 }
 
 pub(crate) fn given_file(path: &Path) -> Result<GivenFile, CommandError> {
@@ -366,13 +357,7 @@ fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
             visible(&file.key)
         ));
     }
-    for finding in check.findings.iter().take(PRINTED_MAX) {
-        text.push_str(&finding_text(finding));
-    }
-    let more = check.findings.len().saturating_sub(PRINTED_MAX) as u64 + check.more_findings;
-    if more > 0 {
-        text.push_str(&format!("  and {} more\n", counted(more, "finding")));
-    }
+    text.push_str(&findings_text(&check.findings, check.more_findings));
     text
 }
 

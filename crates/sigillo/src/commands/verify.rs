@@ -64,7 +64,7 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     }
     let named = (!args.ids.is_empty()).then_some(args.ids.len() as u64);
     context.output.result("sigillo.verify/1", &text_of(&report, named), json_of(&report));
-    Ok(exit_code(&report))
+    Ok(exit_code(&report.findings))
 }
 
 fn scope_of(args: &VerifyArgs) -> Scope {
@@ -102,12 +102,24 @@ fn undescribed(context: &Context, args: &VerifyArgs, error: &CommandError) -> u8
     EXIT_DAMAGE
 }
 
-fn exit_code(report: &VerifyReport) -> u8 {
-    match report.findings.iter().map(|finding| finding.severity).max() {
+/// Returns the exit code of a check that met these findings: the gravest decides.
+pub(crate) fn exit_code(findings: &[Finding]) -> u8 {
+    match findings.iter().map(|finding| finding.severity).max() {
         Some(Severity::Damage) => EXIT_DAMAGE,
         Some(Severity::CannotTell | Severity::Derived) => EXIT_FINDINGS,
         Some(Severity::Note) | None => EXIT_CLEAN,
     }
+}
+
+/// Puts findings into words, a number of them, and says how many there are beyond; `more` were not
+/// kept.
+pub(crate) fn findings_text(findings: &[Finding], more: u64) -> String {
+    let mut text: String = findings.iter().take(PRINTED_MAX).map(finding_text).collect();
+    let more = findings.len().saturating_sub(PRINTED_MAX) as u64 + more;
+    if more > 0 {
+        text.push_str(&format!("  and {} more\n", counted(more, "finding")));
+    }
+    text
 }
 
 fn text_of(report: &VerifyReport, named: Option<u64>) -> String {
@@ -129,7 +141,7 @@ fn text_of(report: &VerifyReport, named: Option<u64>) -> String {
     };
     text.push_str(&read);
     text.push('\n');
-    let (word, tail) = match (report.verdict, exit_code(report)) {
+    let (word, tail) = match (report.verdict, exit_code(&report.findings)) {
         (Verdict::Damaged, _) => ("DAMAGED", ": see below; keep this report"),
         (Verdict::CannotTell, _) => ("CANNOT TELL", ": nothing is known to be wrong, see below"),
         (Verdict::Intact, EXIT_FINDINGS) => {
@@ -152,18 +164,12 @@ fn text_of(report: &VerifyReport, named: Option<u64>) -> String {
             None => String::new(),
         }
     ));
-    for finding in report.findings.iter().take(PRINTED_MAX) {
-        text.push_str(&finding_text(finding));
-    }
-    let more = report.findings.len().saturating_sub(PRINTED_MAX) as u64 + report.more_findings;
-    if more > 0 {
-        text.push_str(&format!("  and {} more\n", counted(more, "finding")));
-    }
+    text.push_str(&findings_text(&report.findings, report.more_findings));
     text
 }
 
 /// Puts a finding into words, a line or a few.
-pub(crate) fn finding_text(finding: &Finding) -> String {
+fn finding_text(finding: &Finding) -> String {
     let word = match finding.severity {
         Severity::Damage => "DAMAGE",
         Severity::CannotTell => "CANNOT TELL",
