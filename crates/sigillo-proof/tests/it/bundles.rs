@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use sigillo_ers::AlgorithmTable;
 use sigillo_model::{FindingCode, Record, Verdict};
 use sigillo_proof::{
-    Bundle, BundleCheck, BundleError, BundleRules, BundledFile, ReceiptTrust, check_bundle,
+    Bundle, BundleCheck, BundleError, BundleRules, BundledFile, EvidenceMaker, ReceiptTrust,
+    check_bundle,
 };
 
 use crate::world::{Plan, World, file_bytes, receipt};
@@ -75,6 +76,46 @@ fn what_does_not_follow_from_the_rest_is_told_by_its_name() {
     assert_eq!(Bundle::parse(&zip), Ok(forged.clone()));
     let (world, _) = one();
     assert_eq!(check(&forged, &world.trust()).verdict, Verdict::Damaged);
+}
+
+/// Changes the last byte of the content `old` of an entry, and its checksums in the ZIP with it.
+fn reseal(zip: &[u8], old: &[u8]) -> Vec<u8> {
+    let mut new = old.to_vec();
+    *new.last_mut().unwrap() ^= 1;
+    let sums = [old, &new].map(|content| crc32fast::hash(content).to_le_bytes());
+    let (mut changed, mut places) = (zip.to_vec(), 0);
+    for (from, to) in [(old, &new[..]), (&sums[0], &sums[1])] {
+        let mut at = 0;
+        while at + from.len() <= changed.len() {
+            if changed[at..].starts_with(from) {
+                changed[at..at + from.len()].copy_from_slice(to);
+                places += 1;
+            }
+            at += 1;
+        }
+    }
+    // The content once, its checksum before it and in the directory.
+    assert_eq!(places, 3);
+    changed
+}
+
+#[test]
+fn what_follows_from_the_rest_cannot_be_changed_with_its_checksums_either() {
+    let (world, bundle) = one();
+    let zip = bundle.to_zip().unwrap();
+    let maker = EvidenceMaker::new(&bundle.receipt);
+    let evidence = maker.records_of(&bundle.receipt.documents[0]).remove(0).record;
+    let readme = include_bytes!("../../src/bundle_readme.txt");
+    for (content, entry) in
+        [(&readme[..], "README.txt"), (&evidence[..], "documents/1/1-plain-sha256-trial.er")]
+    {
+        let differs = BundleError::Differs { entry: entry.to_owned() };
+        assert_eq!(Bundle::parse(&reseal(&zip, content)), Err(differs));
+    }
+    // What is hashed elsewhere is read, and does not prove anything any more.
+    let statement = bundle.receipt.sealings[0].statement.as_bytes();
+    let changed = Bundle::parse(&reseal(&zip, statement)).unwrap();
+    assert_eq!(check(&changed, &world.trust()).verdict, Verdict::Damaged);
 }
 
 #[test]
