@@ -34,6 +34,10 @@ const STAGING_ATTEMPTS_MAX: u32 = 10_000;
 /// Reads shorter than this go through the page cache.
 const DIRECT_READ_BYTES_MIN: usize = 256 << 10;
 
+/// At most this part of what is free is set aside for a pack: the pack may become smaller than that,
+/// while others need what is left.
+const SET_ASIDE_DIVISOR: u64 = 8;
+
 /// Staging names of this process, told apart.
 static STAGED: AtomicU64 = AtomicU64::new(0);
 
@@ -73,12 +77,7 @@ impl PackSink for DirectPackSink {
         let (file, path) = self.folder.stage().map_err(BackendError::failed)?;
         let direct = set_direct(&file, true).is_ok();
         if let Some(length_bytes @ 1..) = size_hint_bytes {
-            // A hint only: a disk too full for it may still hold what is really written.
-            if let Err(error) =
-                rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, length_bytes)
-            {
-                tracing::debug!(length_bytes, %error, "no space set aside for a pack");
-            }
+            set_aside(&file, length_bytes);
         }
         let folder = Arc::clone(&self.folder);
         let (renamed, written_bytes) = (false, 0);
@@ -89,6 +88,21 @@ impl PackSink for DirectPackSink {
         let path = self.folder.pack_path(name);
         let (file, size_bytes) = open_regular(&path).map_err(read_error)?;
         Ok(Box::new(DirectPackSource { file, path, size_bytes, direct: OnceLock::new() }))
+    }
+}
+
+/// Sets space aside for a pack, if there is plenty. It may be that less is written, so a disk that is
+/// nearly full, or does not know how to do it, is no error.
+fn set_aside(file: &File, length_bytes: u64) {
+    let set_aside = rustix::fs::fstatvfs(file).and_then(|disk| {
+        let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if length_bytes > free_bytes / SET_ASIDE_DIVISOR {
+            return Err(Errno::NOSPC);
+        }
+        rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, length_bytes)
+    });
+    if let Err(error) = set_aside {
+        tracing::debug!(length_bytes, %error, "no space set aside for a pack");
     }
 }
 

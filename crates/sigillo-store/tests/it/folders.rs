@@ -5,7 +5,11 @@ use std::{
     collections::BTreeSet,
     ffi::OsStr,
     fs::{self, File},
-    os::unix::{ffi::OsStrExt as _, fs::symlink, net::UnixListener},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{MetadataExt as _, symlink},
+        net::UnixListener,
+    },
     path::Path,
     process::Command,
     time::Duration,
@@ -15,7 +19,8 @@ use bytes::Bytes;
 
 use sigillo_model::{Blake3Digest, ErrorKind, ObjectKey};
 use sigillo_store::{
-    AlignedBuffer, BackendError, CreateOutcome, PackSink, Store, StoreError, StoreUrl,
+    AlignedBuffer, BackendError, CreateOutcome, DirectPackSink, PackSink, Store, StoreError,
+    StoreUrl,
 };
 
 use crate::support::{blocking, folder_store, key, packs_of};
@@ -237,4 +242,28 @@ async fn what_is_not_a_regular_file_is_no_object_and_nobody_waits_for_it() {
             panic!("{name} is waited for");
         }
     }
+}
+
+/// Returns how many bytes of the disk the only staging file of a folder takes.
+fn staged_disk_bytes(folder: &Path) -> u64 {
+    let mut staged = fs::read_dir(folder.join("packs")).unwrap();
+    let entry = staged.next().unwrap().unwrap();
+    assert!(staged.next().is_none());
+    entry.metadata().unwrap().blocks() * 512
+}
+
+#[test]
+fn space_is_set_aside_where_there_is_plenty() {
+    const WANTED_BYTES: u64 = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let sink = DirectPackSink::new(folder.path());
+    let staged = sink.begin(Some(WANTED_BYTES)).unwrap();
+    assert!(staged_disk_bytes(folder.path()) >= WANTED_BYTES);
+    drop(staged);
+
+    // Others need what a pack of this size would take, although it fits.
+    let disk = rustix::fs::statvfs(folder.path()).unwrap();
+    let staged = sink.begin(Some(disk.f_bavail * disk.f_frsize / 4)).unwrap();
+    assert_eq!(staged_disk_bytes(folder.path()), 0);
+    drop(staged);
 }
