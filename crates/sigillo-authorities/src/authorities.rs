@@ -3,8 +3,10 @@
 use std::{error::Error, fmt::Write as _, sync::Arc};
 
 use jiff::SignedDuration;
-use sigillo_ers::{Expectations, TimeStampRequest, TimeStampToken, TrustAnchors, check_response};
-use sigillo_model::{Clock, Entropy, ErrorKind, Sha256Digest};
+use sigillo_ers::{
+    Expectations, Imprint, TimeStampRequest, TimeStampToken, TrustAnchors, check_response,
+};
+use sigillo_model::{Clock, Entropy, ErrorKind};
 
 use crate::{RESPONSE_BYTES_MAX, TimeStampAuthority};
 
@@ -75,13 +77,15 @@ impl Authorities {
     /// [`AllRefused`] if nobody gave an acceptable answer.
     pub async fn stamp(
         &self,
-        imprint: Sha256Digest,
+        imprint: impl Into<Imprint>,
         clock: &dyn Clock,
         entropy: &dyn Entropy,
     ) -> Result<Stamped, AllRefused> {
+        let imprint = imprint.into();
         let mut refused = Vec::new();
         for authority in &self.list {
             let policy = authority.policy().map(ToOwned::to_owned);
+            let imprint = imprint.clone();
             let request = TimeStampRequest { imprint, nonce: fresh_nonce(entropy), policy };
             match self.ask(authority.as_ref(), &request, clock).await {
                 Ok(token) => {

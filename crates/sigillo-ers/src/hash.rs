@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use aws_lc_rs::digest;
+use sigillo_model::Sha256Digest;
 
 use crate::{
     asn1::{SHA_1, SHA_224, SHA_256, SHA_384, SHA_512, SHA3_256, SHA3_384, SHA3_512},
@@ -149,6 +150,47 @@ impl HashFunction {
     }
 }
 
+/// What a time-stamp is over: a digest with its hash function.
+///
+/// Written as hexadecimal digits, with the name of the function before them if that is not SHA-256.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Imprint {
+    hash: HashFunction,
+    digest: Vec<u8>,
+}
+
+impl Imprint {
+    /// Takes a digest, if it is as long as those of `hash` are.
+    pub fn new(hash: HashFunction, digest: Vec<u8>) -> Option<Self> {
+        (digest.len() == hash.length_bytes()).then_some(Self { hash, digest })
+    }
+
+    /// Returns the hash function.
+    pub const fn hash(&self) -> HashFunction {
+        self.hash
+    }
+
+    /// Returns the bytes of the digest.
+    pub fn digest(&self) -> &[u8] {
+        &self.digest
+    }
+}
+
+impl From<Sha256Digest> for Imprint {
+    fn from(digest: Sha256Digest) -> Self {
+        Self { hash: HashFunction::Sha256, digest: digest.as_bytes().to_vec() }
+    }
+}
+
+impl fmt::Display for Imprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.hash != HashFunction::Sha256 {
+            write!(f, "{} ", self.hash)?;
+        }
+        f.write_str(&hex::encode(&self.digest))
+    }
+}
+
 /// A digest that is under way.
 #[derive(Clone)]
 pub struct Hasher(digest::Context);
@@ -203,6 +245,16 @@ mod tests {
         assert_eq!("sha3_256".parse(), Ok(HashFunction::Sha3_256));
         assert_eq!("sha256".parse(), Ok(HashFunction::Sha256));
         assert!("md5".parse::<HashFunction>().is_err());
+    }
+
+    #[test]
+    fn an_imprint_is_as_long_as_its_function_says() {
+        let digest = HashFunction::Sha512.digest(b"abc");
+        let imprint = Imprint::new(HashFunction::Sha512, digest.clone()).unwrap();
+        assert_eq!(imprint.to_string(), format!("SHA-512 {}", hex::encode(&digest)));
+        assert_eq!(Imprint::new(HashFunction::Sha256, digest), None);
+        let digest = Sha256Digest::of(b"abc");
+        assert_eq!(Imprint::from(digest).to_string(), digest.to_string());
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub fn prepare_token(content: &TokenContent<'_>) -> Result<PreparedToken, Certif
         &[
             &der::unsigned_integer(&[1]),
             &oid_der(TRIAL_POLICY),
-            &imprint_der(content.request.imprint),
+            &imprint_der(&content.request.imprint),
             &der::unsigned_integer(&content.serial),
             &time::generalized(at).ok_or(CertificateError::UnusableTime { at })?,
             &der::unsigned_integer(&content.request.nonce),

@@ -24,6 +24,7 @@ mod signature;
 mod lifetimes;
 mod record;
 mod record_check;
+mod renewal;
 
 mod request;
 mod response;
@@ -40,7 +41,7 @@ pub use certificate::{
     PEM_BYTES_MAX, PreparedCertificate, pem_blocks, prepare_certificate, to_pem,
 };
 pub use cms::CmsError;
-pub use hash::{HashFunction, Hasher, UnknownHashName};
+pub use hash::{HashFunction, Hasher, Imprint, UnknownHashName};
 pub use issue::{PreparedToken, TRIAL_POLICY, TokenContent, prepare_token, refusal};
 pub use lifetimes::{ALGORITHM_TABLE_BYTES_MAX, AlgorithmTable, AlgorithmTableError, Lifetime};
 pub use record::{
@@ -51,6 +52,10 @@ pub use record::{
 pub use record_check::{
     Authorities, RecordObject, RecordReport, RecordRules, StampReport, lists_root, record_hashes,
     renewed_value, verify_record,
+};
+pub use renewal::{
+    Due, DueCause, PreparedRenewal, Renewal, RenewalError, renew_hash_tree, renew_time_stamp,
+    renewals_due,
 };
 pub use request::{REQUEST_BYTES_MAX, RequestError, TimeStampRequest};
 pub use response::{

@@ -68,8 +68,10 @@ pub type NamedHash = Result<HashFunction, String>;
 pub struct EvidenceRecord<'a> {
     /// The hash functions that it says it uses.
     pub hashes: Vec<NamedHash>,
-    /// It has hints for its verification, which nothing protects and nothing here uses.
-    pub has_hints: bool,
+    /// The list of them, as it stands in the record.
+    pub(crate) hashes_raw: &'a [u8],
+    /// Hints for its verification, which nothing protects and nothing here uses: all their bytes.
+    pub hints: Option<&'a [u8]>,
     /// Its chains, oldest first; one at least.
     pub chains: Vec<StampChain<'a>>,
 }
@@ -79,6 +81,8 @@ pub struct EvidenceRecord<'a> {
 pub struct StampChain<'a> {
     /// All its bytes, as the first time-stamp of the next chain covers them.
     pub raw: &'a [u8],
+    /// The bytes of its time-stamps.
+    content: &'a [u8],
     /// Its time-stamps, oldest first; one at least.
     pub stamps: Vec<ArchiveTimeStamp<'a>>,
 }
@@ -113,8 +117,9 @@ impl<'a> EvidenceRecord<'a> {
         if fields.expect(der::INTEGER, "a version")?.content != [1] {
             return Err(RecordError::UnknownVersion);
         }
-        let hashes = read_hashes(&fields.expect(der::SEQUENCE, "the digest algorithms")?)?;
-        let has_hints = fields.optional(der::context(0))?.is_some();
+        let listed = fields.expect(der::SEQUENCE, "the digest algorithms")?;
+        let hashes = read_hashes(&listed)?;
+        let hints = fields.optional(der::context(0))?.map(|hints| hints.raw);
         if fields.optional(der::context(1))?.is_some() {
             return Err(RecordError::Encrypted);
         }
@@ -133,7 +138,7 @@ impl<'a> EvidenceRecord<'a> {
         if chains.is_empty() {
             return Err(RecordError::Malformed { what: "there is no chain" });
         }
-        Ok(Self { hashes, has_hints, chains })
+        Ok(Self { hashes, hashes_raw: listed.content, hints, chains })
     }
 }
 
@@ -173,7 +178,7 @@ fn read_chain<'a>(chain: &Element<'a>, room: &mut Room) -> Result<StampChain<'a>
     if stamps.is_empty() {
         return Err(RecordError::Malformed { what: "a chain is empty" });
     }
-    Ok(StampChain { raw: chain.raw, stamps })
+    Ok(StampChain { raw: chain.raw, content: chain.content, stamps })
 }
 
 fn read_stamp<'a>(
@@ -269,6 +274,34 @@ pub fn write_record(hashes: &[HashFunction], chains: &[&[u8]]) -> Vec<u8> {
     )
 }
 
+/// Writes `record` with one more time-stamp, in a chain of its own or at the end of the last one. All
+/// bytes that are there stay as they are, but for lengths around them and a hash function that is
+/// listed anew.
+pub(crate) fn extend_record(
+    record: &EvidenceRecord<'_>,
+    stamp: &StampParts<'_>,
+    new_chain: bool,
+) -> Vec<u8> {
+    let is_listed = record.hashes.contains(&Ok(stamp.hash));
+    let listed = if is_listed { Vec::new() } else { algorithm_der(stamp.hash.oid()) };
+    let mut chains: Vec<Vec<u8>> = record.chains.iter().map(|chain| chain.raw.to_vec()).collect();
+    if new_chain {
+        chains.push(write_chain(std::slice::from_ref(stamp)));
+    } else if let (Some(last), Some(chain)) = (chains.last_mut(), record.chains.last()) {
+        *last = der::wrap(der::SEQUENCE, &[chain.content, &write_stamp(stamp)]);
+    }
+    let chains: Vec<&[u8]> = chains.iter().map(Vec::as_slice).collect();
+    der::wrap(
+        der::SEQUENCE,
+        &[
+            &der::unsigned_integer(&[1]),
+            &der::wrap(der::SEQUENCE, &[record.hashes_raw, &listed]),
+            record.hints.unwrap_or_default(),
+            &write_sequence(&chains),
+        ],
+    )
+}
+
 fn write_stamp(stamp: &StampParts<'_>) -> Vec<u8> {
     let algorithm = der::wrap(der::context(0), &[&crate::request::oid_der(stamp.hash.oid())]);
     let mut lists = Vec::new();
@@ -318,7 +351,7 @@ mod tests {
         let raw = write_record(&hashes, &[&old, &new]);
         let read = EvidenceRecord::read(&raw).unwrap();
         assert_eq!(read.hashes, [Ok(HashFunction::Sha256), Ok(HashFunction::Sha512)]);
-        assert_eq!((read.chains.len(), read.has_hints), (2, false));
+        assert_eq!((read.chains.len(), read.hints), (2, None));
         assert_eq!(read.chains[0].raw, old);
         let stamp = &read.chains[0].stamps[1];
         assert_eq!(stamp.hash, Some(Ok(HashFunction::Sha256)));

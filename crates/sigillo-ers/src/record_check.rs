@@ -162,7 +162,7 @@ impl Check<'_> {
     }
 
     fn record(&mut self, record: &EvidenceRecord<'_>) {
-        if record.has_hints {
+        if record.hints.is_some() {
             let message = "it has hints for its verification, which nothing protects: not used";
             self.find(FindingCode::RecordUnusual, "record", message);
         }
@@ -330,8 +330,10 @@ impl Check<'_> {
             self.find(FindingCode::RecordRoot, name, message);
         }
         let held: HashSet<&[u8]> = first.iter().copied().collect();
+        let mut group: Vec<&[u8]> = Vec::with_capacity(wanted.len());
         for wanted in wanted {
             let found = wanted.any_of.iter().position(|digest| held.contains(&digest.as_slice()));
+            group.extend(found.map(|found| wanted.any_of[found].as_slice()));
             match (found, &wanted.object) {
                 (Some(0), _) => {}
                 (Some(_), _) => {
@@ -350,9 +352,28 @@ impl Check<'_> {
         }
         let is_of_objects = wanted.iter().all(|wanted| wanted.object.is_some())
             && wanted.len() == self.objects.len();
-        if self.rules.whole_group && is_of_objects && first.len() != wanted.len() {
-            let message =
-                format!("its first list holds {} hashes, not {}", first.len(), wanted.len());
+        if self.rules.whole_group && is_of_objects {
+            self.group(first.to_vec(), group, wanted.len(), name);
+        }
+    }
+
+    /// Sees that the first list holds the objects and nothing else; `found` are those that it holds.
+    fn group<'h>(
+        &mut self,
+        mut first: Vec<&'h [u8]>,
+        mut found: Vec<&'h [u8]>,
+        objects: usize,
+        name: &str,
+    ) {
+        if first.len() != objects {
+            let message = format!("its first list holds {} hashes, not {objects}", first.len());
+            return self.find(FindingCode::RecordGroup, name, message);
+        }
+        first.sort_unstable();
+        found.sort_unstable();
+        // What was not found at all is told already.
+        if found.len() == first.len() && found != first {
+            let message = "its first list holds another object in place of one that is named twice";
             self.find(FindingCode::RecordGroup, name, message);
         }
     }

@@ -1,21 +1,20 @@
 //! Time-stamp requests of RFC 3161.
 
-use sigillo_model::Sha256Digest;
-
 use crate::{
-    asn1::{self, MessageImprint, SHA_256, TimeStampReq},
+    Imprint,
+    asn1::{self, MessageImprint, TimeStampReq},
     der::{self, DerError},
-    x509,
+    hash::HashFunction,
 };
 
 /// Largest request accepted, in bytes.
 pub const REQUEST_BYTES_MAX: usize = 16 << 10;
 
-/// A request for a time-stamp over a SHA-256 digest, the authority's certificate included.
+/// A request for a time-stamp over a digest, the authority's certificate included.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TimeStampRequest {
     /// The digest to stamp.
-    pub imprint: Sha256Digest,
+    pub imprint: Imprint,
     /// Fresh random bytes that tie the answer to this request: a big-endian number.
     pub nonce: [u8; 8],
     /// The policy asked for, a dotted OID; `None` leaves it to the authority.
@@ -43,8 +42,8 @@ pub enum RequestError {
         /// The version found.
         found: u64,
     },
-    /// A hash function other than SHA-256.
-    #[error("the time-stamp request is over a digest of {found}, not SHA-256")]
+    /// A hash function other than SHA-256, SHA-384 and SHA-512.
+    #[error("the time-stamp request is over a digest of {found}, not SHA-256, SHA-384 or SHA-512")]
     UnknownHash {
         /// The hash function found, dotted.
         found: String,
@@ -78,7 +77,7 @@ impl TimeStampRequest {
             der::SEQUENCE,
             &[
                 &der::unsigned_integer(&[1]),
-                &imprint_der(self.imprint),
+                &imprint_der(&self.imprint),
                 &policy.unwrap_or_default(),
                 &der::unsigned_integer(&self.nonce),
                 &der::wrap(0x01, &[&[0xff]]),
@@ -86,8 +85,8 @@ impl TimeStampRequest {
         )
     }
 
-    /// Reads a request as the local trial authority answers them: a SHA-256 digest, a nonce of at
-    /// most 8 bytes, the certificate wanted.
+    /// Reads a request as the local trial authority answers them: a digest of SHA-256, SHA-384 or
+    /// SHA-512, a nonce of at most 8 bytes, the certificate wanted.
     ///
     /// # Errors
     ///
@@ -107,9 +106,13 @@ impl TimeStampRequest {
         if !request.cert_req {
             return Err(RequestError::CertificateNotRequested);
         }
-        let imprint = sha256_imprint(&request.message_imprint)
+        let imprint = imprint_of(&request.message_imprint)
             .map_err(|found| RequestError::UnknownHash { found })?
             .ok_or(RequestError::Malformed { what: "a digest" })?;
+        if !imprint.hash().is_of_today() {
+            let found = imprint.hash().oid().to_owned();
+            return Err(RequestError::UnknownHash { found });
+        }
         let nonce = request.nonce.ok_or(RequestError::UnusableNonce)?;
         let magnitude = der::read_unsigned(&nonce.0).map_err(|_| RequestError::UnusableNonce)?;
         let mut nonce = [0; 8];
@@ -120,10 +123,10 @@ impl TimeStampRequest {
     }
 }
 
-/// Writes the `MessageImprint` of a SHA-256 digest.
-pub(crate) fn imprint_der(imprint: Sha256Digest) -> Vec<u8> {
-    let algorithm = algorithm_der(SHA_256);
-    let digest = der::wrap(der::OCTET_STRING, &[imprint.as_bytes()]);
+/// Writes a `MessageImprint`.
+pub(crate) fn imprint_der(imprint: &Imprint) -> Vec<u8> {
+    let algorithm = algorithm_der(imprint.hash().oid());
+    let digest = der::wrap(der::OCTET_STRING, &[imprint.digest()]);
     der::wrap(der::SEQUENCE, &[&algorithm, &digest])
 }
 
@@ -137,30 +140,25 @@ pub(crate) fn oid_der(oid: &str) -> Vec<u8> {
     der::wrap(der::OBJECT_IDENTIFIER, &[&der::oid_content(oid).unwrap_or_default()])
 }
 
-/// Returns the SHA-256 digest that `imprint` is, `None` for a wrong length.
+/// Returns the digest that `imprint` is, `None` for a wrong length.
 ///
 /// # Errors
 ///
-/// The dotted OID of any other hash function.
-pub(crate) fn sha256_imprint(imprint: &MessageImprint) -> Result<Option<Sha256Digest>, String> {
-    let algorithm = &imprint.hash_algorithm;
-    let oid = asn1::dotted(&algorithm.algorithm);
-    let parameters = algorithm.parameters.as_ref().map(rasn::types::Any::as_bytes);
-    if oid != SHA_256 || !x509::is_absent(parameters) {
-        return Err(oid);
-    }
-    let bytes: Result<[u8; Sha256Digest::LENGTH_BYTES], _> =
-        imprint.hashed_message.as_ref().try_into();
-    Ok(bytes.ok().map(Sha256Digest::from_bytes))
+/// The dotted OID of a hash function that is not known here.
+fn imprint_of(imprint: &MessageImprint) -> Result<Option<Imprint>, String> {
+    let hash = HashFunction::of_identifier(&imprint.hash_algorithm)?;
+    Ok(Imprint::new(hash, imprint.hashed_message.to_vec()))
 }
 
 #[cfg(test)]
 mod tests {
+    use sigillo_model::Sha256Digest;
+
     use super::*;
 
     fn request() -> TimeStampRequest {
         TimeStampRequest {
-            imprint: Sha256Digest::of(b"abc"),
+            imprint: Sha256Digest::of(b"abc").into(),
             nonce: [0, 0xff, 2, 3, 4, 5, 6, 7],
             policy: Some(crate::TRIAL_POLICY.to_owned()),
         }
@@ -168,13 +166,14 @@ mod tests {
 
     #[test]
     fn a_request_is_read_back() {
-        for (nonce, policy) in [
-            ([0; 8], None),
-            ([0xff; 8], Some(crate::TRIAL_POLICY)),
-            ([0, 0x80, 0, 0, 0, 0, 0, 1], Some("1.2.3")),
+        for (nonce, policy, hash) in [
+            ([0; 8], None, HashFunction::Sha256),
+            ([0xff; 8], Some(crate::TRIAL_POLICY), HashFunction::Sha384),
+            ([0, 0x80, 0, 0, 0, 0, 0, 1], Some("1.2.3"), HashFunction::Sha512),
         ] {
             let policy = policy.map(str::to_owned);
-            let request = TimeStampRequest { nonce, policy, ..request() };
+            let imprint = Imprint::new(hash, hash.digest(b"abc")).unwrap();
+            let request = TimeStampRequest { imprint, nonce, policy };
             assert_eq!(TimeStampRequest::parse(&request.to_der()), Ok(request.clone()));
             let typed: TimeStampReq = asn1::decode(&request.to_der(), "test").unwrap();
             assert_eq!(rasn::der::encode(&typed).unwrap(), request.to_der());
@@ -199,12 +198,17 @@ mod tests {
         assert_eq!(refused(&|r| r.extensions = Some(vec![])), RequestError::UnknownExtension);
         let short = |r: &mut TimeStampReq| r.message_imprint.hashed_message = vec![0; 20].into();
         assert_eq!(refused(&short), RequestError::Malformed { what: "a digest" });
-        let sha384 = |r: &mut TimeStampReq| {
-            let oid = rasn::types::Oid::new(&[2, 16, 840, 1, 101, 3, 4, 2, 2]).unwrap();
-            r.message_imprint.hash_algorithm.algorithm = oid.into();
+        let other_hash = |last: u32, length: usize| {
+            refused(&|r: &mut TimeStampReq| {
+                let oid = [2, 16, 840, 1, 101, 3, 4, 2, last];
+                let oid = rasn::types::Oid::new(&oid).unwrap().into();
+                r.message_imprint.hash_algorithm.algorithm = oid;
+                r.message_imprint.hashed_message = vec![0; length].into();
+            })
         };
-        let found = asn1::SHA_384.to_owned();
-        assert_eq!(refused(&sha384), RequestError::UnknownHash { found });
+        let found = asn1::SHA_224.to_owned();
+        assert_eq!(other_hash(4, 28), RequestError::UnknownHash { found });
+        assert_eq!(other_hash(3, 32), RequestError::Malformed { what: "a digest" });
         let size_bytes = REQUEST_BYTES_MAX + 1;
         assert_eq!(
             TimeStampRequest::parse(&vec![0; size_bytes]),

@@ -152,7 +152,7 @@ pub fn check_response(
     let raw = token.ok_or(ResponseError::TokenMissing)?.raw;
 
     let request = expected.request;
-    let examined = token::examine(raw, request.imprint, expected.anchors, Accepted::New)?;
+    let examined = token::examine(raw, &request.imprint, expected.anchors, Accepted::New)?;
     let nonce = der::unsigned_integer(&request.nonce);
     let nonce = &nonce[2..];
     if examined.nonce.as_deref() != Some(nonce) {

@@ -1,17 +1,15 @@
 //! Time-stamp tokens of RFC 3161, verified at the time they state.
 
 use jiff::Timestamp;
-use sigillo_model::Sha256Digest;
 use webpki::KeyUsage;
 
 use crate::{
-    CmsError, Trust, TrustAnchors,
+    CmsError, Imprint, Trust, TrustAnchors,
     asn1::{self, TIME_STAMPING, TST_INFO, TstInfo},
     cms::{self, Rules, SignedData},
     der::{self, DerError},
     hash::HashFunction,
     issue::TRIAL_POLICY,
-    request::sha256_imprint,
     signature::{Accepted, SignatureUse},
     time,
     x509::Certificate,
@@ -62,8 +60,8 @@ pub enum TokenError {
         /// The version found.
         found: u64,
     },
-    /// The digest is of a hash function other than SHA-256.
-    #[error("the time-stamp is over a digest of {found}, not SHA-256")]
+    /// The digest is of a hash function other than expected.
+    #[error("the time-stamp is over a digest of {found}, another hash function than expected")]
     UnknownHash {
         /// The hash function found, dotted.
         found: String,
@@ -78,9 +76,9 @@ pub enum TokenError {
     #[error("the time-stamp is over {found}, not {expected}")]
     OtherImprint {
         /// The digest found.
-        found: Sha256Digest,
+        found: Imprint,
         /// The digest expected.
-        expected: Sha256Digest,
+        expected: Imprint,
     },
 }
 
@@ -114,10 +112,10 @@ impl From<DerError> for TokenError {
 /// that leads nowhere is no error but [`Trust::Unknown`]. Source: RFC 3161 §2.4.2, RFC 5816.
 pub fn verify_token(
     raw: &[u8],
-    imprint: Sha256Digest,
+    imprint: impl Into<Imprint>,
     anchors: &TrustAnchors,
 ) -> Result<VerifiedToken, TokenError> {
-    examine(raw, imprint, anchors, Accepted::Kept).map(|examined| examined.verified)
+    examine(raw, &imprint.into(), anchors, Accepted::Kept).map(|examined| examined.verified)
 }
 
 /// A verified token with what only a response is compared with.
@@ -127,20 +125,24 @@ pub(crate) struct Examined {
     pub(crate) nonce: Option<Vec<u8>>,
 }
 
-/// Verifies a token over a SHA-256 digest.
+/// Verifies a token over a digest.
 pub(crate) fn examine(
     raw: &[u8],
-    imprint: Sha256Digest,
+    imprint: &Imprint,
     anchors: &TrustAnchors,
     accepted: Accepted,
 ) -> Result<Examined, TokenError> {
     let token = ReadToken::read(raw)?;
     let certificate = token.check_signature(accepted)?;
-    let found = sha256_imprint(&token.info.message_imprint)
-        .map_err(|found| TokenError::UnknownHash { found })?
-        .ok_or(TokenError::Malformed { what: "a digest" })?;
-    if found != imprint {
-        return Err(TokenError::OtherImprint { found, expected: imprint });
+    let (hash, digest) = token.imprint();
+    let hash = hash.map_err(|found| TokenError::UnknownHash { found })?;
+    if hash != imprint.hash() {
+        return Err(TokenError::UnknownHash { found: hash.oid().to_owned() });
+    }
+    let found =
+        Imprint::new(hash, digest.to_vec()).ok_or(TokenError::Malformed { what: "a digest" })?;
+    if found != *imprint {
+        return Err(TokenError::OtherImprint { found, expected: imprint.clone() });
     }
     let verified = token.judge(certificate, token.stamped_at, anchors)?;
     let nonce = token.info.nonce.map(|nonce| nonce.0.to_vec());

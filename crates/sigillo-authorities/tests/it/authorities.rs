@@ -80,7 +80,7 @@ fn other_nonce(request: TimeStampRequest) -> TimeStampRequest {
 }
 
 fn other_imprint(request: TimeStampRequest) -> TimeStampRequest {
-    TimeStampRequest { imprint: Sha256Digest::of(b"something else"), ..request }
+    TimeStampRequest { imprint: Sha256Digest::of(b"something else").into(), ..request }
 }
 
 fn unchanged(request: TimeStampRequest) -> TimeStampRequest {
@@ -132,7 +132,7 @@ async fn a_trial_token_is_a_trial_token_whoever_brings_it() {
 async fn an_old_answer_played_again_is_passed_over() {
     let folder = TestFolder::new();
     let entropy = CountingEntropy::default();
-    let request = TimeStampRequest { imprint: imprint(), nonce: [1; 8], policy: None };
+    let request = TimeStampRequest { imprint: imprint().into(), nonce: [1; 8], policy: None };
     let old = folder.authority().ask(&request.to_der()).await.expect("a response");
     let list: Vec<Arc<dyn TimeStampAuthority>> = vec![Arc::new(Parrot(old))];
     let authorities = Authorities::new(list, folder.anchors(), TOLERANCE);

@@ -14,7 +14,7 @@ use crate::support::{CountingEntropy, FixedClock, TestFolder, openssl};
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 
 fn request() -> TimeStampRequest {
-    let imprint = Sha256Digest::of(b"what is to be stamped");
+    let imprint = Sha256Digest::of(b"what is to be stamped").into();
     TimeStampRequest { imprint, nonce: [1, 2, 3, 4, 5, 6, 7, 8], policy: None }
 }
 

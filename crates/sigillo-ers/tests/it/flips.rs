@@ -38,7 +38,7 @@ fn a_token_altered_in_any_byte_is_refused() {
     let response = world.response(&request, &[]);
     let token = check_response(&response, &world.expectations(&request)).unwrap();
     for_each_flip(token.raw(), |position, altered| {
-        let found = verify_token(altered, request.imprint, &world.anchors);
+        let found = verify_token(altered, request.imprint.clone(), &world.anchors);
         assert!(found.is_err(), "byte {position}: {found:?}");
     });
     for_each_flip(&response, |position, altered| {
@@ -58,7 +58,7 @@ fn an_embedded_root_altered_in_any_byte_is_refused_or_told_to_be_a_stray() {
     let token = check_response(&response, &world.expectations(&request)).unwrap();
     let root = range_of(&world.root, token.raw());
     for_each_flip(token.raw(), |position, altered| {
-        match verify_token(altered, request.imprint, &world.anchors) {
+        match verify_token(altered, request.imprint.clone(), &world.anchors) {
             Err(_) => {}
             Ok(VerifiedToken { stray_certificates: 1, .. }) => assert!(root.contains(&position)),
             Ok(found) => panic!("byte {position}: {found:?}"),
@@ -66,7 +66,7 @@ fn an_embedded_root_altered_in_any_byte_is_refused_or_told_to_be_a_stray() {
     });
     // Where the chain is all there is, whatever is altered in it leads to nobody.
     for_each_flip(token.raw(), |_, altered| {
-        let found = verify_token(altered, request.imprint, &TrustAnchors::new());
+        let found = verify_token(altered, request.imprint.clone(), &TrustAnchors::new());
         assert!(found.is_err() || found.is_ok_and(|found| found.trust == Trust::Unknown));
     });
 }

@@ -224,7 +224,7 @@ fn tokens_of_openssl_are_verified(#[case] key: &str, #[case] digest: &str) {
     );
     write(&folder, "tsa.cnf", configuration);
     write(&folder, "serial", "01\n");
-    let imprint = Sha256Digest::of(b"data");
+    let imprint = Sha256Digest::of(b"data").into();
     let policy = Some("1.2.3.4.1".to_owned());
     let request = TimeStampRequest { imprint, nonce: [7; 8], policy };
     write(&folder, "request.tsq", request.to_der());

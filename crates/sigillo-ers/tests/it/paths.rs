@@ -37,7 +37,7 @@ fn verify(change: impl FnOnce(&mut Node)) -> VerifiedToken {
     world.tsa = certificate(&under_it, &middle_key);
     let request = World::request();
     let token = Forgery::of_response(&world.response(&request, &[middle])).token();
-    verify_token(&token, request.imprint, &world.anchors).unwrap()
+    verify_token(&token, request.imprint.clone(), &world.anchors).unwrap()
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use jiff::SignedDuration;
 use sigillo_ers::{
-    CmsError, Expectations, RESPONSE_BYTES_MAX, ResponseError, TOKEN_BYTES_MAX, TRIAL_POLICY,
-    TimeStampRequest, TimeStampToken, TokenError, Trust, check_response, verify_token,
+    CmsError, Expectations, Imprint, RESPONSE_BYTES_MAX, ResponseError, TOKEN_BYTES_MAX,
+    TRIAL_POLICY, TimeStampRequest, TimeStampToken, TokenError, Trust, check_response,
+    verify_token,
 };
 use sigillo_model::Sha256Digest;
 
@@ -95,9 +96,9 @@ fn what_the_request_asked_for_must_be_answered() {
         check(&TimeStampRequest { policy, ..request.clone() }),
         ResponseError::OtherPolicy { found, expected }
     );
-    let expected = Sha256Digest::of(b"other");
+    let expected = Imprint::from(Sha256Digest::of(b"other"));
     assert_eq!(
-        check(&TimeStampRequest { imprint: expected, ..request.clone() }),
+        check(&TimeStampRequest { imprint: expected.clone(), ..request.clone() }),
         ResponseError::Token(TokenError::OtherImprint { found: request.imprint, expected })
     );
 }
@@ -328,7 +329,7 @@ fn a_certificate_named_by_sha_1_counts_in_old_tokens_only() {
     let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &world.tsa).as_ref().to_vec();
     attributes.at(&[index, 1, 0, 0, 0, 0]).bytes = hash;
     forgery.sign(&world.tsa_key);
-    let verified = verify_token(&forgery.token(), request.imprint, &world.anchors).unwrap();
+    let verified = verify_token(&forgery.token(), request.imprint.clone(), &world.anchors).unwrap();
     assert_eq!(verified.trust, Trust::Anchored { anchor: "trial".to_owned() });
     assert_eq!(
         check_response(&forgery.response(), &world.expectations(&request)),
@@ -338,7 +339,7 @@ fn a_certificate_named_by_sha_1_counts_in_old_tokens_only() {
     forgery.attributes().at(&[index, 1, 0, 0, 0, 0]).bytes[0] ^= 1;
     forgery.sign(&world.tsa_key);
     assert_eq!(
-        verify_token(&forgery.token(), request.imprint, &world.anchors),
+        verify_token(&forgery.token(), request.imprint.clone(), &world.anchors),
         Err(TokenError::Cms(CmsError::SigningCertificateMismatch))
     );
 }

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use sigillo_ers::{
-    CertificateContent, CertificateError, CertificateRole, ResponseError, TRIAL_POLICY,
+    CertificateContent, CertificateError, CertificateRole, Imprint, ResponseError, TRIAL_POLICY,
     TimeStampRequest, TokenError, Trust, TrustAnchors, check_response, pem_blocks,
     prepare_certificate, refusal, to_pem, verify_token,
 };
@@ -27,7 +27,7 @@ fn a_trial_token_is_verified() {
         assert_eq!(verified.stray_certificates, 0);
         // The raw bytes are a part of the response as it came, and verify alone.
         assert!(response.ends_with(token.raw()));
-        let again = verify_token(token.raw(), request.imprint, &world.anchors);
+        let again = verify_token(token.raw(), request.imprint.clone(), &world.anchors);
         assert_eq!(again.as_ref(), Ok(verified));
     }
 }
@@ -40,7 +40,7 @@ fn without_an_anchor_the_trust_is_unknown_and_a_response_is_refused() {
     let token = check_response(&response, &world.expectations(&request)).unwrap();
     let stranger = World::new();
     for anchors in [TrustAnchors::new(), stranger.anchors] {
-        let verified = verify_token(token.raw(), request.imprint, &anchors).unwrap();
+        let verified = verify_token(token.raw(), request.imprint.clone(), &anchors).unwrap();
         assert_eq!(verified.trust, Trust::Unknown);
         let expected =
             sigillo_ers::Expectations { anchors: &anchors, ..world.expectations(&request) };
@@ -69,9 +69,9 @@ fn a_token_over_another_digest_is_no_proof() {
     let request = World::request();
     let response = world.response(&request, &[]);
     let token = check_response(&response, &world.expectations(&request)).unwrap();
-    let expected = Sha256Digest::of(b"something else");
+    let expected = Imprint::from(Sha256Digest::of(b"something else"));
     assert_eq!(
-        verify_token(token.raw(), expected, &world.anchors),
+        verify_token(token.raw(), expected.clone(), &world.anchors),
         Err(TokenError::OtherImprint { found: request.imprint, expected })
     );
 }

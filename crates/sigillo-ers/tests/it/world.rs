@@ -89,7 +89,7 @@ impl World {
     }
 
     pub(crate) fn request() -> TimeStampRequest {
-        let imprint = Sha256Digest::of(b"what is stamped");
+        let imprint = Sha256Digest::of(b"what is stamped").into();
         TimeStampRequest { imprint, nonce: [0x80, 1, 2, 3, 4, 5, 6, 7], policy: None }
     }
 

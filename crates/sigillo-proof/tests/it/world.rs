@@ -211,7 +211,7 @@ impl World {
     }
 
     fn stamp(&self, imprint: Sha256Digest) -> (Vec<u8>, String) {
-        let request = TimeStampRequest { imprint, nonce: [0x80; 8], policy: None };
+        let request = TimeStampRequest { imprint: imprint.into(), nonce: [0x80; 8], policy: None };
         let prepared = prepare_token(&TokenContent {
             request: &request,
             serial: [0x90; 16],

@@ -3,6 +3,8 @@
 pub(crate) mod bundle;
 pub(crate) mod doctor;
 pub(crate) mod er;
+mod er_make;
+mod er_objects;
 mod export;
 mod find;
 mod ingest;

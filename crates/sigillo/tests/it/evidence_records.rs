@@ -1,6 +1,10 @@
 //! Evidence records on the command line: those of others, and one made here.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::program::{PROGRAM, World, finish, skip};
 
@@ -70,4 +74,109 @@ fn what_cannot_be_verified_is_told_with_a_remedy() {
     world.run(["er", "verify", "manca.er", "uno.txt"]).check_error(1, "manca.er");
     let args = ["er", "verify", "rotto.er", "uno.txt", "--trust", "uno.txt"];
     world.run(args).check_error(1, "BEGIN CERTIFICATE");
+}
+
+/// The Python that reads certificates, for the verifiers of others; without it says so, and fails in
+/// CI.
+fn can_judge() -> bool {
+    let mut python = Command::new("python3");
+    python.args(["-c", "import asn1crypto, cryptography"]);
+    if python.output().is_ok_and(|ran| ran.status.success()) {
+        return true;
+    }
+    assert!(std::env::var_os("CI").is_none(), "python3 lacks asn1crypto or cryptography");
+    skip("python3 lacks asn1crypto or cryptography");
+    false
+}
+
+/// Verifies a record over both files: here, with the verifier of others, and token by token with
+/// openssl.
+fn all_agree(world: &World, shared: &Path, record: &str) {
+    let files = ["carte/uno.txt", "carte/due.txt"];
+    let here = world.run(["er", "verify", record, files[0], files[1], "--group"]);
+    here.check(0, "PROVEN: 2 objects");
+    let root = only_root(world);
+    let judges = shared.join("verifiers");
+    let mut python = Command::new("python3");
+    python.arg(judges.join("verify_er.py")).args(["--strict", "--group", "--ca"]).arg(&root);
+    python.arg(record).args(files).current_dir(world.folder.path());
+    finish(python).check(0, "VALID");
+    let mut openssl = Command::new("sh");
+    openssl.arg(judges.join("verify_ts_openssl.sh")).arg("er").arg(&root).arg(record);
+    openssl.current_dir(world.folder.path());
+    finish(openssl).check(0, "VALID");
+}
+
+/// Returns the certificate of the trial root, in the only key folder.
+fn only_root(world: &World) -> PathBuf {
+    let keys = world.home().join(".local/share/sigillo/keys");
+    let mut folders = fs::read_dir(keys).unwrap();
+    let folder = folders.next().unwrap().unwrap().path();
+    assert!(folders.next().is_none());
+    folder.join("root.pem")
+}
+
+#[test]
+fn a_record_is_renewed_again_and_again_and_others_agree() {
+    let Some(shared) = shared() else { return };
+    if !can_judge() {
+        return;
+    }
+    let world = World::with(&[("uno.txt", b"uno"), ("due.txt", b"due")]);
+    let files = ["carte/uno.txt", "carte/due.txt"];
+    world.run(["er", "create", files[0], files[1], "-o", "1.er"]).check(0, "over 2 files");
+    all_agree(&world, &shared, "1.er");
+    world.run(["er", "renew", "1.er", "-o", "2.er"]).check(0, "in 2.er, with a TRIAL time-stamp");
+    all_agree(&world, &shared, "2.er");
+    world.run(["er", "renew", "2.er", "-o", "3.er"]).check(0, "renew the time-stamp before");
+    all_agree(&world, &shared, "3.er");
+    // The files, and both hash functions from here on.
+    let hash = ["er", "renew", "3.er", files[0], files[1], "--hash", "sha512", "-o", "4.er"];
+    world.run(hash).check(0, "in 4.er");
+    all_agree(&world, &shared, "4.er");
+    let more = ["er", "renew", "4.er", files[0], files[1], "-o", "5.er"];
+    world.run(more).check(0, "in 5.er");
+    all_agree(&world, &shared, "5.er");
+    let third = ["er", "renew", "5.er", files[0], files[1], "--hash", "sha384", "-o", "6.er"];
+    world.run(third).check(0, "in 6.er");
+    all_agree(&world, &shared, "6.er");
+    world.run(["er", "show", "6.er"]).check(0, "chain 3, time-stamp 1");
+    // What was there is there still, byte for byte.
+    let (old, new) = ["1.er", "6.er"].map(|name| fs::read(world.place(name)).unwrap()).into();
+    let token = &old[old.len() - 1_000..];
+    assert!(new.windows(token.len()).any(|window| window == token));
+    // Another object in place of one, and one that is left out.
+    let other = ["er", "verify", "6.er", files[0], files[0], "--group"];
+    world.run(other).check(5, "named twice");
+}
+
+#[test]
+fn what_must_not_be_renewed_is_not() {
+    let world = World::with(&[("uno.txt", b"uno"), ("due.txt", b"due")]);
+    let files = ["carte/uno.txt", "carte/due.txt"];
+    world.run(["er", "create", files[0], files[1], "-o", "1.er"]).check(0, "over 2 files");
+    let renew = |more: &[&str]| {
+        let args = ["er", "renew", "1.er", "-o", "2.er"].into_iter().chain(more.iter().copied());
+        world.run(args)
+    };
+    renew(&["--hash", "sha512"]).check_error(2, "none is named");
+    renew(&["--hash", "md5", files[0]]).check_error(2, "sha256, sha384 or sha512");
+    renew(&["--hash", "sha512", files[0]]).check_error(5, "all files that the record proves");
+    // One file twice is not both.
+    renew(&["--hash", "sha512", files[0], files[0]]).check_error(5, "named twice");
+    renew(&["--hash", "sha256", files[0], files[1]]).check_error(1, "SHA-256 already");
+    // A digest that the record was never seen to prove.
+    let unseen = format!("sha512:{}", "00".repeat(64));
+    renew(&["--hash", "sha512", files[0], "--digest", &unseen]).check_error(5, "F912");
+    let digest = format!("sha256:{}", "00".repeat(32));
+    renew(&["--digest", &digest]).check_error(5, "does not prove what it should");
+    let mut broken = fs::read(world.place("1.er")).unwrap();
+    let at = broken.len() - 20;
+    broken[at] ^= 1;
+    fs::write(world.place("rotto.er"), broken).unwrap();
+    world.run(["er", "renew", "rotto.er", "-o", "2.er"]).check_error(5, "F907");
+    assert!(!world.place("2.er").exists());
+    fs::write(world.place("2.er"), b"mio").unwrap();
+    renew(&[]).check_error(1, "2.er is there already");
+    assert_eq!(fs::read(world.place("2.er")).unwrap(), b"mio");
 }

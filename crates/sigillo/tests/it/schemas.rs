@@ -133,6 +133,11 @@ fn proofs(cases: &mut Cases, world: &World) {
     cases.run(world, 5, &["check", "carte/delibera.txt"]);
     cases.run(world, 0, &["er", "create", "carte/delibera.txt", "-o", "delibera.er"]);
     cases.run(world, 1, &["er", "create", "carte/delibera.txt", "-o", "delibera.er"]);
+    cases.run(world, 0, &["er", "renew", "delibera.er", "-o", "delibera-2.er"]);
+    let hash = ["--hash", "sha512", "-o", "delibera-3.er"];
+    let renew = ["er", "renew", "delibera-2.er", "carte/delibera.txt"];
+    cases.run(world, 0, &[&renew[..], &hash[..]].concat());
+    cases.run(world, 1, &[&renew[..], &hash[..]].concat());
     cases.run(world, 0, &["er", "show", "delibera.er"]);
     cases.run(world, 1, &["er", "show", "carte/delibera.txt"]);
     cases.run(world, 0, &["er", "verify", "delibera.er", "carte/delibera.txt"]);

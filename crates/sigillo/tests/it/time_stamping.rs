@@ -152,7 +152,7 @@ fn set_up(world: &World, wrong: Wrong) -> (String, PathBuf) {
         Wrong::Garbage => serve(|_, stream| answer(stream, &crate::program::noise(7, 4_000))),
         Wrong::Nonce => twisted(good, |it| TimeStampRequest { nonce: [9; 8], ..it }),
         Wrong::Imprint => {
-            twisted(good, |it| TimeStampRequest { imprint: Sha256Digest::of(b"x"), ..it })
+            twisted(good, |it| TimeStampRequest { imprint: Sha256Digest::of(b"x").into(), ..it })
         }
         Wrong::Policy => twisted(good, |it| it),
         Wrong::Untrusted => twisted(authority_at(&other_keys(world, now), now), |it| it),

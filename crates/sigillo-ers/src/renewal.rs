@@ -1,0 +1,232 @@
+//! Renewing evidence records before what they rest on comes to its end, and when that is.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    AlgorithmTable, Imprint, Lifetime, NamedHash,
+    hash::HashFunction,
+    record::{
+        EvidenceRecord, RECORD_CHAINS_MAX, RECORD_HASHES_MAX, RECORD_STAMPS_MAX, StampParts,
+        extend_record, write_sequence,
+    },
+    record_check::{StampReport, lists_root, renewed_value},
+    signature::SignatureUse,
+    token::ReadToken,
+};
+
+/// How evidence is renewed. Source: RFC 4998 §5.2.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Renewal {
+    /// A new time-stamp over those of the last chain. The data objects are not needed.
+    TimeStamp,
+    /// A new chain of another hash function, over the data objects and all older chains.
+    HashTree,
+}
+
+/// Why evidence has to be renewed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DueCause {
+    /// The certificate of the last time-stamp ends.
+    Certificate,
+    /// What the last time-stamp was signed with cannot be relied on any more.
+    Signature(SignatureUse),
+    /// The hash function of the last chain cannot be relied on any more.
+    Hash(HashFunction),
+}
+
+/// A renewal that is to come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Due {
+    /// When it comes too late; `None` if it is due at once, for nothing says how long the algorithm
+    /// may be relied on.
+    pub before: Option<Timestamp>,
+    /// What is to be done.
+    pub renewal: Renewal,
+    /// Why.
+    pub cause: DueCause,
+}
+
+impl Due {
+    /// Tells whether it is due at `at`, for who wants to be early by `lead`.
+    pub fn is_due(&self, at: Timestamp, lead: SignedDuration) -> bool {
+        self.before.is_none_or(|before| before.duration_since(at) <= lead)
+    }
+}
+
+impl fmt::Display for DueCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Certificate => f.write_str("the certificate of the last time-stamp ends"),
+            Self::Signature(signature) => {
+                write!(f, "the signature of the last time-stamp is weak then: {signature}")
+            }
+            Self::Hash(hash) => {
+                write!(f, "the hash function of the last chain is weak then: {hash}")
+            }
+        }
+    }
+}
+
+/// Returns the renewals that the last time-stamp of a record asks for, the first to come first. An
+/// algorithm without an end in sight asks for none.
+pub fn renewals_due(last: &StampReport, algorithms: &AlgorithmTable) -> Vec<Due> {
+    let of = |lifetime, renewal, cause| match lifetime {
+        Lifetime::Open => None,
+        Lifetime::Until(end) => Some(Due { before: Some(end), renewal, cause }),
+        Lifetime::Unknown => Some(Due { before: None, renewal, cause }),
+    };
+    let certificate = last.certificate_end.map_or(Lifetime::Unknown, Lifetime::Until);
+    let signature = last.signature.map(|signature| {
+        let lifetime = algorithms.signature(&signature);
+        of(lifetime, Renewal::TimeStamp, DueCause::Signature(signature))
+    });
+    let hash =
+        last.hash.map(|hash| of(algorithms.hash(hash), Renewal::HashTree, DueCause::Hash(hash)));
+    let certificate = of(certificate, Renewal::TimeStamp, DueCause::Certificate);
+    let mut due: Vec<Due> =
+        [certificate, signature.flatten(), hash.flatten()].into_iter().flatten().collect();
+    due.sort_by_key(|due| (due.before, due.renewal));
+    due
+}
+
+/// A record cannot be renewed in this way.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RenewalError {
+    /// A digest is not one of the new hash function.
+    #[error("a digest of {hash} has {} bytes, not {length_bytes}", hash.length_bytes())]
+    DigestLength {
+        /// The hash function.
+        hash: HashFunction,
+        /// The length found.
+        length_bytes: usize,
+    },
+    /// The record would be larger than records are read.
+    #[error("the evidence record would have more than {max} {what}")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// No data object is named.
+    #[error("a hash-tree renewal is over data objects, and none is named")]
+    NoObject,
+    /// The new chain would have the hash function of the last one.
+    #[error("the last chain is of {hash} already")]
+    SameHash {
+        /// The hash function.
+        hash: HashFunction,
+    },
+    /// The last time-stamp cannot be read, or has a hash function that is not known here.
+    #[error("the last time-stamp cannot be renewed: {what}")]
+    Unreadable {
+        /// What stands in the way.
+        what: String,
+    },
+}
+
+/// A renewal that lacks only its token.
+#[derive(Clone, Debug)]
+pub struct PreparedRenewal<'a> {
+    record: &'a EvidenceRecord<'a>,
+    renewal: Renewal,
+    hash: HashFunction,
+    list: Vec<Vec<u8>>,
+}
+
+impl PreparedRenewal<'_> {
+    /// Returns what the new token must be over.
+    pub fn imprint(&self) -> Imprint {
+        let root = lists_root(self.hash, std::slice::from_ref(&self.list));
+        Imprint::new(self.hash, root).expect("a root is a digest, or one of the checked digests")
+    }
+
+    /// Writes the renewed record: all bytes of the older chains as they were.
+    pub fn finish(&self, token: &[u8]) -> Vec<u8> {
+        let stamp = StampParts { hash: self.hash, lists: vec![self.list.clone()], token };
+        extend_record(self.record, &stamp, self.renewal == Renewal::HashTree)
+    }
+}
+
+/// Prepares a time-stamp renewal: one list with the digests of all time-stamps of the last chain, for
+/// some verifiers want each and not only the last. Source: RFC 4998 §5.2.
+///
+/// # Errors
+///
+/// [`RenewalError`].
+pub fn renew_time_stamp<'a>(
+    record: &'a EvidenceRecord<'a>,
+) -> Result<PreparedRenewal<'a>, RenewalError> {
+    check_room(record)?;
+    let hash = last_hash(record)?;
+    let stamps = record.chains.last().into_iter().flat_map(|chain| &chain.stamps);
+    let list: Vec<Vec<u8>> = stamps.map(|stamp| hash.digest(stamp.token)).collect();
+    check_hashes(record, list.len())?;
+    Ok(PreparedRenewal { record, renewal: Renewal::TimeStamp, hash, list })
+}
+
+/// Prepares a hash-tree renewal with `hash`: one list, for each of the data objects the hash of its
+/// digest and of that of all older chains, unsorted. `digests` are those of `hash` over every data
+/// object that the record is to prove from now on. Source: RFC 4998 §5.2 step 4.
+///
+/// # Errors
+///
+/// [`RenewalError`].
+pub fn renew_hash_tree<'a>(
+    record: &'a EvidenceRecord<'a>,
+    hash: HashFunction,
+    digests: &[Vec<u8>],
+) -> Result<PreparedRenewal<'a>, RenewalError> {
+    check_room(record)?;
+    if record.chains.len() >= RECORD_CHAINS_MAX {
+        return Err(RenewalError::Full { what: "chains", max: RECORD_CHAINS_MAX });
+    }
+    check_hashes(record, digests.len())?;
+    if last_hash(record)? == hash {
+        return Err(RenewalError::SameHash { hash });
+    }
+    if digests.is_empty() {
+        return Err(RenewalError::NoObject);
+    }
+    if let Some(digest) = digests.iter().find(|digest| digest.len() != hash.length_bytes()) {
+        return Err(RenewalError::DigestLength { hash, length_bytes: digest.len() });
+    }
+    let chains: Vec<&[u8]> = record.chains.iter().map(|chain| chain.raw).collect();
+    let sequence = hash.digest(&write_sequence(&chains));
+    let list = digests.iter().map(|digest| renewed_value(hash, digest, &sequence)).collect();
+    Ok(PreparedRenewal { record, renewal: Renewal::HashTree, hash, list })
+}
+
+fn check_room(record: &EvidenceRecord<'_>) -> Result<(), RenewalError> {
+    let stamps: usize = record.chains.iter().map(|chain| chain.stamps.len()).sum();
+    if stamps < RECORD_STAMPS_MAX {
+        return Ok(());
+    }
+    Err(RenewalError::Full { what: "archive time-stamps", max: RECORD_STAMPS_MAX })
+}
+
+fn check_hashes(record: &EvidenceRecord<'_>, more: usize) -> Result<(), RenewalError> {
+    let stamps = record.chains.iter().flat_map(|chain| &chain.stamps);
+    let there: usize = stamps.flat_map(|stamp| stamp.lists.iter().flatten()).map(Vec::len).sum();
+    if there + more <= RECORD_HASHES_MAX {
+        return Ok(());
+    }
+    Err(RenewalError::Full { what: "hashes", max: RECORD_HASHES_MAX })
+}
+
+/// Returns the hash function of the last chain.
+fn last_hash(record: &EvidenceRecord<'_>) -> Result<HashFunction, RenewalError> {
+    let unreadable = |what: String| RenewalError::Unreadable { what };
+    let first = record.chains.last().and_then(|chain| chain.stamps.first());
+    let first = first.ok_or_else(|| unreadable("there is none".to_owned()))?;
+    let hash: NamedHash = if let Some(hash) = &first.hash {
+        hash.clone()
+    } else {
+        let token = ReadToken::read(first.token).map_err(|it| unreadable(it.to_string()))?;
+        token.imprint().0
+    };
+    hash.map_err(|oid| unreadable(format!("its hash function is not known here: {oid}")))
+}

@@ -1,0 +1,234 @@
+//! `sigillo er create` and `sigillo er renew`: evidence records outside of any archive.
+
+use serde_json::{Value, json};
+
+use sigillo_authorities::{Authorities, Stamped};
+use sigillo_ers::{
+    AlgorithmTable, Authorities as Accepted, EvidenceRecord, HashFunction, Imprint,
+    RECORD_BYTES_MAX, RecordReport, RecordRules, StampParts, lists_root, record_hashes,
+    renew_hash_tree, renew_time_stamp, renewals_due, write_chain, write_record,
+};
+use sigillo_model::{ErrorKind, FindingCode, Verdict};
+
+use crate::{
+    commands::{
+        EXIT_CLEAN,
+        er::{ErCreateArgs, ErRenewArgs, algorithms, due_in_json, due_text, second},
+        er_objects::{Digested, anchors, of_files},
+        verify::findings_text,
+    },
+    context::Context,
+    error::CommandError,
+    output::counted,
+    places::{read_beginning, refuse_taken, write_new},
+};
+
+pub(super) async fn create(context: &Context, args: &ErCreateArgs) -> Result<u8, CommandError> {
+    let output = &args.output;
+    refuse_taken(output)?;
+    let hash = hash_named(&args.hash)?;
+    let files = of_files(&args.files, Vec::new())?;
+    let authorities = authorities(context)?;
+    let group = digests(&Digested::read(&files, &[hash])?, hash)?;
+    let lists = vec![group];
+    let imprint = Imprint::new(hash, lists_root(hash, &lists))
+        .ok_or_else(|| CommandError::new(ErrorKind::Bug, "a digest has another length"))?;
+    let stamped = stamp(context, &authorities, imprint).await?;
+    let stamp = StampParts { hash, lists, token: stamped.token.raw() };
+    let record = write_record(&[hash], &[&write_chain(&[stamp])]);
+    write_new(output, &record)?;
+    let count = args.files.len() as u64;
+    let text = format!(
+        "The evidence record over {} is in {}, with {}.\n",
+        counted(count, "file"),
+        output.display(),
+        stamp_words(&stamped),
+    );
+    let mut value = json!({
+        "bytes": record.len(),
+        "files": count,
+        "hash": hash.name(),
+        "output": output.display().to_string(),
+    });
+    add_stamp(&mut value, &stamped);
+    context.output.result("sigillo.er.create/1", &text, value);
+    Ok(EXIT_CLEAN)
+}
+
+pub(super) async fn renew(context: &Context, args: &ErRenewArgs) -> Result<u8, CommandError> {
+    let output = &args.output;
+    refuse_taken(output)?;
+    let hash = args.hash.as_deref().map(hash_named).transpose()?;
+    let files = args.objects.read()?;
+    if hash.is_some() && files.is_empty() {
+        return Err(CommandError::usage("a hash tree is renewed over files, and none is named")
+            .hint("name all files that the record proves, or leave out --hash"));
+    }
+    let raw = read_beginning(&args.record, RECORD_BYTES_MAX as u64)?;
+    let record = EvidenceRecord::read(&raw).map_err(|error| {
+        let words = format!("{} is no evidence record that can be read", args.record.display());
+        let mut this = CommandError::new(ErrorKind::Invalid, words);
+        this.words.push(error.to_string());
+        this
+    })?;
+    let authorities = authorities(context)?;
+    let algorithms = algorithms()?;
+    let anchors = anchors(context, args.trust.as_deref())?;
+    let rules = |whole_group| RecordRules {
+        authorities: anchors.as_ref().map_or(Accepted::Any, Accepted::Anchored),
+        algorithms: &algorithms,
+        at: Some(context.clock.now()),
+        whole_group,
+    };
+    let hashes = [record_hashes(&raw), hash.into_iter().collect()].concat();
+    let objects = Digested::read(&files, &hashes)?;
+    let before = objects.verify(&raw, &rules(hash.is_some()));
+    refuse_unproven(args, &before)?;
+    refuse_other_kind(context, &before)?;
+
+    let cannot = |error: sigillo_ers::RenewalError| CommandError::of(ErrorKind::Invalid, &error);
+    let prepared = match hash {
+        None => renew_time_stamp(&record).map_err(cannot)?,
+        Some(hash) => renew_hash_tree(&record, hash, &digests(&objects, hash)?).map_err(cannot)?,
+    };
+    let stamped = stamp(context, &authorities, prepared.imprint()).await?;
+    let renewed = prepared.finish(stamped.token.raw());
+    let mut at_once = rules(false);
+    at_once.at = at_once.at.max(Some(stamped.token.verified().stamped_at));
+    let after = objects.verify(&renewed, &at_once);
+    if after.verdict() == Verdict::Damaged {
+        let words = "the renewed record does not verify, and was not written";
+        let mut this = CommandError::new(ErrorKind::Bug, words);
+        this.words.extend(after.findings.iter().map(|finding| finding.message.clone()));
+        return Err(this);
+    }
+    write_new(output, &renewed)?;
+    let done = Renewed { args, record: &renewed, objects: &objects, report: &after };
+    done.print(context, &stamped, &algorithms);
+    Ok(EXIT_CLEAN)
+}
+
+/// A record that was renewed and written.
+struct Renewed<'a> {
+    args: &'a ErRenewArgs,
+    record: &'a [u8],
+    objects: &'a Digested,
+    report: &'a RecordReport,
+}
+
+impl Renewed<'_> {
+    fn print(&self, context: &Context, stamped: &Stamped, algorithms: &AlgorithmTable) {
+        let (output, report) = (&self.args.output, self.report);
+        let last = report.stamps.last();
+        let due = last.map(|last| renewals_due(last, algorithms)).unwrap_or_default();
+        let mut text = format!(
+            "The renewed evidence record is in {}, with {}.\n",
+            output.display(),
+            stamp_words(stamped)
+        );
+        text.extend(due.iter().map(due_text));
+        text.push_str(&findings_text(&report.findings, 0));
+        let mut value = json!({
+            "bytes": self.record.len(),
+            "findings": report.findings,
+            "objects": self.objects.names,
+            "output": output.display().to_string(),
+            "renewal": if self.args.hash.is_some() { "hash-tree" } else { "time-stamp" },
+            "renewals": due.iter().map(due_in_json).collect::<Vec<_>>(),
+            "verdict": report.verdict(),
+        });
+        add_stamp(&mut value, stamped);
+        context.output.result("sigillo.er.renew/1", &text, value);
+    }
+}
+
+/// Refuses to put a time-stamp on what is broken already, or on an object that the record was not
+/// seen to prove.
+fn refuse_unproven(args: &ErRenewArgs, before: &RecordReport) -> Result<(), CommandError> {
+    let is_unseen = before.findings.iter().any(|it| it.code == FindingCode::RecordDigestMissing);
+    if before.verdict() != Verdict::Damaged && !is_unseen {
+        return Ok(());
+    }
+    let words = format!(
+        "{} does not prove what it should, and is not renewed as it is",
+        args.record.display()
+    );
+    let mut this = CommandError::new(ErrorKind::Integrity, words);
+    let words =
+        before.findings.iter().map(|it| format!("{} {}: {}", it.code, it.object, it.message));
+    this.words.extend(words);
+    Err(this.hint("a hash tree is renewed over all files that the record proves, and no others"))
+}
+
+/// Refuses to join trial time-stamps and real ones: a record is worth no more than its weakest link.
+fn refuse_other_kind(context: &Context, before: &RecordReport) -> Result<(), CommandError> {
+    let tokens = before.stamps.iter().filter_map(|stamp| stamp.token.as_ref());
+    let is_trial = tokens.clone().any(|token| token.trial);
+    let (words, remedy) = match (is_trial, context.has_authorities()?) {
+        (true, true) => (
+            "the record has a TRIAL time-stamp, which no real one makes worth more",
+            "make a new record with `sigillo er create`",
+        ),
+        (false, false) if before.stamps.iter().any(|stamp| stamp.token.is_some()) => (
+            "the record has real time-stamps, which a TRIAL one would make worthless",
+            "name an authority in the settings",
+        ),
+        _ => return Ok(()),
+    };
+    Err(CommandError::new(ErrorKind::Invalid, words).hint(remedy))
+}
+
+/// Returns the authorities of the settings, or without any the trial authority of some keys.
+fn authorities(context: &Context) -> Result<Authorities, CommandError> {
+    if context.has_authorities()? {
+        return context.real_authorities();
+    }
+    let keys = context.named_keys().map_err(|error| {
+        error.hint(
+            "name an authority in the settings, or with --archive or --keys whose trial authority \
+             to ask",
+        )
+    })?;
+    Ok(context.authorities(&keys)?.0)
+}
+
+fn hash_named(name: &str) -> Result<HashFunction, CommandError> {
+    let known = [HashFunction::Sha256, HashFunction::Sha384, HashFunction::Sha512];
+    name.parse().ok().filter(|hash| known.contains(hash)).ok_or_else(|| {
+        CommandError::usage(format!("{name:.20?} is no hash function of new records"))
+            .hint("use sha256, sha384 or sha512")
+    })
+}
+
+fn digests(objects: &Digested, hash: HashFunction) -> Result<Vec<Vec<u8>>, CommandError> {
+    objects.of(hash).map_err(|name| {
+        CommandError::usage(format!("the {hash} digest of {name} is not at hand"))
+            .hint("give the file, or that digest too (--digest sha256:HEX+sha512:HEX)")
+    })
+}
+
+async fn stamp(
+    context: &Context,
+    authorities: &Authorities,
+    imprint: Imprint,
+) -> Result<Stamped, CommandError> {
+    let stamped = authorities.stamp(imprint, &*context.clock, &*context.entropy).await;
+    stamped.map_err(|error| CommandError::of(error.kind(), &error))
+}
+
+fn stamp_words(stamped: &Stamped) -> String {
+    let what = if stamped.trial { "a TRIAL time-stamp, not qualified," } else { "a time-stamp" };
+    format!("{what} of {}", second(stamped.token.verified().stamped_at))
+}
+
+/// Adds what is to be said of a new time-stamp.
+fn add_stamp(value: &mut Value, stamped: &Stamped) {
+    value["authority"] = json!(stamped.authority);
+    value["refused"] = stamped
+        .refused
+        .iter()
+        .map(|refused| json!({"authority": refused.authority, "words": refused.words}))
+        .collect();
+    value["stamped_at"] = json!(second(stamped.token.verified().stamped_at));
+    value["trial"] = json!(stamped.trial);
+}

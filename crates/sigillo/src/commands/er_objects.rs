@@ -1,0 +1,195 @@
+//! What an evidence record is to prove, and whose certificates count for it.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use sigillo_ers::{
+    HashFunction, RecordObject, RecordReport, RecordRules, TrustAnchors, pem_blocks, verify_record,
+};
+use sigillo_model::ErrorKind;
+
+use crate::{context::Context, error::CommandError};
+
+/// At most so many objects are in one record, or verified at a time.
+const OBJECTS_MAX: usize = 10_000;
+/// Bytes of a file that are read at a time.
+const PIECE_BYTES: usize = 1 << 20;
+/// Largest file of certificates, in bytes.
+const CERTIFICATES_BYTES_MAX: u64 = 4 << 20;
+
+/// The objects that a record is to prove, on the command line.
+#[derive(Args, Debug)]
+pub(crate) struct ErObjects {
+    /// The files that it is to prove
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// An object known by its digests only, one for each hash function; may be repeated
+    #[arg(long, value_name = "ALG:HEX[+ALG:HEX]")]
+    digest: Vec<String>,
+}
+
+impl ErObjects {
+    /// Reads what is named, which may be nothing.
+    pub(super) fn read(&self) -> Result<Vec<Proven>, CommandError> {
+        let digests = self.digest.iter().map(|text| parse_digests(text));
+        let proven = digests.collect::<Result<Vec<_>, _>>()?;
+        of_files(&self.files, proven)
+    }
+}
+
+/// What is to be proven: a file, or digests.
+pub(super) enum Proven {
+    File(PathBuf),
+    Digests(String, HashMap<HashFunction, Vec<u8>>),
+}
+
+/// Takes files, and `more` behind them.
+pub(super) fn of_files(files: &[PathBuf], more: Vec<Proven>) -> Result<Vec<Proven>, CommandError> {
+    let proven: Vec<Proven> = files.iter().cloned().map(Proven::File).chain(more).collect();
+    if proven.len() > OBJECTS_MAX {
+        let words = format!("more than {OBJECTS_MAX} objects are not taken at a time");
+        return Err(CommandError::usage(words));
+    }
+    Ok(proven)
+}
+
+fn parse_digests(text: &str) -> Result<Proven, CommandError> {
+    let unusable = |what: &str| {
+        CommandError::usage(format!("{what}: {text:.80?}"))
+            .hint("write it as sha256:HEX, several for the same object as sha256:HEX+sha512:HEX")
+    };
+    let mut digests = HashMap::new();
+    for part in text.split('+') {
+        let (name, digits) = part.split_once(':').ok_or_else(|| unusable("this is no digest"))?;
+        let hash: HashFunction = name
+            .parse()
+            .map_err(|_| unusable(&format!("{name:.20?} is no hash function known here")))?;
+        let bytes = hex::decode(digits).map_err(|_| unusable("a digest is not hexadecimal"))?;
+        if bytes.len() != hash.length_bytes() {
+            let what = format!("a digest of {hash} has {} bytes", hash.length_bytes());
+            return Err(unusable(&what));
+        }
+        if digests.insert(hash, bytes).is_some() {
+            return Err(unusable("there are two digests of one hash function"));
+        }
+    }
+    Ok(Proven::Digests(text.to_owned(), digests))
+}
+
+fn name_of(proven: &Proven) -> String {
+    match proven {
+        Proven::File(path) => path.display().to_string(),
+        Proven::Digests(text, _) => text.clone(),
+    }
+}
+
+/// Returns the anchors that count, `None` if any authority is accepted.
+pub(super) fn anchors(
+    context: &Context,
+    trust: Option<&str>,
+) -> Result<Option<TrustAnchors>, CommandError> {
+    match trust {
+        Some("any") => Ok(None),
+        Some(path) => read_anchors(Path::new(path)).map(Some),
+        None => context.trust.all_anchors().map(Some),
+    }
+}
+
+fn read_anchors(path: &Path) -> Result<TrustAnchors, CommandError> {
+    let failed = |error| CommandError::file("reading", path, &error);
+    let unusable = |what: String| {
+        let words = format!("{} cannot be used as trust anchors: {what}", path.display());
+        CommandError::new(ErrorKind::Invalid, words)
+            .hint("give a PEM file with certificates, or `any`")
+    };
+    if path.metadata().map_err(failed)?.len() > CERTIFICATES_BYTES_MAX {
+        return Err(unusable("it is too large".to_owned()));
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let blocks = pem_blocks(&text, "CERTIFICATE").map_err(|error| unusable(error.to_string()))?;
+    if blocks.is_empty() {
+        return Err(unusable("it has no block -----BEGIN CERTIFICATE-----".to_owned()));
+    }
+    let mut anchors = TrustAnchors::new();
+    for der in blocks {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        anchors.add_der(&name, &der).map_err(|error| unusable(error.to_string()))?;
+    }
+    Ok(anchors)
+}
+
+/// Computes the digests of what is to be proven, reading a file once for all of them.
+fn digests_of(
+    what: &Proven,
+    hashes: &[HashFunction],
+) -> Result<HashMap<HashFunction, Vec<u8>>, CommandError> {
+    let path = match what {
+        Proven::Digests(_, digests) => return Ok(digests.clone()),
+        Proven::File(path) => path,
+    };
+    let failed = |error: io::Error| CommandError::file("reading", path, &error);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut digests: Vec<_> = hashes.iter().map(|hash| (*hash, hash.hasher())).collect();
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => {
+                for (_, digest) in &mut digests {
+                    digest.update(&piece[..length]);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(digests.into_iter().map(|(hash, digest)| (hash, digest.finish())).collect())
+}
+
+/// Objects with the digests of a few hash functions.
+pub(super) struct Digested {
+    /// What they are called.
+    pub(super) names: Vec<String>,
+    digests: Vec<HashMap<HashFunction, Vec<u8>>>,
+}
+
+impl Digested {
+    /// Reads each file once.
+    pub(super) fn read(proven: &[Proven], hashes: &[HashFunction]) -> Result<Self, CommandError> {
+        let names = proven.iter().map(name_of).collect();
+        let digests = proven.iter().map(|it| digests_of(it, hashes)).collect::<Result<_, _>>()?;
+        Ok(Self { names, digests })
+    }
+
+    /// Returns the digests of one hash function.
+    ///
+    /// # Errors
+    ///
+    /// The name of an object whose digest is not at hand.
+    pub(super) fn of(&self, hash: HashFunction) -> Result<Vec<Vec<u8>>, String> {
+        let each = self.names.iter().zip(&self.digests);
+        each.map(|(name, digests)| digests.get(&hash).cloned().ok_or_else(|| name.clone()))
+            .collect()
+    }
+
+    /// Verifies a record over these objects.
+    pub(super) fn verify(&self, raw: &[u8], rules: &RecordRules<'_>) -> RecordReport {
+        let lookups: Vec<_> = self
+            .digests
+            .iter()
+            .map(|digests| move |hash: HashFunction| digests.get(&hash).cloned())
+            .collect();
+        let objects: Vec<RecordObject<'_>> = self
+            .names
+            .iter()
+            .zip(&lookups)
+            .map(|(name, digest)| RecordObject { name, digest })
+            .collect();
+        verify_record(raw, &objects, rules)
+    }
+}
