@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use sigillo_evidence_log::{Archive, Commit, LogError, LogView};
 use sigillo_merkle::{
-    CHECKPOINT_BYTES_MAX, Checkpoint, MemoryTree, consistency_path, inclusion_path,
+    CHECKPOINT_BYTES_MAX, Checkpoint, MemoryTree, TreeHash, consistency_path, inclusion_path,
     parse_signed_checkpoint, root_at,
 };
 use sigillo_model::{Entry, ObjectKey, Sha256Digest, SubmissionId};
@@ -26,6 +26,23 @@ pub struct ReceiptLog {
     tree: MemoryTree,
     /// The entries that receipts carry, by their place in the log.
     entries: BTreeMap<u64, (Entry, Bytes)>,
+}
+
+/// How a log stands to an older checkpoint of it, which somebody kept.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Growth {
+    /// It begins with what was there then.
+    Continued {
+        /// The consistency proof, from there to the published checkpoint.
+        path: Vec<TreeHash>,
+    },
+    /// It has another root at that size.
+    Forked {
+        /// The root that it has there.
+        root: TreeHash,
+    },
+    /// Its published checkpoint has fewer entries.
+    Shorter,
 }
 
 impl ReceiptLog {
@@ -92,6 +109,24 @@ impl ReceiptLog {
         let path = consistency_path(older.size, self.checkpoint.size, &self.tree);
         let path = path.map_err(|_| GiveReceiptError::LogDiffers { size: older.size })?;
         Ok(path.iter().map(|hash| Sha256Digest::from_bytes(*hash.as_bytes())).collect())
+    }
+
+    /// Returns the published checkpoint.
+    pub const fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Tells how the log under the checkpoint stands to `older`, a checkpoint that this log signed.
+    pub fn growth_since(&self, older: &Checkpoint) -> Growth {
+        if older.size > self.checkpoint.size {
+            return Growth::Shorter;
+        }
+        let path = consistency_path(older.size, self.checkpoint.size, &self.tree);
+        match (root_at(older.size, &self.tree), path) {
+            (Ok(root), Ok(path)) if root == older.root => Growth::Continued { path },
+            (Ok(root), _) => Growth::Forked { root },
+            (Err(_), _) => Growth::Shorter,
+        }
     }
 
     /// Tells whether the log under the checkpoint begins with that of `older`.

@@ -27,6 +27,7 @@ mod cosignature;
 mod note;
 mod tlog_proof;
 mod verifier_key;
+mod witness;
 
 pub use checkpoint::{
     CHECKPOINT_BYTES_MAX, Checkpoint, CheckpointError, SignedCheckpointError,
@@ -59,3 +60,4 @@ pub use tile_path::{
 };
 pub use tlog_proof::write_tlog_proof;
 pub use verifier_key::{VERIFIER_KEY_BYTES_MAX, VerifierKey, VerifierKeyError};
+pub use witness::write_witness_request;

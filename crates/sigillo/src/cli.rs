@@ -341,11 +341,28 @@ pub(crate) enum LogCommand {
     /// Example: sigillo log checkpoint --archive /srv/archive > checkpoint.txt
     #[command(verbatim_doc_comment)]
     Checkpoint,
+    /// Prove that the log only grew since a checkpoint that you kept
+    ///
+    /// Prints what a witness asks for (C2SP tlog-witness): the old size, a consistency proof and the
+    /// newest signed checkpoint. A log that has become shorter, or has another root at the old
+    /// size, is damage: entries were taken back or replaced.
+    ///
+    /// Example: sigillo log consistency checkpoint.txt --archive /srv/archive
+    #[command(verbatim_doc_comment)]
+    Consistency(ConsistencyArgs),
     /// Print entries, one JSON line each
     ///
     /// Example: sigillo log entries --from 0 --count 10 --archive /srv/archive
     #[command(verbatim_doc_comment)]
     Entries(EntriesArgs),
+}
+
+/// Options of `log consistency`.
+#[derive(Args, Debug)]
+pub(crate) struct ConsistencyArgs {
+    /// A file with an older checkpoint, as `sigillo log checkpoint` printed it
+    #[arg(value_name = "CHECKPOINT")]
+    pub(crate) old: PathBuf,
 }
 
 /// Options of `log entries`.

@@ -1,19 +1,27 @@
-//! `sigillo log`: the newest checkpoint, and the entries.
+//! `sigillo log`: the newest checkpoint, how it follows from an older one, and the entries.
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 
+use sigillo_custody::{Growth, ReceiptLog};
 use sigillo_evidence_log::{Commit, PublishedCheckpoint, Standing, read_checkpoint, read_commits};
+
+use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX, SignedNote, VerifierKey, write_witness_request};
+use sigillo_model::ErrorKind;
 
 use crate::{
     cli::{EntriesArgs, LogCommand},
     commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS},
     context::Context,
     error::CommandError,
+    places::read_beginning,
 };
 
 pub(crate) async fn run(context: &Context, command: LogCommand) -> Result<u8, CommandError> {
     match command {
         LogCommand::Checkpoint => checkpoint(context).await,
+        LogCommand::Consistency(args) => consistency(context, &args.old).await,
         LogCommand::Entries(args) => entries(context, &args).await,
     }
 }
@@ -54,6 +62,72 @@ async fn checkpoint(context: &Context) -> Result<u8, CommandError> {
     });
     context.output.result("sigillo.log.checkpoint/1", &note, value);
     Ok(code)
+}
+
+/// Prints the proof that the log begins with that of an older checkpoint, for a witness.
+async fn consistency(context: &Context, old: &Path) -> Result<u8, CommandError> {
+    let bytes = read_beginning(old, NOTE_BYTES_MAX as u64)?;
+    let archive = context.archive().await?;
+    let older = checkpoint_of(&bytes, archive.log_key()).map_err(|what| {
+        let words = format!("{} is no checkpoint of this log: {what}", old.display());
+        CommandError::new(ErrorKind::Invalid, words)
+            .hint("give a file that `sigillo log checkpoint` printed for this archive")
+    })?;
+    let log = ReceiptLog::read(&archive).await?;
+    let newest = log.checkpoint();
+    let (sizes, mut value) = (
+        format!("{} entries, the checkpoint {}", newest.size, older.size),
+        json!({
+            "checkpoint": log.note,
+            "new_root": hex::encode(newest.root.as_bytes()),
+            "new_size": newest.size,
+            "old_root": hex::encode(older.root.as_bytes()),
+            "old_size": older.size,
+            "proof": [],
+            "standing": "continued",
+        }),
+    );
+    let (words, request, code) = match log.growth_since(&older) {
+        Growth::Continued { path } => {
+            value["proof"] = path.iter().map(|hash| Value::from(hash.to_base64())).collect();
+            let words = format!("The log only grew: it has {sizes}.");
+            (words, write_witness_request(older.size, &path, &log.note), EXIT_CLEAN)
+        }
+        Growth::Forked { root } => {
+            value["standing"] = json!("forked");
+            let words = format!(
+                "DAMAGE: the log has {sizes}, and its first {} entries are others than those that \
+                 the checkpoint covers: their root is {} and not {}. Keep the checkpoint: it proves \
+                 that the log was rewritten",
+                older.size,
+                hex::encode(root.as_bytes()),
+                hex::encode(older.root.as_bytes())
+            );
+            (words, String::new(), EXIT_DAMAGE)
+        }
+        Growth::Shorter => {
+            value["standing"] = json!("shorter");
+            let words = format!(
+                "DAMAGE: the log has {sizes}: entries were taken back, or the archive is an older \
+                 copy. Keep the checkpoint: it proves that there were more"
+            );
+            (words, String::new(), EXIT_DAMAGE)
+        }
+    };
+    context.output.say(&words);
+    context.output.result("sigillo.log.consistency/1", &request, value);
+    Ok(code)
+}
+
+/// Reads a checkpoint that a log signed, perhaps with the signatures of others below.
+fn checkpoint_of(bytes: &[u8], key: &VerifierKey) -> Result<Checkpoint, String> {
+    let note = SignedNote::parse(bytes).map_err(|error| error.to_string())?;
+    note.verify(std::slice::from_ref(key)).map_err(|error| error.to_string())?;
+    let checkpoint = Checkpoint::parse(&note.text).map_err(|error| error.to_string())?;
+    if checkpoint.origin != key.name() {
+        return Err("it is that of another log".to_owned());
+    }
+    Ok(checkpoint)
 }
 
 /// Prints entries as they stand in the log.

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path, process::Command};
 
+use sigillo_merkle::{Checkpoint, SignedNote, TreeHash, verify_consistency};
+
 use crate::{judge::accused, program::World};
 
 fn codes(report: &serde_json::Value) -> Vec<&str> {
@@ -151,4 +153,70 @@ fn what_others_need_includes_the_anchors_of_the_authorities_and_no_key() {
     assert!(!ran.stdout.contains("PRIVATE"));
     fs::write(world.place("prova.json"), &ran.stdout).unwrap();
     world.run(["trust", "add", "prova.json"]).check(0, "Believed from now on");
+}
+
+/// Keeps the checkpoint of the archive, as an auditor does.
+fn keep(world: &World, name: &str) -> Checkpoint {
+    let printed = world.run(["log", "checkpoint"]);
+    assert_eq!(printed.code, 0, "{printed:?}");
+    fs::write(world.place(name), &printed.stdout).unwrap();
+    Checkpoint::parse(&SignedNote::parse(printed.stdout.as_bytes()).unwrap().text).unwrap()
+}
+
+#[test]
+fn who_kept_a_checkpoint_is_given_the_proof_that_the_log_only_grew() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let old = keep(&world, "vecchio.txt");
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    let new = keep(&world, "nuovo.txt");
+    assert!(new.size > old.size);
+
+    let ran = world.run(["log", "consistency", "vecchio.txt"]);
+    assert!(ran.code == 0 && ran.stderr.contains("The log only grew"), "{ran:?}");
+    let (proof, note) = ran.stdout.split_once("\n\n").unwrap();
+    assert_eq!(note, fs::read_to_string(world.place("nuovo.txt")).unwrap());
+    let mut lines = proof.lines();
+    assert_eq!(lines.next(), Some(&*format!("old {}", old.size)));
+    let path: Vec<TreeHash> = lines.map(|line| TreeHash::from_base64(line).unwrap()).collect();
+    assert!(!path.is_empty());
+    assert_eq!(verify_consistency(old.size, old.root, new.size, new.root, &path), Ok(()));
+    let same = world.run(["log", "consistency", "nuovo.txt"]);
+    assert!(same.stdout.starts_with(&format!("old {}\n\n", new.size)), "{same:?}");
+
+    // The checkpoint of another archive, and none at all.
+    let other = World::with(&[("uno.txt", b"uno")]);
+    keep(&other, "altro.txt");
+    let other = other.place("altro.txt");
+    let args = ["log", "consistency", other.to_str().unwrap()];
+    world.run(args).check_error(1, "no checkpoint of this log");
+    world.run(["log", "consistency", "carte/uno.txt"]).check_error(1, "no checkpoint of this log");
+}
+
+#[test]
+fn who_kept_a_checkpoint_sees_what_was_taken_back_or_rewritten() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    for folder in ["archivio", "home"] {
+        copy(&world.place(folder), &world.place(format!("{folder}-copia")));
+    }
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    let kept = keep(&world, "nuovo.txt");
+    for folder in ["archivio", "home"] {
+        fs::remove_dir_all(world.place(folder)).unwrap();
+        fs::rename(world.place(format!("{folder}-copia")), world.place(folder)).unwrap();
+    }
+    // An older copy, with the keys of then.
+    let ran = world.run(["log", "consistency", "nuovo.txt"]);
+    ran.check_error(5, "entries were taken back");
+    assert_eq!(ran.stdout, "");
+    // And then another history, which is longer.
+    for number in 0..3 {
+        world.write(&format!("altro-{number}.txt"), b"altro");
+        assert_eq!(world.ingest(&[]).code, 0);
+    }
+    assert!(keep(&world, "altra-storia.txt").size > kept.size);
+    let ran = world.run(["log", "consistency", "nuovo.txt"]);
+    ran.check_error(5, "the log was rewritten");
+    assert_eq!(ran.stdout, "");
 }

@@ -101,7 +101,10 @@ fn everyday(cases: &mut Cases) {
     cases.run(&world, 0, &["verify", "--log-only"]);
     cases.run(&world, 0, &["verify", "carte/delibera.txt"]);
     cases.run(&world, 3, &["verify", "--config", "nessuno"]);
-    cases.run(&world, 0, &["log", "checkpoint"]);
+    let kept = cases.run(&world, 0, &["log", "checkpoint"]);
+    fs::write(world.place("kept.txt"), kept["checkpoint"].as_str().unwrap()).unwrap();
+    cases.run(&world, 0, &["log", "consistency", "kept.txt"]);
+    cases.run(&world, 1, &["log", "consistency", "carte/delibera.txt"]);
     cases.run(&world, 0, &["log", "entries"]);
     cases.run(&world, 0, &["get", "carte/delibera.txt", "-o", "fuori"]);
     cases.run(&world, 1, &["get", "carte/delibera.txt", "-o", "fuori"]);
