@@ -11,5 +11,6 @@ mod records;
 mod refusals;
 mod round_trip;
 mod seals;
+mod sixty_years;
 mod tree;
 mod vectors;
