@@ -41,8 +41,10 @@ pub enum Growth {
         /// The root that it has there.
         root: TreeHash,
     },
-    /// Its published checkpoint has fewer entries.
+    /// It has fewer entries.
     Shorter,
+    /// It begins with what was there then, but its published checkpoint is older than that.
+    Unpublished,
 }
 
 impl ReceiptLog {
@@ -116,16 +118,20 @@ impl ReceiptLog {
         &self.checkpoint
     }
 
-    /// Tells how the log under the checkpoint stands to `older`, a checkpoint that this log signed.
+    /// Returns how many entries the commits have, which may be more than are published.
+    pub fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Tells how the log stands to `older`, a checkpoint that this log signed.
     pub fn growth_since(&self, older: &Checkpoint) -> Growth {
-        if older.size > self.checkpoint.size {
-            return Growth::Shorter;
+        let Ok(root) = root_at(older.size, &self.tree) else { return Growth::Shorter };
+        if root != older.root {
+            return Growth::Forked { root };
         }
-        let path = consistency_path(older.size, self.checkpoint.size, &self.tree);
-        match (root_at(older.size, &self.tree), path) {
-            (Ok(root), Ok(path)) if root == older.root => Growth::Continued { path },
-            (Ok(root), _) => Growth::Forked { root },
-            (Err(_), _) => Growth::Shorter,
+        match consistency_path(older.size, self.checkpoint.size, &self.tree) {
+            Ok(path) => Growth::Continued { path },
+            Err(_) => Growth::Unpublished,
         }
     }
 

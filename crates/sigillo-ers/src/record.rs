@@ -18,7 +18,7 @@ pub const RECORD_LISTS_MAX: usize = 1_000;
 /// Most hashes of one record.
 pub const RECORD_HASHES_MAX: usize = 200_000;
 /// Most hash functions that a record lists.
-const RECORD_ALGORITHMS_MAX: usize = 64;
+pub(crate) const RECORD_ALGORITHMS_MAX: usize = 64;
 /// Most DER elements of one record: tokens bring certificates and revocation lists.
 const RECORD_ELEMENTS_MAX: usize = 2_000_000;
 
@@ -92,6 +92,8 @@ pub struct StampChain<'a> {
 pub struct ArchiveTimeStamp<'a> {
     /// The hash function of the tree, if it is stated apart from the token.
     pub hash: Option<NamedHash>,
+    /// The content of its `digestAlgorithm`, as it is spelt.
+    pub(crate) hash_raw: Option<&'a [u8]>,
     /// It has attributes, which nothing here uses.
     pub has_attributes: bool,
     /// The lists of the reduced tree, from the leaf up, none empty; `None` without a tree.
@@ -187,13 +189,15 @@ fn read_stamp<'a>(
 ) -> Result<ArchiveTimeStamp<'a>, RecordError> {
     let mut fields = stamp.inside();
     let hash = fields.optional(der::context(0))?;
+    let hash_raw = hash.map(|hash| hash.content);
     let hash = hash.map(|hash| Algorithm::read(&hash)).transpose()?;
     let has_attributes = fields.optional(der::context(1))?.is_some();
     let lists = fields.optional(der::context(2))?;
     let lists = lists.map(|lists| read_lists(&lists, room)).transpose()?;
     let token = fields.expect(der::SEQUENCE, "a time-stamp")?.raw;
     fields.end("an archive time-stamp")?;
-    Ok(ArchiveTimeStamp { hash: hash.as_ref().map(named), has_attributes, lists, token })
+    let hash = hash.as_ref().map(named);
+    Ok(ArchiveTimeStamp { hash, hash_raw, has_attributes, lists, token })
 }
 
 fn read_lists<'a>(tree: &Element<'a>, room: &mut Room) -> Result<Vec<Vec<&'a [u8]>>, RecordError> {
@@ -243,7 +247,8 @@ pub struct StampParts<'a> {
 
 /// Writes a chain of time-stamps, oldest first.
 pub fn write_chain(stamps: &[StampParts<'_>]) -> Vec<u8> {
-    let stamps: Vec<Vec<u8>> = stamps.iter().map(write_stamp).collect();
+    let bare = |stamp: &StampParts<'_>| crate::request::oid_der(stamp.hash.oid());
+    let stamps: Vec<Vec<u8>> = stamps.iter().map(|it| write_stamp(it, &bare(it))).collect();
     let stamps: Vec<&[u8]> = stamps.iter().map(Vec::as_slice).collect();
     der::wrap(der::SEQUENCE, &stamps)
 }
@@ -276,19 +281,21 @@ pub fn write_record(hashes: &[HashFunction], chains: &[&[u8]]) -> Vec<u8> {
 
 /// Writes `record` with one more time-stamp, in a chain of its own or at the end of the last one. All
 /// bytes that are there stay as they are, but for lengths around them and a hash function that is
-/// listed anew.
+/// listed anew. `spelling` is what the algorithm of the last chain is spelt like, for others compare
+/// it byte by byte; none begins a chain.
 pub(crate) fn extend_record(
     record: &EvidenceRecord<'_>,
     stamp: &StampParts<'_>,
-    new_chain: bool,
+    spelling: Option<&[u8]>,
 ) -> Vec<u8> {
     let is_listed = record.hashes.contains(&Ok(stamp.hash));
     let listed = if is_listed { Vec::new() } else { algorithm_der(stamp.hash.oid()) };
     let mut chains: Vec<Vec<u8>> = record.chains.iter().map(|chain| chain.raw.to_vec()).collect();
-    if new_chain {
-        chains.push(write_chain(std::slice::from_ref(stamp)));
-    } else if let (Some(last), Some(chain)) = (chains.last_mut(), record.chains.last()) {
-        *last = der::wrap(der::SEQUENCE, &[chain.content, &write_stamp(stamp)]);
+    match (spelling, chains.last_mut(), record.chains.last()) {
+        (Some(spelling), Some(last), Some(chain)) => {
+            *last = der::wrap(der::SEQUENCE, &[chain.content, &write_stamp(stamp, spelling)]);
+        }
+        _ => chains.push(write_chain(std::slice::from_ref(stamp))),
     }
     let chains: Vec<&[u8]> = chains.iter().map(Vec::as_slice).collect();
     der::wrap(
@@ -302,8 +309,9 @@ pub(crate) fn extend_record(
     )
 }
 
-fn write_stamp(stamp: &StampParts<'_>) -> Vec<u8> {
-    let algorithm = der::wrap(der::context(0), &[&crate::request::oid_der(stamp.hash.oid())]);
+/// Writes a time-stamp whose `digestAlgorithm` has the content `algorithm`.
+fn write_stamp(stamp: &StampParts<'_>, algorithm: &[u8]) -> Vec<u8> {
+    let algorithm = der::wrap(der::context(0), &[algorithm]);
     let mut lists = Vec::new();
     for list in &stamp.lists {
         let hashes: Vec<Vec<u8>> =

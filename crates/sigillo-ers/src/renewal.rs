@@ -5,16 +5,20 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    AlgorithmTable, Imprint, Lifetime, NamedHash,
+    AlgorithmTable, Imprint, Lifetime,
     hash::HashFunction,
     record::{
-        EvidenceRecord, RECORD_CHAINS_MAX, RECORD_HASHES_MAX, RECORD_STAMPS_MAX, StampParts,
-        extend_record, write_sequence,
+        EvidenceRecord, RECORD_ALGORITHMS_MAX, RECORD_CHAINS_MAX, RECORD_HASHES_MAX,
+        RECORD_STAMPS_MAX, StampParts, extend_record, write_sequence,
     },
     record_check::{StampReport, lists_root, renewed_value},
+    request::oid_der,
     signature::SignatureUse,
     token::ReadToken,
 };
+
+/// NULL in DER.
+const NULL: [u8; 2] = [0x05, 0x00];
 
 /// How evidence is renewed. Source: RFC 4998 §5.2.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -70,14 +74,15 @@ impl fmt::Display for DueCause {
 }
 
 /// Returns the renewals that the last time-stamp of a record asks for, the first to come first. An
-/// algorithm without an end in sight asks for none.
+/// algorithm without an end in sight asks for none, and so does a time-stamp that was not verified.
 pub fn renewals_due(last: &StampReport, algorithms: &AlgorithmTable) -> Vec<Due> {
+    let Some(certificate_end) = last.certificate_end else { return Vec::new() };
     let of = |lifetime, renewal, cause| match lifetime {
         Lifetime::Open => None,
         Lifetime::Until(end) => Some(Due { before: Some(end), renewal, cause }),
         Lifetime::Unknown => Some(Due { before: None, renewal, cause }),
     };
-    let certificate = last.certificate_end.map_or(Lifetime::Unknown, Lifetime::Until);
+    let certificate = Lifetime::Until(certificate_end);
     let signature = last.signature.map(|signature| {
         let lifetime = algorithms.signature(&signature);
         of(lifetime, Renewal::TimeStamp, DueCause::Signature(signature))
@@ -132,8 +137,9 @@ pub enum RenewalError {
 #[derive(Clone, Debug)]
 pub struct PreparedRenewal<'a> {
     record: &'a EvidenceRecord<'a>,
-    renewal: Renewal,
     hash: HashFunction,
+    /// How the chain that goes on spells its algorithm; none begins a chain.
+    spelling: Option<Vec<u8>>,
     list: Vec<Vec<u8>>,
 }
 
@@ -147,7 +153,7 @@ impl PreparedRenewal<'_> {
     /// Writes the renewed record: all bytes of the older chains as they were.
     pub fn finish(&self, token: &[u8]) -> Vec<u8> {
         let stamp = StampParts { hash: self.hash, lists: vec![self.list.clone()], token };
-        extend_record(self.record, &stamp, self.renewal == Renewal::HashTree)
+        extend_record(self.record, &stamp, self.spelling.as_deref())
     }
 }
 
@@ -160,12 +166,12 @@ impl PreparedRenewal<'_> {
 pub fn renew_time_stamp<'a>(
     record: &'a EvidenceRecord<'a>,
 ) -> Result<PreparedRenewal<'a>, RenewalError> {
-    check_room(record)?;
-    let hash = last_hash(record)?;
+    let (hash, spelling) = last_hash(record)?;
+    check_room(record, hash)?;
     let stamps = record.chains.last().into_iter().flat_map(|chain| &chain.stamps);
     let list: Vec<Vec<u8>> = stamps.map(|stamp| hash.digest(stamp.token)).collect();
     check_hashes(record, list.len())?;
-    Ok(PreparedRenewal { record, renewal: Renewal::TimeStamp, hash, list })
+    Ok(PreparedRenewal { record, hash, spelling: Some(spelling), list })
 }
 
 /// Prepares a hash-tree renewal with `hash`: one list, for each of the data objects the hash of its
@@ -180,12 +186,12 @@ pub fn renew_hash_tree<'a>(
     hash: HashFunction,
     digests: &[Vec<u8>],
 ) -> Result<PreparedRenewal<'a>, RenewalError> {
-    check_room(record)?;
+    check_room(record, hash)?;
     if record.chains.len() >= RECORD_CHAINS_MAX {
         return Err(RenewalError::Full { what: "chains", max: RECORD_CHAINS_MAX });
     }
     check_hashes(record, digests.len())?;
-    if last_hash(record)? == hash {
+    if last_hash(record)?.0 == hash {
         return Err(RenewalError::SameHash { hash });
     }
     if digests.is_empty() {
@@ -197,10 +203,13 @@ pub fn renew_hash_tree<'a>(
     let chains: Vec<&[u8]> = record.chains.iter().map(|chain| chain.raw).collect();
     let sequence = hash.digest(&write_sequence(&chains));
     let list = digests.iter().map(|digest| renewed_value(hash, digest, &sequence)).collect();
-    Ok(PreparedRenewal { record, renewal: Renewal::HashTree, hash, list })
+    Ok(PreparedRenewal { record, hash, spelling: None, list })
 }
 
-fn check_room(record: &EvidenceRecord<'_>) -> Result<(), RenewalError> {
+fn check_room(record: &EvidenceRecord<'_>, hash: HashFunction) -> Result<(), RenewalError> {
+    if !record.hashes.contains(&Ok(hash)) && record.hashes.len() >= RECORD_ALGORITHMS_MAX {
+        return Err(RenewalError::Full { what: "digest algorithms", max: RECORD_ALGORITHMS_MAX });
+    }
     let stamps: usize = record.chains.iter().map(|chain| chain.stamps.len()).sum();
     if stamps < RECORD_STAMPS_MAX {
         return Ok(());
@@ -217,16 +226,45 @@ fn check_hashes(record: &EvidenceRecord<'_>, more: usize) -> Result<(), RenewalE
     Err(RenewalError::Full { what: "hashes", max: RECORD_HASHES_MAX })
 }
 
-/// Returns the hash function of the last chain.
-fn last_hash(record: &EvidenceRecord<'_>) -> Result<HashFunction, RenewalError> {
+/// Returns the hash function of the last chain, and how the content of its algorithm is spelt.
+fn last_hash(record: &EvidenceRecord<'_>) -> Result<(HashFunction, Vec<u8>), RenewalError> {
     let unreadable = |what: String| RenewalError::Unreadable { what };
     let first = record.chains.last().and_then(|chain| chain.stamps.first());
     let first = first.ok_or_else(|| unreadable("there is none".to_owned()))?;
-    let hash: NamedHash = if let Some(hash) = &first.hash {
-        hash.clone()
-    } else {
-        let token = ReadToken::read(first.token).map_err(|it| unreadable(it.to_string()))?;
-        token.imprint().0
-    };
-    hash.map_err(|oid| unreadable(format!("its hash function is not known here: {oid}")))
+    let unknown = |oid: String| unreadable(format!("its hash function is not known here: {oid}"));
+    if let (Some(hash), Some(raw)) = (&first.hash, first.hash_raw) {
+        return Ok((hash.clone().map_err(unknown)?, raw.to_vec()));
+    }
+    let token = ReadToken::read(first.token).map_err(|it| unreadable(it.to_string()))?;
+    let hash = token.imprint().0.map_err(unknown)?;
+    let mut spelling = oid_der(hash.oid());
+    if token.has_imprint_parameters() {
+        spelling.extend(NULL);
+    }
+    Ok((hash, spelling))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{der, record::write_record};
+
+    use super::*;
+
+    #[test]
+    fn the_algorithm_of_a_chain_is_spelt_as_it_was() {
+        let oid = oid_der(HashFunction::Sha256.oid());
+        let explicit = der::wrap(der::context(0), &[]);
+        let token = der::wrap(der::SEQUENCE, &[&oid_der(crate::asn1::SIGNED_DATA), &explicit]);
+        for spelling in [oid.clone(), [&oid[..], &NULL].concat()] {
+            let stamp =
+                der::wrap(der::SEQUENCE, &[&der::wrap(der::context(0), &[&spelling]), &token]);
+            let chain = der::wrap(der::SEQUENCE, &[&stamp]);
+            let raw = write_record(&[HashFunction::Sha256], &[&chain]);
+            let record = EvidenceRecord::read(&raw).unwrap();
+            let renewed = renew_time_stamp(&record).unwrap().finish(&token);
+            let renewed = EvidenceRecord::read(&renewed).unwrap();
+            let spelt: Vec<_> = renewed.chains[0].stamps.iter().map(|it| it.hash_raw).collect();
+            assert_eq!(spelt, [Some(&spelling[..]); 2]);
+        }
+    }
 }

@@ -182,6 +182,11 @@ impl<'a> ReadToken<'a> {
         (hash, imprint.hashed_message.as_ref())
     }
 
+    /// Tells whether the algorithm of what was stamped is spelt with parameters, which are NULL.
+    pub(crate) fn has_imprint_parameters(&self) -> bool {
+        self.info.message_imprint.hash_algorithm.parameters.is_some()
+    }
+
     /// Checks the signature and that the token says nothing that is not understood here. Returns
     /// the signer's certificate.
     pub(crate) fn check_signature(

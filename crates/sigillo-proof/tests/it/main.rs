@@ -9,3 +9,4 @@ mod evidence;
 mod honest;
 mod mutations;
 mod schema;
+mod second;

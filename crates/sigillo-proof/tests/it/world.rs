@@ -72,6 +72,8 @@ pub(crate) struct World {
     seal: Vec<u8>,
     tsa: Vec<u8>,
     pub(crate) anchors: TrustAnchors,
+    /// The certificate of the root, DER.
+    pub(crate) root: Vec<u8>,
     lines: Vec<Vec<u8>>,
     tree: MemoryTree,
 }
@@ -102,7 +104,13 @@ impl World {
         let signer = MemorySigner::new(1);
         let log = verifier_key(ORIGIN, &signer);
         let tree = MemoryTree::new();
-        Self { signer, log, seal_key, tsa_key, seal, tsa, anchors, lines: Vec::new(), tree }
+        let lines = Vec::new();
+        Self { signer, log, seal_key, tsa_key, seal, tsa, anchors, root, lines, tree }
+    }
+
+    /// Returns the verifier key of the log.
+    pub(crate) fn log_key(&self) -> &VerifierKey {
+        &self.log
     }
 
     pub(crate) fn trust(&self) -> ReceiptTrust {

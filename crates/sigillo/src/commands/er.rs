@@ -62,6 +62,9 @@ pub(crate) enum ErCommand {
     /// is due, and when. The record is verified before, and is not changed: a new one is written.
     /// Asks the authorities that `er create` asks.
     ///
+    /// Exits with 3 if the new record does not prove everything: the renewal came too late, or an
+    /// authority is not believed.
+    ///
     /// Examples:
     ///
     ///   sigillo er renew contract.er -o contract-2.er

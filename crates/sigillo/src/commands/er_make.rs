@@ -1,5 +1,7 @@
 //! `sigillo er create` and `sigillo er renew`: evidence records outside of any archive.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use sigillo_authorities::{Authorities, Stamped};
@@ -8,24 +10,24 @@ use sigillo_ers::{
     RECORD_BYTES_MAX, RecordReport, RecordRules, StampParts, lists_root, record_hashes,
     renew_hash_tree, renew_time_stamp, renewals_due, write_chain, write_record,
 };
-use sigillo_model::{ErrorKind, FindingCode, Verdict};
+use sigillo_model::{ErrorKind, FindingCode, Severity, Verdict};
 
 use crate::{
     commands::{
         EXIT_CLEAN,
         er::{ErCreateArgs, ErRenewArgs, algorithms, due_in_json, due_text, second},
         er_objects::{Digested, anchors, of_files},
-        verify::findings_text,
+        verify::{exit_code, findings_text},
     },
     context::Context,
     error::CommandError,
     output::counted,
-    places::{read_beginning, refuse_taken, write_new},
+    places::{archive_around, read_beginning, refuse_taken, write_new},
 };
 
 pub(super) async fn create(context: &Context, args: &ErCreateArgs) -> Result<u8, CommandError> {
     let output = &args.output;
-    refuse_taken(output)?;
+    refuse_place(output)?;
     let hash = hash_named(&args.hash)?;
     let files = of_files(&args.files, Vec::new())?;
     let authorities = authorities(context)?;
@@ -57,7 +59,7 @@ pub(super) async fn create(context: &Context, args: &ErCreateArgs) -> Result<u8,
 
 pub(super) async fn renew(context: &Context, args: &ErRenewArgs) -> Result<u8, CommandError> {
     let output = &args.output;
-    refuse_taken(output)?;
+    refuse_place(output)?;
     let hash = args.hash.as_deref().map(hash_named).transpose()?;
     let files = args.objects.read()?;
     if hash.is_some() && files.is_empty() {
@@ -95,17 +97,31 @@ pub(super) async fn renew(context: &Context, args: &ErRenewArgs) -> Result<u8, C
     let renewed = prepared.finish(stamped.token.raw());
     let mut at_once = rules(false);
     at_once.at = at_once.at.max(Some(stamped.token.verified().stamped_at));
-    let after = objects.verify(&renewed, &at_once);
-    if after.verdict() == Verdict::Damaged {
-        let words = "the renewed record does not verify, and was not written";
-        let mut this = CommandError::new(ErrorKind::Bug, words);
-        this.words.extend(after.findings.iter().map(|finding| finding.message.clone()));
-        return Err(this);
+    if renewed.len() > RECORD_BYTES_MAX {
+        let words = format!("the renewed record would have more than {RECORD_BYTES_MAX} bytes");
+        return Err(CommandError::new(ErrorKind::Invalid, words));
     }
+    let after = verify_renewed(&objects, &renewed, &at_once)?;
     write_new(output, &renewed)?;
     let done = Renewed { args, record: &renewed, objects: &objects, report: &after };
     done.print(context, &stamped, &algorithms);
-    Ok(EXIT_CLEAN)
+    Ok(exit_code(&after.findings))
+}
+
+/// Verifies what is about to be written.
+fn verify_renewed(
+    objects: &Digested,
+    renewed: &[u8],
+    rules: &RecordRules<'_>,
+) -> Result<RecordReport, CommandError> {
+    let after = objects.verify(renewed, rules);
+    if after.verdict() != Verdict::Damaged {
+        return Ok(after);
+    }
+    let words = "the renewed record does not verify, and was not written";
+    let mut this = CommandError::new(ErrorKind::Bug, words);
+    this.words.extend(after.findings.iter().map(|finding| finding.message.clone()));
+    Err(this)
 }
 
 /// A record that was renewed and written.
@@ -142,22 +158,44 @@ impl Renewed<'_> {
     }
 }
 
+/// Refuses a file that is there, and one inside an archive, where nothing but Sigillo writes.
+fn refuse_place(output: &Path) -> Result<(), CommandError> {
+    refuse_taken(output)?;
+    let Some(archive) = archive_around(output) else { return Ok(()) };
+    let words = format!("{} is inside of the archive {}", output.display(), archive.display());
+    Err(CommandError::new(ErrorKind::Invalid, words).hint("write it elsewhere"))
+}
+
 /// Refuses to put a time-stamp on what is broken already, or on an object that the record was not
 /// seen to prove.
 fn refuse_unproven(args: &ErRenewArgs, before: &RecordReport) -> Result<(), CommandError> {
-    let is_unseen = before.findings.iter().any(|it| it.code == FindingCode::RecordDigestMissing);
+    let unseen = [
+        FindingCode::AlgorithmUnknown,
+        FindingCode::RecordDigestMissing,
+        FindingCode::RecordUnsupported,
+    ];
+    let is_unseen = before.findings.iter().any(|it| unseen.contains(&it.code));
     if before.verdict() != Verdict::Damaged && !is_unseen {
         return Ok(());
     }
+    let mut damage = before.findings.iter().filter(|it| it.severity == Severity::Damage);
+    if !is_unseen && damage.all(|it| it.code == FindingCode::RecordGroup) {
+        let words = format!(
+            "{} holds more than what is named, other objects or the rest of a tree: a hash tree that \
+             is renewed over a part would not prove the others",
+            args.record.display()
+        );
+        return Err(CommandError::new(ErrorKind::Invalid, words)
+            .hint("name all files that the record proves, each once"));
+    }
     let words = format!(
-        "{} does not prove what it should, and is not renewed as it is",
+        "{} was not seen to prove what it should, and is not renewed as it is",
         args.record.display()
     );
     let mut this = CommandError::new(ErrorKind::Integrity, words);
-    let words =
-        before.findings.iter().map(|it| format!("{} {}: {}", it.code, it.object, it.message));
-    this.words.extend(words);
-    Err(this.hint("a hash tree is renewed over all files that the record proves, and no others"))
+    let told = before.findings.iter().filter(|it| it.severity != Severity::Note);
+    this.words.extend(told.map(|it| format!("{} {}: {}", it.code, it.object, it.message)));
+    Err(this.hint("`sigillo er verify` says more; what cannot be verified now cannot be renewed"))
 }
 
 /// Refuses to join trial time-stamps and real ones: a record is worth no more than its weakest link.

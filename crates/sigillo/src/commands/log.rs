@@ -76,7 +76,7 @@ async fn consistency(context: &Context, old: &Path) -> Result<u8, CommandError> 
     let log = ReceiptLog::read(&archive).await?;
     let newest = log.checkpoint();
     let (sizes, mut value) = (
-        format!("{} entries, the checkpoint {}", newest.size, older.size),
+        format!("{} entries, the checkpoint {}", log.size(), older.size),
         json!({
             "checkpoint": log.note,
             "new_root": hex::encode(newest.root.as_bytes()),
@@ -90,8 +90,14 @@ async fn consistency(context: &Context, old: &Path) -> Result<u8, CommandError> 
     let (words, request, code) = match log.growth_since(&older) {
         Growth::Continued { path } => {
             value["proof"] = path.iter().map(|hash| Value::from(hash.to_base64())).collect();
-            let words = format!("The log only grew: it has {sizes}.");
-            (words, write_witness_request(older.size, &path, &log.note), EXIT_CLEAN)
+            let request = write_witness_request(older.size, &path, &log.note);
+            let mut words = format!("The log only grew: it has {sizes}.");
+            if newest.size == log.size() {
+                (words, request, EXIT_CLEAN)
+            } else {
+                words.push_str(&stale(newest.size));
+                (words, request, EXIT_FINDINGS)
+            }
         }
         Growth::Forked { root } => {
             value["standing"] = json!("forked");
@@ -105,6 +111,11 @@ async fn consistency(context: &Context, old: &Path) -> Result<u8, CommandError> 
             );
             (words, String::new(), EXIT_DAMAGE)
         }
+        Growth::Unpublished => {
+            value["standing"] = json!("unpublished");
+            let words = format!("The log only grew: it has {sizes}.{}", stale(newest.size));
+            (words, String::new(), EXIT_FINDINGS)
+        }
         Growth::Shorter => {
             value["standing"] = json!("shorter");
             let words = format!(
@@ -117,6 +128,10 @@ async fn consistency(context: &Context, old: &Path) -> Result<u8, CommandError> 
     context.output.say(&words);
     context.output.result("sigillo.log.consistency/1", &request, value);
     Ok(code)
+}
+
+fn stale(size: u64) -> String {
+    format!(" The published checkpoint covers {size} only: run `sigillo rebuild`")
 }
 
 /// Reads a checkpoint that a log signed, perhaps with the signatures of others below.

@@ -161,15 +161,20 @@ fn what_must_not_be_renewed_is_not() {
     };
     renew(&["--hash", "sha512"]).check_error(2, "none is named");
     renew(&["--hash", "md5", files[0]]).check_error(2, "sha256, sha384 or sha512");
-    renew(&["--hash", "sha512", files[0]]).check_error(5, "all files that the record proves");
+    renew(&["--hash", "sha512", files[0]]).check_error(1, "all files that the record proves");
     // One file twice is not both.
-    renew(&["--hash", "sha512", files[0], files[0]]).check_error(5, "named twice");
+    renew(&["--hash", "sha512", files[0], files[0]]).check_error(1, "each once");
     renew(&["--hash", "sha256", files[0], files[1]]).check_error(1, "SHA-256 already");
     // A digest that the record was never seen to prove.
     let unseen = format!("sha512:{}", "00".repeat(64));
     renew(&["--hash", "sha512", files[0], "--digest", &unseen]).check_error(5, "F912");
     let digest = format!("sha256:{}", "00".repeat(32));
-    renew(&["--digest", &digest]).check_error(5, "does not prove what it should");
+    renew(&["--digest", &digest]).check_error(5, "not seen to prove what it should");
+    let inside = ["er", "renew", "1.er", "-o", "archivio/2.er"];
+    world.run(inside).check_error(1, "inside of the archive");
+    // Whoever does not believe the authority gets the record, and is told.
+    let doubtful = ["er", "renew", "1.er", "-o", "dubbio.er", "--config", "nessuno"];
+    world.run(doubtful).check(3, "F603");
     let mut broken = fs::read(world.place("1.er")).unwrap();
     let at = broken.len() - 20;
     broken[at] ^= 1;

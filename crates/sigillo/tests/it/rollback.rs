@@ -184,6 +184,15 @@ fn who_kept_a_checkpoint_is_given_the_proof_that_the_log_only_grew() {
     let same = world.run(["log", "consistency", "nuovo.txt"]);
     assert!(same.stdout.starts_with(&format!("old {}\n\n", new.size)), "{same:?}");
 
+    // What is published is older than what was kept: nothing was taken back.
+    fs::copy(world.place("vecchio.txt"), world.archive().join("log/checkpoint")).unwrap();
+    let stale = world.run(["log", "consistency", "nuovo.txt"]);
+    stale.check_error(3, "run `sigillo rebuild`");
+    assert_eq!(stale.stdout, "");
+    let stale = world.run(["log", "consistency", "vecchio.txt"]);
+    stale.check_error(3, "run `sigillo rebuild`");
+    assert!(stale.stdout.starts_with(&format!("old {}\n\n", old.size)), "{stale:?}");
+
     // The checkpoint of another archive, and none at all.
     let other = World::with(&[("uno.txt", b"uno")]);
     keep(&other, "altro.txt");

@@ -1,0 +1,224 @@
+//! The verifier of `docs/verify`, which was written from the specification alone, comes to the same
+//! verdicts over thousands of changed bundles.
+
+use std::{collections::BTreeMap, fs, process::Command};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use sigillo_ers::{AlgorithmTable, to_pem};
+use sigillo_model::{Record, Verdict, to_canonical};
+use sigillo_proof::{
+    Bundle, BundleCheck, BundleRules, BundledFile, Receipt, ReceiptTrust, check_bundle,
+};
+
+use crate::world::{Plan, World, file_bytes, receipt};
+
+const TABLE: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/algorithms.toml"));
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify");
+
+/// The time as of which bundles are checked.
+const AT: &str = "2026-11-26T00:00:00Z";
+
+/// Checks every bundle of a list and prints a line of JSON for each.
+const PYTHON: &str = r#"
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import sigillo_verify
+cases = json.load(open(sys.argv[2]))
+for name in cases["bundles"]:
+    data = open(name, "rb").read()
+    key, ca = cases["log_key"], [cases["ca"]]
+    print(json.dumps(sigillo_verify.verify_bundle(data, [], key, ca, cases["at"])))
+"#;
+
+/// Bundles with the verdict of this program on each.
+#[derive(Default)]
+struct Cases {
+    bundles: Vec<(String, Vec<u8>, Verdict)>,
+}
+
+impl Cases {
+    fn push(&mut self, name: impl Into<String>, zip: Vec<u8>, trust: &ReceiptTrust) {
+        let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
+        let at: Timestamp = AT.parse().unwrap();
+        let check = match Bundle::parse(&zip) {
+            Ok(bundle) => {
+                check_bundle(&bundle, &[], &BundleRules { trust, algorithms: &algorithms, at })
+            }
+            Err(error) => BundleCheck::unreadable(&error),
+        };
+        self.bundles.push((name.into(), zip, check.verdict));
+    }
+
+    /// Flips a bit of every `step`-th byte, and cuts the bundle off at some places.
+    fn flip_and_cut(&mut self, zip: &[u8], step: usize, trust: &ReceiptTrust) {
+        for place in (0..zip.len()).step_by(step) {
+            let mut changed = zip.to_vec();
+            changed[place] ^= 1 << (place % 8);
+            self.push(format!("byte {place}"), changed, trust);
+        }
+        for length in (0..zip.len()).step_by(zip.len() / 20) {
+            self.push(format!("cut at {length}"), zip[..length].to_vec(), trust);
+        }
+    }
+
+    /// Changes every value in the receipt of a bundle in turn, and makes everything that follows
+    /// from it anew.
+    fn change_values(&mut self, bundle: &Bundle, trust: &ReceiptTrust) {
+        let whole = serde_json::to_value(&bundle.receipt).unwrap();
+        let mut pointers = Vec::new();
+        collect(&whole, String::new(), &mut pointers);
+        for pointer in pointers {
+            for (kind, value) in others(whole.pointer(&pointer).unwrap()).into_iter().enumerate() {
+                let mut changed = whole.clone();
+                *changed.pointer_mut(&pointer).unwrap() = value;
+                let Ok(receipt) = Receipt::parse(&to_canonical(&changed)) else { continue };
+                let bundle = Bundle { receipt, files: bundle.files.clone() };
+                let Ok(zip) = bundle.to_zip() else { continue };
+                self.push(format!("{pointer}, {kind}"), zip, trust);
+            }
+        }
+    }
+}
+
+/// Lists the place of every value below one.
+fn collect(value: &Value, pointer: String, pointers: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                collect(item, format!("{pointer}/{at}"), pointers);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                collect(member, format!("{pointer}/{name}"), pointers);
+            }
+        }
+        _ => {}
+    }
+    pointers.push(pointer);
+}
+
+/// Returns what could stand in place of a value.
+fn others(value: &Value) -> Vec<Value> {
+    match value {
+        Value::String(text) => {
+            let middle = text.len() / 2;
+            let swap = |at: usize| {
+                let mut bytes = text.clone().into_bytes();
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = if *byte == b'0' { b'1' } else { b'0' };
+                }
+                String::from_utf8(bytes).ok().map(Value::from)
+            };
+            let ends = [format!("{text}0"), text.get(1..).unwrap_or_default().to_owned()];
+            let swapped = [swap(0), swap(middle), swap(text.len().saturating_sub(1))];
+            swapped.into_iter().flatten().chain(ends.map(Value::from)).collect()
+        }
+        Value::Number(number) => {
+            let number = number.as_u64().unwrap_or_default();
+            let near = [0, 1, number + 1, number.saturating_sub(1), 1 << 40];
+            near.into_iter().filter(|it| *it != number).map(Value::from).collect()
+        }
+        Value::Bool(flag) => vec![json!(!flag)],
+        Value::Null => vec![json!(0), json!([])],
+        Value::Array(items) => {
+            let mut changed = vec![json!([]), Value::Null];
+            if let Some(first) = items.first() {
+                let mut doubled = items.clone();
+                doubled.insert(0, first.clone());
+                let mut reversed = items.clone();
+                reversed.reverse();
+                changed.extend([json!(doubled), json!(items[1..]), json!(reversed)]);
+            }
+            changed.into_iter().filter(|it| it != value).collect()
+        }
+        Value::Object(_) => vec![Value::Null],
+    }
+}
+
+fn bundle(plan: &Plan, documents: usize) -> (World, Bundle) {
+    let (world, mut receipt) = receipt(plan);
+    receipt.submission = None;
+    receipt.documents.truncate(documents);
+    (world, Bundle { receipt, files: Vec::new() })
+}
+
+/// Puts the only file of the first document into a bundle.
+fn with_file(mut bundle: Bundle) -> Bundle {
+    let record = Record::parse(bundle.receipt.documents[0].record.as_bytes()).unwrap();
+    assert_eq!(record.files.len(), 1);
+    let bytes = file_bytes(0, 0).into_bytes();
+    bundle.files.push(BundledFile { document: 0, position: 0, bytes });
+    bundle
+}
+
+/// Lets the other verifier judge the cases, and returns those on which the two disagree.
+fn disagreements(cases: &Cases, world: &World) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    fs::write(place("root.pem"), to_pem("CERTIFICATE", &world.root)).unwrap();
+    let mut names = Vec::new();
+    for (number, (_, zip, _)) in cases.bundles.iter().enumerate() {
+        let path = place(&format!("{number}.zip"));
+        fs::write(&path, zip).unwrap();
+        names.push(path);
+    }
+    let at: Timestamp = AT.parse().unwrap();
+    let list = json!({
+        "at": at.as_second(), "bundles": names, "ca": place("root.pem"),
+        "log_key": world.log_key().to_string(),
+    });
+    fs::write(place("cases.json"), list.to_string()).unwrap();
+    let mut python = Command::new("python3");
+    let ran = python.args(["-c", PYTHON, SCRIPTS]).arg(place("cases.json")).output().unwrap();
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(said.lines().count(), cases.bundles.len());
+    let each = cases.bundles.iter().zip(said.lines());
+    let differing = each.filter_map(|((name, _, verdict), line)| {
+        let (theirs, findings): (String, Vec<String>) = serde_json::from_str(line).unwrap();
+        let ours = match verdict {
+            Verdict::Damaged => "DAMAGED",
+            Verdict::CannotTell => "CANNOT TELL",
+            Verdict::Intact => "INTACT",
+        };
+        (theirs != ours).then(|| format!("{name}: {ours} here, {theirs} there: {findings:?}"))
+    });
+    differing.collect()
+}
+
+#[test]
+fn the_second_implementation_comes_to_the_same_verdicts() {
+    let plan = Plan { batches: vec![3, 2], every: 1, sealed: true };
+    let (world, several) = bundle(&plan, 5);
+    let (trust, mut cases) = (world.trust(), Cases::default());
+    let mut one = several.clone();
+    one.receipt.documents.truncate(1);
+    one.receipt.batches.truncate(1);
+    let zip = one.to_zip().unwrap();
+    cases.push("one document", zip.clone(), &trust);
+    cases.push("several documents", several.to_zip().unwrap(), &trust);
+    cases.push("with its file", with_file(one.clone()).to_zip().unwrap(), &trust);
+    cases.flip_and_cut(&zip, 7, &trust);
+    cases.change_values(&with_file(one), &trust);
+    cases.change_values(&several, &trust);
+    // Of other keys, not sealed, and with all leaves of a batch.
+    for (batches, sealed, documents) in
+        [(vec![4], true, 1), (vec![4], false, 2), (vec![200], true, 200)]
+    {
+        let plan = Plan { batches, every: 1, sealed };
+        let (_, other) = bundle(&plan, documents);
+        cases.push(format!("of others, {documents}"), other.to_zip().unwrap(), &trust);
+    }
+    assert!(cases.bundles.len() >= 2_000, "{} cases only", cases.bundles.len());
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, _, verdict) in &cases.bundles {
+        *counts.entry(format!("{verdict:?}")).or_default() += 1;
+    }
+    println!("{} bundles: {counts:?}", cases.bundles.len());
+    let differing = disagreements(&cases, &world);
+    assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
+}

@@ -1,0 +1,594 @@
+#!/usr/bin/env python3
+"""Verifies what Sigillo gives out, without Sigillo: bundles, evidence records, proofs of log entries.
+
+  sigillo_verify.py bundle X.zip [FILE...] [--log-key VKEY] [--ca CA.pem]... [--at TIME]
+  sigillo_verify.py record R.er [FILE...] [--digest sha256:HEX]... [--ca CA.pem]... [--group] [--at TIME]
+  sigillo_verify.py proof X.tlog-proof ENTRY --log-key VKEY
+
+Written from ../format.md and public specifications, with Python's standard library and the program
+openssl (3.0 or later). Prints a line for each finding, and last INTACT (exit code 0), DAMAGED (5) or
+CANNOT TELL (3); 2 means wrong usage. README.md says what is checked, and what is not."""
+import argparse, base64, datetime, functools, hashlib, itertools, json, os, re, struct, subprocess, sys
+import tempfile, time, types, zlib
+
+class Damage(ValueError): """Something is not as it must be."""
+class CannotTell(Exception): """Something could not be checked."""
+
+def need(condition, otherwise):
+    if not condition: raise Damage(otherwise)
+
+def verdict(check):
+    """Makes a check, which yields findings, into a function that returns verdict and findings. Damage
+    ends it, and so does what cannot be taken apart. Signatures are yielded as functions, for the end."""
+    def concluded(*arguments, **options):
+        lines, signatures = [], []
+        try:
+            for finding in check(*arguments, **options):
+                (signatures if callable(finding) else lines).append(finding)
+            for signature in signatures:
+                try: signature()
+                except CannotTell as why: lines.append(f"cannot tell: {why}")
+        except CannotTell as why: lines.append(f"cannot tell: {why}")
+        except Damage as why: return "DAMAGED", [*lines, f"damage: {why}"]
+        except (ValueError, LookupError, TypeError, AttributeError) as why:
+            return "DAMAGED", [*lines, f"damage: something is missing or malformed ({why!r:.200})"]
+        return "CANNOT TELL" if any(it.startswith("cannot") for it in lines) else "INTACT", lines
+    return concluded
+
+# ---- Bundles (format.md, Bundles) ------------------------------------------------------------------
+@verdict
+def verify_bundle(data, files=(), log_key=None, ca=(), at=None):
+    """Checks a bundle, and files (paths or bytes) beside it, as of a time in seconds since 1970."""
+    need(len(data) <= 64 << 20, "the bundle is larger than 64 MiB")
+    entries = read_zip(data)
+    parts = dict(entries)
+    proof = parse_json(parts["proof.json"])
+    if isinstance(proof["schema"], str) and proof["schema"] != "sigillo.bundle/1":
+        raise CannotTell("the bundle has another schema than sigillo.bundle/1")
+    need(PROOF.fullmatch(parts["proof.json"].decode()), "proof.json has not the members that it should")
+    receipt = proof["receipt"]
+    for present, right in itertools.zip_longest(entries, assemble(receipt, proof["files"], parts)):
+        need(present == right, f"{(right or present)[0]} is not in its place, or not what the rest gives")
+    yield from check_receipt(receipt, log_key, read_all(ca), time.time() if at is None else at)
+    stated = [file for it in receipt["documents"] for file in parse_record(it["record"])["files"]]
+    for given in files:
+        name, content = ("a file", given) if isinstance(given, bytes) else (spell(given), read_all([given]))
+        if not any(is_file(content, it) for it in stated):
+            need(all(it["name"] != name for it in stated), f"{name} is another file than that in the bundle")
+            yield f"cannot tell: {name} is none of the files in the bundle"
+
+def read_zip(data):
+    """Returns name and content of every entry of a ZIP that is spelt in the one way of bundles."""
+    entries, local, central, at = [], [], [], 0
+    while data[at:at + 4] == b"PK\3\4" and len(data) >= at + 30 and len(entries) < 65535:
+        size, name_size = struct.unpack_from("<IH", data, at + 22)
+        name, start = data[at + 30:at + 30 + name_size], at + 30 + name_size
+        content = data[start:start + size]
+        common = struct.pack("<HHHHHIIIHH", 10, 0x0800, 0, 0, 0x0021, zlib.crc32(content), len(content),
+                             len(content), len(name), 0)
+        local.append(b"PK\3\4" + common + name + content)
+        central.append(b"PK\1\2\x1e\3" + common + struct.pack("<HHHII", 0, 0, 0, 0o100644 << 16, at) + name)
+        entries.append((name.decode(), content))
+        at += len(local[-1])
+    end = struct.pack("<HHHHIIH", 0, 0, len(entries), len(entries), sum(map(len, central)), at, 0)
+    need(b"".join([*local, *central, b"PK\5\6", end]) == data, "it is not spelt as bundles are")
+    return entries
+
+def assemble(receipt, files, parts):
+    """Puts back what stands in entries of its own, and yields all entries as they must be, in order."""
+    receipt["archive"]["description"] = parts["archive.json"].decode()
+    receipt["checkpoint"] = parts["checkpoint"].decode()
+    for n, sealing in enumerate(receipt["sealings"], 1):
+        sealing["statement"] = parts[f"sealings/{n}/statement.json"].decode()
+        sealing["seal"] = parts[f"sealings/{n}/seal.p7s"]
+        for k, token in enumerate(sealing["tokens"], 1):
+            token["token"] = parts[f"sealings/{n}/{k}-{token['line']}.tst"]
+    need(sha256(parts["README.txt"]) == README_SHA256, "README.txt is not that of every bundle")
+    yield from [(name, parts[name]) for name in ("README.txt", "proof.json", "archive.json", "checkpoint")]
+    for n, batch in enumerate(receipt["batches"], 1):
+        batch["entry"]["line"] = parts[f"log/{n}.entry"].decode()
+        yield f"log/{n}.entry", parts[f"log/{n}.entry"]
+        yield f"log/{n}.tlog-proof", tlog_proof(batch["entry"], receipt["checkpoint"])
+    for n, document in enumerate(receipt["documents"], 1):
+        document["record"] = parts[f"documents/{n}/record.json"].decode()
+        yield f"documents/{n}/record.json", parts[f"documents/{n}/record.json"]
+        batch = receipt["batches"][document["batch"]]
+        for sealing in receipt["sealings"]:
+            if "sealed" in batch and sealed_entry(sealing)["number"] == batch["sealed"]["number"]:
+                for k, token in enumerate(sealing["tokens"], 1):
+                    record = evidence_record(document, batch, sealing, token)
+                    yield f"documents/{n}/{k}-{token['line']}.er", record
+    for n, sealing in enumerate(receipt["sealings"], 1):
+        yield f"sealings/{n}/statement.json", sealing["statement"].encode()
+        yield f"sealings/{n}/seal.p7s", sealing["seal"]
+        for k, token in enumerate(sealing["tokens"], 1):
+            yield f"sealings/{n}/{k}-{token['line']}.tst", token["token"]
+            yield f"sealings/{n}/{k}-{token['line']}.imprint", imprint(sealing, token).encode()
+    need(in_order(files) and all(n > 0 and p > 0 for n, p in files), "proof.json: the files are not in order")
+    for n, p in files:
+        file = parse_record(receipt["documents"][n - 1]["record"])["files"][p - 1]
+        name = f"files/{n}/{p}" + re.search(r"\.[a-z0-9]{1,8}\Z|\Z", file["name"]).group()
+        need(is_file(parts[name], file), f"{name} is not what its record states")
+        yield name, parts[name]
+
+def tlog_proof(logged, checkpoint):
+    hashes = "".join(base64.b64encode(it).decode() + "\n" for it in unhex(logged["proof"]))
+    return f"c2sp.org/tlog-proof@v1\nindex {logged['index']}\n{hashes}\n{checkpoint}".encode()
+
+def imprint(sealing, token):
+    """What a token covers: V (format.md, Sealings), or what its path leads to from there."""
+    return walk(sealed_entry(sealing)["root"], [signed_value(sealing), *token["path"]])
+
+def evidence_record(document, batch, sealing, token):
+    """Makes the evidence record (RFC 4998) of a document by one time-stamp of its sealing."""
+    path = evidence_path(batch, document) if "leaves" in batch else document["tree_path"]
+    path = [*path, *batch["sealed"]["tree_path"], signed_value(sealing), *token["path"]]
+    lists = [parse_record(document["record"])["digests"], *([it] for it in path)]
+    lists = [der(0x30, *(der(4, it) for it in unhex(hashes))) for hashes in lists]
+    algorithm = der(6, bytes.fromhex("608648016503040201"))
+    stamp = der(0x30, der(0xA0, algorithm), der(0xA2, *lists), token["token"])
+    return der(0x30, der(2, b"\1"), der(0x30, der(0x30, algorithm)), der(0x30, der(0x30, stamp)))
+
+# The members of proof.json, which is closed: a regular expression can say that of canonical JSON.
+def many(item, most): return rf"\[(?:{item}(?:,{item}){{0,{most - 1}}})?\]"
+def members(**forms):
+    spelt = (f'(?:,"{it}":{form[1:]})?' if form[0] == "?" else f',"{it}":{form}'
+             for it, form in forms.items())
+    return r"\{" + "".join(spelt)[1:] + r"\}"
+TEXT, HASH, INDEX = r'"[^"\\]*(?:\\.[^"\\]*)*"', '"[0-9a-f]{64}"', "[0-9]{1,16}"
+PATH = many(HASH, 128)
+LOGGED, UNLINED = (members(index=INDEX, line=line, proof=PATH) for line in (TEXT, '""'))
+PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=members(
+    archive=members(created=LOGGED, description='""', entity=TEXT, id='"[0-9a-f]{32}"', log=TEXT, origin=TEXT,
+                    trial="(?:true|false)"),
+    batches=many(members(entry=UNLINED, leaves="?" + TEXT,
+                         sealed="?" + members(number=INDEX, tree_path=PATH)), 100_000),
+    checkpoint='""',
+    documents=many(members(batch=INDEX, leaf_index=INDEX, order_proof="?" + PATH, record='""',
+                           record_sha256=HASH, tree_path="?" + PATH, version_id=HASH), 1000),
+    schema=r'"sigillo\.receipt/1"',
+    sealings=many(members(consistency=PATH, entry=LOGGED, seal='""', statement='""', tokens=many(members(
+        entry=LOGGED, line='"[a-z0-9-]{1,64}"', path=PATH, token='""'), 64)), 10_000)), schema=TEXT))
+README_SHA256 = bytes.fromhex("4c47f7b272567eebe4775b8e32f8f12ec7418ed3867a47652bfb7c3be9c117ee")
+@functools.lru_cache(4096)
+def parse_entry(line, kind):
+    entry = parse_json(line.encode(), 65535)
+    need([entry["type"], entry["v"]] == [kind, 1], f"there is another log entry where {kind} should be")
+    return entry
+
+@functools.lru_cache(1024)
+def parse_record(text):
+    record = parse_json(text.encode(), 16 << 20, canonical=False)
+    need(record["format"] == 1 and record["files"], "a record is of another format, or has no files")
+    return {**record, "digests": [sha256(text.encode()).hex(), *(it["sha256"] for it in record["files"])]}
+
+def sealed_entry(sealing): return parse_entry(sealing["entry"]["line"], "batches.sealed")
+def is_file(data, stated): return (len(data), sha256(data).hex()) == (stated["size"], stated["sha256"])
+def read_all(paths): return b"\n".join(open(path, "rb").read() for path in paths)
+
+def signed_value(sealing):
+    """S of the chapter Sealings."""
+    return walk(sealed_entry(sealing)["statement_sha256"], [sealed_entry(sealing)["seal_sha256"]])
+
+def spell(path):
+    """The name of a file as records spell it: what is no UTF-8, or a control character, as %XX."""
+    escaped = lambda it: "".join(f"%{byte:02X}" for byte in os.fsencode(it.group()))
+    return re.sub("[%\0-\x1f\x7f-\x9f\udc80-\udcff]", escaped, os.fsdecode(os.path.basename(path)))
+
+# ---- Receipts, as they are in bundles (format.md, Receipts, Checking) ------------------------------
+def check_receipt(receipt, log_key, ca, at):
+    section, archive = receipt["archive"], parse_json(receipt["archive"]["description"].encode(), 65536)
+    key, created = parse_key(section["log"]), parse_entry(section["created"]["line"], "archive.created")
+    need(created["archive_sha256"] == sha256(section["description"].encode()).hex()
+         and [created["archive"], archive["archive"], archive["entity"]["name"], archive["keys"]["log"],
+              archive["origin"], key.name, archive["trial"]]
+         == [section[it] for it in ("id", "id", "entity", "log", "origin", "origin", "trial")],
+         "archive.json, proof.json and the log do not speak of the same archive")
+    head = open_checkpoint(receipt["checkpoint"], key)
+    yield head.signature
+    read_logged(section["created"], "archive.created", head)
+    batches = [(it, read_logged(it["entry"], "batch.committed", head)) for it in receipt["batches"]]
+    sealings = [(it, read_logged(it["entry"], "batches.sealed", head)) for it in receipt["sealings"]]
+    numbers = [it["number"] for _, it in sealings]
+    need(in_order([it["entry"]["index"] for it, _ in batches]) and in_order(numbers)
+         and in_order([(it["batch"], it["leaf_index"]) for it in receipt["documents"]])
+         and {it["sealed"]["number"] for it, _ in batches if "sealed" in it} == {*numbers},
+         "batches, documents and sealings do not stand in order, or do not belong together")
+    for batch, entry in batches:
+        leaves, levels, order_root = trees_of(batch["leaves"]) if "leaves" in batch else ([], [], b"")
+        need(not leaves or [len(leaves), levels[-1][0].hex(), order_root.hex()]
+             == [entry["documents"], entry["root"], entry["order_root"]], "the leaves of a batch are wrong")
+    for n, document in enumerate(receipt["documents"], 1):
+        check_document(f"documents/{n}", document, *batches[document["batch"]])
+    for n, (sealing, entry) in enumerate(sealings, 1):
+        yield from check_sealing(f"sealings/{n}", sealing, entry, batches, key, head, archive, ca, at)
+    if [archive["format"], archive["encryption"], archive["algorithms"]] != [
+            1, "none", {"address": "blake3", "evidence": "sha256"}]:
+        yield "cannot tell: archive.json has a format, an encryption or algorithms that are not known here"
+    if not all("sealed" in it for it, _ in batches): yield "note: not all of the documents are sealed yet"
+    if archive["trial"]: yield "note: the keys of the archive are for trial, and prove nothing to others"
+    yield "note: whether the archive has grown since, or a certificate was revoked, was not looked at"
+    if log_key != section["log"]:
+        yield "cannot tell: whether its log is to be believed: " + (
+            "its key is another than the one named" if log_key else "name its key, got elsewhere (--log-key)")
+
+def read_logged(logged, kind, head):
+    """Reads a log entry, which must lead to the root of the checkpoint."""
+    root = inclusion_root(logged["line"].encode(), logged["index"], head.size, logged["proof"])
+    need(root == head.root, f"an entry {kind} does not lead to the root of the checkpoint")
+    return parse_entry(logged["line"], kind)
+
+def check_document(where, document, batch, entry):
+    """From record and files to both roots of the batch."""
+    digests, place = parse_record(document["record"])["digests"], document["leaf_index"]
+    version = sha256(*sorted(unhex(digests))).hex()
+    need([document["record_sha256"], document["version_id"]] == [digests[0], version],
+         f"{where}: record and files do not give the version id")
+    if "leaves" in batch:
+        need(trees_of(batch["leaves"])[0][place].hex() == version, f"{where}: it is not that leaf")
+        need(not {"order_proof", "tree_path"} & {*document}, f"{where}: it has proofs beside leaves")
+    else:
+        order = inclusion_root(bytes.fromhex(version), place, entry["documents"], document["order_proof"])
+        need([walk(version, document["tree_path"]), order] == [entry["root"], entry["order_root"]],
+             f"{where}: it does not lead to the roots of its batch")
+
+def check_sealing(where, sealing, entry, batches, key, head, archive, ca, at):
+    """Time-stamps, seal and statement of a sealing."""
+    index, stamped_at = sealing["entry"]["index"], None
+    need([sha256(sealing["statement"].encode()).hex(), sha256(sealing["seal"]).hex()]
+         == [entry["statement_sha256"], entry["seal_sha256"]], f"{where}: the log states other digests")
+    for k, token in enumerate(sealing["tokens"], 1):
+        name, stamp = f"{where}/{k}-{token['line']}.tst", parse_token(token["token"])
+        stamped = read_logged(token["entry"], "sealing.stamped", head)
+        need([stamped[it] for it in ("sealing", "number", "line", "token_sha256", "stamped_at")]
+             == [entry["sealing"], entry["number"], token["line"], sha256(token["token"]).hex(), stamp.time]
+             and index < token["entry"]["index"], f"{name}: it is not the one that the log states")
+        need([stamp.hash, stamp.imprint.hex()] == ["sha256", imprint(sealing, token)],
+             f"{name}: it does not cover its sealing")
+        index, stamped_at = token["entry"]["index"], stamped_at or stamp.time
+        yield functools.partial(check_token, name, stamp, ca, at, stamped["trial"])
+    if not sealing["tokens"]: yield f"note: {where} has no time-stamp yet"
+    statement = parse_json(sealing["statement"].encode())
+    is_known = (statement["format"], statement["profile"]) == (1, "plain")
+    judged_at = stamped_at or is_known and statement["at"]
+    if judged_at: yield functools.partial(check_seal, f"{where}/seal.p7s", sealing, ca, judged_at, archive)
+    if not is_known:
+        yield f"cannot tell: {where}: its statement has a format or a profile that is not known here"
+        return
+    if statement["policy"] != "none": yield f"cannot tell: {where}: it has a policy that is not known here"
+    older = open_checkpoint(statement["checkpoint"], key)
+    yield older.signature
+    need(older.size <= sealing["entry"]["index"] and is_consistent(older, head, sealing["consistency"]),
+         f"{where}: the log of its statement is not the beginning of that of the bundle")
+    leaves = [*unhex(it["root"] for it in statement["batches"]), sha256(older.text)]
+    stated = {**statement, "root": evidence_levels(leaves)[-1][0].hex()}
+    need(all(stated[it] == entry[it] for it in ("root", "sealing", "number", "after", "through")),
+         f"{where}: its statement says something else than the log")
+    facts = lambda it: [it["documents"], it["root"], it["order_root"]]
+    listed = {it["batch"]: facts(it) for it in statement["batches"]}
+    for batch, committed in batches:
+        if "sealed" not in batch:
+            need(committed["batch"] not in listed, f"{where}: it covers a batch that does not lead to it")
+        elif batch["sealed"]["number"] == entry["number"]:
+            need(listed[committed["batch"]] == facts(committed)
+                 and batch["entry"]["index"] < sealing["entry"]["index"]
+                 and walk(committed["root"], batch["sealed"]["tree_path"]) == entry["root"],
+                 f"{where}: a batch does not lead to it")
+
+# ---- Evidence records (RFC 4998, 5.3) --------------------------------------------------------------
+@verdict
+def verify_record(data, objects, ca=(), group=False, at=None):
+    """Checks an evidence record; an object is a name, and a function from hash function to digest."""
+    need(len(data) <= 16 << 20, "the record is larger than 16 MiB")
+    version, _, *hints, (_, sequence, _) = der_items(one(der_items(data, 0x30)))
+    need(version[:2] == (2, b"\1"), "it is no evidence record of version 1")
+    if any(tag == 0xA1 for tag, _, _ in hints): raise CannotTell("the data were encrypted before hashing")
+    chains, stamps = der_items(sequence, 0x30), []
+    for c, (_, chain, _) in enumerate(chains):
+        for t, (_, content, _) in enumerate(der_items(chain, 0x30)):
+            stamp, first, hashed = read_stamp(content)
+            if t:
+                need(stamp.hash == stamps[-1].hash and hashed(stamps[-1].raw) in first,
+                     f"{stamp.where} does not cover the one before it")
+            else:
+                older = [hashed(der(0x30, *(raw for _, _, raw in chains[:c])))] if c else []
+                yield from check_objects(stamp, first, hashed, older, objects, group)
+            stamps.append(stamp)
+    need(chains and all(chain for _, chain, _ in chains), "there is no chain, or an empty one")
+    for stamp, after in itertools.zip_longest(stamps, stamps[1:]):
+        need(not after or stamp.time <= after.time, f"{stamp.where} is followed by an older one")
+        until = seconds(after.time) if after else time.time() if at is None else at
+        yield functools.partial(check_token, stamp.where, stamp, read_all(ca), until)
+
+def read_stamp(data):
+    """Returns the token of an archive time-stamp, its first list, which leads to it, and its hash."""
+    *options, (_, _, token) = der_items(data)
+    stamp, options = parse_token(token), {tag: content for tag, content, _ in options}
+    name = HASHES.get(der_items(options[0xA0])[0][1].hex()) if 0xA0 in options else stamp.hash
+    if None in (name, stamp.hash): raise CannotTell(f"the hash function of {stamp.where} is not known here")
+    hashed = lambda *parts: hashlib.new(name, b"".join(parts), usedforsecurity=False).digest()
+    value_of = lambda hashes: hashes[0] if len(hashes) == 1 else hashed(*sorted(hashes))
+    lists = [[it for _, it, _ in der_items(one, 4)] for _, one, _ in der_items(options.get(0xA2, b""), 0x30)]
+    first = lists[0] if lists else [stamp.imprint]
+    value = functools.reduce(lambda value, hashes: value_of([*hashes, value]), lists[1:], value_of(first))
+    need(name == stamp.hash and value == stamp.imprint and all(lists), f"lists do not lead to {stamp.where}")
+    return stamp, first, hashed
+
+def check_objects(stamp, first, hashed, older, objects, group):
+    """The first list must hold the objects: as they are, or after a renewal joined with the older chains."""
+    present = []
+    for given, digest_of in objects:
+        own = digest_of(stamp.hash)
+        if own is None:
+            yield f"cannot tell: the {stamp.hash} digest of {given} is not at hand"
+            return
+        either = [hashed(own, *older), hashed(*sorted([own, *older]))] if older else [own]
+        present += [it for it in either if it in first][:1]
+        need(any(it in first for it in either), f"the first list of {stamp.where} does not hold {given}")
+    need(not group or sorted(present) == sorted(first), f"the first list of {stamp.where} holds others, too")
+
+# ---- Hash trees and notes (RFC 6962, C2SP) ---------------------------------------------------------
+def sha256(*parts): return hashlib.sha256(b"".join(parts)).digest()
+def node(left, right): return sha256(b"\1", left, right)
+def unhex(texts): return [bytes.fromhex(it) for it in texts]
+def half_of(size): return 1 << (size - 1).bit_length() - 1  # the largest power of two below it
+def in_order(items): return all(a < b for a, b in zip(items, items[1:]))
+
+def walk(value, path):
+    """Leads a value past its siblings in an evidence tree: the smaller first."""
+    return functools.reduce(lambda a, b: sha256(*sorted(unhex([a, b]))).hex(), path, value)
+
+def evidence_levels(leaves):
+    levels = [leaves]
+    while len(levels[-1]) > 1:
+        pairs = [levels[-1][at:at + 2] for at in range(0, len(levels[-1]), 2)]
+        levels.append([sha256(*sorted(pair)) if len(pair) == 2 else pair[0] for pair in pairs])
+    return levels
+
+def evidence_path(batch, document):
+    levels, place = trees_of(batch["leaves"])[1], document["leaf_index"]
+    return [it.hex() for n, level in enumerate(levels[:-1]) for it in level[place >> n ^ 1:][:1]]
+
+@functools.lru_cache(8)
+def trees_of(leaves):
+    """Returns the leaves of a batch, the levels of its evidence tree, and its order root."""
+    data = b64(leaves)
+    need(0 < len(data) <= 3_200_000 and len(data) % 32 == 0, "the leaves of a batch are cut off, or too many")
+    leaves = [data[at:at + 32] for at in range(0, len(data), 32)]
+    def order_root(leaves):
+        if len(leaves) == 1: return sha256(b"\0", leaves[0])
+        return node(order_root(leaves[:half_of(len(leaves))]), order_root(leaves[half_of(len(leaves)):]))
+    return leaves, evidence_levels(leaves), order_root(leaves)
+
+def inclusion_root(entry, index, size, proof):
+    """The root that an entry and its proof lead to (RFC 6962, 2.1.1)."""
+    need(index < size, "an entry stands beyond the end of its tree")
+    siblings = unhex(proof)
+    def root(index, size):
+        if size == 1: return sha256(b"\0", entry)
+        half, sibling = half_of(size), siblings.pop()
+        if index < half: return node(root(index, half), sibling)
+        return node(sibling, root(index - half, size - half))
+    value = root(index, size)
+    need(not siblings, "a proof is too long")
+    return value.hex()
+
+def is_consistent(old, new, proof):
+    """Whether the log of one checkpoint is the beginning of that of another (RFC 6962, 2.1.2)."""
+    siblings = unhex(proof)
+    def roots(size, of, is_whole):
+        if size == of: return [bytes.fromhex(old.root) if is_whole else siblings.pop()] * 2
+        half, sibling = half_of(of), siblings.pop()
+        if size > half: return [node(sibling, it) for it in roots(size - half, of - half, False)]
+        first, second = roots(size, half, is_whole)
+        return [first, node(second, sibling)]
+    if old.size > new.size: return False
+    reached = roots(old.size, new.size, True) if old.size else [sha256(), bytes.fromhex(new.root)]
+    return not siblings and reached == unhex([old.root, new.root])
+
+def b64(text):
+    data = base64.b64decode(text, validate=True)
+    need(base64.b64encode(data).decode() == text, "base64 is misspelt")
+    return data
+
+def parse_key(text):
+    """Reads a C2SP verifier key for Ed25519."""
+    name, stated_id, key = text.split("+", 2)
+    key, key_id = b64(key), sha256(name.encode(), b"\n", b64(key))[:4]
+    need(len(text) <= 1024 and re.fullmatch(r"[^\s\0-\x1f]+", name) and len(key) == 33 and key[0] == 1
+         and key_id.hex() == stated_id, "the key of a log is none")
+    return types.SimpleNamespace(name=name, id=key_id, bytes=key[1:])
+
+def open_checkpoint(note, key, own=True):
+    """Reads a checkpoint signed by a key. A log's own has three lines and no other signature."""
+    parts = re.fullmatch(r"(([^\0-\x1f]+)\n(0|[1-9][0-9]{0,18})\n([^\0-\x1f]+)\n((?:[^\0-\x1f]+\n)*))\n"
+                         r"((?:— [^\s\0-\x1f+]+ [!-~]+\n)+)", note)
+    need(parts and len(note) <= 16 << 20 and parts[2] == key.name, "a checkpoint is none of its log")
+    text, root, lines = parts[1].encode(), b64(parts[4]), [it.split(" ") for it in parts[6].split("\n")[:-1]]
+    by_key = [b64(it)[4:] for _, name, it in lines if name == key.name and b64(it)[:4] == key.id]
+    need(len(root) == 32 and by_key and not (own and (parts[5] or len(lines) > 1)),
+         "a checkpoint has not three lines and one signature, by its log")
+    return types.SimpleNamespace(text=text, size=int(parts[3]), root=root.hex(),
+                                 signature=functools.partial(check_ed25519, key.bytes, text, by_key[0]))
+
+# ---- JSON (format.md, Rules that hold everywhere) --------------------------------------------------
+def parse_json(data, most=64 << 20, canonical=True):
+    need(len(data) <= most, "a piece of JSON is too large")
+    text, depth = data.decode(), 0
+    for bracket in re.findall(r"[][{}]", "".join(re.sub(r"\\.", "", text, flags=re.S).split('"')[::2])):
+        depth += 1 if bracket in "[{" else -1
+        need(depth <= 32, "JSON is nested too deeply")
+    def members(pairs):
+        need(len(dict(pairs)) == len(pairs), "a member of JSON stands twice")
+        return dict(sorted(pairs, key=lambda it: it[0].encode("utf-16-be", "surrogatepass")))
+    def number(digits):
+        need(re.fullmatch("[0-9]{1,16}", digits) and int(digits) < 2**53, "a number of JSON is none of ours")
+        return int(digits)
+    value = json.loads(text, object_pairs_hook=members, parse_int=number, parse_float=number,
+                       parse_constant=number)
+    again = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    need(not canonical or again == data, "JSON is not spelt in its canonical form")
+    return value
+
+# ---- DER and time-stamps (RFC 5652, RFC 3161) ------------------------------------------------------
+SHA_2_3 = {1: "sha256", 2: "sha384", 3: "sha512", 4: "sha224", 8: "sha3_256", 9: "sha3_384", 10: "sha3_512"}
+HASHES = {"2b0e03021a": "sha1", "2a864886f70d0205": "md5",
+          **{f"6086480165030402{n:02x}": name for n, name in SHA_2_3.items()}}
+TRIAL_POLICY = bytes.fromhex("06146983abc5accfd385e291bfb2d080d897e8d1e65a")
+
+def der(tag, *contents):
+    content = b"".join(contents)
+    size = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
+    return bytes([tag, *([len(content)] if len(content) < 128 else [128 + len(size), *size])]) + content
+
+def der_items(data, *tags):
+    """Returns tag, content and the whole of each item of those that follow each other."""
+    items, at = [], 0
+    while at < len(data):
+        start, size = at + 2, data[at + 1]
+        if size > 127: start, size = at + size - 126, int.from_bytes(data[at + 2:at + size - 126], "big")
+        items.append((data[at], data[start:start + size], data[at:start + size]))
+        need(items[-1][2] == der(*items[-1][:2]) and data[at] & 31 < 31 and (not tags or data[at] in tags),
+             "something is not what it should be in DER")
+        at = start + size
+    return items
+
+def one(items):
+    need(len(items) == 1, "something is missing, or follows, in DER")
+    return items[0][1]
+
+def signed_data(cms, kind):
+    """Returns the hash function of a CMS SignedData (RFC 5652) of a kind, and what it holds, if anything."""
+    of, content = der_items(one(der_items(cms, 0x30)))
+    _, _, (_, content, _), *_, (_, signers, _) = der_items(one(der_items(content[1], 0x30)))
+    signer, (kind_found, *content) = der_items(one(der_items(signers))), der_items(content)
+    need([of[1].hex(), kind_found[1].hex(), signer[3][0]] == ["2a864886f70d010702", kind, 0xA0],
+         "it is no signature of its kind, by one signer, with signed attributes")
+    return der_items(signer[2][1])[0][1].hex(), one(der_items(one(content), 4)) if content else None
+
+def parse_token(token):
+    """Reads what a time-stamp states; its signature is for openssl."""
+    _, info = signed_data(token, "2a864886f70d0109100104")
+    version, _, (_, stamped, _), _, (tag, moment, _), *_ = der_items(one(der_items(info, 0x30)))
+    (_, algorithm, _), (_, stamped, _) = der_items(stamped)
+    need((version[1], tag) == (b"\1", 0x18), "it is no time-stamp of version 1")
+    return types.SimpleNamespace(raw=token, info=info, imprint=stamped, time=rfc3339(moment),
+                                 where=f"the time-stamp of {rfc3339(moment)}",
+                                 hash=HASHES.get(der_items(algorithm)[0][1].hex()))
+
+def rfc3339(time):
+    """Spells a time of DER as RFC 3339 does."""
+    time = time.decode() if len(time) > 13 else ("19" if time >= b"5" else "20") + time.decode()
+    return re.sub(r"^(....)(..)(..)(..)(..)", r"\1-\2-\3T\4:\5:", time)
+
+def seconds(time): return datetime.datetime.fromisoformat(re.sub(r"(\.\d+)?Z$", "+00:00", time)).timestamp()
+
+# ---- Signatures (openssl) --------------------------------------------------------------------------
+def openssl(arguments, **files):
+    """Runs openssl in a folder of its own, with files of fixed names; returns success, words, files."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            with open(os.path.join(folder, name), "wb") as file: file.write(content)
+        command = ["openssl", *arguments.split()]
+        try: run = subprocess.run(command, cwd=folder, capture_output=True, timeout=60)
+        except (OSError, subprocess.TimeoutExpired) as why: raise CannotTell(f"openssl: {why}") from None
+        made = {name: read_all([os.path.join(folder, name)]) for name in os.listdir(folder)}
+        return run.returncode == 0, run.stderr.decode("utf-8", "replace"), made
+
+@functools.lru_cache(64)
+def check_ed25519(key, text, signature):
+    good, _, _ = openssl("pkeyutl -verify -pubin -keyform DER -inkey key -rawin -in text -sigfile signature",
+                         key=bytes.fromhex("302a300506032b6570032100") + key, text=text, signature=signature)
+    need(good, "the signature of a checkpoint is wrong")
+
+CMS = "cms -verify -binary -inform DER -in signed -content content -out out -no-CAfile -no-CApath -no-CAstore"
+
+def signer_of(where, signed, content):
+    """Checks a CMS signature over a content, and returns the certificate that it was made with."""
+    good, words, made = openssl(CMS + " -noverify -signer signer", signed=signed, content=content)
+    if not good and re.search("unsupported|unknown", words):
+        raise CannotTell(f"{where}: openssl does not know an algorithm of its signature")
+    need(good, f"{where}: its signature is wrong")
+    return pem(made["signer"].decode())
+
+def check_path(where, signed, content, ca, moment, purpose):
+    """Checks that the signer's certificate is named by what was signed (CAdES), is for a purpose, and leads
+    to one of those that are believed, as of a moment."""
+    if not ca: raise CannotTell(f"{where}: whether its certificate is to be believed: name who is (--ca)")
+    command = f"{CMS} -cades -purpose {purpose} -attime {int(seconds(moment))} -partial_chain -CAfile ca"
+    good, words, _ = openssl(command, signed=signed, content=content, ca=ca)
+    why = re.search("Verify error: *(.*)|$", words)[1] or words[-200:]
+    if not good and re.search("issuer|self.signed|weak|too small|ess cert id", why):
+        raise CannotTell(f"{where}: its certificate leads to none of those named: {why}")
+    need(good, f"{where}: its certificate is none for this: {why}")
+
+def pem(text):
+    """Returns the first certificate in a text."""
+    parts = re.search("-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----", text)
+    need(parts, "there is no certificate where one should be")
+    return base64.b64decode(parts[1])
+
+def check_seal(where, sealing, ca, moment, archive):
+    seal, statement = sealing["seal"], sealing["statement"].encode()
+    hash_function, content = signed_data(seal, "2a864886f70d010701")
+    need(content is None, f"{where}: it is not detached")
+    if HASHES.get(hash_function) != "sha256": raise CannotTell(f"{where}: its hash function is not SHA-256")
+    need(signer_of(where, seal, statement) == pem(archive["keys"]["seal"]), f"{where}: it is another's")
+    check_path(where, seal, statement, ca, moment, "any")
+
+def check_token(where, stamp, ca, until, trial=None):
+    """Checks a time-stamp, whose certificate must last until something newer vouches for it."""
+    signer = signer_of(where, stamp.raw, stamp.info)
+    is_trial = TRIAL_POLICY in stamp.info or TRIAL_POLICY in signer
+    need(trial in (None, is_trial), f"{where}: the log states otherwise whether it is for trial")
+    check_path(where, stamp.raw, stamp.info, ca, stamp.time, "timestampsign")
+    if stamp.hash in ("md5", "sha1"): raise CannotTell(f"{where}: {stamp.hash} can no longer be relied on")
+    fields = [it for it in der_items(der_items(one(der_items(signer)))[0][1]) if it[0] != 0xA0]
+    end = rfc3339(der_items(fields[3][1])[1][1])
+    if seconds(end) < until: raise CannotTell(f"{where}: its certificate ended on {end}, nothing newer came")
+
+# ---- Proofs of log entries (C2SP tlog-proof), and the commands -------------------------------------
+@verdict
+def verify_proof(data, entry, log_key):
+    """Checks that an entry is in the log with a key."""
+    parts = re.fullmatch(r"c2sp\.org/tlog-proof@v1\n(?:extra .+\n)?index (0|[1-9][0-9]{0,18})\n"
+                         r"((?:.+\n)*)\n((?s:.+))", data.decode())
+    need(parts, "it is no tlog-proof")
+    head = open_checkpoint(parts[3], parse_key(log_key), own=False)
+    proof = [b64(it).hex() for it in parts[2].split("\n")[:-1]]
+    need(all(len(it) == 64 for it in proof), "a hash in it has not 32 bytes")
+    root = inclusion_root(entry, int(parts[1]), head.size, proof)
+    need(root == head.root, "the entry does not lead to the root of the checkpoint")
+    yield head.signature
+
+def main():
+    verbatim = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=verbatim)
+    parser.add_argument("command", choices=["bundle", "record", "proof"])
+    parser.add_argument("subject")
+    parser.add_argument("files", nargs="*")
+    parser.add_argument("--group", action="store_true")
+    parser.add_argument("--log-key", type=lambda it: parse_key(it) and it)
+    parser.add_argument("--at", type=seconds)
+    for name in ("--ca", "--digest"): parser.add_argument(name, action="append", default=[])
+    given = parser.parse_args()
+    hashed = lambda content: lambda name: hashlib.new(name, content, usedforsecurity=False).digest()
+    stated = lambda spelt: {name: bytes.fromhex(it) for name, it in re.findall("(\\w+):(\\w+)", spelt)}.get
+    try:
+        data = read_all([given.subject])
+        if given.command == "bundle":
+            result, lines = verify_bundle(data, given.files, given.log_key, given.ca, given.at)
+        elif given.command == "record":
+            objects = [(it, hashed(read_all([it]))) for it in given.files]
+            objects += [(it, stated(it)) for it in given.digest]
+            need(objects, "name a file or a digest")
+            result, lines = verify_record(data, objects, given.ca, given.group, given.at)
+        else:
+            need(given.log_key and len(given.files) == 1, "name one entry, and its log's key (--log-key)")
+            result, lines = verify_proof(data, read_all(given.files), given.log_key)
+    except (OSError, ValueError) as why: parser.error(str(why))
+    print(*lines, result, sep="\n")
+    return {"INTACT": 0, "DAMAGED": 5, "CANNOT TELL": 3}[result]
+
+if __name__ == "__main__":
+    sys.exit(main())
