@@ -192,6 +192,13 @@ fn disagreements(cases: &Cases, world: &World) -> Vec<String> {
 
 #[test]
 fn the_second_implementation_comes_to_the_same_verdicts() {
+    for program in ["python3", "openssl"] {
+        if Command::new(program).arg("version").output().is_err() {
+            assert!(std::env::var_os("CI").is_none(), "{program} is missing");
+            println!("SKIPPED: {program} is missing");
+            return;
+        }
+    }
     let plan = Plan { batches: vec![3, 2], every: 1, sealed: true };
     let (world, several) = bundle(&plan, 5);
     let (trust, mut cases) = (world.trust(), Cases::default());
