@@ -86,6 +86,9 @@ pub(super) async fn renew(context: &Context, args: &ErRenewArgs) -> Result<u8, C
     let objects = Digested::read(&files, &hashes)?;
     let before = objects.verify(&raw, &rules(hash.is_some()));
     refuse_unproven(args, &before)?;
+    if hash.is_none() {
+        refuse_fallen(context, &before, &algorithms)?;
+    }
     refuse_other_kind(context, &before)?;
 
     let cannot = |error: sigillo_ers::RenewalError| CommandError::of(ErrorKind::Invalid, &error);
@@ -196,6 +199,22 @@ fn refuse_unproven(args: &ErRenewArgs, before: &RecordReport) -> Result<(), Comm
     let told = before.findings.iter().filter(|it| it.severity != Severity::Note);
     this.words.extend(told.map(|it| format!("{} {}: {}", it.code, it.object, it.message)));
     Err(this.hint("`sigillo er verify` says more; what cannot be verified now cannot be renewed"))
+}
+
+/// Refuses to put a time-stamp on hash trees that cannot be relied on any more.
+fn refuse_fallen(
+    context: &Context,
+    before: &RecordReport,
+    algorithms: &AlgorithmTable,
+) -> Result<(), CommandError> {
+    let hash = before.stamps.last().and_then(|stamp| stamp.hash);
+    let Some(hash) = hash.filter(|hash| !algorithms.hash(*hash).holds_at(context.clock.now()))
+    else {
+        return Ok(());
+    };
+    let words = format!("the last chain is of {hash}, which cannot be relied on any more");
+    Err(CommandError::new(ErrorKind::Invalid, words)
+        .hint("renew the hash tree: name the files, and --hash sha512"))
 }
 
 /// Refuses to join trial time-stamps and real ones: a record is worth no more than its weakest link.

@@ -151,6 +151,16 @@ fn a_record_is_renewed_again_and_again_and_others_agree() {
 }
 
 #[test]
+fn a_chain_whose_hash_function_has_fallen_wants_a_new_tree() {
+    let Some(shared) = shared() else { return };
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let old = shared.join("vectors/ers/bsi-c2/ER_OK_SHA1_DFN_XAIP_OK_SIG_OK.ers");
+    let ran = world.run(["er", "renew", old.to_str().unwrap(), "--trust", "any", "-o", "x.er"]);
+    ran.check_error(1, "is of SHA-1, which cannot be relied on any more");
+    assert!(ran.stderr.contains("--hash sha512"), "{ran:?}");
+}
+
+#[test]
 fn what_must_not_be_renewed_is_not() {
     let world = World::with(&[("uno.txt", b"uno"), ("due.txt", b"due")]);
     let files = ["carte/uno.txt", "carte/due.txt"];
