@@ -42,18 +42,21 @@ def verify_bundle(data, files=(), log_key=None, ca=(), at=None):
     need(len(data) <= 64 << 20, "the bundle is larger than 64 MiB")
     entries = read_zip(data)
     parts = dict(entries)
+    text, other = parts["proof.json"].decode(), "its schema is another than sigillo.bundle/1"
+    is_other = re.search(r'"schema":"sigillo\.bundle/(?!1")', text)
+    if is_other and not PROOF.fullmatch(text): raise CannotTell(other)
+    need(PROOF.fullmatch(text), "proof.json has not the members that it should")
     proof = parse_json(parts["proof.json"])
-    if isinstance(proof["schema"], str) and proof["schema"] != "sigillo.bundle/1":
-        raise CannotTell("the bundle has another schema than sigillo.bundle/1")
-    need(PROOF.fullmatch(parts["proof.json"].decode()), "proof.json has not the members that it should")
+    if proof["schema"] != "sigillo.bundle/1": raise CannotTell(other)
     receipt = proof["receipt"]
     for present, right in itertools.zip_longest(entries, assemble(receipt, proof["files"], parts)):
-        need(present == right, f"{(right or present)[0]} is not in its place, or not what the rest gives")
+        need(present == right, f"{(right or present)[0]!r} is not in its place, or not what the rest gives")
     yield from check_receipt(receipt, log_key, read_all(ca), time.time() if at is None else at)
     stated = [file for it in receipt["documents"] for file in parse_record(it["record"])["files"]]
+    facts = {(it["size"], it["sha256"]) for it in stated}
     for given in files:
         name, content = ("a file", given) if isinstance(given, bytes) else (spell(given), read_all([given]))
-        if not any(is_file(content, it) for it in stated):
+        if facts_of(content) not in facts:
             need(all(it["name"] != name for it in stated), f"{name} is another file than that in the bundle")
             yield f"cannot tell: {name} is none of the files in the bundle"
 
@@ -83,6 +86,7 @@ def assemble(receipt, files, parts):
         sealing["seal"] = parts[f"sealings/{n}/seal.p7s"]
         for k, token in enumerate(sealing["tokens"], 1):
             token["token"] = parts[f"sealings/{n}/{k}-{token['line']}.tst"]
+    sealings = {sealed_entry(it)["number"]: it for it in receipt["sealings"]}
     need(sha256(parts["README.txt"]) == README_SHA256, "README.txt is not that of every bundle")
     yield from [(name, parts[name]) for name in ("README.txt", "proof.json", "archive.json", "checkpoint")]
     for n, batch in enumerate(receipt["batches"], 1):
@@ -93,11 +97,9 @@ def assemble(receipt, files, parts):
         document["record"] = parts[f"documents/{n}/record.json"].decode()
         yield f"documents/{n}/record.json", parts[f"documents/{n}/record.json"]
         batch = receipt["batches"][document["batch"]]
-        for sealing in receipt["sealings"]:
-            if "sealed" in batch and sealed_entry(sealing)["number"] == batch["sealed"]["number"]:
-                for k, token in enumerate(sealing["tokens"], 1):
-                    record = evidence_record(document, batch, sealing, token)
-                    yield f"documents/{n}/{k}-{token['line']}.er", record
+        sealing = sealings.get(batch["sealed"]["number"]) if "sealed" in batch else None
+        for k, token in enumerate(sealing["tokens"] if sealing else [], 1):
+            yield f"documents/{n}/{k}-{token['line']}.er", evidence_record(document, batch, sealing, token)
     for n, sealing in enumerate(receipt["sealings"], 1):
         yield f"sealings/{n}/statement.json", sealing["statement"].encode()
         yield f"sealings/{n}/seal.p7s", sealing["seal"]
@@ -108,7 +110,7 @@ def assemble(receipt, files, parts):
     for n, p in files:
         file = parse_record(receipt["documents"][n - 1]["record"])["files"][p - 1]
         name = f"files/{n}/{p}" + re.search(r"\.[a-z0-9]{1,8}\Z|\Z", file["name"]).group()
-        need(is_file(parts[name], file), f"{name} is not what its record states")
+        need(facts_of(parts[name]) == (file["size"], file["sha256"]), f"{name} is not what its record states")
         yield name, parts[name]
 
 def tlog_proof(logged, checkpoint):
@@ -163,7 +165,7 @@ def parse_record(text):
     return {**record, "digests": [sha256(text.encode()).hex(), *(it["sha256"] for it in record["files"])]}
 
 def sealed_entry(sealing): return parse_entry(sealing["entry"]["line"], "batches.sealed")
-def is_file(data, stated): return (len(data), sha256(data).hex()) == (stated["size"], stated["sha256"])
+def facts_of(content): return len(content), sha256(content).hex()
 def read_all(paths): return b"\n".join(open(path, "rb").read() for path in paths)
 
 def signed_value(sealing):
@@ -280,8 +282,10 @@ def check_sealing(where, sealing, entry, batches, key, head, archive, ca, at):
 def verify_record(data, objects, ca=(), group=False, at=None):
     """Checks an evidence record; an object is a name, and a function from hash function to digest."""
     need(len(data) <= 16 << 20, "the record is larger than 16 MiB")
-    version, _, *hints, (_, sequence, _) = der_items(one(der_items(data, 0x30)))
-    need(version[:2] == (2, b"\1"), "it is no evidence record of version 1")
+    version, algorithms, *hints, (tag, sequence, _) = der_items(one(der_items(data, 0x30)))
+    need(version[:2] == (2, b"\1") and algorithms[0] == tag == 0x30, "it is no evidence record of version 1")
+    need(all(der_items(it)[0][0] == 6 for _, it, _ in der_items(algorithms[1], 0x30))
+         and in_order([0x9F, *(it[0] for it in hints), 0xA2]), "it is no evidence record")
     if any(tag == 0xA1 for tag, _, _ in hints): raise CannotTell("the data were encrypted before hashing")
     chains, stamps = der_items(sequence, 0x30), []
     for c, (_, chain, _) in enumerate(chains):
@@ -303,6 +307,7 @@ def verify_record(data, objects, ca=(), group=False, at=None):
 def read_stamp(data):
     """Returns the token of an archive time-stamp, its first list, which leads to it, and its hash."""
     *options, (_, _, token) = der_items(data)
+    need(in_order([0x9F, *(tag for tag, _, _ in options), 0xA3]), "a time-stamp is malformed")
     stamp, options = parse_token(token), {tag: content for tag, content, _ in options}
     name = HASHES.get(der_items(options[0xA0])[0][1].hex()) if 0xA0 in options else stamp.hash
     if None in (name, stamp.hash): raise CannotTell(f"the hash function of {stamp.where} is not known here")
@@ -403,10 +408,11 @@ def open_checkpoint(note, key, own=True):
     """Reads a checkpoint signed by a key. A log's own has three lines and no other signature."""
     parts = re.fullmatch(r"(([^\0-\x1f]+)\n(0|[1-9][0-9]{0,18})\n([^\0-\x1f]+)\n((?:[^\0-\x1f]+\n)*))\n"
                          r"((?:— [^\s\0-\x1f+]+ [!-~]+\n)+)", note)
-    need(parts and len(note) <= 16 << 20 and parts[2] == key.name, "a checkpoint is none of its log")
+    need(parts and len(note) <= 16 << 20, "a checkpoint is malformed")
     text, root, lines = parts[1].encode(), b64(parts[4]), [it.split(" ") for it in parts[6].split("\n")[:-1]]
     by_key = [b64(it)[4:] for _, name, it in lines if name == key.name and b64(it)[:4] == key.id]
-    need(len(root) == 32 and by_key and not (own and (parts[5] or len(lines) > 1)),
+    if not (own or by_key): raise CannotTell("the checkpoint bears no signature by the key that was named")
+    need(parts[2] == key.name and len(root) == 32 and by_key and not (own and (parts[5] or len(lines) > 1)),
          "a checkpoint has not three lines and one signature, by its log")
     return types.SimpleNamespace(text=text, size=int(parts[3]), root=root.hex(),
                                  signature=functools.partial(check_ed25519, key.bytes, text, by_key[0]))
@@ -415,8 +421,9 @@ def open_checkpoint(note, key, own=True):
 def parse_json(data, most=64 << 20, canonical=True):
     need(len(data) <= most, "a piece of JSON is too large")
     text, depth = data.decode(), 0
-    for bracket in re.findall(r"[][{}]", "".join(re.sub(r"\\.", "", text, flags=re.S).split('"')[::2])):
-        depth += 1 if bracket in "[{" else -1
+    outside_of_texts = "".join(re.sub(r"\\.", "", text, flags=re.S).split('"')[::2])
+    for bracket in re.finditer(r"[][{}]", outside_of_texts):
+        depth += 1 if bracket.group() in "[{" else -1
         need(depth <= 32, "JSON is nested too deeply")
     def members(pairs):
         need(len(dict(pairs)) == len(pairs), "a member of JSON stands twice")
@@ -460,9 +467,11 @@ def one(items):
 def signed_data(cms, kind):
     """Returns the hash function of a CMS SignedData (RFC 5652) of a kind, and what it holds, if anything."""
     of, content = der_items(one(der_items(cms, 0x30)))
-    _, _, (_, content, _), *_, (_, signers, _) = der_items(one(der_items(content[1], 0x30)))
+    version, _, (_, content, _), *_, (tag, signers, _) = der_items(one(der_items(content[1], 0x30)))
     signer, (kind_found, *content) = der_items(one(der_items(signers))), der_items(content)
-    need([of[1].hex(), kind_found[1].hex(), signer[3][0]] == ["2a864886f70d010702", kind, 0xA0],
+    need([of[1].hex(), kind_found[1].hex()] == ["2a864886f70d010702", kind] and tag == 0x31
+         and version[1] in (b"\1", b"\3", b"\5") and [it[0] for it in signer[2:6]] == [0x30, 0xA0, 0x30, 4]
+         and (signer[0][1], signer[1][0]) in ((b"\1", 0x30), (b"\3", 0x80)),
          "it is no signature of its kind, by one signer, with signed attributes")
     return der_items(signer[2][1])[0][1].hex(), one(der_items(one(content), 4)) if content else None
 
@@ -579,7 +588,7 @@ def main():
         if given.command == "bundle":
             result, lines = verify_bundle(data, given.files, given.log_key, given.ca, given.at)
         elif given.command == "record":
-            objects = [(it, hashed(read_all([it]))) for it in given.files]
+            objects = [(spell(it), hashed(read_all([it]))) for it in given.files]
             objects += [(it, stated(it)) for it in given.digest]
             need(objects, "name a file or a digest")
             result, lines = verify_record(data, objects, given.ca, given.group, given.at)

@@ -173,7 +173,7 @@ fn disagreements(cases: &Cases, world: &World) -> Vec<String> {
     });
     fs::write(place("cases.json"), list.to_string()).unwrap();
     let mut python = Command::new("python3");
-    let ran = python.args(["-c", PYTHON, SCRIPTS]).arg(place("cases.json")).output().unwrap();
+    let ran = python.args(["-B", "-c", PYTHON, SCRIPTS]).arg(place("cases.json")).output().unwrap();
     let said = String::from_utf8(ran.stdout).unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     assert_eq!(said.lines().count(), cases.bundles.len());
