@@ -13,18 +13,6 @@ use crate::{Commit, CommitFault, LogError, commit::COMMIT_BYTES_MAX, head::exist
 
 const README: &str = include_str!("readme.txt");
 
-/// The stored format that is written and read.
-const FORMAT: u32 = 1;
-
-/// How content is encrypted: not at all.
-const ENCRYPTION: &str = "none";
-
-/// The digest of addresses.
-const ADDRESS_ALGORITHM: &str = "blake3";
-
-/// The digest of evidence.
-const EVIDENCE_ALGORITHM: &str = "sha256";
-
 /// An archive that exists.
 #[derive(Clone, Debug)]
 pub struct Archive {
@@ -56,7 +44,7 @@ impl Archive {
             Err(source) => return Err(LogError::Store { doing: "opening the archive", source }),
         };
         let archive = Self::from_description(store, &bytes)?;
-        let Some(what) = unknown_in(&archive.description) else { return Ok(archive) };
+        let Some(what) = archive.description.unknown() else { return Ok(archive) };
         // What the first commit does not name was not written so: it is damage.
         if archive.is_described_by_log().await? {
             Err(LogError::LaterProgram { what })
@@ -210,14 +198,14 @@ impl NewArchive {
         };
         Ok(ArchiveDescription {
             algorithms: Algorithms {
-                address: ADDRESS_ALGORITHM.to_owned(),
-                evidence: EVIDENCE_ALGORITHM.to_owned(),
+                address: Algorithms::ADDRESS.to_owned(),
+                evidence: Algorithms::EVIDENCE.to_owned(),
             },
             archive,
             created_at: at,
-            encryption: ENCRYPTION.to_owned(),
+            encryption: ArchiveDescription::ENCRYPTION.to_owned(),
             entity: self.entity.clone(),
-            format: FORMAT,
+            format: ArchiveDescription::FORMAT,
             keys: ArchiveKeys {
                 commit: key(commit_key_name(&origin), self.commit_key)?,
                 log: key(origin.clone(), self.log_key)?,
@@ -247,22 +235,6 @@ pub fn place_of(store: &Store) -> String {
     let identity = store.identity();
     let place = identity.split_once(" device ").map_or(identity.as_str(), |(place, _)| place);
     place.strip_prefix("file:").unwrap_or(place).to_owned()
-}
-
-/// Says what a description states that this program does not know, if anything.
-fn unknown_in(description: &ArchiveDescription) -> Option<String> {
-    let Algorithms { address, evidence } = &description.algorithms;
-    if description.format != FORMAT {
-        Some(format!("format {}", description.format))
-    } else if description.encryption != ENCRYPTION {
-        Some(format!("the encryption {:?}", description.encryption))
-    } else if address != ADDRESS_ALGORITHM {
-        Some(format!("the algorithm {address:?} for addresses"))
-    } else if evidence != EVIDENCE_ALGORITHM {
-        Some(format!("the algorithm {evidence:?} for evidence"))
-    } else {
-        None
-    }
 }
 
 fn commit_key_name(origin: &str) -> String {

@@ -27,7 +27,6 @@ mod cosignature;
 mod note;
 mod tlog_proof;
 mod verifier_key;
-mod witness;
 
 pub use checkpoint::{
     CHECKPOINT_BYTES_MAX, Checkpoint, CheckpointError, SignedCheckpointError,
@@ -58,6 +57,5 @@ pub use tile_path::{
     EntryBundleId, ParseTilePathError, TILE_HEIGHT, TILE_LEVEL_MAX, TILE_PATH_BYTES_MAX,
     TILE_WIDTH, TileId,
 };
-pub use tlog_proof::write_tlog_proof;
+pub use tlog_proof::{write_tlog_proof, write_witness_request};
 pub use verifier_key::{VERIFIER_KEY_BYTES_MAX, VerifierKey, VerifierKeyError};
-pub use witness::write_witness_request;

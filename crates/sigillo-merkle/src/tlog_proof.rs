@@ -1,6 +1,5 @@
-//! Proofs that an entry is in a log, as C2SP spells them for use without a connection.
-
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+//! Proofs as C2SP spells them: that an entry is in a log, for use without a connection, and that a
+//! log only grew, for its witnesses.
 
 use crate::TreeHash;
 
@@ -11,14 +10,21 @@ const MAGIC: &str = "c2sp.org/tlog-proof@v1";
 ///
 /// `path` holds the siblings from the leaf up. Nothing is checked. Source: C2SP tlog-proof.
 pub fn write_tlog_proof(index: u64, path: &[TreeHash], checkpoint: &str) -> String {
-    let mut text = format!("{MAGIC}\nindex {index}\n");
-    for hash in path {
-        text.push_str(&STANDARD.encode(hash.as_bytes()));
-        text.push('\n');
-    }
-    text.push('\n');
-    text.push_str(checkpoint);
-    text
+    proof_text(&format!("{MAGIC}\nindex {index}"), path, checkpoint)
+}
+
+/// Writes the request to cosign `checkpoint`, a signed note, by who last saw `old_size` leaves.
+///
+/// `path` is the consistency proof from there. Nothing is checked. Source: C2SP tlog-witness,
+/// "add-checkpoint".
+pub fn write_witness_request(old_size: u64, path: &[TreeHash], checkpoint: &str) -> String {
+    proof_text(&format!("old {old_size}"), path, checkpoint)
+}
+
+/// Writes what such a text begins with, a line for each hash, an empty line and the checkpoint.
+fn proof_text(head: &str, path: &[TreeHash], checkpoint: &str) -> String {
+    let hashes: String = path.iter().map(|hash| hash.to_base64() + "\n").collect();
+    format!("{head}\n{hashes}\n{checkpoint}")
 }
 
 #[cfg(test)]
@@ -34,5 +40,15 @@ mod tests {
                         //////////////////////////////////////////8=\n\n\
                         origin\n8\nroot\n\n— origin sig\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_request_is_spelt_as_its_specification_says() {
+        let path = [TreeHash::from_bytes([0; 32])];
+        let text = write_witness_request(7, &path, "origin\n8\nroot\n\n— origin sig\n");
+        let expected = "old 7\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n\
+                        origin\n8\nroot\n\n— origin sig\n";
+        assert_eq!(text, expected);
+        assert_eq!(write_witness_request(0, &[], "note\n"), "old 0\n\nnote\n");
     }
 }

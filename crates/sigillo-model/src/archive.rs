@@ -30,6 +30,36 @@ pub struct ArchiveDescription {
     pub trial: bool,
 }
 
+impl ArchiveDescription {
+    /// The stored format that this program knows.
+    pub const FORMAT: u32 = 1;
+    /// The encryption of content that this program knows.
+    pub const ENCRYPTION: &str = "none";
+
+    /// Says what the description states that this program does not know, if anything.
+    pub fn unknown(&self) -> Option<String> {
+        let Algorithms { address, evidence } = &self.algorithms;
+        if self.format != Self::FORMAT {
+            Some(format!("format {}", self.format))
+        } else if self.encryption != Self::ENCRYPTION {
+            Some(format!("the encryption {:?}", self.encryption))
+        } else if address != Algorithms::ADDRESS {
+            Some(format!("the algorithm {address:?} for addresses"))
+        } else if evidence != Algorithms::EVIDENCE {
+            Some(format!("the algorithm {evidence:?} for evidence"))
+        } else {
+            None
+        }
+    }
+}
+
+impl Algorithms {
+    /// The digest of addresses that this program knows.
+    pub const ADDRESS: &str = "blake3";
+    /// The digest of evidence that this program knows.
+    pub const EVIDENCE: &str = "sha256";
+}
+
 /// The digests in use.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Algorithms {

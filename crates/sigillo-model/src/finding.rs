@@ -147,8 +147,10 @@ finding_codes! {
     BundleDiffers = "F812", Damage;
     /// The bundle is of a later schema than this program reads.
     BundleSchemaUnknown = "F813", CannotTell;
-    /// A file in the bundle does not have the digest that the record of its document states.
+    /// A file in the bundle does not have the digest or the size that the record of its document states.
     BundleFile = "F814", Damage;
+    /// The archive of the receipt has a format, an encryption or algorithms that are unknown here.
+    ReceiptArchiveUnknown = "F815", CannotTell;
 
     /// The evidence record is not one, or not in its one spelling.
     RecordMalformed = "F901", Damage;

@@ -13,7 +13,7 @@ use sigillo_merkle::write_tlog_proof;
 use sigillo_model::{BatchesSealed, Entry, Record, Sha256Digest, to_canonical};
 
 use crate::{
-    Base64Bytes, Receipt, SealingSection, TokenSection,
+    Base64Bytes, RECEIPT_SCHEMA, Receipt, SealingSection, TokenSection,
     bundle_zip::{BUNDLE_BYTES_MAX, ZipEntry, read_zip, write_zip},
     check::tree_hash,
     evidence::EvidenceMaker,
@@ -21,6 +21,9 @@ use crate::{
 
 /// The schema of the bundles this program writes and reads.
 pub const BUNDLE_SCHEMA: &str = "sigillo.bundle/1";
+
+/// What the schema of every bundle begins with.
+const SCHEMA_PREFIX: &str = "sigillo.bundle/";
 
 /// The entry of every bundle that says what is in it, in words. Always the same.
 const README: &str = include_str!("bundle_readme.txt");
@@ -231,10 +234,22 @@ impl Skeleton {
         if name != "proof.json" {
             return Err(malformed("its second entry is not proof.json".to_owned()));
         }
-        let skeleton: Self =
-            serde_json::from_slice(json).map_err(|error| malformed(error.to_string()))?;
+        #[derive(Deserialize)]
+        struct Schema {
+            schema: String,
+        }
+        let skeleton: Self = serde_json::from_slice(json).map_err(|error| {
+            let is_other = serde_json::from_slice(json).is_ok_and(|Schema { schema }| {
+                schema.starts_with(SCHEMA_PREFIX) && schema != BUNDLE_SCHEMA
+            });
+            if is_other { BundleError::OtherSchema } else { malformed(error.to_string()) }
+        })?;
         if skeleton.schema != BUNDLE_SCHEMA {
             return Err(BundleError::OtherSchema);
+        }
+        // Nothing else protects it.
+        if skeleton.receipt.schema != RECEIPT_SCHEMA {
+            return Err(malformed("its receipt has another schema".to_owned()));
         }
         skeleton.receipt.check_bounds().map_err(|error| malformed(error.to_string()))?;
         // Before anything is copied for them.

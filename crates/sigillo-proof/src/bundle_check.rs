@@ -8,7 +8,7 @@ use sigillo_ers::{
     AlgorithmTable, Authorities, HashFunction, RecordObject, RecordReport, RecordRules,
     verify_record,
 };
-use sigillo_model::{Finding, FindingCode, Record, Sha256Digest, Verdict};
+use sigillo_model::{FileEntry, Finding, FindingCode, Record, Sha256Digest, Verdict};
 
 use crate::{
     Bundle, BundleError, DocumentSection, EvidenceMaker, GivenFile, Receipt, ReceiptCheck,
@@ -64,11 +64,16 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
     let (mut findings, more_findings) = (receipt.findings.clone(), receipt.more_findings);
     let mut counted = 0;
     for file in &bundle.files {
-        match digest_of(&bundle.receipt, (file.document, file.position)) {
-            Some(sha256) if sha256 == Sha256Digest::of(&file.bytes) => counted += 1,
+        match entry_of(&bundle.receipt, (file.document, file.position)) {
+            Some(entry)
+                if entry.size == file.bytes.len() as u64
+                    && entry.sha256 == Sha256Digest::of(&file.bytes) =>
+            {
+                counted += 1;
+            }
             _ => {
                 let object = format!("files/{}/{}", file.document + 1, file.position + 1);
-                let message = "it does not have the digest that the record states";
+                let message = "it does not have the digest or the size that the record states";
                 findings.push(Finding::new(FindingCode::BundleFile, object, message));
             }
         }
@@ -111,10 +116,10 @@ fn is_of_time(finding: &Finding) -> bool {
     )
 }
 
-fn digest_of(receipt: &Receipt, (document, position): (usize, usize)) -> Option<Sha256Digest> {
+fn entry_of(receipt: &Receipt, (document, position): (usize, usize)) -> Option<FileEntry> {
     let document = receipt.documents.get(document)?;
     let record = Record::parse(document.record.as_bytes()).ok()?;
-    record.files.get(position).map(|file| file.sha256)
+    record.files.into_iter().nth(position)
 }
 
 fn verify(document: &DocumentSection, raw: &[u8], rules: &BundleRules<'_>) -> RecordReport {

@@ -7,8 +7,8 @@ use sigillo_merkle::{
     Checkpoint, TreeHash, VerifierKey, leaf_hash, parse_signed_checkpoint, verify_inclusion,
 };
 use sigillo_model::{
-    ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, Place, Record, Sha256Digest,
-    Verdict, VersionId, parse_canonical,
+    ARCHIVE_BYTES_MAX, ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, Place,
+    Record, Sha256Digest, Verdict, VersionId, parse_canonical,
 };
 
 use crate::{
@@ -223,11 +223,17 @@ impl Checker {
             }
             None => {}
         }
-        let parsed = parse_canonical::<ArchiveDescription>(section.description.as_bytes());
-        let Ok(description) = parsed else {
+        let bytes = section.description.as_bytes();
+        let is_too_large = bytes.len() as u64 > ARCHIVE_BYTES_MAX;
+        let parsed = parse_canonical::<ArchiveDescription>(bytes).ok();
+        let Some(description) = parsed.filter(|_| !is_too_large) else {
             self.find(differs, "archive", "its description cannot be read");
             return None;
         };
+        if let Some(what) = description.unknown() {
+            let message = format!("it has {what}, which this program does not know");
+            self.find(FindingCode::ReceiptArchiveUnknown, "archive", message);
+        }
         let same = description.archive == section.id
             && description.entity.name == section.entity
             && description.keys.log == section.log
@@ -236,8 +242,12 @@ impl Checker {
         if !same {
             self.find(differs, "archive", "the receipt says something else than its description");
         }
-        let blocks = pem_blocks(&description.keys.seal, "CERTIFICATE").ok()?;
-        blocks.first().map(|der| Sha256Digest::of(der))
+        let blocks = pem_blocks(&description.keys.seal, "CERTIFICATE").unwrap_or_default();
+        let certificate = blocks.first().map(|der| Sha256Digest::of(der));
+        if certificate.is_none() {
+            self.find(differs, "archive", "its description has no certificate of its seal");
+        }
+        certificate
     }
 
     /// Reads an entry if it leads to the root of the checkpoint.

@@ -344,7 +344,7 @@ pub(crate) enum LogCommand {
     /// Prove that the log only grew since a checkpoint that you kept
     ///
     /// Prints what a witness asks for (C2SP tlog-witness): the old size, a consistency proof and the
-    /// newest signed checkpoint. A log that has become shorter, or has another root at the old
+    /// published checkpoint. A log that has become shorter, or has another root at the old
     /// size, is damage: entries were taken back or replaced.
     ///
     /// Example: sigillo log consistency checkpoint.txt --archive /srv/archive

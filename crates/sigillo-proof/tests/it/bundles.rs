@@ -82,9 +82,14 @@ fn what_does_not_follow_from_the_rest_is_told_by_its_name() {
 fn reseal(zip: &[u8], old: &[u8]) -> Vec<u8> {
     let mut new = old.to_vec();
     *new.last_mut().unwrap() ^= 1;
-    let sums = [old, &new].map(|content| crc32fast::hash(content).to_le_bytes());
+    replace(zip, old, &new)
+}
+
+/// Puts content of the same length in place of that of an entry.
+fn replace(zip: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let sums = [old, new].map(|content| crc32fast::hash(content).to_le_bytes());
     let (mut changed, mut places) = (zip.to_vec(), 0);
-    for (from, to) in [(old, &new[..]), (&sums[0], &sums[1])] {
+    for (from, to) in [(old, new), (&sums[0], &sums[1])] {
         let mut at = 0;
         while at + from.len() <= changed.len() {
             if changed[at..].starts_with(from) {
@@ -119,6 +124,23 @@ fn what_follows_from_the_rest_cannot_be_changed_with_its_checksums_either() {
 }
 
 #[test]
+fn schemas_are_those_of_this_program() {
+    let (_, mut bundle) = one();
+    let zip = bundle.to_zip().unwrap();
+    let start = zip.windows(9).position(|it| it == b"{\"files\":").unwrap();
+    let end = zip.windows(27).position(|it| it == b"\"schema\":\"sigillo.bundle/1\"").unwrap() + 28;
+    let proof = std::str::from_utf8(&zip[start..end]).unwrap();
+    // A later one, with a member that this program does not know.
+    let later = proof.replace("bundle/1", "bundle/2").replace("\"files\"", "\"lists\"");
+    let later = replace(&zip, proof.as_bytes(), later.as_bytes());
+    assert_eq!(Bundle::parse(&later), Err(BundleError::OtherSchema));
+    // The receipt in it has its own, which nothing else protects.
+    bundle.receipt.schema = "sigillo.receipt/2".to_owned();
+    let other = bundle.to_zip().unwrap();
+    assert!(matches!(Bundle::parse(&other), Err(BundleError::Malformed { .. })));
+}
+
+#[test]
 fn files_in_a_bundle_are_those_of_the_record() {
     let (world, mut bundle) = one();
     let record = Record::parse(bundle.receipt.documents[0].record.as_bytes()).unwrap();
@@ -135,6 +157,13 @@ fn files_in_a_bundle_are_those_of_the_record() {
         (wrong.verdict, wrong.findings[0].code),
         (Verdict::Damaged, FindingCode::BundleFile)
     );
+    bundle.files[0].bytes.pop();
+    let (stated, other) = (format!("\"size\":{}", record.files[0].size), "\"size\":1}");
+    let document = &mut bundle.receipt.documents[0];
+    document.record = document.record.replacen(&format!("{stated}}}"), other, 1);
+    assert!(document.record.contains(other), "{}", document.record);
+    let codes: Vec<_> = check(&bundle, &world.trust()).findings.iter().map(|it| it.code).collect();
+    assert!(codes.contains(&FindingCode::BundleFile), "{codes:?}");
     bundle.files[0].position = 7;
     assert!(matches!(bundle.to_zip(), Err(BundleError::Unfit { .. })));
 }

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
-use sigillo_model::{Severity, SubmissionId, Verdict, to_canonical};
+use sigillo_model::{
+    ArchiveDescription, FindingCode, Severity, SubmissionId, Verdict, to_canonical,
+};
 use sigillo_proof::{Receipt, ReceiptTrust, SubmissionSection, check_receipt};
 
-use crate::world::{Plan, SUBMISSION, receipt};
+use crate::world::{Plan, SUBMISSION, receipt, receipt_described};
 
 /// Whether a changed receipt is refused or found damaged.
 fn is_noticed(bytes: &[u8], trust: &ReceiptTrust) -> bool {
@@ -16,7 +18,7 @@ fn is_noticed(bytes: &[u8], trust: &ReceiptTrust) -> bool {
 }
 
 /// Calls `with` on every scalar below `value`, by its path.
-fn each_scalar(value: &Value, path: &str, with: &mut dyn FnMut(&str, &Value)) {
+pub(crate) fn each_scalar(value: &Value, path: &str, with: &mut dyn FnMut(&str, &Value)) {
     match value {
         Value::Array(items) => items
             .iter()
@@ -30,7 +32,7 @@ fn each_scalar(value: &Value, path: &str, with: &mut dyn FnMut(&str, &Value)) {
 }
 
 /// Returns other values in place of a scalar: one changed character in three places of a text.
-fn changes(value: &Value) -> Vec<Value> {
+pub(crate) fn changes(value: &Value) -> Vec<Value> {
     match value {
         Value::Bool(is) => vec![Value::Bool(!is)],
         Value::Number(number) => {
@@ -248,4 +250,31 @@ fn a_receipt_stripped_of_its_sealing_is_only_an_older_one() {
     receipt.batches[0].sealed = None;
     let check = check_receipt(&receipt, &world.trust(), &[]);
     assert_eq!(check.verdict, Verdict::Intact);
+}
+
+/// Checks the receipt of an archive that says something else of itself, by whom its own keys are
+/// believed.
+fn described(change: &dyn Fn(&mut ArchiveDescription)) -> (Verdict, FindingCode) {
+    let plan = Plan { batches: vec![2], every: 1, sealed: true };
+    let (world, receipt) = receipt_described(&plan, change);
+    let check = check_receipt(&receipt, &world.trust(), &[]);
+    (check.verdict, check.findings[0].code)
+}
+
+#[test]
+fn an_archive_that_is_not_known_here_is_not_judged() {
+    let unknown = (Verdict::CannotTell, FindingCode::ReceiptArchiveUnknown);
+    assert_eq!(described(&|it| it.format = 2), unknown);
+    assert_eq!(described(&|it| "aes".clone_into(&mut it.encryption)), unknown);
+    assert_eq!(described(&|it| "md5".clone_into(&mut it.algorithms.evidence)), unknown);
+    assert_eq!(described(&|it| "sha1".clone_into(&mut it.algorithms.address)), unknown);
+}
+
+#[test]
+fn an_archive_that_names_no_certificate_of_its_seal_is_damage() {
+    let damage = (Verdict::Damaged, FindingCode::ReceiptDiffers);
+    assert_eq!(described(&|it| it.keys.seal.clear()), damage);
+    assert_eq!(described(&|it| it.keys.seal.truncate(100)), damage);
+    // As large as no description is read from an archive.
+    assert_eq!(described(&|it| it.entity.ipa = Some("x".repeat(70_000))), damage);
 }

@@ -7,12 +7,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use sigillo_ers::{AlgorithmTable, to_pem};
-use sigillo_model::{Record, Verdict, to_canonical};
+use sigillo_model::{ArchiveDescription, Record, Verdict};
 use sigillo_proof::{
     Bundle, BundleCheck, BundleRules, BundledFile, Receipt, ReceiptTrust, check_bundle,
 };
 
-use crate::world::{Plan, World, file_bytes, receipt};
+use crate::{
+    mutations::{changes, each_scalar},
+    world::{Plan, World, file_bytes, receipt, receipt_described},
+};
 
 const TABLE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/algorithms.toml"));
@@ -68,75 +71,60 @@ impl Cases {
     /// from it anew.
     fn change_values(&mut self, bundle: &Bundle, trust: &ReceiptTrust) {
         let whole = serde_json::to_value(&bundle.receipt).unwrap();
-        let mut pointers = Vec::new();
-        collect(&whole, String::new(), &mut pointers);
-        for pointer in pointers {
-            for (kind, value) in others(whole.pointer(&pointer).unwrap()).into_iter().enumerate() {
-                let mut changed = whole.clone();
-                *changed.pointer_mut(&pointer).unwrap() = value;
-                let Ok(receipt) = Receipt::parse(&to_canonical(&changed)) else { continue };
-                let bundle = Bundle { receipt, files: bundle.files.clone() };
-                let Ok(zip) = bundle.to_zip() else { continue };
-                self.push(format!("{pointer}, {kind}"), zip, trust);
-            }
+        let mut others: Vec<(String, Value)> = Vec::new();
+        each_scalar(&whole, "", &mut |path, value| {
+            others.extend(changes(value).into_iter().map(|other| (path.to_owned(), other)));
+        });
+        each_list(&whole, "", &mut |path, items| {
+            others.extend(other_lists(items).into_iter().map(|other| (path.to_owned(), other)));
+        });
+        for (path, other) in others {
+            let mut changed = whole.clone();
+            let name = format!("{path}: {other}");
+            *changed.pointer_mut(&path).unwrap() = other;
+            let Ok(receipt) = serde_json::from_value::<Receipt>(changed) else { continue };
+            let bundle = Bundle { receipt, files: bundle.files.clone() };
+            let Ok(zip) = bundle.to_zip() else { continue };
+            self.push(name, zip, trust);
         }
     }
 }
 
-/// Lists the place of every value below one.
-fn collect(value: &Value, pointer: String, pointers: &mut Vec<String>) {
+/// Calls `with` on every list below `value`, by its path.
+fn each_list(value: &Value, path: &str, with: &mut dyn FnMut(&str, &[Value])) {
     match value {
         Value::Array(items) => {
-            for (at, item) in items.iter().enumerate() {
-                collect(item, format!("{pointer}/{at}"), pointers);
+            with(path, items);
+            for (index, item) in items.iter().enumerate() {
+                each_list(item, &format!("{path}/{index}"), with);
             }
         }
         Value::Object(members) => {
-            for (name, member) in members {
-                collect(member, format!("{pointer}/{name}"), pointers);
-            }
+            members
+                .iter()
+                .for_each(|(name, item)| each_list(item, &format!("{path}/{name}"), with));
         }
         _ => {}
     }
-    pointers.push(pointer);
 }
 
-/// Returns what could stand in place of a value.
-fn others(value: &Value) -> Vec<Value> {
-    match value {
-        Value::String(text) => {
-            let middle = text.len() / 2;
-            let swap = |at: usize| {
-                let mut bytes = text.clone().into_bytes();
-                if let Some(byte) = bytes.get_mut(at) {
-                    *byte = if *byte == b'0' { b'1' } else { b'0' };
-                }
-                String::from_utf8(bytes).ok().map(Value::from)
-            };
-            let ends = [format!("{text}0"), text.get(1..).unwrap_or_default().to_owned()];
-            let swapped = [swap(0), swap(middle), swap(text.len().saturating_sub(1))];
-            swapped.into_iter().flatten().chain(ends.map(Value::from)).collect()
-        }
-        Value::Number(number) => {
-            let number = number.as_u64().unwrap_or_default();
-            let near = [0, 1, number + 1, number.saturating_sub(1), 1 << 40];
-            near.into_iter().filter(|it| *it != number).map(Value::from).collect()
-        }
-        Value::Bool(flag) => vec![json!(!flag)],
-        Value::Null => vec![json!(0), json!([])],
-        Value::Array(items) => {
-            let mut changed = vec![json!([]), Value::Null];
-            if let Some(first) = items.first() {
-                let mut doubled = items.clone();
-                doubled.insert(0, first.clone());
-                let mut reversed = items.clone();
-                reversed.reverse();
-                changed.extend([json!(doubled), json!(items[1..]), json!(reversed)]);
-            }
-            changed.into_iter().filter(|it| it != value).collect()
-        }
-        Value::Object(_) => vec![Value::Null],
-    }
+/// Returns other lists in place of one: empty, without its first item, with it twice, turned round.
+fn other_lists(items: &[Value]) -> Vec<Value> {
+    let Some((first, rest)) = items.split_first() else { return Vec::new() };
+    let doubled = [&[first.clone()], items].concat();
+    let turned: Vec<_> = items.iter().rev().cloned().collect();
+    [Vec::new(), rest.to_vec(), doubled, turned].into_iter().map(Value::from).collect()
+}
+
+/// Archives that say of themselves what is not known, or not right.
+fn descriptions() -> [(&'static str, &'static dyn Fn(&mut ArchiveDescription)); 5] {
+    [
+        ("another format", &|it| it.format = 2),
+        ("encrypted", &|it| "aes".clone_into(&mut it.encryption)),
+        ("other digests", &|it| "md5".clone_into(&mut it.algorithms.evidence)),
+        ("no seal certificate", &|it| it.keys.seal.clear()),
+        ("a large description", &|it| it.entity.ipa = Some("x".repeat(70_000))),
+    ]
 }
 
 fn bundle(plan: &Plan, documents: usize) -> (World, Bundle) {
@@ -219,6 +207,12 @@ fn the_second_implementation_comes_to_the_same_verdicts() {
         let plan = Plan { batches, every: 1, sealed };
         let (_, other) = bundle(&plan, documents);
         cases.push(format!("of others, {documents}"), other.to_zip().unwrap(), &trust);
+    }
+    for (name, change) in descriptions() {
+        let (_, mut receipt) = receipt_described(&plan, change);
+        receipt.submission = None;
+        let zip = Bundle { receipt, files: Vec::new() }.to_zip().unwrap();
+        cases.push(name, zip, &trust);
     }
     assert!(cases.bundles.len() >= 2_000, "{} cases only", cases.bundles.len());
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();

@@ -142,10 +142,10 @@ impl World {
         LoggedLine { index, line: String::from_utf8(line).unwrap(), proof: digests(&proof) }
     }
 
-    fn describe(&mut self) -> (u64, String) {
+    fn describe(&mut self, change: &dyn Fn(&mut ArchiveDescription)) -> (u64, String) {
         let archive = ArchiveId::from_bytes([1; 16]);
         let commit_name = format!("{ORIGIN}/commit");
-        let description = ArchiveDescription {
+        let mut description = ArchiveDescription {
             algorithms: Algorithms { address: "blake3".to_owned(), evidence: "sha256".to_owned() },
             archive,
             created_at: LogTime::new(now()),
@@ -160,6 +160,7 @@ impl World {
             origin: ORIGIN.to_owned(),
             trial: true,
         };
+        change(&mut description);
         let text = String::from_utf8(to_canonical(&description)).unwrap();
         let archive_sha256 = Sha256Digest::of(text.as_bytes());
         (self.push(&Entry::ArchiveCreated(ArchiveCreated { archive, archive_sha256 })), text)
@@ -251,9 +252,17 @@ struct Sealed {
 
 /// Makes an archive and the receipt it gives.
 pub(crate) fn receipt(plan: &Plan) -> (World, Receipt) {
+    receipt_described(plan, &|_| ())
+}
+
+/// Does the same, with an archive that says something else of itself.
+pub(crate) fn receipt_described(
+    plan: &Plan,
+    change: &dyn Fn(&mut ArchiveDescription),
+) -> (World, Receipt) {
     let mut world = World::new();
     world.push_line(br#"{"type":"commit.opened","v":2}"#.to_vec());
-    let (created, description) = world.describe();
+    let (created, description) = world.describe(change);
     let received = world.push(&Entry::SubmissionReceived(SubmissionReceived {
         received: plan.batches.iter().sum::<usize>() as u64 + 1,
         received_sha256: Sha256Digest::of(b"received"),

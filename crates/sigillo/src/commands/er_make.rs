@@ -10,7 +10,7 @@ use sigillo_ers::{
     RECORD_BYTES_MAX, RecordReport, RecordRules, StampParts, lists_root, record_hashes,
     renew_hash_tree, renew_time_stamp, renewals_due, write_chain, write_record,
 };
-use sigillo_model::{ErrorKind, FindingCode, Severity, Verdict};
+use sigillo_model::{ErrorKind, Finding, FindingCode, Severity, Verdict};
 
 use crate::{
     commands::{
@@ -120,6 +120,13 @@ fn verify_renewed(
     let after = objects.verify(renewed, rules);
     if after.verdict() != Verdict::Damaged {
         return Ok(after);
+    }
+    let is_order = |it: &Finding| it.code == FindingCode::RecordOrder;
+    if after.findings.iter().filter(|it| it.severity == Severity::Damage).all(is_order) {
+        let words = "the authority states a time before that of the last time-stamp of the record: \
+                     nothing was written";
+        return Err(CommandError::new(ErrorKind::Transient, words)
+            .hint("one of the two clocks is wrong: ask another authority, or later"));
     }
     let words = "the renewed record does not verify, and was not written";
     let mut this = CommandError::new(ErrorKind::Bug, words);

@@ -151,13 +151,18 @@ fn a_record_is_renewed_again_and_again_and_others_agree() {
 }
 
 #[test]
-fn a_chain_whose_hash_function_has_fallen_wants_a_new_tree() {
+fn what_does_not_become_better_by_a_time_stamp_gets_none() {
     let Some(shared) = shared() else { return };
     let world = World::with(&[("uno.txt", b"uno")]);
     let old = shared.join("vectors/ers/bsi-c2/ER_OK_SHA1_DFN_XAIP_OK_SIG_OK.ers");
     let ran = world.run(["er", "renew", old.to_str().unwrap(), "--trust", "any", "-o", "x.er"]);
     ran.check_error(1, "is of SHA-1, which cannot be relied on any more");
     assert!(ran.stderr.contains("--hash sha512"), "{ran:?}");
+    // One that holds, and whose authority was none for trial.
+    let real = shared.join("vectors/ers/dss/BIN-1_ER.ers");
+    let ran = world.run(["er", "renew", real.to_str().unwrap(), "--trust", "any", "-o", "x.er"]);
+    ran.check_error(1, "the record has real time-stamps");
+    assert!(!world.place("x.er").exists());
 }
 
 #[test]
