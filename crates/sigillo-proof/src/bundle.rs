@@ -229,14 +229,14 @@ impl Skeleton {
     }
 
     fn read(entries: &[ZipEntry]) -> Result<Self, BundleError> {
+        #[derive(Deserialize)]
+        struct Schema {
+            schema: String,
+        }
         let malformed = |what: String| BundleError::Malformed { what };
         let (name, json) = entries.get(1).ok_or_else(|| malformed("it is empty".to_owned()))?;
         if name != "proof.json" {
             return Err(malformed("its second entry is not proof.json".to_owned()));
-        }
-        #[derive(Deserialize)]
-        struct Schema {
-            schema: String,
         }
         let skeleton: Self = serde_json::from_slice(json).map_err(|error| {
             let is_other = serde_json::from_slice(json).is_ok_and(|Schema { schema }| {
