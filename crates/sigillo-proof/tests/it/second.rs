@@ -111,19 +111,22 @@ fn each_list(value: &Value, path: &str, with: &mut dyn FnMut(&str, &[Value])) {
 /// Returns other lists in place of one: empty, without its first item, with it twice, turned round.
 fn other_lists(items: &[Value]) -> Vec<Value> {
     let Some((first, rest)) = items.split_first() else { return Vec::new() };
-    let doubled = [&[first.clone()], items].concat();
+    let doubled = [std::slice::from_ref(first), items].concat();
     let turned: Vec<_> = items.iter().rev().cloned().collect();
     [Vec::new(), rest.to_vec(), doubled, turned].into_iter().map(Value::from).collect()
 }
 
+/// Changes what an archive says of itself.
+type Change = fn(&mut ArchiveDescription);
+
 /// Archives that say of themselves what is not known, or not right.
-fn descriptions() -> [(&'static str, &'static dyn Fn(&mut ArchiveDescription)); 5] {
+fn descriptions() -> [(&'static str, Change); 5] {
     [
-        ("another format", &|it| it.format = 2),
-        ("encrypted", &|it| "aes".clone_into(&mut it.encryption)),
-        ("other digests", &|it| "md5".clone_into(&mut it.algorithms.evidence)),
-        ("no seal certificate", &|it| it.keys.seal.clear()),
-        ("a large description", &|it| it.entity.ipa = Some("x".repeat(70_000))),
+        ("another format", |it| it.format = 2),
+        ("encrypted", |it| "aes".clone_into(&mut it.encryption)),
+        ("other digests", |it| "md5".clone_into(&mut it.algorithms.evidence)),
+        ("no seal certificate", |it| it.keys.seal.clear()),
+        ("a large description", |it| it.entity.ipa = Some("x".repeat(70_000))),
     ]
 }
 
@@ -209,7 +212,7 @@ fn the_second_implementation_comes_to_the_same_verdicts() {
         cases.push(format!("of others, {documents}"), other.to_zip().unwrap(), &trust);
     }
     for (name, change) in descriptions() {
-        let (_, mut receipt) = receipt_described(&plan, change);
+        let (_, mut receipt) = receipt_described(&plan, &change);
         receipt.submission = None;
         let zip = Bundle { receipt, files: Vec::new() }.to_zip().unwrap();
         cases.push(name, zip, &trust);
