@@ -68,16 +68,6 @@ impl RecordReport {
     pub fn verdict(&self) -> Verdict {
         Verdict::of(&self.findings)
     }
-
-    /// Returns until when the last time-stamp can be relied on without a renewal, as far as its
-    /// certificate and the table of algorithms say.
-    pub fn holds_until(&self) -> Option<Timestamp> {
-        let last = self.stamps.last()?;
-        match last.lifetime {
-            Lifetime::Until(end) => Some(last.certificate_end?.min(end)),
-            Lifetime::Open | Lifetime::Unknown => last.certificate_end,
-        }
-    }
 }
 
 /// One time-stamp of a record.

@@ -172,7 +172,7 @@ fn verify(context: &Context, args: &ErVerifyArgs) -> Result<u8, CommandError> {
         "algorithms": algorithms.source,
         "as_of": report.as_of.map(second),
         "findings": report.findings,
-        "holds_until": report.holds_until().map(second),
+        "holds_until": due.first().and_then(|due| due.before).map(second),
         "objects": digests.names,
         "renewals": due.iter().map(due_in_json).collect::<Vec<_>>(),
         "time_stamps": report.stamps.iter().map(in_json).collect::<Vec<_>>(),
