@@ -86,6 +86,8 @@ def assemble(receipt, files, parts):
         sealing["seal"] = parts[f"sealings/{n}/seal.p7s"]
         for k, token in enumerate(sealing["tokens"], 1):
             token["token"] = parts[f"sealings/{n}/{k}-{token['line']}.tst"]
+            for m, newer in enumerate(token.get("renewals", []), 1):
+                newer["token"] = parts[f"sealings/{n}/{k}-{token['line']}.renewal-{m}.tst"]
     sealings = {sealed_entry(it)["number"]: it for it in receipt["sealings"]}
     need(sha256(parts["README.txt"]) == README_SHA256, "README.txt is not that of every bundle")
     yield from [(name, parts[name]) for name in ("README.txt", "proof.json", "archive.json", "checkpoint")]
@@ -106,6 +108,9 @@ def assemble(receipt, files, parts):
         for k, token in enumerate(sealing["tokens"], 1):
             yield f"sealings/{n}/{k}-{token['line']}.tst", token["token"]
             yield f"sealings/{n}/{k}-{token['line']}.imprint", imprint(sealing, token).encode()
+            for m, (newer, older) in enumerate(renewals_of(token), 1):
+                name = f"sealings/{n}/{k}-{token['line']}.renewal-{m}"
+                yield from [(f"{name}.tst", newer["token"]), (f"{name}.imprint", renewed(newer, older).encode())]
     need(in_order(files) and all(n > 0 and p > 0 for n, p in files), "proof.json: the files are not in order")
     for n, p in files:
         file = parse_record(receipt["documents"][n - 1]["record"])["files"][p - 1]
@@ -121,15 +126,26 @@ def imprint(sealing, token):
     """What a token covers: V (format.md, Sealings), or what its path leads to from there."""
     return walk(sealed_entry(sealing)["root"], [signed_value(sealing), *token["path"]])
 
+def renewals_of(token):
+    """Returns the renewals of a time-stamp, each with the digests of all older ones (RFC 4998, 5.2)."""
+    raws = [token["token"], *(it["token"] for it in token.get("renewals", []))]
+    return [(newer, [sha256(it) for it in raws[:m]]) for m, newer in enumerate(token.get("renewals", []), 1)]
+
+def renewed(newer, older):
+    """What a renewal covers: the older time-stamps together, and what their path leads to."""
+    return walk((older[0] if len(older) == 1 else sha256(*sorted(older))).hex(), newer["path"])
+
 def evidence_record(document, batch, sealing, token):
-    """Makes the evidence record (RFC 4998) of a document by one time-stamp of its sealing."""
+    """Makes the evidence record (RFC 4998) of a document by one time-stamp of its sealing, and its renewals."""
     path = evidence_path(batch, document) if "leaves" in batch else document["tree_path"]
     path = [*path, *batch["sealed"]["tree_path"], signed_value(sealing), *token["path"]]
     lists = [parse_record(document["record"])["digests"], *([it] for it in path)]
-    lists = [der(0x30, *(der(4, it) for it in unhex(hashes))) for hashes in lists]
-    algorithm = der(6, bytes.fromhex("608648016503040201"))
-    stamp = der(0x30, der(0xA0, algorithm), der(0xA2, *lists), token["token"])
-    return der(0x30, der(2, b"\1"), der(0x30, der(0x30, algorithm)), der(0x30, der(0x30, stamp)))
+    algorithm, stamps = der(6, bytes.fromhex("608648016503040201")), [([*map(unhex, lists)], token["token"])]
+    for newer, older in renewals_of(token):
+        stamps.append(([older, *([it] for it in unhex(newer["path"]))], newer["token"]))
+    stamps = [der(0x30, der(0xA0, algorithm), der(0xA2, *(der(0x30, *(der(4, it) for it in hashes))
+                                                           for hashes in lists)), raw) for lists, raw in stamps]
+    return der(0x30, der(2, b"\1"), der(0x30, der(0x30, algorithm)), der(0x30, der(0x30, *stamps)))
 
 # The members of proof.json, which is closed: a regular expression can say that of canonical JSON.
 def many(item, most): return rf"\[(?:{item}(?:,{item}){{0,{most - 1}}})?\]"
@@ -150,7 +166,9 @@ PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=
                            record_sha256=HASH, tree_path="?" + PATH, version_id=HASH), 1000),
     schema=r'"sigillo\.receipt/1"',
     sealings=many(members(consistency=PATH, entry=LOGGED, seal='""', statement='""', tokens=many(members(
-        entry=LOGGED, line='"[a-z0-9-]{1,64}"', path=PATH, token='""'), 64)), 10_000)), schema=TEXT))
+        entry=LOGGED, line='"[a-z0-9-]{1,64}"', path=PATH,
+        renewals=r"?(?!\[\])" + many(members(entry=LOGGED, path=PATH, token='""'), 64), token='""'), 64)), 10_000)),
+    schema=TEXT))
 README_SHA256 = bytes.fromhex("4c47f7b272567eebe4775b8e32f8f12ec7418ed3867a47652bfb7c3be9c117ee")
 @functools.lru_cache(4096)
 def parse_entry(line, kind):
@@ -248,7 +266,10 @@ def check_sealing(where, sealing, entry, batches, key, head, archive, ca, at):
         need([stamp.hash, stamp.imprint.hex()] == ["sha256", imprint(sealing, token)],
              f"{name}: it does not cover its sealing")
         index, stamped_at = token["entry"]["index"], stamped_at or stamp.time
-        yield functools.partial(check_token, name, stamp, ca, at, stamped["trial"])
+        chain = [(name, stamp, stamped["trial"]), *check_renewals(name, token, stamp, head)]
+        for (name, stamp, trial), newer in itertools.zip_longest(chain, chain[1:]):
+            until = seconds(newer[1].time) if newer else at
+            yield functools.partial(check_token, name, stamp, ca, until, trial)
     if not sealing["tokens"]: yield f"note: {where} has no time-stamp yet"
     statement = parse_json(sealing["statement"].encode())
     is_known = (statement["format"], statement["profile"]) == (1, "plain")
@@ -276,6 +297,21 @@ def check_sealing(where, sealing, entry, batches, key, head, archive, ca, at):
                  and batch["entry"]["index"] < sealing["entry"]["index"]
                  and walk(committed["root"], batch["sealed"]["tree_path"]) == entry["root"],
                  f"{where}: a batch does not lead to it")
+
+def check_renewals(name, token, stamp, head):
+    """Each renewal is in the log after what it renews, covers all of it, and states a later time."""
+    index, checked = token["entry"]["index"], []
+    for m, (newer, older) in enumerate(renewals_of(token), 1):
+        entry, last = read_logged(newer["entry"], "evidence.renewed", head), stamp
+        name, stamp = re.sub(r"(\.renewal-\d+)?\.tst$", f".renewal-{m}.tst", name), parse_token(newer["token"])
+        need([entry[it] for it in ("line", "token_sha256", "stamped_at")]
+             == [token["line"], sha256(newer["token"]).hex(), stamp.time] and index < newer["entry"]["index"],
+             f"{name}: it is not the one that the log states")
+        need([stamp.hash, stamp.imprint.hex(), entry["root"]] == ["sha256", *[renewed(newer, older)] * 2]
+             and seconds(last.time) <= seconds(stamp.time), f"{name}: it does not cover what it should renew")
+        index = newer["entry"]["index"]
+        checked.append((name, stamp, entry["trial"]))
+    return checked
 
 # ---- Evidence records (RFC 4998, 5.3) --------------------------------------------------------------
 @verdict

@@ -168,6 +168,7 @@ fn keep_entries(commit: &Commit, entries: &mut BTreeMap<u64, (Entry, Bytes)>) {
                 | Entry::BatchCommitted(_)
                 | Entry::BatchesSealed(_)
                 | Entry::SealingStamped(_)
+                | Entry::EvidenceRenewed(_)
         );
         if carried {
             entries.insert(index, (entry.clone(), line.clone()));

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use sigillo_ers::{EvidenceTree, SEAL_BYTES_MAX, TOKEN_BYTES_MAX, sealing_leaves};
-use sigillo_evidence_log::{Archive, LoggedBatch, checkpoint_value};
+use sigillo_evidence_log::{Archive, Chains, LoggedBatch, TokenFrom, checkpoint_value};
 use sigillo_merkle::parse_signed_checkpoint;
 use sigillo_model::{
     BatchesSealed, Entry, ObjectKey, STATEMENT_BYTES_MAX, SealingStamped, Sha256Digest, Statement,
     parse_canonical,
 };
 use sigillo_proof::{
-    Base64Bytes, PROOF_HASHES_MAX, RECEIPT_TOKENS_MAX, Receipt, SealedIn, SealingSection,
-    TokenSection,
+    Base64Bytes, PROOF_HASHES_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_TOKENS_MAX, Receipt,
+    RenewalSection, SealedIn, SealingSection, TokenSection,
 };
 use sigillo_store::StoreError;
 
@@ -26,6 +26,7 @@ pub(crate) async fn seal_batches(
     receipt: &mut Receipt,
     batches: &[&LoggedBatch],
 ) -> Result<(), GiveReceiptError> {
+    let chains = Chains::read(archive, &log.view).await?;
     let sealings = log.entries().filter_map(|(index, entry)| match entry {
         Entry::BatchesSealed(body) => Some((index, body)),
         _ => None,
@@ -63,7 +64,7 @@ pub(crate) async fn seal_batches(
             entry: log.line(index)?,
             seal: Base64Bytes(seal.to_vec()),
             statement: text,
-            tokens: tokens(archive, log, body).await?,
+            tokens: tokens(archive, log, &chains, body).await?,
         });
     }
     Ok(())
@@ -86,6 +87,7 @@ async fn read_statement(
 async fn tokens(
     archive: &Archive,
     log: &ReceiptLog,
+    chains: &Chains,
     sealing: &BatchesSealed,
 ) -> Result<Vec<TokenSection>, GiveReceiptError> {
     let mut sections: Vec<TokenSection> = Vec::new();
@@ -103,7 +105,33 @@ async fn tokens(
             entry: log.line(index)?,
             line: body.line.clone(),
             path: token_path(archive, body).await?,
+            renewals: renewals(archive, log, chains, body).await?,
             token: Base64Bytes(token.to_vec()),
+        });
+    }
+    Ok(sections)
+}
+
+/// Reads the renewals of a time-stamp that are under the checkpoint.
+async fn renewals(
+    archive: &Archive,
+    log: &ReceiptLog,
+    chains: &Chains,
+    stamped: &SealingStamped,
+) -> Result<Vec<RenewalSection>, GiveReceiptError> {
+    let mut sections = Vec::new();
+    for token in chains.of(&stamped.line, stamped.number) {
+        let TokenFrom::Renewed { renewal, .. } = token.from else { continue };
+        let index = log.view.renewals[renewal].entry_index;
+        if index >= log.checkpoint().size || sections.len() == RECEIPT_RENEWALS_MAX {
+            break;
+        }
+        let (key, bytes_max) = (token.key(&log.view), TOKEN_BYTES_MAX as u64);
+        let raw = read_named(archive, key, bytes_max, token.sha256).await?;
+        sections.push(RenewalSection {
+            entry: log.line(index)?,
+            path: chains.path(token),
+            token: Base64Bytes(raw.to_vec()),
         });
     }
     Ok(sections)

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use sigillo_model::Sha256Digest;
 
 use crate::{
     AlgorithmTable, Imprint, Lifetime,
@@ -13,8 +14,8 @@ use crate::{
     },
     record_check::{StampReport, lists_root, renewed_value},
     request::oid_der,
-    signature::SignatureUse,
-    token::ReadToken,
+    signature::{Accepted, SignatureUse},
+    token::{ReadToken, TokenError},
 };
 
 /// NULL in DER.
@@ -76,24 +77,58 @@ impl fmt::Display for DueCause {
 /// Returns the renewals that the last time-stamp of a record asks for, the first to come first. An
 /// algorithm without an end in sight asks for none, and so does a time-stamp that was not verified.
 pub fn renewals_due(last: &StampReport, algorithms: &AlgorithmTable) -> Vec<Due> {
-    let Some(certificate_end) = last.certificate_end else { return Vec::new() };
+    match last.certificate_end {
+        Some(end) => due_before(end, last.signature, last.hash, algorithms),
+        None => Vec::new(),
+    }
+}
+
+/// Returns the renewals that a time-stamp asks for if it is the newest of its evidence, the first to
+/// come first. Only its signature is checked, not what it covers and whose it is.
+///
+/// # Errors
+///
+/// [`TokenError`] for what is no token with a right signature.
+pub fn token_renewals_due(
+    token: &[u8],
+    algorithms: &AlgorithmTable,
+) -> Result<Vec<Due>, TokenError> {
+    let token = ReadToken::read(token)?;
+    let certificate = token.check_signature(Accepted::Kept)?;
+    let (signature, hash) = (token.signature_use(&certificate), token.imprint().0.ok());
+    Ok(due_before(certificate.not_after, signature, hash, algorithms))
+}
+
+fn due_before(
+    certificate_end: Timestamp,
+    signature: Option<SignatureUse>,
+    hash: Option<HashFunction>,
+    algorithms: &AlgorithmTable,
+) -> Vec<Due> {
     let of = |lifetime, renewal, cause| match lifetime {
         Lifetime::Open => None,
         Lifetime::Until(end) => Some(Due { before: Some(end), renewal, cause }),
         Lifetime::Unknown => Some(Due { before: None, renewal, cause }),
     };
     let certificate = Lifetime::Until(certificate_end);
-    let signature = last.signature.map(|signature| {
+    let signature = signature.map(|signature| {
         let lifetime = algorithms.signature(&signature);
         of(lifetime, Renewal::TimeStamp, DueCause::Signature(signature))
     });
-    let hash =
-        last.hash.map(|hash| of(algorithms.hash(hash), Renewal::HashTree, DueCause::Hash(hash)));
+    let hash = hash.map(|hash| of(algorithms.hash(hash), Renewal::HashTree, DueCause::Hash(hash)));
     let certificate = of(certificate, Renewal::TimeStamp, DueCause::Certificate);
     let mut due: Vec<Due> =
         [certificate, signature.flatten(), hash.flatten()].into_iter().flatten().collect();
     due.sort_by_key(|due| (due.before, due.renewal));
     due
+}
+
+/// Returns the lists of the time-stamp with which a sealing's time-stamps were renewed: the digests
+/// of all of them, then one sibling each up to the root of the renewal. Source: RFC 4998 §5.2.
+pub fn renewal_lists(older: &[Sha256Digest], path: &[Sha256Digest]) -> Vec<Vec<Vec<u8>>> {
+    let bytes = |digest: &Sha256Digest| digest.as_bytes().to_vec();
+    let first = older.iter().map(bytes).collect();
+    std::iter::once(first).chain(path.iter().map(|sibling| vec![bytes(sibling)])).collect()
 }
 
 /// A record cannot be renewed in this way.

@@ -2,15 +2,17 @@
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
 
 use sigillo_authorities::SignedHead;
-use sigillo_ers::TrustAnchors;
+use sigillo_ers::{AlgorithmTable, TrustAnchors};
 use sigillo_model::{CommitOpened, Entry, Finding, FindingCode, ObjectKey, Sha256Digest};
 use sigillo_store::StoreError;
 
 use crate::{
     Archive, Commit, CommitFault, LogError, LogView,
     audit_derived::{DerivedAudit, check_checkpoint, lines_from_bundles},
+    audit_renewals::audit_renewals,
     audit_sealings::audit_sealings,
     chain::Chain,
     commit::COMMIT_BYTES_MAX,
@@ -33,6 +35,17 @@ pub struct AuditKnowledge {
     pub log_key_trusted: bool,
     /// A checkpoint of this log that the auditor saw earlier.
     pub seen: Option<SignedHead>,
+    /// As of when time-stamps must hold; `None` looks at each only at its own time.
+    pub time: Option<AuditTime>,
+}
+
+/// As of when evidence must hold, and by which rules.
+#[derive(Clone, Debug)]
+pub struct AuditTime {
+    /// How long algorithms may be relied on.
+    pub algorithms: AlgorithmTable,
+    /// The time.
+    pub at: Timestamp,
 }
 
 /// What an audit of the log met, and what the log says.
@@ -312,6 +325,7 @@ impl<'a> ChainAudit<'a> {
             &mut self.findings,
         )
         .await?;
+        audit_renewals(self.archive, &self.view, knowledge, &mut self.findings).await?;
         let proven = self.tree_known.then(|| self.head());
         Ok(LogAudit { findings: self.findings, view: self.view, head: proven })
     }

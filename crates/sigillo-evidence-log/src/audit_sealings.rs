@@ -72,7 +72,6 @@ impl SealingsAudit<'_> {
         self.findings.push(Finding::new(code, key, message));
     }
 
-    /// Reads an object whose digest the log states; damage is a finding of `code`.
     async fn read(
         &mut self,
         key: &ObjectKey,
@@ -80,20 +79,7 @@ impl SealingsAudit<'_> {
         sha256: Sha256Digest,
         code: FindingCode,
     ) -> Result<Option<Bytes>, LogError> {
-        let message = match self.archive.store().read(key, bytes_max).await {
-            Ok(bytes) if Sha256Digest::of(&bytes) == sha256 => return Ok(Some(bytes)),
-            Ok(_) => "its bytes do not have the digest that the log states",
-            Err(StoreError::NotFound { .. }) => "it is not in the store",
-            Err(StoreError::TooLarge { .. }) => "it is larger than it can be",
-            Err(StoreError::NotAnObject { .. }) => NOT_AN_OBJECT,
-            Err(error) => {
-                let message = format!("it could not be read: {}", causes_of(&error));
-                self.find(FindingCode::NotRead, key, message);
-                return Ok(None);
-            }
-        };
-        self.find(code, key, message);
-        Ok(None)
+        read_stated(self.archive, (key, bytes_max, sha256), code, self.findings).await
     }
 
     /// Checks a statement and returns when it says it was written.
@@ -291,4 +277,27 @@ impl SealingsAudit<'_> {
             self.findings.push(Finding::new(FindingCode::TrialEvidence, "sealings", message));
         }
     }
+}
+
+/// Reads an object whose greatest length and digest are known; damage is a finding of `code`.
+pub(crate) async fn read_stated(
+    archive: &Archive,
+    (key, bytes_max, sha256): (&ObjectKey, u64, Sha256Digest),
+    code: FindingCode,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<Bytes>, LogError> {
+    let message = match archive.store().read(key, bytes_max).await {
+        Ok(bytes) if Sha256Digest::of(&bytes) == sha256 => return Ok(Some(bytes)),
+        Ok(_) => "its bytes do not have the digest that the log states",
+        Err(StoreError::NotFound { .. }) => "it is not in the store",
+        Err(StoreError::TooLarge { .. }) => "it is larger than it can be",
+        Err(StoreError::NotAnObject { .. }) => NOT_AN_OBJECT,
+        Err(error) => {
+            let message = format!("it could not be read: {}", causes_of(&error));
+            findings.push(Finding::new(FindingCode::NotRead, key, message));
+            return Ok(None);
+        }
+    };
+    findings.push(Finding::new(code, key, message));
+    Ok(None)
 }

@@ -1,10 +1,11 @@
-//! The objects of a batch: its leaves and its list of packs, checked against the log.
+//! Objects that the log names by their digest: leaves and packs of a batch, members of a renewal.
 
 use bytes::Bytes;
 
 use sigillo_model::{
-    BATCH_DOCUMENTS_MAX, BATCH_PACKS_MAX, BatchCommitted, ListedPack, ObjectKey,
-    PACK_LIST_BYTES_MAX, PackList, Sha256Digest, VersionId, parse_canonical,
+    BATCH_DOCUMENTS_MAX, BATCH_PACKS_MAX, BatchCommitted, EvidenceRenewed, ListedPack, ObjectKey,
+    PACK_LIST_BYTES_MAX, PackList, RENEWAL_BYTES_MAX, RENEWAL_MEMBERS_MAX, RENEWAL_TOKENS_MAX,
+    RenewalMember, RenewalMembers, Sha256Digest, VersionId, parse_canonical,
 };
 use sigillo_store::{Store, StoreError};
 
@@ -13,7 +14,7 @@ use crate::LogError;
 /// Says that a folder, a pipe or the like lies where an object should.
 pub(crate) const NOT_AN_OBJECT: &str = "something that is not a regular file is in its place";
 
-/// Why an object of a batch cannot be used.
+/// Why an object that the log names cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchObjectError {
@@ -71,6 +72,37 @@ pub async fn read_pack_list(
     Ok(list.packs)
 }
 
+/// Reads what a renewal covers: members, by number, at least one and each once.
+///
+/// # Errors
+///
+/// [`BatchObjectError::Damaged`] unless it is exactly the object that the log names, and is what the
+/// log says of it.
+pub(crate) async fn read_members(
+    store: &Store,
+    body: &EvidenceRenewed,
+) -> Result<Vec<RenewalMember>, BatchObjectError> {
+    let key = ObjectKey::renewal_members(body.renewal);
+    let bytes = read(store, &key, RENEWAL_BYTES_MAX, body.members_sha256).await?;
+    let damaged = |what| BatchObjectError::Damaged { what };
+    let list: RenewalMembers =
+        parse_canonical(&bytes).map_err(|_| damaged("it is no list of what a renewal covers"))?;
+    if list.format != 1 || list.members.is_empty() || list.members.len() > RENEWAL_MEMBERS_MAX {
+        return Err(damaged("it is a list of another format, empty or too long"));
+    }
+    let stated = (list.renewal, list.line.as_str(), list.members.len() as u64);
+    if stated != (body.renewal, body.line.as_str(), body.members) {
+        return Err(damaged("it is the list of another renewal than the log says"));
+    }
+    if !list.members.is_sorted_by(|a, b| a.number < b.number) {
+        return Err(damaged("its members do not stand in the order of their numbers"));
+    }
+    if list.members.iter().any(|it| !(1..=RENEWAL_TOKENS_MAX).contains(&it.tokens.len())) {
+        return Err(damaged("a member of it has no time-stamps, or too many"));
+    }
+    Ok(list.members)
+}
+
 async fn read(
     store: &Store,
     key: &ObjectKey,
@@ -85,7 +117,7 @@ async fn read(
         Err(StoreError::TooLarge { .. }) => damaged("it is larger than it can be"),
         Err(StoreError::NotAnObject { .. }) => damaged(NOT_AN_OBJECT),
         Err(source) => {
-            let doing = "reading an object of a batch";
+            let doing = "reading an object that the log names";
             Err(BatchObjectError::Store(LogError::Store { doing, source }))
         }
     }

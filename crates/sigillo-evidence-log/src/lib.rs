@@ -16,11 +16,14 @@ mod publish;
 mod recover;
 mod writer;
 
+mod chains;
+mod renewing;
 mod sealing;
 mod stamping;
 
 mod audit;
 mod audit_derived;
+mod audit_renewals;
 mod audit_sealings;
 mod batch_objects;
 mod indexing;
@@ -30,8 +33,9 @@ mod tables;
 mod view;
 
 pub use archive::{Archive, NewArchive, place_of};
-pub use audit::{AuditKnowledge, LogAudit, audit_log};
+pub use audit::{AuditKnowledge, AuditTime, LogAudit, audit_log};
 pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list};
+pub use chains::{ChainToken, Chains, TokenFrom};
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
 pub use error::LogError;
 pub use head::{COMMITS_MAX, find_head};
@@ -39,10 +43,15 @@ pub use indexing::{UnreadDocuments, catch_up_index, forget_foreign_index, index_
 pub use publish::{PublishedCheckpoint, Standing, read_checkpoint, rebuild_log};
 pub use records::proven_record;
 pub use recover::log_contains;
+pub use renewing::{
+    PlannedRenewal, RENEWAL_LEAD, RenewOutcome, RenewalPlan, RenewalRules, Renewer, plan_renewals,
+};
 pub use right_edge::RightEdge;
 pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
 pub use summary::{LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};
-pub use view::{LogView, LoggedBatch, LoggedSealing, LoggedStamp, read_commits, read_view};
+pub use view::{
+    LogView, LoggedBatch, LoggedRenewal, LoggedSealing, LoggedStamp, read_commits, read_view,
+};
 pub use writer::{CommitOutcome, Committed, LogKeys, LogWriter};

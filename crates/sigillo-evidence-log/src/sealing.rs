@@ -180,12 +180,15 @@ pub(crate) fn sealed_batches(commit: &Commit) -> Vec<SealedBatch> {
     batches.collect()
 }
 
-/// Headers, sealings and stampings alone are no reason to seal again.
+/// Headers, sealings, stampings and renewals alone are no reason to seal again.
 fn is_worth_sealing(commit: &Commit) -> bool {
     commit.entries.iter().any(|entry| {
         !matches!(
             entry,
-            Entry::CommitOpened(_) | Entry::BatchesSealed(_) | Entry::SealingStamped(_)
+            Entry::CommitOpened(_)
+                | Entry::BatchesSealed(_)
+                | Entry::SealingStamped(_)
+                | Entry::EvidenceRenewed(_)
         )
     })
 }

@@ -1,7 +1,7 @@
 //! Everything the log says, read from its commits in order.
 
 use sigillo_model::{
-    BatchCommitted, BatchesSealed, CommitOpened, Entry, LogTime, SealingStamped,
+    BatchCommitted, BatchesSealed, CommitOpened, Entry, EvidenceRenewed, LogTime, SealingStamped,
     SubmissionCompleted, SubmissionReceived,
 };
 
@@ -42,6 +42,19 @@ pub struct LoggedStamp {
     pub at: LogTime,
 }
 
+/// A renewal of time-stamps and the commit that records it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedRenewal {
+    /// What the log says of it.
+    pub body: EvidenceRenewed,
+    /// The commit that records it.
+    pub commit: u64,
+    /// The time of that commit.
+    pub at: LogTime,
+    /// Place of its entry in the log, from 0.
+    pub entry_index: u64,
+}
+
 /// What the log says, up to some commit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LogView {
@@ -57,6 +70,8 @@ pub struct LogView {
     pub sealings: Vec<LoggedSealing>,
     /// Time-stamps, in log order.
     pub stamps: Vec<LoggedStamp>,
+    /// Renewals of time-stamps, in log order.
+    pub renewals: Vec<LoggedRenewal>,
     /// Submissions that were received, in log order.
     pub received: Vec<SubmissionReceived>,
     /// Submissions that came to their end, in log order.
@@ -82,6 +97,12 @@ impl LogView {
                 Entry::SealingStamped(body) => {
                     self.stamps.push(LoggedStamp { body: body.clone(), commit: number, at });
                 }
+                Entry::EvidenceRenewed(body) => self.renewals.push(LoggedRenewal {
+                    body: body.clone(),
+                    commit: number,
+                    at,
+                    entry_index: index,
+                }),
                 Entry::SubmissionReceived(body) => self.received.push(body.clone()),
                 Entry::SubmissionCompleted(body) => self.completed.push(body.clone()),
                 _ => {}

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    ArchiveId, BatchId, JsonError, LogTime, SealingId, Sha256Digest, SubmissionId, WriterId,
-    json::parse_canonical, to_canonical,
+    ArchiveId, BatchId, JsonError, LogTime, RenewalId, SealingId, Sha256Digest, SubmissionId,
+    WriterId, json::parse_canonical, to_canonical,
 };
 
 /// Longest entry, in bytes without its newline (C2SP tlog-tiles entry bundles allow no more).
@@ -32,6 +32,8 @@ pub enum Entry {
     BatchesSealed(BatchesSealed),
     /// `sealing.stamped`: a sealing has a time-stamp.
     SealingStamped(SealingStamped),
+    /// `evidence.renewed`: time-stamps of sealings are under a newer one.
+    EvidenceRenewed(EvidenceRenewed),
     /// An entry of a type this program does not know; it counts and is hashed all the same.
     Other {
         /// Its type.
@@ -162,6 +164,27 @@ pub struct SealingStamped {
     pub trial: bool,
 }
 
+/// Time-stamps of sealings are under a newer one (RFC 4998 §5.2, time-stamp renewal).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct EvidenceRenewed {
+    /// The evidence line of all time-stamps covered, and of the new one.
+    pub line: String,
+    /// How many sealings it covers.
+    pub members: u64,
+    /// SHA-256 of `members.json`.
+    pub members_sha256: Sha256Digest,
+    /// The renewal's folder.
+    pub renewal: RenewalId,
+    /// Root of the tree over the members: what the new time-stamp covers.
+    pub root: Sha256Digest,
+    /// What the authority attests, RFC 3339 with its own precision.
+    pub stamped_at: String,
+    /// SHA-256 of the token as received.
+    pub token_sha256: Sha256Digest,
+    /// Whether the token is for trial only.
+    pub trial: bool,
+}
+
 impl Entry {
     /// Writes the entry as its canonical line, without newline.
     ///
@@ -181,6 +204,7 @@ impl Entry {
             Self::BatchCommitted(body) => line_of("batch.committed", body),
             Self::BatchesSealed(body) => line_of("batches.sealed", body),
             Self::SealingStamped(body) => line_of("sealing.stamped", body),
+            Self::EvidenceRenewed(body) => line_of("evidence.renewed", body),
             Self::Other { type_name } => unreachable!("{type_name} entries are never written"),
         };
         if line.len() > ENTRY_BYTES_MAX {
@@ -214,6 +238,7 @@ impl Entry {
             "batch.committed" => body_of(value).map(Self::BatchCommitted),
             "batches.sealed" => body_of(value).map(Self::BatchesSealed),
             "sealing.stamped" => body_of(value).map(Self::SealingStamped),
+            "evidence.renewed" => body_of(value).map(Self::EvidenceRenewed),
             _ => Ok(Self::Other { type_name }),
         }
     }
@@ -228,6 +253,7 @@ impl Entry {
             Self::BatchCommitted(_) => "batch.committed",
             Self::BatchesSealed(_) => "batches.sealed",
             Self::SealingStamped(_) => "sealing.stamped",
+            Self::EvidenceRenewed(_) => "evidence.renewed",
             Self::Other { type_name } => type_name,
         }
     }

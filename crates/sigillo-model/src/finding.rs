@@ -110,6 +110,10 @@ finding_codes! {
     AlgorithmUnknown = "F508", CannotTell;
     /// A statement has a format, profile or policy that is unknown to this program.
     StatementUnknown = "F509", CannotTell;
+    /// A renewal of time-stamps is missing or damaged, or does not cover what it should.
+    RenewalDamaged = "F510", Damage;
+    /// The newest time-stamps of sealings are to be renewed soon.
+    RenewalDue = "F511", Note;
     /// The log's key is in no trust store, so who wrote the archive cannot be told.
     OriginUnknown = "F601", CannotTell;
     /// The certificate of a seal leads to no anchor of the trust store.

@@ -91,6 +91,10 @@ id_type! {
     SealingId
 }
 id_type! {
+    /// The name of one attempt to renew time-stamps.
+    RenewalId
+}
+id_type! {
     /// The name of a submission and of the folder that keeps its report.
     SubmissionId
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ActId, BatchId, Blake3Digest, SealingId, Sha256Digest, SubmissionId};
+use crate::{ActId, BatchId, Blake3Digest, RenewalId, SealingId, Sha256Digest, SubmissionId};
 
 /// The key of one stored object: a relative path of plain ASCII, never from outside.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -62,6 +62,16 @@ impl ObjectKey {
     /// The siblings that lead from a sealing's value to the token's imprint.
     pub fn token_path(sealing: SealingId, line: &str, token: Sha256Digest) -> Self {
         Self(format!("sealings/{sealing}/lines/{line}/{token}.path"))
+    }
+
+    /// What a renewal covers.
+    pub fn renewal_members(renewal: RenewalId) -> Self {
+        Self(format!("renewals/{renewal}/members.json"))
+    }
+
+    /// The time-stamp token of a renewal.
+    pub fn renewal_token(renewal: RenewalId) -> Self {
+        Self(format!("renewals/{renewal}/token.tst"))
     }
 
     /// A pack.

@@ -17,6 +17,7 @@ mod description;
 mod entry;
 mod key;
 mod record;
+mod renewal;
 mod sealing;
 
 mod finding;
@@ -27,12 +28,14 @@ pub use description::{DESCRIPTION_MEMBERS_MAX, Description, TEXT_BYTES_MAX};
 pub use digest::{Blake3Digest, ParseDigestError, Sha256Digest, Sha256Hasher, VersionId};
 pub use entry::{
     ArchiveCreated, BatchCommitted, BatchesSealed, COMMIT_ENTRIES_MAX, CommitOpened,
-    ENTRY_BYTES_MAX, Entry, EntryError, SealingStamped, SubmissionCompleted, SubmissionReceived,
+    ENTRY_BYTES_MAX, Entry, EntryError, EvidenceRenewed, SealingStamped, SubmissionCompleted,
+    SubmissionReceived,
 };
 pub use error_kind::ErrorKind;
 pub use finding::{Finding, FindingCode, Place, Severity, Verdict};
 pub use ids::{
-    ActId, ArchiveId, BatchId, DocumentId, ParseIdError, SealingId, SubmissionId, WriterId,
+    ActId, ArchiveId, BatchId, DocumentId, ParseIdError, RenewalId, SealingId, SubmissionId,
+    WriterId,
 };
 pub use json::{
     JSON_DEPTH_MAX, JSON_INTEGER_MAX, JsonError, LogTime, parse_canonical, parse_json,
@@ -43,6 +46,9 @@ pub use layout::ObjectKey;
 pub use name::{decode_name, encode_name};
 pub use record::{
     FileEntry, Operation, RECORD_BYTES_MAX, Record, RecordError, RecordKind, SALT_BYTES, salt_text,
+};
+pub use renewal::{
+    RENEWAL_BYTES_MAX, RENEWAL_MEMBERS_MAX, RENEWAL_TOKENS_MAX, RenewalMember, RenewalMembers,
 };
 pub use sealing::{STATEMENT_BYTES_MAX, SealedBatch, Statement};
 pub use seams::{Clock, Entropy, Signer, SignerError};

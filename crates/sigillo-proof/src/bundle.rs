@@ -198,7 +198,10 @@ impl Bundle {
         for sealing in &mut receipt.sealings {
             sealing.statement.clear();
             sealing.seal.0.clear();
-            sealing.tokens.iter_mut().for_each(|token| token.token.0.clear());
+            for token in &mut sealing.tokens {
+                token.token.0.clear();
+                token.renewals.iter_mut().for_each(|renewal| renewal.token.0.clear());
+            }
         }
         Skeleton {
             files: self.files.iter().map(|it| (it.document + 1, it.position + 1)).collect(),
@@ -285,6 +288,12 @@ impl Skeleton {
             for (at, token) in (1..).zip(&mut sealing.tokens) {
                 let name = token_name(number, at, token, "tst");
                 token.token = Base64Bytes(bytes(&name)?);
+                let names: Vec<_> = (1..=token.renewals.len())
+                    .map(|renewal| renewal_name((number, at, renewal), token, "tst"))
+                    .collect();
+                for (renewal, name) in token.renewals.iter_mut().zip(names) {
+                    renewal.token = Base64Bytes(bytes(&name)?);
+                }
             }
         }
         let mut bundle = Bundle { receipt, files: Vec::new() };
@@ -332,6 +341,15 @@ fn token_name(number: usize, at: usize, token: &TokenSection, extension: &str) -
     format!("sealings/{number}/{at}-{}.{extension}", token.line)
 }
 
+/// Names what belongs to the renewal of a token: sealing, token and renewal, each from 1.
+fn renewal_name(
+    (number, at, renewal): (usize, usize, usize),
+    token: &TokenSection,
+    extension: &str,
+) -> String {
+    token_name(number, at, token, &format!("renewal-{renewal}.{extension}"))
+}
+
 fn sealing_entries(number: usize, sealing: &SealingSection) -> Vec<ZipEntry> {
     let folder = format!("sealings/{number}");
     let mut entries = vec![
@@ -344,8 +362,24 @@ fn sealing_entries(number: usize, sealing: &SealingSection) -> Vec<ZipEntry> {
             let name = token_name(number, at, token, "imprint");
             entries.push((name, imprint.to_string().into_bytes()));
         }
+        for (renewal, section) in (1..).zip(&token.renewals) {
+            let name = renewal_name((number, at, renewal), token, "tst");
+            entries.push((name, section.token.0.clone()));
+            if let Some(imprint) = renewal_imprint(token, renewal - 1) {
+                let name = renewal_name((number, at, renewal), token, "imprint");
+                entries.push((name, imprint.to_string().into_bytes()));
+            }
+        }
     }
     entries
+}
+
+/// Returns what the token of a renewal should cover; `place` is that of the renewal, from 0.
+pub(crate) fn renewal_imprint(token: &TokenSection, place: usize) -> Option<Sha256Digest> {
+    let renewals = token.renewals.get(..place)?.iter().map(|it| &it.token.0);
+    let older: Vec<_> =
+        std::iter::once(&token.token.0).chain(renewals).map(|it| Sha256Digest::of(it)).collect();
+    Some(walk_path(list_value(&older)?, &token.renewals.get(place)?.path))
 }
 
 /// Returns what a token of a sealing should cover, as far as its log entry can be read.

@@ -63,6 +63,8 @@ pub struct AttestedTime {
     pub authority: String,
     /// Whether the token is for trial only.
     pub trial: bool,
+    /// Whether it is that of a renewal, which attests that the older time-stamps were there then.
+    pub renewal: bool,
 }
 
 /// What checking a receipt met.

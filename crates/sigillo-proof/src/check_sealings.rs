@@ -51,15 +51,20 @@ pub(crate) fn check_sealings(
     check.batches(&proven, batches);
 }
 
-struct SealingsCheck<'a> {
-    checker: &'a mut Checker,
+pub(crate) struct SealingsCheck<'a> {
+    pub(crate) checker: &'a mut Checker,
     receipt: &'a Receipt,
-    archive: &'a ProvenArchive,
-    trust: &'a ReceiptTrust,
+    pub(crate) archive: &'a ProvenArchive,
+    pub(crate) trust: &'a ReceiptTrust,
 }
 
 impl SealingsCheck<'_> {
-    fn find(&mut self, code: FindingCode, sealing: &BatchesSealed, message: impl Into<String>) {
+    pub(crate) fn find(
+        &mut self,
+        code: FindingCode,
+        sealing: &BatchesSealed,
+        message: impl Into<String>,
+    ) {
         let object = format_args!("sealing {}", sealing.number).to_string();
         self.checker.add(Finding::new(code, object, message));
     }
@@ -155,6 +160,7 @@ impl SealingsCheck<'_> {
             }
             after = token.entry.index;
             let stamped_at = self.token(body, token);
+            self.renewals(body, token, stamped_at);
             first = first.or(stamped_at);
         }
         if section.tokens.is_empty() {
@@ -198,7 +204,7 @@ impl SealingsCheck<'_> {
                     self.find(FindingCode::TrialEvidence, body, message);
                 }
                 let (sealing, authority, trial) = (body.number, token.authority, token.trial);
-                let time = AttestedTime { sealing, stamped_at, authority, trial };
+                let time = AttestedTime { sealing, stamped_at, authority, trial, renewal: false };
                 self.checker.times.push(time);
                 Some(token.stamped_at)
             }

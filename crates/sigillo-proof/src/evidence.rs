@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use sigillo_ers::{EvidenceTree, HashFunction, StampParts, list_value, write_chain, write_record};
+use sigillo_ers::{
+    EvidenceTree, HashFunction, StampParts, list_value, renewal_lists, write_chain, write_record,
+};
 use sigillo_model::{BatchesSealed, Entry, Record, Sha256Digest};
 
 use crate::{BatchSection, DocumentSection, Receipt, SealingSection};
@@ -46,15 +48,23 @@ impl<'r> EvidenceMaker<'r> {
     ///
     /// The first list holds exactly the digests of `record.json` and of every file it lists, the
     /// following ones a sibling each: up to the root of the batch, up to that of the sealing, S, up
-    /// to what the token covers. Source: RFC 4998 §4.2, `docs/format.md`, "Evidence records".
+    /// to what the token covers. Renewals follow as further time-stamps of the chain. Source: RFC 4998
+    /// §4.2, §5.2, `docs/format.md`, "Evidence records".
     pub fn records_of(&self, document: &DocumentSection) -> Vec<DocumentEvidence> {
         let Some((lists, sealing)) = self.lists_up_to_sealing(document) else { return Vec::new() };
         let made = sealing.tokens.iter().map(|token| {
             let mut lists = lists.clone();
             lists.extend(token.path.iter().map(|sibling| alone(*sibling)));
             let hash = HashFunction::Sha256;
-            let chain = write_chain(&[StampParts { hash, lists, token: &token.token.0 }]);
-            DocumentEvidence { line: token.line.clone(), record: write_record(&[hash], &[&chain]) }
+            let mut stamps = vec![StampParts { hash, lists, token: &token.token.0 }];
+            let mut older = vec![Sha256Digest::of(&token.token.0)];
+            for renewal in &token.renewals {
+                let lists = renewal_lists(&older, &renewal.path);
+                stamps.push(StampParts { hash, lists, token: &renewal.token.0 });
+                older.push(Sha256Digest::of(&renewal.token.0));
+            }
+            let record = write_record(&[hash], &[&write_chain(&stamps)]);
+            DocumentEvidence { line: token.line.clone(), record }
         });
         made.collect()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{DocumentSection, Receipt, SealingSection, SubmissionSection};
+use crate::{DocumentSection, Receipt, SealingSection, SubmissionSection, TokenSection};
 
 /// What an older receipt said and a newer one does not say any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -96,6 +96,14 @@ fn sealing_extends(older: &SealingSection, newer: &SealingSection) -> bool {
     let same = (older.entry.index, &older.entry.line) == (newer.entry.index, &newer.entry.line)
         && older.statement == newer.statement
         && older.seal == newer.seal;
-    let kept = |token| newer.tokens.iter().any(|it: &crate::TokenSection| it.token == token);
-    same && older.tokens.iter().all(|it| kept(it.token.clone()))
+    let kept = |token: &TokenSection| {
+        newer.tokens.iter().any(|it| it.token == token.token && renewals_extend(token, it))
+    };
+    same && older.tokens.iter().all(kept)
+}
+
+/// Tells whether the renewals of a time-stamp are there, and perhaps later ones.
+fn renewals_extend(older: &TokenSection, newer: &TokenSection) -> bool {
+    older.renewals.len() <= newer.renewals.len()
+        && older.renewals.iter().zip(&newer.renewals).all(|(a, b)| a.token == b.token)
 }

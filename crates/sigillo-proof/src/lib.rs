@@ -12,6 +12,7 @@ mod proofs;
 
 mod check;
 mod check_documents;
+mod check_renewals;
 mod check_sealings;
 mod check_submission;
 
@@ -37,7 +38,8 @@ pub use proofs::{EXPLICIT_PROOFS_MAX, LEAVES_SHARE, needs_leaves};
 pub use receipt::{
     ArchiveSection, BatchSection, Counts, DocumentSection, LoggedLine, PROOF_HASHES_MAX,
     RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_REFUSALS_MAX,
-    RECEIPT_SCHEMA, RECEIPT_SEALINGS_MAX, RECEIPT_TOKENS_MAX, Receipt, ReceiptError,
-    RefusedDocument, SealedIn, SealingSection, StatedReport, SubmissionSection, TokenSection,
+    RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SEALINGS_MAX, RECEIPT_TOKENS_MAX, Receipt,
+    ReceiptError, RefusedDocument, RenewalSection, SealedIn, SealingSection, StatedReport,
+    SubmissionSection, TokenSection,
 };
 pub use render::render_text;

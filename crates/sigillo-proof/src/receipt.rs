@@ -36,6 +36,9 @@ pub const RECEIPT_SEALINGS_MAX: usize = 10_000;
 /// Most time-stamps of one sealing in a receipt.
 pub const RECEIPT_TOKENS_MAX: usize = 64;
 
+/// Most renewals of one time-stamp in a receipt.
+pub const RECEIPT_RENEWALS_MAX: usize = 64;
+
 /// Most hashes in one proof: more than any tree is high.
 pub const PROOF_HASHES_MAX: usize = 128;
 
@@ -167,6 +170,21 @@ pub struct TokenSection {
     /// The evidence line.
     pub line: String,
     /// The siblings from the sealing's value up to what the token covers; mostly none.
+    pub path: Vec<Sha256Digest>,
+    /// The time-stamps that renewed it, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renewals: Vec<RenewalSection>,
+    /// The token as received (RFC 3161).
+    pub token: Base64Bytes,
+}
+
+/// A newer time-stamp over a time-stamp and all that renewed it before.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewalSection {
+    /// The entry `evidence.renewed`.
+    pub entry: LoggedLine,
+    /// The siblings from the value of the older time-stamps up to the root of the renewal.
     pub path: Vec<Sha256Digest>,
     /// The token as received (RFC 3161).
     pub token: Base64Bytes,
@@ -318,9 +336,10 @@ impl Receipt {
     pub fn lines(&self) -> impl Iterator<Item = &LoggedLine> {
         let submission = self.submission.iter();
         let ends = submission.flat_map(|it| it.received.iter().chain(&it.completed));
-        let sealings = self.sealings.iter();
-        let seals = sealings
-            .flat_map(|it| std::iter::once(&it.entry).chain(it.tokens.iter().map(|it| &it.entry)));
+        let seals = self.sealings.iter().flat_map(|it| {
+            let stamps = it.tokens.iter().flat_map(TokenSection::lines);
+            std::iter::once(&it.entry).chain(stamps)
+        });
         let batches = self.batches.iter().map(|it| &it.entry);
         std::iter::once(&self.archive.created).chain(ends).chain(batches).chain(seals)
     }
@@ -328,12 +347,15 @@ impl Receipt {
     pub(crate) fn check_bounds(&self) -> Result<(), ReceiptError> {
         let refusals = self.submission.as_ref().map_or(0, |it| it.refusals.len());
         let tokens = self.sealings.iter().map(|it| it.tokens.len()).max().unwrap_or(0);
+        let stamps = self.sealings.iter().flat_map(|it| &it.tokens);
+        let renewals = stamps.map(|it| it.renewals.len()).max().unwrap_or(0);
         let counts = [
             ("documents", self.documents.len(), RECEIPT_DOCUMENTS_MAX),
             ("batches", self.batches.len(), RECEIPT_BATCHES_MAX),
             ("refusals", refusals, RECEIPT_REFUSALS_MAX),
             ("sealings", self.sealings.len(), RECEIPT_SEALINGS_MAX),
             ("time-stamps of a sealing", tokens, RECEIPT_TOKENS_MAX),
+            ("renewals of a time-stamp", renewals, RECEIPT_RENEWALS_MAX),
             ("hashes in a proof", self.longest_proof(), PROOF_HASHES_MAX),
         ];
         for (what, count, max) in counts {
@@ -358,8 +380,19 @@ impl Receipt {
         let batches =
             self.batches.iter().filter_map(|it| Some(it.sealed.as_ref()?.tree_path.len()));
         let sealings = self.sealings.iter().map(|it| it.consistency.len());
-        let tokens = self.sealings.iter().flat_map(|it| &it.tokens).map(|it| it.path.len());
+        let tokens = self.sealings.iter().flat_map(|it| &it.tokens);
+        let tokens = tokens.flat_map(|it| {
+            let renewals = it.renewals.iter().map(|it| it.path.len());
+            std::iter::once(it.path.len()).chain(renewals)
+        });
         lines.chain(documents).chain(batches).chain(sealings).chain(tokens).max().unwrap_or(0)
+    }
+}
+
+impl TokenSection {
+    /// Returns its log entry and those of its renewals.
+    fn lines(&self) -> impl Iterator<Item = &LoggedLine> {
+        std::iter::once(&self.entry).chain(self.renewals.iter().map(|it| &it.entry))
     }
 }
 

@@ -130,6 +130,12 @@ fn sealings_text(text: &mut String, receipt: &Receipt) {
             };
             let (stamped_at, line) = (shown(&body.stamped_at), shown(&body.line));
             text.push_str(&format!("    {what}: {stamped_at} ({line})\n"));
+            for renewal in &token.renewals {
+                let entry = Entry::parse_line(renewal.entry.line.as_bytes());
+                let Ok(Entry::EvidenceRenewed(body)) = entry else { continue };
+                let stamped_at = shown(&body.stamped_at);
+                text.push_str(&format!("      renewed / rinnovata: {stamped_at}\n"));
+            }
         }
         if sealing.tokens.is_empty() {
             text.push_str("    no time-stamp yet\n");

@@ -78,6 +78,7 @@ pub(crate) enum Command {
     Export(ExportArgs),
     Verify(VerifyArgs),
     Seal(SealArgs),
+    Renew(RenewArgs),
     Rebuild(RebuildArgs),
     Sweep(SweepArgs),
     Doctor(DoctorArgs),
@@ -305,6 +306,32 @@ pub(crate) struct SealArgs {
     /// Only ask for the time-stamps that sealings wait for
     #[arg(long)]
     pub(crate) stamp_only: bool,
+}
+
+/// Renew time-stamps before they come to their end
+///
+/// Says for which sealings the certificate of the newest time-stamp, or what it was signed with,
+/// comes to its end soon, and when; with --yes asks for one newer time-stamp over those of all of
+/// them (RFC 4998, time-stamp renewal). No document is read. What was not renewed in time can be
+/// renewed later, but whether it held in between nobody can prove. Only the evidence line of the
+/// authorities in the settings is renewed: trial time-stamps and real ones are never joined.
+///
+/// Exits with 3 or 5 if something could not be verified, and is therefore not renewed, with 4 if no
+/// authority helped: then try again later.
+///
+/// Example: sigillo renew --yes --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct RenewArgs {
+    /// Renew; without it, nothing is changed
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Renew what comes to its end within so many days
+    #[arg(long, value_name = "DAYS", default_value_t = 183)]
+    pub(crate) lead_days: u16,
+    /// Renew all, also what does not come to its end yet
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// Make everything anew that follows from the truth

@@ -15,13 +15,14 @@ use sigillo_authorities::{
 use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogSummary, LogWriter, log_contains,
+    Archive, AuditKnowledge, AuditTime, EVIDENCE_LINE, LogKeys, LogSummary, LogWriter, log_contains,
 };
 use sigillo_model::{Clock, Entropy, ErrorKind, LogTime, Sha256Digest};
 use sigillo_store::{ServiceAccess, Store, StoreUrl};
 
 use crate::{
     cli::GlobalArgs,
+    commands::er::algorithms,
     error::CommandError,
     output::{Output, counted, visible},
     places::{Places, place_of, write_whole},
@@ -280,7 +281,9 @@ impl Context {
     /// Returns what is known of an archive apart from itself.
     pub(crate) fn knowledge(&self, archive: &Archive) -> Result<AuditKnowledge, CommandError> {
         let (log_key_trusted, anchors) = self.trust.knowledge_of(archive)?;
-        Ok(AuditKnowledge { anchors, log_key_trusted, seen: self.seen(archive) })
+        let time = AuditTime { algorithms: algorithms()?, at: self.clock.now() };
+        let seen = self.seen(archive);
+        Ok(AuditKnowledge { anchors, log_key_trusted, seen, time: Some(time) })
     }
 
     /// Returns the newest head of this log that this user saw.
@@ -389,6 +392,11 @@ impl Context {
     /// Tells whether the settings name authorities; without any, the trial one of some keys is asked.
     pub(crate) fn has_authorities(&self) -> Result<bool, CommandError> {
         Ok(!Settings::read(&self.places.settings())?.authorities.is_empty())
+    }
+
+    /// Returns the evidence line of the time-stamps that the settings lead to.
+    pub(crate) fn line(&self) -> Result<&'static str, CommandError> {
+        Ok(line_of(&Settings::read(&self.places.settings())?))
     }
 
     /// Returns the authorities of the settings.

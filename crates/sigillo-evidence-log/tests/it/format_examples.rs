@@ -16,10 +16,10 @@ use sigillo_merkle::{
 use sigillo_model::{
     Algorithms, ArchiveCreated, ArchiveDescription, ArchiveId, ArchiveKeys, BatchCommitted,
     BatchId, BatchesSealed, Blake3Digest, CommitOpened, Description, DocumentId, DocumentKey,
-    Entity, Entry, FileEntry, ListedPack, LogTime, Operation, PackList, Record, RecordKind,
-    SealedBatch, SealingId, SealingStamped, Sha256Digest, Signer as _, Statement,
-    SubmissionCompleted, SubmissionId, VersionId, WriterId, encode_name, parse_canonical,
-    salt_text, to_canonical,
+    Entity, Entry, EvidenceRenewed, FileEntry, ListedPack, LogTime, Operation, PackList, Record,
+    RecordKind, RenewalId, RenewalMember, RenewalMembers, SealedBatch, SealingId, SealingStamped,
+    Sha256Digest, Signer as _, Statement, SubmissionCompleted, SubmissionId, VersionId, WriterId,
+    encode_name, parse_canonical, salt_text, to_canonical,
 };
 use sigillo_store::{
     BackendError, PackSink, PackSource,
@@ -405,7 +405,48 @@ fn sealing_example() -> String {
     )
 }
 
+/// A renewal over two sealings, of which the second was renewed once before.
+fn members() -> RenewalMembers {
+    let digests = |names: &[&[u8]]| names.iter().map(|it| Sha256Digest::of(it)).collect();
+    RenewalMembers {
+        format: 1,
+        line: "plain-sha256-trial".to_owned(),
+        members: vec![
+            RenewalMember { number: 1, tokens: digests(&[b"token"]) },
+            RenewalMember { number: 2, tokens: digests(&[b"second token", b"renewed"]) },
+        ],
+        renewal: RenewalId::from_bytes([0x77; 16]),
+    }
+}
+
+fn renewed_root() -> Sha256Digest {
+    let values: Vec<_> =
+        members().members.iter().map(|it| list_value(&it.tokens).unwrap()).collect();
+    tree_root(&values).unwrap()
+}
+
+fn renewal_example() -> String {
+    let value = |at: usize| list_value(&members().members[at].tokens).unwrap();
+    assert_eq!(renewed_root(), pair_value(value(0), value(1)));
+    format!(
+        "value of sealing 1      {}\nvalue of sealing 2      {}\nroot = imprint          {}\n",
+        value(0),
+        value(1),
+        renewed_root(),
+    )
+}
+
 fn entries_example() -> String {
+    let renewed = EvidenceRenewed {
+        line: "plain-sha256-trial".to_owned(),
+        members: 2,
+        members_sha256: Sha256Digest::of(&to_canonical(&members())),
+        renewal: RenewalId::from_bytes([0x77; 16]),
+        root: renewed_root(),
+        stamped_at: "2036-05-25T08:00:00Z".to_owned(),
+        token_sha256: Sha256Digest::of(b"newer token"),
+        trial: true,
+    };
     let stamped = SealingStamped {
         line: "plain-sha256-trial".to_owned(),
         number: 1,
@@ -428,6 +469,7 @@ fn entries_example() -> String {
         Entry::SubmissionCompleted(completed),
         Entry::BatchesSealed(sealed()),
         Entry::SealingStamped(stamped),
+        Entry::EvidenceRenewed(renewed),
     ];
     let lines = entries.map(|entry| entry.to_line().unwrap()).map(String::from_utf8);
     lines.map(|line| line.unwrap() + "\n").concat()
@@ -490,11 +532,13 @@ fn expected() -> BTreeMap<&'static str, String> {
         ("entries", entries_example()),
         ("evidence-tree", evidence_tree_example()),
         ("leaf", leaf_example()),
+        ("members", text_of(to_canonical(&members())) + "\n"),
         ("names", names_example()),
         ("order-root", order_root_example()),
         ("pack", pack_example()),
         ("packs", text_of(to_canonical(&pack_list())) + "\n"),
         ("record", text_of(record().to_json()) + "\n"),
+        ("renewal", renewal_example()),
         ("report", text_of(report()) + "\n"),
         ("sealing", sealing_example()),
         ("statement", text_of(to_canonical(&statement())) + "\n"),

@@ -9,6 +9,7 @@ mod format_examples;
 
 mod growing;
 mod reading;
+mod renewing;
 mod sealing;
 mod writing;
 

@@ -199,7 +199,16 @@ impl World {
         &self,
         seen: Option<sigillo_authorities::SignedHead>,
     ) -> LogAudit {
-        let knowledge = AuditKnowledge { anchors: self.anchors(), log_key_trusted: true, seen };
+        self.audit_of(AuditKnowledge {
+            anchors: self.anchors(),
+            log_key_trusted: true,
+            seen,
+            time: None,
+        })
+        .await
+    }
+
+    pub(crate) async fn audit_of(&self, knowledge: AuditKnowledge) -> LogAudit {
         audit_log(&self.archive().await, &knowledge, &mut |_, _| {}).await.unwrap()
     }
 

@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use sigillo_ers::{
     CertificateContent, CertificateRole, EvidenceTree, Expectations, TimeStampRequest,
-    TokenContent, TrustAnchors, check_response, prepare_certificate, prepare_seal, prepare_token,
-    sealing_leaves, sealing_value, to_pem, tree_root, version_id,
+    TokenContent, TrustAnchors, check_response, list_value, pair_value, prepare_certificate,
+    prepare_seal, prepare_token, sealing_leaves, sealing_value, to_pem, tree_root, version_id,
 };
 use sigillo_merkle::{
     Checkpoint, MemoryTree, NoteSignature, SignedNote, TreeHash, VerifierKey, consistency_path,
@@ -17,15 +17,15 @@ use sigillo_merkle::{
 };
 use sigillo_model::{
     Algorithms, ArchiveCreated, ArchiveDescription, ArchiveId, ArchiveKeys, BatchCommitted,
-    BatchId, BatchesSealed, Description, DocumentId, DocumentKey, Entity, Entry, FileEntry,
-    LogTime, Operation, Record, RecordKind, SealedBatch, SealingId, SealingStamped, Sha256Digest,
-    Signer as _, Statement, SubmissionCompleted, SubmissionId, SubmissionReceived, VersionId,
-    to_canonical,
+    BatchId, BatchesSealed, Description, DocumentId, DocumentKey, Entity, Entry, EvidenceRenewed,
+    FileEntry, LogTime, Operation, Record, RecordKind, RenewalId, SealedBatch, SealingId,
+    SealingStamped, Sha256Digest, Signer as _, Statement, SubmissionCompleted, SubmissionId,
+    SubmissionReceived, VersionId, to_canonical,
 };
 use sigillo_proof::{
     ArchiveSection, Base64Bytes, BatchSection, Counts, DocumentSection, LoggedLine, RECEIPT_SCHEMA,
-    Receipt, ReceiptTrust, RefusedDocument, SealedIn, SealingSection, SubmissionSection,
-    TokenSection, needs_leaves,
+    Receipt, ReceiptTrust, RefusedDocument, RenewalSection, SealedIn, SealingSection,
+    SubmissionSection, TokenSection, needs_leaves,
 };
 use sigillo_testkit::MemorySigner;
 
@@ -166,7 +166,7 @@ impl World {
         (self.push(&Entry::ArchiveCreated(ArchiveCreated { archive, archive_sha256 })), text)
     }
 
-    fn seal(&mut self, batches: &[(u64, BatchCommitted)]) -> Sealed {
+    fn seal(&mut self, batches: &[(u64, BatchCommitted)], renewals: usize) -> Sealed {
         let statement = Statement {
             after: 0,
             at: LogTime::new(now()),
@@ -207,7 +207,7 @@ impl World {
             through: 2,
         };
         let index = self.push(&Entry::BatchesSealed(body.clone()));
-        let (token, stamped_at) = self.stamp(sealing_value(&body));
+        let (token, stamped_at) = self.stamp(sealing_value(&body), now());
         let stamped = self.push(&Entry::SealingStamped(SealingStamped {
             line: LINE.to_owned(),
             number: 1,
@@ -216,15 +216,42 @@ impl World {
             token_sha256: Sha256Digest::of(&token),
             trial: true,
         }));
-        Sealed { older, index, stamped, statement: text, seal, token, tree }
+        let renewals = self.renew(&token, renewals);
+        Sealed { older, index, stamped, statement: text, seal, token, renewals, tree }
     }
 
-    fn stamp(&self, imprint: Sha256Digest) -> (Vec<u8>, String) {
+    /// Renews a time-stamp some times, a day apart, each time together with that of another sealing.
+    fn renew(&mut self, token: &[u8], times: usize) -> Vec<(u64, Sha256Digest, Vec<u8>)> {
+        let mut older = vec![Sha256Digest::of(token)];
+        let mut renewals = Vec::new();
+        for number in 1..=times {
+            let other = Sha256Digest::of(format!("another sealing, {number}").as_bytes());
+            let root = pair_value(list_value(&older).unwrap(), other);
+            let at = now() + SignedDuration::from_hours(24 * i64::try_from(number).unwrap());
+            let (token, stamped_at) = self.stamp(root, at);
+            let token_sha256 = Sha256Digest::of(&token);
+            older.push(token_sha256);
+            let index = self.push(&Entry::EvidenceRenewed(EvidenceRenewed {
+                line: LINE.to_owned(),
+                members: 2,
+                members_sha256: Sha256Digest::of(b"members"),
+                renewal: RenewalId::from_bytes([9; 16]),
+                root,
+                stamped_at,
+                token_sha256,
+                trial: true,
+            }));
+            renewals.push((index, other, token));
+        }
+        renewals
+    }
+
+    fn stamp(&self, imprint: Sha256Digest, at: Timestamp) -> (Vec<u8>, String) {
         let request = TimeStampRequest { imprint: imprint.into(), nonce: [0x80; 8], policy: None };
         let prepared = prepare_token(&TokenContent {
             request: &request,
             serial: [0x90; 16],
-            stamped_at: now(),
+            stamped_at: at,
             certificate_der: &self.tsa,
             chain: &[],
         })
@@ -233,7 +260,7 @@ impl World {
         let response = prepared.finish(&signature);
         let tolerance = SignedDuration::from_mins(5);
         let expectations =
-            Expectations { request: &request, at: now(), tolerance, anchors: &self.anchors };
+            Expectations { request: &request, at, tolerance, anchors: &self.anchors };
         let token = check_response(&response, &expectations).unwrap();
         (token.raw().to_vec(), token.verified().stamped_at.to_string())
     }
@@ -247,6 +274,8 @@ struct Sealed {
     statement: Vec<u8>,
     seal: Vec<u8>,
     token: Vec<u8>,
+    /// Of each its place in the log, the sibling in its tree, the token.
+    renewals: Vec<(u64, Sha256Digest, Vec<u8>)>,
     tree: EvidenceTree,
 }
 
@@ -259,6 +288,15 @@ pub(crate) fn receipt(plan: &Plan) -> (World, Receipt) {
 pub(crate) fn receipt_described(
     plan: &Plan,
     change: &dyn Fn(&mut ArchiveDescription),
+) -> (World, Receipt) {
+    receipt_renewed(plan, change, 0)
+}
+
+/// Does the same, with a time-stamp that was renewed some times.
+pub(crate) fn receipt_renewed(
+    plan: &Plan,
+    change: &dyn Fn(&mut ArchiveDescription),
+    renewals: usize,
 ) -> (World, Receipt) {
     let mut world = World::new();
     world.push_line(br#"{"type":"commit.opened","v":2}"#.to_vec());
@@ -277,7 +315,7 @@ pub(crate) fn receipt_described(
     }
     let archived = plan.batches.iter().sum::<usize>() as u64;
     let completed = (plan.every == 1).then(|| end(&mut world, archived));
-    let sealed = plan.sealed.then(|| world.seal(&batches));
+    let sealed = plan.sealed.then(|| world.seal(&batches, renewals));
     world.push_line(br#"{"type":"commit.opened","v":2}"#.to_vec());
 
     let mut receipt = Receipt {
@@ -331,6 +369,15 @@ fn sealing_section(world: &World, sealed: &Sealed) -> SealingSection {
             entry: world.line(sealed.stamped),
             line: LINE.to_owned(),
             path: Vec::new(),
+            renewals: sealed
+                .renewals
+                .iter()
+                .map(|(index, other, token)| RenewalSection {
+                    entry: world.line(*index),
+                    path: vec![*other],
+                    token: Base64Bytes(token.clone()),
+                })
+                .collect(),
             token: Base64Bytes(sealed.token.clone()),
         }],
     }

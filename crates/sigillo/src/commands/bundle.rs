@@ -191,10 +191,11 @@ fn chain_text(bundle: &Bundle, receipt: &sigillo_proof::ReceiptCheck) -> String 
     text.push_str(&format!("  {}\n", counted(receipt.sealings, "sealing")));
     for time in &receipt.times {
         text.push_str(&format!(
-            "  time-stamp of {} by {}{}, over sealing {}\n",
+            "  time-stamp of {} by {}{}, over {}sealing {}\n",
             visible(&time.stamped_at),
             visible(&time.authority),
             if time.trial { " (TRIAL)" } else { "" },
+            if time.renewal { "the time-stamps of " } else { "" },
             time.sealing,
         ));
     }
@@ -224,7 +225,7 @@ fn check_json(check: &BundleCheck, bundle: Option<&Bundle>) -> Value {
         "more_findings": check.more_findings,
         "sealings": receipt.map_or(0, |it| it.sealings),
         "time_stamps": times.iter().map(|time| json!({
-            "authority": time.authority, "sealing": time.sealing,
+            "authority": time.authority, "renewal": time.renewal, "sealing": time.sealing,
             "stamped_at": time.stamped_at, "trial": time.trial,
         })).collect::<Vec<_>>(),
         "verdict": check.verdict,

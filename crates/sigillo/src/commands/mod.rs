@@ -12,6 +12,7 @@ mod init;
 mod log;
 mod rebuild;
 pub(crate) mod receipt;
+mod renew;
 mod seal;
 pub(crate) mod shell;
 mod status;
@@ -53,6 +54,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<u8, CommandError> {
         Command::Export(args) => export::export(&context, args).await,
         Command::Verify(args) => verify::run(&context, args).await,
         Command::Seal(args) => seal::run(&context, args).await,
+        Command::Renew(args) => renew::run(&context, args).await,
         Command::Rebuild(_) => rebuild::run(&context).await,
         Command::Sweep(args) => sweep::run(&context, args).await,
         Command::Doctor(args) => doctor::run(&context, args).await,

@@ -343,8 +343,9 @@ fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
     for time in &check.times {
         let what = if time.trial { "TRIAL time-stamp, not qualified" } else { "time-stamp" };
         text.push_str(&format!(
-            "  sealing {}: {what} of {}, by {}\n",
+            "  sealing {}{}: {what} of {}, by {}\n",
             time.sealing,
+            if time.renewal { ", renewed" } else { "" },
             visible(&time.stamped_at),
             visible(&time.authority)
         ));
@@ -369,7 +370,7 @@ fn check_json(check: &ReceiptCheck, receipt: Option<&Receipt>) -> Value {
     });
     let times = check.times.iter().map(|time| {
         json!({
-            "authority": time.authority, "sealing": time.sealing,
+            "authority": time.authority, "renewal": time.renewal, "sealing": time.sealing,
             "stamped_at": time.stamped_at, "trial": time.trial,
         })
     });

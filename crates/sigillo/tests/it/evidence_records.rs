@@ -9,7 +9,7 @@ use std::{
 use crate::program::{PROGRAM, World, finish, skip};
 
 /// Returns the folder of shared inputs; without it says so, and fails in CI.
-fn shared() -> Option<PathBuf> {
+pub(crate) fn shared() -> Option<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
     let shared = std::env::var_os("SIGILLO_SHARED").map_or(PathBuf::from(default), PathBuf::from);
     if shared.join("vectors/ERS_CASES.tsv").is_file() {
@@ -78,7 +78,7 @@ fn what_cannot_be_verified_is_told_with_a_remedy() {
 
 /// The Python that reads certificates, for the verifiers of others; without it says so, and fails in
 /// CI.
-fn can_judge() -> bool {
+pub(crate) fn can_judge() -> bool {
     let mut python = Command::new("python3");
     python.args(["-c", "import asn1crypto, cryptography"]);
     if python.output().is_ok_and(|ran| ran.status.success()) {
@@ -108,7 +108,7 @@ fn all_agree(world: &World, shared: &Path, record: &str) {
 }
 
 /// Returns the certificate of the trial root, in the only key folder.
-fn only_root(world: &World) -> PathBuf {
+pub(crate) fn only_root(world: &World) -> PathBuf {
     let keys = world.home().join(".local/share/sigillo/keys");
     let mut folders = fs::read_dir(keys).unwrap();
     let folder = folders.next().unwrap().unwrap().path();

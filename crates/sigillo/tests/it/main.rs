@@ -30,6 +30,7 @@ mod proving;
 mod receipts;
 mod reference;
 mod refusals;
+mod renewing;
 mod schemas;
 mod sealing_later;
 mod stating;

@@ -67,6 +67,8 @@ fn everyday(cases: &mut Cases) {
         &["doctor"],
         &["verify"],
         &["seal"],
+        &["renew"],
+        &["renew", "--yes"],
         &["rebuild"],
         &["find", "delibera"],
         &["sweep"],
@@ -93,6 +95,10 @@ fn everyday(cases: &mut Cases) {
     cases.run(&world, 0, &["status"]);
     cases.run(&world, 0, &["seal"]);
     cases.run(&world, 0, &["seal", "--stamp-only"]);
+    cases.run(&world, 0, &["renew"]);
+    cases.run(&world, 0, &["renew", "--all"]);
+    cases.run(&world, 0, &["renew", "--all", "--yes"]);
+    cases.run(&world, 4, &["renew", "--lead-days", "5000", "--yes"]);
     cases.run(&world, 1, &["ingest", "carte"]);
     let listed = cases.run(&world, 0, &["submission", "list"]);
     cases.run(&world, 0, &["submission", "pending"]);

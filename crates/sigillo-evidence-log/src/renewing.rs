@@ -1,0 +1,392 @@
+//! Renewing time-stamps: one newer time-stamp over those of all sealings that ask for it.
+//!
+//! A plan says which sealings do and why; carrying it out asks for one time-stamp and commits it.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use sigillo_authorities::{AllRefused, Authorities, Refusal, Stamped};
+use sigillo_ers::{
+    AlgorithmTable, Due, Renewal, TOKEN_BYTES_MAX, TrustAnchors, list_value, token_renewals_due,
+    tree_root, verify_token,
+};
+use sigillo_model::{
+    Clock, Entropy, Entry, EvidenceRenewed, Finding, FindingCode, ObjectKey, RENEWAL_MEMBERS_MAX,
+    RENEWAL_TOKENS_MAX, RenewalId, RenewalMember, RenewalMembers, Sha256Digest, to_canonical,
+};
+use sigillo_store::StoreError;
+
+use crate::{
+    Archive, ChainToken, Chains, CommitOutcome, Committed, LogError, LogView, LogWriter, read_view,
+    sealing::create_fresh,
+};
+
+/// How long before their end time-stamps are renewed, unless somebody says otherwise: half a year.
+pub const RENEWAL_LEAD: SignedDuration = SignedDuration::from_hours(24 * 183);
+
+/// At most this often a renewal is committed again because others committed.
+const COMMIT_ATTEMPTS_MAX: u32 = 100;
+
+/// At most this many time-stamps are read at once.
+const TOKENS_AHEAD_MAX: usize = 16;
+
+/// The format of `members.json`.
+const FORMAT: u32 = 1;
+
+/// By what rules it is decided what is to be renewed.
+#[derive(Clone, Copy, Debug)]
+pub struct RenewalRules<'a> {
+    /// The evidence line.
+    pub line: &'a str,
+    /// Certificates that time-stamps may lead to.
+    pub anchors: &'a TrustAnchors,
+    /// How long algorithms may be relied on.
+    pub algorithms: &'a AlgorithmTable,
+    /// The time now.
+    pub at: Timestamp,
+    /// How long before the end of a time-stamp it is to be renewed.
+    pub lead: SignedDuration,
+    /// Renew also what does not ask for it.
+    pub all: bool,
+}
+
+/// A sealing whose time-stamps are to be renewed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PlannedRenewal {
+    /// Number of the sealing.
+    pub number: u64,
+    /// SHA-256 of all time-stamps that it has on the line, oldest first.
+    pub tokens: Vec<Sha256Digest>,
+    /// Why, the first reason to come; `None` if nothing asks for it.
+    pub due: Option<Due>,
+    /// The time that the newest of them attests.
+    newest_at: Timestamp,
+    /// Whether that is for trial.
+    trial: bool,
+}
+
+/// What is to be renewed on one evidence line.
+#[derive(Clone, Debug, Default)]
+pub struct RenewalPlan {
+    /// The evidence line.
+    pub line: String,
+    /// The newest commit that it takes account of.
+    pub head: u64,
+    /// The sealings to renew now, by number.
+    pub due: Vec<PlannedRenewal>,
+    /// How many others have time-stamps on the line that can be verified.
+    pub not_due: u64,
+    /// When the first of those others has to be renewed at the latest, if that is known.
+    pub next_before: Option<Timestamp>,
+    /// Sealings, among `due` or not, whose hash function comes to its end: a newer time-stamp does
+    /// not help them, and where it has come to it none is planned.
+    pub hash_tree: u64,
+    /// What cannot be renewed as it is: newest time-stamps that could not be verified, renewals that
+    /// do not count.
+    pub findings: Vec<Finding>,
+}
+
+/// What became of a renewal.
+#[derive(Debug, Default)]
+pub struct RenewOutcome {
+    /// The renewals that are in the log now.
+    pub renewed: Vec<(EvidenceRenewed, Committed)>,
+    /// How many sealings still wait: no authority helped.
+    pub waiting: usize,
+    /// Whether somebody else renewed meanwhile: what is left is for a new plan.
+    pub overtaken: bool,
+    /// What authorities answered that was refused, also where a later one helped.
+    pub refused: Vec<Refusal>,
+}
+
+/// Says what is to be renewed on a line. Writes nothing.
+///
+/// The newest time-stamp of every sealing is read and verified: what cannot be verified now is not
+/// put under a newer time-stamp. That older ones are there is for an audit to see.
+///
+/// # Errors
+///
+/// [`LogError`] if the log or the store failed; damage is a finding.
+pub async fn plan_renewals(
+    archive: &Archive,
+    rules: &RenewalRules<'_>,
+) -> Result<RenewalPlan, LogError> {
+    let view = read_view(archive).await?;
+    let chains = Chains::read(archive, &view).await?;
+    plan_of(archive, &view, &chains, rules).await
+}
+
+pub(crate) async fn plan_of(
+    archive: &Archive,
+    view: &LogView,
+    chains: &Chains,
+    rules: &RenewalRules<'_>,
+) -> Result<RenewalPlan, LogError> {
+    let mut plan =
+        RenewalPlan { line: rules.line.to_owned(), head: view.head, ..RenewalPlan::default() };
+    for (at, what) in chains.faults() {
+        let body = &view.renewals[at].body;
+        if body.line == rules.line {
+            let key = ObjectKey::renewal_members(body.renewal);
+            plan.findings.push(Finding::new(FindingCode::RenewalDamaged, key, what));
+        }
+    }
+    let of_line: Vec<_> = chains.iter().filter(|(line, ..)| *line == rules.line).collect();
+    let newest: BTreeMap<Sha256Digest, ChainToken> = of_line
+        .iter()
+        .filter_map(|(_, _, chain)| chain.last())
+        .map(|it| (it.sha256, *it))
+        .collect();
+    let judged: BTreeMap<Sha256Digest, Result<Newest, Finding>> =
+        stream::iter(newest.into_values())
+            .map(|token| async move {
+                Ok::<_, LogError>((token.sha256, judge(archive, view, &token, rules).await?))
+            })
+            .buffer_unordered(TOKENS_AHEAD_MAX)
+            .try_collect()
+            .await?;
+    plan.findings.extend(judged.values().filter_map(|it| it.as_ref().err()).cloned());
+    for (_, number, chain) in of_line {
+        let Some(newest) = chain.last() else { continue };
+        let Some(Ok(judged)) = judged.get(&newest.sha256) else { continue };
+        plan.take(number, chain, judged, newest.stated(view).1, rules);
+    }
+    Ok(plan)
+}
+
+/// What is known of a newest time-stamp.
+struct Newest {
+    due: Vec<Due>,
+    stamped_at: Timestamp,
+}
+
+/// Reads and verifies the newest time-stamp of a chain.
+async fn judge(
+    archive: &Archive,
+    view: &LogView,
+    token: &ChainToken,
+    rules: &RenewalRules<'_>,
+) -> Result<Result<Newest, Finding>, LogError> {
+    let key = token.key(view);
+    let damaged = |what: String| Ok(Err(Finding::new(FindingCode::TokenDamaged, &key, what)));
+    let Some(covers) = token.covers(view) else {
+        return damaged("the log names no sealing of its number".to_owned());
+    };
+    let bytes = match archive.store().read(&key, TOKEN_BYTES_MAX as u64).await {
+        Ok(bytes) => bytes,
+        Err(
+            error @ (StoreError::NotFound { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::NotAnObject { .. }),
+        ) => return damaged(error.to_string()),
+        Err(source) => return Err(LogError::Store { doing: "reading a time-stamp", source }),
+    };
+    if Sha256Digest::of(&bytes) != token.sha256 {
+        return damaged("its bytes do not have the digest that the log states".to_owned());
+    }
+    let verified = match verify_token(&bytes, covers, rules.anchors) {
+        Ok(verified) => verified,
+        Err(error) if error.is_unknown_algorithm() => {
+            let finding = Finding::new(FindingCode::AlgorithmUnknown, key, error.to_string());
+            return Ok(Err(finding));
+        }
+        Err(error) => return damaged(error.to_string()),
+    };
+    match token_renewals_due(&bytes, rules.algorithms) {
+        Ok(due) => Ok(Ok(Newest { due, stamped_at: verified.stamped_at })),
+        Err(error) => damaged(error.to_string()),
+    }
+}
+
+impl RenewalPlan {
+    /// Decides on one sealing.
+    fn take(
+        &mut self,
+        number: u64,
+        chain: &[ChainToken],
+        newest: &Newest,
+        trial: bool,
+        rules: &RenewalRules<'_>,
+    ) {
+        let is_due = |due: &&Due| due.is_due(rules.at, rules.lead);
+        let of = |renewal| newest.due.iter().filter(move |due| due.renewal == renewal);
+        self.hash_tree += u64::from(of(Renewal::HashTree).any(|due| is_due(&due)));
+        if of(Renewal::HashTree).any(|due| due.is_due(rules.at, SignedDuration::ZERO)) {
+            return;
+        }
+        let due = of(Renewal::TimeStamp).find(is_due).copied();
+        if due.is_none() && !rules.all {
+            self.not_due += 1;
+            let before = of(Renewal::TimeStamp).find_map(|due| due.before);
+            self.next_before = self.next_before.into_iter().chain(before).min();
+            return;
+        }
+        if chain.len() >= RENEWAL_TOKENS_MAX {
+            let message = format!(
+                "sealing {number} has {RENEWAL_TOKENS_MAX} time-stamps on the line, and gets no more"
+            );
+            let object = format!("sealing {number}");
+            self.findings.push(Finding::new(FindingCode::RenewalDue, object, message));
+            return;
+        }
+        let tokens = chain.iter().map(|it| it.sha256).collect();
+        let newest_at = newest.stamped_at;
+        self.due.push(PlannedRenewal { number, tokens, due, newest_at, trial });
+    }
+}
+
+/// What renewing needs besides the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Renewer<'a> {
+    /// Who gives the time-stamp.
+    pub authorities: &'a Authorities,
+    /// How long algorithms may be relied on.
+    pub algorithms: &'a AlgorithmTable,
+    /// The clock.
+    pub clock: &'a dyn Clock,
+    /// Where names and nonces come from.
+    pub entropy: &'a dyn Entropy,
+}
+
+impl Renewer<'_> {
+    /// Carries out a plan: for up to [`RENEWAL_MEMBERS_MAX`] sealings one time-stamp.
+    ///
+    /// That no authority helps is an outcome, not an error: nothing is lost, and the same may be
+    /// tried again. Members and token are durable before the commit that names them; whoever dies
+    /// between leaves objects that nothing names.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the log or the store failed.
+    pub async fn renew(
+        &self,
+        log: &mut LogWriter,
+        plan: &RenewalPlan,
+    ) -> Result<RenewOutcome, LogError> {
+        log.catch_up().await?;
+        log.take_unseen();
+        let mut outcome = RenewOutcome { waiting: plan.due.len(), ..RenewOutcome::default() };
+        if !still_holds(log, plan).await? {
+            outcome.overtaken = true;
+            return Ok(outcome);
+        }
+        for members in plan.due.chunks(RENEWAL_MEMBERS_MAX) {
+            let leaves: Vec<_> = members.iter().filter_map(|it| list_value(&it.tokens)).collect();
+            let Some(root) = tree_root(&leaves) else { break };
+            let stamped = match self.authorities.stamp(root, self.clock, self.entropy).await {
+                Ok(stamped) => stamped,
+                Err(AllRefused { refusals }) => {
+                    outcome.refused.extend(refusals);
+                    break;
+                }
+            };
+            outcome.refused.extend(stamped.refused.iter().cloned());
+            if let Some(words) = self.unfit(&stamped, members) {
+                outcome.refused.push(Refusal { authority: stamped.authority, words });
+                break;
+            }
+            let listed = listed(&plan.line, members, RenewalId::random(self.entropy));
+            let body = store(log, &listed, root, &stamped).await?;
+            let Some(committed) = commit_unless_renewed(log, &body).await? else {
+                outcome.overtaken = true;
+                break;
+            };
+            outcome.renewed.push((body, committed));
+            outcome.waiting -= members.len();
+        }
+        Ok(outcome)
+    }
+
+    /// Says why a new time-stamp cannot stand above those of the members, or is of no use to them.
+    fn unfit(&self, stamped: &Stamped, members: &[PlannedRenewal]) -> Option<String> {
+        let token = stamped.token.verified();
+        if let Some(newer) = members.iter().find(|it| it.newest_at > token.stamped_at) {
+            return Some(format!(
+                "it states {}, before the {} of the time-stamp that it is to renew: one of the two \
+                 clocks is wrong",
+                token.stamped_at, newer.newest_at
+            ));
+        }
+        // A chain is worth no more than its weakest link.
+        if members.iter().any(|it| it.trial != token.trial) {
+            return Some("trial time-stamps and real ones are not joined".to_owned());
+        }
+        let due = token_renewals_due(stamped.token.raw(), self.algorithms).unwrap_or_default();
+        let end = due.iter().filter(|it| it.renewal == Renewal::TimeStamp).find_map(|it| it.before);
+        let ends = members.iter().filter_map(|it| it.due.as_ref()?.before);
+        let end = end.zip(ends.max()).filter(|(end, others)| end <= others)?.0;
+        Some(format!(
+            "its time-stamp ends on {end}, no later than one that it is to renew: an authority with a \
+             newer certificate, or stronger algorithms, is needed"
+        ))
+    }
+}
+
+/// Lists the members of a renewal as `members.json` does.
+fn listed(line: &str, members: &[PlannedRenewal], renewal: RenewalId) -> RenewalMembers {
+    let members = members.iter();
+    let members =
+        members.map(|it| RenewalMember { number: it.number, tokens: it.tokens.clone() }).collect();
+    RenewalMembers { format: FORMAT, line: line.to_owned(), members, renewal }
+}
+
+/// Tells whether nobody renewed since the plan was made.
+async fn still_holds(log: &LogWriter, plan: &RenewalPlan) -> Result<bool, LogError> {
+    for number in plan.head + 1..=log.head() {
+        let commit = log.archive().existing_commit(number).await?;
+        if commit.entries.iter().any(|entry| renews(entry, &plan.line)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn renews(entry: &Entry, line: &str) -> bool {
+    matches!(entry, Entry::EvidenceRenewed(body) if body.line == line)
+}
+
+/// Stores members and token, and returns the entry that names them.
+async fn store(
+    log: &LogWriter,
+    listed: &RenewalMembers,
+    root: Sha256Digest,
+    stamped: &Stamped,
+) -> Result<EvidenceRenewed, LogError> {
+    let (bytes, token) = (to_canonical(listed), stamped.token.raw());
+    let body = EvidenceRenewed {
+        line: listed.line.clone(),
+        members: listed.members.len() as u64,
+        members_sha256: Sha256Digest::of(&bytes),
+        renewal: listed.renewal,
+        root,
+        stamped_at: stamped.token.verified().stamped_at.to_string(),
+        token_sha256: Sha256Digest::of(token),
+        trial: stamped.token.verified().trial,
+    };
+    create_fresh(log, ObjectKey::renewal_members(listed.renewal), bytes).await?;
+    create_fresh(log, ObjectKey::renewal_token(listed.renewal), token.to_vec()).await?;
+    Ok(body)
+}
+
+/// Commits a renewal unless another one of the same line came first: it would not cover that one.
+async fn commit_unless_renewed(
+    log: &mut LogWriter,
+    body: &EvidenceRenewed,
+) -> Result<Option<Committed>, LogError> {
+    for _ in 0..COMMIT_ATTEMPTS_MAX {
+        match log.commit(&[Entry::EvidenceRenewed(body.clone())]).await? {
+            CommitOutcome::Committed(committed) => return Ok(Some(committed)),
+            // Neither members nor token are content: no sweep removes them.
+            CommitOutcome::Fenced { .. } => {}
+            CommitOutcome::Lost(others) => {
+                let entries = others.iter().flat_map(|commit| &commit.entries);
+                if entries.into_iter().any(|entry| renews(entry, &body.line)) {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+    Err(LogError::Crowded { attempts: COMMIT_ATTEMPTS_MAX })
+}
