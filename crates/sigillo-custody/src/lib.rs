@@ -28,6 +28,7 @@ mod rebuild;
 mod sweep;
 mod sweep_names;
 
+mod cosignatures;
 mod receipt;
 mod receipt_log;
 mod receipt_records;
@@ -45,6 +46,10 @@ mod error;
 mod receipt_error;
 
 pub use catalogue::check_catalogue;
+pub use cosignatures::{
+    CosignatureOutcome, CosignedCheckpoint, list_cosigned_sizes, read_cosignatures,
+    store_cosignature,
+};
 pub use doctor::{
     check_certificates, check_clock, check_last_read, check_sealing, check_signer, check_stamping,
     growth_a_day,

@@ -29,6 +29,17 @@ impl ObjectKey {
         Self("log/checkpoint".to_owned())
     }
 
+    /// The folder of the cosigned checkpoints of the log.
+    pub fn cosignatures() -> Self {
+        Self("log/cosignatures".to_owned())
+    }
+
+    /// The checkpoint of `size` entries with the cosignature of one witness; `witness` is SHA-256 of
+    /// the text of its verifier key.
+    pub fn cosignature(size: u64, witness: Sha256Digest) -> Self {
+        Self(format!("log/cosignatures/{size}/{witness}"))
+    }
+
     /// A tile or entry bundle; `path` is its C2SP path, `tile/…`.
     pub fn tile(path: &str) -> Self {
         Self(format!("log/{path}"))

@@ -136,7 +136,7 @@ impl Context {
         keys: &KeyFolder,
     ) -> Result<LogWriter, CommandError> {
         self.refuse_older(archive).await?;
-        self.probe_once(archive).await?;
+        self.probed(archive).await?;
         if archive.commit(1).await?.is_none() {
             self.trust.add(&Trusted::of(archive, vec![keys.trial_root_pem().to_owned()]))?;
         }
@@ -163,7 +163,8 @@ impl Context {
             .hint(format!("what was seen is remembered in {}", file.display())))
     }
 
-    async fn probe_once(&self, archive: &Archive) -> Result<(), CommandError> {
+    /// Lets a store that is to be written to prove once that it keeps its word.
+    pub(crate) async fn probed(&self, archive: &Archive) -> Result<(), CommandError> {
         if self.is_probed(archive) { Ok(()) } else { self.probe(archive).await }
     }
 

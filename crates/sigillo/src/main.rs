@@ -13,9 +13,11 @@ mod places;
 mod progress;
 #[cfg(test)]
 mod reference;
+mod require;
 mod settings;
 mod system;
 mod trust;
+mod witnesses;
 
 use std::process::ExitCode;
 

@@ -39,3 +39,4 @@ mod time_stamping;
 mod together;
 mod tour;
 mod versions;
+mod witnessing;
