@@ -14,6 +14,7 @@ mod progress;
 #[cfg(test)]
 mod reference;
 mod require;
+mod seen;
 mod settings;
 mod system;
 mod trust;

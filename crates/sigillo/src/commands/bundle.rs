@@ -17,7 +17,7 @@ use crate::{
         EXIT_CLEAN,
         er::algorithms,
         export::locate,
-        receipt::{cosigned_json, cosigned_text, given_file},
+        receipt::{cosigned_json, cosigned_text, fork, given_file},
         verify::{exit_code, findings_text},
     },
     context::Context,
@@ -134,6 +134,12 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
             (check_bundle(&bundle, &given, &rules), Some(bundle))
         }
     };
+    if let (Some(bundle), Some(receipt)) = (&bundle, &check.receipt)
+        && let Some(fork) = fork(context, &bundle.receipt, receipt)
+    {
+        check.verdict = Verdict::Damaged;
+        check.findings.push(fork);
+    }
     check.verdict = require(&mut check.findings, &args.require, check.verdict);
     let text = check_text(&check, bundle.as_ref());
     context.output.result("sigillo.check/1", &text, check_json(&check, bundle.as_ref()));

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use sigillo_authorities::SignedHead;
 use sigillo_custody::{Growth, ReceiptLog, list_cosigned_sizes, read_cosignatures};
 use sigillo_evidence_log::{
     Archive, Commit, PublishedCheckpoint, Standing, read_checkpoint, read_commits,
@@ -13,7 +14,7 @@ use sigillo_merkle::{
     Checkpoint, NOTE_BYTES_MAX, SignedNote, TreeHash, VerifierKey, empty_root,
     write_witness_request,
 };
-use sigillo_model::ErrorKind;
+use sigillo_model::{ErrorKind, Sha256Digest};
 use sigillo_proof::CosignedBy;
 
 use crate::{
@@ -118,12 +119,22 @@ async fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<u8, Co
             "standing": "continued",
         }),
     );
+    if let Some(words) = context.rolled_back(&archive).await? {
+        let is_shorter = context.seen(&archive).is_some_and(|seen| seen.size > log.size());
+        value["standing"] = json!(if is_shorter { "shorter" } else { "forked" });
+        context.output.say(&format!("DAMAGE: {words}"));
+        context.output.result("sigillo.log.consistency/1", "", value);
+        return Ok(EXIT_DAMAGE);
+    }
     let (words, request, code) = match log.growth_since(&older) {
         Growth::Continued { path } => {
             value["proof"] = path.iter().map(|hash| Value::from(hash.to_base64())).collect();
             let request = write_witness_request(older.size, &path, &log.note);
             let mut words = format!("The log only grew: it has {sizes}.");
             if newest.size == log.size() {
+                let root = Sha256Digest::from_bytes(*newest.root.as_bytes());
+                let head = SignedHead { size: newest.size, root };
+                context.remember_or_warn(&archive, head);
                 (words, request, EXIT_CLEAN)
             } else {
                 words.push_str(&stale(newest.size));

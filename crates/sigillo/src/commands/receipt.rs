@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use sigillo_custody::{PREFIX_DIGITS_MIN, ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_evidence_log::Archive;
+use sigillo_merkle::VerifierKey;
 use sigillo_model::{
     ErrorKind, Finding, FindingCode, Severity, Sha256Digest, SubmissionId, Verdict, encode_name,
 };
@@ -243,11 +244,24 @@ pub(crate) fn verify(
         }
         Err(error) => (ReceiptCheck::unreadable(&error), None),
     };
+    if let Some(receipt) = &receipt
+        && let Some(fork) = fork(context, receipt, &check)
+    {
+        check.verdict = Verdict::Damaged;
+        check.findings.push(fork);
+    }
     check.verdict = require(&mut check.findings, requirements, check.verdict);
     let text = check_text(&check, receipt.as_ref());
     let value = check_json(&check, receipt.as_ref());
     context.output.result("sigillo.verify.receipt/1", &text, value);
     Ok(exit_code(&check.findings))
+}
+
+/// Compares the checkpoint of a receipt, if its log is believed, with what was seen of the log.
+pub(crate) fn fork(context: &Context, receipt: &Receipt, check: &ReceiptCheck) -> Option<Finding> {
+    let is_believed = check.findings.iter().all(|it| it.code != FindingCode::OriginUnknown);
+    let log = VerifierKey::parse(&receipt.archive.log).ok().filter(|_| is_believed)?;
+    context.meet(receipt.archive.id, &log, check.checkpoint.as_ref()?)
 }
 
 pub(crate) fn given_file(path: &Path) -> Result<GivenFile, CommandError> {

@@ -57,6 +57,13 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         verifier.verify_documents(&located).await?
     };
     drop(shown);
+    let of_seen =
+        |it: &&mut Finding| it.code == FindingCode::LogRolledBack && it.object == "log/seq";
+    if let Some(finding) = report.findings.iter_mut().find(of_seen)
+        && let Ok(Some(words)) = context.rolled_back(&archive).await
+    {
+        finding.message = words;
+    }
     if report.verdict != Verdict::Damaged
         && let Some(head) = report.head
     {

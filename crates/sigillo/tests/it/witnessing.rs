@@ -95,14 +95,19 @@ fn a_log_that_grows_is_cosigned_and_its_proofs_say_so() {
     world.run(["verify", "--require", "witnessed"]).check(0, "INTACT");
     // Who does not know the witness is told that, and that its word is sound.
     let stranger = world.run(["check", "dopo.zip", "--config", "altra-fiducia", "--json"]).json();
-    assert_eq!((&stranger["witnessed"], &stranger["witnesses"][0]["key"]), (&false.into(), &key.into()));
+    assert_eq!(
+        (&stranger["witnessed"], &stranger["witnesses"][0]["key"]),
+        (&false.into(), &key.into())
+    );
     world.run(["check", "dopo.zip", "--require", "qualified"]).check(3, "CANNOT TELL F507");
     world.run(["check", "dopo.zip", "--require", "fresh"]).check(3, "CANNOT TELL F604");
     // Receipts too, given and completed.
     let submission = world.run(["submission", "list", "--json"]).json();
     let id = submission["submissions"][0]["submission"].as_str().unwrap().to_owned();
     world.run(["receipt", "show", &id, "-o", "rdv.json"]).check(0, "rdv.json");
-    world.run(["verify", "--receipt", "rdv.json", "--require", "witnessed"]).check(0, "cosigned at");
+    world
+        .run(["verify", "--receipt", "rdv.json", "--require", "witnessed"])
+        .check(0, "cosigned at");
     world.run(["receipt", "refresh", "rdv.json"]).check(0, "given anew");
     world.run(["verify", "--receipt", "rdv.json", "--require", "witnessed"]).check(0, "INTACT");
 }
@@ -161,13 +166,13 @@ fn a_fork_is_refused_named_and_kept_with_both_checkpoints() {
     let forked = world.run(["log", "checkpoint"]).stdout;
     let ran = ask(&world);
     assert_eq!((ran.code, ran.stdout.as_str()), (5, ""), "{ran:?}");
-    for said in ["the log was forked", &format!("of {old} entries it signed the root"), "came on 2"] {
+    for said in ["the log was forked", &format!("of {old} entries it signed the root"), "came on 2"]
+    {
         assert!(ran.stderr.contains(said), "{said}: {ran:?}");
     }
     let kept = world.place("polo/.local/share/sigillo/witness/refused");
     let kept: Vec<_> = kept.read_dir().unwrap().map(|it| it.unwrap().path()).collect();
-    let evidence: serde_json::Value =
-        serde_json::from_slice(&fs::read(&kept[0]).unwrap()).unwrap();
+    let evidence: serde_json::Value = serde_json::from_slice(&fs::read(&kept[0]).unwrap()).unwrap();
     assert_eq!(kept.len(), 1);
     let text = |note: &str| SignedNote::parse(note.as_bytes()).unwrap().text;
     for (member, checkpoint) in [("last", &honest), ("refused", &forked)] {
@@ -214,7 +219,10 @@ fn a_rollback_is_refused_and_a_proof_from_elsewhere_is_explained() {
     assert_eq!((ran.code, ran.stdout.as_str()), (5, ""), "{ran:?}");
     let said = format!("it has {old} entries, and {newest} were cosigned before");
     assert!(ran.stderr.contains("rolled back") && ran.stderr.contains(&said), "{ran:?}");
-    assert_eq!(world.place("polo/.local/share/sigillo/witness/refused").read_dir().unwrap().count(), 1);
+    assert_eq!(
+        world.place("polo/.local/share/sigillo/witness/refused").read_dir().unwrap().count(),
+        1
+    );
 }
 
 #[test]
@@ -249,7 +257,9 @@ fn only_who_is_known_is_cosigned_and_taken_in() {
     let mut changed = line.clone();
     changed.signature[70] ^= 1;
     fs::write(world.place("rotta.txt"), changed.to_line()).unwrap();
-    world.run(["log", "add-cosignature", "rotta.txt"]).check_error(1, "of no checkpoint of this log");
+    world
+        .run(["log", "add-cosignature", "rotta.txt"])
+        .check_error(1, "of no checkpoint of this log");
     world.run(["log", "add-cosignature", "carte/uno.txt"]).check_error(1, "has no cosignature");
     world.run(["log", "add-cosignature", "firma.txt"]).check(0, "Stored");
     let line_of_another = world.place("firma.txt");
@@ -259,7 +269,11 @@ fn only_who_is_known_is_cosigned_and_taken_in() {
     // Nobody can slip a line of theirs into the place of the witness's.
     let object = world.object("log/cosignatures/", "");
     let before = fs::read(&object).unwrap();
-    fs::write(&object, String::from_utf8(before.clone()).unwrap().replace(&line.to_line(), &changed.to_line())).unwrap();
+    fs::write(
+        &object,
+        String::from_utf8(before.clone()).unwrap().replace(&line.to_line(), &changed.to_line()),
+    )
+    .unwrap();
     assert!(!world.run(["log", "checkpoint"]).stdout.contains(WITNESS));
     fs::write(&object, before).unwrap();
     assert!(world.run(["log", "checkpoint"]).stdout.contains(WITNESS));
