@@ -86,9 +86,7 @@ impl ReceiptLog {
             let token = match self.checkpoint_digest(size) {
                 None => Err(AnchorFault::Beyond),
                 Some(_) if Sha256Digest::of(&bytes) != digest => Err(AnchorFault::Name),
-                Some(imprint) => {
-                    verify_token(&bytes, imprint, trusted).map_err(AnchorFault::Token)
-                }
+                Some(imprint) => verify_token(&bytes, imprint, trusted).map_err(AnchorFault::Token),
             };
             anchors.push(CheckpointAnchor { size, key, token });
         }

@@ -88,7 +88,7 @@ pub async fn read_cosignatures(
     witnesses: &[VerifierKey],
 ) -> Result<Option<CosignedCheckpoint>, CustodyError> {
     let mut keys: Vec<&VerifierKey> = witnesses.iter().collect();
-    keys.sort_by_key(|key| key.to_string());
+    keys.sort_by_key(ToString::to_string);
     keys.dedup();
     let mut found: Option<CosignedCheckpoint> = None;
     for witness in keys.into_iter().take(RECEIPT_WITNESSES_MAX) {

@@ -28,6 +28,7 @@ mod rebuild;
 mod sweep;
 mod sweep_names;
 
+mod anchors;
 mod cosignatures;
 mod receipt;
 mod receipt_log;
@@ -45,6 +46,7 @@ mod published;
 mod error;
 mod receipt_error;
 
+pub use anchors::{AnchorFault, CheckpointAnchor, store_anchor};
 pub use catalogue::check_catalogue;
 pub use cosignatures::{
     CosignatureOutcome, CosignedCheckpoint, list_cosigned_sizes, read_cosignatures,

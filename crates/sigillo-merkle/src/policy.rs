@@ -73,7 +73,11 @@ impl WitnessPolicy {
         if !unended.is_empty() {
             return Err(whole(PolicyFault::LastLine));
         }
-        let quorum = reader.quorum.ok_or(whole(PolicyFault::NoQuorum))?;
+        let quorum = match reader.quorum {
+            None => return Err(whole(PolicyFault::NoQuorum)),
+            Some(Quorum::Nobody) => None,
+            Some(Quorum::Member(member)) => Some(member),
+        };
         let Reader { logs, witnesses, groups, .. } = reader;
         Ok(Self { logs, witnesses, groups, quorum })
     }
@@ -183,7 +187,14 @@ struct Reader {
     names: HashMap<String, Member>,
     /// The members of all groups: each belongs to one.
     members: Vec<Member>,
-    quorum: Option<Option<Member>>,
+    quorum: Option<Quorum>,
+}
+
+/// Whom the quorum names.
+#[derive(Debug)]
+enum Quorum {
+    Nobody,
+    Member(Member),
 }
 
 impl Reader {
@@ -257,8 +268,8 @@ impl Reader {
     }
 
     fn quorum(&mut self, name: &str) -> Result<(), PolicyFault> {
-        let member = if name == NONE { None } else { Some(self.known(name)?) };
-        match self.quorum.replace(member) {
+        let named = if name == NONE { Quorum::Nobody } else { Quorum::Member(self.known(name)?) };
+        match self.quorum.replace(named) {
             None => Ok(()),
             Some(_) => Err(PolicyFault::QuorumTwice),
         }

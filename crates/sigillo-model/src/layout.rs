@@ -40,6 +40,16 @@ impl ObjectKey {
         Self(format!("log/cosignatures/{size}/{witness}"))
     }
 
+    /// The folder of the time-stamps over checkpoints of the log.
+    pub fn anchors() -> Self {
+        Self("log/anchors".to_owned())
+    }
+
+    /// A time-stamp over the checkpoint of `size` entries; `token` is SHA-256 of its bytes.
+    pub fn anchor(size: u64, token: Sha256Digest) -> Self {
+        Self(format!("log/anchors/{size}/{token}.tst"))
+    }
+
     /// A tile or entry bundle; `path` is its C2SP path, `tile/…`.
     pub fn tile(path: &str) -> Self {
         Self(format!("log/{path}"))

@@ -9,6 +9,7 @@ use crate::{
         bundle::{CheckArgs, ProveArgs},
         doctor::DoctorArgs,
         er::ErCommand,
+        log_anchor::AnchorArgs,
         log_witness::{AddCosignatureArgs, WitnessArgs},
         receipt::ReceiptCommand,
         shell::{CompletionsArgs, ManArgs},
@@ -381,6 +382,14 @@ pub(crate) enum LogCommand {
     /// Example: sigillo log add-cosignature cosignature.txt --archive /srv/archive
     #[command(verbatim_doc_comment)]
     AddCosignature(AddCosignatureArgs),
+    /// Have the published checkpoint time-stamped, and keep the time-stamp beside the log
+    ///
+    /// Sealings time-stamp the log as well; this does so between them, without adding to the log.
+    /// With --list, verifies and lists the time-stamps over checkpoints that there are.
+    ///
+    /// Example: sigillo log anchor --archive /srv/archive
+    #[command(verbatim_doc_comment)]
+    Anchor(AnchorArgs),
     /// Print entries, one JSON line each
     ///
     /// Example: sigillo log entries --from 0 --count 10 --archive /srv/archive

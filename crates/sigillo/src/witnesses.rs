@@ -106,7 +106,8 @@ fn written(keys: &[VerifierKey], threshold: usize) -> String {
     for key in keys {
         text.push_str(&format!("witness {} {key}\n", key.name()));
     }
-    let names: String = keys.iter().map(|key| format!(" {}", key.name())).collect();
-    text.push_str(&format!("group {GROUP} {threshold}{names}\nquorum {GROUP}\n"));
+    let names: Vec<&str> = keys.iter().map(VerifierKey::name).collect();
+    let names = names.join(" ");
+    text.push_str(&format!("group {GROUP} {threshold} {names}\nquorum {GROUP}\n"));
     text
 }

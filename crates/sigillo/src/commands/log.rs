@@ -20,7 +20,7 @@ use sigillo_proof::CosignedBy;
 use crate::{
     cli::{ConsistencyArgs, EntriesArgs, LogCommand},
     commands::{
-        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_witness,
+        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_anchor, log_witness,
         receipt::{cosigned_json, cosigned_text},
     },
     context::Context,
@@ -34,6 +34,7 @@ pub(crate) async fn run(context: &Context, command: LogCommand) -> Result<u8, Co
         LogCommand::Consistency(args) => consistency(context, &args).await,
         LogCommand::Witness(args) => log_witness::witness(context, &args),
         LogCommand::AddCosignature(args) => log_witness::add_cosignature(context, &args).await,
+        LogCommand::Anchor(args) => log_anchor::run(context, &args).await,
         LogCommand::Entries(args) => entries(context, &args).await,
     }
 }
@@ -96,16 +97,7 @@ async fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<u8, Co
     let bytes = args.old.as_ref().map(|old| read_beginning(old, NOTE_BYTES_MAX as u64));
     let bytes = bytes.transpose()?;
     let archive = context.archive().await?;
-    let kept = match (&args.old, &bytes) {
-        (Some(old), Some(bytes)) => Some(kept_checkpoint(old, bytes, archive.log_key())?),
-        _ => None,
-    };
-    let log = ReceiptLog::read(&archive).await?;
-    let older = match (kept, &args.since_witness) {
-        (Some(kept), _) => kept,
-        (None, Some(name)) => cosigned_last(context, &archive, &log, name).await?,
-        (None, None) => nothing(archive.log_key()),
-    };
+    let (log, older) = log_and_older(context, args, &archive, bytes.as_deref()).await?;
     let newest = log.checkpoint();
     let (sizes, mut value) = (
         format!("{} entries, the checkpoint {}", log.size(), older.size),
@@ -143,15 +135,7 @@ async fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<u8, Co
         }
         Growth::Forked { root } => {
             value["standing"] = json!("forked");
-            let words = format!(
-                "DAMAGE: the log has {sizes}, and its first {} entries are others than those that \
-                 the checkpoint covers: their root is {} and not {}. Keep the checkpoint: it proves \
-                 that the log was rewritten",
-                older.size,
-                hex::encode(root.as_bytes()),
-                hex::encode(older.root.as_bytes())
-            );
-            (words, String::new(), EXIT_DAMAGE)
+            (forked(&sizes, &older, root), String::new(), EXIT_DAMAGE)
         }
         Growth::Unpublished => {
             value["standing"] = json!("unpublished");
@@ -160,16 +144,51 @@ async fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<u8, Co
         }
         Growth::Shorter => {
             value["standing"] = json!("shorter");
-            let words = format!(
-                "DAMAGE: the log has {sizes}: entries were taken back, or the archive is an older \
-                 copy. Keep the checkpoint: it proves that there were more"
-            );
-            (words, String::new(), EXIT_DAMAGE)
+            (shorter(&sizes), String::new(), EXIT_DAMAGE)
         }
     };
     context.output.say(&words);
     context.output.result("sigillo.log.consistency/1", &request, value);
     Ok(code)
+}
+
+fn shorter(sizes: &str) -> String {
+    format!(
+        "DAMAGE: the log has {sizes}: entries were taken back, or the archive is an older copy. Keep \
+         the checkpoint: it proves that there were more"
+    )
+}
+
+fn forked(sizes: &str, older: &Checkpoint, root: TreeHash) -> String {
+    format!(
+        "DAMAGE: the log has {sizes}, and its first {} entries are others than those that the \
+         checkpoint covers: their root is {} and not {}. Keep the checkpoint: it proves that the log \
+         was rewritten",
+        older.size,
+        hex::encode(root.as_bytes()),
+        hex::encode(older.root.as_bytes())
+    )
+}
+
+/// Reads the log, and the checkpoint that it is compared with: the one kept, the one that a witness
+/// cosigned last, or that of no entries.
+async fn log_and_older(
+    context: &Context,
+    args: &ConsistencyArgs,
+    archive: &Archive,
+    bytes: Option<&[u8]>,
+) -> Result<(ReceiptLog, Checkpoint), CommandError> {
+    let kept = match (&args.old, bytes) {
+        (Some(old), Some(bytes)) => Some(kept_checkpoint(old, bytes, archive.log_key())?),
+        _ => None,
+    };
+    let log = ReceiptLog::read(archive).await?;
+    let older = match (kept, &args.since_witness) {
+        (Some(kept), _) => kept,
+        (None, Some(name)) => cosigned_last(context, archive, &log, name).await?,
+        (None, None) => nothing(archive.log_key()),
+    };
+    Ok((log, older))
 }
 
 /// Reads a checkpoint that somebody kept.

@@ -144,6 +144,9 @@ fn witnesses(cases: &mut Cases, world: &World) {
     cases.run(world, 0, &["log", "add-cosignature", "firma.txt"]);
     cases.run(world, 0, &["log", "checkpoint"]);
     cases.run(world, 0, &["log", "consistency", "--since-witness", "polo.example/1"]);
+    cases.run(world, 0, &["log", "anchor", "--list"]);
+    cases.run(world, 0, &["log", "anchor"]);
+    cases.run(world, 3, &["log", "anchor", "--list", "--config", "nessuno"]);
 }
 
 fn proofs(cases: &mut Cases, world: &World) {

@@ -344,3 +344,47 @@ fn witnesses_of_one_folder_at_once_never_cosign_two_histories() {
     assert_eq!(of(0).min(of(1)), 0, "{codes:?}");
     assert_eq!(of(0) + of(1), 1, "{codes:?}");
 }
+
+#[test]
+fn a_checkpoint_is_time_stamped_between_sealings_and_openssl_agrees() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    world.run(["log", "anchor", "--list"]).check(0, "No checkpoint was time-stamped");
+    let size = size(&world);
+    let anchored = world.run(["log", "anchor"]);
+    anchored.check(0, &format!("{size} entries: TRIAL time-stamp, not qualified, of 20"));
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.run(["log", "anchor"]).check(0, "TRIAL time-stamp");
+    let listed = world.run(["log", "anchor", "--list", "--json"]).json();
+    let sizes = listed["anchors"].as_array().unwrap().iter().map(|it| it["size"].as_u64().unwrap());
+    assert_eq!(sizes.collect::<Vec<_>>(), [size, self::size(&world)]);
+    assert_eq!(world.verify().0, 0);
+    // What it covers is the text of the checkpoint, by anybody's program.
+    let note = world.run(["log", "checkpoint"]).stdout;
+    let text = SignedNote::parse(note.as_bytes()).unwrap().text;
+    fs::write(world.place("testo.txt"), text).unwrap();
+    let root = world.run(["trust", "export"]).json()["anchors"][0].clone();
+    fs::write(world.place("root.pem"), root.as_str().unwrap()).unwrap();
+    let token = world.archive().join(listed["anchors"][1]["key"].as_str().unwrap());
+    let mut openssl = Command::new("openssl");
+    openssl.args(["ts", "-verify", "-token_in", "-in"]).arg(&token).arg("-data");
+    openssl.arg(world.place("testo.txt")).arg("-CAfile").arg(world.place("root.pem"));
+    if Command::new("openssl").arg("version").output().is_ok() {
+        let ran = finish(openssl);
+        assert!(ran.code == 0, "{ran:?}");
+    } else {
+        assert!(std::env::var_os("CI").is_none(), "openssl is missing");
+        skip("openssl is missing, so no other program verified the time-stamp");
+    }
+    // In the place of another size it says nothing, and neither does one that was changed.
+    let elsewhere = world.archive().join(format!("log/anchors/{}", size - 1));
+    fs::create_dir(&elsewhere).unwrap();
+    fs::copy(&token, elsewhere.join(token.file_name().unwrap())).unwrap();
+    world.run(["log", "anchor", "--list"]).check(5, "DAMAGE log/anchors/");
+    fs::remove_dir_all(&elsewhere).unwrap();
+    let mut bytes = fs::read(&token).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&token, bytes).unwrap();
+    world.run(["log", "anchor", "--list"]).check(5, "do not have the digest that its name states");
+}
