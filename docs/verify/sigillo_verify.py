@@ -167,8 +167,8 @@ PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=
     schema=r'"sigillo\.receipt/1"',
     sealings=many(members(consistency=PATH, entry=LOGGED, seal='""', statement='""', tokens=many(members(
         entry=LOGGED, line='"[a-z0-9-]{1,64}"', path=PATH,
-        renewals=r"?(?!\[\])" + many(members(entry=LOGGED, path=PATH, token='""'), 64), token='""'), 64)), 10_000)),
-    schema=TEXT))
+        renewals=r"?(?!\[\])" + many(members(entry=LOGGED, path=PATH, token='""'), 64), token='""'), 64)), 10_000),
+    witnesses=rf"?\[{TEXT}(?:,{TEXT}){{0,63}}\]"), schema=TEXT))
 README_SHA256 = bytes.fromhex("4c47f7b272567eebe4775b8e32f8f12ec7418ed3867a47652bfb7c3be9c117ee")
 @functools.lru_cache(4096)
 def parse_entry(line, kind):
@@ -204,8 +204,14 @@ def check_receipt(receipt, log_key, ca, at):
               archive["origin"], key.name, archive["trial"]]
          == [section[it] for it in ("id", "id", "entity", "log", "origin", "origin", "trial")],
          "archive.json, proof.json and the log do not speak of the same archive")
-    head = open_checkpoint(receipt["checkpoint"], key)
-    yield head.signature
+    witnesses = []
+    try: witnesses += [parse_key(it, {4: 33, 6: 1313}) for it in receipt.get("witnesses", [])]
+    except CannotTell as why:
+        witnesses = None
+        yield f"cannot tell: {why}"
+    head = open_checkpoint(receipt["checkpoint"], key, witnesses=witnesses)
+    yield from [head.signature, *head.cosignatures]
+    for it in head.seen or ["no witness"]: yield f"note: {it} has cosigned the checkpoint"
     read_logged(section["created"], "archive.created", head)
     batches = [(it, read_logged(it["entry"], "batch.committed", head)) for it in receipt["batches"]]
     sealings = [(it, read_logged(it["entry"], "batches.sealed", head)) for it in receipt["sealings"]]
@@ -432,26 +438,47 @@ def b64(text):
     need(base64.b64encode(data).decode() == text, "base64 is misspelt")
     return data
 
-def parse_key(text):
-    """Reads a C2SP verifier key for Ed25519."""
+def parse_key(text, kinds={1: 33}):
+    """Reads a C2SP verifier key of a log (Ed25519), or of one of the kinds named, each with its length."""
+    need(len(text) <= 4096, "a key is too long")
     name, stated_id, key = text.split("+", 2)
     key, key_id = b64(key), sha256(name.encode(), b"\n", b64(key))[:4]
-    need(len(text) <= 1024 and re.fullmatch(r"[^\s\0-\x1f]+", name) and len(key) == 33 and key[0] == 1
-         and key_id.hex() == stated_id, "the key of a log is none")
-    return types.SimpleNamespace(name=name, id=key_id, bytes=key[1:])
+    if key[0] not in kinds and 1 not in kinds: raise CannotTell("a witness has a key of an unknown kind")
+    need(re.fullmatch(r"[^\s\0-\x1f]+", name) and len(key) == kinds.get(key[0])
+         and key_id.hex() == stated_id, "the key of a log or of a witness is none")
+    return types.SimpleNamespace(name=name, id=key_id, kind=key[0], bytes=key[1:], text=text)
 
-def open_checkpoint(note, key, own=True):
-    """Reads a checkpoint signed by a key. A log's own has three lines and no other signature."""
+def open_checkpoint(note, key, own=True, witnesses=()):
+    """Reads a checkpoint signed by a key. A log's own has three lines, its signature, and then one of each
+    of the witnesses in their order; of any witnesses that cannot be checked if that is None."""
     parts = re.fullmatch(r"(([^\0-\x1f]+)\n(0|[1-9][0-9]{0,18})\n([^\0-\x1f]+)\n((?:[^\0-\x1f]+\n)*))\n"
                          r"((?:— [^\s\0-\x1f+]+ [!-~]+\n)+)", note)
     need(parts and len(note) <= 16 << 20, "a checkpoint is malformed")
     text, root, lines = parts[1].encode(), b64(parts[4]), [it.split(" ") for it in parts[6].split("\n")[:-1]]
     by_key = [b64(it)[4:] for _, name, it in lines if name == key.name and b64(it)[:4] == key.id]
     if not (own or by_key): raise CannotTell("the checkpoint bears no signature by the key that was named")
-    need(parts[2] == key.name and len(root) == 32 and by_key and not (own and (parts[5] or len(lines) > 1)),
-         "a checkpoint has not three lines and one signature, by its log")
-    return types.SimpleNamespace(text=text, size=int(parts[3]), root=root.hex(),
-                                 signature=functools.partial(check_ed25519, key.bytes, text, by_key[0]))
+    need(parts[2] == key.name and len(root) == 32 and by_key and not (own and parts[5]),
+         "a checkpoint has not three lines and a signature, by its log")
+    cosigned = [] if witnesses is None else [(it, b64(line[2])) for it, line in zip(witnesses, lines[1:])]
+    need(not own or (lines[0][1], b64(lines[0][2])[:4]) == (key.name, key.id)
+         and (witnesses is None or len(lines) == 1 + len(witnesses)
+              and in_order([it.text for it in witnesses])
+              and all((it.name, it.id) == (line[1], b64(line[2])[:4])
+                      for it, line in zip(witnesses, lines[1:]))),
+         "the signatures of a checkpoint are not those of its log and of its witnesses, in order")
+    return types.SimpleNamespace(
+        text=text, size=int(parts[3]), root=root.hex(),
+        signature=functools.partial(check_ed25519, key.bytes, text, by_key[0]),
+        cosignatures=[functools.partial(check_cosignature, it, text, given[4:]) for it, given in cosigned],
+        seen=[f"{it.name}, at {int.from_bytes(given[4:12], 'big')} seconds since 1970, if it is to be believed,"
+              for it, given in cosigned])
+
+def check_cosignature(witness, text, signature):
+    """Checks a cosignature (C2SP tlog-cosignature): a time, and a signature over it and the text."""
+    at = int.from_bytes(signature[:8], "big")
+    need(len(signature) == (72 if witness.kind == 4 else 2428) and at < 1 << 63, "a cosignature is none")
+    if witness.kind != 4: raise CannotTell(f"the cosignature of {witness.name}: openssl does not know ML-DSA")
+    check_ed25519(witness.bytes, b"cosignature/v1\ntime %d\n" % at + text, signature[8:])
 
 # ---- JSON (format.md, Rules that hold everywhere) --------------------------------------------------
 def parse_json(data, most=64 << 20, canonical=True):

@@ -101,6 +101,24 @@ pub enum KeyError {
         reason: String,
     },
 
+    /// The folder is that of a witness of another name.
+    #[error("{} holds the key of the witness {name:?} already", path.display())]
+    Taken {
+        /// The folder.
+        path: PathBuf,
+        /// The name of that witness.
+        name: String,
+    },
+
+    /// The witness has cosigned as many logs as it can remember.
+    #[error("the witness in {} has cosigned {max} logs, and can remember no more", path.display())]
+    TooMany {
+        /// Its folder.
+        path: PathBuf,
+        /// How many it can remember.
+        max: usize,
+    },
+
     /// A key could not be generated or could not sign.
     #[error(transparent)]
     Signer(#[from] SignerError),
@@ -116,7 +134,9 @@ impl KeyError {
             Self::Certificate { .. }
             | Self::Entity { .. }
             | Self::Exposed { .. }
-            | Self::Missing { .. } => ErrorKind::Invalid,
+            | Self::Missing { .. }
+            | Self::Taken { .. }
+            | Self::TooMany { .. } => ErrorKind::Invalid,
             Self::Io { .. } | Self::Signer(_) => ErrorKind::Transient,
         }
     }

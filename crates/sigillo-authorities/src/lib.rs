@@ -6,6 +6,7 @@
 mod folder;
 
 mod checkpoint;
+mod witness;
 
 mod authorities;
 
@@ -24,3 +25,4 @@ pub use folder::{KeyFolder, SealKey};
 pub use http::{Credentials, HttpAuthority, HttpSettings, HttpSettingsError};
 pub use key_error::KeyError;
 pub use trial::TrialAuthority;
+pub use witness::{REFUSALS_MAX, WITNESSED_LOGS_MAX, Witness, WitnessRefused, Witnessed};

@@ -8,6 +8,14 @@ use sigillo_store::{StoreError, pack::PackError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CustodyError {
+    /// A cosignature is not one of this witness on a checkpoint of this log.
+    #[error("the cosignature of {witness:?} cannot be used: {what}")]
+    Cosignature {
+        /// The name of the witness.
+        witness: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The log could not be read.
     #[error("the evidence log could not be read")]
     Log(#[source] LogError),
@@ -77,7 +85,9 @@ impl CustodyError {
             Self::Panicked => ErrorKind::Bug,
             Self::Store { source, .. } => source.kind(),
             Self::NamedMissing { .. } | Self::Unreadable { .. } => ErrorKind::Integrity,
-            Self::TooManyNames { .. } | Self::Write { .. } => ErrorKind::Invalid,
+            Self::Cosignature { .. } | Self::TooManyNames { .. } | Self::Write { .. } => {
+                ErrorKind::Invalid
+            }
         }
     }
 }

@@ -28,6 +28,8 @@ mod rebuild;
 mod sweep;
 mod sweep_names;
 
+mod anchors;
+mod cosignatures;
 mod receipt;
 mod receipt_log;
 mod receipt_records;
@@ -44,7 +46,12 @@ mod published;
 mod error;
 mod receipt_error;
 
+pub use anchors::{AnchorFault, CheckpointAnchor, store_anchor};
 pub use catalogue::check_catalogue;
+pub use cosignatures::{
+    CosignatureOutcome, CosignedCheckpoint, list_cosigned_sizes, read_cosignatures,
+    store_cosignature,
+};
 pub use doctor::{
     check_certificates, check_clock, check_last_read, check_sealing, check_signer, check_stamping,
     growth_a_day,

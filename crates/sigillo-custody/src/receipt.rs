@@ -7,7 +7,7 @@ use std::{
 
 use sigillo_ers::EvidenceTree;
 use sigillo_evidence_log::{Archive, BatchObjectError, LoggedBatch, read_leaves, read_pack_list};
-use sigillo_merkle::{MemoryTree, inclusion_path, leaf_hash, parse_signed_checkpoint};
+use sigillo_merkle::{MemoryTree, inclusion_path, leaf_hash, parse_cosigned_checkpoint};
 use sigillo_model::{
     ARCHIVE_BYTES_MAX, Entry, ListedPack, ObjectKey, Sha256Digest, SubmissionCompleted,
     SubmissionId, VersionId,
@@ -82,6 +82,7 @@ impl ReceiptMaker<'_> {
             schema: RECEIPT_SCHEMA.to_owned(),
             sealings: Vec::new(),
             submission,
+            witnesses: Vec::new(),
         };
         for batch in &covered {
             self.add_batch(&mut receipt, batch).await?;
@@ -102,9 +103,11 @@ impl ReceiptMaker<'_> {
     /// As [`make`](Self::make), and [`GiveReceiptError::Differs`] or
     /// [`GiveReceiptError::LogDiffers`] if the archive does not bear out the older one.
     pub async fn refresh(&self, older: &Receipt) -> Result<Receipt, GiveReceiptError> {
-        let checkpoint =
-            parse_signed_checkpoint(older.checkpoint.as_bytes(), self.archive.log_key())
-                .map_err(|error| GiveReceiptError::Checkpoint { what: error.to_string() })?;
+        let bad = |what: String| GiveReceiptError::Checkpoint { what };
+        let witnesses = older.witness_keys().map_err(|error| bad(error.to_string()))?;
+        let (note, log) = (older.checkpoint.as_bytes(), self.archive.log_key());
+        let read = parse_cosigned_checkpoint(note, log, &witnesses);
+        let (checkpoint, _) = read.map_err(|error| bad(error.to_string()))?;
         if !self.log.begins_with(&checkpoint) {
             return Err(GiveReceiptError::LogDiffers { size: checkpoint.size });
         }

@@ -91,13 +91,21 @@ impl ReceiptLog {
     /// Returns an entry with the proof that it is under the checkpoint.
     pub(crate) fn line(&self, index: u64) -> Result<LoggedLine, GiveReceiptError> {
         let not_covered = GiveReceiptError::NotCovered { what: "an entry of the log" };
-        let proof = inclusion_path(index, self.checkpoint.size, &self.tree);
-        let (Some((_, line)), Ok(proof)) = (self.entries.get(&index), proof) else {
-            return Err(not_covered);
-        };
+        let Some((_, line)) = self.entries.get(&index) else { return Err(not_covered) };
         let line = String::from_utf8(line.to_vec()).map_err(|_| not_covered)?;
-        let proof = proof.iter().map(|hash| Sha256Digest::from_bytes(*hash.as_bytes()));
-        Ok(LoggedLine { index, line, proof: proof.collect() })
+        Ok(LoggedLine { index, line, proof: self.inclusion(index, self.checkpoint.size)? })
+    }
+
+    /// Returns the proof that an entry is under the checkpoint of this size.
+    pub(crate) fn inclusion(
+        &self,
+        index: u64,
+        size: u64,
+    ) -> Result<Vec<Sha256Digest>, GiveReceiptError> {
+        let path = inclusion_path(index, size, &self.tree);
+        let not_covered = |_| GiveReceiptError::NotCovered { what: "an entry of the log" };
+        let path = path.map_err(not_covered)?;
+        Ok(path.iter().map(|hash| Sha256Digest::from_bytes(*hash.as_bytes())).collect())
     }
 
     /// Returns the proof that the log under the checkpoint begins with that of `older`.
@@ -105,10 +113,19 @@ impl ReceiptLog {
         &self,
         older: &Checkpoint,
     ) -> Result<Vec<Sha256Digest>, GiveReceiptError> {
+        self.consistency_to(older, self.checkpoint.size)
+    }
+
+    /// Returns the proof that the log at this size begins with that of `older`.
+    pub(crate) fn consistency_to(
+        &self,
+        older: &Checkpoint,
+        size: u64,
+    ) -> Result<Vec<Sha256Digest>, GiveReceiptError> {
         if !self.begins_with(older) {
             return Err(GiveReceiptError::LogDiffers { size: older.size });
         }
-        let path = consistency_path(older.size, self.checkpoint.size, &self.tree);
+        let path = consistency_path(older.size, size, &self.tree);
         let path = path.map_err(|_| GiveReceiptError::LogDiffers { size: older.size })?;
         Ok(path.iter().map(|hash| Sha256Digest::from_bytes(*hash.as_bytes())).collect())
     }
@@ -121,6 +138,11 @@ impl ReceiptLog {
     /// Returns how many entries the commits have, which may be more than are published.
     pub fn size(&self) -> u64 {
         self.tree.size()
+    }
+
+    /// Returns the root of the first `size` entries, if there are so many.
+    pub(crate) fn root_at(&self, size: u64) -> Option<TreeHash> {
+        root_at(size, &self.tree).ok()
     }
 
     /// Tells how the log stands to `older`, a checkpoint that this log signed.

@@ -217,8 +217,8 @@ impl NewArchive {
     }
 
     fn same(&self, archive: Archive) -> Result<Archive, LogError> {
-        let same = *archive.commit_key.public_key() == self.commit_key
-            && *archive.log_key.public_key() == self.log_key
+        let same = archive.commit_key.public_key() == self.commit_key
+            && archive.log_key.public_key() == self.log_key
             && archive.description.entity.name == self.entity.name;
         if same {
             return Ok(archive);

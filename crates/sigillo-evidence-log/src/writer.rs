@@ -102,7 +102,7 @@ impl LogWriter {
         known: u64,
     ) -> Result<Self, LogError> {
         let foreign = archive.commit_key().public_key()[..] != keys.commit.public_key()[..]
-            || *archive.log_key().public_key() != keys.checkpoint.public_key();
+            || archive.log_key().public_key() != keys.checkpoint.public_key();
         if foreign {
             let entity = archive.description().entity.name.clone();
             return Err(LogError::OtherArchive { place: place_of(archive.store()), entity });

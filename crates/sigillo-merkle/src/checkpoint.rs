@@ -1,6 +1,6 @@
 //! Checkpoints: the text by which a log states its size and root.
 
-use crate::{NoteError, ParseTreeHashError, SignedNote, TreeHash, VerifierKey};
+use crate::{CosignedAt, NoteError, ParseTreeHashError, SignedNote, TreeHash, VerifierKey};
 
 /// The longest text of a checkpoint that is read, in bytes.
 pub const CHECKPOINT_BYTES_MAX: usize = 64 << 10;
@@ -78,6 +78,39 @@ pub fn parse_signed_checkpoint(
     Ok(checkpoint)
 }
 
+/// Reads a checkpoint that bears the signature of `key`, and below it one cosignature of each of
+/// `witnesses`, in their order and nothing else; returns when each says that it saw it.
+///
+/// The witnesses must stand in the order of their texts, each once, so that there is one spelling.
+/// Without any it is as [`parse_signed_checkpoint`]. Whether they are believed is for the caller.
+///
+/// # Errors
+///
+/// [`SignedCheckpointError`] for anything else.
+pub fn parse_cosigned_checkpoint(
+    note: &[u8],
+    key: &VerifierKey,
+    witnesses: &[VerifierKey],
+) -> Result<(Checkpoint, Vec<CosignedAt>), SignedCheckpointError> {
+    let mut parsed = SignedNote::parse(note).map_err(SignedCheckpointError::Note)?;
+    if parsed.to_bytes() != note {
+        return Err(SignedCheckpointError::Spelling);
+    }
+    let in_order = witnesses.is_sorted_by(|a, b| a.to_string() < b.to_string());
+    if !in_order || parsed.signatures.len() != 1 + witnesses.len() {
+        return Err(SignedCheckpointError::Cosignatures);
+    }
+    let mut times = Vec::with_capacity(witnesses.len());
+    for (line, witness) in parsed.signatures.iter().skip(1).zip(witnesses) {
+        let is_claimed = line.id == witness.id() && line.name == witness.name();
+        let text = parsed.text.as_bytes();
+        let at = witness.verify_cosignature(text, &line.signature).filter(|_| is_claimed);
+        times.push(at.ok_or(SignedCheckpointError::Cosignatures)?);
+    }
+    parsed.signatures.truncate(1);
+    Ok((parse_signed_checkpoint(&parsed.to_bytes(), key)?, times))
+}
+
 /// Why bytes are not the signed checkpoint of a log.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -85,6 +118,9 @@ pub enum SignedCheckpointError {
     /// What is signed is no checkpoint.
     #[error("what is signed is no checkpoint: {0}")]
     Checkpoint(CheckpointError),
+    /// The cosignatures are not those of the witnesses, one of each in their order.
+    #[error("its cosignatures are not valid ones of the witnesses named, each once and in order")]
+    Cosignatures,
     /// The bytes are no note, or not signed by the key.
     #[error("{0}")]
     Note(NoteError),
@@ -146,7 +182,7 @@ fn parse_lines(text: &str) -> Result<(Checkpoint, &str), CheckpointError> {
 }
 
 /// Reads a decimal number in its one spelling.
-fn parse_size(text: &str) -> Option<u64> {
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
     text.parse().ok().filter(|size: &u64| size.to_string() == text)
 }
 

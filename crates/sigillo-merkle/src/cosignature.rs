@@ -1,5 +1,9 @@
 //! Cosignatures: a witness's word on when it saw a checkpoint.
 
+use std::str;
+
+use crate::{Checkpoint, TreeHash};
+
 /// When a cosigner says it saw the checkpoint, in seconds since 1970-01-01T00:00:00Z.
 ///
 /// The cosigner's claim, as far as its key is trusted; verification does not compare it with any
@@ -26,4 +30,23 @@ pub fn cosignature_message(at: CosignedAt, text: &[u8]) -> Vec<u8> {
     let mut message = format!("cosignature/v1\ntime {}\n", at.as_unix_seconds()).into_bytes();
     message.extend_from_slice(text);
     message
+}
+
+/// Returns what a cosigner of ML-DSA-44 signs about a whole tree, the one of the checkpoint `text`.
+///
+/// None if `text` is no checkpoint, or a name does not fit. Source: C2SP tlog-cosignature,
+/// "ML-DSA-44 signed message".
+pub(crate) fn subtree_message(cosigner: &str, at: CosignedAt, text: &[u8]) -> Option<Vec<u8>> {
+    let Checkpoint { origin, size, root } = Checkpoint::parse(str::from_utf8(text).ok()?).ok()?;
+    let mut message = b"subtree/v1\n\0".to_vec();
+    message.reserve(2 + cosigner.len() + origin.len() + 3 * 8 + TreeHash::LENGTH_BYTES);
+    message.push(u8::try_from(cosigner.len()).ok()?);
+    message.extend_from_slice(cosigner.as_bytes());
+    message.extend_from_slice(&at.as_unix_seconds().to_be_bytes());
+    message.push(u8::try_from(origin.len()).ok()?);
+    message.extend_from_slice(origin.as_bytes());
+    message.extend_from_slice(&0_u64.to_be_bytes());
+    message.extend_from_slice(&size.to_be_bytes());
+    message.extend_from_slice(root.as_bytes());
+    Some(message)
 }

@@ -28,9 +28,12 @@ mod note;
 mod tlog_proof;
 mod verifier_key;
 
+mod policy;
+mod witness;
+
 pub use checkpoint::{
     CHECKPOINT_BYTES_MAX, Checkpoint, CheckpointError, SignedCheckpointError,
-    parse_signed_checkpoint,
+    parse_cosigned_checkpoint, parse_signed_checkpoint,
 };
 pub use consistency::{
     consistency_path, needed_for_consistency, verify_consistency, verify_subtree_consistency,
@@ -44,6 +47,9 @@ pub use inclusion::{
 };
 pub use note::{
     NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, NoteError, NoteSignature, SignedNote, VerifiedSignature,
+};
+pub use policy::{
+    POLICY_BYTES_MAX, POLICY_NAMES_MAX, PolicyError, PolicyFault, PolicyWitness, WitnessPolicy,
 };
 pub use subtree::{
     MemoryTree, MissingSubtree, RangeError, SubtreeHashes, TreeError, frontier_at,
@@ -59,3 +65,7 @@ pub use tile_path::{
 };
 pub use tlog_proof::{write_tlog_proof, write_witness_request};
 pub use verifier_key::{VERIFIER_KEY_BYTES_MAX, VerifierKey, VerifierKeyError};
+pub use witness::{
+    WITNESS_HASHES_MAX, WITNESS_REQUEST_BYTES_MAX, WitnessRefusal, WitnessRequest,
+    WitnessRequestError,
+};

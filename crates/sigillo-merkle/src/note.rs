@@ -129,7 +129,8 @@ impl NoteSignature {
         Self { name: key.name().to_owned(), id: key.id(), signature }
     }
 
-    fn parse_line(line: &str) -> Option<Self> {
+    /// Reads a line without its newline; none if it is no signature line.
+    pub fn parse_line(line: &str) -> Option<Self> {
         let (name, encoded) = line.strip_prefix(SIGNATURE_PREFIX)?.split_once(' ')?;
         let bytes = STANDARD.decode(encoded).ok()?;
         let (id, signature) = bytes.split_first_chunk::<{ Self::ID_BYTES }>()?;
@@ -139,7 +140,8 @@ impl NoteSignature {
         Some(Self { name: name.to_owned(), id: *id, signature: signature.to_vec() })
     }
 
-    fn to_line(&self) -> String {
+    /// Writes the line, with its newline.
+    pub fn to_line(&self) -> String {
         let encoded = STANDARD.encode([&self.id[..], &self.signature].concat());
         format!("{SIGNATURE_PREFIX}{} {encoded}\n", self.name)
     }

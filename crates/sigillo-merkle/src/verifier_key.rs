@@ -4,16 +4,16 @@ use std::{fmt, str::FromStr};
 
 use aws_lc_rs::{
     digest::{Context, SHA256},
-    signature::{ED25519, UnparsedPublicKey},
+    signature::{ED25519, ML_DSA_44, UnparsedPublicKey},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::{CosignedAt, cosignature_message};
+use crate::{CosignedAt, cosignature::subtree_message, cosignature_message};
 
-/// The longest text of a key that is read, in bytes.
-pub const VERIFIER_KEY_BYTES_MAX: usize = 1024;
+/// The longest text of a key that is read, in bytes: one of ML-DSA-44 has some 1,800.
+pub const VERIFIER_KEY_BYTES_MAX: usize = 4096;
 
-/// A named Ed25519 public key that signs notes, or cosigns checkpoints.
+/// A named public key that signs notes (Ed25519), or cosigns checkpoints (Ed25519 or ML-DSA-44).
 ///
 /// Its text is C2SP's `vkey`: `<name>+<id in hex>+<base64 of type and key>`. Name and id together
 /// stand for key and algorithm in a note. Source: C2SP signed-note, "Verifier keys".
@@ -21,13 +21,11 @@ pub const VERIFIER_KEY_BYTES_MAX: usize = 1024;
 pub struct VerifierKey {
     name: String,
     kind: KeyKind,
-    public_key: [u8; Self::PUBLIC_KEY_BYTES],
+    public_key: Vec<u8>,
 }
 
 impl VerifierKey {
     const ID_BYTES: usize = 4;
-    const PUBLIC_KEY_BYTES: usize = 32;
-    const SIGNATURE_BYTES: usize = 64;
 
     /// Takes a key that signs the text of notes (type 0x01).
     ///
@@ -38,7 +36,7 @@ impl VerifierKey {
         name: impl Into<String>,
         public_key: [u8; 32],
     ) -> Result<Self, VerifierKeyError> {
-        Self::new(name.into(), KeyKind::Ed25519, public_key)
+        Self::new(name.into(), KeyKind::Ed25519, public_key.to_vec())
     }
 
     /// Takes a witness's key, which cosigns checkpoints at a time (type 0x04).
@@ -50,7 +48,7 @@ impl VerifierKey {
         name: impl Into<String>,
         public_key: [u8; 32],
     ) -> Result<Self, VerifierKeyError> {
-        Self::new(name.into(), KeyKind::Cosigner, public_key)
+        Self::new(name.into(), KeyKind::Cosigner, public_key.to_vec())
     }
 
     /// Reads a `vkey`.
@@ -70,8 +68,10 @@ impl VerifierKey {
         let key = STANDARD.decode(key).map_err(|_| VerifierKeyError::Malformed)?;
         let (&kind, public_key) = key.split_first().ok_or(VerifierKeyError::Malformed)?;
         let kind = KeyKind::from_byte(kind).ok_or(VerifierKeyError::UnknownType { kind })?;
-        let public_key = public_key.try_into().map_err(|_| VerifierKeyError::Malformed)?;
-        let key = Self::new(name.to_owned(), kind, public_key)?;
+        if public_key.len() != kind.public_key_bytes() {
+            return Err(VerifierKeyError::Malformed);
+        }
+        let key = Self::new(name.to_owned(), kind, public_key.to_vec())?;
         if hex::encode(key.id()) == id { Ok(key) } else { Err(VerifierKeyError::WrongId) }
     }
 
@@ -91,35 +91,46 @@ impl VerifierKey {
         id
     }
 
-    /// Returns the 32 bytes of the public key, as RFC 8032 encodes them.
-    pub const fn public_key(&self) -> &[u8; 32] {
+    /// Returns the bytes of the public key: 32 as RFC 8032 encodes them, or 1,312 of FIPS 204.
+    pub fn public_key(&self) -> &[u8] {
         &self.public_key
     }
 
-    /// Returns whether the key cosigns checkpoints (type 0x04) rather than signs notes.
+    /// Returns whether the key cosigns checkpoints (type 0x04 or 0x06) rather than signs notes.
     pub const fn is_cosigner(&self) -> bool {
-        matches!(self.kind, KeyKind::Cosigner)
+        matches!(self.kind, KeyKind::Cosigner | KeyKind::MlDsaCosigner)
     }
 
     /// Returns whether `signature` is this key's signature, or cosignature, of `text`.
     ///
-    /// The signature is what follows the key id in a note: 64 bytes, or 72 of a cosigner.
+    /// The signature is what follows the key id in a note: 64 bytes, or 72 or 2,428 of a cosigner.
     pub fn verify(&self, text: &[u8], signature: &[u8]) -> bool {
         match self.kind {
             KeyKind::Ed25519 => self.verify_ed25519(text, signature),
-            KeyKind::Cosigner => self.verify_cosignature(text, signature).is_some(),
+            KeyKind::Cosigner | KeyKind::MlDsaCosigner => {
+                self.verify_cosignature(text, signature).is_some()
+            }
         }
     }
 
     /// Verifies a cosignature of `text` and returns the time it states.
     ///
     /// None if it is not valid, or if the key is no cosigner's. That `text` is a checkpoint is for
-    /// the caller to see. Source: C2SP tlog-cosignature.
+    /// the caller to see. A cosigner of ML-DSA-44 that states no time gives 1970; what it cosigns
+    /// are the first three lines of the text. Source: C2SP tlog-cosignature.
     pub fn verify_cosignature(&self, text: &[u8], signature: &[u8]) -> Option<CosignedAt> {
         let (seconds, signature) = signature.split_first_chunk()?;
         let at = CosignedAt::from_unix_seconds(u64::from_be_bytes(*seconds))?;
-        let is_valid =
-            self.is_cosigner() && self.verify_ed25519(&cosignature_message(at, text), signature);
+        let is_valid = match self.kind {
+            KeyKind::Ed25519 => false,
+            KeyKind::Cosigner => self.verify_ed25519(&cosignature_message(at, text), signature),
+            KeyKind::MlDsaCosigner => {
+                let message = subtree_message(&self.name, at, text)?;
+                UnparsedPublicKey::new(&ML_DSA_44, &self.public_key)
+                    .verify(&message, signature)
+                    .is_ok()
+            }
+        };
         is_valid.then_some(at)
     }
 
@@ -129,7 +140,7 @@ impl VerifierKey {
         CosignedAt::from_unix_seconds(u64::from_be_bytes(*seconds))
     }
 
-    fn new(name: String, kind: KeyKind, public_key: [u8; 32]) -> Result<Self, VerifierKeyError> {
+    fn new(name: String, kind: KeyKind, public_key: Vec<u8>) -> Result<Self, VerifierKeyError> {
         if !is_key_name(&name) {
             return Err(VerifierKeyError::InvalidName);
         }
@@ -137,8 +148,7 @@ impl VerifierKey {
     }
 
     fn verify_ed25519(&self, message: &[u8], signature: &[u8]) -> bool {
-        signature.len() == Self::SIGNATURE_BYTES
-            && UnparsedPublicKey::new(&ED25519, self.public_key).verify(message, signature).is_ok()
+        UnparsedPublicKey::new(&ED25519, &self.public_key).verify(message, signature).is_ok()
     }
 }
 
@@ -168,7 +178,8 @@ pub enum VerifierKeyError {
     /// The name is empty or has spaces, control characters or a plus.
     #[error("a key's name must be neither empty nor have spaces, control characters or a plus")]
     InvalidName,
-    /// The key is of a type other than Ed25519 (0x01) and cosignature/v1 (0x04).
+    /// The key is of a type other than Ed25519 (0x01) and cosigners of Ed25519 (0x04) and ML-DSA-44
+    /// (0x06).
     #[error("verifier key of unknown type {kind}")]
     UnknownType {
         /// The type's byte.
@@ -184,6 +195,7 @@ pub enum VerifierKeyError {
 enum KeyKind {
     Ed25519 = 0x01,
     Cosigner = 0x04,
+    MlDsaCosigner = 0x06,
 }
 
 impl KeyKind {
@@ -191,7 +203,15 @@ impl KeyKind {
         match byte {
             0x01 => Some(Self::Ed25519),
             0x04 => Some(Self::Cosigner),
+            0x06 => Some(Self::MlDsaCosigner),
             _ => None,
+        }
+    }
+
+    const fn public_key_bytes(self) -> usize {
+        match self {
+            Self::Ed25519 | Self::Cosigner => 32,
+            Self::MlDsaCosigner => 1312,
         }
     }
 }

@@ -122,6 +122,10 @@ finding_codes! {
     AuthorityUnknown = "F603", CannotTell;
     /// Whether the archive is the newest there is cannot be told without an outside checkpoint.
     FreshnessUnknown = "F604", Note;
+    /// Fewer witnesses than the trust store asks for have cosigned the checkpoint.
+    NotWitnessed = "F605", Note;
+    /// A cosignature is of a kind that is unknown to this program, so it could not be checked.
+    CosignatureUnknown = "F606", CannotTell;
     /// The store did not give an object, so it was not checked.
     NotRead = "F701", CannotTell;
 

@@ -29,6 +29,27 @@ impl ObjectKey {
         Self("log/checkpoint".to_owned())
     }
 
+    /// The folder of the cosigned checkpoints of the log.
+    pub fn cosignatures() -> Self {
+        Self("log/cosignatures".to_owned())
+    }
+
+    /// The checkpoint of `size` entries with the cosignature of one witness; `witness` is SHA-256 of
+    /// the text of its verifier key.
+    pub fn cosignature(size: u64, witness: Sha256Digest) -> Self {
+        Self(format!("log/cosignatures/{size}/{witness}"))
+    }
+
+    /// The folder of the time-stamps over checkpoints of the log.
+    pub fn anchors() -> Self {
+        Self("log/anchors".to_owned())
+    }
+
+    /// A time-stamp over the checkpoint of `size` entries; `token` is SHA-256 of its bytes.
+    pub fn anchor(size: u64, token: Sha256Digest) -> Self {
+        Self(format!("log/anchors/{size}/{token}.tst"))
+    }
+
     /// A tile or entry bundle; `path` is its C2SP path, `tile/…`.
     pub fn tile(path: &str) -> Self {
         Self(format!("log/{path}"))

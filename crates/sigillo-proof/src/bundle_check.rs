@@ -97,8 +97,8 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
             }));
         }
     }
-    let no_outsider = "whether the archive has grown since, destroyed the document, or shows others \
-                       another log is not known here: no witness has cosigned the checkpoint";
+    let no_outsider = "whether the archive has grown since, or destroyed the document, is not known \
+                       here";
     findings.push(Finding::new(FindingCode::FreshnessUnknown, "checkpoint", no_outsider));
     let unasked = "whether a certificate was revoked was not looked at";
     findings.push(Finding::new(FindingCode::RevocationUnknown, "certificates", unasked));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sigillo_ers::{TrustAnchors, pem_blocks};
 use sigillo_merkle::{
-    Checkpoint, TreeHash, VerifierKey, leaf_hash, parse_signed_checkpoint, verify_inclusion,
+    Checkpoint, TreeHash, VerifierKey, WitnessPolicy, leaf_hash, verify_inclusion,
 };
 use sigillo_model::{
     ARCHIVE_BYTES_MAX, ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, Place,
@@ -12,7 +12,7 @@ use sigillo_model::{
 };
 
 use crate::{
-    LoggedLine, Receipt, ReceiptError, check_documents::check_documents,
+    CosignedBy, LoggedLine, Receipt, ReceiptError, check_documents::check_documents,
     check_sealings::check_sealings, check_submission::check_submission,
 };
 
@@ -26,6 +26,8 @@ pub struct ReceiptTrust {
     pub log: Option<VerifierKey>,
     /// The certificates that count for its seals and time-stamps.
     pub anchors: TrustAnchors,
+    /// The witnesses that the caller knows, and how many of them it takes.
+    pub witnesses: Option<WitnessPolicy>,
 }
 
 /// A file that lies beside a receipt.
@@ -80,6 +82,10 @@ pub struct ReceiptCheck {
     pub documents: u64,
     /// The checkpoint, if it bears the signature of the log that the receipt names.
     pub checkpoint: Option<Checkpoint>,
+    /// The witnesses that cosigned it, known or not, in the order of the receipt.
+    pub cosigned: Vec<CosignedBy>,
+    /// Whether those whom the caller knows are enough, by the rule of the caller.
+    pub is_witnessed: bool,
     /// Sealings whose statement and seal are as they should be.
     pub sealings: u64,
     /// The times that valid time-stamps attest.
@@ -141,6 +147,8 @@ pub(crate) struct Checker {
     worst: Option<Finding>,
     pub(crate) documents: u64,
     pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) cosigned: Vec<CosignedBy>,
+    pub(crate) is_witnessed: bool,
     pub(crate) sealings: u64,
     pub(crate) times: Vec<AttestedTime>,
     files: Vec<MatchedFile>,
@@ -176,6 +184,8 @@ impl Checker {
             more_findings: self.more_findings,
             documents: self.documents,
             checkpoint: self.checkpoint,
+            cosigned: self.cosigned,
+            is_witnessed: self.is_witnessed,
             sealings: self.sealings,
             times: self.times,
             files: self.files,
@@ -192,12 +202,7 @@ impl Checker {
                 let message = "the key of the log is none, or not that of its origin";
                 self.find(FindingCode::ReceiptCheckpoint, "checkpoint", message);
             }
-            Some(key) => match parse_signed_checkpoint(receipt.checkpoint.as_bytes(), key) {
-                Ok(checkpoint) => self.checkpoint = Some(checkpoint),
-                Err(error) => {
-                    self.find(FindingCode::ReceiptCheckpoint, "checkpoint", error.to_string());
-                }
-            },
+            Some(key) => self.checkpoint(receipt, key, trust),
         }
         if trust.log.is_none() || trust.log != log {
             let message = "the log's key is in no trust store: the receipt may be consistent, but \

@@ -11,6 +11,7 @@ mod receipt;
 mod proofs;
 
 mod check;
+mod check_checkpoint;
 mod check_documents;
 mod check_renewals;
 mod check_sealings;
@@ -32,14 +33,15 @@ pub use bytes::Base64Bytes;
 pub use check::{
     AttestedTime, FINDINGS_MAX, GivenFile, MatchedFile, ReceiptCheck, ReceiptTrust, check_receipt,
 };
+pub use check_checkpoint::{CosignedBy, is_witnessed, not_witnessed};
 pub use evidence::{DocumentEvidence, EvidenceMaker};
 pub use extends::{ReceiptDifference, extends};
 pub use proofs::{EXPLICIT_PROOFS_MAX, LEAVES_SHARE, needs_leaves};
 pub use receipt::{
     ArchiveSection, BatchSection, Counts, DocumentSection, LoggedLine, PROOF_HASHES_MAX,
     RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_REFUSALS_MAX,
-    RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SEALINGS_MAX, RECEIPT_TOKENS_MAX, Receipt,
-    ReceiptError, RefusedDocument, RenewalSection, SealedIn, SealingSection, StatedReport,
-    SubmissionSection, TokenSection,
+    RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SEALINGS_MAX, RECEIPT_TOKENS_MAX,
+    RECEIPT_WITNESSES_MAX, Receipt, ReceiptError, RefusedDocument, RenewalSection, SealedIn,
+    SealingSection, StatedReport, SubmissionSection, TokenSection,
 };
 pub use render::render_text;

@@ -4,6 +4,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use sigillo_merkle::{VerifierKey, VerifierKeyError};
 use sigillo_model::{
     ArchiveId, JSON_INTEGER_MAX, JsonError, LogTime, Sha256Digest, SubmissionCompleted,
     SubmissionId, VersionId,
@@ -39,6 +40,9 @@ pub const RECEIPT_TOKENS_MAX: usize = 64;
 /// Most renewals of one time-stamp in a receipt.
 pub const RECEIPT_RENEWALS_MAX: usize = 64;
 
+/// Most witnesses of the checkpoint of a receipt.
+pub const RECEIPT_WITNESSES_MAX: usize = 64;
+
 /// Most hashes in one proof: more than any tree is high.
 pub const PROOF_HASHES_MAX: usize = 128;
 
@@ -65,6 +69,10 @@ pub struct Receipt {
     /// The submission, if the receipt is for a whole one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission: Option<SubmissionSection>,
+    /// The keys of the witnesses that cosigned the checkpoint, as C2SP verifier keys, in the order of
+    /// their cosignatures below the log's signature.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<String>,
 }
 
 /// An entry of the log, with the proof that it is in the tree of the checkpoint.
@@ -344,6 +352,26 @@ impl Receipt {
         std::iter::once(&self.archive.created).chain(ends).chain(batches).chain(seals)
     }
 
+    /// Returns every log entry that the receipt carries, to be proven anew.
+    pub fn lines_mut(&mut self) -> impl Iterator<Item = &mut LoggedLine> {
+        let submission = self.submission.iter_mut();
+        let ends = submission.flat_map(|it| it.received.iter_mut().chain(&mut it.completed));
+        let seals = self.sealings.iter_mut().flat_map(|it| {
+            std::iter::once(&mut it.entry).chain(it.tokens.iter_mut().map(|it| &mut it.entry))
+        });
+        let batches = self.batches.iter_mut().map(|it| &mut it.entry);
+        std::iter::once(&mut self.archive.created).chain(ends).chain(batches).chain(seals)
+    }
+
+    /// Reads the keys of the witnesses. That they are believed is for the caller to see.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifierKeyError`] for the first that is none, or of a kind that is not known here.
+    pub fn witness_keys(&self) -> Result<Vec<VerifierKey>, VerifierKeyError> {
+        self.witnesses.iter().map(|key| VerifierKey::parse(key)).collect()
+    }
+
     pub(crate) fn check_bounds(&self) -> Result<(), ReceiptError> {
         let refusals = self.submission.as_ref().map_or(0, |it| it.refusals.len());
         let tokens = self.sealings.iter().map(|it| it.tokens.len()).max().unwrap_or(0);
@@ -356,6 +384,7 @@ impl Receipt {
             ("sealings", self.sealings.len(), RECEIPT_SEALINGS_MAX),
             ("time-stamps of a sealing", tokens, RECEIPT_TOKENS_MAX),
             ("renewals of a time-stamp", renewals, RECEIPT_RENEWALS_MAX),
+            ("witnesses", self.witnesses.len(), RECEIPT_WITNESSES_MAX),
             ("hashes in a proof", self.longest_proof(), PROOF_HASHES_MAX),
         ];
         for (what, count, max) in counts {

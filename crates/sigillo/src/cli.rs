@@ -4,13 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{
-    bundle::{CheckArgs, ProveArgs},
-    doctor::DoctorArgs,
-    er::ErCommand,
-    receipt::ReceiptCommand,
-    shell::{CompletionsArgs, ManArgs},
-    submission::SubmissionCommand,
+use crate::{
+    commands::{
+        bundle::{CheckArgs, ProveArgs},
+        doctor::DoctorArgs,
+        er::ErCommand,
+        log_anchor::AnchorArgs,
+        log_witness::{AddCosignatureArgs, WitnessArgs},
+        receipt::ReceiptCommand,
+        shell::{CompletionsArgs, ManArgs},
+        submission::SubmissionCommand,
+    },
+    require::Requirement,
 };
 
 /// Long-term digital preservation: ingest documents, prove them, give them back
@@ -286,6 +291,9 @@ pub(crate) struct VerifyArgs {
     /// Documents to read to the last byte [default: the whole archive, without reading contents]
     #[arg(value_name = "ID|FILE")]
     pub(crate) ids: Vec<String>,
+    /// What must be so for exit code 0, beyond what a verdict asks for
+    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
+    pub(crate) require: Vec<Requirement>,
     /// Check this receipt and the files named, without an archive
     #[arg(long, value_name = "RECEIPT", conflicts_with_all = ["full", "log_only"])]
     pub(crate) receipt: Option<PathBuf>,
@@ -372,11 +380,43 @@ pub(crate) enum LogCommand {
     ///
     /// Prints what a witness asks for (C2SP tlog-witness): the old size, a consistency proof and the
     /// published checkpoint. A log that has become shorter, or has another root at the old
-    /// size, is damage: entries were taken back or replaced.
+    /// size, is damage: entries were taken back or replaced. Without a checkpoint, it is the request
+    /// to a witness that has not seen the log before.
     ///
     /// Example: sigillo log consistency checkpoint.txt --archive /srv/archive
+    ///
+    /// Example: sigillo log consistency --since-witness polo.example/1 --archive /srv/archive
     #[command(verbatim_doc_comment)]
     Consistency(ConsistencyArgs),
+    /// Cosign the checkpoint of another archive, as its witness
+    ///
+    /// REQUEST is what the other archive's `sigillo log consistency` printed. Prints the cosignature
+    /// (C2SP tlog-cosignature), for them to add with `sigillo log add-cosignature`, if the checkpoint
+    /// bears the signature of their log and goes on from the one that was cosigned last. A fork or
+    /// a rollback is refused, named with both sizes and dates, and both checkpoints are kept as
+    /// evidence; exit code 5. Without REQUEST, prints the witness's own key.
+    ///
+    /// Example: sigillo log witness --new-key polo.example/1
+    ///
+    /// Example: sigillo log witness request.txt > cosignature.txt
+    #[command(verbatim_doc_comment)]
+    Witness(WitnessArgs),
+    /// Keep what a witness cosigned beside the log
+    ///
+    /// The witness must be in the trust store (`sigillo trust witness`). Receipts and bundles have
+    /// its cosignature from then on, as `sigillo log checkpoint` does.
+    ///
+    /// Example: sigillo log add-cosignature cosignature.txt --archive /srv/archive
+    #[command(verbatim_doc_comment)]
+    AddCosignature(AddCosignatureArgs),
+    /// Have the published checkpoint time-stamped, and keep the time-stamp beside the log
+    ///
+    /// Sealings time-stamp the log as well; this does so between them, without adding to the log.
+    /// With --list, verifies and lists the time-stamps over checkpoints that there are.
+    ///
+    /// Example: sigillo log anchor --archive /srv/archive
+    #[command(verbatim_doc_comment)]
+    Anchor(AnchorArgs),
     /// Print entries, one JSON line each
     ///
     /// Example: sigillo log entries --from 0 --count 10 --archive /srv/archive
@@ -389,7 +429,10 @@ pub(crate) enum LogCommand {
 pub(crate) struct ConsistencyArgs {
     /// A file with an older checkpoint, as `sigillo log checkpoint` printed it
     #[arg(value_name = "CHECKPOINT")]
-    pub(crate) old: PathBuf,
+    pub(crate) old: Option<PathBuf>,
+    /// Since the newest checkpoint that this witness cosigned, by its name
+    #[arg(long, value_name = "NAME", conflicts_with = "old")]
+    pub(crate) since_witness: Option<String>,
 }
 
 /// Options of `log entries`.
@@ -418,11 +461,31 @@ pub(crate) enum TrustCommand {
     /// Example: sigillo trust add comune-di-prova.json
     #[command(verbatim_doc_comment)]
     Add(TrustAddArgs),
+    /// Believe a witness: that it cosigned only logs that grew
+    ///
+    /// KEY is what `sigillo log witness` printed there, got from its owner in person, or a file with
+    /// it; or a file with a whole policy (C2SP tlog-policy), which says whose cosignatures together
+    /// are enough.
+    ///
+    /// Example: sigillo trust witness polo-1.txt --quorum 2
+    #[command(verbatim_doc_comment)]
+    Witness(TrustWitnessArgs),
     /// Print what others need to believe this archive
     ///
     /// Example: sigillo trust export --archive /srv/archive > comune-di-prova.json
     #[command(verbatim_doc_comment)]
     Export,
+}
+
+/// Options of `trust witness`.
+#[derive(Args, Debug)]
+pub(crate) struct TrustWitnessArgs {
+    /// The key, or a file with it or with a policy
+    #[arg(value_name = "KEY|FILE")]
+    pub(crate) key: String,
+    /// How many of the witnesses are enough [default: as before, one at first]
+    #[arg(long, value_name = "K")]
+    pub(crate) quorum: Option<usize>,
 }
 
 /// Options of `trust add`.

@@ -15,7 +15,7 @@ use sigillo_authorities::{
 use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, AuditTime, EVIDENCE_LINE, LogKeys, LogSummary, LogWriter, log_contains,
+    Archive, AuditKnowledge, AuditTime, EVIDENCE_LINE, LogKeys, LogSummary, LogWriter,
 };
 use sigillo_model::{Clock, Entropy, ErrorKind, LogTime, Sha256Digest};
 use sigillo_store::{ServiceAccess, Store, StoreUrl};
@@ -137,7 +137,7 @@ impl Context {
         keys: &KeyFolder,
     ) -> Result<LogWriter, CommandError> {
         self.refuse_older(archive).await?;
-        self.probe_once(archive).await?;
+        self.probed(archive).await?;
         if archive.commit(1).await?.is_none() {
             self.trust.add(&Trusted::of(archive, vec![keys.trial_root_pem().to_owned()]))?;
         }
@@ -149,22 +149,16 @@ impl Context {
     /// Refuses to add to a log that lacks what this user saw of it, before anything is written: the
     /// keys may have forgotten it, as those from a backup do.
     async fn refuse_older(&self, archive: &Archive) -> Result<(), CommandError> {
-        let Some(seen) = self.seen(archive) else { return Ok(()) };
-        if log_contains(archive, seen).await? {
-            return Ok(());
-        }
-        let words = format!(
-            "LOG_DIVERGED: a checkpoint of {} entries was seen earlier, which the log in the store \
-             does not contain; nothing was written",
-            seen.size
-        );
+        let Some(words) = self.rolled_back(archive).await? else { return Ok(()) };
+        let words = format!("LOG_DIVERGED: {words}; nothing was written");
         let file = self.seen_file(archive);
         Err(CommandError::new(ErrorKind::Integrity, words)
             .hint("the store may have been restored from a backup: bring back its newest state")
             .hint(format!("what was seen is remembered in {}", file.display())))
     }
 
-    async fn probe_once(&self, archive: &Archive) -> Result<(), CommandError> {
+    /// Lets a store that is to be written to prove once that it keeps its word.
+    pub(crate) async fn probed(&self, archive: &Archive) -> Result<(), CommandError> {
         if self.is_probed(archive) { Ok(()) } else { self.probe(archive).await }
     }
 
@@ -286,34 +280,13 @@ impl Context {
         Ok(AuditKnowledge { anchors, log_key_trusted, seen, time: Some(time) })
     }
 
-    /// Returns the newest head of this log that this user saw.
-    fn seen(&self, archive: &Archive) -> Option<SignedHead> {
-        let text = std::fs::read_to_string(self.seen_file(archive)).ok()?;
-        let (size, root) = text.trim_end().split_once(' ')?;
-        Some(SignedHead { size: size.parse().ok()?, root: root.parse().ok()? })
-    }
-
-    /// Remembers the head of a log that was found sound.
-    pub(crate) fn remember(&self, archive: &Archive, head: SignedHead) -> Result<(), CommandError> {
-        if self.seen(archive).is_some_and(|seen| head.size <= seen.size) {
-            return Ok(());
-        }
-        let text = format!("{} {}\n", head.size, head.root);
-        write_whole(&self.seen_file(archive), text.as_bytes())
-    }
-
-    /// As [`remember`](Self::remember), where the work is done and only the memory of it fails.
-    pub(crate) fn remember_or_warn(&self, archive: &Archive, head: SignedHead) {
-        self.warn_unless(self.remember(archive, head));
-    }
-
     /// As [`remember_signed`](Self::remember_signed), after the result was told: it holds whether
     /// or not it is remembered.
     pub(crate) fn remember_signed_or_warn(&self, archive: &Archive, keys: &KeyFolder) {
         self.warn_unless(self.remember_signed(archive, keys));
     }
 
-    fn warn_unless(&self, remembered: Result<(), CommandError>) {
+    pub(crate) fn warn_unless(&self, remembered: Result<(), CommandError>) {
         if let Err(error) = remembered {
             let words = visible(&error.words.join(": "));
             self.output.say(&format!(
@@ -332,12 +305,6 @@ impl Context {
             Some(head) => self.remember(archive, head),
             None => Ok(()),
         }
-    }
-
-    /// The memory of one log: whoever copies the archive's id has another key.
-    fn seen_file(&self, archive: &Archive) -> PathBuf {
-        let key = Sha256Digest::of(archive.log_key().public_key()).to_string();
-        self.state_file(archive, &format!("seen-{}", &key[..16]))
     }
 
     fn state_file(&self, archive: &Archive, name: &str) -> PathBuf {

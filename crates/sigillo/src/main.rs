@@ -13,9 +13,12 @@ mod places;
 mod progress;
 #[cfg(test)]
 mod reference;
+mod require;
+mod seen;
 mod settings;
 mod system;
 mod trust;
+mod witnesses;
 
 use std::process::ExitCode;
 

@@ -104,6 +104,14 @@ impl Places {
         self.state_root.join("spool")
     }
 
+    /// Returns the folder of the witness: with the keys, for what it remembers cannot be rebuilt.
+    pub(crate) fn witness(&self) -> PathBuf {
+        match &self.keys {
+            Some(keys) => keys.join("witness"),
+            None => self.keys_root.with_file_name("witness"),
+        }
+    }
+
     /// Returns the file of settings.
     pub(crate) fn settings(&self) -> PathBuf {
         self.config.join("settings.toml")

@@ -129,6 +129,10 @@ impl TrustStore {
         Self { folder }
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Reads everybody who is believed, by archive id.
     pub(crate) fn list(&self) -> Result<Vec<Trusted>, CommandError> {
         let entries = match self.folder.read_dir() {
@@ -208,7 +212,7 @@ impl TrustStore {
         archive: ArchiveId,
         log: &str,
     ) -> Result<ReceiptTrust, CommandError> {
-        let mut trust = ReceiptTrust::default();
+        let mut trust = ReceiptTrust { witnesses: self.witnesses()?, ..ReceiptTrust::default() };
         for trusted in self.list()? {
             if trusted.archive == archive && trusted.log == log {
                 trust.log = VerifierKey::parse(&trusted.log).ok();
@@ -233,7 +237,7 @@ impl TrustStore {
         archive: ArchiveId,
         log: &str,
     ) -> Result<ReceiptTrust, CommandError> {
-        let mut trust = ReceiptTrust::default();
+        let mut trust = ReceiptTrust { witnesses: self.witnesses()?, ..ReceiptTrust::default() };
         let path = self.file_of(archive);
         if !path.exists() {
             return Ok(trust);

@@ -7,3 +7,4 @@ mod key_folder;
 mod server;
 mod support;
 mod trial;
+mod witnesses;

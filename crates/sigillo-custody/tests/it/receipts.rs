@@ -194,7 +194,7 @@ impl World {
 
     fn check(&self, receipt: &Receipt) -> ReceiptCheck {
         let log = Some(self.archive.log_key().clone());
-        let trust = ReceiptTrust { log, anchors: self.anchors() };
+        let trust = ReceiptTrust { log, anchors: self.anchors(), witnesses: None };
         check_receipt(&Receipt::parse(&receipt.to_json()).unwrap(), &trust, &[])
     }
 }
@@ -216,7 +216,7 @@ async fn a_submissions_receipt_has_what_was_there_before_and_is_completed_later(
     let own = world.batch(SECOND, &[40, 30]).await;
     world.end(SECOND, 70, &[before[1], before[4]]).await;
     let older = world.give(ReceiptOf::Submission(SECOND)).await.unwrap();
-    check_intact(&world.check(&older), 72, &["F506", "F507"]);
+    check_intact(&world.check(&older), 72, &["F506", "F507", "F605"]);
     assert!(older.batches[0].leaves.is_none() && older.batches[0].sealed.is_some());
     assert!(older.batches[1].leaves.is_some() && older.batches[1].sealed.is_none());
     let listed: Vec<_> = older.documents.iter().map(|it| it.version_id).collect();
@@ -224,7 +224,7 @@ async fn a_submissions_receipt_has_what_was_there_before_and_is_completed_later(
 
     world.seal().await;
     let newer = world.refresh(&older).await.unwrap();
-    check_intact(&world.check(&newer), 72, &["F507"]);
+    check_intact(&world.check(&newer), 72, &["F507", "F605"]);
     assert_eq!(newer.documents, older.documents);
     assert_eq!(newer.sealings.len(), 2);
     assert_eq!(world.give(ReceiptOf::Submission(SECOND)).await.unwrap(), newer);
@@ -236,7 +236,7 @@ async fn single_versions_have_proofs_of_their_own() {
     let versions = world.batch(FIRST, &[100, 3]).await;
     let asked = vec![versions[102], versions[0], versions[57]];
     let receipt = world.give(ReceiptOf::Versions(asked)).await.unwrap();
-    check_intact(&world.check(&receipt), 3, &["F506", "F507"]);
+    check_intact(&world.check(&receipt), 3, &["F506", "F507", "F605"]);
     assert_eq!((receipt.submission.as_ref(), receipt.batches.len()), (None, 1));
     let places: Vec<_> = receipt.documents.iter().map(|it| it.leaf_index).collect();
     assert_eq!(places, [0, 57, 102]);
@@ -248,11 +248,11 @@ async fn a_submission_that_was_cut_short_has_a_receipt_too() {
     world.receive(FIRST, 4).await;
     world.batch(FIRST, &[2]).await;
     let receipt = world.give(ReceiptOf::Submission(FIRST)).await.unwrap();
-    check_intact(&world.check(&receipt), 2, &["F506", "F507", "F810"]);
+    check_intact(&world.check(&receipt), 2, &["F506", "F507", "F605", "F810"]);
     world.batch(FIRST, &[1, 1]).await;
     world.end(FIRST, 4, &[]).await;
     let newer = world.refresh(&receipt).await.unwrap();
-    check_intact(&world.check(&newer), 4, &["F506", "F507"]);
+    check_intact(&world.check(&newer), 4, &["F506", "F507", "F605"]);
 }
 
 #[tokio::test]

@@ -11,3 +11,4 @@ mod tiles;
 mod trees;
 
 mod notes;
+mod witnesses;

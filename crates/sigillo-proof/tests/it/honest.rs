@@ -34,7 +34,7 @@ proptest! {
         prop_assert_eq!(receipt.size_bytes(), bytes.len() as u64);
         prop_assert_eq!(Receipt::parse(&bytes), Ok(receipt.clone()));
         let check = check_receipt(&receipt, &world.trust(), &[]);
-        let expected = if sealed { vec!["F507"] } else { vec!["F506", "F507"] };
+        let expected = if sealed { vec!["F507", "F605"] } else { vec!["F506", "F507", "F605"] };
         prop_assert_eq!(codes(&check), expected);
         prop_assert_eq!(check.verdict, Verdict::Intact);
         prop_assert_eq!(check.documents, receipt.documents.len() as u64);
@@ -47,11 +47,11 @@ fn who_trusts_nobody_learns_that_the_receipt_is_consistent_and_no_more() {
     let (world, receipt) = receipt(&Plan { batches: vec![3], every: 1, sealed: true });
     let check = check_receipt(&receipt, &ReceiptTrust::default(), &[]);
     assert_eq!(check.verdict, Verdict::CannotTell);
-    assert_eq!(codes(&check), ["F601", "F602", "F603", "F507"]);
+    assert_eq!(codes(&check), ["F601", "F602", "F603", "F507", "F605"]);
     let other = "sigillo.invalid/prova".to_owned();
     let other = VerifierKey::new_ed25519(other, [9; 32]).unwrap();
-    let trust = ReceiptTrust { log: Some(other), anchors: world.anchors.clone() };
-    assert_eq!(codes(&check_receipt(&receipt, &trust, &[])), ["F601", "F507"]);
+    let trust = ReceiptTrust { log: Some(other), anchors: world.anchors.clone(), witnesses: None };
+    assert_eq!(codes(&check_receipt(&receipt, &trust, &[])), ["F601", "F507", "F605"]);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_submission_without_its_end_is_told_as_open() {
     (section.received_at, section.source) = (None, None);
     section.refusals.clear();
     let check = check_receipt(&receipt, &world.trust(), &[]);
-    assert_eq!(codes(&check), ["F506", "F507", "F810"]);
+    assert_eq!(codes(&check), ["F506", "F507", "F605", "F810"]);
     assert!(render_text(&receipt, 10).contains("not at its end yet"));
 }
 

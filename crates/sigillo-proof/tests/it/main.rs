@@ -10,3 +10,4 @@ mod honest;
 mod mutations;
 mod schema;
 mod second;
+mod witnesses;

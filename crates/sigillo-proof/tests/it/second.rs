@@ -14,6 +14,7 @@ use sigillo_proof::{
 
 use crate::{
     mutations::{changes, each_scalar},
+    witnesses::{cosign, with_unknown_kind},
     world::{Plan, World, file_bytes, receipt, receipt_described, receipt_renewed},
 };
 
@@ -181,6 +182,21 @@ fn disagreements(cases: &Cases, world: &World) -> Vec<String> {
     differing.collect()
 }
 
+/// Bundles whose checkpoint was cosigned.
+fn cosigned(cases: &mut Cases, bundle: &Bundle, trust: &ReceiptTrust) {
+    let mut bundle = bundle.clone();
+    bundle.receipt.documents.truncate(1);
+    bundle.receipt.batches.truncate(1);
+    let mut unknown = bundle.clone();
+    with_unknown_kind(&mut unknown.receipt);
+    cases.push("witness of an unknown kind", unknown.to_zip().unwrap(), trust);
+    cosign(&mut bundle.receipt, &[7, 8]);
+    let zip = bundle.to_zip().unwrap();
+    cases.push("cosigned", zip.clone(), trust);
+    cases.flip_and_cut(&zip, 11, trust);
+    cases.change_values(&bundle, trust);
+}
+
 #[test]
 fn of_renewed_time_stamps_the_second_implementation_thinks_the_same() {
     if !has_programs() {
@@ -235,6 +251,7 @@ fn the_second_implementation_comes_to_the_same_verdicts() {
     cases.flip_and_cut(&zip, 7, &trust);
     cases.change_values(&with_file(one), &trust);
     cases.change_values(&several, &trust);
+    cosigned(&mut cases, &several, &trust);
     // Of other keys, not sealed, and with all leaves of a batch.
     for (batches, sealed, documents) in
         [(vec![4], true, 1), (vec![4], false, 2), (vec![200], true, 200)]

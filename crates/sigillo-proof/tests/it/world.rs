@@ -114,7 +114,11 @@ impl World {
     }
 
     pub(crate) fn trust(&self) -> ReceiptTrust {
-        ReceiptTrust { log: Some(self.log.clone()), anchors: self.anchors.clone() }
+        ReceiptTrust {
+            log: Some(self.log.clone()),
+            anchors: self.anchors.clone(),
+            ..ReceiptTrust::default()
+        }
     }
 
     fn push(&mut self, entry: &Entry) -> u64 {
@@ -343,6 +347,7 @@ pub(crate) fn receipt_renewed(
             report: Some(report),
             source: Some("atti".to_owned()),
         }),
+        witnesses: Vec::new(),
     };
     for (number, ((index, _), documents)) in batches.iter().zip(&records).enumerate() {
         let entry = world.line(*index);

@@ -17,13 +17,14 @@ use crate::{
         EXIT_CLEAN,
         er::algorithms,
         export::locate,
-        receipt::given_file,
+        receipt::{cosigned_json, cosigned_text, fork, given_file},
         verify::{exit_code, findings_text},
     },
     context::Context,
     error::CommandError,
     output::{counted, size_text, visible},
     places::{read_beginning, refuse_taken, write_new},
+    require::{Requirement, require},
     trust::TrustStore,
 };
 
@@ -52,7 +53,8 @@ pub(crate) struct ProveArgs {
 ///
 /// Everything in the bundle is computed anew, from the files up to the checkpoint of the log and the
 /// time-stamps. Whom to believe comes from the trust store, or from the folder that --trust names:
-/// files NAME.json that `sigillo trust export` printed. What was not checked is said.
+/// files NAME.json that `sigillo trust export` printed, and witnesses.txt, a policy for witnesses (C2SP
+/// tlog-policy). What was not checked is said.
 ///
 /// Exits with 0 if the bundle proves the documents, 3 if something cannot be told, such as from whom
 /// it is, 5 if it does not prove what it says, or a file is another.
@@ -70,6 +72,9 @@ pub(crate) struct CheckArgs {
     /// A folder of files NAME.json that `sigillo trust export` printed [default: your trust store]
     #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
+    /// What must be so for exit code 0, beyond what a verdict asks for
+    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
+    require: Vec<Requirement>,
 }
 
 pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, CommandError> {
@@ -80,7 +85,9 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
     let located = locate(context, &archive, &log.view, &reads, &args.ids).await?;
     let of = ReceiptOf::Versions(located.iter().map(|it| it.version).collect());
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
-    let bundle = Bundle { receipt: maker.make(&of).await?, files: Vec::new() };
+    let mut bundle = Bundle { receipt: maker.make(&of).await?, files: Vec::new() };
+    let witnesses = context.trust.witness_keys()?;
+    log.add_cosignatures(&archive, &mut bundle.receipt, &witnesses).await?;
     let zip = bundle.to_zip().map_err(|error| CommandError::of(ErrorKind::Invalid, &error))?;
     write_new(output, &zip)?;
     let receipt = &bundle.receipt;
@@ -118,7 +125,7 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
     let bytes = read_beginning(&args.bundle, BUNDLE_BYTES_MAX as u64)?;
     let given = args.files.iter().map(|path| given_file(path)).collect::<Result<Vec<_>, _>>()?;
     let algorithms = algorithms()?;
-    let (check, bundle) = match Bundle::parse(&bytes) {
+    let (mut check, bundle) = match Bundle::parse(&bytes) {
         Err(error) => (BundleCheck::unreadable(&error), None),
         Ok(bundle) => {
             let trust = trust(context, args.trust.as_deref(), &bundle)?;
@@ -127,6 +134,13 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
             (check_bundle(&bundle, &given, &rules), Some(bundle))
         }
     };
+    if let (Some(bundle), Some(receipt)) = (&bundle, &check.receipt)
+        && let Some(fork) = fork(context, &bundle.receipt, receipt)
+    {
+        check.verdict = Verdict::Damaged;
+        check.findings.push(fork);
+    }
+    check.verdict = require(&mut check.findings, &args.require, check.verdict);
     let text = check_text(&check, bundle.as_ref());
     context.output.result("sigillo.check/1", &text, check_json(&check, bundle.as_ref()));
     Ok(exit_code(&check.findings))
@@ -201,6 +215,7 @@ fn chain_text(bundle: &Bundle, receipt: &sigillo_proof::ReceiptCheck) -> String 
     }
     if let Some(checkpoint) = &receipt.checkpoint {
         text.push_str(&format!("  log {} of {} entries\n", archive.origin, checkpoint.size));
+        text.push_str(&cosigned_text(&receipt.cosigned));
     }
     text
 }
@@ -229,5 +244,7 @@ fn check_json(check: &BundleCheck, bundle: Option<&Bundle>) -> Value {
             "stamped_at": time.stamped_at, "trial": time.trial,
         })).collect::<Vec<_>>(),
         "verdict": check.verdict,
+        "witnessed": receipt.is_some_and(|it| it.is_witnessed),
+        "witnesses": cosigned_json(receipt.map_or(&[], |it| &it.cosigned)),
     })
 }

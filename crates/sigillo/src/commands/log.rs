@@ -4,15 +4,25 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use sigillo_custody::{Growth, ReceiptLog};
-use sigillo_evidence_log::{Commit, PublishedCheckpoint, Standing, read_checkpoint, read_commits};
+use sigillo_authorities::SignedHead;
+use sigillo_custody::{Growth, ReceiptLog, list_cosigned_sizes, read_cosignatures};
+use sigillo_evidence_log::{
+    Archive, Commit, PublishedCheckpoint, Standing, read_checkpoint, read_commits,
+};
 
-use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX, SignedNote, VerifierKey, write_witness_request};
-use sigillo_model::ErrorKind;
+use sigillo_merkle::{
+    Checkpoint, NOTE_BYTES_MAX, SignedNote, TreeHash, VerifierKey, empty_root,
+    write_witness_request,
+};
+use sigillo_model::{ErrorKind, Sha256Digest};
+use sigillo_proof::CosignedBy;
 
 use crate::{
-    cli::{EntriesArgs, LogCommand},
-    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS},
+    cli::{ConsistencyArgs, EntriesArgs, LogCommand},
+    commands::{
+        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_anchor, log_witness,
+        receipt::{cosigned_json, cosigned_text},
+    },
     context::Context,
     error::CommandError,
     places::read_beginning,
@@ -21,7 +31,10 @@ use crate::{
 pub(crate) async fn run(context: &Context, command: LogCommand) -> Result<u8, CommandError> {
     match command {
         LogCommand::Checkpoint => checkpoint(context).await,
-        LogCommand::Consistency(args) => consistency(context, &args.old).await,
+        LogCommand::Consistency(args) => consistency(context, &args).await,
+        LogCommand::Witness(args) => log_witness::witness(context, &args),
+        LogCommand::AddCosignature(args) => log_witness::add_cosignature(context, &args).await,
+        LogCommand::Anchor(args) => log_anchor::run(context, &args).await,
         LogCommand::Entries(args) => entries(context, &args).await,
     }
 }
@@ -32,11 +45,11 @@ async fn checkpoint(context: &Context) -> Result<u8, CommandError> {
     let Some(published) = read_checkpoint(&archive).await? else {
         let words = "nothing that bears the log's signature is published: run `sigillo rebuild`";
         context.output.say(words);
-        let value = json!({"checkpoint": null, "standing": "damaged"});
+        let value = json!({"checkpoint": null, "standing": "damaged", "witnesses": []});
         context.output.result("sigillo.log.checkpoint/1", "", value);
         return Ok(EXIT_FINDINGS);
     };
-    let PublishedCheckpoint { note, head, standing } = published;
+    let PublishedCheckpoint { mut note, head, standing } = published;
     let covers = head.size;
     let (word, words, code) = match standing {
         Standing::Newest => ("newest", None, EXIT_CLEAN),
@@ -57,23 +70,34 @@ async fn checkpoint(context: &Context) -> Result<u8, CommandError> {
     if let Some(words) = words {
         context.output.say(&words);
     }
+    let mut by = Vec::new();
+    let expected = Checkpoint {
+        origin: archive.log_key().name().to_owned(),
+        size: head.size,
+        root: TreeHash::from_bytes(*head.root.as_bytes()),
+    };
+    let policy = context.trust.witnesses()?;
+    let witnesses = context.trust.witness_keys()?;
+    if let Some(cosigned) = read_cosignatures(&archive, &expected, &witnesses).await? {
+        note = cosigned.to_text();
+        let seen = cosigned.witnesses.iter();
+        by = seen.map(|(key, at)| CosignedBy::new(key, *at, policy.as_ref())).collect();
+        context.output.say(cosigned_text(&by).trim_end());
+    }
     let value = json!({
         "checkpoint": note, "root": head.root, "size": head.size, "standing": word,
+        "witnesses": cosigned_json(&by),
     });
     context.output.result("sigillo.log.checkpoint/1", &note, value);
     Ok(code)
 }
 
 /// Prints the proof that the log begins with that of an older checkpoint, for a witness.
-async fn consistency(context: &Context, old: &Path) -> Result<u8, CommandError> {
-    let bytes = read_beginning(old, NOTE_BYTES_MAX as u64)?;
+async fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<u8, CommandError> {
+    let bytes = args.old.as_ref().map(|old| read_beginning(old, NOTE_BYTES_MAX as u64));
+    let bytes = bytes.transpose()?;
     let archive = context.archive().await?;
-    let older = checkpoint_of(&bytes, archive.log_key()).map_err(|what| {
-        let words = format!("{} is no checkpoint of this log: {what}", old.display());
-        CommandError::new(ErrorKind::Invalid, words)
-            .hint("give a file that `sigillo log checkpoint` printed for this archive")
-    })?;
-    let log = ReceiptLog::read(&archive).await?;
+    let (log, older) = log_and_older(context, args, &archive, bytes.as_deref()).await?;
     let newest = log.checkpoint();
     let (sizes, mut value) = (
         format!("{} entries, the checkpoint {}", log.size(), older.size),
@@ -87,12 +111,22 @@ async fn consistency(context: &Context, old: &Path) -> Result<u8, CommandError> 
             "standing": "continued",
         }),
     );
+    if let Some(words) = context.rolled_back(&archive).await? {
+        let is_shorter = context.seen(&archive).is_some_and(|seen| seen.size > log.size());
+        value["standing"] = json!(if is_shorter { "shorter" } else { "forked" });
+        context.output.say(&format!("DAMAGE: {words}"));
+        context.output.result("sigillo.log.consistency/1", "", value);
+        return Ok(EXIT_DAMAGE);
+    }
     let (words, request, code) = match log.growth_since(&older) {
         Growth::Continued { path } => {
             value["proof"] = path.iter().map(|hash| Value::from(hash.to_base64())).collect();
             let request = write_witness_request(older.size, &path, &log.note);
             let mut words = format!("The log only grew: it has {sizes}.");
             if newest.size == log.size() {
+                let root = Sha256Digest::from_bytes(*newest.root.as_bytes());
+                let head = SignedHead { size: newest.size, root };
+                context.remember_or_warn(&archive, head);
                 (words, request, EXIT_CLEAN)
             } else {
                 words.push_str(&stale(newest.size));
@@ -101,15 +135,7 @@ async fn consistency(context: &Context, old: &Path) -> Result<u8, CommandError> 
         }
         Growth::Forked { root } => {
             value["standing"] = json!("forked");
-            let words = format!(
-                "DAMAGE: the log has {sizes}, and its first {} entries are others than those that \
-                 the checkpoint covers: their root is {} and not {}. Keep the checkpoint: it proves \
-                 that the log was rewritten",
-                older.size,
-                hex::encode(root.as_bytes()),
-                hex::encode(older.root.as_bytes())
-            );
-            (words, String::new(), EXIT_DAMAGE)
+            (forked(&sizes, &older, root), String::new(), EXIT_DAMAGE)
         }
         Growth::Unpublished => {
             value["standing"] = json!("unpublished");
@@ -118,16 +144,94 @@ async fn consistency(context: &Context, old: &Path) -> Result<u8, CommandError> 
         }
         Growth::Shorter => {
             value["standing"] = json!("shorter");
-            let words = format!(
-                "DAMAGE: the log has {sizes}: entries were taken back, or the archive is an older \
-                 copy. Keep the checkpoint: it proves that there were more"
-            );
-            (words, String::new(), EXIT_DAMAGE)
+            (shorter(&sizes), String::new(), EXIT_DAMAGE)
         }
     };
     context.output.say(&words);
     context.output.result("sigillo.log.consistency/1", &request, value);
     Ok(code)
+}
+
+fn shorter(sizes: &str) -> String {
+    format!(
+        "DAMAGE: the log has {sizes}: entries were taken back, or the archive is an older copy. Keep \
+         the checkpoint: it proves that there were more"
+    )
+}
+
+fn forked(sizes: &str, older: &Checkpoint, root: TreeHash) -> String {
+    format!(
+        "DAMAGE: the log has {sizes}, and its first {} entries are others than those that the \
+         checkpoint covers: their root is {} and not {}. Keep the checkpoint: it proves that the log \
+         was rewritten",
+        older.size,
+        hex::encode(root.as_bytes()),
+        hex::encode(older.root.as_bytes())
+    )
+}
+
+/// Reads the log, and the checkpoint that it is compared with: the one kept, the one that a witness
+/// cosigned last, or that of no entries.
+async fn log_and_older(
+    context: &Context,
+    args: &ConsistencyArgs,
+    archive: &Archive,
+    bytes: Option<&[u8]>,
+) -> Result<(ReceiptLog, Checkpoint), CommandError> {
+    let kept = match (&args.old, bytes) {
+        (Some(old), Some(bytes)) => Some(kept_checkpoint(old, bytes, archive.log_key())?),
+        _ => None,
+    };
+    let log = ReceiptLog::read(archive).await?;
+    let older = match (kept, &args.since_witness) {
+        (Some(kept), _) => kept,
+        (None, Some(name)) => cosigned_last(context, archive, &log, name).await?,
+        (None, None) => nothing(archive.log_key()),
+    };
+    Ok((log, older))
+}
+
+/// Reads a checkpoint that somebody kept.
+fn kept_checkpoint(
+    file: &Path,
+    bytes: &[u8],
+    key: &VerifierKey,
+) -> Result<Checkpoint, CommandError> {
+    checkpoint_of(bytes, key).map_err(|what| {
+        let words = format!("{} is no checkpoint of this log: {what}", file.display());
+        CommandError::new(ErrorKind::Invalid, words)
+            .hint("give a file that `sigillo log checkpoint` printed for this archive")
+    })
+}
+
+/// What a log is before its first entry.
+fn nothing(key: &VerifierKey) -> Checkpoint {
+    Checkpoint { origin: key.name().to_owned(), size: 0, root: empty_root() }
+}
+
+/// Returns the newest checkpoint that a witness cosigned, as far as it was taken in; before the first
+/// it is that of no entries.
+async fn cosigned_last(
+    context: &Context,
+    archive: &Archive,
+    log: &ReceiptLog,
+    name: &str,
+) -> Result<Checkpoint, CommandError> {
+    let known = context.trust.witnesses()?.map(|it| it.witnesses).unwrap_or_default();
+    let witness = known.into_iter().find(|it| it.name == name || it.key.name() == name);
+    let Some(witness) = witness else {
+        let words = format!("the trust store knows no witness {name:?}");
+        return Err(CommandError::new(ErrorKind::Invalid, words)
+            .hint("`sigillo trust list` lists those that it knows"));
+    };
+    for size in list_cosigned_sizes(archive).await? {
+        let Some(checkpoint) = log.checkpoint_at(size) else { continue };
+        let key = std::slice::from_ref(&witness.key);
+        if read_cosignatures(archive, &checkpoint, key).await?.is_some() {
+            return Ok(checkpoint);
+        }
+    }
+    Ok(nothing(archive.log_key()))
 }
 
 fn stale(size: u64) -> String {

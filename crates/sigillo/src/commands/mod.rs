@@ -10,6 +10,8 @@ mod find;
 mod ingest;
 mod init;
 mod log;
+pub(crate) mod log_anchor;
+pub(crate) mod log_witness;
 mod rebuild;
 pub(crate) mod receipt;
 mod renew;

@@ -13,11 +13,13 @@ use serde_json::{Value, json};
 
 use sigillo_custody::{PREFIX_DIGITS_MIN, ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_evidence_log::Archive;
+use sigillo_merkle::VerifierKey;
 use sigillo_model::{
     ErrorKind, Finding, FindingCode, Severity, Sha256Digest, SubmissionId, Verdict, encode_name,
 };
 use sigillo_proof::{
-    GivenFile, RECEIPT_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError, check_receipt, render_text,
+    CosignedBy, GivenFile, RECEIPT_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError, check_receipt,
+    extends, render_text,
 };
 use sigillo_store::ReadPool;
 
@@ -31,6 +33,7 @@ use crate::{
     error::CommandError,
     output::{counted, grouped, size_text, visible},
     places::{read_beginning, write_whole},
+    require::{Requirement, require},
 };
 
 /// At most this many documents and refusals are printed; the JSON has all of them.
@@ -100,7 +103,8 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
     let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
     let of = named(context, &archive, &log, &reads, &args.ids).await?;
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
-    let receipt = maker.make(&of).await?;
+    let mut receipt = maker.make(&of).await?;
+    log.add_cosignatures(&archive, &mut receipt, &context.trust.witness_keys()?).await?;
     match &args.output {
         Some(file) => {
             let bytes = receipt.to_json();
@@ -173,7 +177,14 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
     refuse_changed(context, file, &older)?;
     let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
-    let newer = maker.refresh(&older).await?;
+    let mut newer = maker.refresh(&older).await?;
+    let witnesses = context.trust.witness_keys()?;
+    let bare = newer.clone();
+    log.add_cosignatures(&archive, &mut newer, &witnesses).await?;
+    if extends(&older, &newer).is_err() {
+        // What was cosigned is older than what the receipt had before.
+        newer = bare;
+    }
     write_receipt(file, &newer.to_json())?;
     let text = format!(
         "The receipt for {} in {} was given anew: {}.\n",
@@ -219,23 +230,38 @@ pub(crate) fn verify(
     context: &Context,
     file: &Path,
     others: &[String],
+    requirements: &[Requirement],
 ) -> Result<u8, CommandError> {
     let bytes = read_beginning(file, RECEIPT_BYTES_MAX)?;
     let given = others.iter().map(|path| given_file(Path::new(path)));
     let given = given.collect::<Result<Vec<_>, _>>()?;
     let parsed = Receipt::parse(&bytes);
     drop(bytes);
-    let (check, receipt) = match parsed {
+    let (mut check, receipt) = match parsed {
         Ok(receipt) => {
             let trust = context.trust.receipt_trust(receipt.archive.id, &receipt.archive.log)?;
             (check_receipt(&receipt, &trust, &given), Some(receipt))
         }
         Err(error) => (ReceiptCheck::unreadable(&error), None),
     };
+    if let Some(receipt) = &receipt
+        && let Some(fork) = fork(context, receipt, &check)
+    {
+        check.verdict = Verdict::Damaged;
+        check.findings.push(fork);
+    }
+    check.verdict = require(&mut check.findings, requirements, check.verdict);
     let text = check_text(&check, receipt.as_ref());
     let value = check_json(&check, receipt.as_ref());
     context.output.result("sigillo.verify.receipt/1", &text, value);
     Ok(exit_code(&check.findings))
+}
+
+/// Compares the checkpoint of a receipt, if its log is believed, with what was seen of the log.
+pub(crate) fn fork(context: &Context, receipt: &Receipt, check: &ReceiptCheck) -> Option<Finding> {
+    let is_believed = check.findings.iter().all(|it| it.code != FindingCode::OriginUnknown);
+    let log = VerifierKey::parse(&receipt.archive.log).ok().filter(|_| is_believed)?;
+    context.meet(receipt.archive.id, &log, check.checkpoint.as_ref()?)
 }
 
 pub(crate) fn given_file(path: &Path) -> Result<GivenFile, CommandError> {
@@ -340,6 +366,7 @@ fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
     if let Some(checkpoint) = &check.checkpoint {
         text.push_str(&format!("  under a checkpoint of {}\n", counted(checkpoint.size, "entry")));
     }
+    text.push_str(&cosigned_text(&check.cosigned));
     for time in &check.times {
         let what = if time.trial { "TRIAL time-stamp, not qualified" } else { "time-stamp" };
         text.push_str(&format!(
@@ -360,6 +387,21 @@ fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
     }
     text.push_str(&findings_text(&check.findings, check.more_findings));
     text
+}
+
+/// Says who cosigned, a line each.
+pub(crate) fn cosigned_text(by: &[CosignedBy]) -> String {
+    let line = |it: &CosignedBy| {
+        let unknown = if it.is_known { "" } else { ", a witness that is not in the trust store" };
+        format!("  cosigned at {} by {}{unknown}\n", it.at, visible(&it.witness))
+    };
+    by.iter().map(line).collect()
+}
+
+/// Says the same to programs.
+pub(crate) fn cosigned_json(by: &[CosignedBy]) -> Value {
+    let value = |it: &CosignedBy| json!({"at": it.at, "key": it.key, "known": it.is_known, "witness": it.witness});
+    by.iter().map(value).collect()
 }
 
 fn check_json(check: &ReceiptCheck, receipt: Option<&Receipt>) -> Value {
@@ -388,5 +430,7 @@ fn check_json(check: &ReceiptCheck, receipt: Option<&Receipt>) -> Value {
         "submission": receipt.and_then(|it| it.submission.as_ref()).map(|it| it.id),
         "time_stamps": times.collect::<Vec<_>>(),
         "verdict": check.verdict,
+        "witnessed": check.is_witnessed,
+        "witnesses": cosigned_json(&check.cosigned),
     })
 }

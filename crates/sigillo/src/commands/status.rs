@@ -5,7 +5,7 @@ use serde_json::json;
 use sigillo_evidence_log::summarise;
 
 use crate::{
-    commands::EXIT_CLEAN,
+    commands::{EXIT_CLEAN, EXIT_DAMAGE},
     context::Context,
     error::CommandError,
     output::{counted, visible, waiting},
@@ -17,6 +17,8 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     let line = context.evidence_line()?;
     let view = summarise(&archive, context.known_summary(&archive), line).await?;
     context.remember_summary(&archive, &view);
+    // A log that cannot be read so far is for `sigillo verify` to judge.
+    let rolled_back = context.rolled_back(&archive).await.unwrap_or_default();
     let description = archive.description();
     let (unsealed, unstamped) = (&view.unsealed, &view.unstamped);
     let unsealed_documents: u64 = unsealed.iter().map(|batch| batch.documents).sum();
@@ -53,6 +55,9 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
             oldest.at
         ));
     }
+    if let Some(words) = &rolled_back {
+        text.push_str(&format!("  DAMAGE: {words}\n"));
+    }
     let value = json!({
         "archive": description.archive,
         "entity": description.entity.name,
@@ -63,6 +68,7 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
         "entries": view.size,
         "newest_commit_at": view.newest_commit_at,
         "newest_stamp_at": view.newest_stamp_at,
+        "rolled_back": rolled_back,
         "sealings": view.sealings,
         "submissions": view.submissions,
         "unsealed_documents": unsealed_documents,
@@ -71,5 +77,5 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
         "unstamped_since": unstamped.first().map(|sealing| sealing.at),
     });
     context.output.result("sigillo.status/1", &text, value);
-    Ok(EXIT_CLEAN)
+    Ok(if rolled_back.is_some() { EXIT_DAMAGE } else { EXIT_CLEAN })
 }

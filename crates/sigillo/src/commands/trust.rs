@@ -1,13 +1,19 @@
 //! `sigillo trust`: whose archives and certificates are believed.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
+use sigillo_merkle::{POLICY_BYTES_MAX, PolicyWitness, VerifierKey, WitnessPolicy};
+use sigillo_model::ErrorKind;
+
 use crate::{
-    cli::TrustCommand,
+    cli::{TrustCommand, TrustWitnessArgs},
     commands::EXIT_CLEAN,
     context::Context,
     error::CommandError,
     output::{counted, visible},
+    places::read_beginning,
     trust::{Trusted, read_trusted},
 };
 
@@ -29,6 +35,7 @@ pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, 
             context.output.result("sigillo.trust.add/1", &text, value_of(&trusted));
             Ok(EXIT_CLEAN)
         }
+        TrustCommand::Witness(args) => witness(context, &args),
         TrustCommand::Export => {
             let archive = context.archive().await?;
             let keys = context.keys(&archive)?;
@@ -40,6 +47,57 @@ pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, 
             Ok(EXIT_CLEAN)
         }
     }
+}
+
+/// Believes a witness, or all those of a policy.
+fn witness(context: &Context, args: &TrustWitnessArgs) -> Result<u8, CommandError> {
+    let file = Path::new(&args.key);
+    let text = if file.exists() {
+        let bytes = read_beginning(file, POLICY_BYTES_MAX as u64)?;
+        String::from_utf8_lossy(&bytes).into_owned()
+    } else {
+        args.key.clone()
+    };
+    let policy = match VerifierKey::parse(text.trim()) {
+        Ok(key) if key.is_cosigner() => context.trust.add_witness(&key, args.quorum)?,
+        Ok(key) => {
+            let words = format!("{:?} is the key of a log, not of a witness", key.name());
+            return Err(CommandError::new(ErrorKind::Invalid, words)
+                .hint("give what `sigillo log witness` printed there"));
+        }
+        Err(_) if file.exists() && args.quorum.is_none() => context.trust.set_witnesses(&text)?,
+        Err(error) => {
+            let mut this = CommandError::of(ErrorKind::Invalid, &error);
+            this.words.insert(0, format!("{:?} is no key of a witness", args.key));
+            return Err(
+                this.hint("give what `sigillo log witness` printed there, or a file with it")
+            );
+        }
+    };
+    let place = context.trust.witnesses_file();
+    let text = format!(
+        "Witnesses believed from now on, by {}:\n{}",
+        place.display(),
+        witnesses_text(&policy)
+    );
+    context.output.result(
+        "sigillo.trust.witness/1",
+        &text,
+        json!({
+            "file": place.display().to_string(), "witnesses": witnesses_json(Some(&policy)),
+        }),
+    );
+    Ok(EXIT_CLEAN)
+}
+
+fn witnesses_text(policy: &WitnessPolicy) -> String {
+    let line = |it: &PolicyWitness| format!("witness {}  {}\n", visible(&it.name), it.key);
+    policy.witnesses.iter().map(line).collect()
+}
+
+fn witnesses_json(policy: Option<&WitnessPolicy>) -> Value {
+    let witnesses = policy.map_or(&[][..], |it| &it.witnesses);
+    witnesses.iter().map(|it| json!({"key": it.key.to_string(), "name": it.name})).collect()
 }
 
 fn list(context: &Context) -> Result<u8, CommandError> {
@@ -54,7 +112,14 @@ fn list(context: &Context) -> Result<u8, CommandError> {
             "Nobody is believed yet: `sigillo init` and `sigillo trust add` add to this.\n",
         );
     }
-    let value = json!({"trusted": all.iter().map(value_of).collect::<Vec<_>>()});
+    let witnesses = context.trust.witnesses()?;
+    if let Some(policy) = &witnesses {
+        text.push_str(&witnesses_text(policy));
+    }
+    let value = json!({
+        "trusted": all.iter().map(value_of).collect::<Vec<_>>(),
+        "witnesses": witnesses_json(witnesses.as_ref()),
+    });
     context.output.result("sigillo.trust.list/1", &text, value);
     Ok(EXIT_CLEAN)
 }

@@ -4,9 +4,11 @@ use std::sync::{Arc, atomic::Ordering};
 
 use serde_json::json;
 
-use sigillo_custody::{Scope, Verifier, VerifyProgress, VerifyReport};
-use sigillo_evidence_log::read_view;
+use sigillo_custody::{Scope, Verifier, VerifyProgress, VerifyReport, read_cosignatures};
+use sigillo_evidence_log::{Archive, read_view};
+use sigillo_merkle::{Checkpoint, TreeHash};
 use sigillo_model::{ErrorKind, Finding, FindingCode, ObjectKey, Severity, Verdict};
+use sigillo_proof::{CosignedBy, is_witnessed, not_witnessed};
 use sigillo_store::{CpuPool, ReadPool};
 
 use crate::{
@@ -16,6 +18,7 @@ use crate::{
     error::CommandError,
     output::{counted, grouped, size_text, visible},
     progress::{Count, Shown, Work},
+    require::{Requirement, require},
 };
 
 /// At most this many findings are printed; --json lists more.
@@ -24,7 +27,7 @@ const PRINTED_MAX: usize = 100;
 /// Verifies and reports; remembers the head if it is sound.
 pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, CommandError> {
     if let Some(file) = &args.receipt {
-        return receipt::verify(context, file, &args.ids);
+        return receipt::verify(context, file, &args.ids, &args.require);
     }
     let archive = match context.archive().await {
         Err(error) if error.kind == ErrorKind::Integrity => {
@@ -45,7 +48,7 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         total: progress.bytes_found.load(Ordering::Relaxed),
         bytes: 0,
     });
-    let report = if args.ids.is_empty() {
+    let mut report = if args.ids.is_empty() {
         verifier.verify(scope_of(&args)).await?
     } else {
         let view = read_view(&archive).await?;
@@ -54,6 +57,13 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         verifier.verify_documents(&located).await?
     };
     drop(shown);
+    let of_seen =
+        |it: &&mut Finding| it.code == FindingCode::LogRolledBack && it.object == "log/seq";
+    if let Some(finding) = report.findings.iter_mut().find(of_seen)
+        && let Ok(Some(words)) = context.rolled_back(&archive).await
+    {
+        finding.message = words;
+    }
     if report.verdict != Verdict::Damaged
         && let Some(head) = report.head
     {
@@ -62,9 +72,39 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     if report.verdict == Verdict::Intact && report.scope == Scope::Full {
         context.remember_full_read(&archive)?;
     }
+    report.findings.extend(unwitnessed(context, &archive, &report, &args.require).await?);
+    report.verdict = require(&mut report.findings, &args.require, report.verdict);
     let named = (!args.ids.is_empty()).then_some(args.ids.len() as u64);
     context.output.result("sigillo.verify/1", &text_of(&report, named), json_of(&report));
     Ok(exit_code(&report.findings))
+}
+
+/// Tells whether the witnesses of the trust store, if it has any or they are required, vouch for the
+/// head that was proven.
+async fn unwitnessed(
+    context: &Context,
+    archive: &Archive,
+    report: &VerifyReport,
+    requirements: &[Requirement],
+) -> Result<Option<Finding>, CommandError> {
+    let policy = context.trust.witnesses()?;
+    let Some(head) = report.head else { return Ok(None) };
+    if policy.is_none() && !requirements.contains(&Requirement::Witnessed) {
+        return Ok(None);
+    }
+    let log = archive.log_key();
+    let root = TreeHash::from_bytes(*head.root.as_bytes());
+    let expected = Checkpoint { origin: log.name().to_owned(), size: head.size, root };
+    let keys = context.trust.witness_keys()?;
+    let cosigned = read_cosignatures(archive, &expected, &keys).await?;
+    let seen = cosigned.map(|it| it.witnesses).unwrap_or_default();
+    let by: Vec<_> =
+        seen.iter().map(|(key, at)| CosignedBy::new(key, *at, policy.as_ref())).collect();
+    if policy.as_ref().is_some_and(|it| is_witnessed(it, log, &by)) {
+        return Ok(None);
+    }
+    let message = not_witnessed(&by, policy.as_ref());
+    Ok(Some(Finding::new(FindingCode::NotWitnessed, ObjectKey::checkpoint(), message)))
 }
 
 fn scope_of(args: &VerifyArgs) -> Scope {

@@ -40,3 +40,4 @@ mod time_stamping;
 mod together;
 mod tour;
 mod versions;
+mod witnessing;

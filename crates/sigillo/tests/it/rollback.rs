@@ -229,3 +229,62 @@ fn who_kept_a_checkpoint_sees_what_was_taken_back_or_rewritten() {
     ran.check_error(5, "the log was rewritten");
     assert_eq!(ran.stdout, "");
 }
+
+#[test]
+fn what_was_taken_back_is_named_with_both_sizes_and_dates() {
+    let world = restored();
+    let (_, report) = world.verify();
+    let size = report["log"]["size"].as_u64().unwrap();
+    let seen = world.home().join(".local/state/sigillo");
+    let seen = seen.read_dir().unwrap().map(|it| it.unwrap().path());
+    let seen = seen.flat_map(|it| it.read_dir().into_iter().flatten().map(|it| it.unwrap().path()));
+    let file = seen.into_iter().find(|it| it.to_string_lossy().contains("/seen-")).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    let parts: Vec<&str> = text.split_whitespace().collect();
+    let (newer, at) = (parts[0], parts[2]);
+    let words = format!(
+        "a checkpoint of {newer} entries was seen on {at}; this log, of {size} entries, the newest \
+         of 20"
+    );
+    world.run(["verify"]).check(5, &words);
+    world.run(["status"]).check(5, &words);
+    world.run(["log", "consistency"]).check_error(5, &words);
+    assert_eq!(world.run(["log", "consistency"]).stdout, "");
+    world.run(["seal"]).check_error(5, &words);
+    // What an older version remembered has no date, and is as good.
+    fs::write(&file, format!("{newer} {}\n", parts[1])).unwrap();
+    world.run(["status"]).check(5, &format!("a checkpoint of {newer} entries was seen earlier"));
+}
+
+#[test]
+fn two_bundles_of_two_histories_of_one_size_show_the_fork() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    for folder in ["archivio", "home"] {
+        copy(&world.place(folder), &world.place(format!("{folder}-copia")));
+    }
+    fs::write(world.place("comune.json"), world.run(["trust", "export"]).stdout).unwrap();
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.run(["prove", "carte/uno.txt", "-o", "una.zip"]).check(0, "una.zip");
+    for folder in ["archivio", "home"] {
+        fs::remove_dir_all(world.place(folder)).unwrap();
+        fs::rename(world.place(format!("{folder}-copia")), world.place(folder)).unwrap();
+    }
+    world.write("due.txt", b"un altro due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.run(["prove", "carte/uno.txt", "-o", "altra.zip"]).check(0, "altra.zip");
+    // An auditor who has never seen the archive.
+    let auditor = ["--config", "revisore", "--state", "revisore-stato"];
+    let run = |args: &[&str]| world.run([args, &auditor[..]].concat());
+    run(&["trust", "add", "comune.json"]).check(0, "Believed");
+    run(&["check", "una.zip"]).check(0, "PROVEN");
+    run(&["check", "una.zip"]).check(0, "PROVEN");
+    let forked = run(&["check", "altra.zip"]);
+    forked.check(5, "DAMAGE F304 checkpoint: the log was forked");
+    forked.check(5, "seen on 20");
+    // Who believes neither remembers neither.
+    let nobody = ["--config", "nessuno", "--state", "altro-stato"];
+    for bundle in ["una.zip", "altra.zip"] {
+        world.run([&["check", bundle], &nobody[..]].concat()).check(3, "F601");
+    }
+}

@@ -112,6 +112,7 @@ fn everyday(cases: &mut Cases) {
     cases.run(&world, 0, &["log", "consistency", "kept.txt"]);
     cases.run(&world, 1, &["log", "consistency", "carte/delibera.txt"]);
     cases.run(&world, 0, &["log", "entries"]);
+    witnesses(cases, &world);
     cases.run(&world, 0, &["get", "carte/delibera.txt", "-o", "fuori"]);
     cases.run(&world, 1, &["get", "carte/delibera.txt", "-o", "fuori"]);
     cases.run(&world, 0, &["export", "--all", "-o", "tutto"]);
@@ -132,6 +133,26 @@ fn everyday(cases: &mut Cases) {
     cases.run(&world, 0, &["completions", "bash"]);
     cases.run(&world, 0, &["man", "-o", "pagine"]);
     receipts(cases, &world, listed["submissions"][0]["submission"].as_str().unwrap());
+}
+
+/// Lets the archive be witnessed by its own user, which is enough to see what is printed.
+fn witnesses(cases: &mut Cases, world: &World) {
+    let request = world.run(["log", "consistency"]).stdout;
+    fs::write(world.place("richiesta.txt"), &request).unwrap();
+    cases.run(world, 1, &["log", "witness", "richiesta.txt"]);
+    let made = cases.run(world, 0, &["log", "witness", "--new-key", "polo.example/1"]);
+    let cosigned = cases.run(world, 0, &["log", "witness", "richiesta.txt"]);
+    fs::write(world.place("firma.txt"), cosigned["cosignature"].as_str().unwrap()).unwrap();
+    let origin = request.lines().nth(2).unwrap();
+    cases.run(world, 0, &["log", "witness", "--last", origin]);
+    cases.run(world, 1, &["log", "add-cosignature", "firma.txt"]);
+    cases.run(world, 0, &["trust", "witness", made["witness"].as_str().unwrap()]);
+    cases.run(world, 0, &["log", "add-cosignature", "firma.txt"]);
+    cases.run(world, 0, &["log", "checkpoint"]);
+    cases.run(world, 0, &["log", "consistency", "--since-witness", "polo.example/1"]);
+    cases.run(world, 0, &["log", "anchor", "--list"]);
+    cases.run(world, 0, &["log", "anchor"]);
+    cases.run(world, 3, &["log", "anchor", "--list", "--config", "nessuno"]);
 }
 
 fn proofs(cases: &mut Cases, world: &World) {

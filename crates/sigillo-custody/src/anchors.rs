@@ -1,0 +1,103 @@
+//! Time-stamps over checkpoints, kept beside the log.
+
+use bytes::Bytes;
+
+use sigillo_ers::{TOKEN_BYTES_MAX, TokenError, TrustAnchors, VerifiedToken, verify_token};
+use sigillo_evidence_log::Archive;
+use sigillo_model::{ObjectKey, Sha256Digest};
+
+use crate::{CustodyError, ReceiptLog};
+
+/// At most so many are listed.
+const LISTED_MAX: usize = 10_000;
+
+/// A time-stamp over a checkpoint, judged.
+#[derive(Debug)]
+pub struct CheckpointAnchor {
+    /// Entries of the checkpoint that it is kept for.
+    pub size: u64,
+    /// Its key.
+    pub key: ObjectKey,
+    /// What it attests; or why it attests nothing of this log.
+    pub token: Result<VerifiedToken, AnchorFault>,
+}
+
+/// Why a time-stamp says nothing of a log.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnchorFault {
+    /// The log has not so many entries.
+    #[error("the log has not so many entries: it was taken back, or this is of another")]
+    Beyond,
+    /// Its bytes are not those that its name states.
+    #[error("its bytes do not have the digest that its name states")]
+    Name,
+    /// It is none, or over something else.
+    #[error("{0}")]
+    Token(TokenError),
+}
+
+/// Stores a time-stamp over the checkpoint of a size beside the log, once.
+///
+/// # Errors
+///
+/// [`CustodyError::Store`] if the store failed.
+pub async fn store_anchor(
+    archive: &Archive,
+    size: u64,
+    token: &[u8],
+) -> Result<ObjectKey, CustodyError> {
+    let key = ObjectKey::anchor(size, Sha256Digest::of(token));
+    let created = archive.store().create(&key, Bytes::copy_from_slice(token)).await;
+    match created {
+        // The name is the digest of the bytes: whatever is there is the same, or damaged.
+        Ok(_) => Ok(key),
+        Err(source) => Err(CustodyError::Store { doing: "storing a time-stamp", source }),
+    }
+}
+
+impl ReceiptLog {
+    /// Returns SHA-256 of the text of the checkpoint of a size, which time-stamps over it cover.
+    pub fn checkpoint_digest(&self, size: u64) -> Option<Sha256Digest> {
+        self.checkpoint_at(size).map(|it| Sha256Digest::of(it.to_text().as_bytes()))
+    }
+
+    /// Reads and judges the time-stamps over checkpoints of this log, as far as the store lists
+    /// them, the oldest size first.
+    ///
+    /// # Errors
+    ///
+    /// [`CustodyError::Store`] if the store did not answer.
+    pub async fn anchors(
+        &self,
+        archive: &Archive,
+        trusted: &TrustAnchors,
+    ) -> Result<Vec<CheckpointAnchor>, CustodyError> {
+        let folder = ObjectKey::anchors();
+        let failed = |source| CustodyError::Store { doing: "reading time-stamps", source };
+        let listed = archive.store().list(folder.as_str(), LISTED_MAX).await.map_err(failed)?;
+        let mut named: Vec<(u64, Sha256Digest, ObjectKey)> =
+            listed.into_iter().filter_map(|it| named(&folder, it.key)).collect();
+        named.sort();
+        let mut anchors = Vec::with_capacity(named.len());
+        for (size, digest, key) in named {
+            let read = archive.store().read(&key, TOKEN_BYTES_MAX as u64).await;
+            let bytes = read.map_err(failed)?;
+            let token = match self.checkpoint_digest(size) {
+                None => Err(AnchorFault::Beyond),
+                Some(_) if Sha256Digest::of(&bytes) != digest => Err(AnchorFault::Name),
+                Some(imprint) => verify_token(&bytes, imprint, trusted).map_err(AnchorFault::Token),
+            };
+            anchors.push(CheckpointAnchor { size, key, token });
+        }
+        Ok(anchors)
+    }
+}
+
+/// Takes the key of a time-stamp apart; nothing for other keys.
+fn named(folder: &ObjectKey, key: ObjectKey) -> Option<(u64, Sha256Digest, ObjectKey)> {
+    let below = key.as_str().strip_prefix(folder.as_str())?.strip_prefix('/')?;
+    let (size, name) = below.split_once('/')?;
+    let digest = name.strip_suffix(".tst")?.parse().ok()?;
+    Some((size.parse().ok()?, digest, key))
+}

@@ -1,0 +1,225 @@
+//! Cosigned checkpoints: what witnesses said of the log, kept beside it, and put into receipts.
+
+use bytes::Bytes;
+
+use sigillo_evidence_log::Archive;
+use sigillo_merkle::{
+    CHECKPOINT_BYTES_MAX, Checkpoint, CosignedAt, NoteSignature, SignedNote, VerifierKey,
+    parse_cosigned_checkpoint,
+};
+use sigillo_model::{ObjectKey, Sha256Digest, Statement, parse_canonical};
+use sigillo_proof::{RECEIPT_WITNESSES_MAX, Receipt};
+use sigillo_store::CreateOutcome;
+
+use crate::{CustodyError, GiveReceiptError, ReceiptLog};
+
+/// At most so many cosigned checkpoints are listed, to find one to give with a receipt. Which one is
+/// no question of correctness: each proves itself.
+const LISTED_MAX: usize = 100_000;
+
+/// At most so many sizes of the log are tried for one with cosignatures.
+const SIZES_TRIED_MAX: usize = 1_000;
+
+/// A checkpoint of the log, with the cosignatures of witnesses that were asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CosignedCheckpoint {
+    /// What it states.
+    pub checkpoint: Checkpoint,
+    /// The note: the log's signature, then the cosignatures in the order of the witnesses' keys.
+    pub note: SignedNote,
+    /// The witnesses, in that order, and when each says that it saw the checkpoint.
+    pub witnesses: Vec<(VerifierKey, CosignedAt)>,
+}
+
+impl CosignedCheckpoint {
+    /// Writes the note.
+    pub fn to_text(&self) -> String {
+        String::from_utf8_lossy(&self.note.to_bytes()).into_owned()
+    }
+}
+
+/// Whether a cosignature was stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CosignatureOutcome {
+    /// It is there now, durable.
+    Stored,
+    /// The witness had cosigned the same checkpoint before: the first cosignature is kept.
+    WasThere,
+}
+
+/// Stores the cosignature of a witness beside the log, once: under the size of `note`, which bears
+/// the signature of the log and no other, and the digest of the witness's key.
+///
+/// # Errors
+///
+/// [`CustodyError::Cosignature`] if log and witness did not sign this checkpoint;
+/// [`CustodyError::Store`] if the store failed.
+pub async fn store_cosignature(
+    archive: &Archive,
+    note: &SignedNote,
+    witness: &VerifierKey,
+    cosignature: &NoteSignature,
+) -> Result<CosignatureOutcome, CustodyError> {
+    let mut note = note.clone();
+    note.signatures.push(cosignature.clone());
+    let bytes = note.to_bytes();
+    let read = parse_cosigned_checkpoint(&bytes, archive.log_key(), std::slice::from_ref(witness));
+    let (checkpoint, _) = read.map_err(|error| CustodyError::Cosignature {
+        witness: witness.name().to_owned(),
+        what: error.to_string(),
+    })?;
+    let key = key_of(checkpoint.size, witness);
+    let created = archive.store().create(&key, Bytes::from(bytes)).await;
+    match created.map_err(|source| store_error("storing a cosignature", source))? {
+        CreateOutcome::Created | CreateOutcome::AlreadyEqual => Ok(CosignatureOutcome::Stored),
+        CreateOutcome::Taken(_) => Ok(CosignatureOutcome::WasThere),
+    }
+}
+
+/// Looks for the cosignatures of these witnesses on the checkpoint of this size and root; nothing if
+/// there is none. One that is not valid, or of another checkpoint, is as absent.
+///
+/// # Errors
+///
+/// [`CustodyError::Store`] if the store did not answer.
+pub async fn read_cosignatures(
+    archive: &Archive,
+    expected: &Checkpoint,
+    witnesses: &[VerifierKey],
+) -> Result<Option<CosignedCheckpoint>, CustodyError> {
+    let mut keys: Vec<&VerifierKey> = witnesses.iter().collect();
+    keys.sort_by_key(ToString::to_string);
+    keys.dedup();
+    let mut found: Option<CosignedCheckpoint> = None;
+    for witness in keys.into_iter().take(RECEIPT_WITNESSES_MAX) {
+        let key = key_of(expected.size, witness);
+        let read = archive.store().read_optional(&key, CHECKPOINT_BYTES_MAX as u64).await;
+        let read = read.map_err(|source| store_error("reading a cosignature", source))?;
+        let Some(bytes) = read else { continue };
+        let parsed =
+            parse_cosigned_checkpoint(&bytes, archive.log_key(), std::slice::from_ref(witness));
+        let (Ok((checkpoint, times)), Ok(note)) = (parsed, SignedNote::parse(&bytes)) else {
+            tracing::warn!(%key, "a cosignature is damaged, and not used");
+            continue;
+        };
+        if checkpoint != *expected {
+            continue;
+        }
+        let seen = times.into_iter().map(|at| (witness.clone(), at));
+        match &mut found {
+            Some(found) => {
+                found.note.signatures.extend(note.signatures.into_iter().skip(1));
+                found.witnesses.extend(seen);
+            }
+            None => {
+                found = Some(CosignedCheckpoint { checkpoint, note, witnesses: seen.collect() });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Lists the sizes of the checkpoints that somebody cosigned, the newest first, as far as the store
+/// lists them.
+///
+/// # Errors
+///
+/// [`CustodyError::Store`] if the store did not answer.
+pub async fn list_cosigned_sizes(archive: &Archive) -> Result<Vec<u64>, CustodyError> {
+    let folder = ObjectKey::cosignatures();
+    let listed = archive.store().list(folder.as_str(), LISTED_MAX).await;
+    let listed = listed.map_err(|source| store_error("listing cosignatures", source))?;
+    let size_of = |key: &ObjectKey| {
+        let below = key.as_str().strip_prefix(folder.as_str())?.strip_prefix('/')?;
+        below.split('/').next()?.parse::<u64>().ok()
+    };
+    let mut sizes: Vec<u64> = listed.iter().filter_map(|it| size_of(&it.key)).collect();
+    sizes.sort_unstable_by_key(|size| std::cmp::Reverse(*size));
+    sizes.dedup();
+    Ok(sizes)
+}
+
+impl ReceiptLog {
+    /// Returns what the log states at a size, if it has so many entries.
+    pub fn checkpoint_at(&self, size: u64) -> Option<Checkpoint> {
+        let root = self.root_at(size)?;
+        Some(Checkpoint { origin: self.checkpoint().origin.clone(), size, root })
+    }
+
+    /// Looks for the newest checkpoint from `size_min` on, up to the published one, that some of
+    /// these witnesses cosigned.
+    ///
+    /// # Errors
+    ///
+    /// [`CustodyError::Store`] if the store did not answer.
+    pub async fn newest_cosigned(
+        &self,
+        archive: &Archive,
+        size_min: u64,
+        witnesses: &[VerifierKey],
+    ) -> Result<Option<CosignedCheckpoint>, CustodyError> {
+        if witnesses.is_empty() {
+            return Ok(None);
+        }
+        let published = self.checkpoint();
+        if let Some(found) = read_cosignatures(archive, published, witnesses).await? {
+            return Ok(Some(found));
+        }
+        let sizes = list_cosigned_sizes(archive).await?.into_iter();
+        let sizes = sizes.filter(|size| (size_min..published.size).contains(size));
+        for size in sizes.take(SIZES_TRIED_MAX) {
+            let Some(checkpoint) = self.checkpoint_at(size) else { continue };
+            if let Some(found) = read_cosignatures(archive, &checkpoint, witnesses).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives a receipt the newest checkpoint that some of these witnesses cosigned and that covers
+    /// all of it, and proves its entries under that; without one it stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`GiveReceiptError`] if the store did not answer, or the receipt is none of this log.
+    pub async fn add_cosignatures(
+        &self,
+        archive: &Archive,
+        receipt: &mut Receipt,
+        witnesses: &[VerifierKey],
+    ) -> Result<(), GiveReceiptError> {
+        let size_min = receipt.lines().map(|line| line.index + 1).max().unwrap_or(0);
+        let found = self.newest_cosigned(archive, size_min, witnesses).await?;
+        let Some(found) = found else { return Ok(()) };
+        let size = found.checkpoint.size;
+        if size != self.checkpoint().size {
+            for line in receipt.lines_mut() {
+                line.proof = self.inclusion(line.index, size)?;
+            }
+            for sealing in &mut receipt.sealings {
+                let older = older_of(&sealing.statement).ok_or(GiveReceiptError::Checkpoint {
+                    what: "that of a statement cannot be read".to_owned(),
+                })?;
+                sealing.consistency = self.consistency_to(&older, size)?;
+            }
+        }
+        receipt.checkpoint = found.to_text();
+        receipt.witnesses = found.witnesses.iter().map(|(key, _)| key.to_string()).collect();
+        Ok(())
+    }
+}
+
+/// Reads the checkpoint in a statement.
+fn older_of(statement: &str) -> Option<Checkpoint> {
+    let statement: Statement = parse_canonical(statement.as_bytes()).ok()?;
+    let note = SignedNote::parse(statement.checkpoint.as_bytes()).ok()?;
+    Checkpoint::parse(&note.text).ok()
+}
+
+fn key_of(size: u64, witness: &VerifierKey) -> ObjectKey {
+    ObjectKey::cosignature(size, Sha256Digest::of(witness.to_string().as_bytes()))
+}
+
+fn store_error(doing: &'static str, source: sigillo_store::StoreError) -> CustodyError {
+    CustodyError::Store { doing, source }
+}

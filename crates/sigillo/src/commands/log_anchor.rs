@@ -1,0 +1,102 @@
+//! `sigillo log anchor`: time-stamps over checkpoints.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use sigillo_custody::{AnchorFault, CheckpointAnchor, ReceiptLog, store_anchor};
+use sigillo_ers::Trust;
+use sigillo_model::{ErrorKind, Severity};
+
+use crate::{
+    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS},
+    context::Context,
+    error::CommandError,
+    output::{counted, visible},
+};
+
+/// Options of `log anchor`.
+#[derive(Args, Debug)]
+pub(crate) struct AnchorArgs {
+    /// Only list the time-stamps that there are, each verified
+    #[arg(long)]
+    list: bool,
+}
+
+/// Has the published checkpoint time-stamped and keeps the token, or lists those that there are.
+pub(crate) async fn run(context: &Context, args: &AnchorArgs) -> Result<u8, CommandError> {
+    let archive = context.archive().await?;
+    let log = ReceiptLog::read(&archive).await?;
+    let mut added = None;
+    if !args.list {
+        let keys = context.keys(&archive)?;
+        let (authorities, _) = context.authorities(&keys)?;
+        context.probed(&archive).await?;
+        let size = log.checkpoint().size;
+        let imprint = log.checkpoint_digest(size).ok_or_else(|| {
+            CommandError::new(ErrorKind::Bug, "the published checkpoint is not that of the log")
+        })?;
+        let stamped = authorities.stamp(imprint, &*context.clock, &*context.entropy).await;
+        let stamped = stamped.map_err(|error| CommandError::of(error.kind(), &error))?;
+        added = Some(store_anchor(&archive, size, stamped.token.raw()).await?);
+    }
+    let (_, trusted) = context.trust.knowledge_of(&archive)?;
+    let mut anchors = log.anchors(&archive, &trusted).await?;
+    if let Some(added) = &added {
+        anchors.retain(|it| it.key == *added);
+    }
+    let worst = anchors.iter().map(severity_of).max().unwrap_or(Severity::Note);
+    let text: String = anchors.iter().map(line_of).collect();
+    let text =
+        if anchors.is_empty() { "No checkpoint was time-stamped.\n".to_owned() } else { text };
+    let values: Vec<Value> = anchors.iter().map(value_of).collect();
+    context.output.result("sigillo.log.anchor/1", &text, json!({"anchors": values}));
+    Ok(match worst {
+        Severity::Damage => EXIT_DAMAGE,
+        Severity::CannotTell => EXIT_FINDINGS,
+        Severity::Derived | Severity::Note => EXIT_CLEAN,
+    })
+}
+
+fn severity_of(anchor: &CheckpointAnchor) -> Severity {
+    match &anchor.token {
+        Ok(token) if token.trust == Trust::Unknown => Severity::CannotTell,
+        Ok(_) => Severity::Note,
+        Err(AnchorFault::Token(error)) if error.is_unknown_algorithm() => Severity::CannotTell,
+        Err(_) => Severity::Damage,
+    }
+}
+
+fn line_of(anchor: &CheckpointAnchor) -> String {
+    let entries = counted(anchor.size, "entry");
+    match &anchor.token {
+        Ok(token) => format!(
+            "{}: {} of {} by {}{}\n",
+            entries,
+            if token.trial { "TRIAL time-stamp, not qualified," } else { "time-stamp" },
+            token.stamped_at,
+            visible(&token.authority),
+            match token.trust {
+                Trust::Unknown => ", which the trust store does not know",
+                Trust::Anchored { .. } => "",
+            }
+        ),
+        Err(fault) => {
+            let word =
+                if severity_of(anchor) == Severity::Damage { "DAMAGE" } else { "CANNOT TELL" };
+            format!("{entries}: {word} {}: {}\n", anchor.key, visible(&fault.to_string()))
+        }
+    }
+}
+
+fn value_of(anchor: &CheckpointAnchor) -> Value {
+    let token = anchor.token.as_ref().ok();
+    json!({
+        "authority": token.map(|it| &it.authority),
+        "fault": anchor.token.as_ref().err().map(ToString::to_string),
+        "key": anchor.key.as_str(),
+        "known": token.is_some_and(|it| it.trust != Trust::Unknown),
+        "size": anchor.size,
+        "stamped_at": token.map(|it| it.stamped_at.to_string()),
+        "trial": token.map(|it| it.trial),
+    })
+}

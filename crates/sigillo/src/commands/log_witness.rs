@@ -1,0 +1,389 @@
+//! `sigillo log witness` and `sigillo log add-cosignature`: vouching for the logs of others, and
+//! keeping what others say of one's own.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use sigillo_authorities::{KeyError, SignedHead, Witness, WitnessRefused, Witnessed};
+use sigillo_custody::{CosignatureOutcome, ReceiptLog, store_cosignature};
+use sigillo_evidence_log::Archive;
+use sigillo_merkle::{
+    Checkpoint, CosignedAt, NoteSignature, SignedNote, TreeHash, VerifierKey,
+    WITNESS_REQUEST_BYTES_MAX, WitnessRefusal, WitnessRequest, cosignature_message,
+};
+use sigillo_model::{ErrorKind, LogTime, Sha256Digest};
+use sigillo_proof::CosignedBy;
+
+use crate::{
+    commands::{EXIT_CLEAN, EXIT_DAMAGE},
+    context::Context,
+    error::CommandError,
+    output::{counted, visible},
+    places::read_beginning,
+};
+
+/// A cosignature may be of one of so many sizes before the published one.
+const OLDER_SIZES_MAX: u64 = 20_000;
+
+/// Options of `log witness`.
+#[derive(Args, Debug)]
+pub(crate) struct WitnessArgs {
+    /// What `sigillo log consistency` printed for the archive whose checkpoint is to be cosigned
+    #[arg(value_name = "REQUEST")]
+    request: Option<PathBuf>,
+    /// The verifier key of that archive's log [default: as in the trust store]
+    #[arg(long, value_name = "KEY", requires = "request")]
+    log: Option<String>,
+    /// Make the key of this witness, under this name: such as a domain and a path, without spaces
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["request", "last"])]
+    new_key: Option<String>,
+    /// Print the checkpoint that was cosigned last of the log of this name
+    #[arg(long, value_name = "ORIGIN", conflicts_with = "request")]
+    last: Option<String>,
+}
+
+/// Options of `log add-cosignature`.
+#[derive(Args, Debug)]
+pub(crate) struct AddCosignatureArgs {
+    /// What `sigillo log witness`, or another witness, printed
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Cosigns a checkpoint, makes the key for it, or tells what was cosigned.
+pub(crate) fn witness(context: &Context, args: &WitnessArgs) -> Result<u8, CommandError> {
+    let folder = context.places.witness();
+    if let Some(name) = &args.new_key {
+        // A name that no note can hold is refused before there is a key of it.
+        VerifierKey::new_cosigner(name.clone(), [0; 32])
+            .map_err(|error| CommandError::of(ErrorKind::Invalid, &error))?;
+        let witness = Witness::create(&folder, name)?;
+        let place = visible(&folder.display().to_string());
+        context.output.say(&format!(
+            "The witness {} keeps its key and what it cosigned in {place}; never put back an older \
+             copy of it. Give the line below to those who are to believe it.",
+            visible(name)
+        ));
+        return Ok(told(context, &format!("{}\n", key_of(&witness)?), Facts::of(&witness)?));
+    }
+    let witness = Witness::open(&folder).map_err(|error| no_witness(error, &folder))?;
+    if let Some(origin) = &args.last {
+        let last = witness.last(origin)?.ok_or_else(|| {
+            let words = format!("no checkpoint of {origin:?} was cosigned yet");
+            CommandError::new(ErrorKind::Invalid, words)
+        })?;
+        let text = last.checkpoint.clone();
+        return Ok(told(context, &text, Facts { last: Some(last), ..Facts::of(&witness)? }));
+    }
+    match &args.request {
+        Some(request) => cosign(context, &witness, request, args.log.as_deref()),
+        None => Ok(told(context, &format!("{}\n", key_of(&witness)?), Facts::of(&witness)?)),
+    }
+}
+
+/// What the command tells to programs.
+#[derive(Default)]
+struct Facts {
+    key: String,
+    cosignature: Option<String>,
+    /// The last checkpoint that was cosigned before.
+    last: Option<Witnessed>,
+    /// What was asked for.
+    asked: Option<Witnessed>,
+    refused: Option<String>,
+    kept: Option<PathBuf>,
+}
+
+impl Facts {
+    fn of(witness: &Witness) -> Result<Self, CommandError> {
+        Ok(Self { key: key_of(witness)?.to_string(), ..Self::default() })
+    }
+}
+
+/// Prints what came of it.
+fn told(context: &Context, text: &str, facts: Facts) -> u8 {
+    let value_of = |it: Witnessed| {
+        json!({
+            "at": it.at, "checkpoint": it.checkpoint, "origin": it.origin, "root": it.root,
+            "size": it.size,
+        })
+    };
+    let code = if facts.refused.is_some() { EXIT_DAMAGE } else { EXIT_CLEAN };
+    let value = json!({
+        "asked": facts.asked.map(value_of),
+        "cosignature": facts.cosignature,
+        "kept": facts.kept.map(|path| path.display().to_string()),
+        "last": facts.last.map(value_of),
+        "refused": facts.refused,
+        "witness": facts.key,
+    });
+    context.output.result("sigillo.log.witness/1", text, value);
+    code
+}
+
+fn key_of(witness: &Witness) -> Result<VerifierKey, CommandError> {
+    VerifierKey::new_cosigner(witness.name(), witness.public_key())
+        .map_err(|error| CommandError::of(ErrorKind::Invalid, &error))
+}
+
+fn no_witness(error: KeyError, folder: &Path) -> CommandError {
+    if !matches!(error, KeyError::Missing { .. }) || folder.exists() {
+        return error.into();
+    }
+    let words = format!("there is no witness in {}", folder.display());
+    CommandError::new(ErrorKind::Invalid, words)
+        .hint("make its key once with `sigillo log witness --new-key NAME`")
+        .hint("or bring its folder back, if it was a witness before: it remembers what it cosigned")
+}
+
+fn cosign(
+    context: &Context,
+    witness: &Witness,
+    file: &Path,
+    log: Option<&str>,
+) -> Result<u8, CommandError> {
+    let bytes = read_beginning(file, WITNESS_REQUEST_BYTES_MAX as u64)?;
+    let request = WitnessRequest::parse(&bytes).map_err(|error| {
+        let mut this = CommandError::of(ErrorKind::Invalid, &error);
+        this.words.insert(0, format!("{} cannot be used", file.display()));
+        this.hint("give a file that `sigillo log consistency` printed")
+    })?;
+    let log = log_key(context, &request.checkpoint.origin, log)?;
+    let key = key_of(witness)?;
+    let at = LogTime::new(context.clock.now());
+    let cosigned_at = u64::try_from(at.timestamp().as_second()).ok();
+    let cosigned_at = cosigned_at.and_then(CosignedAt::from_unix_seconds).ok_or_else(|| {
+        CommandError::new(ErrorKind::Invalid, "the clock is before 1970: nothing was cosigned")
+    })?;
+    let asked = Witnessed {
+        at,
+        checkpoint: request.note.clone(),
+        origin: request.checkpoint.origin.clone(),
+        root: digest_of(request.checkpoint.root),
+        size: request.checkpoint.size,
+    };
+    let mut before = None;
+    let outcome = witness.cosign::<WitnessRefusal>(&asked.origin, |last| {
+        before = last.cloned();
+        request.judge(&log, last.map(checkpoint_of).as_ref())?;
+        Ok((asked.clone(), cosignature_message(cosigned_at, request.signed.text.as_bytes())))
+    })?;
+    let facts = Facts { last: before, asked: Some(asked), ..Facts::of(witness)? };
+    match outcome {
+        Ok(signature) => {
+            let line = NoteSignature::cosignature(&key, cosigned_at, signature).to_line();
+            context.output.say(&cosigned_words(&facts));
+            Ok(told(context, &line, Facts { cosignature: Some(line.clone()), ..facts }))
+        }
+        Err(refusal) if refusal.is_evidence() => {
+            refused(context, witness, &refusal, (&bytes, facts))
+        }
+        Err(refusal) => Err(not_cosigned(&refusal, &request, facts.last.as_ref())),
+    }
+}
+
+/// Returns the key of the log of this name: the one that is named, or that is believed.
+fn log_key(
+    context: &Context,
+    origin: &str,
+    named: Option<&str>,
+) -> Result<VerifierKey, CommandError> {
+    if let Some(text) = named {
+        return VerifierKey::parse(text)
+            .map_err(|error| CommandError::of(ErrorKind::Invalid, &error));
+    }
+    let keys = context.trust.list()?;
+    let mut keys = keys.iter().filter_map(|it| VerifierKey::parse(&it.log).ok());
+    keys.find(|key| key.name() == origin).ok_or_else(|| {
+        let words =
+            format!("the trust store does not know the log {origin:?}: nothing was cosigned");
+        CommandError::new(ErrorKind::Invalid, words).hint(
+            "add what its owner exported with `sigillo trust add`, or name its key with --log",
+        )
+    })
+}
+
+fn checkpoint_of(last: &Witnessed) -> Checkpoint {
+    let root = TreeHash::from_bytes(*last.root.as_bytes());
+    Checkpoint { origin: last.origin.clone(), size: last.size, root }
+}
+
+fn digest_of(root: TreeHash) -> Sha256Digest {
+    Sha256Digest::from_bytes(*root.as_bytes())
+}
+
+fn cosigned_words(facts: &Facts) -> String {
+    let Some(asked) = &facts.asked else { return String::new() };
+    let (origin, entries) = (visible(&asked.origin), counted(asked.size, "entry"));
+    match &facts.last {
+        None => format!("Cosigned {origin} with {entries}: the first checkpoint of it seen here"),
+        Some(last) => format!(
+            "Cosigned {origin} with {entries}: it only grew since the {} cosigned on {}",
+            last.size, last.at
+        ),
+    }
+}
+
+/// Keeps what speaks against a log, and says so.
+fn refused(
+    context: &Context,
+    witness: &Witness,
+    refusal: &WitnessRefusal,
+    (bytes, facts): (&[u8], Facts),
+) -> Result<u8, CommandError> {
+    let reason = refusal.to_string();
+    let kept = match &facts.asked {
+        Some(asked) => witness.keep_refusal(&WitnessRefused {
+            last: facts.last.clone(),
+            reason: reason.clone(),
+            refused: asked.clone(),
+            request: String::from_utf8_lossy(bytes).into_owned(),
+        })?,
+        None => None,
+    };
+    let origin = facts.asked.as_ref().map_or("", |it| &it.origin);
+    let mut words = format!("DAMAGE: {} was not cosigned: {reason}.", visible(origin));
+    if let (Some(last), Some(asked)) = (&facts.last, &facts.asked) {
+        words.push_str(&format!(
+            " The checkpoint of {} entries was cosigned on {}; this one of {} came on {}.",
+            last.size, last.at, asked.size, asked.at
+        ));
+    }
+    match &kept {
+        Some(file) => words.push_str(&format!(" Both are kept in {}", file.display())),
+        None => words.push_str(" As many refusals of this log are kept as there may be"),
+    }
+    context.output.say(&words);
+    Ok(told(context, "", Facts { refused: Some(reason), kept, ..facts }))
+}
+
+/// Says why nothing was cosigned, where nothing speaks against the log.
+fn not_cosigned(
+    refusal: &WitnessRefusal,
+    request: &WitnessRequest,
+    last: Option<&Witnessed>,
+) -> CommandError {
+    let this = CommandError::of(ErrorKind::Invalid, refusal);
+    let origin = visible(&request.checkpoint.origin);
+    match (refusal, last) {
+        (WitnessRefusal::OldSize { .. }, None) => this.hint(
+            "nothing of this log was cosigned here yet: ask for `sigillo log consistency` without \
+             a checkpoint",
+        ),
+        (WitnessRefusal::OldSize { .. }, Some(_)) => this.hint(format!(
+            "`sigillo log witness --last {origin}` prints the checkpoint cosigned last; ask for \
+             `sigillo log consistency` since that one"
+        )),
+        (WitnessRefusal::NotSigned(_) | WitnessRefusal::OtherOrigin, _) => {
+            this.hint("see that the key of the log is the right one, and the file whole")
+        }
+        _ => this,
+    }
+}
+
+/// Takes in the cosignatures of a file.
+pub(crate) async fn add_cosignature(
+    context: &Context,
+    args: &AddCosignatureArgs,
+) -> Result<u8, CommandError> {
+    let lines = cosignature_lines(&args.file)?;
+    let witnesses = context.trust.witness_keys()?;
+    let archive = context.archive().await?;
+    let log = ReceiptLog::read(&archive).await?;
+    let (mut text, mut values) = (String::new(), Vec::new());
+    for line in lines {
+        let known = witnesses.iter().find(|it| it.name() == line.name && it.id() == line.id);
+        let Some(witness) = known else {
+            let words = format!("the trust store knows no witness {:?} with this key", line.name);
+            return Err(CommandError::new(ErrorKind::Invalid, words)
+                .hint("add its key, got from its owner, with `sigillo trust witness KEY`"));
+        };
+        let note = cosigned_note(context, (&archive, &log), witness, &line)?;
+        context.probed(&archive).await?;
+        let outcome = store_cosignature(&archive, &note, witness, &line).await?;
+        let at = witness.verify_cosignature(note.text.as_bytes(), &line.signature);
+        let by = at.map(|at| CosignedBy::new(witness, at, None));
+        let at = by.map_or_else(String::new, |it| it.at);
+        let size = note.text.lines().nth(1).and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
+        let was_there = outcome == CosignatureOutcome::WasThere;
+        text.push_str(&format!(
+            "{}: the checkpoint of {}, which {} cosigned at {at}\n",
+            if was_there { "Was there before" } else { "Stored" },
+            counted(size, "entry"),
+            visible(witness.name()),
+        ));
+        values.push(json!({
+            "at": at, "key": witness.to_string(), "size": size, "was_there": was_there,
+            "witness": witness.name(),
+        }));
+    }
+    let value = json!({"cosignatures": Value::from(values)});
+    context.output.result("sigillo.log.add-cosignature/1", &text, value);
+    Ok(EXIT_CLEAN)
+}
+
+/// Reads signature lines, by themselves as witnesses answer, or below a note.
+fn cosignature_lines(file: &Path) -> Result<Vec<NoteSignature>, CommandError> {
+    let bytes = read_beginning(file, WITNESS_REQUEST_BYTES_MAX as u64)?;
+    let none = || {
+        let words = format!("{} has no cosignature", file.display());
+        CommandError::new(ErrorKind::Invalid, words).hint("give the line that a witness printed")
+    };
+    if bytes.len() > WITNESS_REQUEST_BYTES_MAX {
+        return Err(none());
+    }
+    let text = str::from_utf8(&bytes).map_err(|_| none())?;
+    let (is_note, below) = match text.rsplit_once("\n\n") {
+        Some((_, below)) => (true, below),
+        None => (false, text),
+    };
+    let lines = below.lines().map(NoteSignature::parse_line);
+    let mut lines = lines.collect::<Option<Vec<_>>>().ok_or_else(none)?;
+    if is_note {
+        // The first is that of the log.
+        lines.remove(0);
+    }
+    if lines.is_empty() { Err(none()) } else { Ok(lines) }
+}
+
+/// Finds the checkpoint that a witness cosigned, with the log's signature: the published one, or one
+/// before it, which is signed anew.
+fn cosigned_note(
+    context: &Context,
+    (archive, log): (&Archive, &ReceiptLog),
+    witness: &VerifierKey,
+    line: &NoteSignature,
+) -> Result<SignedNote, CommandError> {
+    let is_of = |text: &str| witness.verify_cosignature(text.as_bytes(), &line.signature).is_some();
+    let published = SignedNote::parse(log.note.as_bytes())
+        .map_err(|error| CommandError::of(ErrorKind::Integrity, &error))?;
+    if is_of(&published.text) {
+        return Ok(published);
+    }
+    let newest = log.checkpoint().size;
+    let sizes = (newest.saturating_sub(OLDER_SIZES_MAX)..newest).rev();
+    let mut checkpoints = sizes.filter_map(|size| log.checkpoint_at(size));
+    let Some(checkpoint) = checkpoints.find(|it| is_of(&it.to_text())) else {
+        let words = format!(
+            "the cosignature of {:?} is of no checkpoint of this log, up to the published one of \
+             {newest} entries",
+            line.name
+        );
+        return Err(CommandError::new(ErrorKind::Invalid, words).hint(
+            "the line may be damaged, or of another archive; if it is neither, the witness was \
+             shown another log than this one",
+        ));
+    };
+    let head = SignedHead { size: checkpoint.size, root: digest_of(checkpoint.root) };
+    let text = checkpoint.to_text();
+    let signer = context.keys(archive)?.log_signer();
+    let contained = |last: SignedHead| {
+        let root = log.checkpoint_at(last.size).map(|it| digest_of(it.root));
+        root == Some(last.root)
+    };
+    let signature = signer.sign(head, text.as_bytes(), &mut |last| contained(last))?;
+    let signature = NoteSignature::ed25519(archive.log_key(), signature);
+    SignedNote::new(text, vec![signature]).map_err(|error| CommandError::of(ErrorKind::Bug, &error))
+}
