@@ -12,7 +12,7 @@ use sigillo_model::{
 };
 
 use crate::{
-    LoggedLine, Receipt, ReceiptError, check_documents::check_documents,
+    ArchiveSection, LoggedLine, Receipt, ReceiptError, check_documents::check_documents,
     check_sealings::check_sealings, check_submission::check_submission,
 };
 
@@ -105,7 +105,7 @@ impl ReceiptCheck {
 /// key is [`FindingCode::OriginUnknown`]: consistent, but from whom cannot be told.
 pub fn check_receipt(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile]) -> ReceiptCheck {
     let mut checker = Checker::default();
-    let proven = checker.archive(receipt, trust);
+    let proven = checker.archive(&receipt.archive, &receipt.checkpoint, trust);
     let batches = checker.batches(receipt);
     let records = check_documents(&mut checker, receipt, &batches);
     if let Some(submission) = &receipt.submission {
@@ -165,7 +165,7 @@ impl Checker {
         }
     }
 
-    fn conclude(self) -> ReceiptCheck {
+    pub(crate) fn conclude(self) -> ReceiptCheck {
         let mut findings = self.findings;
         findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
         ReceiptCheck {
@@ -180,9 +180,13 @@ impl Checker {
         }
     }
 
-    /// Checks what the receipt says of the archive, its checkpoint, and whether it is believed.
-    fn archive(&mut self, receipt: &Receipt, trust: &ReceiptTrust) -> ProvenArchive {
-        let section = &receipt.archive;
+    /// Checks what is said of the archive, the checkpoint `note`, and whether it is believed.
+    pub(crate) fn archive(
+        &mut self,
+        section: &ArchiveSection,
+        note: &str,
+        trust: &ReceiptTrust,
+    ) -> ProvenArchive {
         let log = VerifierKey::parse(&section.log).ok();
         let log = log.filter(|key| !key.is_cosigner() && key.name() == section.origin);
         match &log {
@@ -190,7 +194,7 @@ impl Checker {
                 let message = "the key of the log is none, or not that of its origin";
                 self.find(FindingCode::ReceiptCheckpoint, "checkpoint", message);
             }
-            Some(key) => match parse_signed_checkpoint(receipt.checkpoint.as_bytes(), key) {
+            Some(key) => match parse_signed_checkpoint(note.as_bytes(), key) {
                 Ok(checkpoint) => self.checkpoint = Some(checkpoint),
                 Err(error) => {
                     self.find(FindingCode::ReceiptCheckpoint, "checkpoint", error.to_string());
@@ -198,21 +202,20 @@ impl Checker {
             },
         }
         if trust.log.is_none() || trust.log != log {
-            let message = "the log's key is in no trust store: the receipt may be consistent, but \
-                           who gave it cannot be told";
+            let message = "the log's key is in no trust store: what is here may be consistent, but \
+                           from whom it is cannot be told";
             self.find(FindingCode::OriginUnknown, "checkpoint", message);
         }
         if section.trial {
             let message = "the archive, its seals and its time-stamps are for trial, not qualified";
             self.find(FindingCode::TrialEvidence, "archive", message);
         }
-        let seal_certificate = self.description(receipt);
+        let seal_certificate = self.description(section);
         ProvenArchive { log, seal_certificate, trial: section.trial }
     }
 
-    /// Checks the description against the log, and the receipt against the description.
-    fn description(&mut self, receipt: &Receipt) -> Option<Sha256Digest> {
-        let section = &receipt.archive;
+    /// Checks the description against the log, and the section against the description.
+    fn description(&mut self, section: &ArchiveSection) -> Option<Sha256Digest> {
         let differs = FindingCode::ReceiptDiffers;
         match self.entry(&section.created, "archive") {
             Some(Entry::ArchiveCreated(body))
@@ -240,7 +243,7 @@ impl Checker {
             && description.origin == section.origin
             && description.trial == section.trial;
         if !same {
-            self.find(differs, "archive", "the receipt says something else than its description");
+            self.find(differs, "archive", "what is said of it differs from its description");
         }
         let blocks = pem_blocks(&description.keys.seal, "CERTIFICATE").unwrap_or_default();
         let certificate = blocks.first().map(|der| Sha256Digest::of(der));

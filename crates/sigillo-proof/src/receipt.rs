@@ -299,9 +299,7 @@ impl Receipt {
             return Err(other_schema(receipt.schema));
         }
         receipt.check_bounds()?;
-        let mut rest = Expected(bytes);
-        // A difference stops the writing, so that no second copy is made only to be compared.
-        if serde_json::to_writer(&mut rest, &receipt).is_err() || !rest.0.is_empty() {
+        if !is_spelling_of(bytes, &receipt) {
             return Err(ReceiptError::Json { error: JsonError::NotCanonical });
         }
         Ok(receipt)
@@ -309,9 +307,7 @@ impl Receipt {
 
     /// Returns the length of the receipt as it would be written, in bytes.
     pub fn size_bytes(&self) -> u64 {
-        let mut counted = Counted(0);
-        serde_json::to_writer(&mut counted, self).expect("our types have text keys and no floats");
-        counted.0
+        written_bytes(self)
     }
 
     /// Returns every log entry that the receipt carries.
@@ -363,6 +359,13 @@ impl Receipt {
     }
 }
 
+/// Tells whether `value` would be written as `bytes`. A difference stops the writing, so that no
+/// second copy is made only to be compared.
+pub(crate) fn is_spelling_of<T: Serialize>(bytes: &[u8], value: &T) -> bool {
+    let mut rest = Expected(bytes);
+    serde_json::to_writer(&mut rest, value).is_ok() && rest.0.is_empty()
+}
+
 /// The bytes that are still to be written; others are an error.
 struct Expected<'a>(&'a [u8]);
 
@@ -376,6 +379,13 @@ impl io::Write for Expected<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Returns the length of a value as it would be written, in bytes.
+pub(crate) fn written_bytes<T: Serialize>(value: &T) -> u64 {
+    let mut counted = Counted(0);
+    serde_json::to_writer(&mut counted, value).expect("our types have text keys and no floats");
+    counted.0
 }
 
 /// How many bytes were written.
