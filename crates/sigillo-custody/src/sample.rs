@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sigillo_ers::TrustAnchors;
+use sigillo_ers::{Trust, TrustAnchors};
 use sigillo_evidence_log::{
     Archive, BatchObjectError, Commit, LogView, LoggedBatch, read_commits, read_leaves,
     read_pack_list,
@@ -197,6 +197,7 @@ impl SampledLog {
 
     /// Returns the batches that the seed came after, and says who could have steered it.
     fn population(&self, seed: &SampleSeed) -> (Vec<&LoggedBatch>, Vec<Finding>) {
+        let mut findings = Vec::new();
         let (batches, message) = match seed {
             SampleSeed::Checkpoint(seed) => {
                 let kept = &seed.checkpoint;
@@ -213,8 +214,12 @@ impl SampledLog {
                 (batches.filter(|it| it.entry_index < kept.size).collect(), checkpoint_words(seed))
             }
             SampleSeed::Token(seed, sha256) => {
-                let stamps = &self.view.stamps;
-                let logged = stamps.iter().find(|it| it.body.token_sha256 == *sha256);
+                let stamps = self.view.stamps.iter();
+                // Of several for one sealing and line the first counts: a later one may be chosen.
+                let logged = stamps.filter(|it| it.body.token_sha256 == *sha256).find(|it| {
+                    let first = self.view.stamp_of(it.body.number, &it.body.line);
+                    first.is_some_and(|first| first.body.token_sha256 == *sha256)
+                });
                 let sealing = logged.and_then(|stamp| {
                     self.view.sealings.iter().find(|it| it.body.number == stamp.body.number)
                 });
@@ -224,11 +229,17 @@ impl SampledLog {
                     Some(through) => it.commit <= through,
                     None => it.at <= stamped_at,
                 });
+                if seed.token.verified.trust == Trust::Unknown {
+                    let message = "the authority of the token that is the seed leads to no anchor \
+                                   of the trust store: the archive may have made it itself";
+                    findings.push(Finding::new(FindingCode::AuthorityUnknown, "sample", message));
+                }
                 let number = sealing.map(|it| it.body.number);
                 (batches.collect(), token_words(seed, number))
             }
         };
-        (batches, vec![Finding::new(FindingCode::SampleSteerable, "sample", message)])
+        findings.push(Finding::new(FindingCode::SampleSteerable, "sample", message));
+        (batches, findings)
     }
 }
 

@@ -8,5 +8,7 @@ mod bundles;
 mod evidence;
 mod honest;
 mod mutations;
+mod periods;
+mod samples;
 mod schema;
 mod second;

@@ -12,7 +12,7 @@ use sigillo_model::ErrorKind;
 
 use crate::{
     cli::{EntriesArgs, LogCommand},
-    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS},
+    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_statement},
     context::Context,
     error::CommandError,
     places::read_beginning,
@@ -23,6 +23,7 @@ pub(crate) async fn run(context: &Context, command: LogCommand) -> Result<u8, Co
         LogCommand::Checkpoint => checkpoint(context).await,
         LogCommand::Consistency(args) => consistency(context, &args.old).await,
         LogCommand::Entries(args) => entries(context, &args).await,
+        LogCommand::Statement(args) => log_statement::run(context, &args).await,
     }
 }
 
@@ -135,7 +136,7 @@ fn stale(size: u64) -> String {
 }
 
 /// Reads a checkpoint that a log signed, perhaps with the signatures of others below.
-fn checkpoint_of(bytes: &[u8], key: &VerifierKey) -> Result<Checkpoint, String> {
+pub(crate) fn checkpoint_of(bytes: &[u8], key: &VerifierKey) -> Result<Checkpoint, String> {
     let note = SignedNote::parse(bytes).map_err(|error| error.to_string())?;
     note.verify(std::slice::from_ref(key)).map_err(|error| error.to_string())?;
     let checkpoint = Checkpoint::parse(&note.text).map_err(|error| error.to_string())?;
