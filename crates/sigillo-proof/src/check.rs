@@ -228,8 +228,9 @@ impl Checker {
         }
         let bytes = section.description.as_bytes();
         let is_too_large = bytes.len() as u64 > ARCHIVE_BYTES_MAX;
-        let parsed = parse_canonical::<ArchiveDescription>(bytes).ok();
-        let Some(description) = parsed.filter(|_| !is_too_large) else {
+        let parsed =
+            if is_too_large { None } else { parse_canonical::<ArchiveDescription>(bytes).ok() };
+        let Some(description) = parsed else {
             self.find(differs, "archive", "its description cannot be read");
             return None;
         };

@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use sigillo_model::{
-    ArchiveId, BatchId, JSON_INTEGER_MAX, JsonError, LogTime, Sha256Digest, parse_canonical,
-};
+use sigillo_model::{ArchiveId, BatchId, JSON_INTEGER_MAX, JsonError, LogTime, Sha256Digest};
 
 use crate::{
     ArchiveSection, Base64Bytes, PROOF_HASHES_MAX,
@@ -184,7 +182,14 @@ impl StatedPeriod {
     ///
     /// [`PeriodError`] for a text that is not the canonical JSON of one.
     pub fn parse(text: &str) -> Result<Self, PeriodError> {
-        parse_canonical(text.as_bytes()).map_err(|error| PeriodError::Stated { error })
+        // Straight into its type: a text of another shape takes no memory.
+        let this: Self = serde_json::from_str(text).map_err(|error| PeriodError::Stated {
+            error: JsonError::Shape { reason: error.to_string() },
+        })?;
+        if !is_spelling_of(text.as_bytes(), &this) {
+            return Err(PeriodError::Stated { error: JsonError::NotCanonical });
+        }
+        Ok(this)
     }
 }
 

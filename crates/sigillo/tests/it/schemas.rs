@@ -106,6 +106,7 @@ fn everyday(cases: &mut Cases) {
     cases.run(&world, 0, &["log", "consistency", "kept.txt"]);
     cases.run(&world, 1, &["log", "consistency", "carte/delibera.txt"]);
     cases.run(&world, 0, &["log", "entries"]);
+    statements(cases, &world);
     cases.run(&world, 0, &["get", "carte/delibera.txt", "-o", "fuori"]);
     cases.run(&world, 1, &["get", "carte/delibera.txt", "-o", "fuori"]);
     cases.run(&world, 0, &["export", "--all", "-o", "tutto"]);
@@ -126,6 +127,17 @@ fn everyday(cases: &mut Cases) {
     cases.run(&world, 0, &["completions", "bash"]);
     cases.run(&world, 0, &["man", "-o", "pagine"]);
     receipts(cases, &world, listed["submissions"][0]["submission"].as_str().unwrap());
+}
+
+fn statements(cases: &mut Cases, world: &World) {
+    cases.run(world, 0, &["log", "statement", "--from", "kept.txt"]);
+    cases.run(world, 0, &["log", "statement", "-o", "periodo.json"]);
+    cases.run(world, 1, &["log", "statement", "-o", "periodo.json"]);
+    cases.run(world, 0, &["check", "periodo.json"]);
+    cases.run(world, 3, &["check", "periodo.json", "--config", "nessuno"]);
+    fs::write(world.place("niente.json"), b"{}").unwrap();
+    cases.run(world, 5, &["check", "niente.json"]);
+    cases.run(world, 0, &["verify", "--sample", "1", "--seed-from", "kept.txt"]);
 }
 
 fn proofs(cases: &mut Cases, world: &World) {
