@@ -105,7 +105,6 @@ impl Verifier {
     }
 
     /// Finds the documents in these places, batch by batch.
-    #[expect(clippy::type_complexity, reason = "a pair that one caller takes apart")]
     async fn locate_places(
         &self,
         batches: &[&LoggedBatch],

@@ -225,17 +225,13 @@ impl PeriodChecker {
         trust: &ReceiptTrust,
     ) {
         let statement = Sha256Digest::of(period.statement.as_bytes());
-        let attested = match &period.token {
-            Some(token) => {
-                let value = period_value(statement, Sha256Digest::of(&period.seal.0));
-                self.token(&token.0, value, archive, trust)
-            }
-            None => {
-                let message =
-                    "it has no time-stamp: when it was sealed is only what it says itself";
-                self.find(FindingCode::PeriodNotStamped, message);
-                None
-            }
+        let attested = if let Some(token) = &period.token {
+            let value = period_value(statement, Sha256Digest::of(&period.seal.0));
+            self.token(&token.0, value, archive, trust)
+        } else {
+            let message = "it has no time-stamp: when it was sealed is only what it says itself";
+            self.find(FindingCode::PeriodNotStamped, message);
+            None
         };
         let at = attested.unwrap_or(stated.at.timestamp());
         match verify_seal(&period.seal.0, statement, &trust.anchors, at) {

@@ -107,7 +107,7 @@ pub fn checkpoint_seed(
     if checkpoint.origin != log.name() {
         return Err(SeedError::OtherLog);
     }
-    let (mut lines, mut seen) = (BTreeSet::new(), Vec::new());
+    let (mut lines, mut cosigned) = (BTreeSet::new(), Vec::new());
     for witness in witnesses {
         let name = witness.name().to_owned();
         if !witness.is_cosigner() {
@@ -120,14 +120,14 @@ pub fn checkpoint_seed(
         // One key was asked about, so there is one answer.
         for it in verified {
             if lines.insert(line_of(&note.signatures[it.signature_index])) {
-                seen.extend(it.cosigned_at.map(|at| (name.clone(), at)));
+                cosigned.extend(it.cosigned_at.map(|at| (name.clone(), at)));
             }
         }
     }
     let text = [CHECKPOINT_PREFIX, note.text.as_bytes()].concat();
     let lines: Vec<u8> = lines.into_iter().flat_map(String::into_bytes).collect();
     let seed = Sha256Digest::of(&[text, lines].concat());
-    Ok(CheckpointSeed { seed, checkpoint, witnesses: seen })
+    Ok(CheckpointSeed { seed, checkpoint, witnesses: cosigned })
 }
 
 fn line_of(signature: &NoteSignature) -> String {

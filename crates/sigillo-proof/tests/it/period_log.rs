@@ -159,10 +159,10 @@ impl Log {
             at: LogTime::new(now()),
             consistency: consistency_path(older, newer, &self.world.tree).unwrap(),
             edge: frontier_at(older, &self.world.tree).unwrap(),
-            entries: lines.map(|line| format!("{}\n", String::from_utf8_lossy(line))).collect(),
+            entries: ended(lines.map(|line| String::from_utf8_lossy(line))),
             newer: self.checkpoint(through),
             older: (after > 0).then(|| self.checkpoint(after)),
-            packs: packs.map(|(_, list)| format!("{list}\n")).collect(),
+            packs: ended(packs.map(|(_, list)| list)),
         }
     }
 
@@ -206,4 +206,9 @@ impl Log {
         assert_eq!((check.verdict, first.code), (Verdict::Damaged, code), "{:?}", check.findings);
         first.message.clone()
     }
+}
+
+/// Ends every line with a newline, as entries and lists of packs stand in a statement.
+pub(crate) fn ended(lines: impl Iterator<Item = impl AsRef<str>>) -> String {
+    lines.fold(String::new(), |text, line| text + line.as_ref() + "\n")
 }

@@ -16,7 +16,7 @@ use sigillo_proof::{
 
 use crate::{
     mutations::{changes, each_scalar},
-    period_log::Log,
+    period_log::{Log, ended},
     world::digests,
 };
 
@@ -155,7 +155,7 @@ fn no_entry_can_be_dropped_doubled_swapped_or_added() {
     let honest = log.statement(1, 4);
     let lines: Vec<_> = honest.entries.lines().collect();
     let with = |lines: &[&str]| {
-        let entries: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let entries = ended(lines.iter());
         // Counted anew and sealed by who has the seal key: only the roots are against it.
         let mut statement = honest.clone();
         let mut edge = log.draft(1, 4).edge;
@@ -450,8 +450,7 @@ fn what_is_too_much_or_of_another_schema_is_refused() {
     many.edge = vec![Sha256Digest::of(b""); 129];
     assert!(refusal(&many.to_json()).contains("129 hashes in a proof"));
     assert!(refusal("[".repeat(10_000_000).as_bytes()).contains("no period statement"));
-    let types: String =
-        (0..=1_000).map(|it| format!("{{\"type\":\"x.{it}\",\"v\":1}}\n")).collect();
+    let types = ended((0..=1_000).map(|it| format!("{{\"type\":\"x.{it}\",\"v\":1}}")));
     let header = format!("{}\n", String::from_utf8_lossy(&log.world.lines[0]));
     let error = count_period(&mut Frontier::new(), &(header + &types), "").unwrap_err();
     assert!(error.to_string().contains("more than 1000 types"), "{error}");

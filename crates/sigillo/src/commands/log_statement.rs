@@ -79,7 +79,7 @@ pub(crate) async fn run(context: &Context, args: &StatementArgs) -> Result<u8, C
         clock: &*context.clock,
         entropy: &*context.entropy,
     };
-    let made = maker.make(&asked).await.map_err(explained)?;
+    let made = maker.make(&asked).await.map_err(|error| explained(&error))?;
     let bytes = made.statement.to_json();
     let Some(output) = &args.output else {
         context.output.data(&String::from_utf8_lossy(&bytes));
@@ -131,8 +131,8 @@ fn bound_of(text: &str, archive: &Archive, is_end: bool) -> Result<PeriodBound, 
     Ok(PeriodBound::Checkpoint(checkpoint))
 }
 
-fn explained(error: MakePeriodError) -> CommandError {
-    let this = CommandError::of(error.kind(), &error);
+fn explained(error: &MakePeriodError) -> CommandError {
+    let this = CommandError::of(error.kind(), error);
     match error {
         _ if error.is_too_large() => {
             this.hint("state shorter periods, one after the other: months instead of a year")
