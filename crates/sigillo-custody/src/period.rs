@@ -331,3 +331,61 @@ impl PeriodLog {
 fn digest(hash: TreeHash) -> Sha256Digest {
     Sha256Digest::from_bytes(*hash.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use sigillo_merkle::leaf_hash;
+
+    use super::*;
+
+    fn log(leaves: usize) -> PeriodLog {
+        let lines = (0..leaves).map(|number| leaf_hash(&number.to_be_bytes()));
+        PeriodLog { tree: lines.collect(), newer_size: leaves as u64, ..PeriodLog::default() }
+    }
+
+    fn kept(log: &PeriodLog, size: u64) -> PeriodAsked {
+        let root = root_at(size, &log.tree).unwrap();
+        let kept = Checkpoint { origin: "prova".to_owned(), size, root };
+        PeriodAsked { from: Some(PeriodBound::Checkpoint(kept)), to: None }
+    }
+
+    #[test]
+    fn a_checkpoint_amidst_a_commit_bounds_no_period() {
+        let mut log = log(5);
+        let asked = kept(&log, 3);
+        // The commits are of the entries 0 and 1, and of 2 to 4.
+        log.older_size = 2;
+        assert!(matches!(log.check(&asked), Err(MakePeriodError::NotWhole { size: 3 })));
+        log.older_size = 3;
+        assert_eq!(log.check(&asked).unwrap(), (3, 5));
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_log_bounds_no_period() {
+        let (mut short, other) = (log(5), log(9));
+        let mut asked = kept(&other, 9);
+        assert!(matches!(short.check(&asked), Err(MakePeriodError::LogDiffers { size: 9 })));
+        asked = kept(&other, 3);
+        short.older_size = 3;
+        if let Some(PeriodBound::Checkpoint(kept)) = &mut asked.from {
+            kept.root = leaf_hash(b"");
+        }
+        assert!(matches!(short.check(&asked), Err(MakePeriodError::LogDiffers { size: 3 })));
+    }
+
+    #[test]
+    fn a_period_with_more_than_a_statement_holds_is_refused() {
+        let asked = PeriodAsked::default();
+        let most =
+            PeriodLog { count: PERIOD_ENTRIES_MAX as u64, bytes: PERIOD_BYTES_MAX, ..log(5) };
+        assert!(most.check(&asked).is_ok());
+        let many = PeriodLog { count: PERIOD_ENTRIES_MAX as u64 + 1, ..log(5) };
+        let error = many.check(&asked).unwrap_err();
+        assert!(error.is_too_large() && error.to_string().contains("100001 entries"), "{error}");
+        let long = PeriodLog { bytes: PERIOD_BYTES_MAX + 1, ..log(5) };
+        assert!(long.check(&asked).unwrap_err().is_too_large());
+        assert!(matches!(log(0).check(&asked), Err(MakePeriodError::Empty)));
+        let reversed = PeriodLog { older_size: 5, newer_size: 4, ..log(5) };
+        assert!(matches!(reversed.check(&asked), Err(MakePeriodError::Empty)));
+    }
+}

@@ -256,6 +256,9 @@ fn checkpoints_cannot_be_exchanged() {
     log.check_refused(&with(&|it| it.older = Some(by.clone())), entries);
     // The edge of another tree; one hash less; a proof too many.
     let mut forged = honest.clone();
+    forged.edge[0] = Sha256Digest::of(b"");
+    let said = log.check_refused(&forged, entries);
+    assert!(said.contains("does not give the root of the older checkpoint"), "{said}");
     forged.edge = digests(frontier_at(log.sizes[2], &log.world.tree).unwrap().edge());
     log.check_refused(&forged, entries);
     let mut forged = honest.clone();
@@ -441,6 +444,11 @@ fn what_is_too_much_or_of_another_schema_is_refused() {
     assert!(refusal(format!(" {text}").as_bytes()).contains("canonical"));
     assert!(PeriodStatement::parse(format!("{text}\n").as_bytes()).is_ok());
     assert!(refusal(format!("{text}\n\n").as_bytes()).contains("canonical"));
+    // What is sealed has one spelling too, whoever sealed another.
+    let mut spelt = statement.clone();
+    spelt.statement = spelt.statement.replace("\"counts\":{", "\"counts\": {");
+    log.seal_again(&mut spelt);
+    log.check_refused(&spelt, FindingCode::PeriodMalformed);
     let limit = usize::try_from(sigillo_proof::PERIOD_BYTES_MAX).unwrap();
     assert!(refusal(&vec![b' '; limit + 1]).contains("bytes, more than"));
     let mut many = statement.clone();

@@ -124,8 +124,8 @@ fn a_program_that_knows_only_the_page_draws_the_same_documents() {
     expected.push(token_seed(&token, &log.anchors).unwrap().seed.to_string());
     for number in 0..200_u64 {
         let seed = Sha256Digest::of(&number.to_be_bytes());
-        let population =
-            [1, 2, 7, 100, 4_096, 5_000_000, (1 << 53) - 1][usize::try_from(number % 7).unwrap()];
+        let population = [1, 2, 7, 100, 4_096, 5_000_000, (1 << 53) - 1, (1 << 63) + 1]
+            [usize::try_from(number % 8).unwrap()];
         let count = number % 61 + 1;
         cases.push(json!({"seed": seed, "population": population, "count": count}));
         expected.push(serde_json::to_string(&draw_sample(seed, population, count)).unwrap());

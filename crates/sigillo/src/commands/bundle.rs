@@ -50,12 +50,12 @@ pub(crate) struct ProveArgs {
     output: PathBuf,
 }
 
-/// Check a bundle, and files against it, or a period statement, without archive and network
+/// Check a bundle or a period statement, without archive and network
 ///
-/// Everything in the bundle is computed anew, from the files up to the checkpoint of the log and the
-/// time-stamps; so is everything in a statement of `sigillo log statement`, from the entries of its
-/// period. Whom to believe comes from the trust store, or from the folder that --trust names: files
-/// NAME.json that `sigillo trust export` printed. What was not checked is said.
+/// Everything in the bundle is computed anew, from the files, if any are named, up to the checkpoint
+/// of the log and the time-stamps; so is everything in a statement of `sigillo log statement`, from
+/// the entries of its period. Whom to believe comes from the trust store, or from the folder that
+/// --trust names: files NAME.json that `sigillo trust export` printed. What was not checked is said.
 ///
 /// Exits with 0 if the bundle proves the documents, or the statement its counts, 3 if something
 /// cannot be told, such as from whom it is, 5 if it does not prove what it says, or a file is another.
