@@ -7,6 +7,7 @@ mod entry_scan;
 mod links;
 mod pack_check;
 mod report_check;
+mod sample;
 mod verify;
 
 mod claims;
@@ -37,6 +38,9 @@ mod receipt_sealings;
 
 mod submissions;
 
+mod period;
+mod period_error;
+
 mod catalogue;
 mod doctor;
 mod health;
@@ -64,11 +68,14 @@ pub use health::{Check, Health, Space, check_space};
 pub use index_check::check_index;
 pub use known::KnownVersions;
 pub use locate::{LocateError, Located, Locator, MATCHES_MAX, PREFIX_DIGITS_MIN};
+pub use period::{MadePeriod, PeriodAsked, PeriodBound, PeriodMaker};
+pub use period_error::MakePeriodError;
 pub use published::check_published;
 pub use rebuild::{RebuildOutcome, RebuildProgress, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;
 pub use receipt_log::{Growth, ReceiptLog};
+pub use sample::{SampleReport, SampleSeed};
 pub use submissions::{CompletedAt, SubmissionAccount, read_submissions, source_of};
 pub use sweep::{SWEPT_MAX, SweepOutcome, SweepPlan, perform_sweep, plan_sweep};
 pub use sweep_names::{NAMED_MAX, Names, Standing};

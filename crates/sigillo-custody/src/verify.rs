@@ -280,7 +280,7 @@ impl Verifier {
 
 impl VerifyReport {
     /// Draws the verdict and puts the gravest findings first.
-    fn conclude(&mut self) {
+    pub(crate) fn conclude(&mut self) {
         // The verdict is drawn before anything is cut off.
         self.verdict = Verdict::of(&self.findings);
         self.findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));

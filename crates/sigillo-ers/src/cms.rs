@@ -221,6 +221,11 @@ impl<'a> SignedData<'a> {
         })
     }
 
+    /// Returns the signature as it stands there.
+    pub(crate) const fn signature(&self) -> &'a [u8] {
+        self.signer.signature
+    }
+
     /// Checks what kind of content was signed.
     pub(crate) fn expect_content_type(&self, expected: &'static str) -> Result<(), CmsError> {
         if self.content_type == expected {

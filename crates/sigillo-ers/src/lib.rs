@@ -64,5 +64,7 @@ pub use response::{
 pub use seal::{PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_seal, verify_seal};
 pub use sealing::{sealing_leaves, sealing_value};
 pub use signature::{SignatureScheme, SignatureUse};
-pub use token::{TOKEN_BYTES_MAX, TokenError, VerifiedToken, verify_token};
+pub use token::{
+    DrawnToken, TOKEN_BYTES_MAX, TokenError, VerifiedToken, draw_from_token, verify_token,
+};
 pub use tree::{EvidenceTree, list_value, pair_value, tree_path, tree_root, version_id, walk_path};

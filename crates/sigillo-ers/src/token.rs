@@ -118,6 +118,46 @@ pub fn verify_token(
     examine(raw, &imprint.into(), anchors, Accepted::Kept).map(|examined| examined.verified)
 }
 
+/// A verified token, whatever it is over, with what nobody but its authority could have chosen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DrawnToken {
+    /// What it says.
+    pub verified: VerifiedToken,
+    /// What was signed: the `TSTInfo`, DER.
+    pub content: Vec<u8>,
+    /// What cannot be foreseen without the authority's key, and not changed without it either: of a
+    /// signature of two integers (DSA, ECDSA) the content of the first, of others all of it.
+    pub unforeseen: Vec<u8>,
+}
+
+/// Verifies a token as [`verify_token`] does, whatever digest it is over.
+///
+/// # Errors
+///
+/// [`TokenError`], as there.
+pub fn draw_from_token(raw: &[u8], anchors: &TrustAnchors) -> Result<DrawnToken, TokenError> {
+    let token = ReadToken::read(raw)?;
+    let certificate = token.check_signature(Accepted::Kept)?;
+    let verified = token.judge(certificate, token.stamped_at, anchors)?;
+    let signature = token.signed.signature();
+    // Whoever has (r, s) can make a second signature, (r, n - s), but none with another r.
+    let unforeseen = first_of_two(signature).unwrap_or(signature);
+    Ok(DrawnToken { verified, content: token.content.to_vec(), unforeseen: unforeseen.to_vec() })
+}
+
+/// Returns the content of the first of the two integers that a signature consists of, if it does.
+fn first_of_two(signature: &[u8]) -> Option<&[u8]> {
+    let sequence = der::read_checked(signature, "a signature").ok()?;
+    if sequence.tag != der::SEQUENCE {
+        return None;
+    }
+    let mut integers = sequence.inside();
+    let first = integers.expect(der::INTEGER, "a signature").ok()?;
+    integers.expect(der::INTEGER, "a signature").ok()?;
+    integers.end("a signature").ok()?;
+    Some(first.content)
+}
+
 /// A verified token with what only a response is compared with.
 pub(crate) struct Examined {
     pub(crate) verified: VerifiedToken,

@@ -160,6 +160,26 @@ finding_codes! {
     /// The archive of the receipt has a format, an encryption or algorithms that are unknown here.
     ReceiptArchiveUnknown = "F815", CannotTell;
 
+    /// The file is no period statement, or not in its one spelling.
+    PeriodMalformed = "F821", Damage;
+    /// The period statement is of a later schema than this program reads.
+    PeriodSchemaUnknown = "F822", CannotTell;
+    /// The entries of a period statement do not lead from its older checkpoint to its newer one.
+    PeriodEntries = "F823", Damage;
+    /// A period statement says something else than its entries.
+    PeriodDiffers = "F824", Damage;
+    /// The seal or the time-stamp of a period statement does not cover it.
+    PeriodSeal = "F825", Damage;
+    /// Entries of a period are of types that this program does not know: they are only counted.
+    PeriodEntryUnknown = "F826", CannotTell;
+    /// A period statement has no time-stamp.
+    PeriodNotStamped = "F827", Note;
+
+    /// The seed of a sample can be chosen, by whom and at what cost the message says.
+    SampleSteerable = "F831", Note;
+    /// Documents came after the seed of a sample, which cannot draw them.
+    SampleSeedOlder = "F832", Note;
+
     /// The evidence record is not one, or not in its one spelling.
     RecordMalformed = "F901", Damage;
     /// A data object is not in the first list of a chain of the evidence record.

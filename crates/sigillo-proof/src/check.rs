@@ -12,8 +12,8 @@ use sigillo_model::{
 };
 
 use crate::{
-    CosignedBy, LoggedLine, Receipt, ReceiptError, check_documents::check_documents,
-    check_sealings::check_sealings, check_submission::check_submission,
+    ArchiveSection, CosignedBy, LoggedLine, Receipt, ReceiptError, check_documents::check_documents,
+    check_sealings::check_sealings, check_submission::check_submission, receipt::CosignedNote,
 };
 
 /// At most this many findings are kept in words; more are counted.
@@ -113,7 +113,7 @@ impl ReceiptCheck {
 /// key is [`FindingCode::OriginUnknown`]: consistent, but from whom cannot be told.
 pub fn check_receipt(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile]) -> ReceiptCheck {
     let mut checker = Checker::default();
-    let proven = checker.archive(receipt, trust);
+    let proven = checker.archive(&receipt.archive, receipt.note(), trust);
     let batches = checker.batches(receipt);
     let records = check_documents(&mut checker, receipt, &batches);
     if let Some(submission) = &receipt.submission {
@@ -175,7 +175,7 @@ impl Checker {
         }
     }
 
-    fn conclude(self) -> ReceiptCheck {
+    pub(crate) fn conclude(self) -> ReceiptCheck {
         let mut findings = self.findings;
         findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
         ReceiptCheck {
@@ -192,9 +192,13 @@ impl Checker {
         }
     }
 
-    /// Checks what the receipt says of the archive, its checkpoint, and whether it is believed.
-    fn archive(&mut self, receipt: &Receipt, trust: &ReceiptTrust) -> ProvenArchive {
-        let section = &receipt.archive;
+    /// Checks what is said of the archive, the checkpoint `note`, and whether it is believed.
+    pub(crate) fn archive(
+        &mut self,
+        section: &ArchiveSection,
+        note: CosignedNote<'_>,
+        trust: &ReceiptTrust,
+    ) -> ProvenArchive {
         let log = VerifierKey::parse(&section.log).ok();
         let log = log.filter(|key| !key.is_cosigner() && key.name() == section.origin);
         match &log {
@@ -202,24 +206,23 @@ impl Checker {
                 let message = "the key of the log is none, or not that of its origin";
                 self.find(FindingCode::ReceiptCheckpoint, "checkpoint", message);
             }
-            Some(key) => self.checkpoint(receipt, key, trust),
+            Some(key) => self.checkpoint(note, key, trust),
         }
         if trust.log.is_none() || trust.log != log {
-            let message = "the log's key is in no trust store: the receipt may be consistent, but \
-                           who gave it cannot be told";
+            let message = "the log's key is in no trust store: what is here may be consistent, but \
+                           from whom it is cannot be told";
             self.find(FindingCode::OriginUnknown, "checkpoint", message);
         }
         if section.trial {
             let message = "the archive, its seals and its time-stamps are for trial, not qualified";
             self.find(FindingCode::TrialEvidence, "archive", message);
         }
-        let seal_certificate = self.description(receipt);
+        let seal_certificate = self.description(section);
         ProvenArchive { log, seal_certificate, trial: section.trial }
     }
 
-    /// Checks the description against the log, and the receipt against the description.
-    fn description(&mut self, receipt: &Receipt) -> Option<Sha256Digest> {
-        let section = &receipt.archive;
+    /// Checks the description against the log, and the section against the description.
+    fn description(&mut self, section: &ArchiveSection) -> Option<Sha256Digest> {
         let differs = FindingCode::ReceiptDiffers;
         match self.entry(&section.created, "archive") {
             Some(Entry::ArchiveCreated(body))
@@ -232,8 +235,9 @@ impl Checker {
         }
         let bytes = section.description.as_bytes();
         let is_too_large = bytes.len() as u64 > ARCHIVE_BYTES_MAX;
-        let parsed = parse_canonical::<ArchiveDescription>(bytes).ok();
-        let Some(description) = parsed.filter(|_| !is_too_large) else {
+        let parsed =
+            if is_too_large { None } else { parse_canonical::<ArchiveDescription>(bytes).ok() };
+        let Some(description) = parsed else {
             self.find(differs, "archive", "its description cannot be read");
             return None;
         };
@@ -247,7 +251,7 @@ impl Checker {
             && description.origin == section.origin
             && description.trial == section.trial;
         if !same {
-            self.find(differs, "archive", "the receipt says something else than its description");
+            self.find(differs, "archive", "what is said of it differs from its description");
         }
         let blocks = pem_blocks(&description.keys.seal, "CERTIFICATE").unwrap_or_default();
         let certificate = blocks.first().map(|der| Sha256Digest::of(der));

@@ -8,7 +8,7 @@ use sigillo_merkle::{
 };
 use sigillo_model::FindingCode;
 
-use crate::{Receipt, ReceiptTrust, check::Checker};
+use crate::{ReceiptTrust, check::Checker, receipt::CosignedNote};
 
 /// A witness that cosigned the checkpoint. Its cosignature is valid.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,12 +53,12 @@ impl Checker {
     /// has for it; tells whether witnesses whom the caller knows are enough.
     pub(crate) fn checkpoint(
         &mut self,
-        receipt: &Receipt,
+        note: CosignedNote<'_>,
         log: &VerifierKey,
         trust: &ReceiptTrust,
     ) {
         let policy = trust.witnesses.as_ref();
-        match cosigned(receipt, log) {
+        match cosigned(note, log) {
             Ok((checkpoint, Some(by))) => {
                 self.cosigned =
                     by.iter().map(|(key, at)| CosignedBy::new(key, *at, policy)).collect();
@@ -86,10 +86,10 @@ impl Checker {
 type Cosigned = (Checkpoint, Option<Vec<(VerifierKey, CosignedAt)>>);
 
 /// Reads the checkpoint, and who cosigned it; nothing of these if a key is of an unknown kind.
-fn cosigned(receipt: &Receipt, log: &VerifierKey) -> Result<Cosigned, String> {
-    let note = receipt.checkpoint.as_bytes();
+fn cosigned(given: CosignedNote<'_>, log: &VerifierKey) -> Result<Cosigned, String> {
+    let note = given.note.as_bytes();
     let failed = |error: SignedCheckpointError| error.to_string();
-    match receipt.witness_keys() {
+    match given.witness_keys() {
         Ok(keys) => {
             let (checkpoint, times) =
                 parse_cosigned_checkpoint(note, log, &keys).map_err(failed)?;

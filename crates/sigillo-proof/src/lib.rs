@@ -1,9 +1,10 @@
 //! Receipts: what proves on its own that documents were taken into an archive; read, checked,
-//! compared and put into words.
+//! compared and put into words. Period statements: what proves on its own what happened in an
+//! archive meanwhile. Samples that nobody can steer: which documents a seed draws.
 //!
-//! Pure: no clock, no randomness, no input or output. A receipt is never believed: whom to trust
-//! is what the caller says, and everything else is computed anew. Source: `docs/format.md`,
-//! "Receipts".
+//! Pure: no clock, no randomness, no input or output. Neither is ever believed: whom to trust is
+//! what the caller says, and everything else is computed anew. Source: `docs/format.md`,
+//! "Receipts", "Period statements", "Samples".
 
 mod bytes;
 mod receipt;
@@ -23,6 +24,14 @@ mod bundle;
 mod bundle_check;
 mod bundle_zip;
 
+mod period;
+mod period_check;
+mod period_count;
+mod period_make;
+mod period_render;
+
+mod sample;
+
 mod extends;
 mod render;
 
@@ -36,6 +45,15 @@ pub use check::{
 pub use check_checkpoint::{CosignedBy, is_witnessed, not_witnessed};
 pub use evidence::{DocumentEvidence, EvidenceMaker};
 pub use extends::{ReceiptDifference, extends};
+pub use period::{
+    PERIOD_BYTES_MAX, PERIOD_ENTRIES_MAX, PERIOD_SCHEMA, PERIOD_TYPES_MAX, PeriodBatch,
+    PeriodCommit, PeriodCounts, PeriodError, PeriodStatement, StatedPeriod, TypeCount,
+    is_period_statement,
+};
+pub use period_check::{PeriodCheck, PeriodTime, check_period};
+pub use period_count::{CountedPeriod, ENTRY_TYPES, PeriodFault, count_period};
+pub use period_make::{PeriodDraft, period_value};
+pub use period_render::render_period;
 pub use proofs::{EXPLICIT_PROOFS_MAX, LEAVES_SHARE, needs_leaves};
 pub use receipt::{
     ArchiveSection, BatchSection, Counts, DocumentSection, LoggedLine, PROOF_HASHES_MAX,
@@ -45,3 +63,7 @@ pub use receipt::{
     SealingSection, StatedReport, SubmissionSection, TokenSection,
 };
 pub use render::render_text;
+pub use sample::{
+    CheckpointSeed, DETECTION_SHARE_PPM, SAMPLE_DOCUMENTS_MAX, SAMPLE_WITNESSES_MAX, SeedError,
+    TokenSeed, checkpoint_seed, detection_ppm, draw_sample, smallest_found, token_seed,
+};

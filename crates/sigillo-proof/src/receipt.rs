@@ -325,9 +325,7 @@ impl Receipt {
             return Err(other_schema(receipt.schema));
         }
         receipt.check_bounds()?;
-        let mut rest = Expected(bytes);
-        // A difference stops the writing, so that no second copy is made only to be compared.
-        if serde_json::to_writer(&mut rest, &receipt).is_err() || !rest.0.is_empty() {
+        if !is_spelling_of(bytes, &receipt) {
             return Err(ReceiptError::Json { error: JsonError::NotCanonical });
         }
         Ok(receipt)
@@ -335,9 +333,7 @@ impl Receipt {
 
     /// Returns the length of the receipt as it would be written, in bytes.
     pub fn size_bytes(&self) -> u64 {
-        let mut counted = Counted(0);
-        serde_json::to_writer(&mut counted, self).expect("our types have text keys and no floats");
-        counted.0
+        written_bytes(self)
     }
 
     /// Returns every log entry that the receipt carries.
@@ -369,7 +365,12 @@ impl Receipt {
     ///
     /// [`VerifierKeyError`] for the first that is none, or of a kind that is not known here.
     pub fn witness_keys(&self) -> Result<Vec<VerifierKey>, VerifierKeyError> {
-        self.witnesses.iter().map(|key| VerifierKey::parse(key)).collect()
+        self.note().witness_keys()
+    }
+
+    /// Returns the checkpoint with the keys of those who cosigned it.
+    pub(crate) fn note(&self) -> CosignedNote<'_> {
+        CosignedNote { note: &self.checkpoint, witnesses: &self.witnesses }
     }
 
     pub(crate) fn check_bounds(&self) -> Result<(), ReceiptError> {
@@ -418,11 +419,32 @@ impl Receipt {
     }
 }
 
+/// A checkpoint, signed by its log and perhaps cosigned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CosignedNote<'a> {
+    pub(crate) note: &'a str,
+    /// The keys of those who cosigned it.
+    pub(crate) witnesses: &'a [String],
+}
+
+impl CosignedNote<'_> {
+    pub(crate) fn witness_keys(&self) -> Result<Vec<VerifierKey>, VerifierKeyError> {
+        self.witnesses.iter().map(|key| VerifierKey::parse(key)).collect()
+    }
+}
+
 impl TokenSection {
     /// Returns its log entry and those of its renewals.
     fn lines(&self) -> impl Iterator<Item = &LoggedLine> {
         std::iter::once(&self.entry).chain(self.renewals.iter().map(|it| &it.entry))
     }
+}
+
+/// Tells whether `value` would be written as `bytes`. A difference stops the writing, so that no
+/// second copy is made only to be compared.
+pub(crate) fn is_spelling_of<T: Serialize>(bytes: &[u8], value: &T) -> bool {
+    let mut rest = Expected(bytes);
+    serde_json::to_writer(&mut rest, value).is_ok() && rest.0.is_empty()
 }
 
 /// The bytes that are still to be written; others are an error.
@@ -438,6 +460,13 @@ impl io::Write for Expected<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Returns the length of a value as it would be written, in bytes.
+pub(crate) fn written_bytes<T: Serialize>(value: &T) -> u64 {
+    let mut counted = Counted(0);
+    serde_json::to_writer(&mut counted, value).expect("our types have text keys and no floats");
+    counted.0
 }
 
 /// How many bytes were written.

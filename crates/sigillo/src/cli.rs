@@ -10,6 +10,7 @@ use crate::{
         doctor::DoctorArgs,
         er::ErCommand,
         log_anchor::AnchorArgs,
+        log_statement::StatementArgs,
         log_witness::{AddCosignatureArgs, WitnessArgs},
         receipt::ReceiptCommand,
         shell::{CompletionsArgs, ManArgs},
@@ -279,10 +280,18 @@ pub(crate) struct ExportArgs {
 /// With --receipt no archive is needed: the receipt, and the files named beside it, are checked
 /// against each other and against the trust store.
 ///
+/// With --sample and --seed-from, documents that a seed draws are read to the last byte: everybody
+/// with the same seed draws the same ones (docs/format.md, Samples). A seed is a checkpoint of the
+/// log, best one that witnesses cosigned, or a time-stamp token, as in sealings/…/lines; it draws
+/// among the documents that it came after. What such a sample finds, and who could have steered it,
+/// is said.
+///
 /// Exits with 0 if nothing is wrong, 3 for findings that `sigillo rebuild` mends or that cannot
 /// be told, 5 for damage.
 ///
 /// Example: sigillo verify --full --archive /srv/archive
+///
+/// Example: sigillo verify --sample 300 --seed-from token.tst --archive /srv/archive
 ///
 /// Example: sigillo verify --receipt rdv.json delibera.pdf
 #[derive(Args, Debug)]
@@ -303,6 +312,15 @@ pub(crate) struct VerifyArgs {
     /// Only the log, its published copies, seals and time-stamps
     #[arg(long, conflicts_with = "ids")]
     pub(crate) log_only: bool,
+    /// Read so many documents, drawn by a seed
+    #[arg(long, value_name = "N", requires = "seed_from", value_parser = clap::value_parser!(u64).range(1..=sigillo_proof::SAMPLE_DOCUMENTS_MAX), conflicts_with_all = ["ids", "full", "log_only", "receipt"])]
+    pub(crate) sample: Option<u64>,
+    /// What draws them: a checkpoint of the log, or a time-stamp token
+    #[arg(long, value_name = "CHECKPOINT|TOKEN", requires = "sample")]
+    pub(crate) seed_from: Option<PathBuf>,
+    /// The key of a witness whose cosignature of the checkpoint is part of the seed; may be repeated
+    #[arg(long, value_name = "VKEY", requires = "seed_from")]
+    pub(crate) witness: Vec<String>,
 }
 
 /// Seal and time-stamp what waits for it
@@ -422,6 +440,7 @@ pub(crate) enum LogCommand {
     /// Example: sigillo log entries --from 0 --count 10 --archive /srv/archive
     #[command(verbatim_doc_comment)]
     Entries(EntriesArgs),
+    Statement(StatementArgs),
 }
 
 /// Options of `log consistency`.

@@ -1,6 +1,7 @@
 //! Tests of receipts from outside: honest ones are proven, and nothing in one can be changed.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it did not expect")]
 
+mod period_log;
 mod world;
 
 mod bounds;
@@ -8,6 +9,8 @@ mod bundles;
 mod evidence;
 mod honest;
 mod mutations;
+mod periods;
+mod samples;
 mod schema;
 mod second;
 mod witnesses;

@@ -7,7 +7,13 @@ use crate::world::{Plan, receipt};
 const SCHEMA: &str = include_str!("../../../../docs/schemas/receipt.json");
 
 /// Compares a value with what the schema says of it, as far as members and types go.
-fn compare(schema: &Value, root: &Value, value: &Value, path: &str, problems: &mut Vec<String>) {
+pub(crate) fn compare(
+    schema: &Value,
+    root: &Value,
+    value: &Value,
+    path: &str,
+    problems: &mut Vec<String>,
+) {
     if let Some(place) = schema["$ref"].as_str() {
         let named = root.pointer(place.trim_start_matches('#')).unwrap();
         return compare(named, root, value, path, problems);

@@ -29,7 +29,7 @@ use sigillo_proof::{
 };
 use sigillo_testkit::MemorySigner;
 
-const ORIGIN: &str = "sigillo.invalid/prova";
+pub(crate) const ORIGIN: &str = "sigillo.invalid/prova";
 const LINE: &str = "plain-sha256-trial";
 pub(crate) const SUBMISSION: SubmissionId = SubmissionId::from_bytes([5; 16]);
 
@@ -49,7 +49,7 @@ impl Key {
     }
 }
 
-fn now() -> Timestamp {
+pub(crate) pub(crate) fn now() -> Timestamp {
     "2026-11-25T08:30:15.25Z".parse().unwrap()
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Plan {
 
 /// The archive: its log so far, its batches, its keys.
 pub(crate) struct World {
-    signer: MemorySigner,
+    pub(crate) signer: MemorySigner,
     log: VerifierKey,
     seal_key: Key,
     tsa_key: Key,
@@ -74,12 +74,12 @@ pub(crate) struct World {
     pub(crate) anchors: TrustAnchors,
     /// The certificate of the root, DER.
     pub(crate) root: Vec<u8>,
-    lines: Vec<Vec<u8>>,
-    tree: MemoryTree,
+    pub(crate) lines: Vec<Vec<u8>>,
+    pub(crate) tree: MemoryTree,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let [root_key, tsa_key, seal_key] = [(); 3].map(|()| Key::generate());
         let make = |role, subject: &str, key: &Key| {
             let content = CertificateContent {
@@ -121,32 +121,47 @@ impl World {
         }
     }
 
-    fn push(&mut self, entry: &Entry) -> u64 {
+    pub(crate) fn push(&mut self, entry: &Entry) -> u64 {
         self.push_line(entry.to_line().unwrap())
     }
 
-    fn push_line(&mut self, line: Vec<u8>) -> u64 {
+    pub(crate) fn push_line(&mut self, line: Vec<u8>) -> u64 {
         self.tree.push(leaf_hash(&line));
         self.lines.push(line);
         self.tree.size() - 1
     }
 
-    fn signed_checkpoint(&self) -> String {
-        let root = root_at(self.tree.size(), &self.tree).unwrap();
-        let text = Checkpoint { origin: ORIGIN.to_owned(), size: self.tree.size(), root }.to_text();
-        let signature = self.signer.sign(text.as_bytes()).unwrap();
+    pub(crate) fn signed_checkpoint(&self) -> String {
+        self.checkpoint_of(self.tree.size())
+    }
+
+    /// Signs the checkpoint of the first `size` entries.
+    pub(crate) fn checkpoint_of(&self, size: u64) -> String {
+        self.checkpoint_by(&self.signer, size)
+    }
+
+    /// Does the same with any key, under the name and id of the log's.
+    pub(crate) fn checkpoint_by(&self, signer: &MemorySigner, size: u64) -> String {
+        let root = root_at(size, &self.tree).unwrap();
+        let text = Checkpoint { origin: ORIGIN.to_owned(), size, root }.to_text();
+        let signature = signer.sign(text.as_bytes()).unwrap();
         let signature = NoteSignature { name: ORIGIN.to_owned(), id: self.log.id(), signature };
         let note = SignedNote::new(text, vec![signature]).unwrap();
         String::from_utf8(note.to_bytes()).unwrap()
     }
 
-    fn line(&self, index: u64) -> LoggedLine {
+    pub(crate) fn line(&self, index: u64) -> LoggedLine {
+        self.line_of(index, self.tree.size())
+    }
+
+    /// Returns an entry with the proof that it is among the first `size`.
+    pub(crate) fn line_of(&self, index: u64, size: u64) -> LoggedLine {
         let line = self.lines[usize::try_from(index).unwrap()].clone();
-        let proof = inclusion_path(index, self.tree.size(), &self.tree).unwrap();
+        let proof = inclusion_path(index, size, &self.tree).unwrap();
         LoggedLine { index, line: String::from_utf8(line).unwrap(), proof: digests(&proof) }
     }
 
-    fn describe(&mut self, change: &dyn Fn(&mut ArchiveDescription)) -> (u64, String) {
+    pub(crate) fn describe(&mut self, change: &dyn Fn(&mut ArchiveDescription)) -> (u64, String) {
         let archive = ArchiveId::from_bytes([1; 16]);
         let commit_name = format!("{ORIGIN}/commit");
         let mut description = ArchiveDescription {
@@ -194,9 +209,7 @@ impl World {
         };
         let text = to_canonical(&statement);
         let statement_sha256 = Sha256Digest::of(&text);
-        let prepared = prepare_seal(statement_sha256, &self.seal, &[], now()).unwrap();
-        let signature = self.seal_key.sign(prepared.to_sign());
-        let seal = prepared.finish(&signature);
+        let seal = self.seal_over(statement_sha256);
         let older = self.tree.size();
         let note = SignedNote::parse(statement.checkpoint.as_bytes()).unwrap();
         let leaves = sealing_leaves(&statement, Sha256Digest::of(note.text.as_bytes()));
@@ -211,7 +224,7 @@ impl World {
             through: 2,
         };
         let index = self.push(&Entry::BatchesSealed(body.clone()));
-        let (token, stamped_at) = self.stamp(sealing_value(&body), now());
+        let (token, stamped_at) = self.stamp(sealing_value(&body));
         let stamped = self.push(&Entry::SealingStamped(SealingStamped {
             line: LINE.to_owned(),
             number: 1,
@@ -224,6 +237,13 @@ impl World {
         Sealed { older, index, stamped, statement: text, seal, token, renewals, tree }
     }
 
+    /// Makes a seal over what has this digest.
+    pub(crate) fn seal_over(&self, sha256: Sha256Digest) -> Vec<u8> {
+        let prepared = prepare_seal(sha256, &self.seal, &[], now()).unwrap();
+        let signature = self.seal_key.sign(prepared.to_sign());
+        prepared.finish(&signature)
+    }
+
     /// Renews a time-stamp some times, a day apart, each time together with that of another sealing.
     fn renew(&mut self, token: &[u8], times: usize) -> Vec<(u64, Sha256Digest, Vec<u8>)> {
         let mut older = vec![Sha256Digest::of(token)];
@@ -232,7 +252,7 @@ impl World {
             let other = Sha256Digest::of(format!("another sealing, {number}").as_bytes());
             let root = pair_value(list_value(&older).unwrap(), other);
             let at = now() + SignedDuration::from_hours(24 * i64::try_from(number).unwrap());
-            let (token, stamped_at) = self.stamp(root, at);
+            let (token, stamped_at) = self.stamp_at(root, at);
             let token_sha256 = Sha256Digest::of(&token);
             older.push(token_sha256);
             let index = self.push(&Entry::EvidenceRenewed(EvidenceRenewed {
@@ -250,7 +270,11 @@ impl World {
         renewals
     }
 
-    fn stamp(&self, imprint: Sha256Digest, at: Timestamp) -> (Vec<u8>, String) {
+    pub(crate) fn stamp(&self, imprint: Sha256Digest) -> (Vec<u8>, String) {
+        self.stamp_at(imprint, now())
+    }
+
+    fn stamp_at(&self, imprint: Sha256Digest, at: Timestamp) -> (Vec<u8>, String) {
         let request = TimeStampRequest { imprint: imprint.into(), nonce: [0x80; 8], policy: None };
         let prepared = prepare_token(&TokenContent {
             request: &request,
@@ -494,7 +518,7 @@ fn add_documents(
     with_leaves.then_some(Base64Bytes(bytes))
 }
 
-fn digests(hashes: &[TreeHash]) -> Vec<Sha256Digest> {
+pub(crate) fn digests(hashes: &[TreeHash]) -> Vec<Sha256Digest> {
     hashes.iter().map(|hash| Sha256Digest::from_bytes(*hash.as_bytes())).collect()
 }
 
@@ -502,7 +526,7 @@ fn first_bytes(text: &[u8]) -> [u8; 16] {
     Sha256Digest::of(text).as_bytes()[..16].try_into().unwrap()
 }
 
-fn verifier_key(name: &str, signer: &MemorySigner) -> VerifierKey {
+pub(crate) fn verifier_key(name: &str, signer: &MemorySigner) -> VerifierKey {
     let public_key = signer.public_key().try_into().unwrap();
     VerifierKey::new_ed25519(name.to_owned(), public_key).unwrap()
 }

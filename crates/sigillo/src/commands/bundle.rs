@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use sigillo_custody::{ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_model::{ErrorKind, Verdict};
 use sigillo_proof::{
-    BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, ReceiptTrust, check_bundle,
+    ArchiveSection, BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, PERIOD_BYTES_MAX,
+    ReceiptTrust, check_bundle, is_period_statement,
 };
 use sigillo_store::ReadPool;
 
@@ -17,6 +18,7 @@ use crate::{
         EXIT_CLEAN,
         er::algorithms,
         export::locate,
+        log_statement,
         receipt::{cosigned_json, cosigned_text, fork, given_file},
         verify::{exit_code, findings_text},
     },
@@ -49,22 +51,25 @@ pub(crate) struct ProveArgs {
     output: PathBuf,
 }
 
-/// Check a bundle, and files against it, without archive and network
+/// Check a bundle or a period statement, without archive and network
 ///
-/// Everything in the bundle is computed anew, from the files up to the checkpoint of the log and the
-/// time-stamps. Whom to believe comes from the trust store, or from the folder that --trust names:
-/// files NAME.json that `sigillo trust export` printed, and witnesses.txt, a policy for witnesses (C2SP
-/// tlog-policy). What was not checked is said.
+/// Everything in the bundle is computed anew, from the files, if any are named, up to the checkpoint
+/// of the log and the time-stamps; so is everything in a statement of `sigillo log statement`, from
+/// the entries of its period. Whom to believe comes from the trust store, or from the folder that
+/// --trust names: files NAME.json that `sigillo trust export` printed, and witnesses.txt, a policy for
+/// witnesses (C2SP tlog-policy). What was not checked is said.
 ///
-/// Exits with 0 if the bundle proves the documents, 3 if something cannot be told, such as from whom
-/// it is, 5 if it does not prove what it says, or a file is another.
+/// Exits with 0 if the bundle proves the documents, or the statement its counts, 3 if something
+/// cannot be told, such as from whom it is, 5 if it does not prove what it says, or a file is another.
 ///
 /// Example: sigillo check delibera.zip delibera.pdf
+///
+/// Example: sigillo check 2026.json
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct CheckArgs {
-    /// The bundle
-    #[arg(value_name = "BUNDLE")]
+    /// The bundle, or a period statement
+    #[arg(value_name = "BUNDLE|STATEMENT")]
     bundle: PathBuf,
     /// Files that are to be in it
     #[arg(value_name = "FILE")]
@@ -122,13 +127,17 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
 }
 
 pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandError> {
-    let bytes = read_beginning(&args.bundle, BUNDLE_BYTES_MAX as u64)?;
+    let bytes = read_beginning(&args.bundle, PERIOD_BYTES_MAX.max(BUNDLE_BYTES_MAX as u64))?;
+    if is_period_statement(&bytes) {
+        let trust = |archive: &_| trust(context, args.trust.as_deref(), archive);
+        return log_statement::check(context, &bytes, &args.files, &trust);
+    }
     let given = args.files.iter().map(|path| given_file(path)).collect::<Result<Vec<_>, _>>()?;
     let algorithms = algorithms()?;
     let (mut check, bundle) = match Bundle::parse(&bytes) {
         Err(error) => (BundleCheck::unreadable(&error), None),
         Ok(bundle) => {
-            let trust = trust(context, args.trust.as_deref(), &bundle)?;
+            let trust = trust(context, args.trust.as_deref(), &bundle.receipt.archive)?;
             let at = context.clock.now();
             let rules = BundleRules { trust: &trust, algorithms: &algorithms, at };
             (check_bundle(&bundle, &given, &rules), Some(bundle))
@@ -149,9 +158,8 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
 fn trust(
     context: &Context,
     folder: Option<&Path>,
-    bundle: &Bundle,
+    archive: &ArchiveSection,
 ) -> Result<ReceiptTrust, CommandError> {
-    let archive = &bundle.receipt.archive;
     match folder {
         None => context.trust.receipt_trust(archive.id, &archive.log),
         Some(folder) => {

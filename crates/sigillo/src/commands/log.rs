@@ -20,7 +20,7 @@ use sigillo_proof::CosignedBy;
 use crate::{
     cli::{ConsistencyArgs, EntriesArgs, LogCommand},
     commands::{
-        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_anchor, log_witness,
+        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_anchor, log_statement, log_witness,
         receipt::{cosigned_json, cosigned_text},
     },
     context::Context,
@@ -36,6 +36,7 @@ pub(crate) async fn run(context: &Context, command: LogCommand) -> Result<u8, Co
         LogCommand::AddCosignature(args) => log_witness::add_cosignature(context, &args).await,
         LogCommand::Anchor(args) => log_anchor::run(context, &args).await,
         LogCommand::Entries(args) => entries(context, &args).await,
+        LogCommand::Statement(args) => log_statement::run(context, &args).await,
     }
 }
 
@@ -239,7 +240,7 @@ fn stale(size: u64) -> String {
 }
 
 /// Reads a checkpoint that a log signed, perhaps with the signatures of others below.
-fn checkpoint_of(bytes: &[u8], key: &VerifierKey) -> Result<Checkpoint, String> {
+pub(crate) fn checkpoint_of(bytes: &[u8], key: &VerifierKey) -> Result<Checkpoint, String> {
     let note = SignedNote::parse(bytes).map_err(|error| error.to_string())?;
     note.verify(std::slice::from_ref(key)).map_err(|error| error.to_string())?;
     let checkpoint = Checkpoint::parse(&note.text).map_err(|error| error.to_string())?;

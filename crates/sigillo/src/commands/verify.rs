@@ -4,7 +4,9 @@ use std::sync::{Arc, atomic::Ordering};
 
 use serde_json::json;
 
-use sigillo_custody::{Scope, Verifier, VerifyProgress, VerifyReport, read_cosignatures};
+use sigillo_custody::{
+    SampleReport, Scope, Verifier, VerifyProgress, VerifyReport, read_cosignatures,
+};
 use sigillo_evidence_log::{Archive, read_view};
 use sigillo_merkle::{Checkpoint, TreeHash};
 use sigillo_model::{ErrorKind, Finding, FindingCode, ObjectKey, Severity, Verdict};
@@ -13,7 +15,12 @@ use sigillo_store::{CpuPool, ReadPool};
 
 use crate::{
     cli::VerifyArgs,
-    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, export::locate, receipt},
+    commands::{
+        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS,
+        export::locate,
+        receipt,
+        sample::{sample_json, sample_text, seed_of},
+    },
     context::{Context, head_text},
     error::CommandError,
     output::{counted, grouped, size_text, visible},
@@ -48,7 +55,13 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         total: progress.bytes_found.load(Ordering::Relaxed),
         bytes: 0,
     });
-    let mut report = if args.ids.is_empty() {
+    let mut sample = None;
+    let mut report = if let (Some(count), Some(file)) = (args.sample, &args.seed_from) {
+        let seed = seed_of(file, &args.witness, &archive, &verifier.knowledge)?;
+        let (report, drawn) = verifier.verify_sample(&seed, count).await?;
+        sample = Some(drawn);
+        report
+    } else if args.ids.is_empty() {
         verifier.verify(scope_of(&args)).await?
     } else {
         let view = read_view(&archive).await?;
@@ -74,8 +87,12 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     }
     report.findings.extend(unwitnessed(context, &archive, &report, &args.require).await?);
     report.verdict = require(&mut report.findings, &args.require, report.verdict);
-    let named = (!args.ids.is_empty()).then_some(args.ids.len() as u64);
-    context.output.result("sigillo.verify/1", &text_of(&report, named), json_of(&report));
+    let named = match &sample {
+        Some(sample) => Some(sample.drawn.len() as u64),
+        None => (!args.ids.is_empty()).then_some(args.ids.len() as u64),
+    };
+    let text = text_of(&report, named, sample.as_ref());
+    context.output.result("sigillo.verify/1", &text, json_of(&report, sample.as_ref()));
     Ok(exit_code(&report.findings))
 }
 
@@ -135,7 +152,7 @@ fn undescribed(context: &Context, args: &VerifyArgs, error: &CommandError) -> u8
     let value = json!({
         "batches": 0, "bytes_read": 0, "documents": 0, "documents_read": 0,
         "findings": [finding], "log": null, "more_findings": 0, "packs": 0,
-        "scope": scope_name(scope_of(args)), "sealings": 0, "time_stamps": 0,
+        "sample": null, "scope": scope_name(scope_of(args)), "sealings": 0, "time_stamps": 0,
         "verdict": Verdict::Damaged,
     });
     context.output.result("sigillo.verify/1", &text, value);
@@ -162,7 +179,7 @@ pub(crate) fn findings_text(findings: &[Finding], more: u64) -> String {
     text
 }
 
-fn text_of(report: &VerifyReport, named: Option<u64>) -> String {
+fn text_of(report: &VerifyReport, named: Option<u64>, sample: Option<&SampleReport>) -> String {
     let mut text = String::new();
     let documents = named.unwrap_or(report.documents);
     let read = match (report.scope, named) {
@@ -204,6 +221,7 @@ fn text_of(report: &VerifyReport, named: Option<u64>) -> String {
             None => String::new(),
         }
     ));
+    text.push_str(&sample.map(sample_text).unwrap_or_default());
     text.push_str(&findings_text(&report.findings, report.more_findings));
     text
 }
@@ -231,7 +249,7 @@ fn finding_text(finding: &Finding) -> String {
     text
 }
 
-fn json_of(report: &VerifyReport) -> serde_json::Value {
+fn json_of(report: &VerifyReport, sample: Option<&SampleReport>) -> serde_json::Value {
     json!({
         "batches": report.view.batches.len(),
         "bytes_read": report.bytes_read,
@@ -241,6 +259,7 @@ fn json_of(report: &VerifyReport) -> serde_json::Value {
         "log": report.head.map(|head| json!({"size": head.size, "root": head.root})),
         "more_findings": report.more_findings,
         "packs": report.packs,
+        "sample": sample.map(sample_json),
         "scope": scope_name(report.scope),
         "sealings": report.view.sealings.len(),
         "time_stamps": report.view.stamps.len(),

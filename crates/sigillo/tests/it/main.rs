@@ -24,6 +24,7 @@ mod identity;
 mod interrupting;
 mod newcomer;
 mod object_store;
+mod periods;
 mod personal;
 mod printing;
 mod proving;

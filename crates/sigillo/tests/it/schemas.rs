@@ -113,6 +113,7 @@ fn everyday(cases: &mut Cases) {
     cases.run(&world, 1, &["log", "consistency", "carte/delibera.txt"]);
     cases.run(&world, 0, &["log", "entries"]);
     witnesses(cases, &world);
+    statements(cases, &world);
     cases.run(&world, 0, &["get", "carte/delibera.txt", "-o", "fuori"]);
     cases.run(&world, 1, &["get", "carte/delibera.txt", "-o", "fuori"]);
     cases.run(&world, 0, &["export", "--all", "-o", "tutto"]);
@@ -153,6 +154,17 @@ fn witnesses(cases: &mut Cases, world: &World) {
     cases.run(world, 0, &["log", "anchor", "--list"]);
     cases.run(world, 0, &["log", "anchor"]);
     cases.run(world, 3, &["log", "anchor", "--list", "--config", "nessuno"]);
+}
+
+fn statements(cases: &mut Cases, world: &World) {
+    cases.run(world, 0, &["log", "statement", "--from", "kept.txt"]);
+    cases.run(world, 0, &["log", "statement", "-o", "periodo.json"]);
+    cases.run(world, 1, &["log", "statement", "-o", "periodo.json"]);
+    cases.run(world, 0, &["check", "periodo.json"]);
+    cases.run(world, 3, &["check", "periodo.json", "--config", "nessuno"]);
+    fs::write(world.place("niente.json"), b"{}").unwrap();
+    cases.run(world, 5, &["check", "niente.json"]);
+    cases.run(world, 0, &["verify", "--sample", "1", "--seed-from", "kept.txt"]);
 }
 
 fn proofs(cases: &mut Cases, world: &World) {

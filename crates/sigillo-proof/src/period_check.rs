@@ -1,0 +1,302 @@
+//! Checking a period statement without its archive: who trusts the log key needs nothing else.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use sigillo_ers::{Trust, verify_seal, verify_token};
+use sigillo_merkle::{
+    Checkpoint, Frontier, empty_root, leaf_hash, parse_signed_checkpoint, verify_consistency,
+};
+use sigillo_model::{Finding, FindingCode, Sha256Digest, Verdict};
+
+use crate::{
+    CountedPeriod, PeriodError, PeriodStatement, ReceiptTrust, StatedPeriod, TypeCount,
+    check::{Checker, ProvenArchive, tree_hash},
+    count_period,
+    period_make::period_value,
+    receipt::CosignedNote,
+};
+
+/// The object that findings are about.
+const OBJECT: &str = "period";
+
+/// A time that an authority attests for a period statement.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PeriodTime {
+    /// The time, RFC 3339 with the authority's own precision.
+    pub stamped_at: String,
+    /// The subject of the authority's certificate.
+    pub authority: String,
+    /// Whether the token is for trial only.
+    pub trial: bool,
+}
+
+/// What checking a period statement met.
+#[derive(Clone, Debug)]
+pub struct PeriodCheck {
+    /// The outcome in three values.
+    pub verdict: Verdict,
+    /// What was met, gravest first.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those kept in words.
+    pub more_findings: u64,
+    /// What is stated, as far as it can be read.
+    pub stated: Option<StatedPeriod>,
+    /// The newer checkpoint, if it bears the signature of the log that the archive names.
+    pub checkpoint: Option<Checkpoint>,
+    /// The older checkpoint, if there is one and it does.
+    pub older: Option<Checkpoint>,
+    /// What the entries add up to, if they lead from the older checkpoint to the newer one.
+    pub counted: Option<CountedPeriod>,
+    /// The types of entries that this program does not know.
+    pub unknown: Vec<TypeCount>,
+    /// The time of a valid time-stamp.
+    pub time: Option<PeriodTime>,
+    /// The signer of a valid seal, in words.
+    pub sealed_by: Option<String>,
+}
+
+impl PeriodCheck {
+    /// Says that what should be a period statement cannot be read.
+    pub fn unreadable(error: &PeriodError) -> Self {
+        let code = match error {
+            PeriodError::LaterSchema { .. } => FindingCode::PeriodSchemaUnknown,
+            _ => FindingCode::PeriodMalformed,
+        };
+        let mut checker = Checker::default();
+        checker.find(code, OBJECT, error.to_string());
+        PeriodChecker { checker, ..PeriodChecker::default() }.conclude()
+    }
+}
+
+/// Checks everything that a period statement says: that its entries are all those between its two
+/// checkpoints, that they add up to what it states, and that this was sealed.
+///
+/// Damage means that it does not prove what it says; that nobody vouches for the log's key is
+/// [`FindingCode::OriginUnknown`]: consistent, but from whom cannot be told. Revocation is not
+/// looked at. Source: `docs/format.md`, "Period statements".
+pub fn check_period(period: &PeriodStatement, trust: &ReceiptTrust) -> PeriodCheck {
+    let mut check = PeriodChecker::default();
+    let stated = match StatedPeriod::parse(&period.statement) {
+        Ok(stated) => stated,
+        Err(error) => return PeriodCheck::unreadable(&error),
+    };
+    let newer = CosignedNote { note: &stated.newer, witnesses: &[] };
+    let archive = check.checker.archive(&period.archive, newer, trust);
+    if stated.archive != period.archive.id {
+        check.find(FindingCode::PeriodDiffers, "it is stated of another archive");
+    }
+    if let Some(counted) = check.entries(period, &stated, &archive) {
+        check.compare(&stated, &counted);
+        check.unknown(&counted);
+        check.counted = Some(counted);
+    }
+    check.seal(period, &stated, &archive, trust);
+    check.stated = Some(stated);
+    check.conclude()
+}
+
+#[derive(Default)]
+struct PeriodChecker {
+    checker: Checker,
+    stated: Option<StatedPeriod>,
+    older: Option<Checkpoint>,
+    counted: Option<CountedPeriod>,
+    unknown: Vec<TypeCount>,
+    time: Option<PeriodTime>,
+    sealed_by: Option<String>,
+}
+
+impl PeriodChecker {
+    fn find(&mut self, code: FindingCode, message: impl Into<String>) {
+        self.checker.find(code, OBJECT, message);
+    }
+
+    fn conclude(self) -> PeriodCheck {
+        let check = self.checker.conclude();
+        PeriodCheck {
+            verdict: check.verdict,
+            findings: check.findings,
+            more_findings: check.more_findings,
+            checkpoint: check.checkpoint,
+            stated: self.stated,
+            older: self.older,
+            counted: self.counted,
+            unknown: self.unknown,
+            time: self.time,
+            sealed_by: self.sealed_by,
+        }
+    }
+
+    /// Checks that the entries lead from the older checkpoint to the newer one, and counts them.
+    fn entries(
+        &mut self,
+        period: &PeriodStatement,
+        stated: &StatedPeriod,
+        archive: &ProvenArchive,
+    ) -> Option<CountedPeriod> {
+        let code = FindingCode::PeriodEntries;
+        let log = archive.log.as_ref()?;
+        let (size, root) = match &stated.older {
+            None => (0, empty_root()),
+            Some(note) => match parse_signed_checkpoint(note.as_bytes(), log) {
+                Ok(older) => {
+                    self.older = Some(older.clone());
+                    (older.size, older.root)
+                }
+                Err(error) => {
+                    self.find(code, format!("the older checkpoint: {error}"));
+                    return None;
+                }
+            },
+        };
+        // Without a newer one there is nothing to lead to, which is a finding already.
+        let newer = self.checker.checkpoint.clone()?;
+        let path: Vec<_> = period.consistency.iter().copied().map(tree_hash).collect();
+        if let Err(error) = verify_consistency(size, root, newer.size, newer.root, &path) {
+            self.find(code, format!("the consistency proof of its checkpoints: {error}"));
+        }
+        let edge = period.edge.iter().copied().map(tree_hash).collect();
+        let edge = Frontier::from_parts(size, edge).ok().filter(|edge| edge.root() == root);
+        let Some(edge) = edge else {
+            self.find(code, "its edge does not give the root of the older checkpoint");
+            return None;
+        };
+        let mut reached = edge.clone();
+        let lines = period.entries.split_terminator('\n');
+        lines.for_each(|line| reached.push(leaf_hash(line.as_bytes())));
+        if (reached.size(), reached.root()) != (newer.size, newer.root) {
+            let message = "its entries are not those between its checkpoints: the newer root does \
+                           not follow from them";
+            self.find(code, message);
+            return None;
+        }
+        match count_period(&mut edge.clone(), &period.entries, &period.packs) {
+            Ok(counted) => Some(counted),
+            Err(error) => {
+                self.find(code, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Compares what is stated with what the entries say, and names what differs.
+    fn compare(&mut self, stated: &StatedPeriod, counted: &CountedPeriod) {
+        let code = FindingCode::PeriodDiffers;
+        let (said, found) = (members(&stated.counts), members(&counted.counts));
+        for (name, number) in said {
+            let found = found.get(&name).cloned().unwrap_or_default();
+            if number != found {
+                let message = format!("it states {number} {name}, and its entries say {found}");
+                self.find(code, message);
+            }
+        }
+        let rest = [
+            ("the batches", stated.batches == counted.batches),
+            ("the numbers of entries by type", stated.types == counted.types),
+            ("the first commit", stated.first == counted.first),
+            ("the last commit", stated.last == counted.last),
+        ];
+        for (what, same) in rest {
+            if !same {
+                self.find(code, format!("{what} that it states are not those of its entries"));
+            }
+        }
+    }
+
+    /// Names the types of entries of which only the number can be told.
+    fn unknown(&mut self, counted: &CountedPeriod) {
+        self.unknown = counted.types.iter().filter(|it| !it.is_known()).cloned().collect();
+        let unknown = self.unknown.clone();
+        for TypeCount { count, type_name, v } in unknown {
+            let message = format!(
+                "{count} entries are of the type {type_name:?}, version {v}, which this program \
+                 does not know: what they say is not in the sums"
+            );
+            self.find(FindingCode::PeriodEntryUnknown, message);
+        }
+    }
+
+    /// Checks seal and time-stamp.
+    fn seal(
+        &mut self,
+        period: &PeriodStatement,
+        stated: &StatedPeriod,
+        archive: &ProvenArchive,
+        trust: &ReceiptTrust,
+    ) {
+        let statement = Sha256Digest::of(period.statement.as_bytes());
+        let attested = if let Some(token) = &period.token {
+            let value = period_value(statement, Sha256Digest::of(&period.seal.0));
+            self.token(&token.0, value, archive, trust)
+        } else {
+            let message = "it has no time-stamp: when it was sealed is only what it says itself";
+            self.find(FindingCode::PeriodNotStamped, message);
+            None
+        };
+        let at = attested.unwrap_or(stated.at.timestamp());
+        match verify_seal(&period.seal.0, statement, &trust.anchors, at) {
+            Ok(seal) => {
+                // Where the description cannot be read, that is a finding already.
+                let ours = archive.seal_certificate;
+                if ours.is_some_and(|sha256| sha256 != seal.certificate_sha256) {
+                    let message = "its seal was made with another certificate than the archive's";
+                    self.find(FindingCode::PeriodSeal, message);
+                }
+                if seal.trust == Trust::Unknown {
+                    let message =
+                        "the certificate of its seal leads to no anchor of the trust store";
+                    self.find(FindingCode::SealOriginUnknown, message);
+                }
+                self.sealed_by = Some(seal.signer);
+            }
+            Err(error) => {
+                let code = code_of(error.is_unknown_algorithm());
+                self.find(code, format!("its seal: {error}"));
+            }
+        }
+    }
+
+    fn token(
+        &mut self,
+        token: &[u8],
+        value: Sha256Digest,
+        archive: &ProvenArchive,
+        trust: &ReceiptTrust,
+    ) -> Option<Timestamp> {
+        match verify_token(token, value, &trust.anchors) {
+            Ok(token) => {
+                if token.trust == Trust::Unknown {
+                    let message = "its authority leads to no anchor of the trust store";
+                    self.find(FindingCode::AuthorityUnknown, message);
+                }
+                if token.trial && !archive.trial {
+                    let message = "its time-stamp is for trial, not qualified";
+                    self.find(FindingCode::TrialEvidence, message);
+                }
+                let (authority, trial) = (token.authority, token.trial);
+                let stamped_at = token.stamped_at.to_string();
+                self.time = Some(PeriodTime { stamped_at, authority, trial });
+                Some(token.stamped_at)
+            }
+            Err(error) => {
+                let code = code_of(error.is_unknown_algorithm());
+                self.find(code, format!("its time-stamp: {error}"));
+                None
+            }
+        }
+    }
+}
+
+fn code_of(is_unknown_algorithm: bool) -> FindingCode {
+    if is_unknown_algorithm { FindingCode::AlgorithmUnknown } else { FindingCode::PeriodSeal }
+}
+
+/// Returns the members of a value by name.
+fn members<T: Serialize>(value: &T) -> serde_json::Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(members)) => members,
+        _ => serde_json::Map::new(),
+    }
+}
