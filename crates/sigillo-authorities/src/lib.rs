@@ -11,6 +11,7 @@ mod authorities;
 
 mod authority;
 mod http;
+mod revocation;
 mod trial;
 
 mod durable;
@@ -23,4 +24,5 @@ pub use checkpoint::{CheckpointSigner, SignedHead};
 pub use folder::{KeyFolder, SealKey};
 pub use http::{Credentials, HttpAuthority, HttpSettings, HttpSettingsError};
 pub use key_error::KeyError;
+pub use revocation::{GatheredEvidence, GatheredRevocation, GathererError, RevocationGatherer};
 pub use trial::TrialAuthority;

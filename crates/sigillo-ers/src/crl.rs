@@ -14,6 +14,8 @@ use crate::{
 
 /// Most DER elements of one list: one of the largest size has no more that say something.
 const CRL_ELEMENTS_MAX: usize = 6_000_000;
+/// Longest address of a list or a responder, in bytes.
+pub(crate) const ADDRESS_BYTES_MAX: usize = 1_024;
 /// Most names of one distribution point.
 const NAMES_MAX: usize = 64;
 

@@ -37,6 +37,7 @@ mod renewal;
 mod request;
 mod response;
 mod token;
+mod token_revocation;
 
 mod certificate;
 mod issue;
@@ -79,4 +80,7 @@ pub use seal::{PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_se
 pub use sealing::{sealing_leaves, sealing_value};
 pub use signature::{SignatureScheme, SignatureUse};
 pub use token::{TOKEN_BYTES_MAX, TokenError, VerifiedToken, verify_token};
+pub use token_revocation::{
+    REVOCATION_QUESTIONS_MAX, RevocationQuestion, revocation_questions, token_revocation,
+};
 pub use tree::{EvidenceTree, list_value, pair_value, tree_path, tree_root, version_id, walk_path};

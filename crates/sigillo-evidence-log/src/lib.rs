@@ -18,6 +18,7 @@ mod writer;
 
 mod sealing;
 mod stamping;
+mod validation;
 
 mod audit;
 mod audit_derived;
@@ -44,5 +45,6 @@ pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
 pub use summary::{LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};
+pub use validation::{GatherOutcome, gather_validation, read_validation};
 pub use view::{LogView, LoggedBatch, LoggedSealing, LoggedStamp, read_commits, read_view};
 pub use writer::{CommitOutcome, Committed, LogKeys, LogWriter};

@@ -18,6 +18,7 @@ mod entry;
 mod key;
 mod record;
 mod sealing;
+mod validation;
 
 mod finding;
 
@@ -46,3 +47,7 @@ pub use record::{
 };
 pub use sealing::{STATEMENT_BYTES_MAX, SealedBatch, Statement};
 pub use seams::{Clock, Entropy, Signer, SignerError};
+pub use validation::{
+    EvidenceKind, ListedEvidence, VALIDATION_FORMAT, VALIDATION_LIST_BYTES_MAX,
+    VALIDATION_LISTS_MAX, ValidationList,
+};
