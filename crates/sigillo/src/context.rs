@@ -9,8 +9,8 @@ use std::{
 use jiff::SignedDuration;
 
 use sigillo_authorities::{
-    Authorities, Credentials, HttpAuthority, HttpSettings, KeyError, KeyFolder, SignedHead,
-    TimeStampAuthority,
+    Authorities, Credentials, HttpAuthority, HttpSettings, KeyError, KeyFolder, RevocationGatherer,
+    SignedHead, TimeStampAuthority,
 };
 use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};

@@ -19,3 +19,4 @@ mod stranger;
 mod summary;
 mod tables;
 mod tampering;
+mod validation;
