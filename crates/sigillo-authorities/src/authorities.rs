@@ -8,7 +8,7 @@ use sigillo_ers::{
 };
 use sigillo_model::{Clock, Entropy, ErrorKind};
 
-use crate::{RESPONSE_BYTES_MAX, TimeStampAuthority};
+use crate::{GatheredRevocation, RESPONSE_BYTES_MAX, RevocationGatherer, TimeStampAuthority};
 
 /// The most that is kept of what went wrong with one authority, in characters.
 const WORDS_CHARS_MAX: usize = 1_000;
@@ -19,6 +19,7 @@ pub struct Authorities {
     list: Vec<Arc<dyn TimeStampAuthority>>,
     anchors: TrustAnchors,
     tolerance: SignedDuration,
+    revocation: Option<RevocationGatherer>,
 }
 
 /// A token, and how it was come by.
@@ -61,7 +62,27 @@ impl Authorities {
         anchors: TrustAnchors,
         tolerance: SignedDuration,
     ) -> Self {
-        Self { list, anchors, tolerance }
+        Self { list, anchors, tolerance, revocation: None }
+    }
+
+    /// Also asks whether the certificates of tokens were revoked, at the addresses they name.
+    #[must_use]
+    pub fn asking_revocation(mut self, gatherer: RevocationGatherer) -> Self {
+        self.revocation = Some(gatherer);
+        self
+    }
+
+    /// Gathers what can be known now of the revocation of the certificates of a token; nothing if
+    /// nobody is to be asked.
+    pub async fn gather_revocation(
+        &self,
+        token: &TimeStampToken,
+        clock: &dyn Clock,
+    ) -> GatheredRevocation {
+        match &self.revocation {
+            Some(gatherer) => gatherer.gather(token.raw(), &self.anchors, clock).await,
+            None => GatheredRevocation::default(),
+        }
     }
 
     /// Tells whether there is nobody to ask.
@@ -135,7 +156,7 @@ fn fresh_nonce(entropy: &dyn Entropy) -> [u8; 8] {
 
 /// Returns what an error says, and what its causes say: one line, for some of it may come from
 /// outside.
-fn words(error: &dyn Error) -> String {
+pub(crate) fn words(error: &dyn Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -12,6 +12,7 @@ mod authorities;
 
 mod authority;
 mod http;
+mod revocation;
 mod trial;
 
 mod durable;
@@ -24,5 +25,6 @@ pub use checkpoint::{CheckpointSigner, SignedHead};
 pub use folder::{KeyFolder, SealKey};
 pub use http::{Credentials, HttpAuthority, HttpSettings, HttpSettingsError};
 pub use key_error::KeyError;
+pub use revocation::{GatheredEvidence, GatheredRevocation, GathererError, RevocationGatherer};
 pub use trial::TrialAuthority;
 pub use witness::{REFUSALS_MAX, WITNESSED_LOGS_MAX, Witness, WitnessRefused, Witnessed};

@@ -8,6 +8,7 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, Ve
 
 use crate::{
     certificate::{CERTIFICATE_BYTES_MAX, CertificateError},
+    der::Reader,
     pss::RSA_PSS_SPELLINGS,
     x509::Certificate,
 };
@@ -46,6 +47,8 @@ pub enum Trust {
 /// A judgement on a certificate, and how many certificates it did not need.
 pub(crate) struct Path {
     pub(crate) trust: Trust,
+    /// The certificates from the first to the anchor, both included; none without an anchor.
+    pub(crate) certificates: Vec<Vec<u8>>,
     pub(crate) stray_certificates: usize,
 }
 
@@ -111,30 +114,50 @@ impl TrustAnchors {
     ) -> Path {
         let others: Vec<&[u8]> =
             others.iter().copied().filter(|other| *other != certificate).collect();
-        let (trust, used) = self.search(certificate, &others, at, purpose);
+        let (trust, used, end) = match self.search(certificate, &others, at, purpose) {
+            None => (Trust::Unknown, Vec::new(), None),
+            Some((anchor, used)) => {
+                let end = [anchor.der.clone()];
+                // Of a certificate that is an anchor itself the path has one.
+                let end = if anchor.der == certificate { Vec::new() } else { end.to_vec() };
+                (Trust::Anchored { anchor: anchor.name.clone() }, used, Some(end))
+            }
+        };
         let needed = |other: &&[u8]| {
             used.iter().any(|used| used.as_slice() == *other)
                 || self.anchors.iter().any(|anchor| anchor.der == *other)
         };
         let stray_certificates = others.iter().filter(|other| !needed(other)).count();
-        Path { trust, stray_certificates }
+        let certificates = match end {
+            Some(end) => [&[certificate.to_vec()], &used[..], &end[..]].concat(),
+            None => Vec::new(),
+        };
+        Path { trust, certificates, stray_certificates }
     }
 
+    /// Returns the anchors whose subject is `name`, which has tag and length.
+    pub(crate) fn named(&self, name: &[u8]) -> Vec<&[u8]> {
+        let content = Reader::new(name).any("a name").map_or(&[][..], |name| name.content);
+        let named = self.roots.iter().zip(&self.anchors);
+        let named = named.filter(|(root, _)| root.subject.as_ref() == content);
+        named.map(|(_, anchor)| anchor.der.as_slice()).collect()
+    }
+
+    /// Returns the anchor of a path, and the certificates between; `None` without one.
     fn search(
         &self,
         certificate: &[u8],
         others: &[&[u8]],
         at: Timestamp,
         purpose: impl ExtendedKeyUsageValidator,
-    ) -> (Trust, Vec<Vec<u8>>) {
-        let unknown = (Trust::Unknown, Vec::new());
+    ) -> Option<(&Anchor, Vec<Vec<u8>>)> {
         if let Some(direct) = self.anchors.iter().find(|anchor| anchor.der == certificate) {
-            return (Trust::Anchored { anchor: direct.name.clone() }, Vec::new());
+            return Some((direct, Vec::new()));
         }
-        let Ok(seconds) = u64::try_from(at.as_second()) else { return unknown };
+        let seconds = u64::try_from(at.as_second()).ok()?;
         let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         let der = CertificateDer::from(certificate);
-        let Ok(entity) = EndEntityCert::try_from(&der) else { return unknown };
+        let entity = EndEntityCert::try_from(&der).ok()?;
         let others: Vec<CertificateDer<'_>> =
             others.iter().map(|other| CertificateDer::from(*other)).collect();
         let algorithms = [ALL_VERIFICATION_ALGS, &RSA_PSS_SPELLINGS].concat();
@@ -147,11 +170,11 @@ impl TrustAnchors {
             None,
             Some(&check_usages),
         );
-        let Ok(path) = path else { return unknown };
-        let anchor = self.roots.iter().zip(&self.anchors).find(|(root, _)| *root == path.anchor());
-        let Some((_, anchor)) = anchor else { return unknown };
+        let path = path.ok()?;
+        let mut anchors = self.roots.iter().zip(&self.anchors);
+        let (_, anchor) = anchors.find(|(root, _)| *root == path.anchor())?;
         let used = path.intermediate_certificates().map(|cert| cert.der().to_vec()).collect();
-        (Trust::Anchored { anchor: anchor.name.clone() }, used)
+        Some((anchor, used))
     }
 }
 

@@ -48,13 +48,22 @@ pub(crate) const ED25519: &str = "1.3.101.112";
 pub(crate) const SUBJECT_KEY_IDENTIFIER: &str = "2.5.29.14";
 pub(crate) const KEY_USAGE: &str = "2.5.29.15";
 pub(crate) const BASIC_CONSTRAINTS: &str = "2.5.29.19";
+pub(crate) const DISTRIBUTION_POINTS: &str = "2.5.29.31";
 pub(crate) const CERTIFICATE_POLICIES: &str = "2.5.29.32";
 pub(crate) const AUTHORITY_KEY_IDENTIFIER: &str = "2.5.29.35";
 pub(crate) const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
+pub(crate) const AUTHORITY_INFORMATION: &str = "1.3.6.1.5.5.7.1.1";
+
+pub(crate) const OCSP: &str = "1.3.6.1.5.5.7.48.1";
+pub(crate) const OCSP_BASIC: &str = "1.3.6.1.5.5.7.48.1.1";
+pub(crate) const OCSP_OF_CMS: &str = "1.3.6.1.5.5.7.16.2";
+pub(crate) const CERTIFICATE_VALUES: &str = "1.2.840.113549.1.9.16.2.23";
+pub(crate) const REVOCATION_VALUES: &str = "1.2.840.113549.1.9.16.2.24";
 
 pub(crate) const ANY_PURPOSE: &str = "2.5.29.37.0";
 pub(crate) const EMAIL_PROTECTION: &str = "1.3.6.1.5.5.7.3.4";
 pub(crate) const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
+pub(crate) const OCSP_SIGNING: &str = "1.3.6.1.5.5.7.3.9";
 pub(crate) const DOCUMENT_SIGNING: &str = "1.3.6.1.5.5.7.3.36";
 pub(crate) const COMMON_NAME: &str = "2.5.4.3";
 

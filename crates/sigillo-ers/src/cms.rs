@@ -7,6 +7,7 @@ use crate::{
         self, CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNED_DATA, SIGNING_CERTIFICATE,
         SIGNING_CERTIFICATE_V2, SIGNING_TIME,
     },
+    beside::Beside,
     certificate::CERTIFICATE_BYTES_MAX,
     der::{self, DerError, Element, Reader},
     ess,
@@ -145,6 +146,9 @@ pub(crate) struct SignedData<'a> {
     digest_algorithms: Vec<Algorithm<'a>>,
     /// The X.509 certificates, raw.
     pub(crate) certificates: Vec<&'a [u8]>,
+    /// What came with it for verifying it later, raw and unprotected: revocation lists and OCSP
+    /// responses, certificates.
+    pub(crate) beside: Beside<'a>,
     signer: Signer<'a>,
 }
 
@@ -157,6 +161,8 @@ struct Signer<'a> {
     attributes: Vec<(String, Element<'a>)>,
     signature_algorithm: Algorithm<'a>,
     signature: &'a [u8],
+    /// The unsigned attributes.
+    unsigned: Option<Element<'a>>,
 }
 
 /// What the content must be.
@@ -195,10 +201,18 @@ impl<'a> SignedData<'a> {
 
         let (signer, signer_version) = read_signer(&signers)?;
         let (certificates, others) = read_certificates(embedded.as_ref())?;
+        let mut beside = Beside::default();
         let other_revocation = match revocation {
-            Some(choices) => has_other_revocation(&choices)?,
+            Some(choices) => {
+                let has_other = has_other_revocation(&choices)?;
+                beside.read_choices(&choices);
+                has_other
+            }
             None => false,
         };
+        if let Some(attributes) = signer.unsigned {
+            beside.read_attributes(&attributes);
+        }
         let (expected, tolerated) = if others.contains(&0xa3) || other_revocation {
             // OCSP responses are often added without raising the version.
             (5, 3)
@@ -217,6 +231,7 @@ impl<'a> SignedData<'a> {
             content,
             digest_algorithms: read_algorithms(&digest_algorithms)?,
             certificates,
+            beside,
             signer,
         })
     }
@@ -302,7 +317,8 @@ impl<'a> SignedData<'a> {
         })
     }
 
-    fn signer_certificate(&self) -> Result<Certificate<'a>, CmsError> {
+    /// Returns the signer's certificate; nothing of it is verified.
+    pub(crate) fn signer_certificate(&self) -> Result<Certificate<'a>, CmsError> {
         let identifier = &self.signer.identifier;
         for raw in &self.certificates {
             let certificate = Certificate::read(raw)?;
@@ -467,7 +483,7 @@ fn read_signer<'a>(signers: &Element<'a>) -> Result<(Signer<'a>, u8), CmsError> 
     let signature_algorithm =
         Algorithm::read(&fields.expect(der::SEQUENCE, "a signature algorithm")?)?;
     let signature = fields.expect(der::OCTET_STRING, "a signature")?.content;
-    fields.optional(der::context(1))?;
+    let unsigned = fields.optional(der::context(1))?;
     fields.end("a signer")?;
 
     let mut signed_attributes = attributes.raw.to_vec();
@@ -480,6 +496,7 @@ fn read_signer<'a>(signers: &Element<'a>) -> Result<(Signer<'a>, u8), CmsError> 
         attributes,
         signature_algorithm,
         signature,
+        unsigned,
     };
     Ok((signer, expected))
 }

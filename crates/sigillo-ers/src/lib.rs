@@ -14,6 +14,7 @@ mod time;
 mod x509;
 
 mod anchors;
+mod beside;
 mod cms;
 mod ess;
 mod hash;
@@ -21,14 +22,22 @@ mod legacy;
 mod pss;
 mod signature;
 
+mod crl;
+mod ocsp;
+mod revocation;
+mod revocation_check;
+mod signed;
+
 mod lifetimes;
 mod record;
 mod record_check;
+mod record_revocation;
 mod renewal;
 
 mod request;
 mod response;
 mod token;
+mod token_revocation;
 
 mod certificate;
 mod issue;
@@ -53,6 +62,7 @@ pub use record_check::{
     Authorities, RecordObject, RecordReport, RecordRules, StampReport, lists_root, record_hashes,
     renewed_value, verify_record,
 };
+pub use record_revocation::RevocationRules;
 pub use renewal::{
     Due, DueCause, PreparedRenewal, Renewal, RenewalError, renew_hash_tree, renew_time_stamp,
     renewal_lists, renewals_due, token_renewals_due,
@@ -61,10 +71,18 @@ pub use request::{REQUEST_BYTES_MAX, RequestError, TimeStampRequest};
 pub use response::{
     Expectations, RESPONSE_BYTES_MAX, ResponseError, TimeStampToken, check_response,
 };
+pub use revocation::{
+    CertificateRevocation, REVOCATION_BYTES_MAX, REVOCATION_ITEMS_MAX, REVOCATION_SET_BYTES_MAX,
+    RevocationEffect, RevocationError, RevocationKind, RevocationReason, RevocationSet,
+    RevocationSource, RevocationStatus, RevocationTimes,
+};
 pub use seal::{PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_seal, verify_seal};
 pub use sealing::{sealing_leaves, sealing_value};
 pub use signature::{SignatureScheme, SignatureUse};
 pub use token::{
     DrawnToken, TOKEN_BYTES_MAX, TokenError, VerifiedToken, draw_from_token, verify_token,
+};
+pub use token_revocation::{
+    REVOCATION_QUESTIONS_MAX, RevocationQuestion, revocation_questions, token_revocation,
 };
 pub use tree::{EvidenceTree, list_value, pair_value, tree_path, tree_root, version_id, walk_path};

@@ -12,6 +12,8 @@ use crate::{
     AlgorithmTable, Lifetime, Trust, TrustAnchors, VerifiedToken,
     hash::HashFunction,
     record::{ArchiveTimeStamp, EvidenceRecord, RecordError, StampChain, write_sequence},
+    record_revocation::{Judging, RevocationRules, judge_record},
+    revocation::CertificateRevocation,
     signature::{Accepted, SignatureUse},
     token::ReadToken,
 };
@@ -50,6 +52,8 @@ pub struct RecordRules<'a> {
     pub at: Option<Timestamp>,
     /// The first list must hold the objects and nothing else.
     pub whole_group: bool,
+    /// How revocation is judged.
+    pub revocation: RevocationRules<'a>,
 }
 
 /// What was found out about a record.
@@ -91,6 +95,11 @@ pub struct StampReport {
     pub certificate_end: Option<Timestamp>,
     /// How long its algorithms may be relied on, together.
     pub lifetime: Lifetime,
+    /// What is known of the revocation of its certificates, the signer's first. Anchors are not
+    /// asked about.
+    pub revocation: Vec<CertificateRevocation>,
+    /// The path to the anchor, if one was found.
+    pub(crate) path: Vec<Vec<u8>>,
 }
 
 /// Verifies the evidence record `raw` over `objects`.
@@ -98,7 +107,7 @@ pub struct StampReport {
 /// Every hash tree, every link from one time-stamp to the next, every token at its own time and its
 /// certificate and algorithms up to the time of the next one, or to `rules.at` for the last. Both
 /// the unsorted concatenation of a hash-tree renewal and the sorted one are accepted. Revocation is
-/// not looked at. Weak is not wrong: what an algorithm or a certificate does not reach gives a
+/// judged by what the time-stamps bring with them and by what else is given. Weak is not wrong: what an algorithm or a certificate does not reach gives a
 /// finding of the kind "cannot tell".
 ///
 /// Source: RFC 4998 §4.3, §5.3.
@@ -171,18 +180,20 @@ impl Check<'_> {
             }
         }
         self.order(&times);
-        match self.rules.authorities {
-            Authorities::Any => self.find(
-                FindingCode::AnyAuthority,
-                "record",
-                "any authority was accepted: who signed, and how strong its signatures are, is not \
-                 judged",
-            ),
-            Authorities::Anchored(_) => self.find(
-                FindingCode::RevocationUnknown,
-                "record",
-                "whether a certificate was revoked was not looked at",
-            ),
+        let anchors = match self.rules.authorities {
+            Authorities::Anchored(anchors) => Some(anchors),
+            Authorities::Any => {
+                let message = "any authority was accepted: who signed, and how strong its \
+                               signatures are, is not judged";
+                self.find(FindingCode::AnyAuthority, "record", message);
+                None
+            }
+        };
+        if let Some(as_of) = self.report.as_of {
+            let RecordRules { algorithms, at, revocation: rules, .. } = *self.rules;
+            let judging = Judging { rules, anchors, algorithms, at, as_of };
+            let findings = judge_record(record, &mut self.report.stamps, &judging);
+            self.report.findings.extend(findings);
         }
     }
 
@@ -215,6 +226,8 @@ impl Check<'_> {
             signature: None,
             certificate_end: None,
             lifetime: Lifetime::Unknown,
+            revocation: Vec::new(),
+            path: Vec::new(),
         };
         if stamp.has_attributes {
             let message = "it has attributes, which nothing protects: not used";
@@ -398,7 +411,8 @@ impl Check<'_> {
         let at = if reaches { until } else { token.stamped_at };
         match token.judge(certificate, at, anchors) {
             Err(error) => return self.find(FindingCode::RecordToken, name, error.to_string()),
-            Ok(verified) => {
+            Ok((verified, path)) => {
+                report.path = path;
                 if judged && verified.trust == Trust::Unknown {
                     let message = format!(
                         "no path that is valid on {at} leads from {} to a trust anchor",

@@ -45,6 +45,17 @@ pub(crate) enum SignatureFault {
     UnknownAlgorithm { algorithm: String },
 }
 
+impl fmt::Display for SignatureFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wrong => f.write_str("its signature is wrong"),
+            Self::UnknownAlgorithm { algorithm } => {
+                write!(f, "its signature algorithm is not known: {algorithm}")
+            }
+        }
+    }
+}
+
 /// A key and a signature algorithm, and what is hashed with it.
 pub(crate) struct Signing<'a> {
     /// The algorithm of the signature.

@@ -6,6 +6,7 @@ use webpki::KeyUsage;
 use crate::{
     CmsError, Imprint, Trust, TrustAnchors,
     asn1::{self, TIME_STAMPING, TST_INFO, TstInfo},
+    beside::Beside,
     cms::{self, Rules, SignedData},
     der::{self, DerError},
     hash::HashFunction,
@@ -184,7 +185,7 @@ pub(crate) fn examine(
     if found != *imprint {
         return Err(TokenError::OtherImprint { found, expected: imprint.clone() });
     }
-    let verified = token.judge(certificate, token.stamped_at, anchors)?;
+    let (verified, _) = token.judge(certificate, token.stamped_at, anchors)?;
     let nonce = token.info.nonce.map(|nonce| nonce.0.to_vec());
     Ok(Examined { verified, nonce })
 }
@@ -251,14 +252,29 @@ impl<'a> ReadToken<'a> {
         self.signed.signature_use(certificate)
     }
 
+    /// Returns what came with the token for verifying it later.
+    pub(crate) fn beside(&self) -> &Beside<'a> {
+        &self.signed.beside
+    }
+
+    /// Returns all certificates that came with the token, raw.
+    pub(crate) fn certificates(&self) -> Vec<&'a [u8]> {
+        [&self.signed.certificates[..], &self.signed.beside.certificates].concat()
+    }
+
+    /// Returns the signer's certificate, raw, if it came with the token.
+    pub(crate) fn signer(&self) -> Option<&'a [u8]> {
+        self.signed.signer_certificate().ok().map(|certificate| certificate.raw)
+    }
+
     /// Judges the signer's certificate, which `certificate` is: purpose, validity at the time of
-    /// the token, and its path at `at`.
+    /// the token, and its path at `at`, whose certificates are returned too.
     pub(crate) fn judge(
         &self,
         certificate: Certificate<'_>,
         at: Timestamp,
         anchors: &TrustAnchors,
-    ) -> Result<VerifiedToken, TokenError> {
+    ) -> Result<(VerifiedToken, Vec<Vec<u8>>), TokenError> {
         check_purpose(&certificate)?;
         cms::check_validity(&certificate, self.stamped_at)?;
         let path = anchors.judge(
@@ -271,7 +287,7 @@ impl<'a> ReadToken<'a> {
         );
         let policy = der::oid_text(&self.info.policy.0)?;
         let of_trial = |policy: &String| policy == TRIAL_POLICY;
-        Ok(VerifiedToken {
+        let verified = VerifiedToken {
             stamped_at: self.stamped_at,
             trial: of_trial(&policy) || certificate.policies.iter().any(of_trial),
             policy,
@@ -279,7 +295,8 @@ impl<'a> ReadToken<'a> {
             authority: certificate.subject,
             trust: path.trust,
             stray_certificates: path.stray_certificates,
-        })
+        };
+        Ok((verified, path.certificates))
     }
 }
 

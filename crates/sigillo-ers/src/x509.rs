@@ -4,11 +4,13 @@ use jiff::Timestamp;
 
 use crate::{
     asn1::{
-        self, CERTIFICATE_POLICIES, COMMON_NAME, EXTENDED_KEY_USAGE, KEY_USAGE,
-        SUBJECT_KEY_IDENTIFIER,
+        self, AUTHORITY_INFORMATION, BASIC_CONSTRAINTS, CERTIFICATE_POLICIES, COMMON_NAME,
+        DISTRIBUTION_POINTS, EXTENDED_KEY_USAGE, KEY_USAGE, OCSP, SUBJECT_KEY_IDENTIFIER,
     },
     certificate::CERTIFICATE_BYTES_MAX,
+    crl,
     der::{self, DerError, Element, Reader},
+    signed::Signed,
     time,
 };
 
@@ -16,12 +18,17 @@ use crate::{
 const EXTENSIONS_MAX: usize = 64;
 /// Most attributes in one name.
 const NAME_ATTRIBUTES_MAX: usize = 64;
+/// Most places named in one certificate where its revocation can be asked.
+const PLACES_MAX: usize = 32;
 /// Longest text made of a name, in characters.
 const NAME_CHARACTERS_MAX: usize = 512;
 
 const DIGITAL_SIGNATURE: u8 = 0x80;
 const NON_REPUDIATION: u8 = 0x40;
 const CERTIFICATE_SIGNING: u8 = 0x04;
+const LIST_SIGNING: u8 = 0x02;
+/// Tag of a general name that is an address.
+pub(crate) const ADDRESS: u8 = 0x86;
 
 /// An algorithm and the raw bytes of its parameters.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,6 +74,8 @@ pub(crate) struct Certificate<'a> {
     pub(crate) serial: &'a [u8],
     /// The issuer's name, with tag and length.
     pub(crate) issuer: &'a [u8],
+    /// The subject's name, with tag and length.
+    pub(crate) subject_name: &'a [u8],
     /// The subject in words.
     pub(crate) subject: String,
     pub(crate) not_before: Timestamp,
@@ -79,6 +88,12 @@ pub(crate) struct Certificate<'a> {
     pub(crate) key_identifier: Option<&'a [u8]>,
     /// Dotted policies.
     pub(crate) policies: Vec<String>,
+    /// Whether it may issue others, by its basic constraints.
+    pub(crate) is_authority: bool,
+    /// The names of its distribution points of revocation lists, raw.
+    pub(crate) distribution_points: Vec<&'a [u8]>,
+    /// The addresses of its OCSP responders.
+    pub(crate) responders: Vec<&'a [u8]>,
 }
 
 impl<'a> Certificate<'a> {
@@ -105,6 +120,7 @@ impl<'a> Certificate<'a> {
             raw,
             serial,
             issuer,
+            subject_name: subject.raw,
             subject: name_text(&subject)?,
             not_before: time::from_time(&validity.not_before)?,
             not_after: time::from_time(&validity.not_after)?,
@@ -113,6 +129,9 @@ impl<'a> Certificate<'a> {
             purposes: None,
             key_identifier: None,
             policies: Vec::new(),
+            is_authority: false,
+            distribution_points: Vec::new(),
+            responders: Vec::new(),
         };
         tbs.optional(0x81)?;
         tbs.optional(0x82)?;
@@ -131,6 +150,29 @@ impl<'a> Certificate<'a> {
     /// Tells whether the key may sign certificates, as far as its usage goes.
     pub(crate) fn allows_certifying(&self) -> bool {
         self.key_usage.is_none_or(|usage| usage & CERTIFICATE_SIGNING != 0)
+    }
+
+    /// Tells whether a purpose is stated, dotted.
+    pub(crate) fn has_purpose(&self, purpose: &str) -> bool {
+        let stated = self.purposes.as_ref().map(|(purposes, _)| purposes.as_slice());
+        stated.unwrap_or_default().iter().any(|one| one == purpose)
+    }
+
+    /// Tells whether the key may sign revocation lists, as far as its usage goes.
+    pub(crate) fn allows_listing(&self) -> bool {
+        self.key_usage.is_none_or(|usage| usage & LIST_SIGNING != 0)
+    }
+
+    /// Tells whether `issuer` is named as the issuer, may be one, and its key gave the signature.
+    /// When, is not looked at.
+    pub(crate) fn is_issued_by(&self, issuer: &Certificate<'_>) -> bool {
+        let signed = || {
+            let mut outer = Reader::new(self.raw).expect(der::SEQUENCE, "a certificate")?.inside();
+            Signed::read(&mut outer)
+        };
+        self.issuer == issuer.subject_name
+            && issuer.allows_certifying()
+            && signed().is_ok_and(|signed| signed.check(&issuer.key).is_ok())
     }
 
     fn read_extensions(&mut self, outer: &Element<'a>) -> Result<(), DerError> {
@@ -182,10 +224,60 @@ impl<'a> Certificate<'a> {
                     self.policies.extend(der::oid_text(oid.content));
                 }
             }
+            BASIC_CONSTRAINTS => {
+                let mut fields = reader.expect(der::SEQUENCE, "basic constraints")?.inside();
+                let flag = fields.optional(0x01)?;
+                self.is_authority = flag.is_some_and(|flag| flag.content != [0]);
+            }
+            // Whoever misspells these says nothing; what they are for can then not be told.
+            DISTRIBUTION_POINTS => {
+                self.distribution_points = read_points(reader).unwrap_or_default();
+                return Ok(());
+            }
+            AUTHORITY_INFORMATION => {
+                self.responders = read_responders(reader).unwrap_or_default();
+                return Ok(());
+            }
             _ => return Ok(()),
         }
         reader.end("an extension")
     }
+}
+
+/// Reads the names of all distribution points that are for every reason and of the issuer itself.
+/// Source: RFC 5280 §4.2.1.13.
+fn read_points<'a>(mut reader: Reader<'a>) -> Result<Vec<&'a [u8]>, DerError> {
+    let mut points = reader.expect(der::SEQUENCE, "distribution points")?.inside();
+    let mut names = Vec::new();
+    while let Some(point) = points.next()? {
+        let mut fields = point.inside();
+        let Some(name) = fields.optional(der::context(0))? else { continue };
+        if fields.next()?.is_none() {
+            names.extend(crl::point_names(&name)?);
+        }
+        if names.len() > PLACES_MAX {
+            return Err(DerError { what: "too many distribution points" });
+        }
+    }
+    Ok(names)
+}
+
+/// Reads the addresses of OCSP responders. Source: RFC 5280 §4.2.2.1.
+fn read_responders<'a>(mut reader: Reader<'a>) -> Result<Vec<&'a [u8]>, DerError> {
+    let mut places = reader.expect(der::SEQUENCE, "places of information")?.inside();
+    let mut addresses = Vec::new();
+    while let Some(place) = places.next()? {
+        let mut fields = place.inside();
+        let method = fields.expect(der::OBJECT_IDENTIFIER, "a place of information")?;
+        let name = fields.any("a place of information")?;
+        if name.tag == ADDRESS && der::oid_text(method.content)? == OCSP {
+            addresses.push(name.content);
+        }
+        if addresses.len() > PLACES_MAX {
+            return Err(DerError { what: "too many places of information" });
+        }
+    }
+    Ok(addresses)
 }
 
 fn read_oids(reader: &mut Reader<'_>) -> Result<Vec<String>, DerError> {
@@ -209,7 +301,7 @@ fn read_key<'a>(element: &Element<'a>) -> Result<PublicKey<'a>, DerError> {
 }
 
 /// Writes a name in words: `CN=…, O=…, C=IT`, in its own order, control characters escaped.
-fn name_text(name: &Element<'_>) -> Result<String, DerError> {
+pub(crate) fn name_text(name: &Element<'_>) -> Result<String, DerError> {
     let (mut parts, mut names) = (Vec::new(), name.inside());
     while let Some(relative) = names.optional(der::SET)? {
         let mut attributes = relative.inside();

@@ -20,6 +20,7 @@ mod chains;
 mod renewing;
 mod sealing;
 mod stamping;
+mod validation;
 
 mod audit;
 mod audit_derived;
@@ -51,6 +52,7 @@ pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
 pub use summary::{LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};
+pub use validation::{GatherOutcome, gather_validation, read_validation};
 pub use view::{
     LogView, LoggedBatch, LoggedRenewal, LoggedSealing, LoggedStamp, read_commits, read_view,
 };

@@ -4,7 +4,10 @@ use sigillo_authorities::{AllRefused, Authorities, Refusal};
 use sigillo_ers::sealing_value;
 use sigillo_model::{Clock, Entropy, Entry, ObjectKey, SealingStamped, Sha256Digest};
 
-use crate::{CommitOutcome, LogError, LogWriter, read_view, sealing::create_fresh};
+use crate::{
+    CommitOutcome, GatherOutcome, LogError, LogWriter, gather_validation, read_view,
+    sealing::create_fresh,
+};
 
 /// The evidence line of trial time-stamps: profile, hash family, trust class.
 pub const EVIDENCE_LINE: &str = "plain-sha256-trial";
@@ -21,11 +24,15 @@ pub struct StampOutcome {
     pub waiting: usize,
     /// What authorities answered that was refused, also where a later one helped.
     pub refused: Vec<Refusal>,
+    /// What was gathered to judge the certificates of the new time-stamps later.
+    pub gathered: GatherOutcome,
 }
 
 /// Asks the authorities for a time-stamp on every sealing without one, oldest first.
 ///
-/// That no authority helps is an outcome, not an error: nothing is lost, the sealings wait.
+/// That no authority helps is an outcome, not an error: nothing is lost, the sealings wait. When all
+/// is stamped, what is known of the revocation of the certificates is gathered, within a limit of
+/// time.
 ///
 /// # Errors
 ///
@@ -40,6 +47,7 @@ pub async fn stamp_sealings(
     let view = read_view(log.archive()).await?;
     let waiting: Vec<_> = view.unstamped(line).into_iter().map(|it| it.body.clone()).collect();
     let mut outcome = StampOutcome { waiting: waiting.len(), ..StampOutcome::default() };
+    let mut stamps = Vec::new();
     for sealing in waiting {
         let stamped = match authorities.stamp(sealing_value(&sealing), clock, entropy).await {
             Ok(stamped) => stamped,
@@ -61,10 +69,12 @@ pub async fn stamp_sealings(
             trial: stamped.token.verified().trial,
         };
         if commit_unless_stamped(log, &body).await? {
-            outcome.stamped.push(body);
+            outcome.stamped.push(body.clone());
+            stamps.push((body, stamped.token));
         }
         outcome.waiting -= 1;
     }
+    outcome.gathered = gather_validation(log, &stamps, authorities, clock).await?;
     Ok(outcome)
 }
 

@@ -208,10 +208,14 @@ finding_codes! {
     RecordUnsupported = "F913", CannotTell;
     /// Any authority was accepted.
     AnyAuthority = "F914", Note;
-    /// Whether a certificate was revoked was not looked at.
+    /// Whether a certificate was revoked was not looked at, or cannot be told.
     RevocationUnknown = "F915", Note;
     /// Something in the evidence record is unusual and changes nothing.
     RecordUnusual = "F916", Note;
+    /// A certificate had been revoked when a time-stamp was made.
+    CertificateRevoked = "F917", Damage;
+    /// A certificate was revoked after a time-stamp was made, which may have been dated back.
+    RevokedLater = "F918", CannotTell;
 }
 
 impl fmt::Display for FindingCode {

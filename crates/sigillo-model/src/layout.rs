@@ -95,6 +95,16 @@ impl ObjectKey {
         Self(format!("renewals/{renewal}/token.tst"))
     }
 
+    /// A revocation list or an OCSP response that was gathered for a sealing.
+    pub fn validation(sealing: SealingId, evidence: Sha256Digest) -> Self {
+        Self(format!("sealings/{sealing}/validation/{evidence}"))
+    }
+
+    /// List `number` of what was gathered for a sealing, from 1.
+    pub fn validation_list(sealing: SealingId, number: u64) -> Self {
+        Self(format!("sealings/{sealing}/validation/{number:020}.json"))
+    }
+
     /// A pack.
     pub fn pack(name: Blake3Digest) -> Self {
         let name = name.to_string();

@@ -19,6 +19,7 @@ mod key;
 mod record;
 mod renewal;
 mod sealing;
+mod validation;
 
 mod finding;
 
@@ -52,3 +53,7 @@ pub use renewal::{
 };
 pub use sealing::{STATEMENT_BYTES_MAX, SealedBatch, Statement};
 pub use seams::{Clock, Entropy, Signer, SignerError};
+pub use validation::{
+    EvidenceKind, ListedEvidence, VALIDATION_FORMAT, VALIDATION_LIST_BYTES_MAX,
+    VALIDATION_LISTS_MAX, ValidationList,
+};

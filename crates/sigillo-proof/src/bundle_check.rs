@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use sigillo_ers::{
     AlgorithmTable, Authorities, HashFunction, RecordObject, RecordReport, RecordRules,
-    verify_record,
+    RevocationRules, verify_record,
 };
 use sigillo_model::{FileEntry, Finding, FindingCode, Record, Sha256Digest, Verdict};
 
@@ -130,6 +130,7 @@ fn verify(document: &DocumentSection, raw: &[u8], rules: &BundleRules<'_>) -> Re
         algorithms: rules.algorithms,
         at: Some(rules.at),
         whole_group: false,
+        revocation: RevocationRules::EMBEDDED,
     };
     verify_record(raw, &[RecordObject { name: "record.json", digest: &digest }], &rules)
 }

@@ -9,8 +9,8 @@ use std::{
 use jiff::SignedDuration;
 
 use sigillo_authorities::{
-    Authorities, Credentials, HttpAuthority, HttpSettings, KeyError, KeyFolder, SignedHead,
-    TimeStampAuthority,
+    Authorities, Credentials, HttpAuthority, HttpSettings, KeyError, KeyFolder, RevocationGatherer,
+    SignedHead, TimeStampAuthority,
 };
 use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
@@ -378,7 +378,10 @@ impl Context {
             add_anchors(&mut anchors, &authority.name, &pem)?;
             list.push(Arc::new(http_authority(authority)?));
         }
-        Ok(Authorities::new(list, anchors, CLOCK_TOLERANCE))
+        let limits = (RevocationGatherer::ANSWER_LIMIT, RevocationGatherer::ALL_LIMIT);
+        let gatherer = RevocationGatherer::new(limits.0, limits.1)
+            .map_err(|error| CommandError::new(ErrorKind::Bug, error.to_string()))?;
+        Ok(Authorities::new(list, anchors, CLOCK_TOLERANCE).asking_revocation(gatherer))
     }
 
     /// Returns the authorities to ask, and the evidence line of their time-stamps.

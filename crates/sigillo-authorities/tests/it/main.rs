@@ -4,6 +4,7 @@ mod authorities;
 mod checkpoints;
 mod http;
 mod key_folder;
+mod revocation;
 mod server;
 mod support;
 mod trial;

@@ -7,7 +7,7 @@ use std::{collections::HashMap, path::Path};
 
 use sigillo_ers::{
     AlgorithmTable, Authorities, EvidenceRecord, HashFunction, RecordObject, RecordReport,
-    RecordRules, verify_record,
+    RecordRules, RevocationRules, verify_record,
 };
 use sigillo_model::{FindingCode, Verdict};
 
@@ -53,6 +53,7 @@ fn verify(raw: &[u8], object: &Object) -> RecordReport {
         algorithms: &algorithms,
         at: None,
         whole_group: false,
+        revocation: RevocationRules::EMBEDDED,
     };
     let digest = |hash| object.digest(hash);
     verify_record(raw, &[RecordObject { name: "the object", digest: &digest }], &rules)

@@ -13,9 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use sigillo_ers::{
     AlgorithmTable, Authorities, CertificateContent, CertificateRole, EvidenceRecord, Expectations,
     HashFunction, Imprint, RecordObject, RecordReport, RecordRules, Renewal, RenewalError,
-    StampParts, TimeStampRequest, TokenContent, TrustAnchors, check_response, lists_root,
-    prepare_token, renew_hash_tree, renew_time_stamp, renewals_due, to_pem, verify_record,
-    write_chain, write_record,
+    RevocationRules, StampParts, TimeStampRequest, TokenContent, TrustAnchors, check_response,
+    lists_root, prepare_token, renew_hash_tree, renew_time_stamp, renewals_due, to_pem,
+    verify_record, write_chain, write_record,
 };
 use sigillo_model::{Finding, FindingCode, Verdict};
 
@@ -141,6 +141,7 @@ impl World {
             algorithms: &self.algorithms,
             at: Some(at),
             whole_group: true,
+            revocation: RevocationRules::EMBEDDED,
         };
         verify_record(record, &objects, &rules)
     }

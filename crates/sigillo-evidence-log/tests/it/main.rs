@@ -20,3 +20,4 @@ mod stranger;
 mod summary;
 mod tables;
 mod tampering;
+mod validation;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use sigillo_ers::{
     AlgorithmTable, Authorities, EvidenceRecord, HashFunction, RecordObject, RecordReport,
-    RecordRules, verify_record,
+    RecordRules, RevocationRules, verify_record,
 };
 use sigillo_model::{FindingCode, Record, Sha256Digest, Verdict};
 use sigillo_proof::{DocumentEvidence, DocumentSection, EvidenceMaker, Receipt};
@@ -40,6 +40,7 @@ fn verify(world: &World, raw: &[u8], objects: &[Sha256Digest]) -> RecordReport {
         algorithms: &algorithms,
         at: None,
         whole_group: true,
+        revocation: RevocationRules::EMBEDDED,
     };
     verify_record(raw, &objects, &rules)
 }

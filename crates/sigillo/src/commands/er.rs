@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use sigillo_ers::{
     AlgorithmTable, Authorities, Due, HashFunction, Lifetime, RECORD_BYTES_MAX, RecordReport,
-    RecordRules, Renewal, StampReport, Trust, record_hashes, renewals_due, verify_record,
+    RecordRules, Renewal, RevocationRules, StampReport, Trust, record_hashes, renewals_due,
+    verify_record,
 };
 use sigillo_model::{ErrorKind, Verdict};
 
@@ -16,6 +17,7 @@ use crate::{
     commands::{
         EXIT_CLEAN, er_make,
         er_objects::{Digested, ErObjects, anchors},
+        er_revocation,
         verify::{exit_code, findings_text},
     },
     context::Context,
@@ -35,7 +37,9 @@ pub(crate) enum ErCommand {
     ///
     /// Checks every hash tree, every time-stamp and every renewal. Without --trust, the
     /// certificates of the trust store count; `--trust any` accepts every authority, and then the
-    /// record is verified as of its last time-stamp. Revocation is not looked at.
+    /// record is verified as of its last time-stamp. Whether certificates were revoked is told by
+    /// the revocation lists and OCSP responses that the time-stamps bring with them and by those
+    /// named with --revocation; nothing is fetched.
     ///
     /// Exits with 0 if the record holds, 3 if something cannot be told (a renewal that came too
     /// late, an algorithm that is too weak, an unknown authority), 5 if it does not prove the files.
@@ -44,6 +48,7 @@ pub(crate) enum ErCommand {
     ///
     ///   sigillo er verify contract.er contract.pdf --trust tsa-root.pem
     ///   sigillo er verify contract.er --digest sha256:HEX+sha512:HEX --trust any
+    ///   sigillo er verify contract.er contract.pdf --revocation tsa.crl --require revocation
     #[command(verbatim_doc_comment)]
     Verify(ErVerifyArgs),
     /// Make an evidence record over files, which stay outside of any archive
@@ -96,6 +101,19 @@ pub(crate) struct ErVerifyArgs {
     /// Demand that the record is over these files and nothing else
     #[arg(long)]
     group: bool,
+    /// A revocation list (DER or PEM) or an OCSP response (DER) to judge by; may be repeated
+    #[arg(long, value_name = "FILE")]
+    revocation: Vec<PathBuf>,
+    /// What must be told; without it, that it cannot be told is a note
+    #[arg(long, value_name = "WHAT")]
+    require: Vec<Requirement>,
+}
+
+/// What `er verify` can be told to demand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Requirement {
+    /// Whether each certificate was revoked
+    Revocation,
 }
 
 /// Options of `er create`.
@@ -160,11 +178,16 @@ fn verify(context: &Context, args: &ErVerifyArgs) -> Result<u8, CommandError> {
     let at = args.at.as_deref().map(parse_time).transpose()?;
     let algorithms = algorithms()?;
     let digests = Digested::read(&proven, &record_hashes(&raw))?;
+    let evidence = er_revocation::read(&args.revocation)?;
     let rules = RecordRules {
         authorities: anchors.as_ref().map_or(Authorities::Any, Authorities::Anchored),
         algorithms: &algorithms,
         at: at.or(anchors.as_ref().map(|_| context.clock.now())),
         whole_group: args.group,
+        revocation: RevocationRules {
+            evidence: Some(&evidence),
+            required: args.require.contains(&Requirement::Revocation),
+        },
     };
     let report = digests.verify(&raw, &rules);
     let due = report.stamps.last().map(|last| renewals_due(last, &algorithms)).unwrap_or_default();
@@ -196,6 +219,7 @@ fn show(context: &Context, args: &ErShowArgs) -> Result<u8, CommandError> {
         algorithms: &algorithms,
         at: None,
         whole_group: false,
+        revocation: RevocationRules::EMBEDDED,
     };
     let report = verify_record(&raw, &[], &rules);
     let mut text = format!(
@@ -296,7 +320,10 @@ fn stamp_text(stamp: &StampReport) -> String {
         parts.extend(token.trial.then(|| "TRIAL".to_owned()));
     }
     parts.extend(stamp.signature.map(|signature| signature.to_string()));
-    format!("  chain {}, time-stamp {}: {}\n", stamp.chain, stamp.position, parts.join("; "))
+    let mut text =
+        format!("  chain {}, time-stamp {}: {}\n", stamp.chain, stamp.position, parts.join("; "));
+    text.extend(stamp.revocation.iter().filter_map(er_revocation::in_text));
+    text
 }
 
 fn in_json(stamp: &StampReport) -> Value {
@@ -318,6 +345,7 @@ fn in_json(stamp: &StampReport) -> Value {
         "lists": stamp.lists.map(|(lists, _)| lists),
         "policy": token.map(|token| &token.policy),
         "position": stamp.position,
+        "revocation": stamp.revocation.iter().map(er_revocation::in_json).collect::<Vec<_>>(),
         "serial": token.map(|token| &token.serial),
         "signature": stamp.signature.map(|signature| signature.to_string()),
         "stamped_at": stamp.stamped_at.map(|at| at.to_string()),

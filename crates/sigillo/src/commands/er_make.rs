@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use sigillo_authorities::{Authorities, Stamped};
 use sigillo_ers::{
     AlgorithmTable, Authorities as Accepted, EvidenceRecord, HashFunction, Imprint,
-    RECORD_BYTES_MAX, RecordReport, RecordRules, StampParts, lists_root, record_hashes,
-    renew_hash_tree, renew_time_stamp, renewals_due, write_chain, write_record,
+    RECORD_BYTES_MAX, RecordReport, RecordRules, RevocationRules, StampParts, lists_root,
+    record_hashes, renew_hash_tree, renew_time_stamp, renewals_due, write_chain, write_record,
 };
 use sigillo_model::{ErrorKind, Finding, FindingCode, Severity, Verdict};
 
@@ -81,6 +81,7 @@ pub(super) async fn renew(context: &Context, args: &ErRenewArgs) -> Result<u8, C
         algorithms: &algorithms,
         at: Some(context.clock.now()),
         whole_group,
+        revocation: RevocationRules::EMBEDDED,
     };
     let hashes = [record_hashes(&raw), hash.into_iter().collect()].concat();
     let objects = Digested::read(&files, &hashes)?;

@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod er;
 mod er_make;
 mod er_objects;
+mod er_revocation;
 mod export;
 mod find;
 mod ingest;

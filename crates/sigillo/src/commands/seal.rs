@@ -83,6 +83,19 @@ impl SealReport {
                 visible(&refused.words)
             ));
         }
+        if self.stamps.gathered.stored > 0 {
+            text.push_str(&format!(
+                "Kept {} on whether the certificates of time-stamps were revoked.\n",
+                counted(self.stamps.gathered.stored as u64, "answer"),
+            ));
+        }
+        for refused in &self.stamps.gathered.refused {
+            text.push_str(&format!(
+                "Whether a certificate was revoked could not be learnt from {}: {}\n",
+                visible(&refused.authority),
+                visible(&refused.words)
+            ));
+        }
         if self.stamps.waiting > 0 {
             text.push_str(&format!(
                 "{} for a time-stamp; nothing is lost. Later: sigillo seal --stamp-only\n",
@@ -102,6 +115,13 @@ impl SealReport {
                 "sealing": sealed.body.sealing,
                 "through": sealed.body.through,
             })),
+            "revocation": {
+                "kept": self.stamps.gathered.stored,
+                "not_asked": self.stamps.gathered.left,
+                "refused": self.stamps.gathered.refused.iter().map(|refused| json!({
+                    "address": refused.authority, "words": refused.words,
+                })).collect::<Vec<_>>(),
+            },
             "stamped": self.stamps.stamped,
             "refused": self.stamps.refused.iter().map(|refused| json!({
                 "authority": refused.authority, "words": refused.words,

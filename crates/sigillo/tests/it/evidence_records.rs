@@ -200,3 +200,70 @@ fn what_must_not_be_renewed_is_not() {
     renew(&[]).check_error(1, "2.er is there already");
     assert_eq!(fs::read(world.place("2.er")).unwrap(), b"mio");
 }
+
+#[test]
+fn records_of_others_are_told_with_the_revocation_data_that_they_bring() {
+    let Some(shared) = shared() else { return };
+    let world = World::new();
+    for (record, object, said) in [
+        ("dss/BIN-1_ER.ers", "dss/BIN-1.bin", "not revoked, by the OCSP response of C"),
+        (
+            "bsi/ER_OK_INIT.ers",
+            "bsi/DO-01.bin",
+            "not revoked, by the OCSP response of CN=test ocsp",
+        ),
+    ] {
+        let [record, object] = [record, object].map(|name| shared.join("vectors/ers").join(name));
+        let [record, object] = [&record, &object].map(|path| path.to_str().unwrap());
+        let args = ["er", "verify", record, object, "--trust", "any", "--require", "revocation"];
+        world.run(args).check(0, said);
+        world.run(["er", "show", record]).check(0, said);
+    }
+}
+
+#[test]
+fn whether_a_certificate_was_revoked_is_told_by_lists_that_are_named() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    world.run(["er", "create", "carte/uno.txt", "-o", "uno.er"]).check(0, "uno.er");
+    let verify = |more: &[&str]| {
+        let args = [&["er", "verify", "uno.er", "carte/uno.txt"], more].concat();
+        world.run(args)
+    };
+    verify(&[]).check(0, "cannot tell: revocation");
+    verify(&["--require", "revocation"]).check(3, "CANNOT TELL");
+    fs::write(world.place("rotto.crl"), b"rotto").unwrap();
+    verify(&["--revocation", "rotto.crl"]).check_error(1, "neither a revocation list nor");
+    if Command::new("openssl").arg("version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "openssl is missing");
+        return skip("openssl is missing");
+    }
+    let keys = only_root(&world).parent().unwrap().to_owned();
+    let openssl = |line: &str| {
+        let mut command = Command::new("openssl");
+        command.args(line.split(' ')).current_dir(world.folder.path());
+        let ran = command.output().unwrap();
+        assert!(ran.status.success(), "openssl {line}: {ran:?}");
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let [root, key, tsa] = ["root.pem", "root.key", "tsa.pem"].map(|name| keys.join(name));
+    let serial = openssl(&format!("x509 -in {} -noout -serial", tsa.display()));
+    let serial = serial.trim().strip_prefix("serial=").unwrap().to_owned();
+    fs::write(world.place("ca.cnf"), "[ca]\ndefault_md=sha256\ndatabase=index\n").unwrap();
+    let with = |entry: &str, status: i32, said: &str| {
+        let entry = entry.replace("SERIAL", &serial);
+        fs::write(world.place("index"), entry).unwrap();
+        openssl(&format!(
+            "ca -config ca.cnf -name ca -gencrl -cert {} -keyfile {} -crldays 30 -out tsa.crl",
+            root.display(),
+            key.display()
+        ));
+        verify(&["--revocation", "tsa.crl", "--require", "revocation"]).check(status, said);
+    };
+    with("", 0, "not revoked, by the revocation list of CN=");
+    let revoked = |year: &str, reason: &str| {
+        format!("R\t400101000000Z\t{year}0101000000Z{reason}\tSERIAL\tunknown\t/CN=x\n")
+    };
+    with(&revoked("20", ",superseded"), 5, "F917");
+    with(&revoked("49", ",superseded"), 0, "which does not touch this time-stamp");
+    with(&revoked("49", ",keyCompromise"), 3, "F918");
+}

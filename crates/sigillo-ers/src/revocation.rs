@@ -1,0 +1,481 @@
+//! Revocation: evidence of it as received, what it says of a certificate, and what that means for
+//! what the certificate stamped.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use sigillo_model::Sha256Digest;
+
+use crate::{
+    certificate::pem_blocks,
+    crl::Crl,
+    der::{self, DerError, Reader},
+    ocsp::Ocsp,
+};
+
+/// Largest revocation list or OCSP response accepted, in bytes.
+pub const REVOCATION_BYTES_MAX: usize = 16 << 20;
+/// Largest set of revocation evidence, in bytes.
+pub const REVOCATION_SET_BYTES_MAX: usize = 64 << 20;
+/// Most pieces of evidence in one set.
+pub const REVOCATION_ITEMS_MAX: usize = 1_000;
+/// How long an answer that names no next one counts. It is known at that moment (RFC 6960 §2.4), and
+/// responders answer from what they computed minutes ago.
+const ANSWER_COUNTS_MAX: SignedDuration = SignedDuration::from_mins(10);
+
+/// Revocation lists and OCSP responses, as received. Nothing in it is believed before it was checked
+/// against the issuer of a certificate.
+#[derive(Clone, Debug, Default)]
+pub struct RevocationSet {
+    items: Vec<(String, Vec<u8>)>,
+    bytes: usize,
+}
+
+/// Bytes are no evidence of revocation that can be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum RevocationError {
+    /// Neither a revocation list nor an OCSP response with an answer.
+    #[error("neither a revocation list nor an OCSP response: {what}")]
+    Malformed {
+        /// What was wrong or being read.
+        what: &'static str,
+    },
+    /// More than a set holds.
+    #[error(
+        "more than {REVOCATION_ITEMS_MAX} revocation lists and OCSP responses, or than \
+         {REVOCATION_SET_BYTES_MAX} bytes of them"
+    )]
+    TooMany,
+}
+
+impl From<DerError> for RevocationError {
+    fn from(error: DerError) -> Self {
+        Self::Malformed { what: error.what }
+    }
+}
+
+impl RevocationSet {
+    /// Starts with nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what `bytes` are: a revocation list, as DER or as PEM text with one or several, or an
+    /// OCSP response. `name` is what verdicts call it.
+    ///
+    /// # Errors
+    ///
+    /// [`RevocationError`] if it cannot be read, or there is no more room.
+    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), RevocationError> {
+        if bytes.first() == Some(&der::SEQUENCE) {
+            return self.add_der(name, bytes);
+        }
+        let malformed = |what| RevocationError::Malformed { what };
+        let text = std::str::from_utf8(bytes).map_err(|_| malformed("neither DER nor text"))?;
+        let blocks = pem_blocks(text, "X509 CRL").map_err(|_| malformed("PEM text"))?;
+        if blocks.is_empty() {
+            return Err(malformed("no block -----BEGIN X509 CRL-----"));
+        }
+        blocks.iter().try_for_each(|der| self.add_der(name, der))
+    }
+
+    fn add_der(&mut self, name: &str, der: &[u8]) -> Result<(), RevocationError> {
+        Form::read(der)?;
+        let room = REVOCATION_SET_BYTES_MAX - self.bytes;
+        if self.items.len() == REVOCATION_ITEMS_MAX || der.len() > room {
+            return Err(RevocationError::TooMany);
+        }
+        self.bytes += der.len();
+        self.items.push((name.to_owned(), der.to_vec()));
+        Ok(())
+    }
+
+    /// Tells whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Returns name and bytes of each, in the order in which they were added.
+    pub fn items(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.items.iter().map(|(name, der)| (name.as_str(), der.as_slice()))
+    }
+}
+
+/// Evidence that was read.
+#[derive(Debug)]
+pub(crate) enum Form<'a> {
+    Crl(Box<Crl<'a>>),
+    Ocsp(Box<Ocsp<'a>>),
+}
+
+impl<'a> Form<'a> {
+    /// Reads a revocation list or an OCSP response: the latter begins with a status, or its first
+    /// field with a responder.
+    pub(crate) fn read(raw: &'a [u8]) -> Result<Self, DerError> {
+        if is_response(raw)? {
+            Ok(Self::Ocsp(Box::new(Ocsp::read(raw)?)))
+        } else {
+            Ok(Self::Crl(Box::new(Crl::read(raw)?)))
+        }
+    }
+}
+
+fn is_response(raw: &[u8]) -> Result<bool, DerError> {
+    let mut outer = Reader::new(raw).expect(der::SEQUENCE, "a structure")?.inside();
+    let first = outer.any("a structure")?;
+    if first.tag != der::SEQUENCE {
+        return Ok(true);
+    }
+    let first = first.inside().any("a structure")?;
+    Ok((0xa0..=0xa2).contains(&first.tag))
+}
+
+/// Which kind of evidence.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RevocationKind {
+    /// A certificate revocation list.
+    Crl,
+    /// An OCSP response.
+    Ocsp,
+}
+
+impl fmt::Display for RevocationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Crl => "revocation list",
+            Self::Ocsp => "OCSP response",
+        })
+    }
+}
+
+/// The evidence by which something is known.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RevocationSource {
+    /// Its kind.
+    pub kind: RevocationKind,
+    /// Where it was, as it was named.
+    pub name: String,
+    /// Who made it, in words.
+    pub maker: String,
+    /// The time as of which it speaks.
+    pub as_of: Timestamp,
+    /// When there will be a newer one, if it says so.
+    pub next_update: Option<Timestamp>,
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256Digest,
+}
+
+/// Why a certificate was revoked: the number of a `CRLReason`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RevocationReason(u8);
+
+impl RevocationReason {
+    const HOLD: Self = Self(6);
+
+    /// Reads an ENUMERATED.
+    pub(crate) fn read(value: &[u8]) -> Result<Self, DerError> {
+        match value {
+            [0x0a, 1, code] => Ok(Self(*code)),
+            _ => Err(DerError { what: "a reason of revocation" }),
+        }
+    }
+
+    /// Tells whether it says that the key stayed safe: what was made before then is not touched.
+    ///
+    /// Unspecified, affiliation changed, superseded and cessation of operation, as RFC 3161 §4 lists
+    /// them for time-stamping authorities, and privilege withdrawn, which came with RFC 5280.
+    fn leaves_key_safe(self) -> bool {
+        matches!(self.0, 0 | 3 | 4 | 5 | 9)
+    }
+}
+
+impl fmt::Display for RevocationReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            0 => "unspecified",
+            1 => "key compromise",
+            2 => "compromise of its authority",
+            3 => "affiliation changed",
+            4 => "superseded",
+            5 => "cessation of operation",
+            6 => "on hold",
+            8 => "removed from a list",
+            9 => "privilege withdrawn",
+            10 => "compromise of an attribute authority",
+            other => return write!(f, "reason {other}"),
+        })
+    }
+}
+
+/// What a piece of evidence says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Said {
+    /// It is not revoked.
+    Good,
+    /// It is revoked: since when, as far as that is earlier since when its key was not safe.
+    Revoked { at: Timestamp, reason: Option<RevocationReason> },
+}
+
+/// What a revocation means for a time-stamp.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RevocationEffect {
+    /// None: it came later, and the time-stamp existed before, or the key stayed safe.
+    None,
+    /// It cannot be told whether the time-stamp existed before: it may have been dated back.
+    Doubtful,
+    /// The time-stamp was made when the certificate was revoked already.
+    Void,
+}
+
+/// What is known of the revocation of a certificate.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RevocationStatus {
+    /// It was not revoked.
+    Good {
+        /// By which evidence.
+        source: RevocationSource,
+    },
+    /// It was revoked.
+    Revoked {
+        /// By which evidence.
+        source: RevocationSource,
+        /// Since when, or since when its key was not safe, whichever is earlier.
+        at: Timestamp,
+        /// Why, if that is said.
+        reason: Option<RevocationReason>,
+        /// What that means for the time-stamp.
+        effect: RevocationEffect,
+    },
+    /// It cannot be told.
+    Unknown {
+        /// What is missing, or why what is there does not count.
+        missing: String,
+    },
+}
+
+/// What is known of one certificate of a path. Trust anchors are not asked about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CertificateRevocation {
+    /// Its subject, in words.
+    pub subject: String,
+    /// Its serial number, hexadecimal.
+    pub serial: String,
+    /// What is known.
+    pub status: RevocationStatus,
+}
+
+/// The times by which revocation is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct RevocationTimes {
+    /// When the certificate was used: the time of the token.
+    pub stamped_at: Timestamp,
+    /// When something else covered the token, so that it existed by then.
+    pub covered_at: Option<Timestamp>,
+    /// Evidence of a later time is not used.
+    pub known_by: Timestamp,
+}
+
+/// What one piece of evidence says, after its signature and its times were checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Fact {
+    pub(crate) said: Said,
+    pub(crate) source: RevocationSource,
+    /// Certificates that ended at this time or later are still known.
+    pub(crate) keeps_from: Option<Timestamp>,
+}
+
+impl Fact {
+    /// Tells whether it shows that a certificate that ends at `end` was not revoked at a time.
+    fn shows_good(&self, at: Timestamp, end: Timestamp) -> bool {
+        let RevocationSource { as_of, next_update, .. } = self.source;
+        // Of what has ended an authority may forget that it was revoked.
+        let remembers = as_of <= end || self.keeps_from.is_some_and(|from| from <= end);
+        let until = next_update.or_else(|| as_of.checked_add(ANSWER_COUNTS_MAX).ok());
+        let reaches = at <= as_of || until.is_some_and(|until| at <= until);
+        self.said == Said::Good && remembers && reaches
+    }
+}
+
+/// Draws from `facts` about one certificate, which ends at `end`, what they mean at `times`.
+///
+/// A revocation that any of them tells counts, the earliest of several, whatever others say; one on
+/// hold only until a later one says good. Without any, the newest that shows the certificate good
+/// counts: one made at the time of use or later, or an earlier one that was still current then.
+/// Evidence made after the certificate's end counts if its maker remembers so long (archive cutoff,
+/// RFC 6960 §4.4.4; expiredCertsOnCRL, X.509 §9.5.2.8). `None` if none of them says anything.
+///
+/// Source: RFC 5280 §6.3, ETSI EN 319 102-1 §5.6.2; for what a revocation means [`effect`].
+pub(crate) fn status(
+    facts: &[Fact],
+    end: Timestamp,
+    times: &RevocationTimes,
+) -> Option<RevocationStatus> {
+    let is_lifted = |fact: &Fact| {
+        let later = |other: &Fact| {
+            other.said == Said::Good
+                && fact.source.as_of < other.source.as_of
+                && other.source.as_of <= end
+        };
+        facts.iter().any(later)
+    };
+    let mut revoked: Option<(Timestamp, Option<RevocationReason>, &Fact)> = None;
+    for fact in facts {
+        let Said::Revoked { at, reason } = fact.said else { continue };
+        let lifted = reason == Some(RevocationReason::HOLD) && is_lifted(fact);
+        if !lifted && revoked.is_none_or(|(earlier, ..)| at < earlier) {
+            revoked = Some((at, reason, fact));
+        }
+    }
+    if let Some((at, reason, fact)) = revoked {
+        let (source, effect) = (fact.source.clone(), effect(at, reason, times));
+        return Some(RevocationStatus::Revoked { source, at, reason, effect });
+    }
+    let good = facts.iter().filter(|fact| fact.shows_good(times.stamped_at, end));
+    let newest = good.max_by_key(|fact| fact.source.as_of)?;
+    Some(RevocationStatus::Good { source: newest.source.clone() })
+}
+
+/// Says what a revocation at `at` means for a time-stamp.
+///
+/// Made when the certificate was revoked already: void. Made before, and the reason says that the
+/// key stayed safe: none (RFC 3161 §4, first case). With any other reason, or none stated, whoever
+/// has the key can date back, so that the time in the token proves nothing (RFC 3161 §4, second
+/// case); but if something else covered the token before the revocation, it existed by then
+/// (ETSI EN 319 102-1 §5.6.2: proof of existence before the revocation), and there is no effect.
+fn effect(
+    at: Timestamp,
+    reason: Option<RevocationReason>,
+    times: &RevocationTimes,
+) -> RevocationEffect {
+    if at <= times.stamped_at {
+        return RevocationEffect::Void;
+    }
+    let safe = reason.is_some_and(RevocationReason::leaves_key_safe);
+    let existed = times.covered_at.is_some_and(|covered| covered < at);
+    if safe || existed { RevocationEffect::None } else { RevocationEffect::Doubtful }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn year(year: i32) -> Timestamp {
+        format!("{year}-01-01T00:00:00Z").parse().unwrap()
+    }
+
+    fn fact(said: Said, as_of: i32, next: Option<i32>) -> Fact {
+        let source = RevocationSource {
+            kind: RevocationKind::Crl,
+            name: "x".to_owned(),
+            maker: "y".to_owned(),
+            as_of: year(as_of),
+            next_update: next.map(year),
+            sha256: Sha256Digest::of(b""),
+        };
+        Fact { said, source, keeps_from: None }
+    }
+
+    fn revoked(at: i32, reason: Option<u8>, as_of: i32) -> Fact {
+        fact(Said::Revoked { at: year(at), reason: reason.map(RevocationReason) }, as_of, None)
+    }
+
+    /// Stamped in 2030 by a certificate that ends in 2040.
+    fn judged(facts: &[Fact], covered: Option<i32>) -> Option<RevocationStatus> {
+        let times = RevocationTimes {
+            stamped_at: year(2030),
+            covered_at: covered.map(year),
+            known_by: year(2100),
+        };
+        status(facts, year(2040), &times)
+    }
+
+    #[rstest]
+    // Made before the revocation, and the key stayed safe.
+    #[case::unspecified(2031, Some(0), None, RevocationEffect::None)]
+    #[case::affiliation(2031, Some(3), None, RevocationEffect::None)]
+    #[case::superseded(2031, Some(4), None, RevocationEffect::None)]
+    #[case::ceased(2031, Some(5), None, RevocationEffect::None)]
+    #[case::withdrawn(2031, Some(9), None, RevocationEffect::None)]
+    // Made before, and anybody may have dated it back.
+    #[case::no_reason(2031, None, None, RevocationEffect::Doubtful)]
+    #[case::compromise(2031, Some(1), None, RevocationEffect::Doubtful)]
+    #[case::of_its_authority(2031, Some(2), None, RevocationEffect::Doubtful)]
+    #[case::hold(2031, Some(6), None, RevocationEffect::Doubtful)]
+    #[case::unknown_reason(2031, Some(99), None, RevocationEffect::Doubtful)]
+    // Covered before the revocation, too late, or at the same moment.
+    #[case::covered(2035, Some(1), Some(2034), RevocationEffect::None)]
+    #[case::covered_without_reason(2035, None, Some(2034), RevocationEffect::None)]
+    #[case::covered_late(2035, Some(1), Some(2036), RevocationEffect::Doubtful)]
+    #[case::covered_then(2035, Some(1), Some(2035), RevocationEffect::Doubtful)]
+    // Made afterwards, whatever the reason and whatever came later.
+    #[case::after(2029, Some(4), None, RevocationEffect::Void)]
+    #[case::in_that_moment(2030, Some(5), None, RevocationEffect::Void)]
+    #[case::after_and_covered(2029, Some(1), Some(2031), RevocationEffect::Void)]
+    fn a_revocation_means_what_its_reason_and_times_say(
+        #[case] at: i32,
+        #[case] reason: Option<u8>,
+        #[case] covered: Option<i32>,
+        #[case] expected: RevocationEffect,
+    ) {
+        let found = judged(&[revoked(at, reason, 2036)], covered);
+        let Some(RevocationStatus::Revoked { effect, .. }) = found else { panic!("{found:?}") };
+        assert_eq!(effect, expected);
+    }
+
+    #[rstest]
+    #[case::made_later(2031, None, true)]
+    #[case::made_then(2030, None, true)]
+    #[case::still_current(2029, Some(2031), true)]
+    #[case::current_to_the_last(2029, Some(2030), true)]
+    #[case::stale(2028, Some(2029), false)]
+    #[case::of_one_moment_before(2029, None, false)]
+    // Made when the certificate had ended, and its authority need not remember it.
+    #[case::forgotten(2041, Some(2042), false)]
+    fn a_certificate_is_good_by_evidence_that_reaches_the_time_of_use(
+        #[case] as_of: i32,
+        #[case] next: Option<i32>,
+        #[case] expected: bool,
+    ) {
+        let found = judged(&[fact(Said::Good, as_of, next)], None);
+        let is_good = matches!(found, Some(RevocationStatus::Good { .. }));
+        assert_eq!(is_good, expected, "{found:?}");
+        assert_eq!(found.is_none(), !expected);
+    }
+
+    #[test]
+    fn what_ended_is_remembered_by_whoever_says_so() {
+        let mut late = fact(Said::Good, 2041, None);
+        late.keeps_from = Some(year(2040));
+        assert!(judged(&[late.clone()], None).is_some());
+        late.keeps_from = Some(year(2041));
+        assert!(judged(&[late], None).is_none());
+    }
+
+    #[test]
+    fn an_answer_without_a_next_one_counts_for_minutes() {
+        let at = |seconds: i64| {
+            let mut answer = fact(Said::Good, 2030, None);
+            answer.source.as_of -= SignedDuration::from_secs(seconds);
+            judged(&[answer], None).is_some()
+        };
+        assert!(at(600));
+        assert!(!at(601));
+    }
+
+    #[test]
+    fn a_revocation_counts_whatever_others_say_and_the_earliest_does() {
+        let good = fact(Said::Good, 2035, None);
+        let found =
+            judged(&[good.clone(), revoked(2034, Some(4), 2034), revoked(2033, None, 2034)], None);
+        let Some(RevocationStatus::Revoked { at, .. }) = found else { panic!("{found:?}") };
+        assert_eq!(at, year(2033));
+        // A hold that ended was none.
+        let lifted = judged(&[revoked(2031, Some(6), 2032), good.clone()], None);
+        assert!(matches!(lifted, Some(RevocationStatus::Good { .. })), "{lifted:?}");
+        let held = judged(&[good, revoked(2031, Some(6), 2036)], None);
+        assert!(matches!(held, Some(RevocationStatus::Revoked { .. })), "{held:?}");
+        assert_eq!(judged(&[], None), None);
+    }
+}

@@ -1,0 +1,420 @@
+//! Checking evidence of revocation against the certificates of a path.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use sigillo_model::Sha256Digest;
+
+use crate::{
+    AlgorithmTable, TrustAnchors,
+    asn1::OCSP_SIGNING,
+    crl::Crl,
+    der::DerError,
+    ocsp::Ocsp,
+    revocation::{
+        CertificateRevocation, Fact, Form, RevocationEffect, RevocationKind, RevocationSource,
+        RevocationStatus, RevocationTimes, status,
+    },
+    signature::SignatureUse,
+    x509::Certificate,
+};
+
+/// Most certificates of a path that is followed by names and signatures.
+const PATH_CERTIFICATES_MAX: usize = 8;
+/// Most pieces of evidence that are looked at together.
+const EVIDENCE_MAX: usize = 4_000;
+/// Most certificates for signing OCSP responses that are looked at together.
+const DELEGATES_MAX: usize = 64;
+/// Most signatures that are checked for one verdict.
+const SIGNATURES_MAX: usize = 10_000;
+/// Most bytes of evidence whose signatures are checked for one verdict.
+const SIGNED_BYTES_MAX: usize = 1 << 30;
+/// Most reasons why evidence was not used that are told for one certificate.
+const REASONS_MAX: usize = 3;
+
+/// One piece of evidence, and until when its own signature has to hold.
+struct Evidence<'a> {
+    name: String,
+    raw: &'a [u8],
+    form: Form<'a>,
+    /// When something else covered it, or when it is looked at.
+    holds_until: Timestamp,
+    sha256: Sha256Digest,
+}
+
+/// All evidence for one verdict.
+pub(crate) struct RevocationCheck<'a> {
+    evidence: Vec<Evidence<'a>>,
+    /// Certificates for signing OCSP responses that came beside them.
+    delegates: Vec<&'a [u8]>,
+    /// How long its algorithms have to hold; `None`: that is not judged.
+    algorithms: Option<&'a AlgorithmTable>,
+    /// What was found out about a certificate and its issuer, by the SHA-256 of each.
+    known: HashMap<(Sha256Digest, Sha256Digest), Facts>,
+    signatures_left: usize,
+    bytes_left: usize,
+}
+
+/// What is said of a certificate, and why what is not used is not.
+#[derive(Clone, Debug, Default)]
+struct Facts {
+    facts: Vec<Fact>,
+    reasons: Vec<String>,
+}
+
+/// Who signed a piece of evidence, as far as that counts.
+struct Maker {
+    text: String,
+    not_before: Timestamp,
+    not_after: Timestamp,
+    with: SignatureUse,
+}
+
+/// A path by names and signatures, and whether it ends at an anchor or a root.
+pub(crate) struct FollowedPath {
+    pub(crate) certificates: Vec<Vec<u8>>,
+    pub(crate) is_complete: bool,
+}
+
+impl<'a> RevocationCheck<'a> {
+    pub(crate) fn new(algorithms: Option<&'a AlgorithmTable>) -> Self {
+        Self {
+            evidence: Vec::new(),
+            delegates: Vec::new(),
+            algorithms,
+            known: HashMap::new(),
+            signatures_left: SIGNATURES_MAX,
+            bytes_left: SIGNED_BYTES_MAX,
+        }
+    }
+
+    /// Takes a piece of evidence; the same bytes are taken once, beyond a number none.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with what cannot be read.
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        raw: &'a [u8],
+        holds_until: Timestamp,
+    ) -> Result<(), DerError> {
+        let sha256 = Sha256Digest::of(raw);
+        if let Some(twin) = self.evidence.iter_mut().find(|it| it.sha256 == sha256) {
+            // The earliest cover counts.
+            twin.holds_until = twin.holds_until.min(holds_until);
+            return Ok(());
+        }
+        if self.evidence.len() == EVIDENCE_MAX {
+            return Err(DerError { what: "too many revocation lists and OCSP responses" });
+        }
+        let form = Form::read(raw)?;
+        let name = name.to_owned();
+        self.evidence.push(Evidence { name, raw, form, holds_until, sha256 });
+        Ok(())
+    }
+
+    /// Takes those of `certificates` that are for signing OCSP responses, beyond a number none.
+    pub(crate) fn add_delegates(&mut self, certificates: &[&'a [u8]]) {
+        for raw in certificates {
+            let room = self.delegates.len() < DELEGATES_MAX && !self.delegates.contains(raw);
+            if room && Certificate::read(raw).is_ok_and(|it| it.has_purpose(OCSP_SIGNING)) {
+                self.delegates.push(raw);
+            }
+        }
+    }
+
+    /// Judges every certificate of `path`, the signer's first, against the one that follows it.
+    pub(crate) fn judge(
+        &mut self,
+        path: &FollowedPath,
+        times: &RevocationTimes,
+    ) -> Vec<CertificateRevocation> {
+        let certificates: Vec<Certificate<'_>> =
+            path.certificates.iter().filter_map(|raw| Certificate::read(raw).ok()).collect();
+        let mut judged: Vec<CertificateRevocation> = certificates
+            .windows(2)
+            .map(|pair| {
+                let status = self.judge_one(&pair[0], &pair[1], times);
+                standing(&pair[0], status)
+            })
+            .collect();
+        if let Some(last) = certificates.last().filter(|_| !path.is_complete) {
+            let missing = "the certificate of its issuer is not at hand".to_owned();
+            judged.push(standing(last, RevocationStatus::Unknown { missing }));
+        }
+        judged
+    }
+
+    fn judge_one(
+        &mut self,
+        certificate: &Certificate<'_>,
+        issuer: &Certificate<'_>,
+        times: &RevocationTimes,
+    ) -> RevocationStatus {
+        let key = (Sha256Digest::of(certificate.raw), Sha256Digest::of(issuer.raw));
+        if !self.known.contains_key(&key) {
+            let facts = self.facts(certificate, issuer);
+            self.known.insert(key, facts);
+        }
+        let empty = Facts::default();
+        let Facts { facts, reasons } = self.known.get(&key).unwrap_or(&empty);
+        let (used, later): (Vec<Fact>, Vec<Fact>) =
+            facts.iter().cloned().partition(|fact| fact.source.as_of <= times.known_by);
+        if let Some(status) = status(&used, certificate.not_after, times) {
+            return status;
+        }
+        let mut reasons = reasons.clone();
+        reasons.extend(used.iter().map(|fact| {
+            let RevocationSource { kind, as_of, .. } = fact.source;
+            format!("the {kind} of {as_of} does not reach {}", times.stamped_at)
+        }));
+        reasons.extend(later.iter().map(|fact| {
+            let RevocationSource { kind, as_of, .. } = fact.source;
+            format!("the {kind} of {as_of} is of a later time than asked for")
+        }));
+        reasons.truncate(REASONS_MAX);
+        let missing = match reasons[..] {
+            [] => "no revocation list and no OCSP response for it".to_owned(),
+            _ => reasons.join("; "),
+        };
+        RevocationStatus::Unknown { missing }
+    }
+
+    /// Collects what all evidence says of a certificate.
+    fn facts(&mut self, certificate: &Certificate<'_>, issuer: &Certificate<'_>) -> Facts {
+        let mut all = Facts::default();
+        // What answers are signed with may be revoked by a list.
+        for index in 0..self.evidence.len() {
+            let found = match &self.evidence[index].form {
+                Form::Crl(_) => self.list_fact(index, certificate, issuer),
+                Form::Ocsp(_) => self.answer_fact(index, certificate, issuer),
+            };
+            match found {
+                None => {}
+                Some(Ok(fact)) => all.facts.push(fact),
+                Some(Err(reason)) if all.reasons.len() < REASONS_MAX => {
+                    let Evidence { name, form, .. } = &self.evidence[index];
+                    all.reasons.push(format!("the {} ({name}): {reason}", kind(form)));
+                }
+                Some(Err(_)) => {}
+            }
+        }
+        all
+    }
+
+    /// Says what a list says of a certificate; `None` if it is of another issuer.
+    fn list_fact(
+        &mut self,
+        index: usize,
+        certificate: &Certificate<'_>,
+        issuer: &Certificate<'_>,
+    ) -> Option<Result<Fact, String>> {
+        self.spend(
+            index,
+            |form| matches!(form, Form::Crl(crl) if crl.issuer == issuer.subject_name),
+        )?;
+        let evidence = &self.evidence[index];
+        let Form::Crl(crl) = &evidence.form else { return None };
+        if self.is_spent() {
+            return Some(Err(SPENT.to_owned()));
+        }
+        let found = list_maker(crl, issuer).and_then(|maker| {
+            let times = (crl.this_update, crl.this_update, crl.next_update);
+            let source = self.source(evidence, &maker, times)?;
+            Ok(Fact { said: crl.say(certificate)?, source, keeps_from: crl.keeps_from })
+        });
+        Some(found)
+    }
+
+    /// Says what a response says of a certificate; `None` if it is about others.
+    fn answer_fact(
+        &mut self,
+        index: usize,
+        certificate: &Certificate<'_>,
+        issuer: &Certificate<'_>,
+    ) -> Option<Result<Fact, String>> {
+        self.spend(
+            index,
+            |form| matches!(form, Form::Ocsp(ocsp) if ocsp.answer(certificate, issuer).is_some()),
+        )?;
+        if self.is_spent() {
+            return Some(Err(SPENT.to_owned()));
+        }
+        let evidence = &self.evidence[index];
+        let Form::Ocsp(ocsp) = &evidence.form else { return None };
+        let (produced_at, text) = (ocsp.produced_at, ocsp.responder_text());
+        let answered = match ocsp.answer(certificate, issuer)? {
+            Ok(answered) => answered,
+            Err(reason) => return Some(Err(reason)),
+        };
+        let (delegate, with) = match answer_signer(ocsp, issuer, &self.delegates) {
+            Ok(signer) => signer,
+            Err(reason) => return Some(Err(reason)),
+        };
+        let (not_before, not_after) = match &delegate {
+            Some(raw) => match Certificate::read(raw) {
+                Ok(read) => (read.not_before, read.not_after),
+                Err(error) => return Some(Err(error.to_string())),
+            },
+            None => (issuer.not_before, issuer.not_after),
+        };
+        let maker = Maker { text, not_before, not_after, with };
+        let times = (answered.this_update, produced_at, answered.next_update);
+        let found = self.source(evidence, &maker, times).map(|source| Fact {
+            said: answered.said,
+            source,
+            keeps_from: answered.keeps_from,
+        });
+        if let Some(raw) = delegate
+            && let Some(reason) = self.delegate_fault(&raw, issuer, produced_at)
+        {
+            return Some(Err(reason));
+        }
+        Some(found)
+    }
+
+    /// Says why the signer of a response does not count, by the lists at hand: it was revoked when
+    /// it signed, or its key was not safe.
+    fn delegate_fault(
+        &mut self,
+        raw: &[u8],
+        issuer: &Certificate<'_>,
+        at: Timestamp,
+    ) -> Option<String> {
+        let delegate = Certificate::read(raw).ok()?;
+        for index in 0..self.evidence.len() {
+            let Some(Ok(fact)) = self.list_fact(index, &delegate, issuer) else { continue };
+            let times =
+                RevocationTimes { stamped_at: at, covered_at: None, known_by: Timestamp::MAX };
+            let status = status(&[fact], delegate.not_after, &times);
+            if let Some(RevocationStatus::Revoked { effect, at, .. }) = status
+                && effect != RevocationEffect::None
+            {
+                return Some(format!("its signer's certificate was revoked on {at}"));
+            }
+        }
+        None
+    }
+
+    /// Checks the times of a piece of evidence: as of when it speaks, when it was signed, and when
+    /// the next one is due.
+    fn source(
+        &self,
+        evidence: &Evidence<'_>,
+        maker: &Maker,
+        (as_of, signed_at, next_update): (Timestamp, Timestamp, Option<Timestamp>),
+    ) -> Result<RevocationSource, String> {
+        for at in [as_of, signed_at] {
+            if at < maker.not_before || maker.not_after.as_second() < at.as_second() {
+                return Err(format!("it is of {at}, when its signer's certificate was not valid"));
+            }
+        }
+        let until = evidence.holds_until;
+        if maker.not_after.as_second() < until.as_second() {
+            let end = maker.not_after;
+            return Err(format!(
+                "the certificate of its signer ended on {end}, and nothing covered it by then"
+            ));
+        }
+        if let Some(algorithms) = self.algorithms
+            && !algorithms.signature(&maker.with).holds_at(until.max(signed_at))
+        {
+            let with = &maker.with;
+            return Err(format!("{with} could not be relied on until something covered it"));
+        }
+        Ok(RevocationSource {
+            kind: kind(&evidence.form),
+            name: evidence.name.clone(),
+            maker: maker.text.clone(),
+            as_of,
+            next_update,
+            sha256: evidence.sha256,
+        })
+    }
+
+    /// Takes from what may be spent, if the evidence is one that has to be looked at.
+    fn spend(&mut self, index: usize, is_of_use: impl Fn(&Form<'_>) -> bool) -> Option<()> {
+        let Evidence { form, raw, .. } = self.evidence.get(index)?;
+        if !is_of_use(form) {
+            return None;
+        }
+        self.signatures_left = self.signatures_left.saturating_sub(1);
+        self.bytes_left = self.bytes_left.saturating_sub(raw.len());
+        Some(())
+    }
+
+    fn is_spent(&self) -> bool {
+        self.signatures_left == 0 || self.bytes_left == 0
+    }
+
+    /// Follows the path of a certificate by names and signatures, over `pool`, to an anchor or to a
+    /// certificate that issued itself. Nothing is said of trust.
+    pub(crate) fn follow(
+        &mut self,
+        first: &[u8],
+        pool: &[&[u8]],
+        anchors: &TrustAnchors,
+    ) -> FollowedPath {
+        let mut path = FollowedPath { certificates: vec![first.to_vec()], is_complete: false };
+        while path.certificates.len() < PATH_CERTIFICATES_MAX {
+            let Some(last) = path.certificates.last() else { break };
+            let Ok(certificate) = Certificate::read(last) else { break };
+            let is_anchor = anchors.certificates().any(|(_, der)| der == last.as_slice());
+            if is_anchor || certificate.issuer == certificate.subject_name {
+                path.is_complete = true;
+                break;
+            }
+            let anchors = anchors.named(certificate.issuer);
+            let candidates = anchors.into_iter().chain(pool.iter().copied());
+            let mut issuers =
+                candidates.filter(|raw| !path.certificates.iter().any(|it| it == raw));
+            let issuer = issuers.find(|raw| {
+                let Ok(issuer) = Certificate::read(raw) else { return false };
+                if issuer.subject_name != certificate.issuer || self.signatures_left == 0 {
+                    return false;
+                }
+                self.signatures_left -= 1;
+                certificate.is_issued_by(&issuer)
+            });
+            match issuer.map(<[u8]>::to_vec) {
+                Some(issuer) => path.certificates.push(issuer),
+                None => break,
+            }
+        }
+        path
+    }
+}
+
+const SPENT: &str = "too much evidence was looked at already";
+
+fn kind(form: &Form<'_>) -> RevocationKind {
+    match form {
+        Form::Crl(_) => RevocationKind::Crl,
+        Form::Ocsp(_) => RevocationKind::Ocsp,
+    }
+}
+
+fn standing(certificate: &Certificate<'_>, status: RevocationStatus) -> CertificateRevocation {
+    let serial = hex::encode(certificate.serial);
+    CertificateRevocation { subject: certificate.subject.clone(), serial, status }
+}
+
+fn list_maker(crl: &Crl<'_>, issuer: &Certificate<'_>) -> Result<Maker, String> {
+    if !issuer.allows_listing() {
+        return Err("the key usage of its signer does not allow lists".to_owned());
+    }
+    let with = crl.signed.check(&issuer.key).map_err(|fault| fault.to_string())?;
+    let Certificate { not_before, not_after, .. } = *issuer;
+    Ok(Maker { text: crl.issuer_text.clone(), not_before, not_after, with })
+}
+
+/// Returns the certificate of who signed for the issuer, if it was not itself, and with what.
+fn answer_signer(
+    ocsp: &Ocsp<'_>,
+    issuer: &Certificate<'_>,
+    more: &[&[u8]],
+) -> Result<(Option<Vec<u8>>, SignatureUse), String> {
+    let signer = ocsp.signer(issuer, more)?;
+    Ok((signer.delegate.map(|delegate| delegate.raw.to_vec()), signer.with))
+}

@@ -1,0 +1,114 @@
+//! The revocation of the certificates behind one token: whom to ask, and what is known.
+
+use jiff::Timestamp;
+
+use crate::{
+    TokenError, Trust, TrustAnchors,
+    crl::ADDRESS_BYTES_MAX,
+    der::Reader,
+    ocsp,
+    revocation::{CertificateRevocation, RevocationKind, RevocationSet, RevocationTimes},
+    revocation_check::{FollowedPath, RevocationCheck},
+    signature::Accepted,
+    token::ReadToken,
+    x509::{ADDRESS, Certificate},
+};
+
+/// Most questions about one token.
+pub const REVOCATION_QUESTIONS_MAX: usize = 16;
+
+/// Where to ask whether a certificate was revoked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RevocationQuestion {
+    /// The certificate's place in the path, the signer's is 0.
+    pub certificate: usize,
+    /// What is to be got there.
+    pub kind: RevocationKind,
+    /// The address, which begins with `http://`: what it gives is signed.
+    pub url: String,
+    /// The request to send, DER; none for a revocation list.
+    pub request: Option<Vec<u8>>,
+}
+
+/// Returns whom to ask about the certificates of the token `raw`, by what they say themselves: the
+/// responders of each first, then its revocation lists.
+///
+/// Nobody is to be asked about a token whose certificate leads to none of `anchors`: its addresses
+/// are anybody's. Addresses of other schemes than HTTP are left out.
+///
+/// # Errors
+///
+/// [`TokenError`] if the token cannot be read, or its signature is wrong.
+pub fn revocation_questions(
+    raw: &[u8],
+    anchors: &TrustAnchors,
+) -> Result<Vec<RevocationQuestion>, TokenError> {
+    let path = anchored_path(&ReadToken::read(raw)?, anchors)?;
+    let certificates: Vec<Certificate<'_>> =
+        path.iter().filter_map(|raw| Certificate::read(raw).ok()).collect();
+    let mut questions = Vec::new();
+    for (certificate, pair) in certificates.windows(2).enumerate() {
+        let [this, issuer] = pair else { continue };
+        for content in &this.responders {
+            let request = Some(ocsp::request(this, issuer));
+            let kind = RevocationKind::Ocsp;
+            questions.extend(address(content).map(|url| RevocationQuestion {
+                certificate,
+                kind,
+                url,
+                request,
+            }));
+        }
+        for name in &this.distribution_points {
+            let Ok(name) = Reader::new(name).any("a name") else { continue };
+            let url = if name.tag == ADDRESS { address(name.content) } else { None };
+            let (kind, request) = (RevocationKind::Crl, None);
+            questions.extend(url.map(|url| RevocationQuestion { certificate, kind, url, request }));
+        }
+    }
+    questions.truncate(REVOCATION_QUESTIONS_MAX);
+    Ok(questions)
+}
+
+/// Says what is known of the revocation of each certificate of the token `raw`, the signer's first,
+/// by what the token brings with it and by `evidence`, as of `known_by`. Anchors are not asked about;
+/// for a token that leads to none of them the answer is empty.
+///
+/// # Errors
+///
+/// [`TokenError`] if the token cannot be read, or its signature is wrong.
+pub fn token_revocation(
+    raw: &[u8],
+    anchors: &TrustAnchors,
+    evidence: &RevocationSet,
+    known_by: Timestamp,
+) -> Result<Vec<CertificateRevocation>, TokenError> {
+    let token = ReadToken::read(raw)?;
+    let path = anchored_path(&token, anchors)?;
+    let mut check = RevocationCheck::new(None);
+    check.add_delegates(&token.certificates());
+    let embedded = token.beside().revocations.iter().map(|raw| ("in the time-stamp", *raw));
+    for (name, raw) in embedded.chain(evidence.items()) {
+        // What cannot be read says nothing, and is missed where it would have counted.
+        let _is_read = check.add(name, raw, known_by).is_ok();
+    }
+    let times = RevocationTimes { stamped_at: token.stamped_at, covered_at: None, known_by };
+    Ok(check.judge(&FollowedPath { certificates: path, is_complete: true }, &times))
+}
+
+/// Returns the certificates from the signer's to the anchor; none for [`Trust::Unknown`].
+fn anchored_path(
+    token: &ReadToken<'_>,
+    anchors: &TrustAnchors,
+) -> Result<Vec<Vec<u8>>, TokenError> {
+    let certificate = token.check_signature(Accepted::Kept)?;
+    let (verified, path) = token.judge(certificate, token.stamped_at, anchors)?;
+    Ok(if verified.trust == Trust::Unknown { Vec::new() } else { path })
+}
+
+/// Returns an address that may be asked.
+fn address(content: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(content).ok()?;
+    let plain = text.len() <= ADDRESS_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
+    (plain && text.starts_with("http://")).then(|| text.to_owned())
+}

@@ -1,0 +1,144 @@
+//! What is gathered to judge the certificates of time-stamps later, without a network.
+
+use bytes::Bytes;
+
+use jiff::SignedDuration;
+use sigillo_authorities::{Authorities, GatheredEvidence, Refusal};
+use sigillo_ers::{REVOCATION_BYTES_MAX, RevocationKind, TimeStampToken};
+use sigillo_model::{
+    Clock, EvidenceKind, ListedEvidence, LogTime, ObjectKey, SealingId, SealingStamped,
+    Sha256Digest, VALIDATION_FORMAT, VALIDATION_LIST_BYTES_MAX, VALIDATION_LISTS_MAX,
+    ValidationList, parse_canonical, to_canonical,
+};
+use sigillo_store::{CreateOutcome, StoreError};
+
+use crate::{Archive, LogError, LogWriter, sealing::create_fresh};
+
+/// How long gathering for all time-stamps of one run may take; the rest is left for another time.
+const GATHERING_MAX: SignedDuration = SignedDuration::from_secs(60);
+
+/// What was gathered in one run.
+#[derive(Debug, Default)]
+pub struct GatherOutcome {
+    /// How many pieces of evidence were stored.
+    pub stored: usize,
+    /// Who was asked and gave nothing that counts.
+    pub refused: Vec<Refusal>,
+    /// How many time-stamps nobody was asked about, for want of time.
+    pub left: usize,
+}
+
+/// Gathers what is known now of the revocation of the certificates of time-stamps, and stores it:
+/// first each revocation list and OCSP response under its digest, then the next numbered list that
+/// names them.
+///
+/// Trial time-stamps are not asked about. That nobody answers is an outcome, not an error.
+///
+/// # Errors
+///
+/// [`LogError`] if the store failed.
+pub async fn gather_validation(
+    log: &LogWriter,
+    stamps: &[(SealingStamped, TimeStampToken)],
+    authorities: &Authorities,
+    clock: &dyn Clock,
+) -> Result<GatherOutcome, LogError> {
+    let (mut outcome, begun) = (GatherOutcome::default(), clock.now());
+    for (body, token) in stamps.iter().filter(|(body, _)| !body.trial) {
+        if clock.now().duration_since(begun) > GATHERING_MAX {
+            outcome.left += 1;
+            continue;
+        }
+        let gathered = authorities.gather_revocation(token, clock).await;
+        outcome.refused.extend(gathered.refused);
+        if gathered.evidence.is_empty() {
+            continue;
+        }
+        outcome.stored += gathered.evidence.len();
+        store(log, body, gathered.evidence, clock).await?;
+    }
+    Ok(outcome)
+}
+
+async fn store(
+    log: &LogWriter,
+    body: &SealingStamped,
+    evidence: Vec<GatheredEvidence>,
+    clock: &dyn Clock,
+) -> Result<(), LogError> {
+    let mut listed = Vec::with_capacity(evidence.len());
+    for GatheredEvidence { kind, der, .. } in evidence {
+        let (sha256, size_bytes) = (Sha256Digest::of(&der), der.len() as u64);
+        let kind = match kind {
+            RevocationKind::Crl => EvidenceKind::Crl,
+            RevocationKind::Ocsp => EvidenceKind::Ocsp,
+        };
+        create_fresh(log, ObjectKey::validation(body.sealing, sha256), der).await?;
+        listed.push(ListedEvidence { kind, sha256, size_bytes });
+    }
+    let list = ValidationList {
+        at: LogTime::new(clock.now()),
+        evidence: listed,
+        format: VALIDATION_FORMAT,
+        line: body.line.clone(),
+        token_sha256: body.token_sha256,
+    };
+    let bytes = Bytes::from(to_canonical(&list));
+    for number in 1..=VALIDATION_LISTS_MAX {
+        let key = ObjectKey::validation_list(body.sealing, number);
+        let created = log.archive().store().create(&key, bytes.clone()).await;
+        match created.map_err(LogError::store("storing evidence"))? {
+            CreateOutcome::Created | CreateOutcome::AlreadyEqual => return Ok(()),
+            CreateOutcome::Taken(_) => {}
+        }
+    }
+    // So many lists say enough.
+    Ok(())
+}
+
+/// Reads what was gathered for the time-stamp `token` of a sealing, up to the first number without a
+/// list. Lists that cannot be read and evidence that is missing or has another digest are left out:
+/// nothing but what can be told of revocation rests on them, and whatever is there proves itself.
+///
+/// # Errors
+///
+/// [`LogError`] if the store did not answer.
+pub async fn read_validation(
+    archive: &Archive,
+    sealing: SealingId,
+    token: Sha256Digest,
+) -> Result<Vec<Bytes>, LogError> {
+    let (mut evidence, mut seen) = (Vec::new(), Vec::new());
+    for number in 1..=VALIDATION_LISTS_MAX {
+        let key = ObjectKey::validation_list(sealing, number);
+        let Some(bytes) = read(archive, &key, VALIDATION_LIST_BYTES_MAX).await? else { break };
+        let Ok(list) = parse_canonical::<ValidationList>(&bytes) else { continue };
+        if list.token_sha256 != token {
+            continue;
+        }
+        for listed in list.evidence {
+            if seen.contains(&listed.sha256) {
+                continue;
+            }
+            seen.push(listed.sha256);
+            let key = ObjectKey::validation(sealing, listed.sha256);
+            let bytes = read(archive, &key, REVOCATION_BYTES_MAX as u64).await?;
+            evidence.extend(bytes.filter(|bytes| Sha256Digest::of(bytes) == listed.sha256));
+        }
+    }
+    Ok(evidence)
+}
+
+async fn read(
+    archive: &Archive,
+    key: &ObjectKey,
+    bytes_max: u64,
+) -> Result<Option<Bytes>, LogError> {
+    match archive.store().read(key, bytes_max).await {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        // It is there, and says nothing.
+        Err(StoreError::TooLarge { .. } | StoreError::NotAnObject { .. }) => Ok(Some(Bytes::new())),
+        Err(error) => Err(LogError::store("reading evidence")(error)),
+    }
+}

@@ -1,0 +1,232 @@
+//! What is gathered of the certificates of time-stamps, from an authority that OpenSSL plays.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::Command,
+    sync::Arc,
+    thread,
+};
+
+use jiff::SignedDuration;
+use tempfile::TempDir;
+
+use sigillo_authorities::{Authorities, HttpAuthority, HttpSettings, RevocationGatherer};
+use sigillo_ers::{RevocationSet, RevocationStatus, TrustAnchors, pem_blocks, token_revocation};
+use sigillo_evidence_log::{StampOutcome, read_validation, stamp_sealings};
+use sigillo_model::{Clock, ObjectKey, Sha256Digest};
+
+use crate::world::{Place, World};
+
+const LINE: &str = "plain-sha256-unqualified";
+
+#[derive(Debug)]
+struct RealClock;
+
+impl Clock for RealClock {
+    #[expect(clippy::disallowed_methods, reason = "OpenSSL stamps with the real time")]
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+}
+
+/// Tells whether there is an OpenSSL; without it prints so, and fails in CI.
+fn has_openssl() -> bool {
+    let found = Command::new("openssl").arg("version").output().is_ok();
+    if !found {
+        assert!(std::env::var_os("CI").is_none(), "openssl is missing");
+        println!("SKIPPED: openssl is missing");
+    }
+    found
+}
+
+#[track_caller]
+fn openssl(folder: &Path, line: &str) {
+    let ran = Command::new("openssl").args(line.split_whitespace()).current_dir(folder).output();
+    let ran = ran.unwrap();
+    assert!(ran.status.success(), "openssl {line}\n{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+/// A time-stamping authority and, if it has a list, what its certificate's issuer publishes.
+struct Far {
+    _folder: TempDir,
+    authorities: Authorities,
+    anchors: TrustAnchors,
+}
+
+impl Far {
+    fn new(has_list: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let place = folder.path().to_owned();
+        let configuration = format!(
+            "[req]\ndistinguished_name=name\n[name]\n\
+             [root]\nbasicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\n\
+             [tsa]\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping\n\
+             crlDistributionPoints=URI:http://{address}/a.crl\n\
+             [ca]\ndefault_md=sha256\ndatabase=index\n\
+             [t]\nserial=serial\nsigner_cert=tsa.pem\nsigner_key=tsa.key\nsigner_digest=sha256\n\
+             default_policy=1.2.3.4.1\ndigests=sha256\ness_cert_id_alg=sha256\n"
+        );
+        fs::write(place.join("openssl.cnf"), configuration).unwrap();
+        fs::write(place.join("serial"), "01\n").unwrap();
+        fs::write(place.join("index"), "").unwrap();
+        let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -config openssl.cnf";
+        for line in [
+            &format!(
+                "req -x509 {new_key} -keyout root.key -out root.pem -days 7300 -subj /CN=Root \
+                 -extensions root"
+            ),
+            &format!("req -new {new_key} -keyout tsa.key -subj /CN=tsa -out tsa.csr"),
+            "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x20 -days 3650 \
+             -extfile openssl.cnf -extensions tsa -out tsa.pem",
+            "ca -config openssl.cnf -name ca -gencrl -cert root.pem -keyfile root.key -crldays 30 \
+             -out list.pem",
+            "crl -in list.pem -outform DER -out list.crl",
+        ] {
+            openssl(&place, line);
+        }
+        let root = fs::read_to_string(place.join("root.pem")).unwrap();
+        let mut anchors = TrustAnchors::new();
+        anchors.add_der("root", &pem_blocks(&root, "CERTIFICATE").unwrap()[0]).unwrap();
+        thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                serve(&place, has_list, &mut stream);
+            }
+        });
+        let settings = HttpSettings::new("far", format!("http://{address}/tsa"));
+        let list: Vec<Arc<dyn sigillo_authorities::TimeStampAuthority>> =
+            vec![Arc::new(HttpAuthority::new(settings).unwrap())];
+        let gatherer = RevocationGatherer::new(
+            RevocationGatherer::ANSWER_LIMIT,
+            RevocationGatherer::ALL_LIMIT,
+        );
+        let authorities = Authorities::new(list, anchors.clone(), SignedDuration::from_mins(5));
+        let authorities = authorities.asking_revocation(gatherer.unwrap());
+        Self { _folder: folder, authorities, anchors }
+    }
+}
+
+fn serve(folder: &Path, has_list: bool, stream: &mut TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).unwrap();
+    let (status, kind, answer) = if head.starts_with("post /tsa ") {
+        fs::write(folder.join("request.tsq"), body).unwrap();
+        openssl(
+            folder,
+            "ts -reply -config openssl.cnf -section t -queryfile request.tsq -out reply",
+        );
+        ("200 OK", "application/timestamp-reply", fs::read(folder.join("reply")).unwrap())
+    } else if has_list {
+        ("200 OK", "application/pkix-crl", fs::read(folder.join("list.crl")).unwrap())
+    } else {
+        ("404 Not Found", "text/plain", Vec::new())
+    };
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&answer).unwrap();
+}
+
+/// Seals something and stamps it.
+async fn stamp(world: &World, far: &Far) -> StampOutcome {
+    let mut log = world.writer().await;
+    log.commit(&[world.batch(2).await]).await.unwrap();
+    world.sealed(&mut log).await;
+    let entropy = &*world.entropy;
+    stamp_sealings(&mut log, LINE, &far.authorities, &RealClock, entropy).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_gathered_at_stamping_is_kept_and_found_again() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(true));
+    let outcome = stamp(&world, &far).await;
+    assert_eq!((outcome.stamped.len(), outcome.gathered.stored), (1, 1), "{outcome:?}");
+    let body = &outcome.stamped[0];
+    let (archive, token) = (world.archive().await, body.token_sha256);
+    let kept = read_validation(&archive, body.sealing, token).await.unwrap();
+    assert_eq!(kept.len(), 1);
+    // Without any network it tells what is known.
+    let key = ObjectKey::token(body.sealing, LINE, token);
+    let raw = world.store.read(&key, 1 << 20).await.unwrap();
+    let mut set = RevocationSet::new();
+    set.add("validation", &kept[0]).unwrap();
+    let later = RealClock.now() + SignedDuration::from_hours(24);
+    let told = token_revocation(&raw, &far.anchors, &set, later).unwrap();
+    assert!(matches!(told[0].status, RevocationStatus::Good { .. }), "{told:?}");
+    // Another token is another matter.
+    let none = read_validation(&archive, body.sealing, Sha256Digest::of(b"x")).await.unwrap();
+    assert!(none.is_empty());
+    let keys = world.keys_in_folder();
+    let evidence = ObjectKey::validation(body.sealing, Sha256Digest::of(&kept[0]));
+    assert!(
+        keys.contains(&evidence) && keys.contains(&ObjectKey::validation_list(body.sealing, 1))
+    );
+    // What nobody listed beside it is no evidence, and a gap ends the lists.
+    let stray = ObjectKey::validation_list(body.sealing, 3);
+    let first = ObjectKey::validation_list(body.sealing, 1);
+    let list = world.store.read(&first, 1 << 16).await.unwrap();
+    world.store.create(&stray, list).await.unwrap();
+    let again = read_validation(&archive, body.sealing, token).await.unwrap();
+    assert_eq!(again, kept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_cannot_be_read_hides_none_after_it() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(true));
+    let mut log = world.writer().await;
+    log.commit(&[world.batch(2).await]).await.unwrap();
+    let sealed = world.sealed(&mut log).await;
+    let first = ObjectKey::validation_list(sealed.body.sealing, 1);
+    world.store.create(&first, bytes::Bytes::from_static(b"{}")).await.unwrap();
+    let entropy = &*world.entropy;
+    let outcome =
+        stamp_sealings(&mut log, LINE, &far.authorities, &RealClock, entropy).await.unwrap();
+    assert_eq!(outcome.gathered.stored, 1);
+    let token = outcome.stamped[0].token_sha256;
+    let kept = read_validation(&world.archive().await, sealed.body.sealing, token).await.unwrap();
+    assert_eq!(kept.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_nobody_knows_of_revocation_stops_no_stamping() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    let outcome = stamp(&world, &far).await;
+    assert_eq!((outcome.stamped.len(), outcome.waiting), (1, 0));
+    assert_eq!((outcome.gathered.stored, outcome.gathered.refused.len()), (0, 1));
+    assert!(!world.keys_in_folder().iter().any(|key| key.as_str().contains("validation")));
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_trial_time_stamps() {
+    let world = World::new(Place::Folder).await;
+    let mut log = world.writer().await;
+    log.commit(&[world.batch(1).await]).await.unwrap();
+    world.sealed(&mut log).await;
+    let gatherer =
+        RevocationGatherer::new(RevocationGatherer::ANSWER_LIMIT, RevocationGatherer::ALL_LIMIT);
+    let authorities = world.authorities().asking_revocation(gatherer.unwrap());
+    let (clock, entropy) = (&world.clock, &*world.entropy);
+    let outcome = stamp_sealings(&mut log, LINE, &authorities, clock, entropy).await.unwrap();
+    assert_eq!((outcome.stamped.len(), outcome.gathered.stored), (1, 0));
+    assert_eq!(outcome.gathered.refused, []);
+}
