@@ -6,6 +6,7 @@ mod world;
 mod bounds;
 mod bundles;
 mod evidence;
+mod forgeries;
 mod honest;
 mod mutations;
 mod schema;
