@@ -28,6 +28,7 @@ mod rebuild;
 mod sweep;
 mod sweep_names;
 
+mod bundled_files;
 mod receipt;
 mod receipt_log;
 mod receipt_records;

@@ -21,6 +21,7 @@ mod legacy;
 mod pss;
 mod signature;
 
+mod joined;
 mod lifetimes;
 mod record;
 mod record_check;
@@ -43,6 +44,7 @@ pub use certificate::{
 pub use cms::CmsError;
 pub use hash::{HashFunction, Hasher, Imprint, UnknownHashName};
 pub use issue::{PreparedToken, TRIAL_POLICY, TokenContent, prepare_token, refusal};
+pub use joined::JoinedHashes;
 pub use lifetimes::{ALGORITHM_TABLE_BYTES_MAX, AlgorithmTable, AlgorithmTableError, Lifetime};
 pub use record::{
     ArchiveTimeStamp, EvidenceRecord, NamedHash, RECORD_BYTES_MAX, RECORD_CHAINS_MAX,

@@ -184,6 +184,10 @@ finding_codes! {
     RevocationUnknown = "F915", Note;
     /// Something in the evidence record is unusual and changes nothing.
     RecordUnusual = "F916", Note;
+    /// A file may be a node of a hash tree and no data object.
+    RecordObjectMayBeNode = "F919", CannotTell;
+    /// A time-stamp of an evidence record is later than the time as of which it is verified.
+    RecordFromLater = "F920", CannotTell;
 }
 
 impl fmt::Display for FindingCode {

@@ -22,6 +22,7 @@ mod bundle_check;
 mod bundle_zip;
 
 mod extends;
+mod html;
 mod render;
 
 pub use bundle::{BUNDLE_DOCUMENTS_MAX, BUNDLE_SCHEMA, Bundle, BundleError, BundledFile};
@@ -33,6 +34,7 @@ pub use check::{
 };
 pub use evidence::{DocumentEvidence, EvidenceMaker};
 pub use extends::{ReceiptDifference, extends};
+pub use html::{CheckedPage, CheckedSort, render_html};
 pub use proofs::{EXPLICIT_PROOFS_MAX, LEAVES_SHARE, needs_leaves};
 pub use receipt::{
     ArchiveSection, BatchSection, Counts, DocumentSection, LoggedLine, PROOF_HASHES_MAX,

@@ -17,7 +17,8 @@ use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
 use sigillo_evidence_log::{
     Archive, AuditKnowledge, EVIDENCE_LINE, LogKeys, LogSummary, LogWriter, log_contains,
 };
-use sigillo_model::{Clock, Entropy, ErrorKind, LogTime, Sha256Digest};
+use sigillo_merkle::VerifierKey;
+use sigillo_model::{ArchiveId, Clock, Entropy, ErrorKind, LogTime, Sha256Digest};
 use sigillo_store::{ServiceAccess, Store, StoreUrl};
 
 use crate::{
@@ -285,9 +286,14 @@ impl Context {
 
     /// Returns the newest head of this log that this user saw.
     fn seen(&self, archive: &Archive) -> Option<SignedHead> {
-        let text = std::fs::read_to_string(self.seen_file(archive)).ok()?;
-        let (size, root) = text.trim_end().split_once(' ')?;
-        Some(SignedHead { size: size.parse().ok()?, root: root.parse().ok()? })
+        read_seen(&self.seen_file(archive))
+    }
+
+    /// Returns the newest head that this user saw of the log with this key, of an archive that may not
+    /// be at hand.
+    pub(crate) fn seen_of(&self, archive: ArchiveId, log: &VerifierKey) -> Option<SignedHead> {
+        let file = self.places.state_of(archive).join(seen_name(log));
+        read_seen(&file)
     }
 
     /// Remembers the head of a log that was found sound.
@@ -333,8 +339,7 @@ impl Context {
 
     /// The memory of one log: whoever copies the archive's id has another key.
     fn seen_file(&self, archive: &Archive) -> PathBuf {
-        let key = Sha256Digest::of(archive.log_key().public_key()).to_string();
-        self.state_file(archive, &format!("seen-{}", &key[..16]))
+        self.state_file(archive, &seen_name(archive.log_key()))
     }
 
     fn state_file(&self, archive: &Archive, name: &str) -> PathBuf {
@@ -476,4 +481,15 @@ fn http_authority(settings: &AuthoritySettings) -> Result<HttpAuthority, Command
         http.credentials = Some(Credentials::new(user, password.trim_end()));
     }
     HttpAuthority::new(http).map_err(|error| CommandError::of(ErrorKind::Invalid, &error))
+}
+
+/// Names the file that remembers what was seen of the log with this key.
+fn seen_name(log: &VerifierKey) -> String {
+    format!("seen-{}", &Sha256Digest::of(log.public_key()).to_string()[..16])
+}
+
+fn read_seen(file: &Path) -> Option<SignedHead> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let (size, root) = text.trim_end().split_once(' ')?;
+    Some(SignedHead { size: size.parse().ok()?, root: root.parse().ok()? })
 }
