@@ -23,7 +23,8 @@ use sigillo_proof::{
 const TABLE: &str = include_str!("../../policies/algorithms.toml");
 const ROOT: &str = include_str!("../seeds/trust/root.pem");
 const LOG: &str = include_str!("../seeds/trust/log.vkey");
-const COSIGNER: &str = "witness.example.com/w1+a9ab7e3d+BJKxhTSjoELCWUySOUvUYZ1+IhbhWpt/uQF33g5wVjPL";
+const COSIGNER: &str =
+    "witness.example.com/w1+a9ab7e3d+BJKxhTSjoELCWUySOUvUYZ1+IhbhWpt/uQF33g5wVjPL";
 
 /// Most leaves of the trees that proofs are compared with.
 const LEAVES_MAX: u64 = 64;
