@@ -13,7 +13,8 @@ fn silent_files(files: &[RustFile]) -> Vec<String> {
 
 /// Packages of tests and benches: they may state the lints of the workspace themselves, without
 /// those that are no use there.
-const TEST_PACKAGES: [&str; 3] = ["sigillo-testkit", "sigillo-simulator", "sigillo-benches"];
+const TEST_PACKAGES: [&str; 4] =
+    ["sigillo-testkit", "sigillo-simulator", "sigillo-benches", "sigillo-fuzz"];
 
 /// Lints that test packages may leave out; `todo` is looked for in `words.rs`.
 const LEFT_OUT_IN_TESTS: [&str; 5] =

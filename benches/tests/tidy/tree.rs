@@ -8,10 +8,10 @@ use std::{
 use crate::scan::code_of;
 
 /// The folders in which Rust code of ours lies.
-const CODE_FOLDERS: [&str; 2] = ["crates", "benches"];
+const CODE_FOLDERS: [&str; 3] = ["crates", "benches", "fuzz"];
 
 /// The folders in which pages lie, besides the root.
-const PAGE_FOLDERS: [&str; 5] = ["docs", "testdata", "policies", "crates", "benches"];
+const PAGE_FOLDERS: [&str; 6] = ["docs", "testdata", "policies", "crates", "benches", "fuzz"];
 
 /// A text file of the project.
 #[derive(Clone, Debug)]

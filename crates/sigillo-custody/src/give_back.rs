@@ -143,6 +143,32 @@ impl Packed<'_> {
         Ok(bytes)
     }
 
+    /// Reads all files of the document into memory, each with its digest checked. Whoever asks
+    /// bounds their sizes, which are those that `record` states.
+    pub(crate) fn read_all(
+        &self,
+        record: &Record,
+        held: Option<&Held>,
+    ) -> Result<Vec<Vec<u8>>, Hindrance> {
+        let found = self.find(record, held)?;
+        let read = found.iter().zip(&record.files).map(|(found, file)| {
+            let source = found.holder.as_ref().map_or(self.source, |pack| &*pack.source);
+            let length = usize::try_from(found.entry.size_bytes);
+            let length = length.map_err(|_| Hindrance::other("a file of it is too large"))?;
+            let mut bytes = vec![0; length];
+            source
+                .read_exact_at(found.entry.data_offset, &mut bytes)
+                .map_err(|error| Hindrance::damaged(format!("its pack cannot be read: {error}")))?;
+            if Sha256Digest::of(&bytes) != file.sha256 {
+                return Err(Hindrance::damaged(
+                    "a file does not have the digest its record states",
+                ));
+            }
+            Ok(bytes)
+        });
+        read.collect()
+    }
+
     /// Finds every file of the document before the first of them is written.
     fn find(&self, record: &Record, held: Option<&Held>) -> Result<Vec<Found>, Hindrance> {
         let mut own = HashMap::new();

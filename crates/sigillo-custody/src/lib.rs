@@ -31,6 +31,7 @@ mod sweep_names;
 
 mod anchors;
 mod cosignatures;
+mod bundled_files;
 mod receipt;
 mod receipt_log;
 mod receipt_records;

@@ -22,6 +22,14 @@ pub enum GiveReceiptError {
     /// The archive does not say any more what an older receipt says.
     #[error("the archive does not bear out the older receipt")]
     Differs(#[source] ReceiptDifference),
+    /// The files of the documents do not fit.
+    #[error("the files have {bytes} bytes together, and {max} have room beside what proves them")]
+    FilesTooLarge {
+        /// Bytes of all files.
+        bytes: u64,
+        /// Bytes that have room.
+        max: u64,
+    },
     /// The log does not begin with the one under the older receipt's checkpoint.
     #[error("the log does not begin with the {size} entries that the older receipt vouches for")]
     LogDiffers {
@@ -57,9 +65,10 @@ impl GiveReceiptError {
         match self {
             Self::Custody(error) => error.kind(),
             Self::NotCovered { .. } => ErrorKind::Transient,
-            Self::NoSubmission { .. } | Self::NoVersion { .. } | Self::TooLarge(_) => {
-                ErrorKind::Invalid
-            }
+            Self::FilesTooLarge { .. }
+            | Self::NoSubmission { .. }
+            | Self::NoVersion { .. }
+            | Self::TooLarge(_) => ErrorKind::Invalid,
             Self::Checkpoint { .. } | Self::Differs(_) | Self::LogDiffers { .. } => {
                 ErrorKind::Integrity
             }

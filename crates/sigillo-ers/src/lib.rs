@@ -23,6 +23,7 @@ mod pss;
 mod signature;
 
 mod crl;
+mod joined;
 mod ocsp;
 mod revocation;
 mod revocation_check;
@@ -52,6 +53,7 @@ pub use certificate::{
 pub use cms::CmsError;
 pub use hash::{HashFunction, Hasher, Imprint, UnknownHashName};
 pub use issue::{PreparedToken, TRIAL_POLICY, TokenContent, prepare_token, refusal};
+pub use joined::JoinedHashes;
 pub use lifetimes::{ALGORITHM_TABLE_BYTES_MAX, AlgorithmTable, AlgorithmTableError, Lifetime};
 pub use record::{
     ArchiveTimeStamp, EvidenceRecord, NamedHash, RECORD_BYTES_MAX, RECORD_CHAINS_MAX,

@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sigillo_model::{Finding, FindingCode, Verdict};
 
 use crate::{
@@ -17,6 +17,9 @@ use crate::{
     signature::{Accepted, SignatureUse},
     token::ReadToken,
 };
+
+/// Clocks may differ by so much.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
 
 /// A data object that a record is to prove, known by its digests.
 pub struct RecordObject<'a> {
@@ -180,6 +183,7 @@ impl Check<'_> {
             }
         }
         self.order(&times);
+        self.later(&times);
         let anchors = match self.rules.authorities {
             Authorities::Anchored(anchors) => Some(anchors),
             Authorities::Any => {
@@ -194,6 +198,19 @@ impl Check<'_> {
             let judging = Judging { rules, anchors, algorithms, at, as_of };
             let findings = judge_record(record, &mut self.report.stamps, &judging);
             self.report.findings.extend(findings);
+        }
+    }
+
+    /// Tells of time-stamps that were not there yet at the time as of which the record must hold: the
+    /// clock that said it, or that of the authority, is far off, or somebody asks about the past.
+    fn later(&mut self, times: &[Option<Timestamp>]) {
+        let Some(as_of) = self.report.as_of else { return };
+        let latest = times.iter().flatten().copied().max();
+        if let Some(latest) = latest
+            && latest.duration_since(as_of) > CLOCK_TOLERANCE
+        {
+            let message = format!("a time-stamp of {latest} was not there yet on {as_of}");
+            self.find(FindingCode::RecordFromLater, "record", message);
         }
     }
 

@@ -216,6 +216,10 @@ finding_codes! {
     CertificateRevoked = "F917", Damage;
     /// A certificate was revoked after a time-stamp was made, which may have been dated back.
     RevokedLater = "F918", CannotTell;
+    /// A file may be a node of a hash tree and no data object.
+    RecordObjectMayBeNode = "F919", CannotTell;
+    /// A time-stamp of an evidence record is later than the time as of which it is verified.
+    RecordFromLater = "F920", CannotTell;
 }
 
 impl fmt::Display for FindingCode {

@@ -159,8 +159,10 @@ impl Bundle {
                 entries.push(name, bytes)?;
             }
         }
+        let mut record = RecordAt::default();
         for file in &self.files {
-            entries.push(self.file_name(file)?, file.bytes.clone())?;
+            let name = record.file_name(receipt, (file.document, file.position))?;
+            entries.push(name, file.bytes.clone())?;
         }
         Ok(entries.list)
     }
@@ -209,20 +211,43 @@ impl Bundle {
             schema: BUNDLE_SCHEMA.to_owned(),
         }
     }
+}
+
+/// The record that was looked at last: files stand in the order of their documents, and a record of
+/// many files must not be read for each of them.
+#[derive(Debug, Default)]
+pub(crate) struct RecordAt {
+    document: Option<usize>,
+    record: Option<Record>,
+}
+
+impl RecordAt {
+    /// Returns the record of a document, if there is such a document and its record can be read.
+    pub(crate) fn of(&mut self, receipt: &Receipt, document: usize) -> Option<&Record> {
+        if self.document != Some(document) {
+            let section = receipt.documents.get(document);
+            self.record = section.and_then(|it| Record::parse(it.record.as_bytes()).ok());
+            self.document = Some(document);
+        }
+        self.record.as_ref()
+    }
 
     /// Returns the name of a file's entry: numbers, and the extension of its name if that is plain.
-    fn file_name(&self, file: &BundledFile) -> Result<String, BundleError> {
+    fn file_name(
+        &mut self,
+        receipt: &Receipt,
+        (document, position): (usize, usize),
+    ) -> Result<String, BundleError> {
         let none = BundleError::Unfit { what: "a file belongs to no document" };
-        let document = self.receipt.documents.get(file.document).ok_or(none.clone())?;
-        let record = Record::parse(document.record.as_bytes()).map_err(|_| none.clone())?;
-        let entry = record.files.get(file.position).ok_or(none)?;
+        let record = self.of(receipt, document).ok_or(none.clone())?;
+        let entry = record.files.get(position).ok_or(none)?;
         let extension = entry.name.rsplit_once('.').map(|(_, extension)| extension);
         let is_plain = |it: &&str| {
             (1..=8).contains(&it.len())
                 && it.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         };
         let extension = extension.filter(is_plain).map_or_else(String::new, |it| format!(".{it}"));
-        Ok(format!("files/{}/{}{extension}", file.document + 1, file.position + 1))
+        Ok(format!("files/{}/{}{extension}", document + 1, position + 1))
     }
 }
 
@@ -296,18 +321,17 @@ impl Skeleton {
                 }
             }
         }
-        let mut bundle = Bundle { receipt, files: Vec::new() };
+        let (mut files, mut record) = (Vec::with_capacity(self.files.len()), RecordAt::default());
         for (document, position) in self.files {
             let (Some(document), Some(position)) =
                 (document.checked_sub(1), position.checked_sub(1))
             else {
                 return Err(BundleError::Malformed { what: "a file has the number 0".to_owned() });
             };
-            let mut file = BundledFile { document, position, bytes: Vec::new() };
-            file.bytes = bytes(&bundle.file_name(&file)?)?;
-            bundle.files.push(file);
+            let name = record.file_name(&receipt, (document, position))?;
+            files.push(BundledFile { document, position, bytes: bytes(&name)? });
         }
-        Ok(bundle)
+        Ok(Bundle { receipt, files })
     }
 }
 

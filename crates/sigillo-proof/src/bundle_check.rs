@@ -8,11 +8,11 @@ use sigillo_ers::{
     AlgorithmTable, Authorities, HashFunction, RecordObject, RecordReport, RecordRules,
     RevocationRules, verify_record,
 };
-use sigillo_model::{FileEntry, Finding, FindingCode, Record, Sha256Digest, Verdict};
+use sigillo_model::{Finding, FindingCode, Sha256Digest, Verdict};
 
 use crate::{
-    Bundle, BundleError, DocumentSection, EvidenceMaker, GivenFile, Receipt, ReceiptCheck,
-    ReceiptTrust, check_receipt,
+    Bundle, BundleError, DocumentSection, EvidenceMaker, GivenFile, ReceiptCheck, ReceiptTrust,
+    bundle::RecordAt, check_receipt,
 };
 
 /// By what a bundle is checked.
@@ -62,9 +62,9 @@ impl BundleCheck {
 pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_>) -> BundleCheck {
     let receipt = check_receipt(&bundle.receipt, rules.trust, files);
     let (mut findings, more_findings) = (receipt.findings.clone(), receipt.more_findings);
-    let mut counted = 0;
+    let (mut counted, mut record) = (0, RecordAt::default());
     for file in &bundle.files {
-        match entry_of(&bundle.receipt, (file.document, file.position)) {
+        match record.of(&bundle.receipt, file.document).and_then(|it| it.files.get(file.position)) {
             Some(entry)
                 if entry.size == file.bytes.len() as u64
                     && entry.sha256 == Sha256Digest::of(&file.bytes) =>
@@ -112,14 +112,11 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
 fn is_of_time(finding: &Finding) -> bool {
     matches!(
         finding.code,
-        FindingCode::RenewedLate | FindingCode::AlgorithmExpired | FindingCode::EvidenceEnded
+        FindingCode::RenewedLate
+            | FindingCode::AlgorithmExpired
+            | FindingCode::EvidenceEnded
+            | FindingCode::RecordFromLater
     )
-}
-
-fn entry_of(receipt: &Receipt, (document, position): (usize, usize)) -> Option<FileEntry> {
-    let document = receipt.documents.get(document)?;
-    let record = Record::parse(document.record.as_bytes()).ok()?;
-    record.files.into_iter().nth(position)
 }
 
 fn verify(document: &DocumentSection, raw: &[u8], rules: &BundleRules<'_>) -> RecordReport {

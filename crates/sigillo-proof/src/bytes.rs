@@ -1,6 +1,6 @@
-//! Bytes that JSON spells in base64.
+//! What JSON spells that is not read as it comes: bytes in base64, lists that may be too long.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize, de};
@@ -21,4 +21,35 @@ impl<'de> Deserialize<'de> for Base64Bytes {
         let bytes = STANDARD.decode(text.as_bytes());
         bytes.map(Self).map_err(|_| de::Error::custom("not padded standard base64"))
     }
+}
+
+/// Reads a list of at most `MAX` items and one more: who counts them says what is too much, and
+/// nothing longer is kept in memory until then.
+pub(crate) fn up_to<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct UpTo<T, const MAX: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const MAX: usize> de::Visitor<'de> for UpTo<T, MAX> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MAX}")
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if list.len() > MAX {
+                    return Err(de::Error::custom(format_args!("a list of more than {MAX}")));
+                }
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_seq(UpTo::<T, MAX>(PhantomData))
 }

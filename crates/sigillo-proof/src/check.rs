@@ -1,6 +1,6 @@
 //! Checking a receipt without its archive: archive, checkpoint, log entries, submission, files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sigillo_ers::{TrustAnchors, pem_blocks};
 use sigillo_merkle::{
@@ -115,12 +115,13 @@ pub fn check_receipt(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile
     let mut checker = Checker::default();
     let proven = checker.archive(&receipt.archive, receipt.note(), trust);
     let batches = checker.batches(receipt);
-    let records = check_documents(&mut checker, receipt, &batches);
+    let mut matcher = FileMatcher::new(files);
+    check_documents(&mut checker, receipt, &batches, &mut matcher);
     if let Some(submission) = &receipt.submission {
         check_submission(&mut checker, receipt, submission, &batches);
     }
     check_sealings(&mut checker, receipt, &proven, &batches, trust);
-    checker.files(&records, files);
+    matcher.conclude(&mut checker);
     checker.conclude()
 }
 
@@ -138,6 +139,60 @@ pub(crate) struct ProvenArchive {
 pub(crate) struct CheckedRecord {
     pub(crate) version: VersionId,
     pub(crate) record: Record,
+}
+
+/// Compares the files beside the receipt with those in it.
+pub(crate) struct FileMatcher<'f> {
+    given: &'f [GivenFile],
+    /// The places of the files given, by what they are.
+    places: BTreeMap<(Sha256Digest, u64), Vec<usize>>,
+    names: BTreeMap<&'f str, bool>,
+    found: Vec<Option<MatchedFile>>,
+}
+
+impl<'f> FileMatcher<'f> {
+    fn new(given: &'f [GivenFile]) -> Self {
+        let mut places: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (place, file) in given.iter().enumerate() {
+            places.entry((file.sha256, file.size)).or_default().push(place);
+        }
+        let names = given.iter().map(|file| (file.name.as_str(), false)).collect();
+        Self { given, places, names, found: vec![None; given.len()] }
+    }
+
+    /// Looks whether files given are in a record; the first record with one counts.
+    pub(crate) fn look_at(&mut self, it: &CheckedRecord) {
+        for file in &it.record.files {
+            if let Some(is_known) = self.names.get_mut(file.name.as_str()) {
+                *is_known = true;
+            }
+            for place in self.places.remove(&(file.sha256, file.size)).unwrap_or_default() {
+                self.found[place] = Some(MatchedFile {
+                    given: self.given[place].name.clone(),
+                    name: file.name.clone(),
+                    key: it.record.key.to_string(),
+                    version: it.version,
+                });
+            }
+        }
+    }
+
+    /// Tells of what is not in any record.
+    fn conclude(self, checker: &mut Checker) {
+        for (given, found) in self.given.iter().zip(self.found) {
+            match found {
+                Some(found) => checker.files.push(found),
+                None if self.names.get(given.name.as_str()) == Some(&true) => {
+                    let message = "it has the name of a file in the receipt, and other bytes";
+                    checker.find(FindingCode::ReceiptFileDiffers, &given.name, message);
+                }
+                None => {
+                    let message = "it is none of the files in the receipt";
+                    checker.find(FindingCode::ReceiptFileUnknown, &given.name, message);
+                }
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -304,39 +359,6 @@ impl Checker {
             });
         }
         checked
-    }
-
-    /// Compares the files beside the receipt with those in it.
-    fn files(&mut self, records: &[CheckedRecord], files: &[GivenFile]) {
-        if files.is_empty() {
-            return;
-        }
-        let mut by_digest = BTreeMap::new();
-        let mut names = BTreeSet::new();
-        for it in records {
-            for file in &it.record.files {
-                by_digest.entry((file.sha256, file.size)).or_insert((it, file));
-                names.insert(file.name.as_str());
-            }
-        }
-        for given in files {
-            match by_digest.get(&(given.sha256, given.size)) {
-                Some((it, file)) => self.files.push(MatchedFile {
-                    given: given.name.clone(),
-                    name: file.name.clone(),
-                    key: it.record.key.to_string(),
-                    version: it.version,
-                }),
-                None if names.contains(given.name.as_str()) => {
-                    let message = "it has the name of a file in the receipt, and other bytes";
-                    self.find(FindingCode::ReceiptFileDiffers, &given.name, message);
-                }
-                None => {
-                    let message = "it is none of the files in the receipt";
-                    self.find(FindingCode::ReceiptFileUnknown, &given.name, message);
-                }
-            }
-        }
     }
 
     /// Adds a finding about one document.

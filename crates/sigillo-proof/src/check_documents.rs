@@ -6,7 +6,7 @@ use sigillo_model::{BatchCommitted, FindingCode, Record, Sha256Digest, VersionId
 
 use crate::{
     BatchSection, DocumentSection, Receipt,
-    check::{CheckedRecord, Checker, tree_hash},
+    check::{CheckedRecord, Checker, FileMatcher, tree_hash},
 };
 
 /// How the documents of a batch show that they are in it.
@@ -19,18 +19,18 @@ enum Shown<'a> {
     WrongLeaves,
 }
 
-/// Checks every document, and returns the records that are those of their versions.
+/// Checks every document, and shows `files` the records that are those of their versions.
 pub(crate) fn check_documents(
     checker: &mut Checker,
     receipt: &Receipt,
     batches: &[Option<BatchCommitted>],
-) -> Vec<CheckedRecord> {
+    files: &mut FileMatcher<'_>,
+) {
     let pairs = receipt.batches.iter().zip(batches);
     let leaves: Vec<_> = (0..)
         .zip(pairs)
         .map(|(number, (section, body))| check_leaves(checker, number, section, body.as_ref()))
         .collect();
-    let mut records = Vec::with_capacity(receipt.documents.len());
     let mut before = None;
     for (number, document) in receipt.documents.iter().enumerate() {
         let place = (document.batch, document.leaf_index);
@@ -62,9 +62,9 @@ pub(crate) fn check_documents(
             Ok(true) if record.is_some() => checker.documents += 1,
             Ok(_) => {}
         }
-        records.extend(record);
+        // One at a time: parsed, they take more memory than the receipt.
+        record.iter().for_each(|it| files.look_at(it));
     }
-    records
 }
 
 /// Checks that a record, with the digests it states, gives the version id.

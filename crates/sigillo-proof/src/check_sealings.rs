@@ -40,7 +40,15 @@ pub(crate) fn check_sealings(
 ) {
     let mut check = SealingsCheck { checker, receipt, archive, trust };
     let mut proven: Vec<Proven<'_>> = Vec::new();
+    let mut after = None;
     for section in &receipt.sealings {
+        if after.is_some_and(|after| section.entry.index <= after) {
+            let message = "the sealings do not stand in the order of the log";
+            check.checker.find(FindingCode::ReceiptDiffers, "sealing", message);
+            // The same one again and again would be verified each time.
+            continue;
+        }
+        after = Some(section.entry.index);
         let Some(sealing) = check.sealing(section) else { continue };
         if proven.last().is_some_and(|last| last.body.number >= sealing.body.number) {
             let message = "the sealings do not stand in the order of the log";
@@ -157,6 +165,8 @@ impl SealingsCheck<'_> {
             if token.entry.index <= after {
                 let message = "its time-stamps do not stand in the order of the log";
                 self.find(FindingCode::ReceiptDiffers, body, message);
+                // The same one again and again would be verified each time.
+                continue;
             }
             after = token.entry.index;
             let stamped_at = self.token(body, token);

@@ -33,6 +33,7 @@ mod period_render;
 mod sample;
 
 mod extends;
+mod html;
 mod render;
 
 pub use bundle::{BUNDLE_DOCUMENTS_MAX, BUNDLE_SCHEMA, Bundle, BundleError, BundledFile};
@@ -45,6 +46,7 @@ pub use check::{
 pub use check_checkpoint::{CosignedBy, is_witnessed, not_witnessed};
 pub use evidence::{DocumentEvidence, EvidenceMaker};
 pub use extends::{ReceiptDifference, extends};
+pub use html::{CheckedPage, CheckedSort, render_html};
 pub use period::{
     PERIOD_BYTES_MAX, PERIOD_ENTRIES_MAX, PERIOD_SCHEMA, PERIOD_TYPES_MAX, PeriodBatch,
     PeriodCommit, PeriodCounts, PeriodError, PeriodStatement, StatedPeriod, TypeCount,

@@ -10,7 +10,7 @@ use sigillo_model::{
     SubmissionId, VersionId,
 };
 
-use crate::Base64Bytes;
+use crate::{Base64Bytes, bytes::up_to};
 
 /// The schema of the receipts this program writes and reads.
 pub const RECEIPT_SCHEMA: &str = "sigillo.receipt/1";
@@ -42,6 +42,8 @@ pub const RECEIPT_RENEWALS_MAX: usize = 64;
 
 /// Most witnesses of the checkpoint of a receipt.
 pub const RECEIPT_WITNESSES_MAX: usize = 64;
+/// Most leaves of one batch, as the log has them.
+const LEAVES_MAX: usize = 100_000;
 
 /// Most hashes in one proof: more than any tree is high.
 pub const PROOF_HASHES_MAX: usize = 128;
@@ -57,14 +59,17 @@ pub struct Receipt {
     /// The archive.
     pub archive: ArchiveSection,
     /// The batches that the documents are in, in log order.
+    #[serde(deserialize_with = "up_to::<_, _, RECEIPT_BATCHES_MAX>")]
     pub batches: Vec<BatchSection>,
     /// A signed checkpoint of the archive's log; every log entry here is in its tree.
     pub checkpoint: String,
     /// The documents, by batch and place in it.
+    #[serde(deserialize_with = "up_to::<_, _, RECEIPT_DOCUMENTS_MAX>")]
     pub documents: Vec<DocumentSection>,
     /// [`RECEIPT_SCHEMA`].
     pub schema: String,
     /// The sealings that cover the batches, as far as there are any, in log order.
+    #[serde(deserialize_with = "up_to::<_, _, RECEIPT_SEALINGS_MAX>")]
     pub sealings: Vec<SealingSection>,
     /// The submission, if the receipt is for a whole one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,6 +171,7 @@ pub struct SealingSection {
     /// `statement.json`, byte for byte.
     pub statement: String,
     /// Its time-stamps, in log order.
+    #[serde(deserialize_with = "up_to::<_, _, RECEIPT_TOKENS_MAX>")]
     pub tokens: Vec<TokenSection>,
 }
 
@@ -217,6 +223,7 @@ pub struct SubmissionSection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_at: Option<LogTime>,
     /// What was refused, as far as the report says so in words.
+    #[serde(deserialize_with = "up_to::<_, _, RECEIPT_REFUSALS_MAX>")]
     pub refusals: Vec<RefusedDocument>,
     /// `report.json`, byte for byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -378,7 +385,10 @@ impl Receipt {
         let tokens = self.sealings.iter().map(|it| it.tokens.len()).max().unwrap_or(0);
         let stamps = self.sealings.iter().flat_map(|it| &it.tokens);
         let renewals = stamps.map(|it| it.renewals.len()).max().unwrap_or(0);
+        let leaves =
+            self.batches.iter().filter_map(|it| Some(it.leaves.as_ref()?.0.len() / 32)).max();
         let counts = [
+            ("leaves of a batch", leaves.unwrap_or(0), LEAVES_MAX),
             ("documents", self.documents.len(), RECEIPT_DOCUMENTS_MAX),
             ("batches", self.batches.len(), RECEIPT_BATCHES_MAX),
             ("refusals", refusals, RECEIPT_REFUSALS_MAX),

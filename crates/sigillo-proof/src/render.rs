@@ -161,7 +161,7 @@ fn more(text: &mut String, count: usize, max: usize) {
 }
 
 /// Spells out what could mislead a reader or a terminal: control and direction-changing characters.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let misleads = |c: char| {
         c.is_control()
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')

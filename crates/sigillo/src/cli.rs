@@ -306,6 +306,9 @@ pub(crate) struct VerifyArgs {
     /// Check this receipt and the files named, without an archive
     #[arg(long, value_name = "RECEIPT", conflicts_with_all = ["full", "log_only"])]
     pub(crate) receipt: Option<PathBuf>,
+    /// Write the outcome for the receipt as a page to be printed as well, HTML; it is not overwritten
+    #[arg(long, value_name = "FILE", requires = "receipt")]
+    pub(crate) html: Option<PathBuf>,
     /// Read every byte of every document
     #[arg(long, conflicts_with_all = ["ids", "log_only"])]
     pub(crate) full: bool,

@@ -63,6 +63,24 @@ pub(crate) struct Plan {
     pub(crate) sealed: bool,
 }
 
+/// What somebody makes otherwise who has every key of an archive.
+pub(crate) struct Changes<'c> {
+    /// What the archive says of itself.
+    pub(crate) description: &'c dyn Fn(&mut ArchiveDescription),
+    /// What its statement says, before it is sealed, logged and stamped.
+    pub(crate) statement: &'c dyn Fn(&mut Statement),
+    /// Which key signs its log.
+    pub(crate) log_key: u64,
+    /// How often its time-stamp was renewed.
+    pub(crate) renewals: usize,
+}
+
+impl Default for Changes<'_> {
+    fn default() -> Self {
+        Self { description: &|_| (), statement: &|_| (), log_key: 1, renewals: 0 }
+    }
+}
+
 /// The archive: its log so far, its batches, its keys.
 pub(crate) struct World {
     pub(crate) signer: MemorySigner,
@@ -80,6 +98,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with_log_key(1)
+    }
+
+    fn with_log_key(log_key: u64) -> Self {
         let [root_key, tsa_key, seal_key] = [(); 3].map(|()| Key::generate());
         let make = |role, subject: &str, key: &Key| {
             let content = CertificateContent {
@@ -101,7 +123,7 @@ impl World {
         let seal = make(CertificateRole::TrialSeal, "Comune di Prova TRIAL seal", &seal_key);
         let mut anchors = TrustAnchors::new();
         anchors.add_der("trial", &root).unwrap();
-        let signer = MemorySigner::new(1);
+        let signer = MemorySigner::new(log_key);
         let log = verifier_key(ORIGIN, &signer);
         let tree = MemoryTree::new();
         let lines = Vec::new();
@@ -185,8 +207,8 @@ impl World {
         (self.push(&Entry::ArchiveCreated(ArchiveCreated { archive, archive_sha256 })), text)
     }
 
-    fn seal(&mut self, batches: &[(u64, BatchCommitted)], renewals: usize) -> Sealed {
-        let statement = Statement {
+    fn seal(&mut self, batches: &[(u64, BatchCommitted)], changes: &Changes<'_>) -> Sealed {
+        let mut statement = Statement {
             after: 0,
             at: LogTime::new(now()),
             batches: batches
@@ -207,6 +229,7 @@ impl World {
             sealing: SealingId::from_bytes([8; 16]),
             through: 2,
         };
+        (changes.statement)(&mut statement);
         let text = to_canonical(&statement);
         let statement_sha256 = Sha256Digest::of(&text);
         let seal = self.seal_over(statement_sha256);
@@ -233,7 +256,7 @@ impl World {
             token_sha256: Sha256Digest::of(&token),
             trial: true,
         }));
-        let renewals = self.renew(&token, renewals);
+        let renewals = self.renew(&token, changes.renewals);
         Sealed { older, index, stamped, statement: text, seal, token, renewals, tree }
     }
 
@@ -309,26 +332,22 @@ struct Sealed {
 
 /// Makes an archive and the receipt it gives.
 pub(crate) fn receipt(plan: &Plan) -> (World, Receipt) {
-    receipt_described(plan, &|_| ())
+    receipt_changed(plan, &Changes::default())
 }
 
 /// Does the same, with an archive that says something else of itself.
 pub(crate) fn receipt_described(
     plan: &Plan,
-    change: &dyn Fn(&mut ArchiveDescription),
+    description: &dyn Fn(&mut ArchiveDescription),
 ) -> (World, Receipt) {
-    receipt_renewed(plan, change, 0)
+    receipt_changed(plan, &Changes { description, ..Changes::default() })
 }
 
-/// Does the same, with a time-stamp that was renewed some times.
-pub(crate) fn receipt_renewed(
-    plan: &Plan,
-    change: &dyn Fn(&mut ArchiveDescription),
-    renewals: usize,
-) -> (World, Receipt) {
-    let mut world = World::new();
+/// Does the same with other changes.
+pub(crate) fn receipt_changed(plan: &Plan, changes: &Changes<'_>) -> (World, Receipt) {
+    let mut world = World::with_log_key(changes.log_key);
     world.push_line(br#"{"type":"commit.opened","v":2}"#.to_vec());
-    let (created, description) = world.describe(change);
+    let (created, description) = world.describe(changes.description);
     let received = world.push(&Entry::SubmissionReceived(SubmissionReceived {
         received: plan.batches.iter().sum::<usize>() as u64 + 1,
         received_sha256: Sha256Digest::of(b"received"),
@@ -343,7 +362,7 @@ pub(crate) fn receipt_renewed(
     }
     let archived = plan.batches.iter().sum::<usize>() as u64;
     let completed = (plan.every == 1).then(|| end(&mut world, archived));
-    let sealed = plan.sealed.then(|| world.seal(&batches, renewals));
+    let sealed = plan.sealed.then(|| world.seal(&batches, changes));
     world.push_line(br#"{"type":"commit.opened","v":2}"#.to_vec());
 
     let mut receipt = Receipt {

@@ -6,10 +6,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use sigillo_custody::{ReceiptLog, ReceiptMaker, ReceiptOf};
-use sigillo_model::{ErrorKind, Verdict};
+use sigillo_merkle::VerifierKey;
+use sigillo_model::{ErrorKind, Finding, FindingCode, Sha256Digest, Verdict};
 use sigillo_proof::{
-    ArchiveSection, BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, PERIOD_BYTES_MAX,
-    ReceiptTrust, check_bundle, is_period_statement,
+    ArchiveSection, BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, CheckedPage, CheckedSort,
+    PERIOD_BYTES_MAX, ReceiptCheck, ReceiptTrust, check_bundle, is_period_statement, render_html,
 };
 use sigillo_store::ReadPool;
 
@@ -34,7 +35,8 @@ use crate::{
 ///
 /// Writes a bundle: the records of the documents, evidence records (RFC 4998), the proofs that they
 /// stand in the log, its signed checkpoint, seals and time-stamps. `sigillo check` checks it, and so
-/// do openssl and other programs; README.txt in it says how. The files themselves are not in it.
+/// do openssl and other programs; README.txt in it says how. The files themselves are in it only with
+/// --files: a bundle has at most 64 MiB.
 ///
 /// Who gets a bundle learns the digests of all files of the documents in it.
 ///
@@ -49,6 +51,9 @@ pub(crate) struct ProveArgs {
     /// The file to write the bundle to; it is not overwritten
     #[arg(short, long, value_name = "BUNDLE")]
     output: PathBuf,
+    /// Put the files of the documents into the bundle as well
+    #[arg(long)]
+    files: bool,
 }
 
 /// Check a bundle or a period statement, without archive and network
@@ -80,6 +85,9 @@ pub(crate) struct CheckArgs {
     /// What must be so for exit code 0, beyond what a verdict asks for
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
     require: Vec<Requirement>,
+    /// Write the outcome as a page to be printed as well, HTML; the file is not overwritten
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, CommandError> {
@@ -93,16 +101,30 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
     let mut bundle = Bundle { receipt: maker.make(&of).await?, files: Vec::new() };
     let witnesses = context.trust.witness_keys()?;
     log.add_cosignatures(&archive, &mut bundle.receipt, &witnesses).await?;
-    let zip = bundle.to_zip().map_err(|error| CommandError::of(ErrorKind::Invalid, &error))?;
+    let unfit = |error| CommandError::of(ErrorKind::Invalid, &error);
+    let mut zip = bundle.to_zip().map_err(unfit)?;
+    if args.files {
+        let room = BUNDLE_BYTES_MAX.saturating_sub(zip.len()) as u64;
+        bundle.files = maker.files(&bundle.receipt, room).await.map_err(|error| {
+            let this = CommandError::from(error);
+            this.hint(format!(
+                "a bundle has at most {}: leave --files out, and send the files beside it",
+                size_text(BUNDLE_BYTES_MAX as u64)
+            ))
+        })?;
+        drop(zip);
+        zip = bundle.to_zip().map_err(unfit)?;
+    }
     write_new(output, &zip)?;
     let receipt = &bundle.receipt;
     let (documents, size) = (receipt.documents.len() as u64, zip.len() as u64);
     let stamps = receipt.sealings.iter().map(|it| it.tokens.len()).sum::<usize>() as u64;
     let unsealed = receipt.batches.iter().filter(|batch| batch.sealed.is_none()).count() as u64;
     let mut text = format!(
-        "The proof of {} is in {} ({}), with {}{}.\n  \
+        "The proof of {} {}is in {} ({}), with {}{}.\n  \
          Who gets it learns the digests of all files of the documents in it.\n",
         counted(documents, "document"),
+        if args.files { "with the files themselves " } else { "" },
         output.display(),
         size_text(size),
         counted(stamps, "time-stamp"),
@@ -118,6 +140,7 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
         "bytes": size,
         "documents": documents,
         "file": output.display().to_string(),
+        "files": bundle.files.len(),
         "time_stamps": stamps,
         "trial": receipt.archive.trial,
         "unsealed": unsealed,
@@ -127,6 +150,7 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
 }
 
 pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandError> {
+    args.html.as_deref().map_or(Ok(()), refuse_taken)?;
     let bytes = read_beginning(&args.bundle, PERIOD_BYTES_MAX.max(BUNDLE_BYTES_MAX as u64))?;
     if is_period_statement(&bytes) {
         let trust = |archive: &_| trust(context, args.trust.as_deref(), archive);
@@ -134,13 +158,16 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
     }
     let given = args.files.iter().map(|path| given_file(path)).collect::<Result<Vec<_>, _>>()?;
     let algorithms = algorithms()?;
+    let (at, mut log_believed) = (context.clock.now(), false);
     let (mut check, bundle) = match Bundle::parse(&bytes) {
         Err(error) => (BundleCheck::unreadable(&error), None),
         Ok(bundle) => {
             let trust = trust(context, args.trust.as_deref(), &bundle.receipt.archive)?;
-            let at = context.clock.now();
+            log_believed = trust.log.is_some();
             let rules = BundleRules { trust: &trust, algorithms: &algorithms, at };
-            (check_bundle(&bundle, &given, &rules), Some(bundle))
+            let mut check = check_bundle(&bundle, &given, &rules);
+            compare_with_seen(context, &mut check, &bundle, trust.log.as_ref());
+            (check, Some(bundle))
         }
     };
     if let (Some(bundle), Some(receipt)) = (&bundle, &check.receipt)
@@ -150,9 +177,48 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
         check.findings.push(fork);
     }
     check.verdict = require(&mut check.findings, &args.require, check.verdict);
+    if let Some(file) = &args.html {
+        let receipt = bundle.as_ref().zip(check.receipt.as_ref());
+        let page = CheckedPage {
+            sort: CheckedSort::Bundle,
+            name: &name_of(&args.bundle),
+            sha256: Sha256Digest::of(&bytes),
+            at,
+            verdict: check.verdict,
+            findings: &check.findings,
+            more_findings: check.more_findings,
+            receipt: receipt.map(|(bundle, check)| (&bundle.receipt, check)),
+            files_inside: check.files,
+            log_believed,
+        };
+        write_new(file, render_html(&page).as_bytes())?;
+    }
     let text = check_text(&check, bundle.as_ref());
     context.output.result("sigillo.check/1", &text, check_json(&check, bundle.as_ref()));
     Ok(exit_code(&check.findings))
+}
+
+/// Tells of another log of the same size under the same key: a checkpoint of each is proof that the
+/// log was forked.
+fn compare_with_seen(
+    context: &Context,
+    check: &mut BundleCheck,
+    bundle: &Bundle,
+    log: Option<&VerifierKey>,
+) {
+    let checkpoint = check.receipt.as_ref().and_then(|it| it.checkpoint.as_ref());
+    let seen = log.and_then(|log| context.seen_of(bundle.receipt.archive.id, log));
+    let (Some(checkpoint), Some(seen)) = (checkpoint, seen) else { return };
+    let root = hex::encode(checkpoint.root.as_bytes());
+    if checkpoint.size == seen.size && root != seen.root.to_string() {
+        let words = format!(
+            "FORKED: a log of {} entries with the root {} was seen here under the same key, this one \
+             has the root {root}: keep both",
+            seen.size, seen.root
+        );
+        check.findings.insert(0, Finding::new(FindingCode::LogRolledBack, "checkpoint", words));
+        check.verdict = Verdict::Damaged;
+    }
 }
 
 fn trust(
@@ -173,6 +239,11 @@ fn trust(
     }
 }
 
+/// Returns the name of a file without its folders.
+pub(crate) fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 fn check_text(check: &BundleCheck, bundle: Option<&Bundle>) -> String {
     let word = match check.verdict {
         Verdict::Damaged => "DAMAGED: it does not prove what it says, see below",
@@ -181,14 +252,14 @@ fn check_text(check: &BundleCheck, bundle: Option<&Bundle>) -> String {
     };
     let mut text = format!("{word}\n");
     if let (Some(bundle), Some(receipt)) = (bundle, &check.receipt) {
-        text.push_str(&chain_text(bundle, receipt));
+        text.push_str(&chain_text(bundle, receipt, check.files));
     }
     text.push_str(&findings_text(&check.findings, check.more_findings));
     text
 }
 
 /// Says how the files lead to the checkpoint, as far as it was proven.
-fn chain_text(bundle: &Bundle, receipt: &sigillo_proof::ReceiptCheck) -> String {
+fn chain_text(bundle: &Bundle, receipt: &ReceiptCheck, inside: usize) -> String {
     let archive = &bundle.receipt.archive;
     let mut text = format!(
         "  archive of {}{}, {}\n",
@@ -203,6 +274,10 @@ fn chain_text(bundle: &Bundle, receipt: &sigillo_proof::ReceiptCheck) -> String 
             visible(&file.name),
             visible(&file.key),
         ));
+    }
+    if inside > 0 {
+        let files = counted(inside as u64, "file");
+        text.push_str(&format!("  {files} inside, with the digests of the records\n"));
     }
     text.push_str(&format!(
         "  {} in {}, {} proven\n",

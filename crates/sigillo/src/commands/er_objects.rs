@@ -9,9 +9,10 @@ use std::{
 
 use clap::Args;
 use sigillo_ers::{
-    HashFunction, RecordObject, RecordReport, RecordRules, TrustAnchors, pem_blocks, verify_record,
+    HashFunction, JoinedHashes, RecordObject, RecordReport, RecordRules, TrustAnchors, pem_blocks,
+    verify_record,
 };
-use sigillo_model::ErrorKind;
+use sigillo_model::{ErrorKind, Finding, FindingCode};
 
 use crate::{context::Context, error::CommandError};
 
@@ -123,18 +124,20 @@ fn read_anchors(path: &Path) -> Result<TrustAnchors, CommandError> {
     Ok(anchors)
 }
 
-/// Computes the digests of what is to be proven, reading a file once for all of them.
+/// Computes the digests of what is to be proven, reading a file once for all of them; says whether
+/// it may be a node of a tree of one of them.
 fn digests_of(
     what: &Proven,
     hashes: &[HashFunction],
-) -> Result<HashMap<HashFunction, Vec<u8>>, CommandError> {
+) -> Result<(HashMap<HashFunction, Vec<u8>>, bool), CommandError> {
     let path = match what {
-        Proven::Digests(_, digests) => return Ok(digests.clone()),
+        Proven::Digests(_, digests) => return Ok((digests.clone(), false)),
         Proven::File(path) => path,
     };
     let failed = |error: io::Error| CommandError::file("reading", path, &error);
     let mut file = File::open(path).map_err(failed)?;
     let mut digests: Vec<_> = hashes.iter().map(|hash| (*hash, hash.hasher())).collect();
+    let mut joined: Vec<_> = hashes.iter().map(|hash| JoinedHashes::new(*hash)).collect();
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         match file.read(&mut piece) {
@@ -143,12 +146,16 @@ fn digests_of(
                 for (_, digest) in &mut digests {
                     digest.update(&piece[..length]);
                 }
+                for it in &mut joined {
+                    it.update(&piece[..length]);
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(failed(error)),
         }
     }
-    Ok(digests.into_iter().map(|(hash, digest)| (hash, digest.finish())).collect())
+    let digests = digests.into_iter().map(|(hash, digest)| (hash, digest.finish())).collect();
+    Ok((digests, joined.iter().any(JoinedHashes::finish)))
 }
 
 /// Objects with the digests of a few hash functions.
@@ -156,14 +163,18 @@ pub(super) struct Digested {
     /// What they are called.
     pub(super) names: Vec<String>,
     digests: Vec<HashMap<HashFunction, Vec<u8>>>,
+    /// Which of them may be nodes of a tree.
+    may_be_nodes: Vec<bool>,
 }
 
 impl Digested {
     /// Reads each file once.
     pub(super) fn read(proven: &[Proven], hashes: &[HashFunction]) -> Result<Self, CommandError> {
         let names = proven.iter().map(name_of).collect();
-        let digests = proven.iter().map(|it| digests_of(it, hashes)).collect::<Result<_, _>>()?;
-        Ok(Self { names, digests })
+        let read: Vec<_> =
+            proven.iter().map(|it| digests_of(it, hashes)).collect::<Result<_, _>>()?;
+        let (digests, may_be_nodes) = read.into_iter().unzip();
+        Ok(Self { names, digests, may_be_nodes })
     }
 
     /// Returns the digests of one hash function.
@@ -190,6 +201,14 @@ impl Digested {
             .zip(&lookups)
             .map(|(name, digest)| RecordObject { name, digest })
             .collect();
-        verify_record(raw, &objects, rules)
+        let mut report = verify_record(raw, &objects, rules);
+        for (name, _) in self.names.iter().zip(&self.may_be_nodes).filter(|(_, may)| **may) {
+            let message = "it spells hashes in ascending order, as a node of a hash tree does: \
+                           whether it is a document or such a node, no evidence record can tell; a \
+                           receipt or a bundle can";
+            let code = FindingCode::RecordObjectMayBeNode;
+            report.findings.push(Finding::new(code, name, message));
+        }
+        report
     }
 }

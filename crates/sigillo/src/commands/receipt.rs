@@ -18,21 +18,22 @@ use sigillo_model::{
     ErrorKind, Finding, FindingCode, Severity, Sha256Digest, SubmissionId, Verdict, encode_name,
 };
 use sigillo_proof::{
-    CosignedBy, GivenFile, RECEIPT_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError, check_receipt,
-    extends, render_text,
+    CheckedPage, CheckedSort, CosignedBy, GivenFile, RECEIPT_BYTES_MAX, Receipt, ReceiptCheck,
+    ReceiptError, check_receipt, extends, render_html, render_text,
 };
 use sigillo_store::ReadPool;
 
 use crate::{
     commands::{
         EXIT_CLEAN,
+        bundle::name_of,
         export::locate,
         verify::{exit_code, findings_text},
     },
     context::Context,
     error::CommandError,
     output::{counted, grouped, size_text, visible},
-    places::{read_beginning, write_whole},
+    places::{read_beginning, refuse_taken, write_new, write_whole},
     require::{Requirement, require},
 };
 
@@ -231,15 +232,20 @@ pub(crate) fn verify(
     file: &Path,
     others: &[String],
     requirements: &[Requirement],
+    html: Option<&Path>,
 ) -> Result<u8, CommandError> {
+    html.map_or(Ok(()), refuse_taken)?;
     let bytes = read_beginning(file, RECEIPT_BYTES_MAX)?;
     let given = others.iter().map(|path| given_file(Path::new(path)));
     let given = given.collect::<Result<Vec<_>, _>>()?;
     let parsed = Receipt::parse(&bytes);
+    let sha256 = html.map(|_| Sha256Digest::of(&bytes));
     drop(bytes);
+    let mut log_believed = false;
     let (mut check, receipt) = match parsed {
         Ok(receipt) => {
             let trust = context.trust.receipt_trust(receipt.archive.id, &receipt.archive.log)?;
+            log_believed = trust.log.is_some();
             (check_receipt(&receipt, &trust, &given), Some(receipt))
         }
         Err(error) => (ReceiptCheck::unreadable(&error), None),
@@ -251,6 +257,21 @@ pub(crate) fn verify(
         check.findings.push(fork);
     }
     check.verdict = require(&mut check.findings, requirements, check.verdict);
+    if let Some((path, sha256)) = html.zip(sha256) {
+        let page = CheckedPage {
+            sort: CheckedSort::Receipt,
+            name: &name_of(file),
+            sha256,
+            at: context.clock.now(),
+            verdict: check.verdict,
+            findings: &check.findings,
+            more_findings: check.more_findings,
+            receipt: receipt.as_ref().map(|receipt| (receipt, &check)),
+            files_inside: 0,
+            log_believed,
+        };
+        write_new(path, render_html(&page).as_bytes())?;
+    }
     let text = check_text(&check, receipt.as_ref());
     let value = check_json(&check, receipt.as_ref());
     context.output.result("sigillo.verify.receipt/1", &text, value);

@@ -34,7 +34,7 @@ const PRINTED_MAX: usize = 100;
 /// Verifies and reports; remembers the head if it is sound.
 pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, CommandError> {
     if let Some(file) = &args.receipt {
-        return receipt::verify(context, file, &args.ids, &args.require);
+        return receipt::verify(context, file, &args.ids, &args.require, args.html.as_deref());
     }
     let archive = match context.archive().await {
         Err(error) if error.kind == ErrorKind::Integrity => {

@@ -64,3 +64,53 @@ fn what_is_no_bundle_or_was_changed_is_told() {
     unsealed.run(["prove", "carte/uno.txt", "-o", "p.zip"]).check(0, "not sealed yet");
     unsealed.run(["check", "p.zip"]).check(0, "F506");
 }
+
+#[test]
+fn the_files_themselves_may_be_in_the_bundle() {
+    let world = World::with(&[("uno.pdf", b"uno"), ("due.txt", b"due"), ("vuoto", b"")]);
+    let ids = ["carte/uno.pdf", "carte/due.txt", "carte/vuoto"];
+    let prove = [&["prove"][..], &ids, &["--files", "-o", "prova.zip"]].concat();
+    let made = world.run(prove);
+    made.check(0, "3 documents with the files themselves");
+    world.run(["check", "prova.zip"]).check(0, "3 files inside, with the digests of the records");
+    // Each as a file of its own for every unpacker.
+    let mut unzip = std::process::Command::new("python3");
+    unzip.args(["-m", "zipfile", "-e"]).arg(world.place("prova.zip")).arg(world.place("aperto"));
+    assert!(unzip.status().unwrap().success());
+    let folder = world.place("aperto/files");
+    let read = crate::program::tree(&folder);
+    assert_eq!(read.len(), 3, "{:?}", read.keys());
+    assert_eq!(read.keys().filter(|name| name.ends_with(b".pdf")).count(), 1);
+    let mut read: Vec<_> = read.into_values().map(|it| String::from_utf8(it).unwrap()).collect();
+    read.sort_unstable();
+    assert_eq!(read, ["", "due", "uno"]);
+    // A file that is another is told by its place.
+    let mut bytes = fs::read(world.place("prova.zip")).unwrap();
+    let at = bytes.windows(3).rposition(|it| it == b"uno").unwrap();
+    bytes[at] = b'U';
+    fs::write(world.place("rotta.zip"), &bytes).unwrap();
+    world.run(["check", "rotta.zip"]).check(5, "F811");
+}
+
+#[test]
+fn files_that_an_earlier_version_holds_are_in_the_bundle_too() {
+    let world = World::with(&[("atto/a.txt", b"a"), ("atto/b.txt", b"b")]);
+    world.write("atto/b.txt", b"B");
+    assert_eq!(world.ingest(&["--new-versions"]).code, 0);
+    let made = world.run(["prove", "carte/atto/b.txt", "--files", "-o", "prova.zip", "--json"]);
+    let files = made.json()["files"].as_u64();
+    assert!(files >= Some(1), "{made:?}");
+    world.run(["check", "prova.zip"]).check(0, "inside");
+}
+
+#[test]
+fn files_that_have_no_room_are_told_before_they_are_read() {
+    let world = World::with(&[("grande.bin", &vec![7; (64 << 20) - 100]), ("uno.txt", b"uno")]);
+    let packs = world.packs();
+    // Not even opened: only the records are read.
+    let made = world.run(["prove", "carte/grande.bin", "--files", "-o", "prova.zip"]);
+    made.check_error(1, "the files have 67108764 bytes together");
+    assert!(made.stderr.contains("leave --files out"), "{made:?}");
+    assert!(!world.place("prova.zip").exists() && !packs.is_empty());
+    world.run(["prove", "carte/grande.bin", "-o", "prova.zip"]).check(0, "prova.zip");
+}

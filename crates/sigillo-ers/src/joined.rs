@@ -1,0 +1,78 @@
+//! Files that spell hashes joined together: they may be nodes of a hash tree.
+
+use crate::HashFunction;
+
+/// Tells of bytes, taken piece by piece, whether they are two or more hashes in ascending order.
+///
+/// The value of a list of hashes is the hash of exactly that, and a tree of RFC 4998 does not tell
+/// its leaves from its nodes: whoever cuts the path short proves such a file as if it were a data
+/// object. It did exist, but nobody archived it. Source: RFC 4998 §4.2.1.
+#[derive(Clone, Debug)]
+pub struct JoinedHashes {
+    length_bytes: usize,
+    /// The last whole piece, and what follows it.
+    before: Vec<u8>,
+    pending: Vec<u8>,
+    pieces: usize,
+    ascending: bool,
+}
+
+impl JoinedHashes {
+    /// Starts with no bytes, for hashes of `hash`.
+    pub fn new(hash: HashFunction) -> Self {
+        let length_bytes = hash.length_bytes();
+        Self { length_bytes, before: Vec::new(), pending: Vec::new(), pieces: 0, ascending: true }
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, mut bytes: &[u8]) {
+        while self.ascending && !bytes.is_empty() {
+            let (head, rest) =
+                bytes.split_at(bytes.len().min(self.length_bytes - self.pending.len()));
+            self.pending.extend_from_slice(head);
+            bytes = rest;
+            if self.pending.len() == self.length_bytes {
+                self.ascending = self.before <= self.pending;
+                self.before = std::mem::take(&mut self.pending);
+                self.pieces += 1;
+            }
+        }
+    }
+
+    /// Tells whether all bytes were such hashes.
+    pub fn finish(&self) -> bool {
+        self.ascending && self.pending.is_empty() && self.pieces >= 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_joined(parts: &[&[u8]]) -> bool {
+        let mut joined = JoinedHashes::new(HashFunction::Sha256);
+        parts.iter().for_each(|part| joined.update(part));
+        joined.finish()
+    }
+
+    #[test]
+    fn only_whole_hashes_in_ascending_order_are_a_node() {
+        let (low, high) = ([1; 32], [2; 32]);
+        for (parts, wanted) in [
+            (&[&low[..], &high][..], true),
+            (&[&low, &low], true),
+            (&[&high, &low], false),
+            (&[&low], false),
+            (&[], false),
+            (&[&low, &high, &high[..1]], false),
+            (&[&low, &high, &low], false),
+            (&[&low, &low, &high], true),
+        ] {
+            assert_eq!(is_joined(parts), wanted, "{} parts", parts.len());
+            let bytes = parts.concat();
+            assert_eq!(is_joined(&[&bytes]), wanted, "at once");
+            let single: Vec<&[u8]> = bytes.chunks(7).collect();
+            assert_eq!(is_joined(&single), wanted, "in pieces of seven");
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! The verdict on a bundle or a receipt as a page to be printed: one file, no scripts, nothing from
+//! outside, everything in it escaped.
+
+use jiff::Timestamp;
+
+use sigillo_ers::pem_blocks;
+use sigillo_model::{
+    ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, Record, Severity,
+    Sha256Digest, Statement, Verdict, parse_canonical,
+};
+
+use crate::{DocumentSection, Receipt, ReceiptCheck, SealingSection, render::shown};
+
+/// At most this many documents stand on a page.
+const DOCUMENTS_MAX: usize = 1_000;
+/// At most this many files of one document.
+const FILES_MAX: usize = 200;
+/// At most this many batches, and as many sealings.
+const BATCHES_MAX: usize = 1_000;
+/// At most this many findings.
+const FINDINGS_SHOWN_MAX: usize = 1_000;
+/// At most so many characters of a text from outside.
+const CHARACTERS_MAX: usize = 500;
+
+const HEAD: &str = include_str!("html_head.html");
+
+/// What was checked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CheckedSort {
+    /// A bundle, with the evidence records in it.
+    Bundle,
+    /// A receipt (rapporto di versamento).
+    Receipt,
+}
+
+/// What a page says.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckedPage<'a> {
+    /// What was checked.
+    pub sort: CheckedSort,
+    /// The name of its file.
+    pub name: &'a str,
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256Digest,
+    /// When it was checked, by the clock of who checked it.
+    pub at: Timestamp,
+    /// The outcome.
+    pub verdict: Verdict,
+    /// What was met, gravest first.
+    pub findings: &'a [Finding],
+    /// Findings beyond those.
+    pub more_findings: u64,
+    /// The receipt, if it could be read, and what was found of it.
+    pub receipt: Option<(&'a Receipt, &'a ReceiptCheck)>,
+    /// Files inside of a bundle that have the digests of their records.
+    pub files_inside: usize,
+    /// Whether the key of the log is believed by who checked it.
+    pub log_believed: bool,
+}
+
+/// Writes the page, HTML in UTF-8.
+pub fn render_html(page: &CheckedPage<'_>) -> String {
+    let (it, en) = match page.sort {
+        CheckedSort::Bundle => ("Verifica di una prova", "Check of a bundle"),
+        CheckedSort::Receipt => ("Verifica di un rapporto di versamento", "Check of a receipt"),
+    };
+    let mut html = Html(HEAD.replace("TITLE", en));
+    html.raw(&format!("<h1>{it} <small>/ {en}</small></h1>\n"));
+    verdict(&mut html, page);
+    html.raw("<table>\n");
+    html.row("File", page.name);
+    html.row("SHA-256", &page.sha256.to_string());
+    let at = Timestamp::from_second(page.at.as_second()).unwrap_or(page.at);
+    html.row("Verificato il / checked at", &at.to_string());
+    if let Some((receipt, _)) = page.receipt {
+        let archive = &receipt.archive;
+        html.row("Ente titolare / entity", &archive.entity);
+        html.row("Archivio / archive", &archive.id.to_string());
+        if archive.trial {
+            html.row("Di prova / trial", "TRIAL: chiavi e tempi di prova, not qualified");
+        }
+    }
+    html.raw("</table>\n");
+    if let Some((receipt, check)) = page.receipt {
+        html.heading("La catena", "The chain");
+        html.raw(
+            "<p>documento → lotto → sigillatura → riferimento temporale → registro → checkpoint → \
+             testimoni <small>/ document → batch → sealing → time-stamp → log → checkpoint → \
+             witnesses</small></p>\n",
+        );
+        if page.verdict != Verdict::Intact {
+            html.raw(
+                "<p><strong>Come è dichiarata: non tutto è provato, vedi i rilievi.</strong> <small>/ \
+                 As it is stated: not all of it is proven, see the findings.</small></p>\n",
+            );
+        }
+        documents(&mut html, page, receipt, check);
+        batches(&mut html, receipt);
+        sealings(&mut html, receipt, check);
+        log(&mut html, page, receipt, check);
+    }
+    findings(&mut html, page);
+    not_checked(&mut html, page);
+    html.raw("</body>\n</html>\n");
+    html.0
+}
+
+/// A page being written.
+struct Html(String);
+
+impl Html {
+    /// Adds text of ours as it is.
+    fn raw(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    /// Adds text from outside.
+    fn text(&mut self, text: &str) {
+        self.0.push_str(&escaped(text));
+    }
+
+    fn heading(&mut self, it: &str, en: &str) {
+        self.raw(&format!("<h2>{it} <small>/ {en}</small></h2>\n"));
+    }
+
+    fn row(&mut self, name: &str, value: &str) {
+        self.raw(&format!("<tr><th>{name}</th><td>"));
+        self.text(value);
+        self.raw("</td></tr>\n");
+    }
+
+    fn more(&mut self, count: usize, max: usize) {
+        if count > max {
+            let more = count - max;
+            self.raw(&format!("<p>… e altri {more} <small>/ and {more} more</small></p>\n"));
+        }
+    }
+}
+
+/// Spells text so that it is nothing but text, on a page and to its reader, and not too long.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len().min(CHARACTERS_MAX));
+    for (index, c) in text.chars().enumerate() {
+        if index == CHARACTERS_MAX {
+            safe.push('…');
+            break;
+        }
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            _ => safe.push_str(&shown(c.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    safe
+}
+
+fn verdict(html: &mut Html, page: &CheckedPage<'_>) {
+    let (class, word, it, en) = match page.verdict {
+        Verdict::Intact => (
+            "intact",
+            "PROVATO / PROVEN",
+            "Tutto ciò che è qui è stato ricalcolato, e chi lo firma è creduto da chi ha verificato.",
+            "Everything here was computed anew, and whoever checked it believes who signed it.",
+        ),
+        Verdict::CannotTell => (
+            "unknown",
+            "NON DETERMINABILE / CANNOT TELL",
+            "Nulla risulta errato, ma qualcosa non si può stabilire: vedi i rilievi.",
+            "Nothing is known to be wrong, but something cannot be told: see the findings.",
+        ),
+        Verdict::Damaged => (
+            "damaged",
+            "DANNEGGIATO / DAMAGED",
+            "Non prova ciò che dice: vedi i rilievi.",
+            "It does not prove what it says: see the findings.",
+        ),
+    };
+    html.raw(&format!(
+        "<div class=\"verdict {class}\"><strong>{word}</strong><br>{it}<br><small>{en}</small></div>\n"
+    ));
+}
+
+fn documents(html: &mut Html, page: &CheckedPage<'_>, receipt: &Receipt, check: &ReceiptCheck) {
+    html.raw("<h3>1. Documenti <small>/ Documents</small></h3>\n");
+    let (proven, all) = (check.documents, receipt.documents.len());
+    html.raw(&format!("<p>{proven} di {all} provati <small>/ {proven} of {all} proven</small>"));
+    if page.files_inside > 0 {
+        let inside = page.files_inside;
+        html.raw(&format!(
+            "; {inside} file contenuti qui, verificati <small>/ {inside} files inside, checked</small>"
+        ));
+    }
+    html.raw("</p>\n");
+    for document in receipt.documents.iter().take(DOCUMENTS_MAX) {
+        document_table(html, receipt, document);
+    }
+    html.more(all, DOCUMENTS_MAX);
+    if !check.files.is_empty() {
+        html.raw(
+            "<p>File presentati per la verifica <small>/ files given beside it</small>:</p>\n",
+        );
+        html.raw("<table>\n");
+        for file in check.files.iter().take(FILES_MAX) {
+            html.raw("<tr><th>");
+            html.text(&file.given);
+            html.raw("</th><td>");
+            html.text(&format!("= {} ({})", file.name, file.key));
+            html.raw("</td></tr>\n");
+        }
+        html.raw("</table>\n");
+        html.more(check.files.len(), FILES_MAX);
+    }
+}
+
+fn document_table(html: &mut Html, receipt: &Receipt, document: &DocumentSection) {
+    html.raw("<table>\n");
+    match Record::parse(document.record.as_bytes()) {
+        Err(_) => html.row("Registrazione / record", "(illeggibile / unreadable)"),
+        Ok(record) => {
+            html.row("Chiave / key", &record.key.to_string());
+            if let Some(subject) = &record.description.subject {
+                html.row("Oggetto / subject", subject);
+            }
+            html.row(
+                "Unità documentaria / document",
+                &format!("{}, versione / version {}", record.document, record.version),
+            );
+            html.row("Ricevuto il / received at", &record.received_at.to_string());
+            for file in record.files.iter().take(FILES_MAX) {
+                let words = format!("{}, {} byte, SHA-256 {}", file.name, file.size, file.sha256);
+                html.row("File", &words);
+            }
+            if record.files.len() > FILES_MAX {
+                html.row("File", &format!("… + {}", record.files.len() - FILES_MAX));
+            }
+        }
+    }
+    html.row("Id della versione / version id", &document.version_id.to_string());
+    let batch = usize::try_from(document.batch).ok().and_then(|at| receipt.batches.get(at));
+    if let Some(body) = batch.and_then(|batch| batch_of(&batch.entry.line)) {
+        let place = document.leaf_index.saturating_add(1);
+        let words =
+            format!("{place} di / of {} nel lotto / in batch {}", body.documents, body.batch);
+        html.row("Posto / place", &words);
+    }
+    html.raw("</table>\n");
+}
+
+fn batches(html: &mut Html, receipt: &Receipt) {
+    html.raw("<h3>2. Lotti <small>/ Batches</small></h3>\n");
+    for batch in receipt.batches.iter().take(BATCHES_MAX) {
+        let Some(body) = batch_of(&batch.entry.line) else { continue };
+        html.raw("<table>\n");
+        html.row("Lotto / batch", &body.batch.to_string());
+        html.row("Documenti / documents", &body.documents.to_string());
+        html.row("Voce del registro / log entry", &batch.entry.index.to_string());
+        html.row("Radice RFC 4998 / evidence root", &body.root.to_string());
+        html.row("Radice RFC 6962 / order root", &body.order_root.to_string());
+        let sealed = batch.sealed.as_ref().map_or_else(
+            || "non ancora / not yet, or not in this proof".to_owned(),
+            |sealed| sealed.number.to_string(),
+        );
+        html.row("Sigillatura / sealing", &sealed);
+        html.raw("</table>\n");
+    }
+    html.more(receipt.batches.len(), BATCHES_MAX);
+}
+
+fn sealings(html: &mut Html, receipt: &Receipt, check: &ReceiptCheck) {
+    html.raw("<h3>3. Sigillature e riferimenti temporali <small>/ Sealings and time-stamps</small></h3>\n");
+    if receipt.sealings.is_empty() {
+        html.raw("<p>Nessuna <small>/ none yet</small></p>\n");
+    }
+    let description = parse_canonical::<ArchiveDescription>(receipt.archive.description.as_bytes());
+    let certificate = description.ok().and_then(|it| {
+        let blocks = pem_blocks(&it.keys.seal, "CERTIFICATE").ok()?;
+        blocks.first().map(|der| Sha256Digest::of(der).to_string())
+    });
+    for sealing in receipt.sealings.iter().take(BATCHES_MAX) {
+        sealing_table(html, sealing, certificate.as_deref());
+        let Some(number) = number_of(sealing) else { continue };
+        for time in check.times.iter().filter(|time| time.sealing == number) {
+            html.raw("<table>\n");
+            let trial = if time.trial { " (TRIAL, di prova, not qualified)" } else { "" };
+            html.row("Attestato / attested", &format!("{}{trial}", time.stamped_at));
+            html.row("Autorità / authority", &time.authority);
+            html.raw("</table>\n");
+        }
+    }
+    html.more(receipt.sealings.len(), BATCHES_MAX);
+    let (sound, all) = (check.sealings, receipt.sealings.len());
+    html.raw(&format!(
+        "<p>{sound} di {all} con dichiarazione e sigillo come devono essere <small>/ {sound} of {all} \
+         with statement and seal as they should be</small></p>\n"
+    ));
+}
+
+fn number_of(sealing: &SealingSection) -> Option<u64> {
+    match Entry::parse_line(sealing.entry.line.as_bytes()).ok()? {
+        Entry::BatchesSealed(body) => Some(body.number),
+        _ => None,
+    }
+}
+
+fn sealing_table(html: &mut Html, sealing: &SealingSection, certificate: Option<&str>) {
+    html.raw("<table>\n");
+    if let Some(number) = number_of(sealing) {
+        html.row("Sigillatura / sealing", &number.to_string());
+    }
+    html.row("Voce del registro / log entry", &sealing.entry.index.to_string());
+    if let Ok(statement) = parse_canonical::<Statement>(sealing.statement.as_bytes()) {
+        html.row("Dichiarata il / stated at", &statement.at.to_string());
+        let interval = format!("{} < commit ≤ {}", statement.after, statement.through);
+        html.row("Copre / covers", &interval);
+    }
+    let statement = Sha256Digest::of(sealing.statement.as_bytes());
+    html.row("Dichiarazione / statement, SHA-256", &statement.to_string());
+    html.row("Sigillo / seal (CAdES), SHA-256", &Sha256Digest::of(&sealing.seal.0).to_string());
+    if let Some(certificate) = certificate {
+        html.row("Certificato del sigillo / seal certificate, SHA-256", certificate);
+    }
+    for token in &sealing.tokens {
+        let sha256 = Sha256Digest::of(&token.token.0);
+        let words = format!("{} ({}), voce / entry {}", sha256, token.line, token.entry.index);
+        html.row("Token RFC 3161, SHA-256", &words);
+    }
+    if sealing.tokens.is_empty() {
+        html.row("Token RFC 3161", "nessuno / none yet, or not in this proof");
+    }
+    html.raw("</table>\n");
+}
+
+fn log(html: &mut Html, page: &CheckedPage<'_>, receipt: &Receipt, check: &ReceiptCheck) {
+    html.raw(
+        "<h3>4. Registro, checkpoint, testimoni <small>/ Log, checkpoint, witnesses</small></h3>\n",
+    );
+    html.raw("<table>\n");
+    html.row("Registro / log", &receipt.archive.origin);
+    html.row("Chiave / key", &receipt.archive.log);
+    html.row(
+        "Creduta / believed",
+        if page.log_believed {
+            "sì, per l'archivio di fiducia di chi verifica / yes, by the trust store of who checked"
+        } else {
+            "NO: nessuno garantisce di chi sia / nobody vouches for whose it is"
+        },
+    );
+    match &check.checkpoint {
+        Some(checkpoint) => {
+            let size = checkpoint.size;
+            html.row("Checkpoint", &format!("{size} voci / entries"));
+            html.row("Radice / root", &checkpoint.root.to_base64());
+        }
+        None => html.row("Checkpoint", "senza firma valida / without a valid signature"),
+    }
+    html.row("Testimoni / witnesses", "nessuna controfirma / no cosignature in this proof");
+    html.raw("</table>\n");
+}
+
+fn findings(html: &mut Html, page: &CheckedPage<'_>) {
+    html.heading("Rilievi", "Findings");
+    if page.findings.is_empty() {
+        html.raw("<p>Nessuno <small>/ none</small></p>\n");
+        return;
+    }
+    html.raw("<table>\n");
+    for finding in page.findings.iter().take(FINDINGS_SHOWN_MAX) {
+        let word = match finding.severity {
+            Severity::Damage => "DANNO / damage",
+            Severity::CannotTell => "non determinabile / cannot tell",
+            Severity::Derived => "derivato / derived",
+            Severity::Note => "nota / note",
+        };
+        html.raw(&format!("<tr><th>{word}<br>{}</th><td>", finding.code.code()));
+        html.text(&finding.object);
+        html.raw("<br>");
+        html.text(&finding.message);
+        html.raw("</td></tr>\n");
+    }
+    html.raw("</table>\n");
+    let more = usize::try_from(page.more_findings).unwrap_or(usize::MAX);
+    html.more(
+        page.findings.len().saturating_add(more),
+        FINDINGS_SHOWN_MAX.min(page.findings.len()),
+    );
+}
+
+/// Says what nobody can see in a file alone.
+fn not_checked(html: &mut Html, page: &CheckedPage<'_>) {
+    html.heading("Che cosa NON è stato verificato", "What was NOT checked");
+    html.raw(
+        "<ul>\n\
+         <li>Attualità: se l'archivio sia cresciuto da allora <small>/ freshness: whether the \
+         archive has grown since</small></li>\n\
+         <li>Se i documenti siano stati distrutti in seguito <small>/ whether the documents were \
+         destroyed later</small></li>\n\
+         <li>Se ad altri sia stato mostrato un altro registro: nessun testimone ha controfirmato \
+         <small>/ whether others were shown another log: no witness has cosigned</small></li>\n",
+    );
+    let unasked = page.findings.iter().any(|it| it.code == FindingCode::RevocationUnknown);
+    if unasked || page.sort == CheckedSort::Receipt {
+        html.raw(
+            "<li>Se un certificato sia stato revocato <small>/ whether a certificate was revoked\
+             </small></li>\n",
+        );
+    }
+    let given = page.receipt.is_some_and(|(_, check)| !check.files.is_empty());
+    let is_read = given || page.files_inside > 0;
+    if !is_read {
+        html.raw(
+            "<li>I file stessi: nessuno è stato letto, si conoscono solo le loro impronte <small>/ \
+             the files themselves: none was read, only their digests are known</small></li>\n",
+        );
+    }
+    html.raw(
+        "<li>Che cosa dicano i documenti, e se sia vero <small>/ what the documents say, and whether \
+         it is true</small></li>\n</ul>\n",
+    );
+}
+
+fn batch_of(line: &str) -> Option<BatchCommitted> {
+    match Entry::parse_line(line.as_bytes()).ok()? {
+        Entry::BatchCommitted(body) => Some(body),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_is_text_and_not_too_long() {
+        let hostile = "<script>alert('x')</script>&\"\u{202e}\u{7}";
+        let safe = escaped(hostile);
+        assert!(!safe.contains(['<', '>', '"', '\'', '\u{202e}', '\u{7}']), "{safe}");
+        assert!(safe.starts_with("&lt;script&gt;alert(&#39;x&#39;)"), "{safe}");
+        assert_eq!(escaped(&"è".repeat(CHARACTERS_MAX)).chars().count(), CHARACTERS_MAX);
+        assert!(escaped(&"è".repeat(CHARACTERS_MAX + 1)).ends_with('…'));
+    }
+}
