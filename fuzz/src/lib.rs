@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use sigillo_ers::{
     AlgorithmTable, Authorities, EvidenceRecord, HashFunction, RecordObject, RecordRules,
-    TrustAnchors, pem_blocks, record_hashes, renew_hash_tree, renew_time_stamp, renewals_due,
-    verify_record, verify_seal, verify_token,
+    RevocationRules, TrustAnchors, pem_blocks, record_hashes, renew_hash_tree, renew_time_stamp,
+    renewals_due, verify_record, verify_seal, verify_token,
 };
 use sigillo_merkle::{
     Checkpoint, EntryBundleId, MemoryTree, SignedNote, TileId, TreeHash, VerifierKey,
@@ -43,7 +43,7 @@ fn trust() -> ReceiptTrust {
     for der in pem_blocks(ROOT, "CERTIFICATE").expect("the seeds are ours") {
         anchors.add_der("root", &der).expect("the seeds are ours");
     }
-    ReceiptTrust { log: VerifierKey::parse(LOG.trim_end()).ok(), anchors }
+    ReceiptTrust { log: VerifierKey::parse(LOG.trim_end()).ok(), anchors, witnesses: None }
 }
 
 /// Time-stamp tokens and seals: both are CMS. Neither has another spelling that is accepted.
@@ -78,8 +78,13 @@ pub fn record(bytes: &[u8]) {
     let objects = [RecordObject { name: "object", digest: &digest }];
     let anchored = Authorities::Anchored(&trust.anchors);
     for (authorities, at) in [(anchored, Some(at())), (Authorities::Any, None)] {
-        let rules =
-            RecordRules { authorities, algorithms: &algorithms, at, whole_group: at.is_some() };
+        let rules = RecordRules {
+            authorities,
+            algorithms: &algorithms,
+            at,
+            whole_group: at.is_some(),
+            revocation: RevocationRules::EMBEDDED,
+        };
         let report = verify_record(bytes, &objects, &rules);
         assert!(read.is_ok() || report.verdict() != Verdict::Intact, "what cannot be read holds");
         if let Some(last) = report.stamps.last() {

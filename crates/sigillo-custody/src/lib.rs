@@ -30,8 +30,8 @@ mod sweep;
 mod sweep_names;
 
 mod anchors;
-mod cosignatures;
 mod bundled_files;
+mod cosignatures;
 mod receipt;
 mod receipt_log;
 mod receipt_records;

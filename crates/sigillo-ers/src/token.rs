@@ -139,7 +139,7 @@ pub struct DrawnToken {
 pub fn draw_from_token(raw: &[u8], anchors: &TrustAnchors) -> Result<DrawnToken, TokenError> {
     let token = ReadToken::read(raw)?;
     let certificate = token.check_signature(Accepted::Kept)?;
-    let verified = token.judge(certificate, token.stamped_at, anchors)?;
+    let (verified, _) = token.judge(certificate, token.stamped_at, anchors)?;
     let signature = token.signed.signature();
     // Whoever has (r, s) can make a second signature, (r, n - s), but none with another r.
     let unforeseen = first_of_two(signature).unwrap_or(signature);

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use sigillo_ers::{
-    Authorities, Due, HashFunction, RecordObject, RecordReport, RecordRules, StampParts,
-    TOKEN_BYTES_MAX, Trust, renewal_lists, renewals_due, verify_record, verify_token, write_chain,
-    write_record,
+    Authorities, Due, HashFunction, RecordObject, RecordReport, RecordRules, RevocationRules,
+    StampParts, TOKEN_BYTES_MAX, Trust, renewal_lists, renewals_due, verify_record, verify_token,
+    write_chain, write_record,
 };
 use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest};
 
@@ -189,6 +189,7 @@ impl RenewalsAudit<'_> {
             algorithms: &time.algorithms,
             at: Some(time.at),
             whole_group: false,
+            revocation: RevocationRules::EMBEDDED,
         };
         let object = RecordObject { name: OBJECT, digest: &digest };
         Ok(Some(verify_record(&record, &[object], &rules)))
@@ -224,7 +225,11 @@ impl RenewalsAudit<'_> {
 fn stamp_of(finding: &Finding) -> Option<usize> {
     let is_of_time = matches!(
         finding.code,
-        FindingCode::RenewedLate | FindingCode::AlgorithmExpired | FindingCode::EvidenceEnded
+        FindingCode::RenewedLate
+            | FindingCode::AlgorithmExpired
+            | FindingCode::EvidenceEnded
+            | FindingCode::CertificateRevoked
+            | FindingCode::RevokedLater
     );
     let number = finding.object.strip_prefix("chain 1, time-stamp ").filter(|_| is_of_time)?;
     number.parse::<usize>().ok()?.checked_sub(1)

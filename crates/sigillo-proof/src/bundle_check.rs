@@ -116,6 +116,8 @@ fn is_of_time(finding: &Finding) -> bool {
             | FindingCode::AlgorithmExpired
             | FindingCode::EvidenceEnded
             | FindingCode::RecordFromLater
+            | FindingCode::CertificateRevoked
+            | FindingCode::RevokedLater
     )
 }
 

@@ -12,8 +12,9 @@ use sigillo_model::{
 };
 
 use crate::{
-    ArchiveSection, CosignedBy, LoggedLine, Receipt, ReceiptError, check_documents::check_documents,
-    check_sealings::check_sealings, check_submission::check_submission, receipt::CosignedNote,
+    ArchiveSection, CosignedBy, LoggedLine, Receipt, ReceiptError,
+    check_documents::check_documents, check_sealings::check_sealings,
+    check_submission::check_submission, receipt::CosignedNote,
 };
 
 /// At most this many findings are kept in words; more are counted.

@@ -17,6 +17,9 @@ const DOCUMENTS_MAX: usize = 1_000;
 const FILES_MAX: usize = 200;
 /// At most this many batches, and as many sealings.
 const BATCHES_MAX: usize = 1_000;
+
+/// At most so many witnesses are shown.
+const WITNESSES_MAX: usize = 64;
 /// At most this many findings.
 const FINDINGS_SHOWN_MAX: usize = 1_000;
 /// At most so many characters of a text from outside.
@@ -285,7 +288,8 @@ fn sealings(html: &mut Html, receipt: &Receipt, check: &ReceiptCheck) {
         for time in check.times.iter().filter(|time| time.sealing == number) {
             html.raw("<table>\n");
             let trial = if time.trial { " (TRIAL, di prova, not qualified)" } else { "" };
-            html.row("Attestato / attested", &format!("{}{trial}", time.stamped_at));
+            let what = if time.renewal { "Rinnovato / renewed" } else { "Attestato / attested" };
+            html.row(what, &format!("{}{trial}", time.stamped_at));
             html.row("Autorità / authority", &time.authority);
             html.raw("</table>\n");
         }
@@ -326,6 +330,11 @@ fn sealing_table(html: &mut Html, sealing: &SealingSection, certificate: Option<
         let sha256 = Sha256Digest::of(&token.token.0);
         let words = format!("{} ({}), voce / entry {}", sha256, token.line, token.entry.index);
         html.row("Token RFC 3161, SHA-256", &words);
+        for renewal in &token.renewals {
+            let (sha256, index) = (Sha256Digest::of(&renewal.token.0), renewal.entry.index);
+            let words = format!("{sha256} ({}), voce / entry {index}", token.line);
+            html.row("Rinnovo / renewal, SHA-256", &words);
+        }
     }
     if sealing.tokens.is_empty() {
         html.row("Token RFC 3161", "nessuno / none yet, or not in this proof");
@@ -356,7 +365,24 @@ fn log(html: &mut Html, page: &CheckedPage<'_>, receipt: &Receipt, check: &Recei
         }
         None => html.row("Checkpoint", "senza firma valida / without a valid signature"),
     }
-    html.row("Testimoni / witnesses", "nessuna controfirma / no cosignature in this proof");
+    for witness in check.cosigned.iter().take(WITNESSES_MAX) {
+        let known = if witness.is_known {
+            "noto a chi verifica / known to who checked"
+        } else {
+            "SCONOSCIUTO: prova solo che qualcuno ha firmato / UNKNOWN: proves only that somebody signed"
+        };
+        html.row("Testimone / witness", &format!("{} ({known})", witness.witness));
+        html.row("Controfirmato il / cosigned at", &witness.at);
+        html.row("Chiave / key", &witness.key);
+    }
+    html.row(
+        "Testimoni / witnesses",
+        match (check.cosigned.is_empty(), check.is_witnessed) {
+            (true, _) => "nessuna controfirma / no cosignature in this proof",
+            (false, true) => "abbastanza per chi verifica / enough for who checked",
+            (false, false) => "non abbastanza per chi verifica / not enough for who checked",
+        },
+    );
     html.raw("</table>\n");
 }
 
@@ -396,10 +422,15 @@ fn not_checked(html: &mut Html, page: &CheckedPage<'_>) {
          <li>Attualità: se l'archivio sia cresciuto da allora <small>/ freshness: whether the \
          archive has grown since</small></li>\n\
          <li>Se i documenti siano stati distrutti in seguito <small>/ whether the documents were \
-         destroyed later</small></li>\n\
-         <li>Se ad altri sia stato mostrato un altro registro: nessun testimone ha controfirmato \
-         <small>/ whether others were shown another log: no witness has cosigned</small></li>\n",
+         destroyed later</small></li>\n",
     );
+    if !page.receipt.is_some_and(|(_, check)| check.is_witnessed) {
+        html.raw(
+            "<li>Se ad altri sia stato mostrato un altro registro: non ha controfirmato un numero \
+             sufficiente di testimoni noti <small>/ whether others were shown another log: not enough \
+             known witnesses have cosigned</small></li>\n",
+        );
+    }
     let unasked = page.findings.iter().any(|it| it.code == FindingCode::RevocationUnknown);
     if unasked || page.sort == CheckedSort::Receipt {
         html.raw(

@@ -17,8 +17,7 @@ use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
 use sigillo_evidence_log::{
     Archive, AuditKnowledge, AuditTime, EVIDENCE_LINE, LogKeys, LogSummary, LogWriter,
 };
-use sigillo_merkle::VerifierKey;
-use sigillo_model::{ArchiveId, Clock, Entropy, ErrorKind, LogTime, Sha256Digest};
+use sigillo_model::{Clock, Entropy, ErrorKind, LogTime, Sha256Digest};
 use sigillo_store::{ServiceAccess, Store, StoreUrl};
 
 use crate::{
@@ -455,15 +454,4 @@ fn http_authority(settings: &AuthoritySettings) -> Result<HttpAuthority, Command
         http.credentials = Some(Credentials::new(user, password.trim_end()));
     }
     HttpAuthority::new(http).map_err(|error| CommandError::of(ErrorKind::Invalid, &error))
-}
-
-/// Names the file that remembers what was seen of the log with this key.
-fn seen_name(log: &VerifierKey) -> String {
-    format!("seen-{}", &Sha256Digest::of(log.public_key()).to_string()[..16])
-}
-
-fn read_seen(file: &Path) -> Option<SignedHead> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let (size, root) = text.trim_end().split_once(' ')?;
-    Some(SignedHead { size: size.parse().ok()?, root: root.parse().ok()? })
 }

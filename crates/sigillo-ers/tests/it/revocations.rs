@@ -567,7 +567,8 @@ fn the_largest_lists_are_read_and_larger_ones_refused() {
     let world = Installation::new();
     let mut list = Node::parse(&world.list("authority", 1, &[(TSA, 9, "")], ""));
     let tbs = list.at(&[0]);
-    let place = tbs.nodes.iter().position(|node| node.nodes.len() == 1 && node.tag == 0x30).unwrap();
+    let place =
+        tbs.nodes.iter().position(|node| node.nodes.len() == 1 && node.tag == 0x30).unwrap();
     let entry = tbs.nodes[place].nodes[0].clone();
     let mut many = |count: usize| {
         list.at(&[0, place]).nodes = vec![entry.clone(); count];

@@ -203,7 +203,8 @@ fn of_renewed_time_stamps_the_second_implementation_thinks_the_same() {
         return;
     }
     let plan = Plan { batches: vec![2], every: 1, sealed: true };
-    let (world, mut receipt) = receipt_changed(&plan, &Changes { renewals: 2, ..Changes::default() });
+    let (world, mut receipt) =
+        receipt_changed(&plan, &Changes { renewals: 2, ..Changes::default() });
     receipt.submission = None;
     receipt.documents.truncate(1);
     let (trust, mut cases) = (world.trust(), Cases::default());

@@ -49,7 +49,7 @@ impl Key {
     }
 }
 
-pub(crate) pub(crate) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-11-25T08:30:15.25Z".parse().unwrap()
 }
 

@@ -6,8 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use sigillo_custody::{ReceiptLog, ReceiptMaker, ReceiptOf};
-use sigillo_merkle::VerifierKey;
-use sigillo_model::{ErrorKind, Finding, FindingCode, Sha256Digest, Verdict};
+use sigillo_model::{ErrorKind, Sha256Digest, Verdict};
 use sigillo_proof::{
     ArchiveSection, BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, CheckedPage, CheckedSort,
     PERIOD_BYTES_MAX, ReceiptCheck, ReceiptTrust, check_bundle, is_period_statement, render_html,
@@ -153,6 +152,10 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
     args.html.as_deref().map_or(Ok(()), refuse_taken)?;
     let bytes = read_beginning(&args.bundle, PERIOD_BYTES_MAX.max(BUNDLE_BYTES_MAX as u64))?;
     if is_period_statement(&bytes) {
+        if args.html.is_some() {
+            let words = "the page of --html is for bundles, and this is a period statement";
+            return Err(CommandError::usage(words).hint("leave out --html"));
+        }
         let trust = |archive: &_| trust(context, args.trust.as_deref(), archive);
         return log_statement::check(context, &bytes, &args.files, &trust);
     }
@@ -165,9 +168,7 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
             let trust = trust(context, args.trust.as_deref(), &bundle.receipt.archive)?;
             log_believed = trust.log.is_some();
             let rules = BundleRules { trust: &trust, algorithms: &algorithms, at };
-            let mut check = check_bundle(&bundle, &given, &rules);
-            compare_with_seen(context, &mut check, &bundle, trust.log.as_ref());
-            (check, Some(bundle))
+            (check_bundle(&bundle, &given, &rules), Some(bundle))
         }
     };
     if let (Some(bundle), Some(receipt)) = (&bundle, &check.receipt)
@@ -196,29 +197,6 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
     let text = check_text(&check, bundle.as_ref());
     context.output.result("sigillo.check/1", &text, check_json(&check, bundle.as_ref()));
     Ok(exit_code(&check.findings))
-}
-
-/// Tells of another log of the same size under the same key: a checkpoint of each is proof that the
-/// log was forked.
-fn compare_with_seen(
-    context: &Context,
-    check: &mut BundleCheck,
-    bundle: &Bundle,
-    log: Option<&VerifierKey>,
-) {
-    let checkpoint = check.receipt.as_ref().and_then(|it| it.checkpoint.as_ref());
-    let seen = log.and_then(|log| context.seen_of(bundle.receipt.archive.id, log));
-    let (Some(checkpoint), Some(seen)) = (checkpoint, seen) else { return };
-    let root = hex::encode(checkpoint.root.as_bytes());
-    if checkpoint.size == seen.size && root != seen.root.to_string() {
-        let words = format!(
-            "FORKED: a log of {} entries with the root {} was seen here under the same key, this one \
-             has the root {root}: keep both",
-            seen.size, seen.root
-        );
-        check.findings.insert(0, Finding::new(FindingCode::LogRolledBack, "checkpoint", words));
-        check.verdict = Verdict::Damaged;
-    }
 }
 
 fn trust(
