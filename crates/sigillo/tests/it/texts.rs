@@ -116,8 +116,11 @@ fn no_command_is_without_a_snapshot_of_its_help() {
     );
     assert_eq!(names(&["submission"]), "list pending help");
     assert_eq!(names(&["receipt"]), "show refresh help");
-    assert_eq!(names(&["log"]), "checkpoint consistency entries help");
-    assert_eq!(names(&["trust"]), "list add export help");
+    assert_eq!(
+        names(&["log"]),
+        "checkpoint consistency witness add-cosignature anchor entries help"
+    );
+    assert_eq!(names(&["trust"]), "list add witness export help");
 }
 
 #[test]
