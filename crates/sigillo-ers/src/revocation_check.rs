@@ -191,13 +191,12 @@ impl<'a> RevocationCheck<'a> {
                 Form::Ocsp(_) => self.answer_fact(index, certificate, issuer),
             };
             match found {
-                None => {}
                 Some(Ok(fact)) => all.facts.push(fact),
                 Some(Err(reason)) if all.reasons.len() < REASONS_MAX => {
                     let Evidence { name, form, .. } = &self.evidence[index];
                     all.reasons.push(format!("the {} ({name}): {reason}", kind(form)));
                 }
-                Some(Err(_)) => {}
+                Some(Err(_)) | None => {}
             }
         }
         all

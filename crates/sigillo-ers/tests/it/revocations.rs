@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "helpers of tests fail as tests do, and say what they skip"
 )]
@@ -183,7 +184,9 @@ impl Installation {
     /// Verifies as of two years after the time-stamp, with evidence.
     fn verify(&self, evidence: &[Vec<u8>]) -> RecordReport {
         let mut set = RevocationSet::new();
-        evidence.iter().for_each(|bytes| set.add("file", bytes).unwrap());
+        for bytes in evidence {
+            set.add("file", bytes).unwrap();
+        }
         self.verify_as(&self.record(), Some(&set), Some(self.after(730)))
     }
 
@@ -257,9 +260,10 @@ fn issue(folder: &Path, name: &str, extensions: &str, issuer: &str, serial: &str
     );
     std::fs::write(folder.join("index"), "").unwrap();
     std::fs::write(folder.join("next"), format!("{serial}\n")).unwrap();
-    let by = match issuer == name {
-        true => format!("-selfsign -keyfile {name}.key"),
-        false => format!("-cert {issuer}.pem -keyfile {issuer}.key"),
+    let by = if issuer == name {
+        format!("-selfsign -keyfile {name}.key")
+    } else {
+        format!("-cert {issuer}.pem -keyfile {issuer}.key")
     };
     openssl(
         folder,
