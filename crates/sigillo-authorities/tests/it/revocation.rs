@@ -245,7 +245,7 @@ async fn whoever_says_too_much_or_nothing_is_left() {
     let gathered = world.gather(Duration::from_secs(2)).await;
     assert_eq!((gathered.evidence.len(), gathered.refused.len()), (0, 2), "{gathered:?}");
     assert!(gathered.refused[0].words.contains("more than 1048576 bytes"), "{gathered:?}");
-    assert!(gathered.refused[1].words.contains("2"), "{gathered:?}");
+    assert!(gathered.refused[1].words.contains('2'), "{gathered:?}");
 }
 
 #[tokio::test]
