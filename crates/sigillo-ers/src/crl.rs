@@ -178,10 +178,8 @@ impl<'a> Crl<'a> {
         if let Some(reason) = &self.unusable {
             return Err(reason.clone());
         }
-        let excluded = match certificate.is_authority {
-            true => self.scope.only_users,
-            false => self.scope.only_authorities,
-        };
+        let Scope { only_users, only_authorities, .. } = self.scope;
+        let excluded = if certificate.is_authority { only_users } else { only_authorities };
         if excluded {
             return Err("it is for another kind of certificates".to_owned());
         }

@@ -320,7 +320,7 @@ struct Extensions<'a> {
     keeps_from: Option<Timestamp>,
 }
 
-fn read_extensions<'a>(outer: Option<Element<'a>>) -> Result<Extensions<'a>, DerError> {
+fn read_extensions(outer: Option<Element<'_>>) -> Result<Extensions<'_>, DerError> {
     let mut read = Extensions::default();
     let Some(outer) = outer else { return Ok(read) };
     let list = signed::explicit(&outer, der::SEQUENCE, "extensions of a response")?;

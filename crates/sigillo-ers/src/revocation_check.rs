@@ -13,7 +13,7 @@ use crate::{
     ocsp::Ocsp,
     revocation::{
         CertificateRevocation, Fact, Form, RevocationEffect, RevocationKind, RevocationSource,
-        RevocationStatus, RevocationTimes, status,
+        RevocationStatus, RevocationTimes, Said, status,
     },
     signature::SignatureUse,
     x509::Certificate,
@@ -191,13 +191,12 @@ impl<'a> RevocationCheck<'a> {
                 Form::Ocsp(_) => self.answer_fact(index, certificate, issuer),
             };
             match found {
-                None => {}
                 Some(Ok(fact)) => all.facts.push(fact),
                 Some(Err(reason)) if all.reasons.len() < REASONS_MAX => {
                     let Evidence { name, form, .. } = &self.evidence[index];
                     all.reasons.push(format!("the {} ({name}): {reason}", kind(form)));
                 }
-                Some(Err(_)) => {}
+                Some(Err(_)) | None => {}
             }
         }
         all
@@ -221,8 +220,9 @@ impl<'a> RevocationCheck<'a> {
         }
         let found = list_maker(crl, issuer).and_then(|maker| {
             let times = (crl.this_update, crl.this_update, crl.next_update);
-            let source = self.source(evidence, &maker, times)?;
-            Ok(Fact { said: crl.say(certificate)?, source, keeps_from: crl.keeps_from })
+            let said = crl.say(certificate)?;
+            let source = self.source(evidence, &maker, times, said)?;
+            Ok(Fact { said, source, keeps_from: crl.keeps_from })
         });
         Some(found)
     }
@@ -261,7 +261,7 @@ impl<'a> RevocationCheck<'a> {
         };
         let maker = Maker { text, not_before, not_after, with };
         let times = (answered.this_update, produced_at, answered.next_update);
-        let found = self.source(evidence, &maker, times).map(|source| Fact {
+        let found = self.source(evidence, &maker, times, answered.said).map(|source| Fact {
             said: answered.said,
             source,
             keeps_from: answered.keeps_from,
@@ -298,12 +298,14 @@ impl<'a> RevocationCheck<'a> {
     }
 
     /// Checks the times of a piece of evidence: as of when it speaks, when it was signed, and when
-    /// the next one is due.
+    /// the next one is due. That its signature held until something covered it is not asked of a
+    /// revocation: forging one could only take trust away.
     fn source(
         &self,
         evidence: &Evidence<'_>,
         maker: &Maker,
         (as_of, signed_at, next_update): (Timestamp, Timestamp, Option<Timestamp>),
+        said: Said,
     ) -> Result<RevocationSource, String> {
         for at in [as_of, signed_at] {
             if at < maker.not_before || maker.not_after.as_second() < at.as_second() {
@@ -311,13 +313,14 @@ impl<'a> RevocationCheck<'a> {
             }
         }
         let until = evidence.holds_until;
-        if maker.not_after.as_second() < until.as_second() {
+        let asks_cover = said == Said::Good;
+        if asks_cover && maker.not_after.as_second() < until.as_second() {
             let end = maker.not_after;
             return Err(format!(
                 "the certificate of its signer ended on {end}, and nothing covered it by then"
             ));
         }
-        if let Some(algorithms) = self.algorithms
+        if let Some(algorithms) = self.algorithms.filter(|_| asks_cover)
             && !algorithms.signature(&maker.with).holds_at(until.max(signed_at))
         {
             let with = &maker.with;

@@ -26,9 +26,9 @@ impl<'a> Signed<'a> {
     pub(crate) fn read(fields: &mut Reader<'a>) -> Result<Self, DerError> {
         let to_sign = fields.expect(der::SEQUENCE, "what was signed")?;
         let algorithm = Algorithm::read(&fields.expect(der::SEQUENCE, "a signature algorithm")?)?;
-        let signature = match fields.expect(der::BIT_STRING, "a signature")?.content {
-            [0, signature @ ..] => signature,
-            _ => return Err(DerError { what: "a signature" }),
+        let bits = fields.expect(der::BIT_STRING, "a signature")?.content;
+        let [0, signature @ ..] = bits else {
+            return Err(DerError { what: "a signature" });
         };
         Ok(Self { to_sign, algorithm, signature })
     }

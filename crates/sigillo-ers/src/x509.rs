@@ -246,7 +246,7 @@ impl<'a> Certificate<'a> {
 
 /// Reads the names of all distribution points that are for every reason and of the issuer itself.
 /// Source: RFC 5280 §4.2.1.13.
-fn read_points<'a>(mut reader: Reader<'a>) -> Result<Vec<&'a [u8]>, DerError> {
+fn read_points(mut reader: Reader<'_>) -> Result<Vec<&[u8]>, DerError> {
     let mut points = reader.expect(der::SEQUENCE, "distribution points")?.inside();
     let mut names = Vec::new();
     while let Some(point) = points.next()? {
@@ -263,7 +263,7 @@ fn read_points<'a>(mut reader: Reader<'a>) -> Result<Vec<&'a [u8]>, DerError> {
 }
 
 /// Reads the addresses of OCSP responders. Source: RFC 5280 §4.2.2.1.
-fn read_responders<'a>(mut reader: Reader<'a>) -> Result<Vec<&'a [u8]>, DerError> {
+fn read_responders(mut reader: Reader<'_>) -> Result<Vec<&[u8]>, DerError> {
     let mut places = reader.expect(der::SEQUENCE, "places of information")?.inside();
     let mut addresses = Vec::new();
     while let Some(place) = places.next()? {

@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "helpers of tests fail as tests do, and say what they skip"
 )]
@@ -183,7 +184,9 @@ impl Installation {
     /// Verifies as of two years after the time-stamp, with evidence.
     fn verify(&self, evidence: &[Vec<u8>]) -> RecordReport {
         let mut set = RevocationSet::new();
-        evidence.iter().for_each(|bytes| set.add("file", bytes).unwrap());
+        for bytes in evidence {
+            set.add("file", bytes).unwrap();
+        }
         self.verify_as(&self.record(), Some(&set), Some(self.after(730)))
     }
 
@@ -257,9 +260,10 @@ fn issue(folder: &Path, name: &str, extensions: &str, issuer: &str, serial: &str
     );
     std::fs::write(folder.join("index"), "").unwrap();
     std::fs::write(folder.join("next"), format!("{serial}\n")).unwrap();
-    let by = match issuer == name {
-        true => format!("-selfsign -keyfile {name}.key"),
-        false => format!("-cert {issuer}.pem -keyfile {issuer}.key"),
+    let by = if issuer == name {
+        format!("-selfsign -keyfile {name}.key")
+    } else {
+        format!("-cert {issuer}.pem -keyfile {issuer}.key")
     };
     openssl(
         folder,
@@ -560,6 +564,27 @@ fn what_is_no_evidence_is_refused() {
 }
 
 #[test]
+fn evidence_counts_while_its_own_signer_lasts_unless_it_tells_a_revocation() {
+    if !has_openssl() {
+        return;
+    }
+    let world = Installation::new();
+    // When all certificates have ended, and nothing covered the evidence before.
+    let late = Some("2041-01-01T00:00:00Z".parse().unwrap());
+    let verify = |list: &[u8]| {
+        let mut set = RevocationSet::new();
+        set.add("file", list).unwrap();
+        of_tsa(&world.verify_as(&world.record(), Some(&set), late))
+    };
+    let RevocationStatus::Unknown { missing } = verify(&world.list("authority", 1, &[], "")) else {
+        panic!("it counted")
+    };
+    assert!(missing.contains("nothing covered it by then"), "{missing}");
+    let found = verify(&world.list("authority", 1, &[(TSA, -1, "superseded")], ""));
+    assert!(matches!(found, RevocationStatus::Revoked { .. }), "{found:?}");
+}
+
+#[test]
 fn the_largest_lists_are_read_and_larger_ones_refused() {
     if !has_openssl() {
         return;
@@ -567,8 +592,7 @@ fn the_largest_lists_are_read_and_larger_ones_refused() {
     let world = Installation::new();
     let mut list = Node::parse(&world.list("authority", 1, &[(TSA, 9, "")], ""));
     let tbs = list.at(&[0]);
-    let place =
-        tbs.nodes.iter().position(|node| node.nodes.len() == 1 && node.tag == 0x30).unwrap();
+    let place = tbs.nodes.iter().rposition(|node| node.tag == 0x30).unwrap();
     let entry = tbs.nodes[place].nodes[0].clone();
     let mut many = |count: usize| {
         list.at(&[0, place]).nodes = vec![entry.clone(); count];

@@ -1,5 +1,7 @@
 //! What is gathered of the certificates of time-stamps, from an authority that OpenSSL plays.
 
+#![expect(clippy::print_stdout, reason = "a test says what it skips")]
+
 use std::{
     fs,
     io::{Read as _, Write as _},
