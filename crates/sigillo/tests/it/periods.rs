@@ -293,6 +293,18 @@ fn damage_in_a_document_that_is_drawn_is_found() {
 }
 
 #[test]
+fn documents_in_other_packs_of_a_batch_are_drawn_as_all_are() {
+    let world = World::new();
+    world.write("grande.bin", &vec![7; 9 << 20]);
+    world.write("piccolo.txt", b"piccolo");
+    assert_eq!(world.create().code, 0);
+    assert!(world.packs().len() > 1, "large documents lie in packs of their own");
+    let token = world.object("sealings/", ".tst");
+    let ran = sample(&world, &["9", "--seed-from", token.to_str().unwrap()]);
+    ran.check(0, "Read 2 of 2 documents to the last byte");
+}
+
+#[test]
 fn what_is_no_seed_of_this_archive_draws_nothing() {
     let (world, token) = forty();
     let other = World::with(&[("uno.txt", b"uno")]);
