@@ -103,8 +103,8 @@ fn a_statement_with_another_count_is_refused() {
     }
     let mut value = json_of(&world.place("tutto.json"));
     let entries = value["entries"].as_str().unwrap().to_owned();
-    let refused = entries.lines().filter(|line| !line.contains("submission.completed"));
-    value["entries"] = refused.map(|line| format!("{line}\n")).collect::<String>().into();
+    let lines = entries.lines().filter(|line| !line.contains("submission.completed"));
+    value["entries"] = (lines.collect::<Vec<_>>().join("\n") + "\n").into();
     fs::write(world.place("altra.json"), value.to_string()).unwrap();
     let checked = check_elsewhere(&world, "altra.json", &[]);
     checked.check(5, "F823");
