@@ -103,8 +103,8 @@ fn a_statement_with_another_count_is_refused() {
     }
     let mut value = json_of(&world.place("tutto.json"));
     let entries = value["entries"].as_str().unwrap().to_owned();
-    let refused = entries.lines().filter(|line| !line.contains("submission.completed"));
-    value["entries"] = refused.map(|line| format!("{line}\n")).collect::<String>().into();
+    let lines = entries.lines().filter(|line| !line.contains("submission.completed"));
+    value["entries"] = (lines.collect::<Vec<_>>().join("\n") + "\n").into();
     fs::write(world.place("altra.json"), value.to_string()).unwrap();
     let checked = check_elsewhere(&world, "altra.json", &[]);
     checked.check(5, "F823");
@@ -290,6 +290,18 @@ fn damage_in_a_document_that_is_drawn_is_found() {
     bytes[0] ^= 1;
     fs::write(&leaves, bytes).unwrap();
     sample(&world, &["5", "--seed-from", &token]).check(5, "F201");
+}
+
+#[test]
+fn documents_in_other_packs_of_a_batch_are_drawn_as_all_are() {
+    let world = World::new();
+    world.write("grande.bin", &vec![7; 9 << 20]);
+    world.write("piccolo.txt", b"piccolo");
+    assert_eq!(world.create().code, 0);
+    assert!(world.packs().len() > 1, "large documents lie in packs of their own");
+    let token = world.object("sealings/", ".tst");
+    let ran = sample(&world, &["9", "--seed-from", token.to_str().unwrap()]);
+    ran.check(0, "Read 2 of 2 documents to the last byte");
 }
 
 #[test]

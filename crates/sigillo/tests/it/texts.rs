@@ -85,6 +85,7 @@ fn check(name: &str, world: &World, ran: &Ran) {
 #[case::er_verify("er verify", "help_er_verify")]
 #[case::log_checkpoint("log checkpoint", "help_log_checkpoint")]
 #[case::log_entries("log entries", "help_log_entries")]
+#[case::log_statement("log statement", "help_log_statement")]
 #[case::trust("trust", "help_trust")]
 #[case::trust_list("trust list", "help_trust_list")]
 #[case::trust_add("trust add", "help_trust_add")]
@@ -118,7 +119,7 @@ fn no_command_is_without_a_snapshot_of_its_help() {
     assert_eq!(names(&["receipt"]), "show refresh help");
     assert_eq!(
         names(&["log"]),
-        "checkpoint consistency witness add-cosignature anchor entries help"
+        "checkpoint consistency witness add-cosignature anchor entries statement help"
     );
     assert_eq!(names(&["trust"]), "list add witness export help");
 }
