@@ -67,6 +67,7 @@ fn check(name: &str, world: &World, ran: &Ran) {
 #[case::export("export", "help_export")]
 #[case::verify("verify", "help_verify")]
 #[case::seal("seal", "help_seal")]
+#[case::renew("renew", "help_renew")]
 #[case::rebuild("rebuild", "help_rebuild")]
 #[case::sweep("sweep", "help_sweep")]
 #[case::doctor("doctor", "help_doctor")]
@@ -81,14 +82,20 @@ fn check(name: &str, world: &World, ran: &Ran) {
 #[case::check("check", "help_check")]
 #[case::er("er", "help_er")]
 #[case::er_create("er create", "help_er_create")]
+#[case::er_renew("er renew", "help_er_renew")]
 #[case::er_show("er show", "help_er_show")]
 #[case::er_verify("er verify", "help_er_verify")]
 #[case::log_checkpoint("log checkpoint", "help_log_checkpoint")]
+#[case::log_consistency("log consistency", "help_log_consistency")]
+#[case::log_witness("log witness", "help_log_witness")]
+#[case::log_add_cosignature("log add-cosignature", "help_log_add_cosignature")]
+#[case::log_anchor("log anchor", "help_log_anchor")]
 #[case::log_entries("log entries", "help_log_entries")]
 #[case::log_statement("log statement", "help_log_statement")]
 #[case::trust("trust", "help_trust")]
 #[case::trust_list("trust list", "help_trust_list")]
 #[case::trust_add("trust add", "help_trust_add")]
+#[case::trust_witness("trust witness", "help_trust_witness")]
 #[case::trust_export("trust export", "help_trust_export")]
 #[case::completions("completions", "help_completions")]
 #[case::man("man", "help_man")]
@@ -112,7 +119,7 @@ fn no_command_is_without_a_snapshot_of_its_help() {
     };
     assert_eq!(
         names(&[]),
-        "init ingest status find get export verify seal rebuild sweep doctor submission receipt \
+        "init ingest status find get export verify seal renew rebuild sweep doctor submission receipt \
          prove check er log trust completions man help"
     );
     assert_eq!(names(&["submission"]), "list pending help");
