@@ -430,7 +430,7 @@ pub(crate) enum LogCommand {
     /// Example: sigillo log add-cosignature cosignature.txt --archive /srv/archive
     #[command(verbatim_doc_comment)]
     AddCosignature(AddCosignatureArgs),
-    /// Have the published checkpoint time-stamped, and keep the time-stamp beside the log
+    /// Put a time-stamp on the published checkpoint, kept beside the log
     ///
     /// Sealings time-stamp the log as well; this does so between them, without adding to the log.
     /// With --list, verifies and lists the time-stamps over checkpoints that there are.
