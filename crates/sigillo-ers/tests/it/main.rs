@@ -9,6 +9,7 @@ mod outside;
 mod paths;
 mod records;
 mod refusals;
+mod revocation_limits;
 mod revocations;
 mod round_trip;
 mod seals;
