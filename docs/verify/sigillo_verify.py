@@ -617,6 +617,7 @@ def check_token(where, stamp, ca, until, trial=None):
     if stamp.hash in ("md5", "sha1"): raise CannotTell(f"{where}: {stamp.hash} can no longer be relied on")
     fields = [it for it in der_items(der_items(one(der_items(signer)))[0][1]) if it[0] != 0xA0]
     end = rfc3339(der_items(fields[3][1])[1][1])
+    if seconds(stamp.time) > until + 600: raise CannotTell(f"{where}: it was not there yet at the time asked for")
     if seconds(end) < until: raise CannotTell(f"{where}: its certificate ended on {end}, nothing newer came")
 
 # ---- Proofs of log entries (C2SP tlog-proof), and the commands -------------------------------------

@@ -158,7 +158,9 @@ impl Site {
             // Files being written have an extension.
             if name.starts_with("seen") && !name.contains('.') {
                 let text = fs::read_to_string(&path).unwrap();
-                let (size, root) = text.trim().split_once(' ').unwrap_or_default();
+                // Size and root, then when it was seen.
+                let (size, rest) = text.trim().split_once(' ').unwrap_or_default();
+                let root = rest.split(' ').next().unwrap_or_default();
                 found.push(match size.parse() {
                     Ok(size) => SeenCheckpoint { place: "seen", size, root: root.to_owned() },
                     Err(_) => SeenCheckpoint::damaged("seen"),

@@ -72,7 +72,9 @@ fn every_seed_is_taken() {
         let seeds = seeds(name);
         assert!(!seeds.is_empty(), "{name} has no seed");
         target(&[]);
-        seeds.iter().for_each(|seed| target(seed));
+        for seed in &seeds {
+            target(seed);
+        }
     }
 }
 
@@ -94,7 +96,11 @@ fn changed_seeds_are_taken() {
 }
 
 fn hex_of(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 #[test]

@@ -51,7 +51,9 @@ mod tests {
 
     fn is_joined(parts: &[&[u8]]) -> bool {
         let mut joined = JoinedHashes::new(HashFunction::Sha256);
-        parts.iter().for_each(|part| joined.update(part));
+        for part in parts {
+            joined.update(part);
+        }
         joined.finish()
     }
 

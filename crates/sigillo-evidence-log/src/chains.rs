@@ -109,8 +109,9 @@ impl Chains {
         for (place, member) in members.iter().enumerate() {
             let from = TokenFrom::Renewed { renewal: at, member: place };
             let token = ChainToken { sha256: body.token_sha256, from };
-            let chain = self.chains.get_mut(&(body.line.clone(), member.number));
-            chain.into_iter().for_each(|chain| chain.push(token));
+            if let Some(chain) = self.chains.get_mut(&(body.line.clone(), member.number)) {
+                chain.push(token);
+            }
         }
         Ok(tree)
     }

@@ -63,7 +63,9 @@ pub(crate) fn check_documents(
             Ok(_) => {}
         }
         // One at a time: parsed, they take more memory than the receipt.
-        record.iter().for_each(|it| files.look_at(it));
+        if let Some(record) = &record {
+            files.look_at(record);
+        }
     }
 }
 

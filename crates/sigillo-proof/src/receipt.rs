@@ -360,7 +360,10 @@ impl Receipt {
         let submission = self.submission.iter_mut();
         let ends = submission.flat_map(|it| it.received.iter_mut().chain(&mut it.completed));
         let seals = self.sealings.iter_mut().flat_map(|it| {
-            std::iter::once(&mut it.entry).chain(it.tokens.iter_mut().map(|it| &mut it.entry))
+            std::iter::once(&mut it.entry).chain(it.tokens.iter_mut().flat_map(|token| {
+                let renewals = token.renewals.iter_mut().map(|it| &mut it.entry);
+                std::iter::once(&mut token.entry).chain(renewals)
+            }))
         });
         let batches = self.batches.iter_mut().map(|it| &mut it.entry);
         std::iter::once(&mut self.archive.created).chain(ends).chain(batches).chain(seals)

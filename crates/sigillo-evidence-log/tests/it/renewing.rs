@@ -30,7 +30,7 @@ const TABLE: &str = r#"
     bits_min = 256
 "#;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// When the certificate of the first authority ends: ten years after the world begins.
 const FIRST_END: &str = "2036-11-25";

@@ -227,9 +227,9 @@ fn only_the_log_itself_is_cosigned() {
     assert!(matches!(forged.judge(&log.key, None), Err(WitnessRefusal::NotSigned(_))));
     // Signatures of others below change nothing.
     let witness = Party::witness("witness", 3);
-    let mut cosigned = request(&log, &tree, 0, 9);
-    cosigned.signed.signatures.push(witness.cosign(&cosigned.signed.text));
-    assert_eq!(cosigned.judge(&log.key, None), Ok(()));
+    let mut seen = request(&log, &tree, 0, 9);
+    seen.signed.signatures.push(witness.cosign(&seen.signed.text));
+    assert_eq!(seen.judge(&log.key, None), Ok(()));
 }
 
 #[rstest]
@@ -297,10 +297,10 @@ fn a_cosigned_checkpoint_has_one_spelling() {
         (with(&[b.clone(), a.clone()]), &keys),
         (with(&[b.clone(), a.clone()]), &turned),
         (with(&[a.clone(), a.clone()]), &twice),
-        (with(&[a.clone()]), &keys),
+        (with(std::slice::from_ref(&a)), &keys),
         (with(&[a.clone(), b.clone()]), &keys[..1]),
-        (with(&[b.clone()]), &keys[..1]),
-        (with(&[a.clone()]), &[]),
+        (with(std::slice::from_ref(&b)), &keys[..1]),
+        (with(std::slice::from_ref(&a)), &[]),
         (
             with(&[log.sign(&checkpoint(&tree, 9)).signatures[0].clone()]),
             std::slice::from_ref(&log.key),

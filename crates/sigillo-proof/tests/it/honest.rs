@@ -9,7 +9,7 @@ use sigillo_proof::{
     render_text,
 };
 
-use crate::world::{Plan, file_bytes, receipt};
+use crate::world::{Changes, Plan, file_bytes, receipt, receipt_changed};
 
 fn codes(check: &ReceiptCheck) -> Vec<&'static str> {
     check.findings.iter().map(|finding| finding.code.code()).collect()
@@ -142,4 +142,17 @@ fn people_read_what_was_received_refused_and_proven() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("marca temporale") && !text.contains("0-2.pdf"));
+}
+
+#[test]
+fn every_log_entry_of_a_receipt_can_be_proven_anew() {
+    let plan = Plan { batches: vec![2, 1], every: 1, sealed: true };
+    let (_, mut receipt) = receipt_changed(&plan, &Changes { renewals: 2, ..Changes::default() });
+    let mut read: Vec<_> = receipt.lines().map(|line| line.index).collect();
+    let mut written: Vec<_> = receipt.lines_mut().map(|line| line.index).collect();
+    read.sort_unstable();
+    written.sort_unstable();
+    assert_eq!(read, written);
+    let json = serde_json::to_string(&receipt).unwrap();
+    assert_eq!(json.matches("\"proof\":").count(), read.len());
 }

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use sigillo_merkle::{consistency_path, frontier_at, root_at};
 use sigillo_model::{
-    BatchCommitted, BatchId, Blake3Digest, CommitOpened, Entry, FindingCode, ListedPack, LogTime,
-    PackList, Sha256Digest, SubmissionCompleted, SubmissionId, SubmissionReceived, Verdict,
-    WriterId, to_canonical,
+    BatchCommitted, BatchId, Blake3Digest, CommitOpened, Entry, EvidenceRenewed, FindingCode,
+    ListedPack, LogTime, PackList, RenewalId, Sha256Digest, SubmissionCompleted, SubmissionId,
+    SubmissionReceived, Verdict, WriterId, to_canonical,
 };
 use sigillo_proof::{
     ArchiveSection, Base64Bytes, PeriodCheck, PeriodDraft, PeriodStatement, StatedPeriod,
@@ -67,8 +67,19 @@ impl Log {
         log.open();
         log.batch(1, &[5]);
         log.close();
+        let renewed = Entry::EvidenceRenewed(EvidenceRenewed {
+            line: "plain-sha256-trial".to_owned(),
+            members: 1,
+            members_sha256: Sha256Digest::of(b"members"),
+            renewal: RenewalId::from_bytes([7; 16]),
+            root: Sha256Digest::of(b"root"),
+            stamped_at: "2036-05-25T08:00:00Z".to_owned(),
+            token_sha256: Sha256Digest::of(b"token"),
+            trial: true,
+        });
+        let renewed = String::from_utf8(renewed.to_line().unwrap()).unwrap();
         let last = [
-            r#"{"type":"evidence.renewed","v":1}"#,
+            &renewed,
             r#"{"type":"disposal.completed","v":1}"#,
             r#"{"type":"copy.repaired","v":1}"#,
             r#"{"type":"log.succeeded","v":1}"#,

@@ -41,11 +41,17 @@ pub(crate) fn cosign(receipt: &mut Receipt, seeds: &[u64]) -> Vec<VerifierKey> {
 }
 
 /// Knows these witnesses, and takes so many of them.
-fn policy(keys: &[VerifierKey], threshold: &str) -> Option<WitnessPolicy> {
-    let lines: String = (0..).zip(keys).map(|(n, key)| format!("witness w{n} {key}\n")).collect();
-    let names: String = (0..keys.len()).map(|n| format!(" w{n}")).collect();
-    let text = format!("{lines}group g {threshold}{names}\nquorum g\n");
-    Some(WitnessPolicy::parse(text.as_bytes()).unwrap())
+fn policy(keys: &[VerifierKey], threshold: &str) -> WitnessPolicy {
+    let mut text = String::new();
+    for (n, key) in keys.iter().enumerate() {
+        text.extend(["witness w", &n.to_string(), " ", &key.to_string(), "\n"]);
+    }
+    text.extend(["group g ", threshold]);
+    for n in 0..keys.len() {
+        text.extend([" w", &n.to_string()]);
+    }
+    text.push_str("\nquorum g\n");
+    WitnessPolicy::parse(text.as_bytes()).unwrap()
 }
 
 fn small() -> (World, Receipt) {
@@ -67,7 +73,7 @@ fn not_witnessed(check: &ReceiptCheck) -> Option<&str> {
 fn witnesses_who_are_known_and_enough_vouch_for_the_checkpoint() {
     let (world, mut receipt) = small();
     let keys = cosign(&mut receipt, &[7, 8, 9]);
-    let checked = check(&world, &receipt, policy(&keys[..2], "all"));
+    let checked = check(&world, &receipt, Some(policy(&keys[..2], "all")));
     assert!(checked.is_witnessed && checked.verdict == Verdict::Intact, "{checked:?}");
     assert_eq!(not_witnessed(&checked), None);
     let told: Vec<_> =
@@ -85,17 +91,17 @@ fn too_few_witnesses_or_unknown_ones_are_a_note() {
     let mut others = cosign(&mut bare.clone(), &[8]);
     others.extend(keys.clone());
     for (receipt, policy, says) in [
-        (&bare, policy(&keys, "any"), "no witness has cosigned"),
+        (&bare, Some(policy(&keys, "any")), "no witness has cosigned"),
         (&bare, None, "no witness has cosigned"),
         (&receipt, None, "the trust store knows none"),
-        (&receipt, policy(&others[..1], "any"), "none of the witnesses that cosigned"),
-        (&receipt, policy(&others, "all"), "1 of the witnesses known here"),
+        (&receipt, Some(policy(&others[..1], "any")), "none of the witnesses that cosigned"),
+        (&receipt, Some(policy(&others, "all")), "1 of the witnesses known here"),
     ] {
         let checked = check(&world, receipt, policy);
         assert!(!checked.is_witnessed && checked.verdict == Verdict::Intact, "{says}");
         assert!(not_witnessed(&checked).unwrap().contains(says), "{:?}", not_witnessed(&checked));
     }
-    assert!(check(&world, &receipt, policy(&others, "any")).is_witnessed);
+    assert!(check(&world, &receipt, Some(policy(&others, "any"))).is_witnessed);
     // A rule for other logs is none for this one.
     let text = format!("log {}\nwitness w {}\nquorum w\n", world.log_key(), keys[0]);
     let own = WitnessPolicy::parse(text.as_bytes()).unwrap();

@@ -267,14 +267,14 @@ impl World {
         prepared.finish(&signature)
     }
 
-    /// Renews a time-stamp some times, a day apart, each time together with that of another sealing.
+    /// Renews a time-stamp some times, an hour apart, each time together with that of another sealing.
     fn renew(&mut self, token: &[u8], times: usize) -> Vec<(u64, Sha256Digest, Vec<u8>)> {
         let mut older = vec![Sha256Digest::of(token)];
         let mut renewals = Vec::new();
         for number in 1..=times {
             let other = Sha256Digest::of(format!("another sealing, {number}").as_bytes());
             let root = pair_value(list_value(&older).unwrap(), other);
-            let at = now() + SignedDuration::from_hours(24 * i64::try_from(number).unwrap());
+            let at = now() + SignedDuration::from_hours(i64::try_from(number).unwrap());
             let (token, stamped_at) = self.stamp_at(root, at);
             let token_sha256 = Sha256Digest::of(&token);
             older.push(token_sha256);

@@ -95,10 +95,7 @@ fn everyday(cases: &mut Cases) {
     cases.run(&world, 0, &["status"]);
     cases.run(&world, 0, &["seal"]);
     cases.run(&world, 0, &["seal", "--stamp-only"]);
-    cases.run(&world, 0, &["renew"]);
-    cases.run(&world, 0, &["renew", "--all"]);
-    cases.run(&world, 0, &["renew", "--all", "--yes"]);
-    cases.run(&world, 4, &["renew", "--lead-days", "5000", "--yes"]);
+    renewals(cases, &world);
     cases.run(&world, 1, &["ingest", "carte"]);
     let listed = cases.run(&world, 0, &["submission", "list"]);
     cases.run(&world, 0, &["submission", "pending"]);
@@ -126,14 +123,25 @@ fn everyday(cases: &mut Cases) {
     .unwrap();
     cases.run(&world, 0, &["sweep"]);
     cases.run(&world, 0, &["sweep", "--yes"]);
-    let exported = cases.run(&world, 0, &["trust", "export"])["trusted"].to_string();
-    fs::write(world.place("trust.json"), exported).unwrap();
-    cases.run(&world, 0, &["trust", "add", "trust.json"]);
-    cases.run(&world, 0, &["trust", "list"]);
+    trusts(cases, &world);
     proofs(cases, &world);
     cases.run(&world, 0, &["completions", "bash"]);
     cases.run(&world, 0, &["man", "-o", "pagine"]);
     receipts(cases, &world, listed["submissions"][0]["submission"].as_str().unwrap());
+}
+
+fn trusts(cases: &mut Cases, world: &World) {
+    let exported = cases.run(world, 0, &["trust", "export"])["trusted"].to_string();
+    fs::write(world.place("trust.json"), exported).unwrap();
+    cases.run(world, 0, &["trust", "add", "trust.json"]);
+    cases.run(world, 0, &["trust", "list"]);
+}
+
+fn renewals(cases: &mut Cases, world: &World) {
+    cases.run(world, 0, &["renew"]);
+    cases.run(world, 0, &["renew", "--all"]);
+    cases.run(world, 0, &["renew", "--all", "--yes"]);
+    cases.run(world, 4, &["renew", "--lead-days", "5000", "--yes"]);
 }
 
 /// Lets the archive be witnessed by its own user, which is enough to see what is printed.
