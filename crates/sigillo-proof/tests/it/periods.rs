@@ -57,7 +57,7 @@ fn an_honest_statement_is_proven_with_every_count() {
     for (after, through) in [(0, 5), (0, 1), (1, 3), (2, 4), (4, 5), (3, 3)] {
         let statement = log.statement(after, through);
         let check = log.check(&statement);
-        assert_eq!((check.verdict, codes(&check)), (Verdict::Intact, vec!["F507"]), "{after}");
+        assert_eq!((check.verdict, codes(&check)), (Verdict::Intact, vec!["F507", "F605"]), "{after}");
         let counted = check.counted.unwrap();
         let plainly = count_plainly(&statement.entries, &statement.packs);
         let sum = |name: &str| plainly.get(name).copied().unwrap_or(0);
@@ -145,7 +145,7 @@ fn a_count_forged_without_the_seal_key_breaks_the_seal() {
     statement.statement = statement.statement.replace("\"refused\":2", "\"refused\":1");
     let check = log.check(&statement);
     assert_eq!(check.verdict, Verdict::Damaged);
-    assert_eq!(codes(&check), ["F824", "F825", "F825", "F507"]);
+    assert_eq!(codes(&check), ["F824", "F825", "F825", "F507", "F605"]);
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn entries_of_unknown_types_are_counted_and_named() {
     ];
     let log = Log::with(&more);
     let check = log.check(&log.statement(4, 5));
-    assert_eq!((check.verdict, codes(&check)), (Verdict::CannotTell, vec!["F826", "F826", "F507"]));
+    assert_eq!((check.verdict, codes(&check)), (Verdict::CannotTell, vec!["F826", "F826", "F507", "F605"]));
     let unknown: Vec<_> =
         check.unknown.iter().map(|it| (it.type_name.as_str(), it.v, it.count)).collect();
     assert_eq!(unknown, [("batch.committed", 2, 1), ("moon.landed", 1, 2)]);
@@ -333,7 +333,7 @@ fn whom_nobody_trusts_may_be_consistent_and_no_more() {
     let statement = log.statement(1, 4);
     let check = check_period(&statement, &ReceiptTrust::default());
     assert_eq!(check.verdict, Verdict::CannotTell);
-    assert_eq!(codes(&check), ["F601", "F602", "F603", "F507"]);
+    assert_eq!(codes(&check), ["F601", "F602", "F603", "F507", "F605"]);
     // Made wholly with keys of one's own, for who trusts the archive's.
     let other = Log::new();
     let mut trust = log.world.trust();
@@ -352,7 +352,7 @@ fn a_statement_without_a_time_stamp_says_so() {
     let mut statement = log.statement(1, 4);
     statement.token = None;
     let check = log.check(&statement);
-    assert_eq!((check.verdict, codes(&check)), (Verdict::Intact, vec!["F507", "F827"]));
+    assert_eq!((check.verdict, codes(&check)), (Verdict::Intact, vec!["F507", "F605", "F827"]));
     // Another seal than the one that was stamped, over the same text.
     let mut statement = log.statement(1, 4);
     let sha256 = Sha256Digest::of(statement.statement.as_bytes());
