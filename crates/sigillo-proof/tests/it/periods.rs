@@ -57,7 +57,11 @@ fn an_honest_statement_is_proven_with_every_count() {
     for (after, through) in [(0, 5), (0, 1), (1, 3), (2, 4), (4, 5), (3, 3)] {
         let statement = log.statement(after, through);
         let check = log.check(&statement);
-        assert_eq!((check.verdict, codes(&check)), (Verdict::Intact, vec!["F507", "F605"]), "{after}");
+        assert_eq!(
+            (check.verdict, codes(&check)),
+            (Verdict::Intact, vec!["F507", "F605"]),
+            "{after}"
+        );
         let counted = check.counted.unwrap();
         let plainly = count_plainly(&statement.entries, &statement.packs);
         let sum = |name: &str| plainly.get(name).copied().unwrap_or(0);
@@ -318,7 +322,10 @@ fn entries_of_unknown_types_are_counted_and_named() {
     ];
     let log = Log::with(&more);
     let check = log.check(&log.statement(4, 5));
-    assert_eq!((check.verdict, codes(&check)), (Verdict::CannotTell, vec!["F826", "F826", "F507", "F605"]));
+    assert_eq!(
+        (check.verdict, codes(&check)),
+        (Verdict::CannotTell, vec!["F826", "F826", "F507", "F605"])
+    );
     let unknown: Vec<_> =
         check.unknown.iter().map(|it| (it.type_name.as_str(), it.v, it.count)).collect();
     assert_eq!(unknown, [("batch.committed", 2, 1), ("moon.landed", 1, 2)]);
