@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use sigillo_ers::{
     Authorities, Due, HashFunction, RecordObject, RecordReport, RecordRules, RevocationRules,
-    StampParts, TOKEN_BYTES_MAX, Trust, renewal_lists, renewals_due, verify_record, verify_token,
+    StampParts, TOKEN_BYTES_MAX, renewal_lists, renewals_due, verify_record, verify_token,
     write_chain, write_record,
 };
 use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest};
@@ -15,8 +15,8 @@ use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest};
 use crate::{
     Archive, AuditKnowledge, ChainToken, Chains, LogError, LogView, LoggedRenewal, RENEWAL_LEAD,
     TokenFrom,
-    audit::{AuditTime, CLOCK_DIFFERENCE_SECONDS_MAX},
-    audit_sealings::read_stated,
+    audit::AuditTime,
+    audit_sealings::{read_stated, told_of},
 };
 
 /// What the sealing is called as the data object of an evidence record.
@@ -82,18 +82,8 @@ impl RenewalsAudit<'_> {
         };
         match verify_token(&bytes, body.root, &self.knowledge.anchors) {
             Ok(token) => {
-                if token.stamped_at.to_string() != body.stamped_at || token.trial != body.trial {
-                    self.find(code, &key, "it attests another time than the log says");
-                }
-                let apart = token.stamped_at.as_second() - renewal.at.timestamp().as_second();
-                if apart.abs() > CLOCK_DIFFERENCE_SECONDS_MAX {
-                    let message = format!("authority and log are {apart} seconds apart");
-                    self.find(FindingCode::ClockDifference, &key, message);
-                }
-                if token.trust == Trust::Unknown {
-                    let message = "its authority leads to no anchor of the trust store";
-                    self.find(FindingCode::AuthorityUnknown, &key, message);
-                }
+                let stated = (body.stamped_at.as_str(), body.trial);
+                self.findings.extend(told_of(&token, stated, renewal.at, (code, &key)));
                 self.tokens.insert(body.token_sha256, bytes);
             }
             Err(error) if error.is_unknown_algorithm() => {

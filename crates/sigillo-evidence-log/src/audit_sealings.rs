@@ -6,12 +6,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use sigillo_ers::{
-    SEAL_BYTES_MAX, TOKEN_BYTES_MAX, Trust, TrustAnchors, pem_blocks, sealing_value, verify_seal,
-    verify_token,
+    SEAL_BYTES_MAX, TOKEN_BYTES_MAX, Trust, TrustAnchors, VerifiedToken, pem_blocks, sealing_value,
+    verify_seal, verify_token,
 };
 use sigillo_model::{
-    Finding, FindingCode, ObjectKey, STATEMENT_BYTES_MAX, SealedBatch, Sha256Digest, Statement,
-    parse_canonical,
+    Finding, FindingCode, LogTime, ObjectKey, STATEMENT_BYTES_MAX, SealedBatch, Sha256Digest,
+    Statement, parse_canonical,
 };
 use sigillo_store::StoreError;
 
@@ -239,18 +239,8 @@ impl SealingsAudit<'_> {
         }
         match verify_token(&bytes, sealing_value(sealing), self.anchors) {
             Ok(token) => {
-                if token.stamped_at.to_string() != body.stamped_at || token.trial != body.trial {
-                    self.find(code, &key, "it attests another time than the log says");
-                }
-                let apart = token.stamped_at.as_second() - stamp.at.timestamp().as_second();
-                if apart.abs() > CLOCK_DIFFERENCE_SECONDS_MAX {
-                    let message = format!("authority and log are {apart} seconds apart");
-                    self.find(FindingCode::ClockDifference, &key, message);
-                }
-                if token.trust == Trust::Unknown {
-                    let message = "its authority leads to no anchor of the trust store";
-                    self.find(FindingCode::AuthorityUnknown, &key, message);
-                }
+                let stated = (body.stamped_at.as_str(), body.trial);
+                self.findings.extend(told_of(&token, stated, stamp.at, (code, &key)));
             }
             Err(error) if error.is_unknown_algorithm() => {
                 self.find(FindingCode::AlgorithmUnknown, &key, error.to_string());
@@ -300,4 +290,28 @@ pub(crate) async fn read_stated(
     };
     findings.push(Finding::new(code, key, message));
     Ok(None)
+}
+
+/// Compares a verified token with what the log says of it.
+pub(crate) fn told_of(
+    token: &VerifiedToken,
+    (stamped_at, trial): (&str, bool),
+    at: LogTime,
+    (code, key): (FindingCode, &ObjectKey),
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if token.stamped_at.to_string() != stamped_at || token.trial != trial {
+        let message = "it attests another time than the log says";
+        findings.push(Finding::new(code, key, message));
+    }
+    let apart = token.stamped_at.as_second() - at.timestamp().as_second();
+    if apart.abs() > CLOCK_DIFFERENCE_SECONDS_MAX {
+        let message = format!("authority and log are {apart} seconds apart");
+        findings.push(Finding::new(FindingCode::ClockDifference, key, message));
+    }
+    if token.trust == Trust::Unknown {
+        let message = "its authority leads to no anchor of the trust store";
+        findings.push(Finding::new(FindingCode::AuthorityUnknown, key, message));
+    }
+    findings
 }

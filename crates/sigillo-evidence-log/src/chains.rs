@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sigillo_ers::{EvidenceTree, list_value, sealing_value};
-use sigillo_model::{ObjectKey, RenewalMember, Sha256Digest};
+use sigillo_model::{FindingCode, ObjectKey, RenewalMember, Sha256Digest};
 
 use crate::{
     Archive, LogError, LogView, LoggedRenewal,
@@ -142,6 +142,14 @@ impl Chains {
 }
 
 impl ChainToken {
+    /// Returns what it is if the token is missing or changed.
+    pub(crate) fn damage(&self) -> FindingCode {
+        match self.from {
+            TokenFrom::Stamped { .. } => FindingCode::TokenDamaged,
+            TokenFrom::Renewed { .. } => FindingCode::RenewalDamaged,
+        }
+    }
+
     /// Returns where the token lies.
     pub fn key(&self, view: &LogView) -> ObjectKey {
         match self.from {

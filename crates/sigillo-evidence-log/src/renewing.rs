@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,11 +17,10 @@ use sigillo_model::{
     Clock, Entropy, Entry, EvidenceRenewed, Finding, FindingCode, ObjectKey, RENEWAL_MEMBERS_MAX,
     RENEWAL_TOKENS_MAX, RenewalId, RenewalMember, RenewalMembers, Sha256Digest, to_canonical,
 };
-use sigillo_store::StoreError;
 
 use crate::{
-    Archive, ChainToken, Chains, CommitOutcome, Committed, LogError, LogView, LogWriter, read_view,
-    sealing::create_fresh,
+    Archive, ChainToken, Chains, CommitOutcome, Committed, LogError, LogView, LogWriter,
+    audit_sealings::read_stated, read_view, sealing::create_fresh,
 };
 
 /// How long before their end time-stamps are renewed, unless somebody says otherwise: half a year.
@@ -104,7 +104,8 @@ pub struct RenewOutcome {
 /// Says what is to be renewed on a line. Writes nothing.
 ///
 /// The newest time-stamp of every sealing is read and verified: what cannot be verified now is not
-/// put under a newer time-stamp. That older ones are there is for an audit to see.
+/// put under a newer time-stamp. Of what is to be renewed the older ones are read as well: that one
+/// is missing or changed is told, and keeps nothing from being renewed.
 ///
 /// # Errors
 ///
@@ -153,6 +154,7 @@ pub(crate) async fn plan_of(
         let Some(Ok(judged)) = judged.get(&newest.sha256) else { continue };
         plan.take(number, chain, judged, newest.stated(view).1, rules);
     }
+    plan.older(archive, view, chains).await?;
     Ok(plan)
 }
 
@@ -169,23 +171,15 @@ async fn judge(
     token: &ChainToken,
     rules: &RenewalRules<'_>,
 ) -> Result<Result<Newest, Finding>, LogError> {
-    let key = token.key(view);
-    let damaged = |what: String| Ok(Err(Finding::new(FindingCode::TokenDamaged, &key, what)));
+    let (key, code) = (token.key(view), token.damage());
+    let damaged = |what: String| Ok(Err(Finding::new(code, &key, what)));
     let Some(covers) = token.covers(view) else {
         return damaged("the log names no sealing of its number".to_owned());
     };
-    let bytes = match archive.store().read(&key, TOKEN_BYTES_MAX as u64).await {
+    let bytes = match read_token(archive, view, token).await? {
         Ok(bytes) => bytes,
-        Err(
-            error @ (StoreError::NotFound { .. }
-            | StoreError::TooLarge { .. }
-            | StoreError::NotAnObject { .. }),
-        ) => return damaged(error.to_string()),
-        Err(source) => return Err(LogError::Store { doing: "reading a time-stamp", source }),
+        Err(finding) => return Ok(Err(finding)),
     };
-    if Sha256Digest::of(&bytes) != token.sha256 {
-        return damaged("its bytes do not have the digest that the log states".to_owned());
-    }
     let verified = match verify_token(&bytes, covers, rules.anchors) {
         Ok(verified) => verified,
         Err(error) if error.is_unknown_algorithm() => {
@@ -200,7 +194,43 @@ async fn judge(
     }
 }
 
+/// Reads a time-stamp of a chain, which must have the digest that the log states.
+async fn read_token(
+    archive: &Archive,
+    view: &LogView,
+    token: &ChainToken,
+) -> Result<Result<Bytes, Finding>, LogError> {
+    let mut findings = Vec::new();
+    let named = (&token.key(view), TOKEN_BYTES_MAX as u64, token.sha256);
+    let read = read_stated(archive, named, token.damage(), &mut findings).await?;
+    let unread = || Finding::new(FindingCode::NotRead, token.key(view), "it could not be read");
+    Ok(read.ok_or_else(|| findings.pop().unwrap_or_else(unread)))
+}
+
 impl RenewalPlan {
+    /// Tells of older time-stamps of what is to be renewed that are not there as they were. Their
+    /// digests are in the log, so they are renewed all the same, for the day they are brought back.
+    async fn older(
+        &mut self,
+        archive: &Archive,
+        view: &LogView,
+        chains: &Chains,
+    ) -> Result<(), LogError> {
+        let mut older = BTreeMap::new();
+        for planned in &self.due {
+            if let [tokens @ .., _newest] = chains.of(&self.line, planned.number) {
+                older.extend(tokens.iter().map(|token| (token.sha256, *token)));
+            }
+        }
+        let read: Vec<Result<Bytes, Finding>> = stream::iter(older.into_values())
+            .map(|token| async move { read_token(archive, view, &token).await })
+            .buffered(TOKENS_AHEAD_MAX)
+            .try_collect()
+            .await?;
+        self.findings.extend(read.into_iter().filter_map(Result::err));
+        Ok(())
+    }
+
     /// Decides on one sealing.
     fn take(
         &mut self,

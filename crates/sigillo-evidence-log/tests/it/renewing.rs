@@ -348,6 +348,36 @@ async fn whatever_is_changed_in_a_renewal_is_found() {
     assert_eq!(it.faults_at(None).await, []);
 }
 
+#[tokio::test]
+async fn an_older_time_stamp_that_is_missing_is_told_and_keeps_nothing_from_being_renewed() {
+    let mut it = Renewing::with_sealings(2).await;
+    it.let_pass(3_500);
+    let body = it.renewed().await;
+    it.let_pass(100);
+    it.renewed().await;
+    let view = read_view(&it.world.archive().await).await.unwrap();
+    let first = &view.stamps[0].body;
+    for (key, code) in [
+        (ObjectKey::token(first.sealing, EVIDENCE_LINE, first.token_sha256), "F503"),
+        (ObjectKey::renewal_token(body.renewal), "F510"),
+    ] {
+        let bytes = fs::read(it.file(&key)).unwrap();
+        let changed = [&bytes[..bytes.len() - 1], &[0]].concat();
+        for damaged in [None, Some(changed)] {
+            fs::remove_file(it.file(&key)).unwrap();
+            damaged.iter().for_each(|it_is| fs::write(it.file(&key), it_is).unwrap());
+            assert_eq!(it.plan(false).await.findings, [], "nothing is due");
+            let plan = it.plan(true).await;
+            let told: Vec<_> =
+                plan.findings.iter().map(|it| (it.code.code(), &it.object)).collect();
+            assert_eq!((plan.due.len(), told), (2, vec![(code, &key.to_string())]));
+            fs::write(it.file(&key), &bytes).unwrap();
+        }
+    }
+    it.renewed().await;
+    assert_eq!(it.faults_at(None).await, []);
+}
+
 /// Commits a renewal whose members are made up, with the right keys and a right token.
 async fn forge(it: &Renewing, members: Vec<RenewalMember>, root: Option<Sha256Digest>) -> String {
     let renewal = RenewalId::random(&*it.world.entropy);
