@@ -279,7 +279,7 @@ fn token_words(seed: &TokenSeed, sealing: Option<u64>) -> String {
              any more"
         )),
         None => words.push_str(&format!(
-            "; the log does not name it, so that nothing but the archive's own clock says which \
+            "; the log does not name it as the first of a sealing, so that nothing but the archive's own clock says which \
              documents were there at {}, and one added since with an earlier time changes the sample",
             token.stamped_at
         )),

@@ -345,8 +345,9 @@ pub(crate) struct SealArgs {
 /// renewed later, but whether it held in between nobody can prove. Only the evidence line of the
 /// authorities in the settings is renewed: trial time-stamps and real ones are never joined.
 ///
-/// Exits with 3 or 5 if something could not be verified, and is therefore not renewed, with 4 if no
-/// authority helped: then try again later.
+/// Exits with 3 or 5 if something could not be verified: a newest time-stamp that could not be is not
+/// renewed, an older one that is missing keeps nothing from being renewed. Exits with 4 if no
+/// authority helped: then ask another one, or try again later.
 ///
 /// Example: sigillo renew --yes --archive /srv/archive
 #[derive(Args, Debug)]

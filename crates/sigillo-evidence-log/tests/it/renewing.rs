@@ -365,7 +365,9 @@ async fn an_older_time_stamp_that_is_missing_is_told_and_keeps_nothing_from_bein
         let changed = [&bytes[..bytes.len() - 1], &[0]].concat();
         for damaged in [None, Some(changed)] {
             fs::remove_file(it.file(&key)).unwrap();
-            damaged.iter().for_each(|it_is| fs::write(it.file(&key), it_is).unwrap());
+            if let Some(bytes) = &damaged {
+                fs::write(it.file(&key), bytes).unwrap();
+            }
             assert_eq!(it.plan(false).await.findings, [], "nothing is due");
             let plan = it.plan(true).await;
             let told: Vec<_> =

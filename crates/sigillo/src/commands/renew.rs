@@ -118,7 +118,7 @@ fn outcome_text(outcome: &RenewOutcome) -> String {
         text.push_str("Somebody else renewed meanwhile. See what is left: sigillo renew\n");
     } else if outcome.waiting > 0 {
         text.push_str(&format!(
-            "The time-stamps of {} are not renewed; nothing is lost. Later: sigillo renew --yes\n",
+            "The time-stamps of {} are not renewed yet. Once an authority helps: sigillo renew --yes\n",
             counted(outcome.waiting as u64, "sealing"),
         ));
     }

@@ -322,7 +322,7 @@ fn what_is_no_seed_of_this_archive_draws_nothing() {
     let stranger = other.object("sealings/", ".tst");
     let ran = sample(&world, &["5", "--seed-from", stranger.to_str().unwrap()]);
     ran.check(3, "F603");
-    ran.check(3, "the log does not name it");
+    ran.check(3, "the log does not name it as the first of a sealing");
 }
 
 #[test]
