@@ -11,6 +11,14 @@ CANNOT TELL (3); 2 means wrong usage. README.md says what is checked, and what i
 import argparse, base64, datetime, functools, hashlib, itertools, json, os, re, struct, subprocess, sys
 import tempfile, time, types, zlib
 
+def sha256(*parts): return hashlib.sha256(b"".join(parts)).digest()
+def sha512(*parts): return hashlib.sha512(b"".join(parts)).digest()
+
+def der(tag, *contents):
+    content = b"".join(contents)
+    size = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
+    return bytes([tag, *([len(content)] if len(content) < 128 else [128 + len(size), *size])]) + content
+
 class Damage(ValueError): """Something is not as it must be."""
 class CannotTell(Exception): """Something could not be checked."""
 
@@ -85,9 +93,8 @@ def assemble(receipt, files, parts):
         sealing["statement"] = parts[f"sealings/{n}/statement.json"].decode()
         sealing["seal"] = parts[f"sealings/{n}/seal.p7s"]
         for k, token in enumerate(sealing["tokens"], 1):
-            token["token"] = parts[f"sealings/{n}/{k}-{token['line']}.tst"]
-            for m, newer in enumerate(token.get("renewals", []), 1):
-                newer["token"] = parts[f"sealings/{n}/{k}-{token['line']}.renewal-{m}.tst"]
+            for name, stamp in stamps_of(f"sealings/{n}/{k}-{token['line']}", token):
+                stamp["token"] = parts[f"{name}.tst"]
     sealings = {sealed_entry(it)["number"]: it for it in receipt["sealings"]}
     need(sha256(parts["README.txt"]) == README_SHA256, "README.txt is not that of every bundle")
     yield from [(name, parts[name]) for name in ("README.txt", "proof.json", "archive.json", "checkpoint")]
@@ -106,16 +113,17 @@ def assemble(receipt, files, parts):
         yield f"sealings/{n}/statement.json", sealing["statement"].encode()
         yield f"sealings/{n}/seal.p7s", sealing["seal"]
         for k, token in enumerate(sealing["tokens"], 1):
-            yield f"sealings/{n}/{k}-{token['line']}.tst", token["token"]
-            yield f"sealings/{n}/{k}-{token['line']}.imprint", imprint(sealing, token).encode()
-            for m, (newer, older) in enumerate(renewals_of(token), 1):
-                name = f"sealings/{n}/{k}-{token['line']}.renewal-{m}"
-                yield from [(f"{name}.tst", newer["token"]), (f"{name}.imprint", renewed(newer, older).encode())]
+            covered = imprints(sealing, token)
+            for name, stamp in stamps_of(f"sealings/{n}/{k}-{token['line']}", token):
+                yield from [(f"{name}.tst", stamp["token"]), (f"{name}.imprint", next(covered).encode())]
     need(in_order(files) and all(n > 0 and p > 0 for n, p in files), "proof.json: the files are not in order")
     for n, p in files:
         file = parse_record(receipt["documents"][n - 1]["record"])["files"][p - 1]
         name = f"files/{n}/{p}" + re.search(r"\.[a-z0-9]{1,8}\Z|\Z", file["name"]).group()
-        need(facts_of(parts[name]) == (file["size"], file["sha256"]), f"{name} is not what its record states")
+        need(facts_of(parts[name]) == (file["size"], file["sha256"])
+             and all(it == sha512(parts[name]).hex() for it in [*receipt["documents"][n - 1].get("sha512", [])[p - 1:p],
+                                                                 *([file["sha512"]] if "sha512" in file else [])]),
+             f"{name} is not what its record states")
         yield name, parts[name]
 
 def tlog_proof(logged, checkpoint):
@@ -126,26 +134,73 @@ def imprint(sealing, token):
     """What a token covers: V (format.md, Sealings), or what its path leads to from there."""
     return walk(sealed_entry(sealing)["root"], [signed_value(sealing), *token["path"]])
 
-def renewals_of(token):
+def stamps_of(name, token):
+    """The time-stamps of a line, oldest first, each with what its name begins with."""
+    for name, first in [(name, token), (f"{name}.hash-tree", token.get("hash_tree"))]:
+        newer = first.get("renewals", []) if first else []
+        if first: yield name, first
+        for m, it in enumerate(newer, 1):
+            yield f"{name}{'-' if name.endswith('.hash-tree') else '.'}renewal-{m}", it
+
+def chains_of(token):
+    """The chains of a line, each with its hash function."""
+    return [(sha256, token), *([(sha512, token["hash_tree"])] if "hash_tree" in token else [])]
+
+def renewals_of(first, hashed):
     """Returns the renewals of a time-stamp, each with the digests of all older ones (RFC 4998, 5.2)."""
-    raws = [token["token"], *(it["token"] for it in token.get("renewals", []))]
-    return [(newer, [sha256(it) for it in raws[:m]]) for m, newer in enumerate(token.get("renewals", []), 1)]
+    newer = first.get("renewals", [])
+    raws = [first["token"], *(it["token"] for it in newer)]
+    return [(it, [hashed(raw) for raw in raws[:m]]) for m, it in enumerate(newer, 1)]
 
-def renewed(newer, older):
-    """What a renewal covers: the older time-stamps together, and what their path leads to."""
-    return walk((older[0] if len(older) == 1 else sha256(*sorted(older))).hex(), newer["path"])
+def value_of(hashes, hashed): return hashes[0] if len(hashes) == 1 else hashed(*sorted(hashes))
 
-def evidence_record(document, batch, sealing, token):
-    """Makes the evidence record (RFC 4998) of a document by one time-stamp of its sealing, and its renewals."""
+def imprints(sealing, token):
+    """What each time-stamp of a line covers, in their order."""
+    for hashed, first in chains_of(token):
+        if hashed is sha256: yield imprint(sealing, token)
+        else: yield walk(value_of(signed_group(sealing, token), sha512).hex(), first["path"], sha512)
+        for newer, older in renewals_of(first, hashed):
+            yield walk(value_of(older, hashed).hex(), newer["path"], hashed)
+
+ALGORITHMS = {sha: der(6, bytes.fromhex("6086480165030402" + last)) for sha, last in ((sha256, "01"), (sha512, "03"))}
+
+def write_chain(hashed, lists, first):
+    """Writes the chain of an object whose lists lead to its first time-stamp."""
+    stamps = [(lists, first["token"])]
+    for newer, older in renewals_of(first, hashed):
+        stamps.append(([older, *([it] for it in unhex(newer["path"]))], newer["token"]))
+    return der(0x30, *(der(0x30, der(0xA0, ALGORITHMS[hashed]), der(0xA2, *(
+        der(0x30, *(der(4, it) for it in hashes)) for hashes in lists)), raw) for lists, raw in stamps))
+
+def rehashed(digests, chain):
+    """The first list over new hash trees: each object joined with its older chain (RFC 4998, 5.2)."""
+    return [sha512(it, sha512(der(0x30, chain))) for it in digests]
+
+def signed_group(sealing, token):
+    """Statement and seal in new hash trees."""
+    entry = sealed_entry(sealing)
+    lists = [[entry["statement_sha256"], entry["seal_sha256"]], [entry["root"]], *([it] for it in token["path"])]
+    signed = [sha512(sealing["statement"].encode()), sha512(sealing["seal"])]
+    return rehashed(signed, write_chain(sha256, [*map(unhex, lists)], token))
+
+def first_chain(document, batch, sealing, token):
     path = evidence_path(batch, document) if "leaves" in batch else document["tree_path"]
     path = [*path, *batch["sealed"]["tree_path"], signed_value(sealing), *token["path"]]
     lists = [parse_record(document["record"])["digests"], *([it] for it in path)]
-    algorithm, stamps = der(6, bytes.fromhex("608648016503040201")), [([*map(unhex, lists)], token["token"])]
-    for newer, older in renewals_of(token):
-        stamps.append(([older, *([it] for it in unhex(newer["path"]))], newer["token"]))
-    stamps = [der(0x30, der(0xA0, algorithm), der(0xA2, *(der(0x30, *(der(4, it) for it in hashes))
-                                                           for hashes in lists)), raw) for lists, raw in stamps]
-    return der(0x30, der(2, b"\1"), der(0x30, der(0x30, algorithm)), der(0x30, der(0x30, *stamps)))
+    return write_chain(sha256, [*map(unhex, lists)], token)
+
+def evidence_record(document, batch, sealing, token):
+    """Makes the evidence record (RFC 4998) of a document by one time-stamp of its sealing, its renewals, and
+    its new hash trees."""
+    chains, hashes = [first_chain(document, batch, sealing, token)], [sha256]
+    place = [it for it in document.get("hash_trees", []) if it["line"] == token["line"]]
+    if place and "hash_tree" in token:
+        lists = [rehashed(second_digests(document), chains[0]), *([it] for it in unhex(place[0]["path"]))]
+        chains.append(write_chain(sha512, lists, token["hash_tree"]))
+        hashes.append(sha512)
+    return der(0x30, der(2, b"\1"), der(0x30, *(der(0x30, ALGORITHMS[it]) for it in hashes)), der(0x30, *chains))
+
+def second_digests(document): return [sha512(document["record"].encode()), *unhex(document.get("sha512", []))]
 
 # The members of proof.json, which is closed: a regular expression can say that of canonical JSON.
 def many(item, most): return rf"\[(?:{item}(?:,{item}){{0,{most - 1}}})?\]"
@@ -154,20 +209,23 @@ def members(**forms):
              for it, form in forms.items())
     return r"\{" + "".join(spelt)[1:] + r"\}"
 TEXT, HASH, INDEX = r'"[^"\\]*(?:\\.[^"\\]*)*"', '"[0-9a-f]{64}"', "[0-9]{1,16}"
-PATH = many(HASH, 128)
+LONG, LINE = '"[0-9a-f]{128}"', '"[a-z0-9-]{1,64}"'
+PATH, LONG_PATH = many(HASH, 128), many(LONG, 128)
 LOGGED, UNLINED = (members(index=INDEX, line=line, proof=PATH) for line in (TEXT, '""'))
+RENEWALS = r"?(?!\[\])" + many(members(entry=LOGGED, path=many(f"(?:{HASH}|{LONG})", 128), token='""'), 64)
 PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=members(
     archive=members(created=LOGGED, description='""', entity=TEXT, id='"[0-9a-f]{32}"', log=TEXT, origin=TEXT,
                     trial="(?:true|false)"),
     batches=many(members(entry=UNLINED, leaves="?" + TEXT,
                          sealed="?" + members(number=INDEX, tree_path=PATH)), 100_000),
     checkpoint='""',
-    documents=many(members(batch=INDEX, leaf_index=INDEX, order_proof="?" + PATH, record='""',
-                           record_sha256=HASH, tree_path="?" + PATH, version_id=HASH), 1000),
+    documents=many(members(batch=INDEX, hash_trees=r"?(?!\[\])" + many(members(line=TEXT, path=LONG_PATH), 64),
+                           leaf_index=INDEX, order_proof="?" + PATH, record='""', record_sha256=HASH,
+                           sha512=r"?(?!\[\])" + many(LONG, 65_534), tree_path="?" + PATH, version_id=HASH), 1000),
     schema=r'"sigillo\.receipt/1"',
     sealings=many(members(consistency=PATH, entry=LOGGED, seal='""', statement='""', tokens=many(members(
-        entry=LOGGED, line='"[a-z0-9-]{1,64}"', path=PATH,
-        renewals=r"?(?!\[\])" + many(members(entry=LOGGED, path=PATH, token='""'), 64), token='""'), 64)), 10_000),
+        entry=LOGGED, hash_tree="?" + members(entry=LOGGED, path=LONG_PATH, renewals=RENEWALS, token='""'),
+        line=LINE, path=PATH, renewals=RENEWALS, token='""'), 64)), 10_000),
     witnesses=rf"?\[{TEXT}(?:,{TEXT}){{0,63}}\]"), schema=TEXT))
 README_SHA256 = bytes.fromhex("4c47f7b272567eebe4775b8e32f8f12ec7418ed3867a47652bfb7c3be9c117ee")
 @functools.lru_cache(4096)
@@ -226,6 +284,10 @@ def check_receipt(receipt, log_key, ca, at):
              == [entry["documents"], entry["root"], entry["order_root"]], "the leaves of a batch are wrong")
     for n, document in enumerate(receipt["documents"], 1):
         check_document(f"documents/{n}", document, *batches[document["batch"]])
+    by_number = {entry["number"]: it for it, entry in sealings}
+    for n, document in enumerate(receipt["documents"], 1):
+        batch = receipt["batches"][document["batch"]]
+        check_hash_trees(f"documents/{n}", document, batch, by_number.get(batch.get("sealed", {}).get("number")))
     for n, (sealing, entry) in enumerate(sealings, 1):
         yield from check_sealing(f"sealings/{n}", sealing, entry, batches, key, head, archive, ca, at)
     if [archive["format"], archive["encryption"], archive["algorithms"]] != [
@@ -272,7 +334,7 @@ def check_sealing(where, sealing, entry, batches, key, head, archive, ca, at):
         need([stamp.hash, stamp.imprint.hex()] == ["sha256", imprint(sealing, token)],
              f"{name}: it does not cover its sealing")
         index, stamped_at = token["entry"]["index"], stamped_at or stamp.time
-        chain = [(name, stamp, stamped["trial"]), *check_renewals(name, token, stamp, head)]
+        chain = [(name, stamp, stamped["trial"]), *check_renewals(name, sealing, token, stamp, head)]
         for (name, stamp, trial), newer in itertools.zip_longest(chain, chain[1:]):
             until = seconds(newer[1].time) if newer else at
             yield functools.partial(check_token, name, stamp, ca, until, trial)
@@ -304,20 +366,39 @@ def check_sealing(where, sealing, entry, batches, key, head, archive, ca, at):
                  and walk(committed["root"], batch["sealed"]["tree_path"]) == entry["root"],
                  f"{where}: a batch does not lead to it")
 
-def check_renewals(name, token, stamp, head):
+def check_renewals(name, sealing, token, stamp, head):
     """Each renewal is in the log after what it renews, covers all of it, and states a later time."""
-    index, checked = token["entry"]["index"], []
-    for m, (newer, older) in enumerate(renewals_of(token), 1):
-        entry, last = read_logged(newer["entry"], "evidence.renewed", head), stamp
-        name, stamp = re.sub(r"(\.renewal-\d+)?\.tst$", f".renewal-{m}.tst", name), parse_token(newer["token"])
+    index, checked, covered = token["entry"]["index"], [], imprints(sealing, token)
+    next(covered)
+    for (name, newer), covers in zip([*stamps_of(name.removesuffix(".tst"), token)][1:], covered):
+        kind = "evidence.rehashed" if newer is token.get("hash_tree") else "evidence.renewed"
+        entry, last = read_logged(newer["entry"], kind, head), stamp
+        name, stamp, long = name + ".tst", parse_token(newer["token"]), ".hash-tree" in name
         need([entry[it] for it in ("line", "token_sha256", "stamped_at")]
-             == [token["line"], sha256(newer["token"]).hex(), stamp.time] and index < newer["entry"]["index"],
+             == [token["line"], sha256(newer["token"]).hex(), stamp.time] and index < newer["entry"]["index"]
+             and (kind == "evidence.renewed" or entry["token_sha512"] == sha512(newer["token"]).hex()),
              f"{name}: it is not the one that the log states")
-        need([stamp.hash, stamp.imprint.hex(), entry["root"]] == ["sha256", *[renewed(newer, older)] * 2]
+        need([stamp.hash, stamp.imprint.hex(), entry["root"]] == ["sha512" if long else "sha256", covers, covers]
              and seconds(last.time) <= seconds(stamp.time), f"{name}: it does not cover what it should renew")
         index = newer["entry"]["index"]
         checked.append((name, stamp, entry["trial"]))
     return checked
+
+def check_hash_trees(where, document, batch, sealing):
+    """A document that says so is in the new hash trees of its sealing."""
+    places, second = document.get("hash_trees", []), document.get("sha512", [])
+    if not (places or second): return
+    files, tokens = parse_record(document["record"])["files"], sealing["tokens"] if sealing else []
+    need(places and len(second) == len(files) and all(it.get("sha512", other) == other
+                                                      for it, other in zip(files, second))
+         and in_order([it["line"] for it in places]), f"{where}: its second digests are not those of its files")
+    for place in places:
+        token = next((it for it in tokens if it["line"] == place["line"] and "hash_tree" in it), None)
+        need(token, f"{where}: its sealing has not the new hash trees that it names")
+        value = value_of(rehashed(second_digests(document), first_chain(document, batch, sealing, token)), sha512)
+        need(walk(value.hex(), place["path"], sha512)
+             == parse_entry(token["hash_tree"]["entry"]["line"], "evidence.rehashed")["root"],
+             f"{where}: it does not lead to the root of the new hash trees")
 
 # ---- Evidence records (RFC 4998, 5.3) --------------------------------------------------------------
 @verdict
@@ -375,15 +456,14 @@ def check_objects(stamp, first, hashed, older, objects, group):
     need(not group or sorted(present) == sorted(first), f"the first list of {stamp.where} holds others, too")
 
 # ---- Hash trees and notes (RFC 6962, C2SP) ---------------------------------------------------------
-def sha256(*parts): return hashlib.sha256(b"".join(parts)).digest()
 def node(left, right): return sha256(b"\1", left, right)
 def unhex(texts): return [bytes.fromhex(it) for it in texts]
 def half_of(size): return 1 << (size - 1).bit_length() - 1  # the largest power of two below it
 def in_order(items): return all(a < b for a, b in zip(items, items[1:]))
 
-def walk(value, path):
+def walk(value, path, hashed=sha256):
     """Leads a value past its siblings in an evidence tree: the smaller first."""
-    return functools.reduce(lambda a, b: sha256(*sorted(unhex([a, b]))).hex(), path, value)
+    return functools.reduce(lambda a, b: hashed(*sorted(unhex([a, b]))).hex(), path, value)
 
 def evidence_levels(leaves):
     levels = [leaves]
@@ -505,11 +585,6 @@ SHA_2_3 = {1: "sha256", 2: "sha384", 3: "sha512", 4: "sha224", 8: "sha3_256", 9:
 HASHES = {"2b0e03021a": "sha1", "2a864886f70d0205": "md5",
           **{f"6086480165030402{n:02x}": name for n, name in SHA_2_3.items()}}
 TRIAL_POLICY = bytes.fromhex("06146983abc5accfd385e291bfb2d080d897e8d1e65a")
-
-def der(tag, *contents):
-    content = b"".join(contents)
-    size = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
-    return bytes([tag, *([len(content)] if len(content) < 128 else [128 + len(size), *size])]) + content
 
 def der_items(data, *tags):
     """Returns tag, content and the whole of each item of those that follow each other."""

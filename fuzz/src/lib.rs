@@ -205,7 +205,12 @@ pub fn receipt(bytes: &[u8]) {
 }
 
 fn given() -> GivenFile {
-    GivenFile { name: "uno.txt".to_owned(), sha256: Sha256Digest::of(b"uno"), size: 3 }
+    GivenFile {
+        name: "uno.txt".to_owned(),
+        sha256: Sha256Digest::of(b"uno"),
+        sha512: None,
+        size: 3,
+    }
 }
 
 /// Writes the ZIP of what entries can be read, in the one spelling of bundles.

@@ -109,6 +109,7 @@ fn record(number: u64) -> Record {
             role: "main".to_owned(),
             sha256: Sha256Digest::from_bytes(*digest.as_bytes()),
             size: 19_000 + number % 100,
+            sha512: None,
             stored_in: None,
         }],
         format: 1,

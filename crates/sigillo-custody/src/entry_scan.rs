@@ -1,7 +1,9 @@
 //! Hashing the entries of a pack while its bytes pass by, piece after piece.
 
 use sigillo_ers::version_id;
-use sigillo_model::{RECORD_BYTES_MAX, Record, Sha256Digest, Sha256Hasher, VersionId};
+use sigillo_model::{
+    RECORD_BYTES_MAX, Record, Sha256Digest, Sha256Hasher, Sha512Digest, Sha512Hasher, VersionId,
+};
 use sigillo_store::pack::{PackEntry, PackIndex, Part};
 
 use crate::links::{LINKS_MAX, Link, links_of};
@@ -26,6 +28,14 @@ pub(crate) enum Bad {
     Crc32,
 }
 
+/// A file that passed by.
+struct FoundFile {
+    position: u32,
+    sha256: Sha256Digest,
+    sha512: Option<Sha512Digest>,
+    size: u64,
+}
+
 /// Follows the entries of a pack through its bytes.
 pub(crate) struct EntryScan<'a> {
     index: &'a PackIndex,
@@ -35,7 +45,16 @@ pub(crate) struct EntryScan<'a> {
     sha256: Sha256Hasher,
     crc32: crc32fast::Hasher,
     record: Vec<u8>,
-    files: Vec<(u32, Sha256Digest, u64)>,
+    /// SHA-512 of the file that passes by, if the record before stated second digests: those of a pack
+    /// mostly all do, or none.
+    sha512: Option<Sha512Hasher>,
+    /// Whether that is to be expected.
+    expects_second: bool,
+    /// Whether it is computed of every file.
+    always_second: bool,
+    /// Documents whose second digests were not computed, though their record states them.
+    pub(crate) unhashed: Vec<VersionId>,
+    files: Vec<FoundFile>,
     crc32_good: bool,
     pub(crate) bad: Vec<BadDocument>,
     pub(crate) good: u64,
@@ -54,6 +73,10 @@ impl<'a> EntryScan<'a> {
             sha256: Sha256Hasher::default(),
             crc32: crc32fast::Hasher::new(),
             record: Vec::new(),
+            sha512: None,
+            expects_second: false,
+            always_second: false,
+            unhashed: Vec::new(),
             files: Vec::new(),
             crc32_good: true,
             bad: Vec::new(),
@@ -61,6 +84,11 @@ impl<'a> EntryScan<'a> {
             links: Vec::new(),
             more_links: 0,
         }
+    }
+
+    /// Computes the second digest of every file, whether its record states it or not.
+    pub(crate) fn with_second(index: &'a PackIndex) -> Self {
+        Self { expects_second: true, always_second: true, ..Self::new(index) }
     }
 
     /// Takes the bytes of the pack from `offset` on.
@@ -91,7 +119,12 @@ impl<'a> EntryScan<'a> {
         self.passed += part.len() as u64;
         self.crc32.update(part);
         match entry.part {
-            Part::File { .. } => self.sha256.update(part),
+            Part::File { .. } => {
+                self.sha256.update(part);
+                if self.expects_second {
+                    self.sha512.get_or_insert_default().update(part);
+                }
+            }
             Part::Record if entry.size_bytes <= RECORD_BYTES_MAX => {
                 self.record.extend_from_slice(part);
             }
@@ -106,8 +139,14 @@ impl<'a> EntryScan<'a> {
         self.crc32_good &= crc32 == entry.crc32;
         match entry.part {
             Part::File { position, .. } => {
-                let digest = std::mem::take(&mut self.sha256).finish();
-                self.files.push((position, digest, entry.size_bytes));
+                if self.expects_second {
+                    // Also of a file without bytes.
+                    self.sha512.get_or_insert_default();
+                }
+                let sha256 = std::mem::take(&mut self.sha256).finish();
+                let sha512 = self.sha512.take().map(Sha512Hasher::finish);
+                let size = entry.size_bytes;
+                self.files.push(FoundFile { position, sha256, sha512, size });
             }
             Part::Record => self.finish_document(entry.version),
         }
@@ -124,6 +163,13 @@ impl<'a> EntryScan<'a> {
                 let bad = judge(version, &record, &bytes, &files);
                 if bad != Some(Bad::Record) {
                     self.link(version, &record);
+                }
+                let own = record.files.iter().filter(|file| file.stored_in.is_none());
+                let states = own.clone().any(|file| file.sha512.is_some());
+                self.expects_second = self.always_second || states;
+                let mut pairs = own.zip(&files).filter(|(file, _)| file.sha512.is_some());
+                if bad.is_none() && pairs.any(|(_, found)| found.sha512.is_none()) {
+                    self.unhashed.push(version);
                 }
                 match bad {
                     None if crc32_good => {
@@ -151,12 +197,7 @@ impl<'a> EntryScan<'a> {
 }
 
 /// Says what is wrong with a document, if anything.
-fn judge(
-    version: VersionId,
-    record: &Record,
-    bytes: &[u8],
-    files: &[(u32, Sha256Digest, u64)],
-) -> Option<Bad> {
+fn judge(version: VersionId, record: &Record, bytes: &[u8], files: &[FoundFile]) -> Option<Bad> {
     let stated: Vec<_> = record.files.iter().map(|file| file.sha256).collect();
     if version_id(Sha256Digest::of(bytes), &stated) != version {
         return Some(Bad::Record);
@@ -167,9 +208,14 @@ fn judge(
         if file.stored_in.is_some() {
             continue;
         }
-        if found.next() != Some(&(position, file.sha256, file.size)) {
+        let is_it = |found: &&FoundFile| {
+            let second = file.sha512.zip(found.sha512);
+            (found.position, found.sha256, found.size) == (position, file.sha256, file.size)
+                && second.is_none_or(|(stated, found)| stated == found)
+        };
+        if found.next().filter(is_it).is_none() {
             return Some(Bad::File { position });
         }
     }
-    found.next().map(|(position, ..)| Bad::File { position: *position })
+    found.next().map(|found| Bad::File { position: found.position })
 }

@@ -36,6 +36,11 @@ mod receipt;
 mod receipt_log;
 mod receipt_records;
 mod receipt_sealings;
+mod receipt_trees;
+
+mod rehash;
+mod rehash_journal;
+mod rehash_pack;
 
 mod submissions;
 
@@ -76,6 +81,8 @@ pub use rebuild::{RebuildOutcome, RebuildProgress, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;
 pub use receipt_log::{Growth, ReceiptLog};
+pub use rehash::{MadeTree, Rehasher};
+pub use rehash_journal::RehashJournal;
 pub use sample::{SampleReport, SampleSeed};
 pub use submissions::{CompletedAt, SubmissionAccount, read_submissions, source_of};
 pub use sweep::{SWEPT_MAX, SweepOutcome, SweepPlan, perform_sweep, plan_sweep};

@@ -345,6 +345,7 @@ mod tests {
             role: "main".to_owned(),
             sha256: Sha256Digest::of(content),
             size: content.len() as u64,
+            sha512: None,
             stored_in,
         };
         let first = VersionId::from_bytes([8; 32]);

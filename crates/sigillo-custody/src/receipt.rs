@@ -13,15 +13,15 @@ use sigillo_model::{
     SubmissionId, VersionId,
 };
 use sigillo_proof::{
-    ArchiveSection, Base64Bytes, BatchSection, Counts, DocumentSection, RECEIPT_BATCHES_MAX,
-    RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_SCHEMA, Receipt, ReceiptError, StatedReport,
-    SubmissionSection, extends, needs_leaves,
+    ArchiveSection, BUNDLE_DOCUMENTS_MAX, Base64Bytes, BatchSection, Counts, DocumentSection,
+    RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_SCHEMA, Receipt,
+    ReceiptError, StatedReport, SubmissionSection, extends, needs_leaves,
 };
 use sigillo_store::ReadPool;
 
 use crate::{
     CustodyError, GiveReceiptError, ReceiptLog, receipt_records::read_records,
-    receipt_sealings::seal_batches, report_check::REPORT_BYTES_MAX,
+    receipt_sealings::seal_batches, receipt_trees::place_in_trees, report_check::REPORT_BYTES_MAX,
 };
 
 /// What a receipt is for.
@@ -89,6 +89,11 @@ impl ReceiptMaker<'_> {
         }
         let batches: Vec<_> = covered.iter().map(|it| it.logged).collect();
         seal_batches(self.archive, self.log, &mut receipt, &batches).await?;
+        // In one of a submission that would be most of its length.
+        if receipt.submission.is_none() && receipt.documents.len() <= BUNDLE_DOCUMENTS_MAX {
+            let from = (self.archive, self.reads);
+            place_in_trees(from, self.log, &mut receipt, &batches).await?;
+        }
         let size_bytes = receipt.size_bytes();
         if size_bytes > RECEIPT_BYTES_MAX {
             return Err(GiveReceiptError::TooLarge(ReceiptError::TooLong { size_bytes }));
@@ -264,10 +269,12 @@ impl ReceiptMaker<'_> {
             let (order_proof, tree_path) = proofs.unzip();
             receipt.documents.push(DocumentSection {
                 batch: number,
+                hash_trees: Vec::new(),
                 leaf_index: index,
                 order_proof,
                 record_sha256: Sha256Digest::of(record.as_bytes()),
                 record,
+                sha512: Vec::new(),
                 tree_path,
                 version_id: batch.leaves[usize::try_from(index).unwrap_or(usize::MAX)],
             });

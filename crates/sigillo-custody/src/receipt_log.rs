@@ -191,6 +191,7 @@ fn keep_entries(commit: &Commit, entries: &mut BTreeMap<u64, (Entry, Bytes)>) {
                 | Entry::BatchesSealed(_)
                 | Entry::SealingStamped(_)
                 | Entry::EvidenceRenewed(_)
+                | Entry::EvidenceRehashed(_)
         );
         if carried {
             entries.insert(index, (entry.clone(), line.clone()));

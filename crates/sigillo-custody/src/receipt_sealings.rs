@@ -8,12 +8,12 @@ use sigillo_ers::{EvidenceTree, SEAL_BYTES_MAX, TOKEN_BYTES_MAX, sealing_leaves}
 use sigillo_evidence_log::{Archive, Chains, LoggedBatch, TokenFrom, checkpoint_value};
 use sigillo_merkle::parse_signed_checkpoint;
 use sigillo_model::{
-    BatchesSealed, Entry, ObjectKey, STATEMENT_BYTES_MAX, SealingStamped, Sha256Digest, Statement,
-    parse_canonical,
+    BatchesSealed, Entry, EvidenceDigest, ObjectKey, STATEMENT_BYTES_MAX, SealingStamped,
+    Sha256Digest, Statement, parse_canonical,
 };
 use sigillo_proof::{
-    Base64Bytes, PROOF_HASHES_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_TOKENS_MAX, Receipt,
-    RenewalSection, SealedIn, SealingSection, TokenSection,
+    Base64Bytes, HashTreeSection, PROOF_HASHES_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_TOKENS_MAX,
+    Receipt, RenewalSection, SealedIn, SealingSection, TokenSection,
 };
 use sigillo_store::StoreError;
 
@@ -101,40 +101,48 @@ async fn tokens(
         }
         let key = ObjectKey::token(body.sealing, &body.line, body.token_sha256);
         let token = read_named(archive, key, TOKEN_BYTES_MAX as u64, body.token_sha256).await?;
+        let (renewals, hash_tree) = newer(archive, log, chains, body).await?;
         sections.push(TokenSection {
             entry: log.line(index)?,
+            hash_tree,
             line: body.line.clone(),
             path: token_path(archive, body).await?,
-            renewals: renewals(archive, log, chains, body).await?,
+            renewals,
             token: Base64Bytes(token.to_vec()),
         });
     }
     Ok(sections)
 }
 
-/// Reads the renewals of a time-stamp that are under the checkpoint.
-async fn renewals(
+/// What came after a time-stamp.
+type Newer = (Vec<RenewalSection>, Option<HashTreeSection>);
+
+/// Reads what renewed a time-stamp, as far as it is under the checkpoint.
+async fn newer(
     archive: &Archive,
     log: &ReceiptLog,
     chains: &Chains,
     stamped: &SealingStamped,
-) -> Result<Vec<RenewalSection>, GiveReceiptError> {
-    let mut sections = Vec::new();
+) -> Result<Newer, GiveReceiptError> {
+    let (mut first, mut tree) = (Vec::new(), None::<HashTreeSection>);
     for token in chains.of(&stamped.line, stamped.number) {
-        let TokenFrom::Renewed { renewal, .. } = token.from else { continue };
-        let index = log.view.renewals[renewal].entry_index;
-        if index >= log.checkpoint().size || sections.len() == RECEIPT_RENEWALS_MAX {
+        let Some(index) = token.entry_index(&log.view) else { continue };
+        let renewals = tree.as_mut().map_or(&mut first, |tree| &mut tree.renewals);
+        if index >= log.checkpoint().size || renewals.len() == RECEIPT_RENEWALS_MAX {
             break;
         }
         let (key, bytes_max) = (token.key(&log.view), TOKEN_BYTES_MAX as u64);
         let raw = read_named(archive, key, bytes_max, token.sha256).await?;
-        sections.push(RenewalSection {
-            entry: log.line(index)?,
-            path: chains.path(token),
-            token: Base64Bytes(raw.to_vec()),
-        });
+        let (entry, path, token_bytes) =
+            (log.line(index)?, chains.path(token), Base64Bytes(raw.to_vec()));
+        if let TokenFrom::Rehashed { .. } = token.from {
+            let path = path.iter().filter_map(EvidenceDigest::sha512).collect();
+            tree = Some(HashTreeSection { entry, path, renewals: Vec::new(), token: token_bytes });
+        } else {
+            renewals.push(RenewalSection { entry, path, token: token_bytes });
+        }
     }
-    Ok(sections)
+    Ok((first, tree))
 }
 
 /// Reads the siblings from a sealing's value up to what its token covers; mostly there are none.

@@ -278,6 +278,7 @@ mod tests {
             role: "main".to_owned(),
             sha256: Sha256Digest::of(b""),
             size: 0,
+            sha512: None,
             stored_in: None,
         };
         let long = format!("{}.pdf", "è".repeat(200));
@@ -318,6 +319,7 @@ mod tests {
             role: "main".to_owned(),
             sha256: Sha256Digest::of(b""),
             size: 0,
+            sha512: None,
             stored_in: None,
         };
         let named = |names: &[&str]| {

@@ -12,14 +12,16 @@ use std::{
 use futures::{StreamExt as _, stream};
 
 use sigillo_authorities::SignedHead;
-use sigillo_evidence_log::{Archive, AuditKnowledge, LogView, audit_log, read_pack_list};
+use sigillo_evidence_log::{
+    Archive, AuditKnowledge, Chains, LogView, audit_log, check_objects, read_pack_list,
+};
 use sigillo_model::{
     BatchCommitted, Blake3Digest, Finding, FindingCode, ObjectKey, Verdict, VersionId,
 };
 use sigillo_store::{BackendError, CpuPool, pack::PackError};
 
 use crate::{
-    CustodyError, Located,
+    CustodyError, Located, Rehasher,
     batch_check::{BatchCheck, CheckedPack, check_batch, not_read},
     links::Links,
     pack_check::{PackCheck, PackTask, check_document, check_pack},
@@ -114,6 +116,9 @@ impl Verifier {
         };
         if scope != Scope::Log {
             self.batches(&mut report, scope).await?;
+            if scope == Scope::Full {
+                self.hash_trees(&mut report).await?;
+            }
             report.findings.extend(check_submissions(&self.archive, &report.view).await);
         }
         report.conclude();
@@ -197,6 +202,32 @@ impl Verifier {
                 twice[0]
             );
             report.findings.push(Finding::new(FindingCode::VersionTwice, "batches", message));
+        }
+        Ok(())
+    }
+
+    /// Compares new hash trees with the documents, and the objects under them with what they were.
+    async fn hash_trees(&self, report: &mut VerifyReport) -> Result<(), CustodyError> {
+        if report.view.rehashes.is_empty() {
+            return Ok(());
+        }
+        let view = report.view.clone();
+        let chains = Chains::read(&self.archive, &view).await?;
+        for (rehash, made) in view.rehashes.iter().zip(chains.rehashes()) {
+            // One that does not count is a finding already.
+            let Ok(made) = made else { continue };
+            let rehasher = Rehasher {
+                archive: &self.archive,
+                cpu: &self.cpu,
+                view: &view,
+                chains: &chains,
+                line: &rehash.body.line,
+                progress: Arc::new(VerifyProgress::default()),
+            };
+            report.findings.extend(rehasher.compare(&made.tree).await?);
+            let tree = &made.tree;
+            let checked = check_objects(&self.archive, tree.renewal, &tree.objects).await?;
+            report.findings.extend(checked);
         }
         Ok(())
     }

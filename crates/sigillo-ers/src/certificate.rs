@@ -7,9 +7,10 @@ use sigillo_model::Sha256Digest;
 use crate::{
     asn1::{
         AUTHORITY_KEY_IDENTIFIER, BASIC_CONSTRAINTS, CERTIFICATE_POLICIES, COMMON_NAME,
-        DOCUMENT_SIGNING, EC_PUBLIC_KEY, ECDSA_SHA_256, EMAIL_PROTECTION, EXTENDED_KEY_USAGE,
-        KEY_USAGE, P_256, SUBJECT_KEY_IDENTIFIER, TIME_STAMPING,
+        DOCUMENT_SIGNING, EC_PUBLIC_KEY, EMAIL_PROTECTION, EXTENDED_KEY_USAGE, KEY_USAGE,
+        SUBJECT_KEY_IDENTIFIER, TIME_STAMPING,
     },
+    curve::curve_of,
     der::{self, DerError},
     issue::TRIAL_POLICY,
     request::{algorithm_der, oid_der},
@@ -25,7 +26,6 @@ pub const PEM_BLOCKS_MAX: usize = 1_000;
 /// Longest common name, in characters. Source: RFC 5280, ub-common-name.
 const COMMON_NAME_CHARACTERS_MAX: usize = 64;
 /// Length of an uncompressed P-256 point, in bytes.
-const P_256_POINT_BYTES: usize = 65;
 
 /// What a trial certificate is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -143,10 +143,12 @@ impl From<DerError> for CertificateError {
 #[derive(Clone, Debug)]
 pub struct PreparedCertificate {
     to_sign: Vec<u8>,
+    /// OID of the issuer's signature algorithm.
+    signature: &'static str,
 }
 
 impl PreparedCertificate {
-    /// Returns the bytes to sign with ECDSA P-256 and SHA-256.
+    /// Returns the bytes to sign with the issuer's key: ECDSA P-256 with SHA-256, or P-384 with SHA-384.
     pub fn to_sign(&self) -> &[u8] {
         &self.to_sign
     }
@@ -154,11 +156,12 @@ impl PreparedCertificate {
     /// Encodes the certificate with the issuer's signature, which is DER.
     pub fn finish(self, signature_der: &[u8]) -> Vec<u8> {
         let signature = der::wrap(der::BIT_STRING, &[&[0], signature_der]);
-        der::wrap(der::SEQUENCE, &[&self.to_sign, &algorithm_der(ECDSA_SHA_256), &signature])
+        der::wrap(der::SEQUENCE, &[&self.to_sign, &algorithm_der(self.signature), &signature])
     }
 }
 
-/// Prepares a trial certificate: X.509 v3, ECDSA P-256 with SHA-256, under [`TRIAL_POLICY`].
+/// Prepares a trial certificate: X.509 v3, under [`TRIAL_POLICY`], with keys of P-256 or P-384, which
+/// sign with SHA-256 or SHA-384.
 ///
 /// # Errors
 ///
@@ -169,7 +172,9 @@ pub fn prepare_certificate(
     check_content(content)?;
     let write_time = |at| time::time(at).ok_or(CertificateError::UnusableTime { at });
     let validity = [write_time(content.not_before)?, write_time(content.not_after)?].concat();
-    let key_algorithm = [oid_der(EC_PUBLIC_KEY), oid_der(P_256)].concat();
+    let curve = curve_of(&content.public_key).ok_or(CertificateError::UnusableKey)?;
+    let issuer = curve_of(&content.issuer_public_key).ok_or(CertificateError::UnusableKey)?;
+    let key_algorithm = [oid_der(EC_PUBLIC_KEY), oid_der(curve.oid)].concat();
     let key = [
         der::wrap(der::SEQUENCE, &[&key_algorithm]),
         der::wrap(der::BIT_STRING, &[&[0], &content.public_key]),
@@ -180,7 +185,7 @@ pub fn prepare_certificate(
         &[
             &der::wrap(der::context(0), &[&der::unsigned_integer(&[2])]),
             &der::unsigned_integer(&content.serial),
-            &algorithm_der(ECDSA_SHA_256),
+            &algorithm_der(issuer.signature),
             &name(&content.issuer),
             &der::wrap(der::SEQUENCE, &[&validity]),
             &name(&content.subject),
@@ -188,7 +193,7 @@ pub fn prepare_certificate(
             &der::wrap(der::context(3), &[&extensions]),
         ],
     );
-    Ok(PreparedCertificate { to_sign })
+    Ok(PreparedCertificate { to_sign, signature: issuer.signature })
 }
 
 fn check_content(content: &CertificateContent) -> Result<(), CertificateError> {
@@ -211,7 +216,7 @@ fn check_content(content: &CertificateContent) -> Result<(), CertificateError> {
         return Err(CertificateError::EmptyValidity { not_before, not_after });
     }
     for key in [&content.public_key, &content.issuer_public_key] {
-        if key.len() != P_256_POINT_BYTES || key.first() != Some(&4) {
+        if curve_of(key).is_none() {
             return Err(CertificateError::UnusableKey);
         }
     }

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use aws_lc_rs::digest;
-use sigillo_model::Sha256Digest;
+use sigillo_model::{EvidenceDigest, Sha256Digest, Sha512Digest};
 
 use crate::{
     asn1::{SHA_1, SHA_224, SHA_256, SHA_384, SHA_512, SHA3_256, SHA3_384, SHA3_512},
@@ -179,6 +179,21 @@ impl Imprint {
 impl From<Sha256Digest> for Imprint {
     fn from(digest: Sha256Digest) -> Self {
         Self { hash: HashFunction::Sha256, digest: digest.as_bytes().to_vec() }
+    }
+}
+
+impl From<Sha512Digest> for Imprint {
+    fn from(digest: Sha512Digest) -> Self {
+        Self { hash: HashFunction::Sha512, digest: digest.as_bytes().to_vec() }
+    }
+}
+
+impl From<EvidenceDigest> for Imprint {
+    fn from(digest: EvidenceDigest) -> Self {
+        match digest {
+            EvidenceDigest::Sha256(digest) => digest.into(),
+            EvidenceDigest::Sha512(digest) => digest.into(),
+        }
     }
 }
 

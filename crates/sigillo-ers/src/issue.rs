@@ -41,7 +41,8 @@ pub struct PreparedToken {
 }
 
 impl PreparedToken {
-    /// Returns the bytes to sign with ECDSA P-256 and SHA-256.
+    /// Returns the bytes to sign with the key of the certificate: ECDSA P-256 with SHA-256, or P-384 with
+    /// SHA-384.
     pub fn to_sign(&self) -> &[u8] {
         self.unsigned.to_sign()
     }

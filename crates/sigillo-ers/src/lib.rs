@@ -29,6 +29,7 @@ mod revocation;
 mod revocation_check;
 mod signed;
 
+mod chain_stamps;
 mod lifetimes;
 mod record;
 mod record_check;
@@ -41,6 +42,7 @@ mod token;
 mod token_revocation;
 
 mod certificate;
+mod curve;
 mod issue;
 mod seal;
 mod sign;
@@ -50,6 +52,7 @@ pub use certificate::{
     CERTIFICATE_BYTES_MAX, CertificateContent, CertificateError, CertificateRole, PEM_BLOCKS_MAX,
     PEM_BYTES_MAX, PreparedCertificate, pem_blocks, prepare_certificate, to_pem,
 };
+pub use chain_stamps::{ChainStamps, rehashed_group};
 pub use cms::CmsError;
 pub use hash::{HashFunction, Hasher, Imprint, UnknownHashName};
 pub use issue::{PreparedToken, TRIAL_POLICY, TokenContent, prepare_token, refusal};
@@ -67,7 +70,7 @@ pub use record_check::{
 pub use record_revocation::RevocationRules;
 pub use renewal::{
     Due, DueCause, PreparedRenewal, Renewal, RenewalError, renew_hash_tree, renew_time_stamp,
-    renewal_lists, renewals_due, token_renewals_due,
+    renewals_due, token_renewals_due,
 };
 pub use request::{REQUEST_BYTES_MAX, RequestError, TimeStampRequest};
 pub use response::{
@@ -87,4 +90,6 @@ pub use token::{
 pub use token_revocation::{
     REVOCATION_QUESTIONS_MAX, RevocationQuestion, revocation_questions, token_revocation,
 };
-pub use tree::{EvidenceTree, list_value, pair_value, tree_path, tree_root, version_id, walk_path};
+pub use tree::{
+    EvidenceTree, TreeDigest, list_value, pair_value, tree_path, tree_root, version_id, walk_path,
+};

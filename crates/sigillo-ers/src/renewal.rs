@@ -3,7 +3,6 @@
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
-use sigillo_model::Sha256Digest;
 
 use crate::{
     AlgorithmTable, Imprint, Lifetime,
@@ -121,14 +120,6 @@ fn due_before(
         [certificate, signature.flatten(), hash.flatten()].into_iter().flatten().collect();
     due.sort_by_key(|due| (due.before, due.renewal));
     due
-}
-
-/// Returns the lists of the time-stamp with which a sealing's time-stamps were renewed: the digests
-/// of all of them, then one sibling each up to the root of the renewal. Source: RFC 4998 §5.2.
-pub fn renewal_lists(older: &[Sha256Digest], path: &[Sha256Digest]) -> Vec<Vec<Vec<u8>>> {
-    let bytes = |digest: &Sha256Digest| digest.as_bytes().to_vec();
-    let first = older.iter().map(bytes).collect();
-    std::iter::once(first).chain(path.iter().map(|sibling| vec![bytes(sibling)])).collect()
 }
 
 /// A record cannot be renewed in this way.

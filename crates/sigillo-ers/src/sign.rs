@@ -5,12 +5,14 @@ use jiff::Timestamp;
 use sigillo_model::Sha256Digest;
 
 use crate::{
+    HashFunction,
     asn1::{
-        CONTENT_TYPE, DATA, EC_PUBLIC_KEY, ECDSA_SHA_256, MESSAGE_DIGEST, SHA_256, SIGNED_DATA,
-        SIGNING_CERTIFICATE_V2, SIGNING_TIME,
+        CONTENT_TYPE, DATA, EC_PUBLIC_KEY, MESSAGE_DIGEST, SIGNED_DATA, SIGNING_CERTIFICATE_V2,
+        SIGNING_TIME,
     },
     certificate::CertificateError,
     cms::EMBEDDED_CERTIFICATES_MAX,
+    curve::{Curve, curve_of},
     der,
     request::{algorithm_der, oid_der},
     time,
@@ -31,6 +33,8 @@ pub(crate) struct ToSign<'a> {
 /// Signed data that lacks only its signature.
 #[derive(Clone, Debug)]
 pub(crate) struct Unsigned {
+    /// OID of the signature algorithm.
+    signature: &'static str,
     to_sign: Vec<u8>,
     /// Version, digest algorithms, content and certificates, encoded.
     head: Vec<u8>,
@@ -53,7 +57,7 @@ impl Unsigned {
             &[
                 &self.signer_head,
                 &attributes,
-                &algorithm_der(ECDSA_SHA_256),
+                &algorithm_der(self.signature),
                 &der::wrap(der::OCTET_STRING, &[signature_der]),
             ],
         );
@@ -64,16 +68,23 @@ impl Unsigned {
     }
 }
 
-/// Prepares signed data with one signer, ECDSA with SHA-256, and the attributes of CAdES-B.
+/// Prepares signed data with one signer, ECDSA with the hash function of its curve, and the attributes
+/// of CAdES-B. Content that is left outside is known by SHA-256 alone.
 pub(crate) fn prepare(what: &ToSign<'_>) -> Result<Unsigned, CertificateError> {
     let certificate = Certificate::read(what.certificate_der)?;
     if certificate.key.algorithm.oid != EC_PUBLIC_KEY {
         return Err(CertificateError::UnusableKey);
     }
+    let curve = curve_of(certificate.key.bits).ok_or(CertificateError::UnusableKey)?;
+    let digest = match (curve.hash, what.content) {
+        (HashFunction::Sha256, _) => what.content_sha256.as_bytes().to_vec(),
+        (hash, Some(content)) => hash.digest(content),
+        (_, None) => return Err(CertificateError::UnusableKey),
+    };
     let mut attributes = vec![
         attribute(CONTENT_TYPE, &oid_der(what.content_type)),
-        attribute(MESSAGE_DIGEST, &der::wrap(der::OCTET_STRING, &[what.content_sha256.as_bytes()])),
-        attribute(SIGNING_CERTIFICATE_V2, &signing_certificate(&certificate)),
+        attribute(MESSAGE_DIGEST, &der::wrap(der::OCTET_STRING, &[&digest])),
+        attribute(SIGNING_CERTIFICATE_V2, &signing_certificate(&certificate, curve)),
     ];
     if let Some(at) = what.signing_time {
         let at = time::time(at).ok_or(CertificateError::UnusableTime { at })?;
@@ -88,7 +99,7 @@ pub(crate) fn prepare(what: &ToSign<'_>) -> Result<Unsigned, CertificateError> {
         der::wrap(der::SEQUENCE, &[&oid_der(what.content_type), &content.unwrap_or_default()]);
     let head = [
         der::unsigned_integer(&[version]),
-        der::wrap(der::SET, &[&algorithm_der(SHA_256)]),
+        der::wrap(der::SET, &[&algorithm_der(curve.hash_oid)]),
         encapsulated,
         certificates(what)?,
     ];
@@ -96,9 +107,10 @@ pub(crate) fn prepare(what: &ToSign<'_>) -> Result<Unsigned, CertificateError> {
     let signer_head = [
         der::unsigned_integer(&[1]),
         der::wrap(der::SEQUENCE, &[certificate.issuer, &serial]),
-        algorithm_der(SHA_256),
+        algorithm_der(curve.hash_oid),
     ];
     Ok(Unsigned {
+        signature: curve.signature,
         to_sign: set_of(der::SET, attributes),
         head: head.concat(),
         signer_head: signer_head.concat(),
@@ -123,9 +135,13 @@ fn attribute(oid: &str, value: &[u8]) -> Vec<u8> {
 }
 
 /// Encodes a `SigningCertificateV2`: SHA-256 is its default and so not written.
-fn signing_certificate(certificate: &Certificate<'_>) -> Vec<u8> {
-    let hash = Sha256Digest::of(certificate.raw);
-    let hash = der::wrap(der::OCTET_STRING, &[hash.as_bytes()]);
+fn signing_certificate(certificate: &Certificate<'_>, curve: &Curve) -> Vec<u8> {
+    let named = match curve.hash {
+        HashFunction::Sha256 => Vec::new(),
+        _ => algorithm_der(curve.hash_oid),
+    };
+    let hash = curve.hash.digest(certificate.raw);
+    let hash = [named, der::wrap(der::OCTET_STRING, &[&hash])].concat();
     let issuer = der::wrap(der::SEQUENCE, &[&der::wrap(der::context(4), &[certificate.issuer])]);
     let serial = der::wrap(der::INTEGER, &[certificate.serial]);
     let issuer_serial = der::wrap(der::SEQUENCE, &[&issuer, &serial]);

@@ -1,38 +1,73 @@
 //! Hash trees of RFC 4998: values of lists, roots, the paths from a leaf to its root.
 //!
 //! The tree is binary with its leaves in order; a node without sibling rises unchanged, and a node
-//! is the SHA-256 of its two children, smaller first. Such a tree has no domain separation and
+//! is the hash of its two children, smaller first. Such a tree has no domain separation and
 //! says nothing about order or count: alone it proves existence, not acceptance.
 
-use sigillo_model::{Sha256Digest, VersionId};
+use sigillo_model::{Sha256Digest, Sha512Digest, VersionId};
+
+use crate::HashFunction;
+
+/// A digest of the hash function that a tree is made with.
+pub trait TreeDigest: Copy + Ord {
+    /// The hash function.
+    const FUNCTION: HashFunction;
+
+    /// Returns the bytes of the digest.
+    fn bytes(&self) -> &[u8];
+
+    /// Hashes the concatenation of `parts`.
+    fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self;
+}
+
+impl TreeDigest for Sha256Digest {
+    const FUNCTION: HashFunction = HashFunction::Sha256;
+
+    fn bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self::of_parts(parts)
+    }
+}
+
+impl TreeDigest for Sha512Digest {
+    const FUNCTION: HashFunction = HashFunction::Sha512;
+
+    fn bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self::of_parts(parts)
+    }
+}
 
 /// Returns the value of a list of hashes, `None` for an empty list.
 ///
 /// A single hash is its own value; several are sorted as bytes, concatenated and hashed.
 /// Duplicates count. Source: RFC 4998 §4.2.1 and §4.2.2.
-pub fn list_value(hashes: &[Sha256Digest]) -> Option<Sha256Digest> {
+pub fn list_value<D: TreeDigest>(hashes: &[D]) -> Option<D> {
     match hashes {
         [] => None,
         [only] => Some(*only),
         _ => {
             let mut sorted = hashes.to_vec();
             sorted.sort_unstable();
-            Some(Sha256Digest::of_parts(sorted.iter().map(|hash| &hash.as_bytes()[..])))
+            Some(D::of_parts(sorted.iter().map(TreeDigest::bytes)))
         }
     }
 }
 
 /// Returns the value of the node over `a` and `b`, the same in either order.
-pub fn pair_value(a: Sha256Digest, b: Sha256Digest) -> Sha256Digest {
+pub fn pair_value<D: TreeDigest>(a: D, b: D) -> D {
     let (first, second) = if a <= b { (a, b) } else { (b, a) };
-    let mut bytes = [0; 2 * Sha256Digest::LENGTH_BYTES];
-    bytes[..Sha256Digest::LENGTH_BYTES].copy_from_slice(first.as_bytes());
-    bytes[Sha256Digest::LENGTH_BYTES..].copy_from_slice(second.as_bytes());
-    Sha256Digest::of(&bytes)
+    D::of_parts([first.bytes(), second.bytes()])
 }
 
 /// Returns the root over `leaves` in their order, `None` without leaves.
-pub fn tree_root(leaves: &[Sha256Digest]) -> Option<Sha256Digest> {
+pub fn tree_root<D: TreeDigest>(leaves: &[D]) -> Option<D> {
     let mut level = leaves.to_vec();
     while level.len() > 1 {
         level = next_level(&level);
@@ -43,7 +78,7 @@ pub fn tree_root(leaves: &[Sha256Digest]) -> Option<Sha256Digest> {
 /// Returns the siblings of leaf `index` from the leaf up, `None` if there is no such leaf.
 ///
 /// At most ⌈log₂ n⌉ hashes; fewer where a node rose without sibling.
-pub fn tree_path(leaves: &[Sha256Digest], index: usize) -> Option<Vec<Sha256Digest>> {
+pub fn tree_path<D: TreeDigest>(leaves: &[D], index: usize) -> Option<Vec<D>> {
     if index >= leaves.len() {
         return None;
     }
@@ -58,16 +93,17 @@ pub fn tree_path(leaves: &[Sha256Digest], index: usize) -> Option<Vec<Sha256Dige
 
 /// A hash tree with all its levels, for whoever needs the paths of many leaves.
 ///
-/// 64 bytes for each leaf. Root and paths are those of [`tree_root`] and [`tree_path`].
+/// Twice the length of a digest for each leaf. Root and paths are those of [`tree_root`] and
+/// [`tree_path`].
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct EvidenceTree {
+pub struct EvidenceTree<D = Sha256Digest> {
     /// From the leaves up; the last one holds the root alone, unless there are no leaves.
-    levels: Vec<Vec<Sha256Digest>>,
+    levels: Vec<Vec<D>>,
 }
 
-impl EvidenceTree {
+impl<D: TreeDigest> EvidenceTree<D> {
     /// Computes the tree over `leaves` in their order.
-    pub fn new(leaves: Vec<Sha256Digest>) -> Self {
+    pub fn new(leaves: Vec<D>) -> Self {
         let mut levels = vec![leaves];
         while let Some(level) = levels.last().filter(|level| level.len() > 1) {
             levels.push(next_level(level));
@@ -76,16 +112,14 @@ impl EvidenceTree {
     }
 
     /// Returns the root, `None` without leaves.
-    pub fn root(&self) -> Option<Sha256Digest> {
+    pub fn root(&self) -> Option<D> {
         self.levels.last().and_then(|level| level.first()).copied()
     }
 
     /// Returns the siblings of leaf `index` from the leaf up, `None` if there is no such leaf.
-    pub fn path(&self, index: usize) -> Option<Vec<Sha256Digest>> {
+    pub fn path(&self, index: usize) -> Option<Vec<D>> {
         self.levels.first().filter(|leaves| index < leaves.len())?;
-        let sibling = |(height, level): (usize, &Vec<Sha256Digest>)| {
-            level.get((index >> height) ^ 1).copied()
-        };
+        let sibling = |(height, level): (usize, &Vec<D>)| level.get((index >> height) ^ 1).copied();
         Some(self.levels.iter().enumerate().filter_map(sibling).collect())
     }
 }
@@ -93,7 +127,7 @@ impl EvidenceTree {
 /// Returns what `value` becomes when each hash of `path` joins it in turn.
 ///
 /// That is the root if `path` is the path of the leaf `value`. Source: RFC 4998 §4.3 step 3.
-pub fn walk_path(value: Sha256Digest, path: &[Sha256Digest]) -> Sha256Digest {
+pub fn walk_path<D: TreeDigest>(value: D, path: &[D]) -> D {
     path.iter().fold(value, |value, sibling| pair_value(value, *sibling))
 }
 
@@ -108,7 +142,7 @@ pub fn version_id(record: Sha256Digest, files: &[Sha256Digest]) -> VersionId {
 }
 
 /// Pairs the nodes of a level; an odd last one rises unchanged.
-fn next_level(level: &[Sha256Digest]) -> Vec<Sha256Digest> {
+fn next_level<D: TreeDigest>(level: &[D]) -> Vec<D> {
     level
         .chunks(2)
         .map(|nodes| match nodes {

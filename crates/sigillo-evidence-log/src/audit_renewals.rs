@@ -1,26 +1,29 @@
 //! Auditing renewals of time-stamps, and how long the evidence of each sealing holds.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
 use sigillo_ers::{
     Authorities, Due, HashFunction, RecordObject, RecordReport, RecordRules, RevocationRules,
-    StampParts, TOKEN_BYTES_MAX, renewal_lists, renewals_due, verify_record, verify_token,
-    write_chain, write_record,
+    SEAL_BYTES_MAX, TOKEN_BYTES_MAX, list_value, rehashed_group, renewals_due, verify_record,
+    verify_token, write_record,
 };
-use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest};
+use sigillo_model::{
+    BatchesSealed, EvidenceDigest, Finding, FindingCode, LogTime, ObjectKey, STATEMENT_BYTES_MAX,
+    Sha256Digest, Sha512Digest,
+};
 
 use crate::{
-    Archive, AuditKnowledge, ChainToken, Chains, LogError, LogView, LoggedRenewal, RENEWAL_LEAD,
-    TokenFrom,
+    Archive, AuditKnowledge, ChainToken, Chains, LogError, LogView, RENEWAL_LEAD, TokenFrom,
     audit::AuditTime,
     audit_sealings::{read_stated, told_of},
+    chains_of,
+    sealing_chains::{ReadTokens, SealingChains},
 };
 
-/// What the sealing is called as the data object of an evidence record.
-const OBJECT: &str = "the sealing";
+/// What the data objects of the evidence record of a sealing are called.
+const OBJECTS: [&str; 2] = ["the statement", "the seal"];
 
 /// Audits every renewal that the log names and, as of a time, what proves each sealing.
 pub(crate) async fn audit_renewals(
@@ -30,7 +33,7 @@ pub(crate) async fn audit_renewals(
     findings: &mut Vec<Finding>,
 ) -> Result<(), LogError> {
     let chains = Chains::read(archive, view).await?;
-    let (tokens, told, due) = (HashMap::new(), HashSet::new(), BTreeMap::new());
+    let (tokens, told, due) = (ReadTokens::new(), HashSet::new(), BTreeMap::new());
     let mut audit =
         RenewalsAudit { archive, view, knowledge, chains: &chains, findings, tokens, told, due };
     let faulty: HashSet<usize> = chains.faults().map(|(at, _)| at).collect();
@@ -40,14 +43,25 @@ pub(crate) async fn audit_renewals(
     }
     for (at, renewal) in view.renewals.iter().enumerate() {
         if !faulty.contains(&at) {
-            audit.renewal(renewal).await?;
+            let body = &renewal.body;
+            let key = ObjectKey::renewal_token(body.renewal);
+            let stated = (body.token_sha256, body.stamped_at.as_str(), body.trial);
+            audit.token(&key, body.root, stated, renewal.at).await?;
         }
     }
-    for (line, _, chain) in chains.iter() {
-        audit.order(chain);
-        if let Some(time) = &knowledge.time {
-            audit.holds(line, chain, time).await?;
+    for (rehash, made) in view.rehashes.iter().zip(chains.rehashes()) {
+        let body = &rehash.body;
+        if let Err(what) = made {
+            audit.find(FindingCode::RenewalDamaged, &ObjectKey::hash_tree(body.renewal), what);
+            continue;
         }
+        let key = ObjectKey::renewal_token(body.renewal);
+        let stated = (body.token_sha256, body.stamped_at.as_str(), body.trial);
+        audit.token(&key, body.root.into(), stated, rehash.at).await?;
+    }
+    for (line, number, chain) in chains.iter() {
+        audit.order(chain);
+        audit.holds((line, number), chain).await?;
     }
     audit.due();
     Ok(())
@@ -60,7 +74,7 @@ struct RenewalsAudit<'a> {
     chains: &'a Chains,
     findings: &'a mut Vec<Finding>,
     /// The tokens of renewals that are as they should be: each proves many sealings.
-    tokens: HashMap<Sha256Digest, Bytes>,
+    tokens: ReadTokens,
     /// What was told already of a time-stamp that proves several sealings.
     told: HashSet<(FindingCode, String)>,
     /// By line, how many sealings are to be renewed soon, and the first reason to come.
@@ -72,24 +86,29 @@ impl RenewalsAudit<'_> {
         self.findings.push(Finding::new(code, key, message));
     }
 
-    /// Checks the token of a renewal.
-    async fn renewal(&mut self, renewal: &LoggedRenewal) -> Result<(), LogError> {
-        let (body, code) = (&renewal.body, FindingCode::RenewalDamaged);
-        let key = ObjectKey::renewal_token(body.renewal);
-        let named = (&key, TOKEN_BYTES_MAX as u64, body.token_sha256);
+    /// Checks the token of a renewal against what the log states: its digest, its time, whether it is
+    /// for trial.
+    async fn token(
+        &mut self,
+        key: &ObjectKey,
+        root: EvidenceDigest,
+        (sha256, stamped_at, trial): (Sha256Digest, &str, bool),
+        at: LogTime,
+    ) -> Result<(), LogError> {
+        let code = FindingCode::RenewalDamaged;
+        let named = (key, TOKEN_BYTES_MAX as u64, sha256);
         let Some(bytes) = read_stated(self.archive, named, code, self.findings).await? else {
             return Ok(());
         };
-        match verify_token(&bytes, body.root, &self.knowledge.anchors) {
+        match verify_token(&bytes, root, &self.knowledge.anchors) {
             Ok(token) => {
-                let stated = (body.stamped_at.as_str(), body.trial);
-                self.findings.extend(told_of(&token, stated, renewal.at, (code, &key)));
-                self.tokens.insert(body.token_sha256, bytes);
+                self.findings.extend(told_of(&token, (stamped_at, trial), at, (code, key)));
+                self.tokens.insert(sha256, bytes);
             }
             Err(error) if error.is_unknown_algorithm() => {
-                self.find(FindingCode::AlgorithmUnknown, &key, error.to_string());
+                self.find(FindingCode::AlgorithmUnknown, key, error.to_string());
             }
-            Err(error) => self.find(code, &key, error.to_string()),
+            Err(error) => self.find(code, key, error.to_string()),
         }
         Ok(())
     }
@@ -115,18 +134,26 @@ impl RenewalsAudit<'_> {
         }
     }
 
-    /// Verifies what proves a sealing as an evidence record, as of a time. Only what is about time
-    /// is told: the rest is looked at where it lies.
+    /// Verifies what proves a sealing as an evidence record: that it leads to its new hash trees if it
+    /// has them and, if there is a time as of which it is to hold, what is about time. The rest is looked
+    /// at where it lies.
     async fn holds(
         &mut self,
-        line: &str,
-        chain: &[ChainToken],
-        time: &AuditTime,
+        (line, number): (&str, u64),
+        tokens: &[ChainToken],
     ) -> Result<(), LogError> {
-        let Some(report) = self.report(chain, time).await? else { return Ok(()) };
+        let is_rehashed = tokens.iter().any(|it| matches!(it.from, TokenFrom::Rehashed { .. }));
+        if self.knowledge.time.is_none() && !is_rehashed {
+            return Ok(());
+        }
+        let Some(sealing) = self.view.sealing(number) else { return Ok(()) };
+        let sealing = &sealing.body;
+        let Some(record) = self.record(sealing, tokens).await? else { return Ok(()) };
+        let Some(time) = &self.knowledge.time else { return Ok(()) };
+        let report = self.report(sealing, record, time);
         for finding in report.findings {
-            let Some(at) = stamp_of(&finding) else { continue };
-            let Some(token) = chain.get(at) else { continue };
+            let Some(at) = stamp_of(&finding, tokens) else { continue };
+            let Some(token) = tokens.get(at) else { continue };
             let key = token.key(self.view);
             if self.told.insert((finding.code, key.to_string())) {
                 self.find(finding.code, &key, finding.message);
@@ -144,56 +171,110 @@ impl RenewalsAudit<'_> {
         Ok(())
     }
 
-    /// Verifies the chain of a sealing; `None` if a token of it is not there as it should be.
-    async fn report(
+    /// Writes the evidence record of statement and seal; `None` if something in it is not there as it
+    /// should be.
+    async fn record(
         &mut self,
-        chain: &[ChainToken],
-        time: &AuditTime,
-    ) -> Result<Option<RecordReport>, LogError> {
-        let hash = HashFunction::Sha256;
-        let Some(value) = chain.first().and_then(|token| token.covers(self.view)) else {
+        sealing: &BatchesSealed,
+        tokens: &[ChainToken],
+    ) -> Result<Option<Evidence>, LogError> {
+        // A token that is wrong is not among those known, and told already.
+        let known = |it: &ChainToken| {
+            matches!(it.from, TokenFrom::Stamped { .. }) || self.tokens.contains_key(&it.sha256)
+        };
+        if !tokens.iter().all(known) {
+            return Ok(None);
+        }
+        let of = (self.archive, self.view, self.chains);
+        let Ok(read) = SealingChains::read(of, tokens, &mut self.tokens).await? else {
             return Ok(None);
         };
-        let mut raws = Vec::with_capacity(chain.len());
-        for token in chain {
-            let Some(raw) = self.token(token).await? else { return Ok(None) };
-            raws.push(raw);
+        let signed = [sealing.statement_sha256, sealing.seal_sha256];
+        let group = signed.iter().map(|it| it.as_bytes().to_vec()).collect();
+        let first = read
+            .stamps(0, &[])
+            .map(|stamps| stamps.write(vec![group, vec![sealing.root.as_bytes().to_vec()]]));
+        let Some(first) = first else { return Ok(None) };
+        let mut evidence =
+            Evidence { chains: vec![first], hashes: vec![HashFunction::Sha256], sha512: None };
+        if read.count() > 1 {
+            let Some(signed) = self.signed(sealing).await? else { return Ok(None) };
+            let group = rehashed_group(&signed, &[&evidence.chains[0]]);
+            if !self.leads(tokens, sealing.number, &group) {
+                return Ok(None);
+            }
+            let lists = vec![group.iter().map(|it| it.as_bytes().to_vec()).collect()];
+            let Some(stamps) = read.stamps(1, read.path(1)) else { return Ok(None) };
+            evidence.chains.push(stamps.write(lists));
+            evidence.hashes.push(HashFunction::Sha512);
+            evidence.sha512 = Some(signed);
         }
-        let digests: Vec<_> = chain.iter().map(|token| token.sha256).collect();
-        let parts: Vec<StampParts<'_>> = chain
-            .iter()
-            .zip(&raws)
-            .enumerate()
-            .map(|(at, (token, raw))| {
-                let lists = match at {
-                    0 => vec![vec![value.as_bytes().to_vec()]],
-                    _ => renewal_lists(&digests[..at], &self.chains.path(token)),
-                };
-                StampParts { hash, lists, token: raw }
-            })
-            .collect();
-        let record = write_record(&[hash], &[&write_chain(&parts)]);
-        let digest = move |of| (of == hash).then(|| value.as_bytes().to_vec());
+        Ok(Some(evidence))
+    }
+
+    /// Reads the SHA-512 of statement and seal, if they are as they should be.
+    async fn signed(&self, sealing: &BatchesSealed) -> Result<Option<[Sha512Digest; 2]>, LogError> {
+        // What is wrong with them is told where they are audited.
+        let mut ignored = Vec::new();
+        let id = sealing.sealing;
+        let (code, key) = (FindingCode::StatementDamaged, ObjectKey::statement(id));
+        let named = (&key, STATEMENT_BYTES_MAX, sealing.statement_sha256);
+        let statement = read_stated(self.archive, named, code, &mut ignored).await?;
+        let key = ObjectKey::seal(id);
+        let named = (&key, SEAL_BYTES_MAX as u64, sealing.seal_sha256);
+        let seal = read_stated(self.archive, named, code, &mut ignored).await?;
+        let both = statement.zip(seal);
+        Ok(both.map(|(statement, seal)| [Sha512Digest::of(&statement), Sha512Digest::of(&seal)]))
+    }
+
+    /// Tells whether statement and seal give the value that the new hash trees have of the sealing.
+    fn leads(&mut self, tokens: &[ChainToken], number: u64, group: &[Sha512Digest]) -> bool {
+        let rehash = tokens.iter().find_map(|it| match it.from {
+            TokenFrom::Rehashed { rehash, .. } => Some(rehash),
+            _ => None,
+        });
+        let Some(rehash) = rehash else { return false };
+        let Some(Ok(made)) = self.chains.rehashes().get(rehash) else { return false };
+        let stated = made.tree.sealings.binary_search_by_key(&number, |it| it.number);
+        let stated = stated.ok().map(|at| made.tree.sealings[at].value);
+        if stated == list_value(group) {
+            return true;
+        }
+        let key = ObjectKey::hash_tree(made.tree.renewal);
+        let message = format!(
+            "statement, seal and time-stamps of sealing {number} do not give the value that it has there"
+        );
+        self.find(FindingCode::RenewalDamaged, &key, message);
+        false
+    }
+
+    /// Verifies an evidence record of statement and seal as of a time.
+    fn report(
+        &self,
+        sealing: &BatchesSealed,
+        evidence: Evidence,
+        time: &AuditTime,
+    ) -> RecordReport {
+        let chains: Vec<&[u8]> = evidence.chains.iter().map(Vec::as_slice).collect();
+        let record = write_record(&evidence.hashes, &chains);
+        let signed = [sealing.statement_sha256, sealing.seal_sha256];
+        let digests = [0, 1].map(|at| {
+            let sha512 = evidence.sha512.map(|signed| signed[at]);
+            move |hash| match hash {
+                HashFunction::Sha256 => Some(signed[at].as_bytes().to_vec()),
+                HashFunction::Sha512 => sha512.map(|it| it.as_bytes().to_vec()),
+                _ => None,
+            }
+        });
         let rules = RecordRules {
             authorities: Authorities::Anchored(&self.knowledge.anchors),
             algorithms: &time.algorithms,
             at: Some(time.at),
-            whole_group: false,
+            whole_group: true,
             revocation: RevocationRules::EMBEDDED,
         };
-        let object = RecordObject { name: OBJECT, digest: &digest };
-        Ok(Some(verify_record(&record, &[object], &rules)))
-    }
-
-    /// Returns a token that is as it should be; what is not is told elsewhere.
-    async fn token(&self, token: &ChainToken) -> Result<Option<Bytes>, LogError> {
-        if let TokenFrom::Renewed { .. } = token.from {
-            return Ok(self.tokens.get(&token.sha256).cloned());
-        }
-        match self.archive.store().read(&token.key(self.view), TOKEN_BYTES_MAX as u64).await {
-            Ok(bytes) if Sha256Digest::of(&bytes) == token.sha256 => Ok(Some(bytes)),
-            Ok(_) | Err(_) => Ok(None),
-        }
+        let objects = [0, 1].map(|at| RecordObject { name: OBJECTS[at], digest: &digests[at] });
+        verify_record(&record, &objects, &rules)
     }
 
     /// Says what is to be renewed soon.
@@ -211,8 +292,17 @@ impl RenewalsAudit<'_> {
     }
 }
 
-/// Returns the place in the chain of the time-stamp that a finding about time is of, from 0.
-fn stamp_of(finding: &Finding) -> Option<usize> {
+/// The evidence record of statement and seal, in its parts.
+struct Evidence {
+    chains: Vec<Vec<u8>>,
+    hashes: Vec<HashFunction>,
+    /// SHA-512 of statement and seal, where a chain needs them.
+    sha512: Option<[Sha512Digest; 2]>,
+}
+
+/// Returns the place among the time-stamps of a sealing of the one that a finding about time is of,
+/// from 0.
+fn stamp_of(finding: &Finding, tokens: &[ChainToken]) -> Option<usize> {
     let is_of_time = matches!(
         finding.code,
         FindingCode::RenewedLate
@@ -221,6 +311,9 @@ fn stamp_of(finding: &Finding) -> Option<usize> {
             | FindingCode::CertificateRevoked
             | FindingCode::RevokedLater
     );
-    let number = finding.object.strip_prefix("chain 1, time-stamp ").filter(|_| is_of_time)?;
-    number.parse::<usize>().ok()?.checked_sub(1)
+    let place = finding.object.strip_prefix("chain ").filter(|_| is_of_time)?;
+    let (chain, stamp) = place.split_once(", time-stamp ")?;
+    let (chain, stamp) = (chain.parse::<usize>().ok()?, stamp.parse::<usize>().ok()?);
+    let before = chains_of(tokens).take(chain.checked_sub(1)?).map(<[_]>::len).sum::<usize>();
+    before.checked_add(stamp.checked_sub(1)?)
 }

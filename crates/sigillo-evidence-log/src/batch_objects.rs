@@ -1,11 +1,14 @@
-//! Objects that the log names by their digest: leaves and packs of a batch, members of a renewal.
+//! Objects that the log names by their digest: leaves and packs of a batch, members of a renewal,
+//! the tree of a hash-tree renewal.
 
 use bytes::Bytes;
 
 use sigillo_model::{
-    BATCH_DOCUMENTS_MAX, BATCH_PACKS_MAX, BatchCommitted, EvidenceRenewed, ListedPack, ObjectKey,
-    PACK_LIST_BYTES_MAX, PackList, RENEWAL_BYTES_MAX, RENEWAL_MEMBERS_MAX, RENEWAL_TOKENS_MAX,
-    RenewalMember, RenewalMembers, Sha256Digest, VersionId, parse_canonical,
+    BATCH_DOCUMENTS_MAX, BATCH_PACKS_MAX, BatchCommitted, EvidenceRehashed, EvidenceRenewed,
+    HASH_TREE_BYTES_MAX, HASH_TREE_LISTS_MAX, HASH_TREE_SEALINGS_MAX, HashTree, ListedPack,
+    ObjectKey, PACK_LIST_BYTES_MAX, PackList, RENEWAL_BYTES_MAX, RENEWAL_MEMBERS_MAX,
+    RENEWAL_TOKENS_MAX, RehashedBatch, RenewalMember, RenewalMembers, Sha256Digest, Sha512Digest,
+    VersionId, parse_canonical,
 };
 use sigillo_store::{Store, StoreError};
 
@@ -101,6 +104,67 @@ pub(crate) async fn read_members(
         return Err(damaged("a member of it has no time-stamps, or too many"));
     }
     Ok(list.members)
+}
+
+/// Reads what a hash-tree renewal covers: sealings, by number, at least one and each once.
+///
+/// # Errors
+///
+/// [`BatchObjectError::Damaged`] unless it is exactly the object that the log names, and is what the
+/// log says of it.
+pub(crate) async fn read_hash_tree(
+    store: &Store,
+    body: &EvidenceRehashed,
+) -> Result<HashTree, BatchObjectError> {
+    let key = ObjectKey::hash_tree(body.renewal);
+    let bytes = read(store, &key, HASH_TREE_BYTES_MAX, body.tree_sha256).await?;
+    let damaged = |what| BatchObjectError::Damaged { what };
+    let tree: HashTree =
+        parse_canonical(&bytes).map_err(|_| damaged("it is no tree of a hash-tree renewal"))?;
+    if tree.format != 1 || tree.hash != HashTree::HASH {
+        return Err(damaged(
+            "it is of another format, or of a hash function that is not known here",
+        ));
+    }
+    let sealings = 1..=HASH_TREE_SEALINGS_MAX;
+    if !sealings.contains(&tree.sealings.len()) || tree.objects.len() > HASH_TREE_LISTS_MAX {
+        return Err(damaged("it has no sealings, too many of them, or too many lists"));
+    }
+    let stated = (tree.renewal, tree.line.as_str(), tree.sealings.len() as u64);
+    if stated != (body.renewal, body.line.as_str(), body.sealings) {
+        return Err(damaged("it is the tree of another renewal than the log says"));
+    }
+    if !tree.sealings.is_sorted_by(|a, b| a.number < b.number) {
+        return Err(damaged("its sealings do not stand in the order of their numbers"));
+    }
+    if tree.sealings.iter().any(|it| !(1..=RENEWAL_TOKENS_MAX).contains(&it.tokens.len())) {
+        return Err(damaged("a sealing of it has no time-stamps, or too many"));
+    }
+    let mut batches = tree.sealings.iter().flat_map(|sealing| &sealing.batches);
+    if batches.any(|it| it.leaves.is_some() != it.root.is_some()) {
+        return Err(damaged("a batch of it has leaves without root, or the other way round"));
+    }
+    Ok(tree)
+}
+
+/// Reads the leaves that a hash-tree renewal made of a batch; none if all of it was left out.
+///
+/// # Errors
+///
+/// [`BatchObjectError::Damaged`] unless it is exactly the object that the tree names.
+pub async fn read_rehashed_leaves(
+    store: &Store,
+    batch: &RehashedBatch,
+) -> Result<Vec<Sha512Digest>, BatchObjectError> {
+    let Some(sha256) = batch.leaves else { return Ok(Vec::new()) };
+    let bytes_max = Sha512Digest::LENGTH_BYTES as u64 * u64::from(BATCH_DOCUMENTS_MAX);
+    let key = ObjectKey::hash_tree_leaves(sha256);
+    let bytes = read(store, &key, bytes_max, sha256).await?;
+    let (leaves, rest) = bytes.as_chunks::<{ Sha512Digest::LENGTH_BYTES }>();
+    if !rest.is_empty() {
+        return Err(BatchObjectError::Damaged { what: "it is no list of hashes" });
+    }
+    Ok(leaves.iter().map(|leaf| Sha512Digest::from_bytes(*leaf)).collect())
 }
 
 async fn read(

@@ -1,25 +1,29 @@
 //! The time-stamps that prove each sealing: the first one of a line, and those that renewed it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use sigillo_ers::{EvidenceTree, list_value, sealing_value};
-use sigillo_model::{FindingCode, ObjectKey, RenewalMember, Sha256Digest};
-
-use crate::{
-    Archive, LogError, LogView, LoggedRenewal,
-    batch_objects::{BatchObjectError, read_members},
+use sigillo_ers::{EvidenceTree, HashFunction, TreeDigest, list_value, sealing_value};
+use sigillo_model::{
+    EvidenceDigest, FindingCode, HashTree, ObjectKey, RenewalMember, Sha256Digest, Sha512Digest,
 };
 
-/// One time-stamp in the chain of a sealing.
+use crate::{
+    Archive, LogError, LogView, LoggedRehash, LoggedRenewal,
+    batch_objects::{BatchObjectError, read_hash_tree, read_members},
+};
+
+/// One time-stamp among those of a sealing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ChainToken {
     /// SHA-256 of the token as received.
     pub sha256: Sha256Digest,
+    /// SHA-512 of it, if it stands in a chain of that.
+    pub sha512: Option<Sha512Digest>,
     /// Where it comes from.
     pub from: TokenFrom,
 }
 
-/// Where a time-stamp of a chain comes from.
+/// Where a time-stamp of a sealing comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TokenFrom {
     /// It is the first of the sealing on the line.
@@ -27,62 +31,115 @@ pub enum TokenFrom {
         /// Its place among the stamps of the view.
         stamp: usize,
     },
-    /// It renewed those before it.
+    /// It renewed those before it in its chain.
     Renewed {
         /// Its place among the renewals of the view.
         renewal: usize,
         /// The place of the sealing among the members of the renewal.
         member: usize,
     },
+    /// It is over new hash trees, and begins a chain.
+    Rehashed {
+        /// Its place among the hash-tree renewals of the view.
+        rehash: usize,
+        /// The place of the sealing's own value among the leaves of the tree.
+        leaf: usize,
+    },
 }
 
-/// The chains of all sealings, by evidence line and number.
+/// The tree of a renewal, of the hash function of the chains that it renews.
+#[derive(Debug)]
+enum RenewalTree {
+    Sha256(EvidenceTree<Sha256Digest>),
+    Sha512(EvidenceTree<Sha512Digest>),
+}
+
+/// A hash-tree renewal that counts.
+#[derive(Debug)]
+pub struct Rehash {
+    /// What it covers.
+    pub tree: HashTree,
+    /// The tree that its token covers the root of.
+    levels: EvidenceTree<Sha512Digest>,
+    /// The place of the own value of each sealing among the leaves, by its number.
+    leaves: HashMap<u64, usize>,
+}
+
+/// The time-stamps of all sealings, by evidence line and number.
 ///
-/// They follow from the log and the members of its renewals. A renewal counts if it names, of every
-/// sealing in it, exactly the time-stamps that the sealing has by then on the line; one that does
-/// not is as if it were not there.
+/// They follow from the log and what it says of renewals. A renewal counts if it names, of every
+/// sealing in it, exactly the time-stamps that the sealing has by then on the line, in its last chain
+/// or, for new hash trees, in all; one that does not is as if it were not there.
 #[derive(Debug, Default)]
 pub struct Chains {
     chains: BTreeMap<(String, u64), Vec<ChainToken>>,
     /// The trees of the renewals of the view, or why one does not count.
-    trees: Vec<Result<EvidenceTree, String>>,
+    trees: Vec<Result<RenewalTree, String>>,
+    /// The hash-tree renewals of the view, or why one does not count.
+    rehashes: Vec<Result<Rehash, String>>,
+}
+
+/// Something that changes what proves sealings, in the order in which it counts.
+#[derive(Clone, Copy)]
+enum Event {
+    Renewed(usize),
+    Rehashed(usize),
+    Stamped(usize),
+}
+
+/// Returns all of them by commit; what renews in a commit does not renew what is stamped there.
+fn events(view: &LogView) -> Vec<(u64, Event)> {
+    let renewals = view.renewals.iter().enumerate();
+    let rehashes = view.rehashes.iter().enumerate();
+    let stamps = view.stamps.iter().enumerate();
+    let mut events: Vec<_> = renewals
+        .map(|(at, it)| (it.commit, Event::Renewed(at)))
+        .chain(rehashes.map(|(at, it)| (it.commit, Event::Rehashed(at))))
+        .chain(stamps.map(|(at, it)| (it.commit, Event::Stamped(at))))
+        .collect();
+    events.sort_by_key(|(commit, _)| *commit);
+    events
 }
 
 impl Chains {
-    /// Reads the members of all renewals and makes the chains.
+    /// Reads what renewals cover, and makes the chains.
     ///
     /// # Errors
     ///
     /// [`LogError`] if the store did not answer; what is damaged does not count.
     pub async fn read(archive: &Archive, view: &LogView) -> Result<Self, LogError> {
         let mut chains = Self::default();
-        let mut stamps = (0..).zip(&view.stamps).peekable();
-        for (at, renewal) in view.renewals.iter().enumerate() {
-            while let Some((stamp, logged)) = stamps.next_if(|it| it.1.commit < renewal.commit) {
-                chains.begin(
-                    stamp,
-                    &logged.body.line,
-                    logged.body.number,
-                    logged.body.token_sha256,
-                );
+        for (_, event) in events(view) {
+            match event {
+                Event::Stamped(stamp) => {
+                    let body = &view.stamps[stamp].body;
+                    let from = TokenFrom::Stamped { stamp };
+                    let token = ChainToken { sha256: body.token_sha256, sha512: None, from };
+                    // Of several first time-stamps the first counts.
+                    let key = (body.line.clone(), body.number);
+                    chains.chains.entry(key).or_insert_with(|| vec![token]);
+                }
+                Event::Renewed(at) => {
+                    let renewal = &view.renewals[at];
+                    let members = read_members(archive.store(), &renewal.body).await;
+                    let tree = match read_or_fault(members)? {
+                        Ok(members) => chains.renew(at, renewal, &members).map_err(str::to_owned),
+                        Err(what) => Err(what),
+                    };
+                    chains.trees.push(tree);
+                }
+                Event::Rehashed(at) => {
+                    let rehash = &view.rehashes[at];
+                    let tree = read_hash_tree(archive.store(), &rehash.body).await;
+                    let made = match read_or_fault(tree)? {
+                        Ok(tree) => chains.rehash(at, rehash, tree).map_err(str::to_owned),
+                        Err(what) => Err(what),
+                    };
+                    chains.rehashes.push(made);
+                }
             }
-            let tree = match read_members(archive.store(), &renewal.body).await {
-                Ok(members) => chains.renew(at, renewal, &members).map_err(ToOwned::to_owned),
-                Err(BatchObjectError::Damaged { what }) => Err(what.to_owned()),
-                Err(BatchObjectError::Store(error)) => return Err(error),
-            };
-            chains.trees.push(tree);
-        }
-        for (stamp, logged) in stamps {
-            chains.begin(stamp, &logged.body.line, logged.body.number, logged.body.token_sha256);
         }
         Ok(chains)
-    }
-
-    /// Begins a chain; of several first time-stamps the first counts.
-    fn begin(&mut self, stamp: usize, line: &str, number: u64, sha256: Sha256Digest) {
-        let token = ChainToken { sha256, from: TokenFrom::Stamped { stamp } };
-        self.chains.entry((line.to_owned(), number)).or_insert_with(|| vec![token]);
     }
 
     /// Adds a renewal to the chains of its members.
@@ -91,29 +148,74 @@ impl Chains {
         at: usize,
         renewal: &LoggedRenewal,
         members: &[RenewalMember],
-    ) -> Result<EvidenceTree, &'static str> {
+    ) -> Result<RenewalTree, &'static str> {
         let body = &renewal.body;
-        let mut leaves = Vec::with_capacity(members.len());
+        let (mut sha256, mut sha512) = (Vec::new(), Vec::new());
         for member in members {
             let chain = self.chains.get(&(body.line.clone(), member.number));
             let chain = chain.ok_or("it names a sealing that had no time-stamp on its line")?;
-            if !chain.iter().map(|it| it.sha256).eq(member.tokens.iter().copied()) {
+            let last = last_chain(chain);
+            if !last.iter().map(|it| it.sha256).eq(member.tokens.iter().copied()) {
                 return Err("it does not name all time-stamps that a sealing had by then");
             }
-            leaves.extend(list_value(&member.tokens));
+            let digests: Option<Vec<_>> = last.iter().map(|it| it.sha512).collect();
+            match digests {
+                None => sha256.extend(list_value(&member.tokens)),
+                Some(digests) => sha512.extend(list_value(&digests)),
+            }
         }
-        let tree = EvidenceTree::new(leaves);
-        if tree.root() != Some(body.root) {
-            return Err("its members do not give the root in the log");
+        let otherwise = "its members do not give the root in the log";
+        let tree = match (body.root, sha256.len(), sha512.len()) {
+            (EvidenceDigest::Sha256(root), _, 0) => RenewalTree::Sha256(rooted(sha256, root)?),
+            (EvidenceDigest::Sha512(root), 0, _) => RenewalTree::Sha512(rooted(sha512, root)?),
+            _ => return Err(otherwise),
+        };
+        if body.token_sha512.is_some() != matches!(tree, RenewalTree::Sha512(_)) {
+            return Err("the log does not state the digest of its time-stamp, or one too many");
         }
         for (place, member) in members.iter().enumerate() {
             let from = TokenFrom::Renewed { renewal: at, member: place };
-            let token = ChainToken { sha256: body.token_sha256, from };
-            if let Some(chain) = self.chains.get_mut(&(body.line.clone(), member.number)) {
-                chain.push(token);
-            }
+            let token = ChainToken { sha256: body.token_sha256, sha512: body.token_sha512, from };
+            self.push(&body.line, member.number, token);
         }
         Ok(tree)
+    }
+
+    /// Begins a chain of new hash trees for the sealings of a renewal.
+    fn rehash(
+        &mut self,
+        at: usize,
+        rehash: &LoggedRehash,
+        tree: HashTree,
+    ) -> Result<Rehash, &'static str> {
+        let body = &rehash.body;
+        let (mut leaves, mut leaf) = (HashMap::with_capacity(tree.sealings.len()), 0);
+        for sealing in &tree.sealings {
+            let chain = self.chains.get(&(body.line.clone(), sealing.number));
+            let chain = chain.ok_or("it names a sealing that had no time-stamp on its line")?;
+            if !chain.iter().map(|it| it.sha256).eq(sealing.tokens.iter().copied()) {
+                return Err("it does not name all time-stamps that a sealing had by then");
+            }
+            if chain_hash(chain) != HashFunction::Sha256 {
+                return Err("it names a sealing that had new hash trees already");
+            }
+            leaves.insert(sealing.number, leaf);
+            leaf += 1 + sealing.batches.iter().filter(|it| it.root.is_some()).count();
+        }
+        let levels = rooted(tree.tree_leaves(), body.root)?;
+        for sealing in &tree.sealings {
+            let from = TokenFrom::Rehashed { rehash: at, leaf: leaves[&sealing.number] };
+            let sha512 = Some(body.token_sha512);
+            let token = ChainToken { sha256: body.token_sha256, sha512, from };
+            self.push(&body.line, sealing.number, token);
+        }
+        Ok(Rehash { tree, levels, leaves })
+    }
+
+    fn push(&mut self, line: &str, number: u64, token: ChainToken) {
+        if let Some(chain) = self.chains.get_mut(&(line.to_owned(), number)) {
+            chain.push(token);
+        }
     }
 
     /// Returns the time-stamps of a sealing on a line, oldest first; none before it is stamped.
@@ -121,7 +223,7 @@ impl Chains {
         self.chains.get(&(line.to_owned(), number)).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns all chains: line, number of the sealing, time-stamps.
+    /// Returns those of all sealings: line, number of the sealing, time-stamps.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64, &[ChainToken])> {
         self.chains.iter().map(|((line, number), chain)| (line.as_str(), *number, &chain[..]))
     }
@@ -132,12 +234,81 @@ impl Chains {
         trees.filter_map(|(at, tree)| Some((at, tree.as_ref().err()?.as_str())))
     }
 
-    /// Returns the siblings from what a token covers of its sealing up to the root of the renewal;
-    /// none for the first token of a sealing.
-    pub fn path(&self, token: &ChainToken) -> Vec<Sha256Digest> {
-        let TokenFrom::Renewed { renewal, member } = token.from else { return Vec::new() };
-        let tree = self.trees.get(renewal).and_then(|tree| tree.as_ref().ok());
-        tree.and_then(|tree| tree.path(member)).unwrap_or_default()
+    /// Returns the hash-tree renewals of the view, in log order, or why one does not count.
+    pub fn rehashes(&self) -> &[Result<Rehash, String>] {
+        &self.rehashes
+    }
+
+    /// Returns the siblings from what a token covers of its sealing up to its root; none for the first
+    /// token of a sealing.
+    pub fn path(&self, token: &ChainToken) -> Vec<EvidenceDigest> {
+        fn of<D: TreeDigest + Into<EvidenceDigest>>(
+            tree: &EvidenceTree<D>,
+            leaf: usize,
+        ) -> Vec<EvidenceDigest> {
+            tree.path(leaf).unwrap_or_default().into_iter().map(Into::into).collect()
+        }
+        match token.from {
+            TokenFrom::Stamped { .. } => Vec::new(),
+            TokenFrom::Renewed { renewal, member } => match self.trees.get(renewal) {
+                Some(Ok(RenewalTree::Sha256(tree))) => of(tree, member),
+                Some(Ok(RenewalTree::Sha512(tree))) => of(tree, member),
+                Some(Err(_)) | None => Vec::new(),
+            },
+            TokenFrom::Rehashed { rehash, leaf } => match self.rehashes.get(rehash) {
+                Some(Ok(rehash)) => of(&rehash.levels, leaf),
+                Some(Err(_)) | None => Vec::new(),
+            },
+        }
+    }
+}
+
+impl Rehash {
+    /// Returns the siblings from the root that a batch of a sealing has in it up to the root of all;
+    /// `None` if it does not cover the batch. `place` is that of the batch in its sealing.
+    pub fn batch_path(&self, number: u64, place: usize) -> Option<Vec<Sha512Digest>> {
+        let at = self.tree.sealings.binary_search_by_key(&number, |it| it.number).ok()?;
+        let batches = &self.tree.sealings[at].batches;
+        batches.get(place)?.root?;
+        let before = batches[..place].iter().filter(|it| it.root.is_some()).count();
+        self.levels.path(self.leaves.get(&number)? + 1 + before)
+    }
+}
+
+/// Makes the tree over leaves, which must have the root.
+fn rooted<D: TreeDigest>(leaves: Vec<D>, root: D) -> Result<EvidenceTree<D>, &'static str> {
+    let tree = EvidenceTree::new(leaves);
+    if tree.root() == Some(root) {
+        Ok(tree)
+    } else {
+        Err("its members do not give the root in the log")
+    }
+}
+
+/// Parts what is damaged from what the store did not give.
+fn read_or_fault<T>(read: Result<T, BatchObjectError>) -> Result<Result<T, String>, LogError> {
+    match read {
+        Ok(value) => Ok(Ok(value)),
+        Err(BatchObjectError::Damaged { what }) => Ok(Err(what.to_owned())),
+        Err(BatchObjectError::Store(error)) => Err(error),
+    }
+}
+
+/// Returns the last chain among the time-stamps of a sealing.
+pub fn last_chain(tokens: &[ChainToken]) -> &[ChainToken] {
+    chains_of(tokens).last().unwrap_or_default()
+}
+
+/// Parts the time-stamps of a sealing into its chains, oldest first.
+pub fn chains_of(tokens: &[ChainToken]) -> impl Iterator<Item = &[ChainToken]> {
+    tokens.chunk_by(|_, next| !matches!(next.from, TokenFrom::Rehashed { .. }))
+}
+
+/// Returns the hash function of a chain.
+pub fn chain_hash(chain: &[ChainToken]) -> HashFunction {
+    match chain.last().and_then(|token| token.sha512) {
+        Some(_) => HashFunction::Sha512,
+        None => HashFunction::Sha256,
     }
 }
 
@@ -146,8 +317,13 @@ impl ChainToken {
     pub(crate) fn damage(&self) -> FindingCode {
         match self.from {
             TokenFrom::Stamped { .. } => FindingCode::TokenDamaged,
-            TokenFrom::Renewed { .. } => FindingCode::RenewalDamaged,
+            TokenFrom::Renewed { .. } | TokenFrom::Rehashed { .. } => FindingCode::RenewalDamaged,
         }
+    }
+
+    /// Returns the digest of the token by the hash function of its chain.
+    pub fn digest(&self) -> EvidenceDigest {
+        self.sha512.map_or(EvidenceDigest::Sha256(self.sha256), EvidenceDigest::Sha512)
     }
 
     /// Returns where the token lies.
@@ -160,19 +336,30 @@ impl ChainToken {
             TokenFrom::Renewed { renewal, .. } => {
                 ObjectKey::renewal_token(view.renewals[renewal].body.renewal)
             }
+            TokenFrom::Rehashed { rehash, .. } => {
+                ObjectKey::renewal_token(view.rehashes[rehash].body.renewal)
+            }
+        }
+    }
+
+    /// Returns the place in the log of the entry that names the token.
+    pub fn entry_index(&self, view: &LogView) -> Option<u64> {
+        match self.from {
+            TokenFrom::Stamped { .. } => None,
+            TokenFrom::Renewed { renewal, .. } => Some(view.renewals[renewal].entry_index),
+            TokenFrom::Rehashed { rehash, .. } => Some(view.rehashes[rehash].entry_index),
         }
     }
 
     /// Returns what the token covers, `None` if the log does not name its sealing.
-    pub fn covers(&self, view: &LogView) -> Option<Sha256Digest> {
+    pub fn covers(&self, view: &LogView) -> Option<EvidenceDigest> {
         match self.from {
             TokenFrom::Stamped { stamp } => {
                 let number = view.stamps[stamp].body.number;
-                let at = usize::try_from(number.checked_sub(1)?).ok()?;
-                let sealing = view.sealings.get(at).map(|it| &it.body);
-                sealing.filter(|it| it.number == number).map(sealing_value)
+                view.sealing(number).map(|it| sealing_value(&it.body).into())
             }
             TokenFrom::Renewed { renewal, .. } => Some(view.renewals[renewal].body.root),
+            TokenFrom::Rehashed { rehash, .. } => Some(view.rehashes[rehash].body.root.into()),
         }
     }
 
@@ -185,6 +372,10 @@ impl ChainToken {
             }
             TokenFrom::Renewed { renewal, .. } => {
                 let body = &view.renewals[renewal].body;
+                (&body.stamped_at, body.trial)
+            }
+            TokenFrom::Rehashed { rehash, .. } => {
+                let body = &view.rehashes[rehash].body;
                 (&body.stamped_at, body.trial)
             }
         }

@@ -17,8 +17,11 @@ mod recover;
 mod writer;
 
 mod chains;
+mod hash_tree_objects;
+mod rehashing;
 mod renewing;
 mod sealing;
+mod sealing_chains;
 mod stamping;
 mod validation;
 
@@ -35,25 +38,30 @@ mod view;
 
 pub use archive::{Archive, NewArchive, place_of};
 pub use audit::{AuditKnowledge, AuditTime, LogAudit, audit_log};
-pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list};
-pub use chains::{ChainToken, Chains, TokenFrom};
+pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list, read_rehashed_leaves};
+pub use chains::{ChainToken, Chains, Rehash, TokenFrom, chain_hash, chains_of, last_chain};
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
 pub use error::LogError;
+pub use hash_tree_objects::{check_objects, list_objects};
 pub use head::{COMMITS_MAX, find_head};
 pub use indexing::{UnreadDocuments, catch_up_index, forget_foreign_index, index_commit, indexed};
 pub use publish::{PublishedCheckpoint, Standing, read_checkpoint, rebuild_log};
 pub use records::proven_record;
 pub use recover::log_contains;
+pub use rehashing::{RehashOutcome, commit_hash_tree};
 pub use renewing::{
-    PlannedRenewal, RENEWAL_LEAD, RenewOutcome, RenewalPlan, RenewalRules, Renewer, plan_renewals,
+    PlannedRehash, PlannedRenewal, RENEWAL_LEAD, RenewOutcome, RenewalPlan, RenewalRules, Renewer,
+    plan_renewals,
 };
 pub use right_edge::RightEdge;
 pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
+pub use sealing_chains::SealingChains;
 pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
 pub use summary::{LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};
 pub use validation::{GatherOutcome, gather_validation, read_validation};
 pub use view::{
-    LogView, LoggedBatch, LoggedRenewal, LoggedSealing, LoggedStamp, read_commits, read_view,
+    LogView, LoggedBatch, LoggedRehash, LoggedRenewal, LoggedSealing, LoggedStamp, read_commits,
+    read_view,
 };
 pub use writer::{CommitOutcome, Committed, LogKeys, LogWriter};

@@ -10,17 +10,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use sigillo_authorities::{AllRefused, Authorities, Refusal, Stamped};
 use sigillo_ers::{
-    AlgorithmTable, Due, Renewal, TOKEN_BYTES_MAX, TrustAnchors, list_value, token_renewals_due,
+    AlgorithmTable, Due, HashFunction, Renewal, TrustAnchors, list_value, token_renewals_due,
     tree_root, verify_token,
 };
 use sigillo_model::{
-    Clock, Entropy, Entry, EvidenceRenewed, Finding, FindingCode, ObjectKey, RENEWAL_MEMBERS_MAX,
-    RENEWAL_TOKENS_MAX, RenewalId, RenewalMember, RenewalMembers, Sha256Digest, to_canonical,
+    Clock, Entropy, Entry, EvidenceDigest, EvidenceRenewed, Finding, FindingCode, ObjectKey,
+    RENEWAL_MEMBERS_MAX, RENEWAL_TOKENS_MAX, RenewalId, RenewalMember, RenewalMembers,
+    Sha256Digest, Sha512Digest, to_canonical,
 };
 
 use crate::{
     Archive, ChainToken, Chains, CommitOutcome, Committed, LogError, LogView, LogWriter,
-    audit_sealings::read_stated, read_view, sealing::create_fresh,
+    chain_hash, last_chain, read_view, sealing::create_fresh, sealing_chains::read_token,
 };
 
 /// How long before their end time-stamps are renewed, unless somebody says otherwise: half a year.
@@ -50,6 +51,8 @@ pub struct RenewalRules<'a> {
     pub lead: SignedDuration,
     /// Renew also what does not ask for it.
     pub all: bool,
+    /// Make new hash trees also where nothing asks for them.
+    pub all_trees: bool,
 }
 
 /// A sealing whose time-stamps are to be renewed.
@@ -57,14 +60,33 @@ pub struct RenewalRules<'a> {
 pub struct PlannedRenewal {
     /// Number of the sealing.
     pub number: u64,
-    /// SHA-256 of all time-stamps that it has on the line, oldest first.
+    /// SHA-256 of the time-stamps of its last chain on the line, oldest first.
     pub tokens: Vec<Sha256Digest>,
+    /// The hash function of that chain.
+    pub hash: HashFunction,
+    /// Their digests by it.
+    digests: Vec<EvidenceDigest>,
     /// Why, the first reason to come; `None` if nothing asks for it.
     pub due: Option<Due>,
     /// The time that the newest of them attests.
     newest_at: Timestamp,
     /// Whether that is for trial.
     trial: bool,
+}
+
+/// A sealing that is to get new hash trees.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PlannedRehash {
+    /// Number of the sealing.
+    pub number: u64,
+    /// SHA-256 of all time-stamps that it has on the line, oldest first.
+    pub tokens: Vec<Sha256Digest>,
+    /// Why; `None` if nothing asks for it.
+    pub due: Option<Due>,
+    /// The time that the newest of them attests.
+    pub(crate) newest_at: Timestamp,
+    /// Whether that is for trial.
+    pub(crate) trial: bool,
 }
 
 /// What is to be renewed on one evidence line.
@@ -80,9 +102,12 @@ pub struct RenewalPlan {
     pub not_due: u64,
     /// When the first of those others has to be renewed at the latest, if that is known.
     pub next_before: Option<Timestamp>,
-    /// Sealings, among `due` or not, whose hash function comes to its end: a newer time-stamp does
-    /// not help them, and where it has come to it none is planned.
-    pub hash_tree: u64,
+    /// The sealings whose hash function comes to its end, by number: they are to get new hash trees.
+    /// Those of them whose time-stamps end as well are among `due` too, unless the function has come to
+    /// its end already.
+    pub trees: Vec<PlannedRehash>,
+    /// How many sealings have a hash function that comes to its end, and no other to go on with here.
+    pub stuck: u64,
     /// What cannot be renewed as it is: newest time-stamps that could not be verified, renewals that
     /// do not count.
     pub findings: Vec<Finding>,
@@ -132,6 +157,12 @@ pub(crate) async fn plan_of(
         if body.line == rules.line {
             let key = ObjectKey::renewal_members(body.renewal);
             plan.findings.push(Finding::new(FindingCode::RenewalDamaged, key, what));
+        }
+    }
+    for (rehash, made) in view.rehashes.iter().zip(chains.rehashes()) {
+        if let (true, Err(what)) = (rehash.body.line == rules.line, made) {
+            let key = ObjectKey::hash_tree(rehash.body.renewal);
+            plan.findings.push(Finding::new(FindingCode::RenewalDamaged, key, what.as_str()));
         }
     }
     let of_line: Vec<_> = chains.iter().filter(|(line, ..)| *line == rules.line).collect();
@@ -194,19 +225,6 @@ async fn judge(
     }
 }
 
-/// Reads a time-stamp of a chain, which must have the digest that the log states.
-async fn read_token(
-    archive: &Archive,
-    view: &LogView,
-    token: &ChainToken,
-) -> Result<Result<Bytes, Finding>, LogError> {
-    let mut findings = Vec::new();
-    let named = (&token.key(view), TOKEN_BYTES_MAX as u64, token.sha256);
-    let read = read_stated(archive, named, token.damage(), &mut findings).await?;
-    let unread = || Finding::new(FindingCode::NotRead, token.key(view), "it could not be read");
-    Ok(read.ok_or_else(|| findings.pop().unwrap_or_else(unread)))
-}
-
 impl RenewalPlan {
     /// Tells of older time-stamps of what is to be renewed that are not there as they were. Their
     /// digests are in the log, so they are renewed all the same, for the day they are brought back.
@@ -217,8 +235,10 @@ impl RenewalPlan {
         chains: &Chains,
     ) -> Result<(), LogError> {
         let mut older = BTreeMap::new();
-        for planned in &self.due {
-            if let [tokens @ .., _newest] = chains.of(&self.line, planned.number) {
+        let numbers =
+            self.due.iter().map(|it| it.number).chain(self.trees.iter().map(|it| it.number));
+        for number in numbers {
+            if let [tokens @ .., _newest] = chains.of(&self.line, number) {
                 older.extend(tokens.iter().map(|token| (token.sha256, *token)));
             }
         }
@@ -242,7 +262,15 @@ impl RenewalPlan {
     ) {
         let is_due = |due: &&Due| due.is_due(rules.at, rules.lead);
         let of = |renewal| newest.due.iter().filter(move |due| due.renewal == renewal);
-        self.hash_tree += u64::from(of(Renewal::HashTree).any(|due| is_due(&due)));
+        let ends = of(Renewal::HashTree).find(is_due).copied();
+        let has_other = chain_hash(chain) == HashFunction::Sha256;
+        if has_other && (ends.is_some() || rules.all_trees) {
+            let tokens = chain.iter().map(|it| it.sha256).collect();
+            let newest_at = newest.stamped_at;
+            self.trees.push(PlannedRehash { number, tokens, due: ends, newest_at, trial });
+        }
+        self.stuck += u64::from(!has_other && ends.is_some());
+        // A newer time-stamp does not help what has a hash function of the past.
         if of(Renewal::HashTree).any(|due| due.is_due(rules.at, SignedDuration::ZERO)) {
             return;
         }
@@ -261,9 +289,11 @@ impl RenewalPlan {
             self.findings.push(Finding::new(FindingCode::RenewalDue, object, message));
             return;
         }
-        let tokens = chain.iter().map(|it| it.sha256).collect();
+        let (hash, last) = (chain_hash(chain), last_chain(chain));
+        let tokens = last.iter().map(|it| it.sha256).collect();
+        let digests = last.iter().map(ChainToken::digest).collect();
         let newest_at = newest.stamped_at;
-        self.due.push(PlannedRenewal { number, tokens, due, newest_at, trial });
+        self.due.push(PlannedRenewal { number, tokens, hash, digests, due, newest_at, trial });
     }
 }
 
@@ -298,13 +328,17 @@ impl Renewer<'_> {
         log.catch_up().await?;
         log.take_unseen();
         let mut outcome = RenewOutcome { waiting: plan.due.len(), ..RenewOutcome::default() };
-        if !still_holds(log, plan).await? {
+        if !still_holds(log, (plan.head, &plan.line)).await? {
             outcome.overtaken = true;
             return Ok(outcome);
         }
-        for members in plan.due.chunks(RENEWAL_MEMBERS_MAX) {
-            let leaves: Vec<_> = members.iter().filter_map(|it| list_value(&it.tokens)).collect();
-            let Some(root) = tree_root(&leaves) else { break };
+        // One tree is of one hash function.
+        let of = |hash| plan.due.iter().filter(move |it| it.hash == hash).cloned();
+        let [older, newer] =
+            [HashFunction::Sha256, HashFunction::Sha512].map(|hash| of(hash).collect::<Vec<_>>());
+        let chunks = older.chunks(RENEWAL_MEMBERS_MAX).chain(newer.chunks(RENEWAL_MEMBERS_MAX));
+        for members in chunks {
+            let Some(root) = root_of(members) else { break };
             let stamped = match self.authorities.stamp(root, self.clock, self.entropy).await {
                 Ok(stamped) => stamped,
                 Err(AllRefused { refusals }) => {
@@ -313,13 +347,15 @@ impl Renewer<'_> {
                 }
             };
             outcome.refused.extend(stamped.refused.iter().cloned());
-            if let Some(words) = self.unfit(&stamped, members) {
+            let facts = members.iter().map(|it| (it.newest_at, it.trial, it.due));
+            if let Some(words) = self.unfit(&stamped, facts) {
                 outcome.refused.push(Refusal { authority: stamped.authority, words });
                 break;
             }
             let listed = listed(&plan.line, members, RenewalId::random(self.entropy));
             let body = store(log, &listed, root, &stamped).await?;
-            let Some(committed) = commit_unless_renewed(log, &body).await? else {
+            let entry = Entry::EvidenceRenewed(body.clone());
+            let Some(committed) = commit_unless_renewed(log, &entry, &body.line).await? else {
                 outcome.overtaken = true;
                 break;
             };
@@ -329,29 +365,55 @@ impl Renewer<'_> {
         Ok(outcome)
     }
 
-    /// Says why a new time-stamp cannot stand above those of the members, or is of no use to them.
-    fn unfit(&self, stamped: &Stamped, members: &[PlannedRenewal]) -> Option<String> {
+    /// Says why a new time-stamp cannot stand above others, or is of no use to them. Of each are given
+    /// the time that it attests, whether it is for trial, and why it is renewed.
+    pub(crate) fn unfit(
+        &self,
+        stamped: &Stamped,
+        others: impl Iterator<Item = (Timestamp, bool, Option<Due>)> + Clone,
+    ) -> Option<String> {
         let token = stamped.token.verified();
-        if let Some(newer) = members.iter().find(|it| it.newest_at > token.stamped_at) {
+        if let Some((newer, ..)) = others.clone().find(|it| it.0 > token.stamped_at) {
             return Some(format!(
-                "it states {}, before the {} of the time-stamp that it is to renew: one of the two \
-                 clocks is wrong",
-                token.stamped_at, newer.newest_at
+                "it states {}, before the {newer} of the time-stamp that it is to renew: one of the \
+                 two clocks is wrong",
+                token.stamped_at
             ));
         }
         // A chain is worth no more than its weakest link.
-        if members.iter().any(|it| it.trial != token.trial) {
+        if others.clone().any(|(_, trial, _)| trial != token.trial) {
             return Some("trial time-stamps and real ones are not joined".to_owned());
         }
         let due = token_renewals_due(stamped.token.raw(), self.algorithms).unwrap_or_default();
         let end = due.iter().filter(|it| it.renewal == Renewal::TimeStamp).find_map(|it| it.before);
-        let ends = members.iter().filter_map(|it| it.due.as_ref()?.before);
+        let ends = others
+            .filter_map(|(_, _, due)| due.filter(|it| it.renewal == Renewal::TimeStamp)?.before);
         let end = end.zip(ends.max()).filter(|(end, others)| end <= others)?.0;
         Some(format!(
             "its time-stamp ends on {end}, no later than one that it is to renew: an authority with a \
              newer certificate, or stronger algorithms, is needed"
         ))
     }
+}
+
+/// Returns the root of the tree over the time-stamps of sealings, all of one hash function.
+fn root_of(members: &[PlannedRenewal]) -> Option<EvidenceDigest> {
+    let sha256: Option<Vec<Sha256Digest>> = members
+        .iter()
+        .map(|it| {
+            list_value(&it.digests.iter().filter_map(EvidenceDigest::sha256).collect::<Vec<_>>())
+        })
+        .collect();
+    if let Some(leaves) = sha256 {
+        return tree_root(&leaves).map(Into::into);
+    }
+    let sha512: Option<Vec<Sha512Digest>> = members
+        .iter()
+        .map(|it| {
+            list_value(&it.digests.iter().filter_map(EvidenceDigest::sha512).collect::<Vec<_>>())
+        })
+        .collect();
+    tree_root(&sha512?).map(Into::into)
 }
 
 /// Lists the members of a renewal as `members.json` does.
@@ -363,10 +425,13 @@ fn listed(line: &str, members: &[PlannedRenewal], renewal: RenewalId) -> Renewal
 }
 
 /// Tells whether nobody renewed since the plan was made.
-async fn still_holds(log: &LogWriter, plan: &RenewalPlan) -> Result<bool, LogError> {
-    for number in plan.head + 1..=log.head() {
+pub(crate) async fn still_holds(
+    log: &LogWriter,
+    (head, line): (u64, &str),
+) -> Result<bool, LogError> {
+    for number in head + 1..=log.head() {
         let commit = log.archive().existing_commit(number).await?;
-        if commit.entries.iter().any(|entry| renews(entry, &plan.line)) {
+        if commit.entries.iter().any(|entry| renews(entry, line)) {
             return Ok(false);
         }
     }
@@ -374,14 +439,18 @@ async fn still_holds(log: &LogWriter, plan: &RenewalPlan) -> Result<bool, LogErr
 }
 
 fn renews(entry: &Entry, line: &str) -> bool {
-    matches!(entry, Entry::EvidenceRenewed(body) if body.line == line)
+    match entry {
+        Entry::EvidenceRenewed(body) => body.line == line,
+        Entry::EvidenceRehashed(body) => body.line == line,
+        _ => false,
+    }
 }
 
 /// Stores members and token, and returns the entry that names them.
 async fn store(
     log: &LogWriter,
     listed: &RenewalMembers,
-    root: Sha256Digest,
+    root: EvidenceDigest,
     stamped: &Stamped,
 ) -> Result<EvidenceRenewed, LogError> {
     let (bytes, token) = (to_canonical(listed), stamped.token.raw());
@@ -393,6 +462,7 @@ async fn store(
         root,
         stamped_at: stamped.token.verified().stamped_at.to_string(),
         token_sha256: Sha256Digest::of(token),
+        token_sha512: root.sha512().map(|_| Sha512Digest::of(token)),
         trial: stamped.token.verified().trial,
     };
     create_fresh(log, ObjectKey::renewal_members(listed.renewal), bytes).await?;
@@ -401,18 +471,19 @@ async fn store(
 }
 
 /// Commits a renewal unless another one of the same line came first: it would not cover that one.
-async fn commit_unless_renewed(
+pub(crate) async fn commit_unless_renewed(
     log: &mut LogWriter,
-    body: &EvidenceRenewed,
+    entry: &Entry,
+    line: &str,
 ) -> Result<Option<Committed>, LogError> {
     for _ in 0..COMMIT_ATTEMPTS_MAX {
-        match log.commit(&[Entry::EvidenceRenewed(body.clone())]).await? {
+        match log.commit(std::slice::from_ref(entry)).await? {
             CommitOutcome::Committed(committed) => return Ok(Some(committed)),
             // Neither members nor token are content: no sweep removes them.
             CommitOutcome::Fenced { .. } => {}
             CommitOutcome::Lost(others) => {
                 let entries = others.iter().flat_map(|commit| &commit.entries);
-                if entries.into_iter().any(|entry| renews(entry, &body.line)) {
+                if entries.into_iter().any(|entry| renews(entry, line)) {
                     return Ok(None);
                 }
             }

@@ -1,8 +1,8 @@
 //! Everything the log says, read from its commits in order.
 
 use sigillo_model::{
-    BatchCommitted, BatchesSealed, CommitOpened, Entry, EvidenceRenewed, LogTime, SealingStamped,
-    SubmissionCompleted, SubmissionReceived,
+    BatchCommitted, BatchesSealed, CommitOpened, Entry, EvidenceRehashed, EvidenceRenewed, LogTime,
+    SealingStamped, SubmissionCompleted, SubmissionReceived,
 };
 
 use crate::{Archive, Commit, LogError, find_head, publish::published_checkpoint};
@@ -55,6 +55,19 @@ pub struct LoggedRenewal {
     pub entry_index: u64,
 }
 
+/// A hash-tree renewal and the commit that records it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedRehash {
+    /// What the log says of it.
+    pub body: EvidenceRehashed,
+    /// The commit that records it.
+    pub commit: u64,
+    /// The time of that commit.
+    pub at: LogTime,
+    /// Place of its entry in the log, from 0.
+    pub entry_index: u64,
+}
+
 /// What the log says, up to some commit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LogView {
@@ -72,6 +85,8 @@ pub struct LogView {
     pub stamps: Vec<LoggedStamp>,
     /// Renewals of time-stamps, in log order.
     pub renewals: Vec<LoggedRenewal>,
+    /// Hash-tree renewals, in log order.
+    pub rehashes: Vec<LoggedRehash>,
     /// Submissions that were received, in log order.
     pub received: Vec<SubmissionReceived>,
     /// Submissions that came to their end, in log order.
@@ -103,6 +118,12 @@ impl LogView {
                     at,
                     entry_index: index,
                 }),
+                Entry::EvidenceRehashed(body) => self.rehashes.push(LoggedRehash {
+                    body: body.clone(),
+                    commit: number,
+                    at,
+                    entry_index: index,
+                }),
                 Entry::SubmissionReceived(body) => self.received.push(body.clone()),
                 Entry::SubmissionCompleted(body) => self.completed.push(body.clone()),
                 _ => {}
@@ -127,6 +148,19 @@ impl LogView {
     pub fn unsealed(&self) -> impl Iterator<Item = &LoggedBatch> {
         let sealed = self.sealed_through();
         self.batches.iter().filter(move |batch| batch.commit > sealed)
+    }
+
+    /// Returns a sealing by its number.
+    pub fn sealing(&self, number: u64) -> Option<&LoggedSealing> {
+        let at = usize::try_from(number.checked_sub(1)?).ok()?;
+        self.sealings.get(at).filter(|it| it.body.number == number)
+    }
+
+    /// Returns the batches of the commits that a sealing covers.
+    pub fn batches_of(&self, sealing: &BatchesSealed) -> &[LoggedBatch] {
+        let first = self.batches.partition_point(|it| it.commit <= sealing.after);
+        let end = self.batches.partition_point(|it| it.commit <= sealing.through);
+        self.batches.get(first..end).unwrap_or_default()
     }
 
     /// Returns the first time-stamp of a sealing on `line`: the one that counts.

@@ -13,7 +13,7 @@ use sigillo_catalogue::{IndexError, IndexedVersion, KeyIndex, tables::RowDraft};
 use sigillo_ers::version_id;
 use sigillo_model::{
     Description, DocumentId, DocumentKey, FileEntry, Operation, Record, RecordKind, SALT_BYTES,
-    Sha256Digest, parse_json, salt_text, to_canonical,
+    Sha256Digest, Sha512Digest, parse_json, salt_text, to_canonical,
 };
 use sigillo_store::{
     PackSink,
@@ -314,6 +314,7 @@ fn draft(
         role: "members".to_owned(),
         sha256: Sha256Digest::of(list),
         size: list.len() as u64,
+        sha512: shared.options.second_digest.then(|| Sha512Digest::of(list)),
         stored_in: None,
     };
     let document = newest.map(|newest| newest.document);

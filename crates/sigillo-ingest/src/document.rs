@@ -5,8 +5,8 @@ use sigillo_ers::version_id;
 use sigillo_formats::identify;
 use sigillo_model::{
     DESCRIPTION_MEMBERS_MAX, Description, DocumentId, DocumentKey, FileEntry, LogTime, Operation,
-    RECORD_BYTES_MAX, Record, RecordKind, SALT_BYTES, Sha256Digest, VersionId, encode_name,
-    salt_text,
+    RECORD_BYTES_MAX, Record, RecordKind, SALT_BYTES, Sha256Digest, Sha512Digest, VersionId,
+    encode_name, salt_text,
 };
 use sigillo_store::pack::Extension;
 
@@ -294,7 +294,7 @@ fn corrected(before: Description, stated: Description) -> Description {
 pub(crate) fn file_entry(
     path: &[u8],
     role: &str,
-    (sha256, size): (Sha256Digest, u64),
+    (sha256, sha512, size): (Sha256Digest, Option<Sha512Digest>, u64),
     head: &[u8],
 ) -> FileEntry {
     let format = identify(head);
@@ -305,6 +305,7 @@ pub(crate) fn file_entry(
         role: role.to_owned(),
         sha256,
         size,
+        sha512,
         stored_in: None,
     }
 }

@@ -81,6 +81,9 @@ pub struct IngestOptions {
     /// Whether other content under a key that the archive has is a new version of the document,
     /// and not refused.
     pub new_versions: bool,
+    /// Whether records state SHA-512 of their files as well: with it hash trees are renewed one day
+    /// without reading the files again.
+    pub second_digest: bool,
 }
 
 /// What a producer sends.

@@ -34,7 +34,7 @@ pub(crate) fn recognise(
         let Some(sha256) = shared.journal.lookup(&name_digest(path), &file.facts()) else {
             return Ok(None);
         };
-        files.push(file_entry(path, role, (sha256, file.size_bytes), &[]));
+        files.push(file_entry(path, role, (sha256, None, file.size_bytes), &[]));
     }
     Ok(prepared.same_as(unit, files))
 }

@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use sigillo_catalogue::{IndexError, IndexedVersion, JournalEntry};
 use sigillo_formats::HEAD_BYTES_MAX;
-use sigillo_model::{FileEntry, Sha256Hasher};
+use sigillo_model::{FileEntry, Sha256Hasher, Sha512Hasher};
 use sigillo_store::{
     PackSink,
     pack::{
@@ -179,6 +179,7 @@ fn read_through(
     hand_on: &mut dyn FnMut(&[u8]) -> Result<(), PackError>,
 ) -> Result<(FileEntry, u32), Broken> {
     let (mut sha256, mut crc32) = (Sha256Hasher::default(), crc32fast::Hasher::new());
+    let mut sha512 = shared.options.second_digest.then(Sha512Hasher::default);
     let mut head = Vec::new();
     let mut buffer = vec![0; PIECE_BYTES];
     let mut offset = 0;
@@ -191,6 +192,9 @@ fn read_through(
         }
         sha256.update(&*piece);
         crc32.update(piece);
+        if let Some(sha512) = &mut sha512 {
+            sha512.update(piece);
+        }
         hand_on(piece)?;
         offset += piece.len() as u64;
         shared.progress.read_bytes(piece.len());
@@ -199,8 +203,8 @@ fn read_through(
         }
     }
     file.check_unchanged()?;
-    let sha256 = sha256.finish();
-    Ok((file_entry(path, role, (sha256, file.size_bytes), &head), crc32.finalize()))
+    let digests = (sha256.finish(), sha512.map(Sha512Hasher::finish), file.size_bytes);
+    Ok((file_entry(path, role, digests, &head), crc32.finalize()))
 }
 
 /// Lets only so many large files through at once: each holds several chunks in memory.

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sigillo_catalogue::{IndexedVersion, JournalEntry, tables::RowDraft};
 use sigillo_formats::HEAD_BYTES_MAX;
-use sigillo_model::Sha256Digest;
+use sigillo_model::{Sha256Digest, Sha512Digest};
 use sigillo_store::pack::{
     SegmentEntry, entry_name, local_header_bytes, record_name, write_local_header,
 };
@@ -121,11 +121,12 @@ impl Segment {
             file.read_at(0, &mut self.buffer[data..data + size])?;
             let content = &self.buffer[data..data + size];
             let (sha256, crc32) = (Sha256Digest::of(content), crc32fast::hash(content));
+            let sha512 = shared.options.second_digest.then(|| Sha512Digest::of(content));
             file.check_unchanged()?;
             shared.progress.read_bytes(size);
             journal.extend(entry_of(&file, path, sha256, shared.received_at));
             let head = &content[..size.min(HEAD_BYTES_MAX)];
-            files.push(file_entry(path, role, (sha256, file.size_bytes), head));
+            files.push(file_entry(path, role, (sha256, sha512, file.size_bytes), head));
             laid.push((end, data, crc32));
             end = data + size;
         }

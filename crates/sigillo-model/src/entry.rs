@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    ArchiveId, BatchId, JsonError, LogTime, RenewalId, SealingId, Sha256Digest, SubmissionId,
-    WriterId, json::parse_canonical, to_canonical,
+    ArchiveId, BatchId, EvidenceDigest, JsonError, LogTime, RenewalId, SealingId, Sha256Digest,
+    Sha512Digest, SubmissionId, WriterId, json::parse_canonical, to_canonical,
 };
 
 /// Longest entry, in bytes without its newline (C2SP tlog-tiles entry bundles allow no more).
@@ -34,6 +34,8 @@ pub enum Entry {
     SealingStamped(SealingStamped),
     /// `evidence.renewed`: time-stamps of sealings are under a newer one.
     EvidenceRenewed(EvidenceRenewed),
+    /// `evidence.rehashed`: documents and what proves them are under hash trees of another function.
+    EvidenceRehashed(EvidenceRehashed),
     /// An entry of a type this program does not know; it counts and is hashed all the same.
     Other {
         /// Its type.
@@ -175,12 +177,42 @@ pub struct EvidenceRenewed {
     pub members_sha256: Sha256Digest,
     /// The renewal's folder.
     pub renewal: RenewalId,
-    /// Root of the tree over the members: what the new time-stamp covers.
-    pub root: Sha256Digest,
+    /// Root of the tree over the members: what the new time-stamp covers. It is of the hash function
+    /// of the time-stamps that it renews.
+    pub root: EvidenceDigest,
     /// What the authority attests, RFC 3339 with its own precision.
     pub stamped_at: String,
     /// SHA-256 of the token as received.
     pub token_sha256: Sha256Digest,
+    /// SHA-512 of the token as received, if `root` is of SHA-512.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_sha512: Option<Sha512Digest>,
+    /// Whether the token is for trial only.
+    pub trial: bool,
+}
+
+/// Documents, and all that proves them, are under hash trees of another hash function (RFC 4998
+/// §5.2, hash-tree renewal).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct EvidenceRehashed {
+    /// How many documents it covers.
+    pub documents: u64,
+    /// The evidence line of all time-stamps covered, and of the new one.
+    pub line: String,
+    /// The renewal's folder.
+    pub renewal: RenewalId,
+    /// Root of the tree: what the new time-stamp covers.
+    pub root: Sha512Digest,
+    /// How many sealings it covers.
+    pub sealings: u64,
+    /// What the authority attests, RFC 3339 with its own precision.
+    pub stamped_at: String,
+    /// SHA-256 of the token as received.
+    pub token_sha256: Sha256Digest,
+    /// SHA-512 of the token as received.
+    pub token_sha512: Sha512Digest,
+    /// SHA-256 of `tree.json`.
+    pub tree_sha256: Sha256Digest,
     /// Whether the token is for trial only.
     pub trial: bool,
 }
@@ -205,6 +237,7 @@ impl Entry {
             Self::BatchesSealed(body) => line_of("batches.sealed", body),
             Self::SealingStamped(body) => line_of("sealing.stamped", body),
             Self::EvidenceRenewed(body) => line_of("evidence.renewed", body),
+            Self::EvidenceRehashed(body) => line_of("evidence.rehashed", body),
             Self::Other { type_name } => unreachable!("{type_name} entries are never written"),
         };
         if line.len() > ENTRY_BYTES_MAX {
@@ -239,6 +272,7 @@ impl Entry {
             "batches.sealed" => body_of(value).map(Self::BatchesSealed),
             "sealing.stamped" => body_of(value).map(Self::SealingStamped),
             "evidence.renewed" => body_of(value).map(Self::EvidenceRenewed),
+            "evidence.rehashed" => body_of(value).map(Self::EvidenceRehashed),
             _ => Ok(Self::Other { type_name }),
         }
     }
@@ -254,6 +288,7 @@ impl Entry {
             Self::BatchesSealed(_) => "batches.sealed",
             Self::SealingStamped(_) => "sealing.stamped",
             Self::EvidenceRenewed(_) => "evidence.renewed",
+            Self::EvidenceRehashed(_) => "evidence.rehashed",
             Self::Other { type_name } => type_name,
         }
     }

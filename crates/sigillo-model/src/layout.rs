@@ -95,6 +95,22 @@ impl ObjectKey {
         Self(format!("renewals/{renewal}/token.tst"))
     }
 
+    /// What a hash-tree renewal covers.
+    pub fn hash_tree(renewal: RenewalId) -> Self {
+        Self(format!("renewals/{renewal}/tree.json"))
+    }
+
+    /// The leaves that a hash-tree renewal made of a batch, by the SHA-256 of their bytes: whoever begins
+    /// anew finds those that were made already.
+    pub fn hash_tree_leaves(leaves: Sha256Digest) -> Self {
+        Self(format!("renewals/leaves/{leaves}"))
+    }
+
+    /// List `number`, from 1, of objects and their SHA-512, under a hash-tree renewal.
+    pub fn hash_tree_objects(renewal: RenewalId, number: u64) -> Self {
+        Self(format!("renewals/{renewal}/objects-{number}.sha512"))
+    }
+
     /// A revocation list or an OCSP response that was gathered for a sealing.
     pub fn validation(sealing: SealingId, evidence: Sha256Digest) -> Self {
         Self(format!("sealings/{sealing}/validation/{evidence}"))

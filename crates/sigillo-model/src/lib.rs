@@ -22,18 +22,26 @@ mod sealing;
 mod validation;
 
 mod finding;
+mod hash_tree;
 
 pub use archive::{ARCHIVE_BYTES_MAX, Algorithms, ArchiveDescription, ArchiveKeys, Entity};
 pub use batch::{BATCH_DOCUMENTS_MAX, BATCH_PACKS_MAX, ListedPack, PACK_LIST_BYTES_MAX, PackList};
 pub use description::{DESCRIPTION_MEMBERS_MAX, Description, TEXT_BYTES_MAX};
-pub use digest::{Blake3Digest, ParseDigestError, Sha256Digest, Sha256Hasher, VersionId};
+pub use digest::{
+    Blake3Digest, EvidenceDigest, ParseDigestError, Sha256Digest, Sha256Hasher, Sha512Digest,
+    Sha512Hasher, VersionId,
+};
 pub use entry::{
     ArchiveCreated, BatchCommitted, BatchesSealed, COMMIT_ENTRIES_MAX, CommitOpened,
-    ENTRY_BYTES_MAX, Entry, EntryError, EvidenceRenewed, SealingStamped, SubmissionCompleted,
-    SubmissionReceived,
+    ENTRY_BYTES_MAX, Entry, EntryError, EvidenceRehashed, EvidenceRenewed, SealingStamped,
+    SubmissionCompleted, SubmissionReceived,
 };
 pub use error_kind::ErrorKind;
 pub use finding::{Finding, FindingCode, Place, Severity, Verdict};
+pub use hash_tree::{
+    HASH_TREE_BYTES_MAX, HASH_TREE_LISTS_MAX, HASH_TREE_SEALINGS_MAX, HashTree, RehashedBatch,
+    RehashedSealing,
+};
 pub use ids::{
     ActId, ArchiveId, BatchId, DocumentId, ParseIdError, RenewalId, SealingId, SubmissionId,
     WriterId,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Description, DocumentId, DocumentKey, JsonError, LogTime, Sha256Digest, VersionId, parse_json,
+    Description, DocumentId, DocumentKey, JsonError, LogTime, Sha256Digest, Sha512Digest,
+    VersionId, parse_json,
 };
 
 /// Largest record accepted, in bytes.
@@ -86,6 +87,10 @@ pub struct FileEntry {
     pub role: String,
     /// SHA-256 of the file's bytes.
     pub sha256: Sha256Digest,
+    /// SHA-512 of the file's bytes, where the archive was asked for a second digest: with it hash
+    /// trees are renewed without reading the file again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha512: Option<Sha512Digest>,
     /// Length of the file, in bytes.
     pub size: u64,
     /// The earlier version of the same document that holds the bytes, when this one does not.
@@ -210,6 +215,7 @@ pub(crate) mod tests {
                 role: "main".to_owned(),
                 sha256: Sha256Digest::of(b"file"),
                 size: 4,
+                sha512: None,
                 stored_in: None,
             }],
             format: 1,

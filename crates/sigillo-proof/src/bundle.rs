@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use sigillo_ers::{list_value, pair_value, walk_path};
 use sigillo_merkle::write_tlog_proof;
-use sigillo_model::{BatchesSealed, Entry, Record, Sha256Digest, to_canonical};
+use sigillo_model::{
+    BatchesSealed, Entry, EvidenceDigest, Record, Sha256Digest, Sha512Digest, to_canonical,
+};
 
 use crate::{
-    Base64Bytes, RECEIPT_SCHEMA, Receipt, SealingSection, TokenSection,
+    Base64Bytes, RECEIPT_SCHEMA, Receipt, RenewalSection, SealingSection, TokenSection,
     bundle_zip::{BUNDLE_BYTES_MAX, ZipEntry, read_zip, write_zip},
     check::tree_hash,
-    evidence::EvidenceMaker,
+    evidence::{EvidenceMaker, sealing_tree_value},
 };
 
 /// The schema of the bundles this program writes and reads.
@@ -203,6 +205,10 @@ impl Bundle {
             for token in &mut sealing.tokens {
                 token.token.0.clear();
                 token.renewals.iter_mut().for_each(|renewal| renewal.token.0.clear());
+                if let Some(tree) = &mut token.hash_tree {
+                    tree.token.0.clear();
+                    tree.renewals.iter_mut().for_each(|renewal| renewal.token.0.clear());
+                }
             }
         }
         Skeleton {
@@ -311,13 +317,17 @@ impl Skeleton {
             sealing.statement = text(&format!("sealings/{number}/statement.json"))?;
             sealing.seal = Base64Bytes(bytes(&format!("sealings/{number}/seal.p7s"))?);
             for (at, token) in (1..).zip(&mut sealing.tokens) {
-                let name = token_name(number, at, token, "tst");
-                token.token = Base64Bytes(bytes(&name)?);
-                let names: Vec<_> = (1..=token.renewals.len())
-                    .map(|renewal| renewal_name((number, at, renewal), token, "tst"))
-                    .collect();
-                for (renewal, name) in token.renewals.iter_mut().zip(names) {
-                    renewal.token = Base64Bytes(bytes(&name)?);
+                let line = token.line.clone();
+                let name = |what: &str| token_name((number, at), &line, &format!("{what}tst"));
+                token.token = Base64Bytes(bytes(&name(""))?);
+                for (of, renewal) in (1..).zip(&mut token.renewals) {
+                    renewal.token = Base64Bytes(bytes(&name(&renewal_name(0, of)))?);
+                }
+                if let Some(tree) = &mut token.hash_tree {
+                    tree.token = Base64Bytes(bytes(&name(TREE_NAME))?);
+                    for (of, renewal) in (1..).zip(&mut tree.renewals) {
+                        renewal.token = Base64Bytes(bytes(&name(&renewal_name(1, of)))?);
+                    }
                 }
             }
         }
@@ -361,17 +371,18 @@ fn record_name(number: usize) -> String {
     format!("documents/{number}/record.json")
 }
 
-fn token_name(number: usize, at: usize, token: &TokenSection, extension: &str) -> String {
-    format!("sealings/{number}/{at}-{}.{extension}", token.line)
+/// What the names of a time-stamp over new hash trees have more.
+const TREE_NAME: &str = "hash-tree.";
+
+/// Names what belongs to a time-stamp of a sealing: sealing and line by their numbers, from 1.
+fn token_name((number, at): (usize, usize), line: &str, what: &str) -> String {
+    format!("sealings/{number}/{at}-{line}.{what}")
 }
 
-/// Names what belongs to the renewal of a token: sealing, token and renewal, each from 1.
-fn renewal_name(
-    (number, at, renewal): (usize, usize, usize),
-    token: &TokenSection,
-    extension: &str,
-) -> String {
-    token_name(number, at, token, &format!("renewal-{renewal}.{extension}"))
+/// Returns what the names of a renewal, from 1, have more; `chain` is that of its chain, from 0.
+fn renewal_name(chain: usize, renewal: usize) -> String {
+    let chain = if chain == 0 { "" } else { "hash-tree-" };
+    format!("{chain}renewal-{renewal}.")
 }
 
 fn sealing_entries(number: usize, sealing: &SealingSection) -> Vec<ZipEntry> {
@@ -381,29 +392,57 @@ fn sealing_entries(number: usize, sealing: &SealingSection) -> Vec<ZipEntry> {
         (format!("{folder}/seal.p7s"), sealing.seal.0.clone()),
     ];
     for (at, token) in (1..).zip(&sealing.tokens) {
-        entries.push((token_name(number, at, token, "tst"), token.token.0.clone()));
-        if let Some(imprint) = imprint(sealing, token) {
-            let name = token_name(number, at, token, "imprint");
-            entries.push((name, imprint.to_string().into_bytes()));
-        }
-        for (renewal, section) in (1..).zip(&token.renewals) {
-            let name = renewal_name((number, at, renewal), token, "tst");
-            entries.push((name, section.token.0.clone()));
-            if let Some(imprint) = renewal_imprint(token, renewal - 1) {
-                let name = renewal_name((number, at, renewal), token, "imprint");
-                entries.push((name, imprint.to_string().into_bytes()));
+        let mut push = |what: &str, raw: &Base64Bytes, imprint: Option<EvidenceDigest>| {
+            let name =
+                |extension| token_name((number, at), &token.line, &format!("{what}{extension}"));
+            entries.push((name("tst"), raw.0.clone()));
+            if let Some(imprint) = imprint {
+                entries.push((name("imprint"), imprint.to_string().into_bytes()));
+            }
+        };
+        for (chain, (first, renewals)) in token.chains().enumerate() {
+            if chain == 0 {
+                push("", first, imprint(sealing, token).map(Into::into));
+            } else {
+                push(TREE_NAME, first, tree_imprint(sealing, token).map(Into::into));
+            }
+            for (renewal, section) in (1..).zip(renewals) {
+                let imprint = renewal_imprint((chain, &first.0), renewals, renewal - 1);
+                push(&renewal_name(chain, renewal), &section.token, imprint);
             }
         }
     }
     entries
 }
 
-/// Returns what the token of a renewal should cover; `place` is that of the renewal, from 0.
-pub(crate) fn renewal_imprint(token: &TokenSection, place: usize) -> Option<Sha256Digest> {
-    let renewals = token.renewals.get(..place)?.iter().map(|it| &it.token.0);
-    let older: Vec<_> =
-        std::iter::once(&token.token.0).chain(renewals).map(|it| Sha256Digest::of(it)).collect();
-    Some(walk_path(list_value(&older)?, &token.renewals.get(place)?.path))
+/// Returns what the token of a renewal should cover; `chain` are the place of its chain and the first
+/// token of that, `place` is that of the renewal, from 0.
+pub(crate) fn renewal_imprint(
+    (chain, first): (usize, &[u8]),
+    renewals: &[RenewalSection],
+    place: usize,
+) -> Option<EvidenceDigest> {
+    let older = renewals.get(..place)?.iter().map(|it| &it.token.0[..]);
+    let older = std::iter::once(first).chain(older);
+    let path = &renewals.get(place)?.path;
+    if chain == 0 {
+        let older: Vec<_> = older.map(Sha256Digest::of).collect();
+        let path: Option<Vec<_>> = path.iter().map(EvidenceDigest::sha256).collect();
+        return Some(walk_path(list_value(&older)?, &path?).into());
+    }
+    let older: Vec<_> = older.map(Sha512Digest::of).collect();
+    let path: Option<Vec<_>> = path.iter().map(EvidenceDigest::sha512).collect();
+    Some(walk_path(list_value(&older)?, &path?).into())
+}
+
+/// Returns what the time-stamp over new hash trees should cover, by the value that statement and seal
+/// have in them.
+fn tree_imprint(sealing: &SealingSection, token: &TokenSection) -> Option<Sha512Digest> {
+    let Ok(Entry::BatchesSealed(body)) = Entry::parse_line(sealing.entry.line.as_bytes()) else {
+        return None;
+    };
+    let value = sealing_tree_value(sealing, &body, token)?;
+    Some(walk_path(value, &token.hash_tree.as_ref()?.path))
 }
 
 /// Returns what a token of a sealing should cover, as far as its log entry can be read.

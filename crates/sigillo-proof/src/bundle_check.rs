@@ -1,6 +1,6 @@
 //! Checking a bundle, without archive and without network.
 
-use std::collections::HashSet;
+use std::{cell::LazyCell, collections::HashSet};
 
 use jiff::Timestamp;
 
@@ -8,11 +8,11 @@ use sigillo_ers::{
     AlgorithmTable, Authorities, HashFunction, RecordObject, RecordReport, RecordRules,
     RevocationRules, verify_record,
 };
-use sigillo_model::{Finding, FindingCode, Sha256Digest, Verdict};
+use sigillo_model::{FileEntry, Finding, FindingCode, Sha256Digest, Sha512Digest, Verdict};
 
 use crate::{
-    Bundle, BundleError, DocumentSection, EvidenceMaker, GivenFile, ReceiptCheck, ReceiptTrust,
-    bundle::RecordAt, check_receipt,
+    Bundle, BundleError, BundledFile, DocumentSection, EvidenceMaker, GivenFile, ReceiptCheck,
+    ReceiptTrust, bundle::RecordAt, check_receipt,
 };
 
 /// By what a bundle is checked.
@@ -67,7 +67,8 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
         match record.of(&bundle.receipt, file.document).and_then(|it| it.files.get(file.position)) {
             Some(entry)
                 if entry.size == file.bytes.len() as u64
-                    && entry.sha256 == Sha256Digest::of(&file.bytes) =>
+                    && entry.sha256 == Sha256Digest::of(&file.bytes)
+                    && is_second_digest(bundle, file, entry) =>
             {
                 counted += 1;
             }
@@ -107,6 +108,15 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
     BundleCheck { verdict, findings, more_findings, receipt: Some(receipt), files: counted }
 }
 
+/// Tells whether a file has the SHA-512 that is stated of it, if one is.
+fn is_second_digest(bundle: &Bundle, file: &BundledFile, entry: &FileEntry) -> bool {
+    let document = bundle.receipt.documents.get(file.document);
+    let stated = document.and_then(|it| it.sha512.get(file.position));
+    let mut stated = stated.into_iter().chain(&entry.sha512);
+    let found = LazyCell::new(|| Sha512Digest::of(&file.bytes));
+    stated.all(|stated| *stated == *found)
+}
+
 /// Tells whether a finding is about time, which the receipt does not look at: what else is wrong with
 /// an evidence record is wrong with the receipt that it follows from.
 fn is_of_time(finding: &Finding) -> bool {
@@ -122,8 +132,8 @@ fn is_of_time(finding: &Finding) -> bool {
 }
 
 fn verify(document: &DocumentSection, raw: &[u8], rules: &BundleRules<'_>) -> RecordReport {
-    let digest = document.record_sha256;
-    let digest = move |hash| (hash == HashFunction::Sha256).then(|| digest.as_bytes().to_vec());
+    let record = document.record.as_bytes();
+    let digest = |hash: HashFunction| Some(hash.digest(record));
     let rules = RecordRules {
         authorities: Authorities::Anchored(&rules.trust.anchors),
         algorithms: rules.algorithms,

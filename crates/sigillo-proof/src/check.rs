@@ -8,13 +8,13 @@ use sigillo_merkle::{
 };
 use sigillo_model::{
     ARCHIVE_BYTES_MAX, ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, Place,
-    Record, Sha256Digest, Verdict, VersionId, parse_canonical,
+    Record, Sha256Digest, Sha512Digest, Verdict, VersionId, parse_canonical,
 };
 
 use crate::{
     ArchiveSection, CosignedBy, LoggedLine, Receipt, ReceiptError,
-    check_documents::check_documents, check_sealings::check_sealings,
-    check_submission::check_submission, receipt::CosignedNote,
+    check_documents::check_documents, check_hash_trees::check_hash_trees,
+    check_sealings::check_sealings, check_submission::check_submission, receipt::CosignedNote,
 };
 
 /// At most this many findings are kept in words; more are counted.
@@ -38,6 +38,8 @@ pub struct GivenFile {
     pub name: String,
     /// SHA-256 of its bytes.
     pub sha256: Sha256Digest,
+    /// SHA-512 of its bytes, if it was computed: where a receipt states it, the file must have it.
+    pub sha512: Option<Sha512Digest>,
     /// Its length, in bytes.
     pub size: u64,
 }
@@ -118,6 +120,7 @@ pub fn check_receipt(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile
     let batches = checker.batches(receipt);
     let mut matcher = FileMatcher::new(files);
     check_documents(&mut checker, receipt, &batches, &mut matcher);
+    check_hash_trees(&mut checker, receipt);
     if let Some(submission) = &receipt.submission {
         check_submission(&mut checker, receipt, submission, &batches);
     }
@@ -161,13 +164,23 @@ impl<'f> FileMatcher<'f> {
         Self { given, places, names, found: vec![None; given.len()] }
     }
 
-    /// Looks whether files given are in a record; the first record with one counts.
-    pub(crate) fn look_at(&mut self, it: &CheckedRecord) {
-        for file in &it.record.files {
+    /// Looks whether files given are in a record; the first record with one counts. `sha512` are those
+    /// of its files, where they are stated.
+    pub(crate) fn look_at(&mut self, it: &CheckedRecord, sha512: &[Sha512Digest]) {
+        for (position, file) in it.record.files.iter().enumerate() {
             if let Some(is_known) = self.names.get_mut(file.name.as_str()) {
                 *is_known = true;
             }
-            for place in self.places.remove(&(file.sha256, file.size)).unwrap_or_default() {
+            let stated = file.sha512.as_ref().or(sha512.get(position));
+            let is_other = |given: &GivenFile| {
+                stated.zip(given.sha512.as_ref()).is_some_and(|(stated, found)| stated != found)
+            };
+            let Some(places) = self.places.get_mut(&(file.sha256, file.size)) else { continue };
+            let given = self.given;
+            let (others, same) = places.drain(..).partition(|place| is_other(&given[*place]));
+            let (others, same): (Vec<usize>, Vec<usize>) = (others, same);
+            *places = others;
+            for place in same {
                 self.found[place] = Some(MatchedFile {
                     given: self.given[place].name.clone(),
                     name: file.name.clone(),

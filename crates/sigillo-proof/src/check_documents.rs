@@ -64,7 +64,7 @@ pub(crate) fn check_documents(
         }
         // One at a time: parsed, they take more memory than the receipt.
         if let Some(record) = &record {
-            files.look_at(record);
+            files.look_at(record, &document.sha512);
         }
     }
 }

@@ -1,44 +1,100 @@
-//! Checking the renewals of a time-stamp of a receipt.
+//! Checking the renewals of a time-stamp of a receipt, and the new hash trees after it.
 
 use jiff::Timestamp;
 
-use sigillo_ers::{Trust, verify_token};
-use sigillo_model::{BatchesSealed, Entry, EvidenceRenewed, FindingCode, Sha256Digest};
+use sigillo_ers::{Trust, verify_token, walk_path};
+use sigillo_model::{
+    BatchesSealed, Entry, EvidenceDigest, EvidenceRehashed, EvidenceRenewed, FindingCode,
+    Sha256Digest, Sha512Digest,
+};
 
 use crate::{
-    RenewalSection, TokenSection, bundle::renewal_imprint, check::AttestedTime,
-    check_sealings::SealingsCheck,
+    HashTreeSection, RenewalSection, SealingSection, TokenSection, bundle::renewal_imprint,
+    check::AttestedTime, check_sealings::SealingsCheck, evidence::sealing_tree_value,
 };
+
+/// How far a check of what came after a time-stamp is.
+struct Newest {
+    /// Place in the log of the entry of the newest time-stamp.
+    index: u64,
+    /// The time that it attests, if it is known.
+    stamped_at: Option<Timestamp>,
+}
 
 impl SealingsCheck<'_> {
     /// Checks the renewals of a time-stamp: each is in the log, after what it renews, covers all the
     /// older ones, and attests a later time. `stamped_at` is the time of the first, if it is known.
     pub(crate) fn renewals(
         &mut self,
-        body: &BatchesSealed,
+        (section, body): (&SealingSection, &BatchesSealed),
         token: &TokenSection,
         stamped_at: Option<Timestamp>,
     ) {
-        let (mut index, mut newest) = (token.entry.index, stamped_at);
-        for (place, section) in token.renewals.iter().enumerate() {
-            if section.entry.index <= index {
-                let message = "the renewals of a time-stamp do not stand in the order of the log";
-                self.find(FindingCode::ReceiptDiffers, body, message);
+        let mut newest = Newest { index: token.entry.index, stamped_at };
+        for (chain, (first, renewals)) in token.chains().enumerate() {
+            if let (1, Some(tree)) = (chain, &token.hash_tree) {
+                self.hash_tree((section, body), token, tree, &mut newest);
             }
-            index = section.entry.index;
-            let Some(entry) = self.renewal_entry(body, token, section) else { continue };
-            if renewal_imprint(token, place) != Some(entry.root) {
-                let message = "a renewal does not cover all the time-stamps before it";
-                self.find(FindingCode::RenewalDamaged, body, message);
-                continue;
+            for (place, section) in renewals.iter().enumerate() {
+                self.in_order(body, section.entry.index, &mut newest);
+                let Some(entry) = self.renewal_entry(body, token, section) else { continue };
+                if renewal_imprint((chain, &first.0), renewals, place) != Some(entry.root) {
+                    let message = "a renewal does not cover all the time-stamps before it";
+                    self.find(FindingCode::RenewalDamaged, body, message);
+                    continue;
+                }
+                let stated = (entry.root, entry.stamped_at.as_str(), entry.trial);
+                self.newer_token(body, &section.token.0, stated, &mut newest);
             }
-            let Some(renewed_at) = self.renewal_token(body, section, &entry) else { continue };
-            if newest.is_some_and(|newest| renewed_at < newest) {
-                let message = "a renewal attests a time before that of what it renews";
-                self.find(FindingCode::RenewalDamaged, body, message);
-            }
-            newest = Some(renewed_at);
         }
+    }
+
+    /// Checks the time-stamp over new hash trees, and that statement and seal are in them.
+    fn hash_tree(
+        &mut self,
+        (section, body): (&SealingSection, &BatchesSealed),
+        token: &TokenSection,
+        tree: &HashTreeSection,
+        newest: &mut Newest,
+    ) {
+        self.in_order(body, tree.entry.index, newest);
+        let Some(entry) = self.tree_entry(body, token, tree) else { return };
+        let value = sealing_tree_value(section, body, token);
+        if value.map(|value| walk_path(value, &tree.path)) != Some(entry.root) {
+            let message = "statement and seal do not lead to the root of their new hash trees";
+            self.find(FindingCode::RenewalDamaged, body, message);
+            return;
+        }
+        let stated = (entry.root.into(), entry.stamped_at.as_str(), entry.trial);
+        self.newer_token(body, &tree.token.0, stated, newest);
+    }
+
+    fn in_order(&mut self, body: &BatchesSealed, index: u64, newest: &mut Newest) {
+        if index <= newest.index {
+            let message = "the renewals of a time-stamp do not stand in the order of the log";
+            self.find(FindingCode::ReceiptDiffers, body, message);
+        }
+        newest.index = index;
+    }
+
+    /// Reads the log entry of new hash trees that names their token and their line.
+    fn tree_entry(
+        &mut self,
+        body: &BatchesSealed,
+        token: &TokenSection,
+        tree: &HashTreeSection,
+    ) -> Option<EvidenceRehashed> {
+        let Entry::EvidenceRehashed(entry) = self.checker.entry(&tree.entry, "hash trees")? else {
+            self.find(FindingCode::ReceiptLogProof, body, "a log entry is of another type");
+            return None;
+        };
+        let digests = (Sha256Digest::of(&tree.token.0), Sha512Digest::of(&tree.token.0));
+        if entry.line == token.line && (entry.token_sha256, entry.token_sha512) == digests {
+            return Some(entry);
+        }
+        let message = "the time-stamp over new hash trees is not the one that the log names";
+        self.find(FindingCode::RenewalDamaged, body, message);
+        None
     }
 
     /// Reads the log entry of a renewal that names its token and its line.
@@ -60,25 +116,27 @@ impl SealingsCheck<'_> {
         None
     }
 
-    /// Verifies the token of a renewal at its own time, and returns that.
-    fn renewal_token(
+    /// Verifies the token of a renewal at its own time, which must not lie before that of what it
+    /// renews.
+    fn newer_token(
         &mut self,
         body: &BatchesSealed,
-        section: &RenewalSection,
-        entry: &EvidenceRenewed,
-    ) -> Option<Timestamp> {
+        raw: &[u8],
+        (root, stamped_at, trial): (EvidenceDigest, &str, bool),
+        newest: &mut Newest,
+    ) {
         let code = FindingCode::RenewalDamaged;
-        let token = match verify_token(&section.token.0, entry.root, &self.trust.anchors) {
+        let token = match verify_token(raw, root, &self.trust.anchors) {
             Ok(token) => token,
             Err(error) => {
                 let unknown = error.is_unknown_algorithm();
                 let code = if unknown { FindingCode::AlgorithmUnknown } else { code };
                 self.find(code, body, error.to_string());
-                return None;
+                return;
             }
         };
-        let stamped_at = token.stamped_at.to_string();
-        if stamped_at != entry.stamped_at || token.trial != entry.trial {
+        let attested = token.stamped_at.to_string();
+        if attested != stamped_at || token.trial != trial {
             self.find(code, body, "a renewal attests another time than the log says");
         }
         if token.trust == Trust::Unknown {
@@ -89,13 +147,17 @@ impl SealingsCheck<'_> {
             let message = "the time-stamp of a renewal is for trial, not qualified";
             self.find(FindingCode::TrialEvidence, body, message);
         }
+        if newest.stamped_at.is_some_and(|newest| token.stamped_at < newest) {
+            let message = "a renewal attests a time before that of what it renews";
+            self.find(code, body, message);
+        }
+        newest.stamped_at = Some(token.stamped_at);
         self.checker.times.push(AttestedTime {
             sealing: body.number,
-            stamped_at,
+            stamped_at: attested,
             authority: token.authority,
             trial: token.trial,
             renewal: true,
         });
-        Some(token.stamped_at)
     }
 }

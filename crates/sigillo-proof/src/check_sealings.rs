@@ -170,7 +170,7 @@ impl SealingsCheck<'_> {
             }
             after = token.entry.index;
             let stamped_at = self.token(body, token);
-            self.renewals(body, token, stamped_at);
+            self.renewals((section, body), token, stamped_at);
             first = first.or(stamped_at);
         }
         if section.tokens.is_empty() {

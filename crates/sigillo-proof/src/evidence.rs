@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 
 use sigillo_ers::{
-    EvidenceTree, HashFunction, StampParts, list_value, renewal_lists, write_chain, write_record,
+    ChainStamps, EvidenceTree, HashFunction, list_value, rehashed_group, write_record,
 };
-use sigillo_model::{BatchesSealed, Entry, Record, Sha256Digest};
+use sigillo_model::{BatchesSealed, Entry, Record, Sha256Digest, Sha512Digest};
 
-use crate::{BatchSection, DocumentSection, Receipt, SealingSection};
+use crate::{BatchSection, DocumentSection, Receipt, SealingSection, TokenSection};
+
+/// Lists of a reduced hash tree, and the siblings above them, one by one.
+type Lists = (Vec<Vec<Vec<u8>>>, Vec<Sha256Digest>);
 
 /// An evidence record over a version of a document: its record and its files, as one group.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,32 +51,42 @@ impl<'r> EvidenceMaker<'r> {
     ///
     /// The first list holds exactly the digests of `record.json` and of every file it lists, the
     /// following ones a sibling each: up to the root of the batch, up to that of the sealing, S, up
-    /// to what the token covers. Renewals follow as further time-stamps of the chain. Source: RFC 4998
-    /// §4.2, §5.2, `docs/format.md`, "Evidence records".
+    /// to what the token covers. Renewals follow as further time-stamps of the chain, new hash trees
+    /// as a second chain. Source: RFC 4998 §4.2, §5.2, `docs/format.md`, "Evidence records".
     pub fn records_of(&self, document: &DocumentSection) -> Vec<DocumentEvidence> {
         let Some((lists, sealing)) = self.lists_up_to_sealing(document) else { return Vec::new() };
         let made = sealing.tokens.iter().map(|token| {
-            let mut lists = lists.clone();
-            lists.extend(token.path.iter().map(|sibling| alone(*sibling)));
-            let hash = HashFunction::Sha256;
-            let mut stamps = vec![StampParts { hash, lists, token: &token.token.0 }];
-            let mut older = vec![Sha256Digest::of(&token.token.0)];
-            for renewal in &token.renewals {
-                let lists = renewal_lists(&older, &renewal.path);
-                stamps.push(StampParts { hash, lists, token: &renewal.token.0 });
-                older.push(Sha256Digest::of(&renewal.token.0));
+            let first = first_chain(token, lists.clone());
+            let mut hashes = vec![HashFunction::Sha256];
+            let second = second_chain(document, token, &first);
+            if second.is_some() {
+                hashes.push(HashFunction::Sha512);
             }
-            let record = write_record(&[hash], &[&write_chain(&stamps)]);
+            let chains: Vec<&[u8]> =
+                std::iter::once(&first).chain(&second).map(Vec::as_slice).collect();
+            let record = write_record(&hashes, &chains);
             DocumentEvidence { line: token.line.clone(), record }
         });
         made.collect()
+    }
+
+    /// Returns what a document is in the new hash trees of its sealing on a line: the value of record
+    /// and files, joined with their older chain. `None` where the receipt does not say enough.
+    pub(crate) fn tree_value(
+        &self,
+        document: &DocumentSection,
+        line: &str,
+    ) -> Option<Sha512Digest> {
+        let (lists, sealing) = self.lists_up_to_sealing(document)?;
+        let token = sealing.tokens.iter().find(|token| token.line == line)?;
+        list_value(&rehashed_group(&group_of(document), &[&first_chain(token, lists)]))
     }
 
     /// Returns the lists from the group of a document up to the value of its sealing, V.
     fn lists_up_to_sealing(
         &self,
         document: &DocumentSection,
-    ) -> Option<(Vec<Vec<Vec<u8>>>, &'r SealingSection)> {
+    ) -> Option<(Lists, &'r SealingSection)> {
         let place = usize::try_from(document.batch).ok()?;
         let sealed = self.receipt.batches.get(place)?.sealed.as_ref()?;
         let (sealing, body) = self.sealings.get(&sealed.number)?;
@@ -81,21 +94,57 @@ impl<'r> EvidenceMaker<'r> {
 
         let mut group = vec![document.record_sha256.as_bytes().to_vec()];
         group.extend(record.files.iter().map(|file| file.sha256.as_bytes().to_vec()));
-        let path = match (&document.tree_path, self.trees.get(place)?) {
+        let mut path = match (&document.tree_path, self.trees.get(place)?) {
             (Some(path), _) => path.clone(),
             (None, Some(tree)) => tree.path(usize::try_from(document.leaf_index).ok()?)?,
             (None, None) => return None,
         };
-        let mut lists = vec![group];
-        lists.extend(path.into_iter().map(alone));
-        lists.extend(sealed.tree_path.iter().map(|sibling| alone(*sibling)));
-        lists.push(alone(list_value(&[body.statement_sha256, body.seal_sha256])?));
-        Some((lists, sealing))
+        path.extend(&sealed.tree_path);
+        path.push(list_value(&[body.statement_sha256, body.seal_sha256])?);
+        Some(((vec![group], path), sealing))
     }
 }
 
-fn alone(hash: Sha256Digest) -> Vec<Vec<u8>> {
-    vec![hash.as_bytes().to_vec()]
+/// Returns what statement and seal are in the new hash trees of their sealing: their value as a group,
+/// joined with their older chain.
+pub(crate) fn sealing_tree_value(
+    section: &SealingSection,
+    body: &BatchesSealed,
+    token: &TokenSection,
+) -> Option<Sha512Digest> {
+    let signed = [body.statement_sha256, body.seal_sha256];
+    let group = signed.iter().map(|digest| digest.as_bytes().to_vec()).collect();
+    let first = first_chain(token, (vec![group], vec![body.root]));
+    let signed = [section.statement.as_bytes(), &section.seal.0].map(Sha512Digest::of);
+    list_value(&rehashed_group(&signed, &[&first]))
+}
+
+/// Writes the chain of the first time-stamp of a line and of its renewals.
+fn first_chain(token: &TokenSection, (lists, mut path): Lists) -> Vec<u8> {
+    path.extend(&token.path);
+    let mut stamps = ChainStamps::new(HashFunction::Sha256, &path, &token.token.0);
+    for renewal in &token.renewals {
+        stamps.renew(&renewal.path, &renewal.token.0);
+    }
+    stamps.write(lists)
+}
+
+/// Writes the chain of the time-stamp over new hash trees, if the document is in them.
+fn second_chain(document: &DocumentSection, token: &TokenSection, first: &[u8]) -> Option<Vec<u8>> {
+    let tree = token.hash_tree.as_ref()?;
+    let place = document.hash_trees.iter().find(|place| place.line == token.line)?;
+    let mut stamps = ChainStamps::new(HashFunction::Sha512, &place.path, &tree.token.0);
+    for renewal in &tree.renewals {
+        stamps.renew(&renewal.path, &renewal.token.0);
+    }
+    let group = rehashed_group(&group_of(document), &[first]);
+    Some(stamps.write(vec![group.iter().map(|digest| digest.as_bytes().to_vec()).collect()]))
+}
+
+/// Returns the SHA-512 of record and files.
+fn group_of(document: &DocumentSection) -> Vec<Sha512Digest> {
+    let record = Sha512Digest::of(document.record.as_bytes());
+    std::iter::once(record).chain(document.sha512.iter().copied()).collect()
 }
 
 fn sealing_of(section: &SealingSection) -> Option<BatchesSealed> {

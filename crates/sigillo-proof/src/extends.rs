@@ -104,6 +104,12 @@ fn sealing_extends(older: &SealingSection, newer: &SealingSection) -> bool {
 
 /// Tells whether the renewals of a time-stamp are there, and perhaps later ones.
 fn renewals_extend(older: &TokenSection, newer: &TokenSection) -> bool {
-    older.renewals.len() <= newer.renewals.len()
-        && older.renewals.iter().zip(&newer.renewals).all(|(a, b)| a.token == b.token)
+    let (mut a, mut b) = (older.chains(), newer.chains());
+    a.by_ref().all(|(token, renewals)| {
+        b.next().is_some_and(|(newer, others)| {
+            newer == token
+                && renewals.len() <= others.len()
+                && renewals.iter().zip(others).all(|(a, b)| a.token == b.token)
+        })
+    })
 }

@@ -14,6 +14,7 @@ mod proofs;
 mod check;
 mod check_checkpoint;
 mod check_documents;
+mod check_hash_trees;
 mod check_renewals;
 mod check_sealings;
 mod check_submission;
@@ -58,11 +59,11 @@ pub use period_make::{PeriodDraft, period_value};
 pub use period_render::render_period;
 pub use proofs::{EXPLICIT_PROOFS_MAX, LEAVES_SHARE, needs_leaves};
 pub use receipt::{
-    ArchiveSection, BatchSection, Counts, DocumentSection, LoggedLine, PROOF_HASHES_MAX,
-    RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_REFUSALS_MAX,
-    RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SEALINGS_MAX, RECEIPT_TOKENS_MAX,
-    RECEIPT_WITNESSES_MAX, Receipt, ReceiptError, RefusedDocument, RenewalSection, SealedIn,
-    SealingSection, StatedReport, SubmissionSection, TokenSection,
+    ArchiveSection, BatchSection, Counts, DocumentSection, DocumentTreeSection, HashTreeSection,
+    LoggedLine, PROOF_HASHES_MAX, RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX,
+    RECEIPT_REFUSALS_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SEALINGS_MAX,
+    RECEIPT_TOKENS_MAX, RECEIPT_WITNESSES_MAX, Receipt, ReceiptError, RefusedDocument,
+    RenewalSection, SealedIn, SealingSection, StatedReport, SubmissionSection, TokenSection,
 };
 pub use render::render_text;
 pub use sample::{

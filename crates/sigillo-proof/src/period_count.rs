@@ -20,7 +20,7 @@ const PACK_LIST_FORMAT: u32 = 1;
 
 /// The types of entries, of version 1, that this schema knows: those that are written, and those
 /// that are reserved. Source: `docs/format.md`, "Entries".
-pub const ENTRY_TYPES: [&str; 36] = [
+pub const ENTRY_TYPES: [&str; 37] = [
     "archive.created",
     "batch.committed",
     "batches.sealed",
@@ -39,6 +39,7 @@ pub const ENTRY_TYPES: [&str; 36] = [
     "disposal.started",
     "disposal.submitted",
     "entity.changed",
+    "evidence.rehashed",
     "evidence.renewed",
     "fact.corrected",
     "fact.recorded",
@@ -252,7 +253,7 @@ impl PeriodCounts {
             "content.erased" => &mut self.erasures,
             "copy.repaired" | "log.succeeded" => &mut self.incidents,
             "disposal.completed" => &mut self.disposals,
-            "evidence.renewed" => &mut self.renewals,
+            "evidence.renewed" | "evidence.rehashed" => &mut self.renewals,
             "fixity.checked" => &mut self.fixity_reads,
             "hold.placed" => &mut self.holds_placed,
             "hold.released" => &mut self.holds_released,

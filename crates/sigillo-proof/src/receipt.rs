@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use sigillo_merkle::{VerifierKey, VerifierKeyError};
 use sigillo_model::{
-    ArchiveId, JSON_INTEGER_MAX, JsonError, LogTime, Sha256Digest, SubmissionCompleted,
-    SubmissionId, VersionId,
+    ArchiveId, EvidenceDigest, JSON_INTEGER_MAX, JsonError, LogTime, Sha256Digest, Sha512Digest,
+    SubmissionCompleted, SubmissionId, VersionId,
 };
 
 use crate::{Base64Bytes, bytes::up_to};
@@ -142,6 +142,13 @@ pub struct SealedIn {
 pub struct DocumentSection {
     /// Which of the receipt's batches it is in, from 0.
     pub batch: u64,
+    /// Where it is in the new hash trees of its sealing, by evidence line.
+    #[serde(
+        default,
+        deserialize_with = "up_to::<_, _, RECEIPT_TOKENS_MAX>",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub hash_trees: Vec<DocumentTreeSection>,
     /// Its place among the leaves of the batch, from 0.
     pub leaf_index: u64,
     /// The siblings up to the order root of the batch (RFC 6962), unless the batch has `leaves`.
@@ -151,11 +158,25 @@ pub struct DocumentSection {
     pub record: String,
     /// SHA-256 of the record.
     pub record_sha256: Sha256Digest,
+    /// SHA-512 of the files, in the order of the record, if it is in new hash trees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sha512: Vec<Sha512Digest>,
     /// The siblings up to the evidence root of the batch (RFC 4998), unless it has `leaves`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree_path: Option<Vec<Sha256Digest>>,
     /// The version's id.
     pub version_id: VersionId,
+}
+
+/// Where a document is in the new hash trees of its sealing.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentTreeSection {
+    /// The evidence line.
+    pub line: String,
+    /// The siblings from the value of record and files, joined with their older chain, up to the root
+    /// that the time-stamp covers (RFC 4998 §5.2).
+    pub path: Vec<Sha512Digest>,
 }
 
 /// A sealing that covers batches of the receipt.
@@ -181,6 +202,9 @@ pub struct SealingSection {
 pub struct TokenSection {
     /// The entry `sealing.stamped`.
     pub entry: LoggedLine,
+    /// The new hash trees that came after it and its renewals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_tree: Option<HashTreeSection>,
     /// The evidence line.
     pub line: String,
     /// The siblings from the sealing's value up to what the token covers; mostly none.
@@ -192,14 +216,34 @@ pub struct TokenSection {
     pub token: Base64Bytes,
 }
 
+/// A time-stamp over new hash trees, which begins a chain of SHA-512.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HashTreeSection {
+    /// The entry `evidence.rehashed`.
+    pub entry: LoggedLine,
+    /// The siblings from the value of statement and seal, joined with their older chain, up to the
+    /// root that the time-stamp covers.
+    pub path: Vec<Sha512Digest>,
+    /// The time-stamps that renewed it, oldest first.
+    #[serde(
+        default,
+        deserialize_with = "up_to::<_, _, RECEIPT_RENEWALS_MAX>",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub renewals: Vec<RenewalSection>,
+    /// The token as received (RFC 3161).
+    pub token: Base64Bytes,
+}
+
 /// A newer time-stamp over a time-stamp and all that renewed it before.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RenewalSection {
     /// The entry `evidence.renewed`.
     pub entry: LoggedLine,
-    /// The siblings from the value of the older time-stamps up to the root of the renewal.
-    pub path: Vec<Sha256Digest>,
+    /// The siblings from the value of the older time-stamps of the chain up to the root of the renewal.
+    pub path: Vec<EvidenceDigest>,
     /// The token as received (RFC 3161).
     pub token: Base64Bytes,
 }
@@ -362,7 +406,11 @@ impl Receipt {
         let seals = self.sealings.iter_mut().flat_map(|it| {
             std::iter::once(&mut it.entry).chain(it.tokens.iter_mut().flat_map(|token| {
                 let renewals = token.renewals.iter_mut().map(|it| &mut it.entry);
-                std::iter::once(&mut token.entry).chain(renewals)
+                let trees = token.hash_tree.iter_mut().flat_map(|tree| {
+                    let renewals = tree.renewals.iter_mut().map(|it| &mut it.entry);
+                    std::iter::once(&mut tree.entry).chain(renewals)
+                });
+                std::iter::once(&mut token.entry).chain(renewals).chain(trees)
             }))
         });
         let batches = self.batches.iter_mut().map(|it| &mut it.entry);
@@ -387,7 +435,9 @@ impl Receipt {
         let refusals = self.submission.as_ref().map_or(0, |it| it.refusals.len());
         let tokens = self.sealings.iter().map(|it| it.tokens.len()).max().unwrap_or(0);
         let stamps = self.sealings.iter().flat_map(|it| &it.tokens);
-        let renewals = stamps.map(|it| it.renewals.len()).max().unwrap_or(0);
+        let renewals = stamps.flat_map(TokenSection::chains).map(|it| it.1.len());
+        let renewals = renewals.max().unwrap_or(0);
+        let trees = self.documents.iter().map(|it| it.hash_trees.len()).max().unwrap_or(0);
         let leaves =
             self.batches.iter().filter_map(|it| Some(it.leaves.as_ref()?.0.len() / 32)).max();
         let counts = [
@@ -398,6 +448,7 @@ impl Receipt {
             ("sealings", self.sealings.len(), RECEIPT_SEALINGS_MAX),
             ("time-stamps of a sealing", tokens, RECEIPT_TOKENS_MAX),
             ("renewals of a time-stamp", renewals, RECEIPT_RENEWALS_MAX),
+            ("hash trees of a document", trees, RECEIPT_TOKENS_MAX),
             ("witnesses", self.witnesses.len(), RECEIPT_WITNESSES_MAX),
             ("hashes in a proof", self.longest_proof(), PROOF_HASHES_MAX),
         ];
@@ -420,15 +471,24 @@ impl Receipt {
         let lines = self.lines().map(|it| it.proof.len());
         let documents = self.documents.iter().flat_map(|it| [&it.order_proof, &it.tree_path]);
         let documents = documents.flatten().map(Vec::len);
+        let trees = self.documents.iter().flat_map(|it| &it.hash_trees).map(|it| it.path.len());
         let batches =
             self.batches.iter().filter_map(|it| Some(it.sealed.as_ref()?.tree_path.len()));
         let sealings = self.sealings.iter().map(|it| it.consistency.len());
         let tokens = self.sealings.iter().flat_map(|it| &it.tokens);
         let tokens = tokens.flat_map(|it| {
-            let renewals = it.renewals.iter().map(|it| it.path.len());
-            std::iter::once(it.path.len()).chain(renewals)
+            let renewals = it.chains().flat_map(|it| it.1).map(|it| it.path.len());
+            let tree = it.hash_tree.iter().map(|it| it.path.len());
+            std::iter::once(it.path.len()).chain(renewals).chain(tree)
         });
-        lines.chain(documents).chain(batches).chain(sealings).chain(tokens).max().unwrap_or(0)
+        lines
+            .chain(documents)
+            .chain(trees)
+            .chain(batches)
+            .chain(sealings)
+            .chain(tokens)
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -447,9 +507,19 @@ impl CosignedNote<'_> {
 }
 
 impl TokenSection {
-    /// Returns its log entry and those of its renewals.
-    fn lines(&self) -> impl Iterator<Item = &LoggedLine> {
-        std::iter::once(&self.entry).chain(self.renewals.iter().map(|it| &it.entry))
+    /// Returns its log entry and those of what renewed it, oldest first.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &LoggedLine> {
+        let tree = self.hash_tree.iter().flat_map(|tree| {
+            std::iter::once(&tree.entry).chain(tree.renewals.iter().map(|it| &it.entry))
+        });
+        let renewals = self.renewals.iter().map(|it| &it.entry);
+        std::iter::once(&self.entry).chain(renewals).chain(tree)
+    }
+
+    /// Returns its chains, oldest first: the first token of each, and what renewed it.
+    pub fn chains(&self) -> impl Iterator<Item = (&Base64Bytes, &[RenewalSection])> {
+        let tree = self.hash_tree.iter().map(|it| (&it.token, &it.renewals[..]));
+        std::iter::once((&self.token, &self.renewals[..])).chain(tree)
     }
 }
 

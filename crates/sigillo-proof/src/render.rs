@@ -130,11 +130,15 @@ fn sealings_text(text: &mut String, receipt: &Receipt) {
             };
             let (stamped_at, line) = (shown(&body.stamped_at), shown(&body.line));
             text.push_str(&format!("    {what}: {stamped_at} ({line})\n"));
-            for renewal in &token.renewals {
-                let entry = Entry::parse_line(renewal.entry.line.as_bytes());
-                let Ok(Entry::EvidenceRenewed(body)) = entry else { continue };
-                let stamped_at = shown(&body.stamped_at);
-                text.push_str(&format!("      renewed / rinnovata: {stamped_at}\n"));
+            for newer in token.lines().skip(1) {
+                let (what, stamped_at) = match Entry::parse_line(newer.line.as_bytes()) {
+                    Ok(Entry::EvidenceRenewed(body)) => ("renewed / rinnovata", body.stamped_at),
+                    Ok(Entry::EvidenceRehashed(body)) => {
+                        ("new hash trees / nuovi alberi di hash", body.stamped_at)
+                    }
+                    _ => continue,
+                };
+                text.push_str(&format!("      {what}: {}\n", shown(&stamped_at)));
             }
         }
         if sealing.tokens.is_empty() {

@@ -305,7 +305,8 @@ impl World<'_> {
         };
         let source = FolderSource::open(sending.folder.path(), SOURCE)?;
         let batch_documents_max = Some(self.template.batch_documents_max);
-        let options = IngestOptions { batch_documents_max, new_versions: false };
+        let options =
+            IngestOptions { batch_documents_max, new_versions: false, second_digest: false };
         let journal = Journal::default();
         let submission = Submission { source, table: sending.manifest(), journal, options };
         let Process { log, index, .. } = process;

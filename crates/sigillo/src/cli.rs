@@ -157,6 +157,10 @@ pub(crate) struct IngestArgs {
     /// Take other content under a key that is there as a new version, instead of refusing it
     #[arg(long)]
     pub(crate) new_versions: bool,
+    /// State SHA-512 of every file in its record as well: when SHA-256 comes to its end, hash trees
+    /// are then renewed without reading the files again (always: second_digest = true in the settings)
+    #[arg(long)]
+    pub(crate) second_digest: bool,
     /// Leave sealing and time-stamp to a later `sigillo seal`
     #[arg(long)]
     pub(crate) no_seal: bool,
@@ -345,6 +349,11 @@ pub(crate) struct SealArgs {
 /// renewed later, but whether it held in between nobody can prove. Only the evidence line of the
 /// authorities in the settings is renewed: trial time-stamps and real ones are never joined.
 ///
+/// Where the hash function comes to its end, a newer time-stamp does not help: new hash trees of
+/// SHA-512 are made over all documents and all that proves them (RFC 4998, hash-tree renewal), and one
+/// time-stamp over these. That reads every record, and of content only files without a second digest
+/// in their record. It may be interrupted and goes on where it was; ingest may go on meanwhile.
+///
 /// Exits with 3 or 5 if something could not be verified: a newest time-stamp that could not be is not
 /// renewed, an older one that is missing keeps nothing from being renewed. Exits with 4 if no
 /// authority helped: then ask another one, or try again later.
@@ -359,9 +368,12 @@ pub(crate) struct RenewArgs {
     /// Renew what comes to its end within so many days
     #[arg(long, value_name = "DAYS", default_value_t = 183)]
     pub(crate) lead_days: u16,
-    /// Renew all, also what does not come to its end yet
+    /// Renew all time-stamps, also those that do not come to their end yet
     #[arg(long)]
     pub(crate) all: bool,
+    /// Make new hash trees also where the hash function does not come to its end yet
+    #[arg(long)]
+    pub(crate) hash_tree: bool,
 }
 
 /// Make everything anew that follows from the truth

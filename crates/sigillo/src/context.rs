@@ -263,6 +263,11 @@ impl Context {
         self.state_file(archive, "index")
     }
 
+    /// Where it is noted what an interrupted hash-tree renewal has done.
+    pub(crate) fn rehash_journal(&self, archive: &Archive) -> PathBuf {
+        self.state_file(archive, "hash-trees")
+    }
+
     /// Opens the journal of a source; without it, its files are read again.
     pub(crate) fn journal(&self, archive: &Archive, source: &str) -> Journal {
         let folder = self.places.state_of(archive.description().archive).join("journal");
@@ -359,6 +364,11 @@ impl Context {
     /// Tells whether the settings name authorities; without any, the trial one of some keys is asked.
     pub(crate) fn has_authorities(&self) -> Result<bool, CommandError> {
         Ok(!Settings::read(&self.places.settings())?.authorities.is_empty())
+    }
+
+    /// Returns the settings.
+    pub(crate) fn settings(&self) -> Result<Settings, CommandError> {
+        Settings::read(&self.places.settings())
     }
 
     /// Returns the evidence line of the time-stamps that the settings lead to.

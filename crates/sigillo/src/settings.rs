@@ -18,6 +18,9 @@ pub(crate) struct Settings {
     /// Time-stamping authorities, in the order in which they are asked. None: the trial one.
     #[serde(default)]
     pub(crate) authorities: Vec<AuthoritySettings>,
+    /// Whether records state SHA-512 of their files as well.
+    #[serde(default)]
+    pub(crate) second_digest: bool,
 }
 
 /// One time-stamping authority.

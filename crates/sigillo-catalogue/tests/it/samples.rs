@@ -66,6 +66,7 @@ fn record(number: u32, commit: u64, leaf: u32) -> Record {
         role: role.to_owned(),
         sha256: Sha256Digest::of(b"x"),
         size,
+        sha512: None,
         stored_in: None,
     };
     Record {

@@ -72,6 +72,7 @@ pub(crate) fn record(source: &str, number: u8, sha256: Sha256Digest, size: u64) 
         role: "main".to_owned(),
         sha256,
         size,
+        sha512: None,
         stored_in: None,
     };
     Record {

@@ -103,8 +103,8 @@ proptest! {
 
 #[test]
 fn nothing_has_no_root() {
-    assert_eq!(tree_root(&[]), None);
-    assert_eq!(tree_path(&[], 0), None);
+    assert_eq!(tree_root::<Sha256Digest>(&[]), None);
+    assert_eq!(tree_path::<Sha256Digest>(&[], 0), None);
     assert_eq!(list_value(&[]), None);
 }
 

@@ -70,6 +70,7 @@ fn file(name: &[u8], role: &str, content: &[u8], media_type: Option<&str>) -> Fi
         role: role.to_owned(),
         sha256: Sha256Digest::of(content),
         size: content.len() as u64,
+        sha512: None,
         stored_in: None,
     }
 }
@@ -442,9 +443,10 @@ fn entries_example() -> String {
         members: 2,
         members_sha256: Sha256Digest::of(&to_canonical(&members())),
         renewal: RenewalId::from_bytes([0x77; 16]),
-        root: renewed_root(),
+        root: renewed_root().into(),
         stamped_at: "2036-05-25T08:00:00Z".to_owned(),
         token_sha256: Sha256Digest::of(b"newer token"),
+        token_sha512: None,
         trial: true,
     };
     let stamped = SealingStamped {

@@ -12,8 +12,8 @@ use sigillo_evidence_log::{
     RenewOutcome, RenewalPlan, RenewalRules, Renewer, SealOutcome, plan_renewals, read_view,
 };
 use sigillo_model::{
-    Clock as _, Entry, EvidenceRenewed, ObjectKey, RenewalId, RenewalMember, RenewalMembers,
-    Sha256Digest, to_canonical,
+    Clock as _, Entry, EvidenceDigest, EvidenceRenewed, ObjectKey, RenewalId, RenewalMember,
+    RenewalMembers, Sha256Digest, to_canonical,
 };
 use sigillo_testkit::{Fault, FaultPlan};
 
@@ -97,6 +97,7 @@ impl Renewing {
             at: self.world.clock.now(),
             lead: RENEWAL_LEAD,
             all,
+            all_trees: false,
         };
         plan_renewals(&self.world.archive().await, &rules).await.unwrap()
     }
@@ -233,7 +234,8 @@ async fn one_time_stamp_renews_those_of_all_sealings() {
         let digests: Vec<_> = chain.iter().map(|token| token.sha256).collect();
         let last = chain.last().unwrap();
         let leaf = list_value(&digests[..digests.len() - 1]).unwrap();
-        let root = sigillo_ers::walk_path(leaf, &chains.path(last));
+        let path: Vec<_> = chains.path(last).iter().filter_map(EvidenceDigest::sha256).collect();
+        let root = EvidenceDigest::from(sigillo_ers::walk_path(leaf, &path));
         assert_eq!((line, root, last.sha256), (EVIDENCE_LINE, second.root, second.token_sha256));
         assert_eq!(chains.of(line, number), chain);
     }
@@ -396,9 +398,10 @@ async fn forge(it: &Renewing, members: Vec<RenewalMember>, root: Option<Sha256Di
         members: count,
         members_sha256: Sha256Digest::of(&bytes),
         renewal,
-        root,
+        root: root.into(),
         stamped_at: stamped.token.verified().stamped_at.to_string(),
         token_sha256: Sha256Digest::of(&token),
+        token_sha512: None,
         trial: true,
     };
     let key = ObjectKey::renewal_members(renewal);

@@ -30,6 +30,7 @@ fn row(commit: u64) -> TableRow {
             role: "main".into(),
             sha256: Sha256Digest::of(b""),
             size: 0,
+            sha512: None,
             stored_in: None,
         }],
         format: 1,

@@ -98,7 +98,7 @@ fn the_64_bytes_of_two_leaves_are_no_document_of_the_batch() {
     assert_eq!(walk_path(node, &[sibling]), root);
     assert_ne!(root, order_root);
     // Beside the receipt it is a stranger.
-    let given = GivenFile { name: "due.bin".to_owned(), sha256: node, size: 64 };
+    let given = GivenFile { name: "due.bin".to_owned(), sha256: node, sha512: None, size: 64 };
     let beside = check_receipt(&honest, &world.trust(), &[given]);
     assert_eq!(beside.verdict, Verdict::CannotTell);
     assert_eq!(beside.findings[0].code, FindingCode::ReceiptFileUnknown);
@@ -127,7 +127,7 @@ fn the_64_bytes_of_record_and_file_are_no_document_of_the_batch() {
     let file = Sha256Digest::of(file_bytes(0, 1).as_bytes());
     let version = list_value(&[document.record_sha256, file]).unwrap();
     assert_eq!(version, value(document.version_id), "the version id is the digest of 64 bytes");
-    let given = GivenFile { name: "0-1.pdf".to_owned(), sha256: version, size: 64 };
+    let given = GivenFile { name: "0-1.pdf".to_owned(), sha256: version, sha512: None, size: 64 };
     let beside = check_receipt(&honest, &world.trust(), &[given]);
     assert_eq!(beside.findings[0].code, FindingCode::ReceiptFileDiffers);
     // A record without files would have the digest of the record as its version id.

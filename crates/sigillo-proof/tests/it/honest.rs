@@ -17,7 +17,7 @@ fn codes(check: &ReceiptCheck) -> Vec<&'static str> {
 
 fn given(name: &str, bytes: &[u8]) -> GivenFile {
     let sha256 = Sha256Digest::of(bytes);
-    GivenFile { name: name.to_owned(), sha256, size: bytes.len() as u64 }
+    GivenFile { name: name.to_owned(), sha256, sha512: None, size: bytes.len() as u64 }
 }
 
 proptest! {

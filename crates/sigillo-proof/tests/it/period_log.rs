@@ -72,9 +72,10 @@ impl Log {
             members: 1,
             members_sha256: Sha256Digest::of(b"members"),
             renewal: RenewalId::from_bytes([7; 16]),
-            root: Sha256Digest::of(b"root"),
+            root: Sha256Digest::of(b"root").into(),
             stamped_at: "2036-05-25T08:00:00Z".to_owned(),
             token_sha256: Sha256Digest::of(b"token"),
+            token_sha512: None,
             trial: true,
         });
         let renewed = String::from_utf8(renewed.to_line().unwrap()).unwrap();

@@ -283,9 +283,10 @@ impl World {
                 members: 2,
                 members_sha256: Sha256Digest::of(b"members"),
                 renewal: RenewalId::from_bytes([9; 16]),
-                root,
+                root: root.into(),
                 stamped_at,
                 token_sha256,
+                token_sha512: None,
                 trial: true,
             }));
             renewals.push((index, other, token));
@@ -415,6 +416,7 @@ fn sealing_section(world: &World, sealed: &Sealed) -> SealingSection {
         statement: String::from_utf8(sealed.statement.clone()).unwrap(),
         tokens: vec![TokenSection {
             entry: world.line(sealed.stamped),
+            hash_tree: None,
             line: LINE.to_owned(),
             path: Vec::new(),
             renewals: sealed
@@ -422,7 +424,7 @@ fn sealing_section(world: &World, sealed: &Sealed) -> SealingSection {
                 .iter()
                 .map(|(index, other, token)| RenewalSection {
                     entry: world.line(*index),
-                    path: vec![*other],
+                    path: vec![(*other).into()],
                     token: Base64Bytes(token.clone()),
                 })
                 .collect(),
@@ -473,6 +475,7 @@ pub(crate) fn document(batch: usize, index: usize) -> (String, VersionId) {
             name: name.clone(),
             puid: None,
             role: "main".to_owned(),
+            sha512: None,
             stored_in: None,
         }],
         format: 1,
@@ -525,10 +528,12 @@ fn add_documents(
         let proof = || digests(&inclusion_path(index as u64, order.size(), &order).unwrap());
         receipt.documents.push(DocumentSection {
             batch: receipt.batches.len() as u64,
+            hash_trees: Vec::new(),
             leaf_index: index as u64,
             order_proof: (!with_leaves).then(proof),
             record: record.clone(),
             record_sha256: Sha256Digest::of(record.as_bytes()),
+            sha512: Vec::new(),
             tree_path: (!with_leaves).then(|| evidence.path(index).unwrap()),
             version_id: *version,
         });

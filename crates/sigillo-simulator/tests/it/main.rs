@@ -5,5 +5,6 @@ mod faults;
 mod ingests;
 mod model;
 mod operations;
+mod sixty_years;
 mod support;
 mod sweeping;

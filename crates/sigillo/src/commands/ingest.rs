@@ -68,7 +68,11 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
     let watch = Watch { progress: Arc::new(Progress::default()), stop: Arc::clone(&stop) };
     let shown = show(&context, &watch.progress);
     let mut tables = open_catalogue(&context, &archive, &ingester.reads).await;
-    let options = IngestOptions { batch_documents_max: None, new_versions: args.new_versions };
+    let options = IngestOptions {
+        batch_documents_max: None,
+        new_versions: args.new_versions,
+        second_digest: args.second_digest || context.settings()?.second_digest,
+    };
     let mut outcomes: Vec<(String, IngestOutcome, u64)> = Vec::new();
     let mut failed = None;
     for (name, source) in sources {

@@ -17,6 +17,7 @@ pub(crate) mod log_witness;
 mod rebuild;
 pub(crate) mod receipt;
 mod renew;
+mod renew_trees;
 mod sample;
 mod seal;
 pub(crate) mod shell;

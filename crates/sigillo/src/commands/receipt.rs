@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::digest;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -15,7 +14,8 @@ use sigillo_custody::{PREFIX_DIGITS_MIN, ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_evidence_log::Archive;
 use sigillo_merkle::VerifierKey;
 use sigillo_model::{
-    ErrorKind, Finding, FindingCode, Severity, Sha256Digest, SubmissionId, Verdict, encode_name,
+    ErrorKind, Finding, FindingCode, Severity, Sha256Digest, Sha256Hasher, Sha512Hasher,
+    SubmissionId, Verdict, encode_name,
 };
 use sigillo_proof::{
     CheckedPage, CheckedSort, CosignedBy, GivenFile, RECEIPT_BYTES_MAX, Receipt, ReceiptCheck,
@@ -288,7 +288,7 @@ pub(crate) fn fork(context: &Context, receipt: &Receipt, check: &ReceiptCheck) -
 pub(crate) fn given_file(path: &Path) -> Result<GivenFile, CommandError> {
     let failed = |error| CommandError::file("reading", path, &error);
     let mut file = std::fs::File::open(path).map_err(failed)?;
-    let (mut hasher, mut size) = (digest::Context::new(&digest::SHA256), 0);
+    let (mut sha256, mut sha512, mut size) = (Sha256Hasher::default(), Sha512Hasher::default(), 0);
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         let length = file.read(&mut piece).map_err(failed)?;
@@ -296,11 +296,11 @@ pub(crate) fn given_file(path: &Path) -> Result<GivenFile, CommandError> {
             break;
         }
         size += length as u64;
-        hasher.update(&piece[..length]);
+        sha256.update(&piece[..length]);
+        sha512.update(&piece[..length]);
     }
     let name = path.file_name().map(|name| encode_name(name.as_bytes())).unwrap_or_default();
-    let sha256 = hasher.finish().as_ref().try_into().expect("SHA-256 gives 32 bytes");
-    Ok(GivenFile { name, sha256: Sha256Digest::from_bytes(sha256), size })
+    Ok(GivenFile { name, sha256: sha256.finish(), sha512: Some(sha512.finish()), size })
 }
 
 fn documents_text(receipt: &Receipt) -> String {

@@ -12,6 +12,7 @@ use crate::{
     commands::{
         EXIT_TRANSIENT,
         er::{algorithms, due_in_json, due_text, second},
+        renew_trees::{Trees, make_trees},
         verify::{exit_code, findings_text},
     },
     context::Context,
@@ -30,15 +31,21 @@ pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, Comman
         at: context.clock.now(),
         lead: SignedDuration::from_hours(24 * i64::from(args.lead_days)),
         all: args.all,
+        all_trees: args.hash_tree,
     };
     if !args.yes {
         let plan = plan_renewals(&archive, &rules).await?;
         let mut text = plan_text(&plan);
-        if !plan.due.is_empty() {
-            text.push_str("Nothing was renewed. To renew it: sigillo renew --yes\n");
+        if !plan.due.is_empty() || !plan.trees.is_empty() {
+            let [all, tree] = [(args.all, " --all"), (args.hash_tree, " --hash-tree")]
+                .map(|(given, option)| if given { option } else { "" });
+            text.push_str(&format!(
+                "Nothing was renewed. To renew it: sigillo renew --yes{all}{tree}\n"
+            ));
         }
         text.push_str(&findings_text(&plan.findings, 0));
-        let value = json!({"outcome": null, "performed": false, "plan": plan_json(&plan)});
+        let plan_of = plan_json(&plan);
+        let value = json!({"hash_trees": [], "outcome": null, "performed": false, "plan": plan_of});
         context.output.result("sigillo.renew/1", &text, value);
         return Ok(exit_code(&plan.findings));
     }
@@ -58,15 +65,28 @@ pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, Comman
         entropy: &*context.entropy,
     };
     let outcome = renewer.renew(&mut log, &plan).await?;
-    context.remember_signed_or_warn(&archive, &keys);
     text.push_str(&outcome_text(&outcome));
-    text.push_str(&findings_text(&plan.findings, 0));
-    let planned = plan_json(&plan);
-    let value = json!({"outcome": outcome_json(&outcome), "performed": true, "plan": planned});
+    let rules = RenewalRules { line, ..rules };
+    let trees = if plan.trees.is_empty() {
+        Trees::default()
+    } else {
+        make_trees(context, (&archive, &mut log), &renewer, &rules).await?
+    };
+    context.remember_signed_or_warn(&archive, &keys);
+    text.push_str(&trees.text());
+    let mut findings = plan.findings.clone();
+    findings.extend(trees.findings.iter().cloned());
+    text.push_str(&findings_text(&findings, 0));
+    let value = json!({
+        "hash_trees": trees.json(),
+        "outcome": outcome_json(&outcome),
+        "performed": true,
+        "plan": plan_json(&plan),
+    });
     context.output.result("sigillo.renew/1", &text, value);
-    let damaged = Verdict::of(&plan.findings) == Verdict::Damaged;
-    let code = exit_code(&plan.findings);
-    Ok(if outcome.waiting > 0 && !damaged { EXIT_TRANSIENT } else { code })
+    let damaged = Verdict::of(&findings) == Verdict::Damaged;
+    let waiting = outcome.waiting > 0 || trees.waiting > 0;
+    Ok(if waiting && !damaged { EXIT_TRANSIENT } else { exit_code(&findings) })
 }
 
 fn plan_text(plan: &RenewalPlan) -> String {
@@ -89,11 +109,25 @@ fn plan_text(plan: &RenewalPlan) -> String {
         );
         text.push_str(&format!("  {} not yet: {until}\n", counted(plan.not_due, "other")));
     }
-    if plan.hash_tree > 0 {
+    let trees = plan.trees.len() as u64;
+    if trees > 0 {
+        text.push_str(&format!(
+            "  {} to get new hash trees of SHA-512, over documents and all that proves them\n",
+            match trees {
+                1 => "1 sealing is".to_owned(),
+                _ => format!("{} are", counted(trees, "sealing")),
+            },
+        ));
+        let due = plan.trees.iter().filter_map(|it| it.due.as_ref());
+        if let Some(first) = due.min_by_key(|due| due.before) {
+            text.push_str(&due_text(first));
+        }
+    }
+    if plan.stuck > 0 {
         text.push_str(&format!(
             "  the hash function under {} comes to its end, and no time-stamp helps: that wants \
-             new hash trees, which this version does not make\n",
-            counted(plan.hash_tree, "sealing"),
+             hash trees of a function that this version does not have\n",
+            counted(plan.stuck, "sealing"),
         ));
     }
     text
@@ -141,7 +175,12 @@ fn plan_json(plan: &RenewalPlan) -> Value {
         "line": plan.line,
         "next_before": plan.next_before.map(|it: Timestamp| it.to_string()),
         "not_due": plan.not_due,
-        "wants_hash_tree": plan.hash_tree,
+        "hash_trees": plan.trees.iter().map(|it| json!({
+            "due": it.due.as_ref().map(due_in_json),
+            "number": it.number,
+            "time_stamps": it.tokens.len(),
+        })).collect::<Vec<_>>(),
+        "stuck": plan.stuck,
     })
 }
 

@@ -21,6 +21,7 @@ mod evidence_records;
 mod finding;
 mod forging;
 mod giving_back;
+mod hash_trees;
 mod hostile;
 mod identity;
 mod interrupting;

@@ -13,7 +13,7 @@ use crate::{
 const SECOND: &str = "../../docs/verify/sigillo_verify.py";
 
 /// Runs a command, and returns what it printed as JSON.
-fn json(world: &World, code: i32, args: &[&str]) -> Value {
+pub(crate) fn json(world: &World, code: i32, args: &[&str]) -> Value {
     let ran = world.run(args.iter().copied().chain(["--json"]));
     assert_eq!(ran.code, code, "{args:?}: {ran:?}");
     ran.json()
@@ -76,7 +76,7 @@ fn times_renewed(checked: &Value) -> Vec<bool> {
 }
 
 /// Runs a program in the folder of a world, and demands that it says this.
-fn demand(world: &World, command: &mut Command, said: &str) {
+pub(crate) fn demand(world: &World, command: &mut Command, said: &str) {
     let mut owned = Command::new(command.get_program());
     owned.args(command.get_args()).current_dir(world.folder.path());
     finish(owned).check(0, said);

@@ -1,0 +1,231 @@
+//! Lists of all objects that prove documents, with their SHA-512: what a hash-tree renewal covers
+//! beside the documents. They are spelt as `sha512sum --check` reads them.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use sigillo_model::{
+    Finding, FindingCode, HASH_TREE_LISTS_MAX, ObjectKey, RenewalId, Sha512Digest,
+};
+use sigillo_store::{CreateOutcome, StoreError};
+
+use crate::{Archive, COMMIT_BYTES_MAX, Chains, LogError, LogView, audit::causes_of};
+
+/// At most this many objects stand in one list.
+const LIST_OBJECTS_MAX: usize = 100_000;
+
+/// Largest list accepted, in bytes.
+const LIST_BYTES_MAX: u64 = 64 << 20;
+
+/// At most this many objects are read at once.
+const OBJECTS_AHEAD_MAX: usize = 8;
+
+/// At most this many objects are taken from one folder whose objects the log does not name.
+const LISTED_MAX: usize = 100_000;
+
+/// Longest key in a list, in bytes.
+const KEY_BYTES_MAX: usize = 1024;
+
+/// Stores the lists of a hash-tree renewal, and returns their SHA-512 and what could not be listed.
+///
+/// # Errors
+///
+/// [`LogError`] if the store did not answer.
+pub async fn list_objects(
+    archive: &Archive,
+    (view, chains): (&LogView, &Chains),
+    renewal: RenewalId,
+) -> Result<(Vec<Sha512Digest>, Vec<Finding>), LogError> {
+    let keys = keys_of(archive, view, chains).await?;
+    let (mut lists, mut findings) = (Vec::new(), Vec::new());
+    for (number, keys) in (1..).zip(keys.chunks(LIST_OBJECTS_MAX)) {
+        let lines: Vec<Result<String, Finding>> = stream::iter(keys)
+            .map(|key| async move { line_of(archive, key).await })
+            .buffered(OBJECTS_AHEAD_MAX)
+            .try_collect()
+            .await?;
+        let mut list = String::new();
+        for line in lines {
+            match line {
+                Ok(line) => list.push_str(&line),
+                Err(finding) => findings.push(finding),
+            }
+        }
+        let (key, digest) =
+            (ObjectKey::hash_tree_objects(renewal, number), Sha512Digest::of(list.as_bytes()));
+        let created = archive.store().create(&key, Bytes::from(list)).await;
+        match created.map_err(LogError::store("storing evidence"))? {
+            CreateOutcome::Created | CreateOutcome::AlreadyEqual => lists.push(digest),
+            CreateOutcome::Taken(_) => return Err(LogError::NameTaken { key }),
+        }
+    }
+    Ok((lists, findings))
+}
+
+/// Returns the keys of all objects that prove documents, as far as a view goes.
+async fn keys_of(
+    archive: &Archive,
+    view: &LogView,
+    chains: &Chains,
+) -> Result<Vec<ObjectKey>, LogError> {
+    let mut keys = vec![ObjectKey::archive()];
+    keys.extend((1..=view.head).map(ObjectKey::commit));
+    for batch in &view.batches {
+        let batch = batch.body.batch;
+        keys.extend([ObjectKey::leaves(batch), ObjectKey::pack_list(batch)]);
+    }
+    for sealing in &view.sealings {
+        let sealing = sealing.body.sealing;
+        keys.extend([ObjectKey::statement(sealing), ObjectKey::seal(sealing)]);
+    }
+    for stamp in &view.stamps {
+        let body = &stamp.body;
+        keys.push(ObjectKey::token(body.sealing, &body.line, body.token_sha256));
+    }
+    for renewal in &view.renewals {
+        let renewal = renewal.body.renewal;
+        keys.extend([ObjectKey::renewal_members(renewal), ObjectKey::renewal_token(renewal)]);
+    }
+    for (rehash, made) in view.rehashes.iter().zip(chains.rehashes()) {
+        let renewal = rehash.body.renewal;
+        keys.extend([ObjectKey::hash_tree(renewal), ObjectKey::renewal_token(renewal)]);
+        let Ok(made) = made else { continue };
+        let batches = made.tree.sealings.iter().flat_map(|sealing| &sealing.batches);
+        let leaves = batches.filter_map(|batch| batch.leaves);
+        keys.extend(leaves.map(ObjectKey::hash_tree_leaves));
+        let lists = 1..=made.tree.objects.len() as u64;
+        keys.extend(lists.map(|number| ObjectKey::hash_tree_objects(renewal, number)));
+    }
+    let mut folders = vec![ObjectKey::cosignatures().to_string(), ObjectKey::anchors().to_string()];
+    let sealings = view.sealings.iter().map(|it| it.body.sealing);
+    folders.extend(sealings.map(|sealing| format!("sealings/{sealing}/validation")));
+    for folder in folders {
+        let listed = archive.store().list(&folder, LISTED_MAX).await;
+        let mut listed: Vec<_> = listed
+            .map_err(LogError::store("listing evidence"))?
+            .into_iter()
+            .map(|listed| listed.key)
+            .collect();
+        listed.sort_unstable();
+        keys.extend(listed);
+    }
+    Ok(keys)
+}
+
+/// Reads an object and spells its line; a finding if it is not there.
+async fn line_of(archive: &Archive, key: &ObjectKey) -> Result<Result<String, Finding>, LogError> {
+    Ok(match digest_of(archive, key).await {
+        Ok(digest) => {
+            let mut line = String::new();
+            let _ = writeln!(line, "{digest}  {key}");
+            Ok(line)
+        }
+        Err(message) => {
+            let message = format!("the hash-tree renewal does not cover it: {message}");
+            Err(Finding::new(FindingCode::NotRead, key, message))
+        }
+    })
+}
+
+async fn digest_of(archive: &Archive, key: &ObjectKey) -> Result<Sha512Digest, String> {
+    match archive.store().read(key, COMMIT_BYTES_MAX).await {
+        Ok(bytes) => Ok(Sha512Digest::of(&bytes)),
+        Err(StoreError::NotFound { .. }) => Err("it is not in the store".to_owned()),
+        Err(error) => Err(format!("it could not be read: {}", causes_of(&error))),
+    }
+}
+
+/// Compares every object in the lists of a hash-tree renewal with what it was; `lists` are their
+/// SHA-512.
+///
+/// # Errors
+///
+/// [`LogError`] if the store did not answer; damage is a finding.
+pub async fn check_objects(
+    archive: &Archive,
+    renewal: RenewalId,
+    lists: &[Sha512Digest],
+) -> Result<Vec<Finding>, LogError> {
+    let mut findings = Vec::new();
+    let damaged =
+        |key: &ObjectKey, what: &str| Finding::new(FindingCode::RenewalDamaged, key, what);
+    for (number, digest) in (1..).zip(lists.iter().take(HASH_TREE_LISTS_MAX)) {
+        let key = ObjectKey::hash_tree_objects(renewal, number);
+        let bytes = match archive.store().read(&key, LIST_BYTES_MAX).await {
+            Ok(bytes) if Sha512Digest::of(&bytes) == *digest => bytes,
+            Ok(_) => {
+                findings.push(damaged(&key, "its bytes are not those that the renewal covers"));
+                continue;
+            }
+            Err(StoreError::NotFound { .. }) => {
+                findings.push(damaged(&key, "it is not in the store"));
+                continue;
+            }
+            Err(error) => {
+                let message = format!("it could not be read: {}", causes_of(&error));
+                findings.push(Finding::new(FindingCode::NotRead, &key, message));
+                continue;
+            }
+        };
+        let Some(listed) = parse_list(&bytes) else {
+            findings.push(damaged(&key, "it is no list of objects"));
+            continue;
+        };
+        let checked: Vec<Option<Finding>> = stream::iter(listed)
+            .map(|(digest, key)| async move {
+                let what = match digest_of(archive, &key).await {
+                    Ok(found) if found == digest => return None,
+                    Ok(_) => "its bytes are not those that a hash-tree renewal covers".to_owned(),
+                    Err(what) => format!("a hash-tree renewal covers it, and {what}"),
+                };
+                Some(Finding::new(FindingCode::RenewalDamaged, &key, what))
+            })
+            .buffered(OBJECTS_AHEAD_MAX)
+            .collect()
+            .await;
+        findings.extend(checked.into_iter().flatten());
+    }
+    Ok(findings)
+}
+
+/// Reads the lines of a list.
+fn parse_list(bytes: &[u8]) -> Option<Vec<(Sha512Digest, ObjectKey)>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    if !text.is_empty() && !text.ends_with('\n') {
+        return None;
+    }
+    let line = |line: &str| {
+        let (digest, key) = line.split_once("  ")?;
+        let is_plain = |part: &str| {
+            !part.is_empty()
+                && part != "."
+                && part != ".."
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        let fits = key.len() <= KEY_BYTES_MAX && key.split('/').all(is_plain);
+        Some((digest.parse().ok()?, ObjectKey::listed(fits.then(|| key.to_owned())?)))
+    };
+    let lines: Option<Vec<_>> = text.lines().map(line).collect();
+    lines.filter(|lines| lines.len() <= LIST_OBJECTS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_as_it_is_spelt_and_leads_nowhere_else() {
+        let digest = Sha512Digest::of(b"uno");
+        let good = format!("{digest}  log/seq/00000000000000000001\n");
+        let key = ObjectKey::commit(1);
+        assert_eq!(parse_list(good.as_bytes()), Some(vec![(digest, key)]));
+        assert_eq!(parse_list(b""), Some(Vec::new()));
+        for bad in ["/etc/passwd", "../x", "a//b", "a/../b", "", "a b", "a\\b"] {
+            assert_eq!(parse_list(format!("{digest}  {bad}\n").as_bytes()), None, "{bad}");
+        }
+        assert_eq!(parse_list(good.trim_end().as_bytes()), None, "no newline at its end");
+        assert_eq!(parse_list(format!("{digest} log/seq\n").as_bytes()), None, "one space");
+    }
+}

@@ -1,0 +1,85 @@
+//! Committing a hash-tree renewal: one newer time-stamp over new hash trees of documents and of all
+//! that proves them. Whoever reads the documents makes the trees.
+
+use sigillo_authorities::{AllRefused, Refusal};
+use sigillo_model::{
+    Entry, EvidenceRehashed, HashTree, ObjectKey, Sha256Digest, Sha512Digest, to_canonical,
+};
+
+use crate::{
+    Committed, LogError, LogWriter, PlannedRehash, RenewalPlan, Renewer,
+    renewing::{commit_unless_renewed, still_holds},
+    sealing::create_fresh,
+};
+
+/// What became of a hash-tree renewal.
+#[derive(Debug, Default)]
+pub struct RehashOutcome {
+    /// What is in the log now.
+    pub rehashed: Option<(EvidenceRehashed, Committed)>,
+    /// Whether somebody else renewed meanwhile: it wants a new plan.
+    pub overtaken: bool,
+    /// What authorities answered that was refused, also where a later one helped.
+    pub refused: Vec<Refusal>,
+}
+
+/// Stores the tree, asks for a time-stamp over its root and commits it; `documents` is how many the
+/// tree covers. The leaves and lists that it names are durable already.
+///
+/// That no authority helps is an outcome, not an error: the same may be tried again.
+///
+/// # Errors
+///
+/// [`LogError`] if the log or the store failed.
+pub async fn commit_hash_tree(
+    renewer: &Renewer<'_>,
+    log: &mut LogWriter,
+    plan: &RenewalPlan,
+    (tree, documents): (&HashTree, u64),
+) -> Result<RehashOutcome, LogError> {
+    log.catch_up().await?;
+    log.take_unseen();
+    let mut outcome = RehashOutcome::default();
+    if !still_holds(log, (plan.head, &plan.line)).await? {
+        outcome.overtaken = true;
+        return Ok(outcome);
+    }
+    let Some(root) = sigillo_ers::tree_root(&tree.tree_leaves()) else { return Ok(outcome) };
+    let stamped = match renewer.authorities.stamp(root, renewer.clock, renewer.entropy).await {
+        Ok(stamped) => stamped,
+        Err(AllRefused { refusals }) => {
+            outcome.refused.extend(refusals);
+            return Ok(outcome);
+        }
+    };
+    outcome.refused.extend(stamped.refused.iter().cloned());
+    let is_in = |it: &&PlannedRehash| {
+        tree.sealings.binary_search_by_key(&it.number, |sealing| sealing.number).is_ok()
+    };
+    let facts = plan.trees.iter().filter(is_in).map(|it| (it.newest_at, it.trial, it.due));
+    if let Some(words) = renewer.unfit(&stamped, facts) {
+        outcome.refused.push(Refusal { authority: stamped.authority, words });
+        return Ok(outcome);
+    }
+    let (bytes, token) = (to_canonical(tree), stamped.token.raw());
+    let body = EvidenceRehashed {
+        documents,
+        line: tree.line.clone(),
+        renewal: tree.renewal,
+        root,
+        sealings: tree.sealings.len() as u64,
+        stamped_at: stamped.token.verified().stamped_at.to_string(),
+        token_sha256: Sha256Digest::of(token),
+        token_sha512: Sha512Digest::of(token),
+        tree_sha256: Sha256Digest::of(&bytes),
+        trial: stamped.token.verified().trial,
+    };
+    create_fresh(log, ObjectKey::hash_tree(tree.renewal), bytes).await?;
+    create_fresh(log, ObjectKey::renewal_token(tree.renewal), token.to_vec()).await?;
+    let entry = Entry::EvidenceRehashed(body.clone());
+    match commit_unless_renewed(log, &entry, &body.line).await? {
+        Some(committed) => outcome.rehashed = Some((body, committed)),
+        None => outcome.overtaken = true,
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,83 @@
+//! Checking that the documents of a receipt are in the new hash trees of their sealings.
+
+use sigillo_ers::walk_path;
+use sigillo_model::{Entry, FindingCode, Record};
+
+use crate::{DocumentSection, EvidenceMaker, Receipt, SealingSection, check::Checker};
+
+/// Checks every document that says it is in new hash trees, and tells of those that are not in the new
+/// hash trees of their sealing.
+pub(crate) fn check_hash_trees(checker: &mut Checker, receipt: &Receipt) {
+    let has_trees =
+        |sealing: &SealingSection| sealing.tokens.iter().any(|it| it.hash_tree.is_some());
+    let stated =
+        receipt.documents.iter().any(|it| !it.hash_trees.is_empty() || !it.sha512.is_empty());
+    if !stated && !receipt.sealings.iter().any(has_trees) {
+        return;
+    }
+    let (maker, mut outside) = (EvidenceMaker::new(receipt), 0);
+    for (number, document) in receipt.documents.iter().enumerate() {
+        let sealing = sealing_of(receipt, document);
+        if let Err(message) = check(&maker, document, sealing) {
+            let what = (number, document.version_id, None);
+            checker.find_document(FindingCode::RenewalDamaged, what, message);
+        }
+        outside += u64::from(sealing.is_some_and(has_trees) && document.hash_trees.is_empty());
+    }
+    if outside > 0 {
+        let message = format!(
+            "{outside} documents are not in the new hash trees of their sealing, or this does not say \
+             where: SHA-256 alone proves them (a bundle says where, sigillo prove)"
+        );
+        checker.find(FindingCode::RenewalDue, "documents", message);
+    }
+}
+
+fn sealing_of<'r>(receipt: &'r Receipt, document: &DocumentSection) -> Option<&'r SealingSection> {
+    let batch = receipt.batches.get(usize::try_from(document.batch).ok()?)?;
+    let number = batch.sealed.as_ref()?.number;
+    receipt.sealings.iter().find(|section| {
+        let entry = Entry::parse_line(section.entry.line.as_bytes());
+        matches!(entry, Ok(Entry::BatchesSealed(body)) if body.number == number)
+    })
+}
+
+/// Checks the places of one document.
+fn check(
+    maker: &EvidenceMaker<'_>,
+    document: &DocumentSection,
+    sealing: Option<&SealingSection>,
+) -> Result<(), &'static str> {
+    if document.hash_trees.is_empty() && document.sha512.is_empty() {
+        return Ok(());
+    }
+    // What is wrong with a record is told where it is checked.
+    let Ok(record) = Record::parse(document.record.as_bytes()) else { return Ok(()) };
+    let same = record.files.iter().zip(&document.sha512);
+    let same = same.map(|(file, sha512)| file.sha512.is_none_or(|stated| stated == *sha512));
+    if record.files.len() != document.sha512.len() || !same.fold(true, |all, it| all && it) {
+        return Err("its second digests are not those of the files of its record");
+    }
+    if document.hash_trees.is_empty() {
+        return Err("it has second digests, and is in no hash tree that needs them");
+    }
+    if !document.hash_trees.is_sorted_by(|a, b| a.line < b.line) {
+        return Err("its places in hash trees do not stand in the order of their lines");
+    }
+    let sealing = sealing.ok_or("it is in new hash trees, and in no sealing")?;
+    for place in &document.hash_trees {
+        let token = sealing.tokens.iter().find(|token| token.line == place.line);
+        let tree = token.and_then(|token| token.hash_tree.as_ref());
+        let tree = tree.ok_or("its sealing has no new hash trees on a line that it names")?;
+        // That the entry is in the log is checked with the sealing.
+        let Ok(Entry::EvidenceRehashed(entry)) = Entry::parse_line(tree.entry.line.as_bytes())
+        else {
+            continue;
+        };
+        let value = maker.tree_value(document, &place.line);
+        if value.map(|value| walk_path(value, &place.path)) != Some(entry.root) {
+            return Err("record and files do not lead to the root of the new hash trees");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! `sigillo renew --hash-tree`: new hash trees over documents and all that proves them, and what
+//! others say of them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::{
+    evidence_records::{can_judge, only_root, shared},
+    program::{World, finish},
+    renewing::{demand, json},
+};
+
+/// The verifier that was written from the specification alone.
+const SECOND: &str = "../../docs/verify/sigillo_verify.py";
+
+/// An archive with two sealings, of four documents and of one.
+fn two_sealings(more: &[&str]) -> World {
+    let world = World::new();
+    for (name, content) in
+        [("uno", "uno, che si ritrova"), ("due", "due"), ("tre", "tre"), ("quattro", "quattro")]
+    {
+        world.write(&format!("{name}.txt"), content.as_bytes());
+    }
+    assert_eq!(world.create_with(more).code, 0);
+    world.write("cinque.txt", b"cinque");
+    assert_eq!(world.ingest(more).code, 0);
+    world
+}
+
+fn rehashed(done: &Value) -> &Value {
+    &done["hash_trees"][0]["rehashed"]
+}
+
+#[test]
+fn new_hash_trees_are_made_renewed_and_borne_out() {
+    let world = two_sealings(&[]);
+    json(&world, 0, &["renew", "--all", "--yes"]);
+    let plan = json(&world, 0, &["renew", "--hash-tree"]);
+    assert_eq!(plan["plan"]["hash_trees"].as_array().unwrap().len(), 2);
+    assert_eq!((&plan["performed"], &plan["hash_trees"]), (&false.into(), &Value::Array(vec![])));
+    let done = json(&world, 0, &["renew", "--hash-tree", "--yes"]);
+    assert_eq!(
+        (&rehashed(&done)["documents"], &rehashed(&done)["sealings"]),
+        (&5.into(), &2.into())
+    );
+    assert_eq!(json(&world, 0, &["verify", "--full"])["verdict"], "intact");
+    // What has them gets no others; its time-stamps are renewed in the new chain.
+    let again = json(&world, 0, &["renew", "--hash-tree", "--yes"]);
+    assert_eq!(again["hash_trees"], Value::Array(vec![]));
+    for _ in 0..2 {
+        let done = json(&world, 0, &["renew", "--all", "--yes"]);
+        assert_eq!(done["outcome"]["renewed"][0]["members"], 2, "{done}");
+    }
+    assert_eq!(json(&world, 0, &["verify", "--full"])["verdict"], "intact");
+    // A sealing of later has no part in them, and gets its own.
+    world.write("sei.txt", b"sei");
+    json(&world, 0, &["ingest", "carte"]);
+    let done = json(&world, 0, &["renew", "--all", "--hash-tree", "--yes"]);
+    assert_eq!(done["outcome"]["renewed"].as_array().unwrap().len(), 2, "one for each function");
+    assert_eq!(
+        (&rehashed(&done)["documents"], &rehashed(&done)["sealings"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(json(&world, 0, &["verify", "--full"])["verdict"], "intact");
+    for name in ["uno", "cinque", "sei"] {
+        let file = format!("carte/{name}.txt");
+        let bundle = format!("{name}.zip");
+        json(&world, 0, &["prove", &file, "-o", &bundle, "--files"]);
+        let checked = json(&world, 0, &["check", &bundle, &file]);
+        assert_eq!(checked["verdict"], "intact", "{checked}");
+    }
+}
+
+#[test]
+fn others_verify_new_hash_trees() {
+    let Some(shared) = shared() else { return };
+    if !can_judge() {
+        return;
+    }
+    let world = two_sealings(&[]);
+    for options in [["--all"], ["--hash-tree"], ["--all"]] {
+        json(&world, 0, &[&["renew", "--yes"], &options[..]].concat());
+    }
+    json(&world, 0, &["prove", "carte/due.txt", "-o", "prova.zip"]);
+    let mut python = Command::new("python3");
+    demand(&world, python.args(["-m", "zipfile", "-e", "prova.zip", "aperta"]), "");
+    let (root, judges) = (only_root(&world), shared.join("verifiers"));
+    let evidence = "aperta/documents/1/1-plain-sha256-trial.er";
+    let objects = ["aperta/documents/1/record.json", "carte/due.txt"];
+    let again = ["er", "verify", evidence, objects[0], objects[1], "--group"];
+    world.run(again).check(0, "PROVEN: 2 objects");
+    let mut python = Command::new("python3");
+    python.arg(judges.join("verify_er.py")).args(["--strict", "--group", "--ca"]).arg(&root);
+    demand(&world, python.arg(evidence).args(objects), "VALID");
+    let mut openssl = Command::new("sh");
+    openssl.arg(judges.join("verify_ts_openssl.sh")).arg("er").arg(&root).arg(evidence);
+    demand(&world, &mut openssl, "VALID");
+    // Each token over what is said beside it.
+    for stamp in ["", ".renewal-1", ".hash-tree", ".hash-tree-renewal-1"] {
+        let token = format!("aperta/sealings/1/1-plain-sha256-trial{stamp}");
+        let imprint = fs::read_to_string(world.place(format!("{token}.imprint"))).unwrap();
+        let mut openssl = Command::new("openssl");
+        openssl.args(["ts", "-verify", "-token_in", "-digest", &imprint, "-in"]);
+        openssl.arg(format!("{token}.tst")).arg("-CAfile").arg(&root);
+        demand(&world, &mut openssl, "Verification: OK");
+    }
+    let key = json(&world, 0, &["trust", "export"])["trusted"]["log"].as_str().unwrap().to_owned();
+    let mut second = Command::new("python3");
+    second.arg("-B").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(SECOND)).arg("bundle");
+    second.args(["prova.zip", "carte/due.txt", "--log-key", &key]).arg("--ca").arg(&root);
+    demand(&world, &mut second, "INTACT");
+    // The lists of objects are such that coreutils check them.
+    let list = files_below(&world.archive().join("renewals"))
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|it| it == "sha512"))
+        .unwrap();
+    let mut check = Command::new("sha512sum");
+    check.args(["--check", "--quiet"]).arg(list).current_dir(world.archive());
+    let ran = finish(check);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{ran:?}");
+}
+
+#[test]
+fn content_is_read_only_where_no_second_digest_is_stated() {
+    for (more, content_bytes) in [(&["--second-digest"][..], 0), (&[], 19 + 3 + 3 + 7 + 6)] {
+        let world = two_sealings(more);
+        let done = json(&world, 0, &["renew", "--hash-tree", "--yes"]);
+        let made = &done["hash_trees"][0];
+        assert_eq!(made["content_bytes"], content_bytes, "{more:?}: {made}");
+        assert_eq!((&rehashed(&done)["documents"], &made["left_out"]), (&5.into(), &0.into()));
+        assert_eq!(json(&world, 0, &["verify", "--full"])["verdict"], "intact");
+        json(&world, 0, &["prove", "carte/uno.txt", "-o", "prova.zip"]);
+        json(&world, 0, &["check", "prova.zip", "carte/uno.txt"]);
+    }
+}
+
+#[test]
+fn what_is_damaged_is_left_out_and_told_and_the_rest_is_renewed() {
+    let world = two_sealings(&[]);
+    spoil(&world, b"uno, che si ritrova");
+    let done = json(&world, 3, &["renew", "--hash-tree", "--yes"]);
+    assert_eq!(
+        (&rehashed(&done)["documents"], &done["hash_trees"][0]["left_out"]),
+        (&4.into(), &1.into())
+    );
+    let ran = world.run(["renew", "--hash-tree"]);
+    assert!(!ran.stdout.contains("to get new hash trees"), "{ran:?}");
+    // The others have their places all the same.
+    json(&world, 0, &["prove", "carte/tre.txt", "-o", "prova.zip"]);
+    json(&world, 0, &["check", "prova.zip", "carte/tre.txt"]);
+    let verified = world.run(["verify", "--full"]);
+    verified.check(5, "DAMAGE");
+    assert!(!verified.stdout.contains("F510"), "the trees are as they were made: {verified:?}");
+}
+
+#[test]
+fn what_is_changed_under_new_hash_trees_is_found() {
+    for (ends, said) in [
+        ("tree.json", "it does not have the digest"),
+        ("token.tst", "its bytes do not have the digest"),
+        ("objects-1.sha512", "its bytes are not those that the renewal covers"),
+        ("leaves/", "its bytes do not have the digest"),
+        ("packs.json", "its bytes are not those that a hash-tree renewal covers"),
+    ] {
+        let world = two_sealings(&[]);
+        json(&world, 0, &["renew", "--hash-tree", "--yes"]);
+        let found = files_below(&world.archive()).into_iter().find(|path| {
+            let path = path.to_str().unwrap();
+            path.ends_with(ends) || ends.ends_with('/') && path.contains("renewals/leaves/")
+        });
+        let path = found.unwrap_or_else(|| panic!("{ends} is there"));
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+        let ran = world.run(["verify", "--full"]);
+        let words = ["F510", said];
+        assert!(ran.code == 5 && words.iter().any(|it| ran.stdout.contains(it)), "{ends}: {ran:?}");
+        assert!(ran.stdout.contains("F510"), "{ends}: {ran:?}");
+    }
+}
+
+/// Changes the bytes of a file within its pack.
+fn spoil(world: &World, content: &[u8]) {
+    let packs = files_below(&world.archive().join("packs"));
+    let zips = packs.into_iter().filter(|path| path.extension().is_some_and(|it| it == "zip"));
+    for path in zips {
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.windows(content.len()).position(|window| window == content);
+        if let Some(at) = at {
+            bytes[at] ^= 1;
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, bytes).unwrap();
+            return;
+        }
+    }
+    panic!("no pack holds it");
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
+}
