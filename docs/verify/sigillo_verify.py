@@ -87,7 +87,7 @@ def assemble(receipt, files, parts):
         for k, token in enumerate(sealing["tokens"], 1):
             token["token"] = parts[f"sealings/{n}/{k}-{token['line']}.tst"]
             for m, newer in enumerate(token.get("renewals", []), 1):
-                newer["token"] = parts[f"sealings/{n}/{k}-{token['line']}.renewal-{m}.tst"]
+                if "token" in newer: newer["token"] = parts[f"sealings/{n}/{k}-{token['line']}.renewal-{m}.tst"]
     sealings = {sealed_entry(it)["number"]: it for it in receipt["sealings"]}
     need(sha256(parts["README.txt"]) == README_SHA256, "README.txt is not that of every bundle")
     yield from [(name, parts[name]) for name in ("README.txt", "proof.json", "archive.json", "checkpoint")]
@@ -108,7 +108,7 @@ def assemble(receipt, files, parts):
         for k, token in enumerate(sealing["tokens"], 1):
             yield f"sealings/{n}/{k}-{token['line']}.tst", token["token"]
             yield f"sealings/{n}/{k}-{token['line']}.imprint", imprint(sealing, token).encode()
-            for m, (newer, older) in enumerate(renewals_of(token), 1):
+            for m, newer, older in renewals_of(token):
                 name = f"sealings/{n}/{k}-{token['line']}.renewal-{m}"
                 yield from [(f"{name}.tst", newer["token"]), (f"{name}.imprint", renewed(newer, older).encode())]
     need(in_order(files) and all(n > 0 and p > 0 for n, p in files), "proof.json: the files are not in order")
@@ -127,9 +127,11 @@ def imprint(sealing, token):
     return walk(sealed_entry(sealing)["root"], [signed_value(sealing), *token["path"]])
 
 def renewals_of(token):
-    """Returns the renewals of a time-stamp, each with the digests of all older ones (RFC 4998, 5.2)."""
-    raws = [token["token"], *(it["token"] for it in token.get("renewals", []))]
-    return [(newer, [sha256(it) for it in raws[:m]]) for m, newer in enumerate(token.get("renewals", []), 1)]
+    """Numbers the renewals of a time-stamp that are not lost, each with the digests of all older (RFC 4998, 5.2)."""
+    of = lambda it: sha256(it["token"]) if "token" in it else bytes.fromhex(
+        parse_entry(it["entry"]["line"], "evidence.renewed")["token_sha256"])
+    older = [sha256(token["token"]), *map(of, token.get("renewals", []))]
+    return [(m, it, older[:m]) for m, it in enumerate(token.get("renewals", []), 1) if "token" in it]
 
 def renewed(newer, older):
     """What a renewal covers: the older time-stamps together, and what their path leads to."""
@@ -141,7 +143,7 @@ def evidence_record(document, batch, sealing, token):
     path = [*path, *batch["sealed"]["tree_path"], signed_value(sealing), *token["path"]]
     lists = [parse_record(document["record"])["digests"], *([it] for it in path)]
     algorithm, stamps = der(6, bytes.fromhex("608648016503040201")), [([*map(unhex, lists)], token["token"])]
-    for newer, older in renewals_of(token):
+    for _, newer, older in renewals_of(token):
         stamps.append(([older, *([it] for it in unhex(newer["path"]))], newer["token"]))
     stamps = [der(0x30, der(0xA0, algorithm), der(0xA2, *(der(0x30, *(der(4, it) for it in hashes))
                                                            for hashes in lists)), raw) for lists, raw in stamps]
@@ -167,7 +169,7 @@ PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=
     schema=r'"sigillo\.receipt/1"',
     sealings=many(members(consistency=PATH, entry=LOGGED, seal='""', statement='""', tokens=many(members(
         entry=LOGGED, line='"[a-z0-9-]{1,64}"', path=PATH,
-        renewals=r"?(?!\[\])" + many(members(entry=LOGGED, path=PATH, token='""'), 64), token='""'), 64)), 10_000),
+        renewals=r"?(?!\[\])" + many(members(entry=LOGGED, path=PATH, token='?""'), 64), token='""'), 64)), 10_000),
     witnesses=rf"?\[{TEXT}(?:,{TEXT}){{0,63}}\]"), schema=TEXT))
 README_SHA256 = bytes.fromhex("4c47f7b272567eebe4775b8e32f8f12ec7418ed3867a47652bfb7c3be9c117ee")
 @functools.lru_cache(4096)
@@ -307,15 +309,19 @@ def check_sealing(where, sealing, entry, batches, key, head, archive, ca, at):
 def check_renewals(name, token, stamp, head):
     """Each renewal is in the log after what it renews, covers all of it, and states a later time."""
     index, checked = token["entry"]["index"], []
-    for m, (newer, older) in enumerate(renewals_of(token), 1):
+    for newer in token.get("renewals", []):
+        need(read_logged(newer["entry"], "evidence.renewed", head)["line"] == token["line"]
+             and index < newer["entry"]["index"] and ("token" in newer or not newer["path"]),
+             f"{name}: a renewal is not the one that the log states")
+        index = newer["entry"]["index"]
+    for m, newer, older in renewals_of(token):
         entry, last = read_logged(newer["entry"], "evidence.renewed", head), stamp
         name, stamp = re.sub(r"(\.renewal-\d+)?\.tst$", f".renewal-{m}.tst", name), parse_token(newer["token"])
         need([entry[it] for it in ("line", "token_sha256", "stamped_at")]
-             == [token["line"], sha256(newer["token"]).hex(), stamp.time] and index < newer["entry"]["index"],
+             == [token["line"], sha256(newer["token"]).hex(), stamp.time],
              f"{name}: it is not the one that the log states")
         need([stamp.hash, stamp.imprint.hex(), entry["root"]] == ["sha256", *[renewed(newer, older)] * 2]
              and seconds(last.time) <= seconds(stamp.time), f"{name}: it does not cover what it should renew")
-        index = newer["entry"]["index"]
         checked.append((name, stamp, entry["trial"]))
     return checked
 

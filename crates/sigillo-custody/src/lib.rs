@@ -50,6 +50,7 @@ mod published;
 
 mod error;
 mod receipt_error;
+mod receipt_lost;
 
 pub use anchors::{AnchorFault, CheckpointAnchor, store_anchor};
 pub use catalogue::check_catalogue;
@@ -76,6 +77,7 @@ pub use rebuild::{RebuildOutcome, RebuildProgress, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;
 pub use receipt_log::{Growth, ReceiptLog};
+pub use receipt_lost::GivenReceipt;
 pub use sample::{SampleReport, SampleSeed};
 pub use submissions::{CompletedAt, SubmissionAccount, read_submissions, source_of};
 pub use sweep::{SWEPT_MAX, SweepOutcome, SweepPlan, perform_sweep, plan_sweep};

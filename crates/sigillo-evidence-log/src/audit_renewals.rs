@@ -123,10 +123,10 @@ impl RenewalsAudit<'_> {
         chain: &[ChainToken],
         time: &AuditTime,
     ) -> Result<(), LogError> {
-        let Some(report) = self.report(chain, time).await? else { return Ok(()) };
+        let Some((report, kept)) = self.report(chain, time).await? else { return Ok(()) };
         for finding in report.findings {
             let Some(at) = stamp_of(&finding) else { continue };
-            let Some(token) = chain.get(at) else { continue };
+            let Some(token) = kept.get(at).and_then(|at| chain.get(*at)) else { continue };
             let key = token.key(self.view);
             if self.told.insert((finding.code, key.to_string())) {
                 self.find(finding.code, &key, finding.message);
@@ -144,30 +144,36 @@ impl RenewalsAudit<'_> {
         Ok(())
     }
 
-    /// Verifies the chain of a sealing; `None` if a token of it is not there as it should be.
+    /// Verifies the chain of a sealing, without the renewals that are not there as they should be,
+    /// and says which of its tokens it has; `None` if the first is not there.
     async fn report(
         &mut self,
         chain: &[ChainToken],
         time: &AuditTime,
-    ) -> Result<Option<RecordReport>, LogError> {
+    ) -> Result<Option<(RecordReport, Vec<usize>)>, LogError> {
         let hash = HashFunction::Sha256;
         let Some(value) = chain.first().and_then(|token| token.covers(self.view)) else {
             return Ok(None);
         };
-        let mut raws = Vec::with_capacity(chain.len());
-        for token in chain {
-            let Some(raw) = self.token(token).await? else { return Ok(None) };
-            raws.push(raw);
+        let (mut kept, mut raws) = (Vec::new(), Vec::new());
+        for (at, token) in chain.iter().enumerate() {
+            match self.token(token).await? {
+                Some(raw) => {
+                    kept.push(at);
+                    raws.push(raw);
+                }
+                None if at == 0 => return Ok(None),
+                None => {}
+            }
         }
         let digests: Vec<_> = chain.iter().map(|token| token.sha256).collect();
-        let parts: Vec<StampParts<'_>> = chain
+        let parts: Vec<StampParts<'_>> = kept
             .iter()
             .zip(&raws)
-            .enumerate()
-            .map(|(at, (token, raw))| {
-                let lists = match at {
+            .map(|(at, raw)| {
+                let lists = match *at {
                     0 => vec![vec![value.as_bytes().to_vec()]],
-                    _ => renewal_lists(&digests[..at], &self.chains.path(token)),
+                    at => renewal_lists(&digests[..at], &self.chains.path(&chain[at])),
                 };
                 StampParts { hash, lists, token: raw }
             })
@@ -182,7 +188,7 @@ impl RenewalsAudit<'_> {
             revocation: RevocationRules::EMBEDDED,
         };
         let object = RecordObject { name: OBJECT, digest: &digest };
-        Ok(Some(verify_record(&record, &[object], &rules)))
+        Ok(Some((verify_record(&record, &[object], &rules), kept)))
     }
 
     /// Returns a token that is as it should be; what is not is told elsewhere.
@@ -199,8 +205,14 @@ impl RenewalsAudit<'_> {
     /// Says what is to be renewed soon.
     fn due(&mut self) {
         for (line, (count, due)) in std::mem::take(&mut self.due) {
-            let before =
-                due.before.map_or_else(|| "at once".to_owned(), |it| format!("before {it}"));
+            let now = self.knowledge.time.as_ref().map(|time| time.at);
+            let before = match due.before {
+                None => "at once".to_owned(),
+                Some(before) if now.is_some_and(|now| before <= now) => {
+                    format!("at once, for it ended on {before}")
+                }
+                Some(before) => format!("before {before}"),
+            };
             let message = format!(
                 "time-stamps of {count} sealings on the line {line} are to be renewed, the first \
                  {before}: {}",

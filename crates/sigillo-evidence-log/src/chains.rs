@@ -6,8 +6,9 @@ use sigillo_ers::{EvidenceTree, list_value, sealing_value};
 use sigillo_model::{FindingCode, ObjectKey, RenewalMember, Sha256Digest};
 
 use crate::{
-    Archive, LogError, LogView, LoggedRenewal,
+    Archive, LogError, LogView,
     batch_objects::{BatchObjectError, read_members},
+    lost::told_by_later,
 };
 
 /// One time-stamp in the chain of a sealing.
@@ -40,12 +41,16 @@ pub enum TokenFrom {
 ///
 /// They follow from the log and the members of its renewals. A renewal counts if it names, of every
 /// sealing in it, exactly the time-stamps that the sealing has by then on the line; one that does
-/// not is as if it were not there.
+/// not is as if it were not there. One whose members are not there has renewed what a later one says
+/// that it has.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "that is what there is most of in it")]
 pub struct Chains {
     chains: BTreeMap<(String, u64), Vec<ChainToken>>,
     /// The trees of the renewals of the view, or why one does not count.
     trees: Vec<Result<EvidenceTree, String>>,
+    /// The renewals whose members are not there, by place in the view.
+    unread: Vec<usize>,
 }
 
 impl Chains {
@@ -67,8 +72,11 @@ impl Chains {
                 );
             }
             let tree = match read_members(archive.store(), &renewal.body).await {
-                Ok(members) => chains.renew(at, renewal, &members).map_err(ToOwned::to_owned),
-                Err(BatchObjectError::Damaged { what }) => Err(what.to_owned()),
+                Ok(members) => chains.renew(view, at, &members).map_err(ToOwned::to_owned),
+                Err(BatchObjectError::Damaged { what }) => {
+                    chains.unread.push(at);
+                    Err(what.to_owned())
+                }
                 Err(BatchObjectError::Store(error)) => return Err(error),
             };
             chains.trees.push(tree);
@@ -88,28 +96,30 @@ impl Chains {
     /// Adds a renewal to the chains of its members.
     fn renew(
         &mut self,
+        view: &LogView,
         at: usize,
-        renewal: &LoggedRenewal,
         members: &[RenewalMember],
     ) -> Result<EvidenceTree, &'static str> {
-        let body = &renewal.body;
-        let mut leaves = Vec::with_capacity(members.len());
+        let body = &view.renewals[at].body;
+        let of_line = |it: &usize| view.renewals[*it].body.line == body.line;
+        let unread: Vec<_> = self.unread.iter().copied().filter(of_line).collect();
+        let (mut leaves, mut told) = (Vec::with_capacity(members.len()), Vec::new());
         for member in members {
             let chain = self.chains.get(&(body.line.clone(), member.number));
             let chain = chain.ok_or("it names a sealing that had no time-stamp on its line")?;
-            if !chain.iter().map(|it| it.sha256).eq(member.tokens.iter().copied()) {
-                return Err("it does not name all time-stamps that a sealing had by then");
-            }
+            let more = told_by_later(view, &unread, chain, &member.tokens);
+            told.push(more.ok_or("it does not name all time-stamps that a sealing had by then")?);
             leaves.extend(list_value(&member.tokens));
         }
         let tree = EvidenceTree::new(leaves);
         if tree.root() != Some(body.root) {
             return Err("its members do not give the root in the log");
         }
-        for (place, member) in members.iter().enumerate() {
+        for ((place, member), told) in members.iter().enumerate().zip(told) {
             let from = TokenFrom::Renewed { renewal: at, member: place };
             let token = ChainToken { sha256: body.token_sha256, from };
             if let Some(chain) = self.chains.get_mut(&(body.line.clone(), member.number)) {
+                chain.extend(told);
                 chain.push(token);
             }
         }
@@ -130,6 +140,11 @@ impl Chains {
     pub fn faults(&self) -> impl Iterator<Item = (usize, &str)> {
         let trees = self.trees.iter().enumerate();
         trees.filter_map(|(at, tree)| Some((at, tree.as_ref().err()?.as_str())))
+    }
+
+    /// Returns the renewals whose members are not there, by place in the view.
+    pub(crate) fn unread(&self) -> &[usize] {
+        &self.unread
     }
 
     /// Returns the siblings from what a token covers of its sealing up to the root of the renewal;

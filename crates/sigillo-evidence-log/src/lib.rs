@@ -17,6 +17,7 @@ mod recover;
 mod writer;
 
 mod chains;
+mod lost;
 mod renewing;
 mod sealing;
 mod stamping;

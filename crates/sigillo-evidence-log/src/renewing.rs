@@ -20,7 +20,7 @@ use sigillo_model::{
 
 use crate::{
     Archive, ChainToken, Chains, CommitOutcome, Committed, LogError, LogView, LogWriter,
-    audit_sealings::read_stated, read_view, sealing::create_fresh,
+    audit_sealings::read_stated, lost::Judged, read_view, sealing::create_fresh,
 };
 
 /// How long before their end time-stamps are renewed, unless somebody says otherwise: half a year.
@@ -50,6 +50,8 @@ pub struct RenewalRules<'a> {
     pub lead: SignedDuration,
     /// Renew also what does not ask for it.
     pub all: bool,
+    /// Renew also where newer time-stamps than the newest sound one are lost for ever.
+    pub over_lost: bool,
 }
 
 /// A sealing whose time-stamps are to be renewed.
@@ -83,6 +85,8 @@ pub struct RenewalPlan {
     /// Sealings, among `due` or not, whose hash function comes to its end: a newer time-stamp does
     /// not help them, and where it has come to it none is planned.
     pub hash_tree: u64,
+    /// How many are held back for what is lost may have renewed them.
+    pub held_back: u64,
     /// What cannot be renewed as it is: newest time-stamps that could not be verified, renewals that
     /// do not count.
     pub findings: Vec<Finding>,
@@ -134,38 +138,46 @@ pub(crate) async fn plan_of(
             plan.findings.push(Finding::new(FindingCode::RenewalDamaged, key, what));
         }
     }
+    if rules.over_lost {
+        return plan.over_lost((archive, view, chains), rules).await.map(|()| plan);
+    }
     let of_line: Vec<_> = chains.iter().filter(|(line, ..)| *line == rules.line).collect();
     let newest: BTreeMap<Sha256Digest, ChainToken> = of_line
         .iter()
         .filter_map(|(_, _, chain)| chain.last())
         .map(|it| (it.sha256, *it))
         .collect();
-    let judged: BTreeMap<Sha256Digest, Result<Newest, Finding>> =
-        stream::iter(newest.into_values())
-            .map(|token| async move {
-                Ok::<_, LogError>((token.sha256, judge(archive, view, &token, rules).await?))
-            })
-            .buffer_unordered(TOKENS_AHEAD_MAX)
-            .try_collect()
-            .await?;
+    let judged: Judged = stream::iter(newest.into_values())
+        .map(|token| async move {
+            Ok::<_, LogError>((token.sha256, judge(archive, view, &token, rules).await?))
+        })
+        .buffer_unordered(TOKENS_AHEAD_MAX)
+        .try_collect()
+        .await?;
     plan.findings.extend(judged.values().filter_map(|it| it.as_ref().err()).cloned());
     for (_, number, chain) in of_line {
         let Some(newest) = chain.last() else { continue };
         let Some(Ok(judged)) = judged.get(&newest.sha256) else { continue };
-        plan.take(number, chain, judged, newest.stated(view).1, rules);
+        if !chains.perhaps_renewed(view, rules.line, number).is_empty() {
+            plan.held_back += 1;
+            continue;
+        }
+        let tokens = chain.iter().map(|it| it.sha256).collect();
+        plan.take(number, tokens, judged, newest.stated(view).1, rules);
     }
     plan.older(archive, view, chains).await?;
     Ok(plan)
 }
 
 /// What is known of a newest time-stamp.
-struct Newest {
-    due: Vec<Due>,
-    stamped_at: Timestamp,
+#[derive(Clone)]
+pub(crate) struct Newest {
+    pub(crate) due: Vec<Due>,
+    pub(crate) stamped_at: Timestamp,
 }
 
 /// Reads and verifies the newest time-stamp of a chain.
-async fn judge(
+pub(crate) async fn judge(
     archive: &Archive,
     view: &LogView,
     token: &ChainToken,
@@ -210,7 +222,7 @@ async fn read_token(
 impl RenewalPlan {
     /// Tells of older time-stamps of what is to be renewed that are not there as they were. Their
     /// digests are in the log, so they are renewed all the same, for the day they are brought back.
-    async fn older(
+    pub(crate) async fn older(
         &mut self,
         archive: &Archive,
         view: &LogView,
@@ -232,10 +244,10 @@ impl RenewalPlan {
     }
 
     /// Decides on one sealing.
-    fn take(
+    pub(crate) fn take(
         &mut self,
         number: u64,
-        chain: &[ChainToken],
+        tokens: Vec<Sha256Digest>,
         newest: &Newest,
         trial: bool,
         rules: &RenewalRules<'_>,
@@ -253,7 +265,7 @@ impl RenewalPlan {
             self.next_before = self.next_before.into_iter().chain(before).min();
             return;
         }
-        if chain.len() >= RENEWAL_TOKENS_MAX {
+        if tokens.len() >= RENEWAL_TOKENS_MAX {
             let message = format!(
                 "sealing {number} has {RENEWAL_TOKENS_MAX} time-stamps on the line, and gets no more"
             );
@@ -261,7 +273,6 @@ impl RenewalPlan {
             self.findings.push(Finding::new(FindingCode::RenewalDue, object, message));
             return;
         }
-        let tokens = chain.iter().map(|it| it.sha256).collect();
         let newest_at = newest.stamped_at;
         self.due.push(PlannedRenewal { number, tokens, due, newest_at, trial });
     }

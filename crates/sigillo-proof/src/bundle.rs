@@ -202,7 +202,8 @@ impl Bundle {
             sealing.seal.0.clear();
             for token in &mut sealing.tokens {
                 token.token.0.clear();
-                token.renewals.iter_mut().for_each(|renewal| renewal.token.0.clear());
+                let tokens = token.renewals.iter_mut().filter_map(|it| it.token.as_mut());
+                tokens.for_each(|token| token.0.clear());
             }
         }
         Skeleton {
@@ -317,7 +318,10 @@ impl Skeleton {
                     .map(|renewal| renewal_name((number, at, renewal), token, "tst"))
                     .collect();
                 for (renewal, name) in token.renewals.iter_mut().zip(names) {
-                    renewal.token = Base64Bytes(bytes(&name)?);
+                    // One that the archive has lost has no entry.
+                    if let Some(token) = &mut renewal.token {
+                        *token = Base64Bytes(bytes(&name)?);
+                    }
                 }
             }
         }
@@ -387,23 +391,16 @@ fn sealing_entries(number: usize, sealing: &SealingSection) -> Vec<ZipEntry> {
             entries.push((name, imprint.to_string().into_bytes()));
         }
         for (renewal, section) in (1..).zip(&token.renewals) {
+            let Some(raw) = &section.token else { continue };
             let name = renewal_name((number, at, renewal), token, "tst");
-            entries.push((name, section.token.0.clone()));
-            if let Some(imprint) = renewal_imprint(token, renewal - 1) {
+            entries.push((name, raw.0.clone()));
+            if let Some(imprint) = token.renewal_imprint(renewal - 1) {
                 let name = renewal_name((number, at, renewal), token, "imprint");
                 entries.push((name, imprint.to_string().into_bytes()));
             }
         }
     }
     entries
-}
-
-/// Returns what the token of a renewal should cover; `place` is that of the renewal, from 0.
-pub(crate) fn renewal_imprint(token: &TokenSection, place: usize) -> Option<Sha256Digest> {
-    let renewals = token.renewals.get(..place)?.iter().map(|it| &it.token.0);
-    let older: Vec<_> =
-        std::iter::once(&token.token.0).chain(renewals).map(|it| Sha256Digest::of(it)).collect();
-    Some(walk_path(list_value(&older)?, &token.renewals.get(place)?.path))
 }
 
 /// Returns what a token of a sealing should cover, as far as its log entry can be read.

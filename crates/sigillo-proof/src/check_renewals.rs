@@ -5,10 +5,7 @@ use jiff::Timestamp;
 use sigillo_ers::{Trust, verify_token};
 use sigillo_model::{BatchesSealed, Entry, EvidenceRenewed, FindingCode, Sha256Digest};
 
-use crate::{
-    RenewalSection, TokenSection, bundle::renewal_imprint, check::AttestedTime,
-    check_sealings::SealingsCheck,
-};
+use crate::{RenewalSection, TokenSection, check::AttestedTime, check_sealings::SealingsCheck};
 
 impl SealingsCheck<'_> {
     /// Checks the renewals of a time-stamp: each is in the log, after what it renews, covers all the
@@ -27,12 +24,16 @@ impl SealingsCheck<'_> {
             }
             index = section.entry.index;
             let Some(entry) = self.renewal_entry(body, token, section) else { continue };
-            if renewal_imprint(token, place) != Some(entry.root) {
+            let Some(raw) = &section.token else {
+                self.left_out(body, section, &entry);
+                continue;
+            };
+            if token.renewal_imprint(place) != Some(entry.root) {
                 let message = "a renewal does not cover all the time-stamps before it";
                 self.find(FindingCode::RenewalDamaged, body, message);
                 continue;
             }
-            let Some(renewed_at) = self.renewal_token(body, section, &entry) else { continue };
+            let Some(renewed_at) = self.renewal_token(body, &raw.0, &entry) else { continue };
             if newest.is_some_and(|newest| renewed_at < newest) {
                 let message = "a renewal attests a time before that of what it renews";
                 self.find(FindingCode::RenewalDamaged, body, message);
@@ -52,7 +53,8 @@ impl SealingsCheck<'_> {
             self.find(FindingCode::ReceiptLogProof, body, "a log entry is of another type");
             return None;
         };
-        if entry.line == token.line && entry.token_sha256 == Sha256Digest::of(&section.token.0) {
+        let sha256 = section.token.as_ref().map(|raw| Sha256Digest::of(&raw.0));
+        if entry.line == token.line && sha256.is_none_or(|it| it == entry.token_sha256) {
             return Some(entry);
         }
         let message = "a renewal is not the one that the log names";
@@ -60,15 +62,34 @@ impl SealingsCheck<'_> {
         None
     }
 
-    /// Verifies the token of a renewal at its own time, and returns that.
-    fn renewal_token(
+    /// Notes a renewal whose token is not in the receipt: those around it prove what they prove.
+    fn left_out(
         &mut self,
         body: &BatchesSealed,
         section: &RenewalSection,
         entry: &EvidenceRenewed,
+    ) {
+        if !section.path.is_empty() {
+            let message = "a renewal without its token has a path";
+            self.find(FindingCode::ReceiptDiffers, body, message);
+        }
+        let message = format!(
+            "the token of the renewal {} of {} is not in it: the archive had lost it; what is here \
+             is judged as if there had been no such renewal",
+            entry.renewal, entry.stamped_at
+        );
+        self.find(FindingCode::RenewalNotIncluded, body, message);
+    }
+
+    /// Verifies the token of a renewal at its own time, and returns that.
+    fn renewal_token(
+        &mut self,
+        body: &BatchesSealed,
+        raw: &[u8],
+        entry: &EvidenceRenewed,
     ) -> Option<Timestamp> {
         let code = FindingCode::RenewalDamaged;
-        let token = match verify_token(&section.token.0, entry.root, &self.trust.anchors) {
+        let token = match verify_token(raw, entry.root, &self.trust.anchors) {
             Ok(token) => token,
             Err(error) => {
                 let unknown = error.is_unknown_algorithm();

@@ -48,8 +48,9 @@ impl<'r> EvidenceMaker<'r> {
     ///
     /// The first list holds exactly the digests of `record.json` and of every file it lists, the
     /// following ones a sibling each: up to the root of the batch, up to that of the sealing, S, up
-    /// to what the token covers. Renewals follow as further time-stamps of the chain. Source: RFC 4998
-    /// §4.2, §5.2, `docs/format.md`, "Evidence records".
+    /// to what the token covers. Renewals follow as further time-stamps of the chain, without those whose
+    /// token is lost: each names all before it, so none needs another. Source: RFC 4998 §4.2, §5.2,
+    /// `docs/format.md`, "Evidence records".
     pub fn records_of(&self, document: &DocumentSection) -> Vec<DocumentEvidence> {
         let Some((lists, sealing)) = self.lists_up_to_sealing(document) else { return Vec::new() };
         let made = sealing.tokens.iter().map(|token| {
@@ -57,11 +58,13 @@ impl<'r> EvidenceMaker<'r> {
             lists.extend(token.path.iter().map(|sibling| alone(*sibling)));
             let hash = HashFunction::Sha256;
             let mut stamps = vec![StampParts { hash, lists, token: &token.token.0 }];
-            let mut older = vec![Sha256Digest::of(&token.token.0)];
-            for renewal in &token.renewals {
+            for (place, renewal) in token.renewals.iter().enumerate() {
+                // A list names also a token that is lost; its own time-stamp is left out.
+                let (Some(raw), Some(older)) = (&renewal.token, token.older_than(place)) else {
+                    continue;
+                };
                 let lists = renewal_lists(&older, &renewal.path);
-                stamps.push(StampParts { hash, lists, token: &renewal.token.0 });
-                older.push(Sha256Digest::of(&renewal.token.0));
+                stamps.push(StampParts { hash, lists, token: &raw.0 });
             }
             let record = write_record(&[hash], &[&write_chain(&stamps)]);
             DocumentEvidence { line: token.line.clone(), record }

@@ -331,8 +331,13 @@ fn sealing_table(html: &mut Html, sealing: &SealingSection, certificate: Option<
         let words = format!("{} ({}), voce / entry {}", sha256, token.line, token.entry.index);
         html.row("Token RFC 3161, SHA-256", &words);
         for renewal in &token.renewals {
-            let (sha256, index) = (Sha256Digest::of(&renewal.token.0), renewal.entry.index);
-            let words = format!("{sha256} ({}), voce / entry {index}", token.line);
+            let index = renewal.entry.index;
+            let words = match &renewal.token {
+                Some(raw) => {
+                    format!("{} ({}), voce / entry {index}", Sha256Digest::of(&raw.0), token.line)
+                }
+                None => format!("non inclusa / not in it ({}), voce / entry {index}", token.line),
+            };
             html.row("Rinnovo / renewal, SHA-256", &words);
         }
     }

@@ -198,10 +198,13 @@ pub struct TokenSection {
 pub struct RenewalSection {
     /// The entry `evidence.renewed`.
     pub entry: LoggedLine,
-    /// The siblings from the value of the older time-stamps up to the root of the renewal.
+    /// The siblings from the value of the older time-stamps up to the root of the renewal; none
+    /// without the token.
     pub path: Vec<Sha256Digest>,
-    /// The token as received (RFC 3161).
-    pub token: Base64Bytes,
+    /// The token as received (RFC 3161), unless the archive has lost it. Those around it prove what
+    /// they prove without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Base64Bytes>,
 }
 
 /// A whole submission (versamento) and what became of it.

@@ -134,7 +134,12 @@ fn sealings_text(text: &mut String, receipt: &Receipt) {
                 let entry = Entry::parse_line(renewal.entry.line.as_bytes());
                 let Ok(Entry::EvidenceRenewed(body)) = entry else { continue };
                 let stamped_at = shown(&body.stamped_at);
-                text.push_str(&format!("      renewed / rinnovata: {stamped_at}\n"));
+                let lost = if renewal.token.is_some() {
+                    ""
+                } else {
+                    ", its token is lost / il token è andato perduto"
+                };
+                text.push_str(&format!("      renewed / rinnovata: {stamped_at}{lost}\n"));
             }
         }
         if sealing.tokens.is_empty() {

@@ -13,14 +13,14 @@ use crate::{
 const SECOND: &str = "../../docs/verify/sigillo_verify.py";
 
 /// Runs a command, and returns what it printed as JSON.
-fn json(world: &World, code: i32, args: &[&str]) -> Value {
+pub(crate) fn json(world: &World, code: i32, args: &[&str]) -> Value {
     let ran = world.run(args.iter().copied().chain(["--json"]));
     assert_eq!(ran.code, code, "{args:?}: {ran:?}");
     ran.json()
 }
 
 /// An archive with three sealings.
-fn three_sealings() -> World {
+pub(crate) fn three_sealings() -> World {
     let world = World::with(&[("uno.txt", b"uno")]);
     for name in ["due", "tre"] {
         world.write(&format!("{name}.txt"), name.as_bytes());
@@ -76,7 +76,7 @@ fn times_renewed(checked: &Value) -> Vec<bool> {
 }
 
 /// Runs a program in the folder of a world, and demands that it says this.
-fn demand(world: &World, command: &mut Command, said: &str) {
+pub(crate) fn demand(world: &World, command: &mut Command, said: &str) {
     let mut owned = Command::new(command.get_program());
     owned.args(command.get_args()).current_dir(world.folder.path());
     finish(owned).check(0, said);
