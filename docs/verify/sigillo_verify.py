@@ -171,7 +171,7 @@ PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=
         entry=LOGGED, line='"[a-z0-9-]{1,64}"', path=PATH,
         renewals=r"?(?!\[\])" + many(members(entry=LOGGED, path=PATH, token='?""'), 64), token='""'), 64)), 10_000),
     witnesses=rf"?\[{TEXT}(?:,{TEXT}){{0,63}}\]"), schema=TEXT))
-README_SHA256 = bytes.fromhex("4c47f7b272567eebe4775b8e32f8f12ec7418ed3867a47652bfb7c3be9c117ee")
+README_SHA256 = bytes.fromhex("ceac6853840787c7fad95110980090a1f513b1c4b088ea01b70a469d5efcf04b")
 @functools.lru_cache(4096)
 def parse_entry(line, kind):
     entry = parse_json(line.encode(), 65535)
