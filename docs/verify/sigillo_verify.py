@@ -140,17 +140,19 @@ def stamps_of(name, token):
         newer = first.get("renewals", []) if first else []
         if first: yield name, first
         for m, it in enumerate(newer, 1):
-            yield f"{name}{'-' if name.endswith('.hash-tree') else '.'}renewal-{m}", it
+            if "token" in it: yield f"{name}{'-' if name.endswith('.hash-tree') else '.'}renewal-{m}", it
 
 def chains_of(token):
     """The chains of a line, each with its hash function."""
     return [(sha256, token), *([(sha512, token["hash_tree"])] if "hash_tree" in token else [])]
 
 def renewals_of(first, hashed):
-    """Returns the renewals of a time-stamp, each with the digests of all older ones (RFC 4998, 5.2)."""
-    newer = first.get("renewals", [])
-    raws = [first["token"], *(it["token"] for it in newer)]
-    return [(it, [hashed(raw) for raw in raws[:m]]) for m, it in enumerate(newer, 1)]
+    """Returns the renewals of a time-stamp that are not lost, each with the digests of all older (RFC 4998, 5.2)."""
+    stated = "token_sha256" if hashed is sha256 else "token_sha512"
+    of = lambda it: hashed(it["token"]) if "token" in it else bytes.fromhex(
+        parse_entry(it["entry"]["line"], "evidence.renewed")[stated])
+    older = [hashed(first["token"]), *map(of, first.get("renewals", []))]
+    return [(it, older[:m]) for m, it in enumerate(first.get("renewals", []), 1) if "token" in it]
 
 def value_of(hashes, hashed): return hashes[0] if len(hashes) == 1 else hashed(*sorted(hashes))
 
@@ -212,7 +214,7 @@ TEXT, HASH, INDEX = r'"[^"\\]*(?:\\.[^"\\]*)*"', '"[0-9a-f]{64}"', "[0-9]{1,16}"
 LONG, LINE = '"[0-9a-f]{128}"', '"[a-z0-9-]{1,64}"'
 PATH, LONG_PATH = many(HASH, 128), many(LONG, 128)
 LOGGED, UNLINED = (members(index=INDEX, line=line, proof=PATH) for line in (TEXT, '""'))
-RENEWALS = r"?(?!\[\])" + many(members(entry=LOGGED, path=many(f"(?:{HASH}|{LONG})", 128), token='""'), 64)
+RENEWALS = r"?(?!\[\])" + many(members(entry=LOGGED, path=many(f"(?:{HASH}|{LONG})", 128), token='?""'), 64)
 PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=members(
     archive=members(created=LOGGED, description='""', entity=TEXT, id='"[0-9a-f]{32}"', log=TEXT, origin=TEXT,
                     trial="(?:true|false)"),
@@ -227,7 +229,7 @@ PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=
         entry=LOGGED, hash_tree="?" + members(entry=LOGGED, path=LONG_PATH, renewals=RENEWALS, token='""'),
         line=LINE, path=PATH, renewals=RENEWALS, token='""'), 64)), 10_000),
     witnesses=rf"?\[{TEXT}(?:,{TEXT}){{0,63}}\]"), schema=TEXT))
-README_SHA256 = bytes.fromhex("4c47f7b272567eebe4775b8e32f8f12ec7418ed3867a47652bfb7c3be9c117ee")
+README_SHA256 = bytes.fromhex("ceac6853840787c7fad95110980090a1f513b1c4b088ea01b70a469d5efcf04b")
 @functools.lru_cache(4096)
 def parse_entry(line, kind):
     entry = parse_json(line.encode(), 65535)
@@ -366,21 +368,27 @@ def check_sealing(where, sealing, entry, batches, key, head, archive, ca, at):
                  and walk(committed["root"], batch["sealed"]["tree_path"]) == entry["root"],
                  f"{where}: a batch does not lead to it")
 
+def parse_kind(newer, token): return f"evidence.re{'hashed' if newer is token.get('hash_tree') else 'newed'}"
+
 def check_renewals(name, sealing, token, stamp, head):
     """Each renewal is in the log after what it renews, covers all of it, and states a later time."""
     index, checked, covered = token["entry"]["index"], [], imprints(sealing, token)
     next(covered)
+    for it in [it for _, first in chains_of(token) for it in [first, *first.get("renewals", [])]][1:]:
+        entry = read_logged(it["entry"], parse_kind(it, token), head)
+        need(entry["line"] == token["line"] and index < it["entry"]["index"] and ("token" in it or not it["path"]),
+             f"{name}: a renewal is not the one that the log states")
+        index = it["entry"]["index"]
     for (name, newer), covers in zip([*stamps_of(name.removesuffix(".tst"), token)][1:], covered):
-        kind = "evidence.rehashed" if newer is token.get("hash_tree") else "evidence.renewed"
+        kind = parse_kind(newer, token)
         entry, last = read_logged(newer["entry"], kind, head), stamp
         name, stamp, long = name + ".tst", parse_token(newer["token"]), ".hash-tree" in name
         need([entry[it] for it in ("line", "token_sha256", "stamped_at")]
-             == [token["line"], sha256(newer["token"]).hex(), stamp.time] and index < newer["entry"]["index"]
+             == [token["line"], sha256(newer["token"]).hex(), stamp.time]
              and (kind == "evidence.renewed" or entry["token_sha512"] == sha512(newer["token"]).hex()),
              f"{name}: it is not the one that the log states")
         need([stamp.hash, stamp.imprint.hex(), entry["root"]] == ["sha512" if long else "sha256", covers, covers]
              and seconds(last.time) <= seconds(stamp.time), f"{name}: it does not cover what it should renew")
-        index = newer["entry"]["index"]
         checked.append((name, stamp, entry["trial"]))
     return checked
 

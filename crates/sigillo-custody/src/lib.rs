@@ -55,6 +55,7 @@ mod published;
 
 mod error;
 mod receipt_error;
+mod receipt_lost;
 
 pub use anchors::{AnchorFault, CheckpointAnchor, store_anchor};
 pub use catalogue::check_catalogue;
@@ -81,6 +82,7 @@ pub use rebuild::{RebuildOutcome, RebuildProgress, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;
 pub use receipt_log::{Growth, ReceiptLog};
+pub use receipt_lost::GivenReceipt;
 pub use rehash::{MadeTree, Rehasher};
 pub use rehash_journal::RehashJournal;
 pub use sample::{SampleReport, SampleSeed};

@@ -20,8 +20,9 @@ use sigillo_proof::{
 use sigillo_store::ReadPool;
 
 use crate::{
-    CustodyError, GiveReceiptError, ReceiptLog, receipt_records::read_records,
-    receipt_sealings::seal_batches, receipt_trees::place_in_trees, report_check::REPORT_BYTES_MAX,
+    CustodyError, GiveReceiptError, GivenReceipt, ReceiptLog, receipt_lost::keep_from,
+    receipt_records::read_records, receipt_sealings::seal_batches, receipt_trees::place_in_trees,
+    report_check::REPORT_BYTES_MAX,
 };
 
 /// What a receipt is for.
@@ -55,13 +56,14 @@ pub struct ReceiptMaker<'a> {
 }
 
 impl ReceiptMaker<'_> {
-    /// Gives a receipt as far as things are: with sealing and time-stamps once they exist.
+    /// Gives a receipt as far as things are: with sealing and time-stamps once they exist, without
+    /// the renewals that are lost.
     ///
     /// # Errors
     ///
     /// [`GiveReceiptError`] if what it is for is not in the archive or under its checkpoint, or if
     /// something that the receipt must show cannot be read.
-    pub async fn make(&self, of: &ReceiptOf) -> Result<Receipt, GiveReceiptError> {
+    pub async fn make(&self, of: &ReceiptOf) -> Result<GivenReceipt, GiveReceiptError> {
         let mut submission = None;
         let covered = match of {
             ReceiptOf::Submission(id) => {
@@ -88,26 +90,27 @@ impl ReceiptMaker<'_> {
             self.add_batch(&mut receipt, batch).await?;
         }
         let batches: Vec<_> = covered.iter().map(|it| it.logged).collect();
-        seal_batches(self.archive, self.log, &mut receipt, &batches).await?;
+        let mut left_out = seal_batches(self.archive, self.log, &mut receipt, &batches).await?;
         // In one of a submission that would be most of its length.
         if receipt.submission.is_none() && receipt.documents.len() <= BUNDLE_DOCUMENTS_MAX {
             let from = (self.archive, self.reads);
-            place_in_trees(from, self.log, &mut receipt, &batches).await?;
+            place_in_trees(from, self.log, &mut receipt, &batches, &mut left_out).await?;
         }
         let size_bytes = receipt.size_bytes();
         if size_bytes > RECEIPT_BYTES_MAX {
             return Err(GiveReceiptError::TooLarge(ReceiptError::TooLong { size_bytes }));
         }
-        Ok(receipt)
+        Ok(GivenReceipt { receipt, findings: left_out.findings() })
     }
 
-    /// Gives an older receipt anew, with what came since.
+    /// Gives an older receipt anew, with what came since. Renewals that it has and the archive has
+    /// lost stay in it.
     ///
     /// # Errors
     ///
     /// As [`make`](Self::make), and [`GiveReceiptError::Differs`] or
     /// [`GiveReceiptError::LogDiffers`] if the archive does not bear out the older one.
-    pub async fn refresh(&self, older: &Receipt) -> Result<Receipt, GiveReceiptError> {
+    pub async fn refresh(&self, older: &Receipt) -> Result<GivenReceipt, GiveReceiptError> {
         let bad = |what: String| GiveReceiptError::Checkpoint { what };
         let witnesses = older.witness_keys().map_err(|error| bad(error.to_string()))?;
         let (note, log) = (older.checkpoint.as_bytes(), self.archive.log_key());
@@ -116,8 +119,9 @@ impl ReceiptMaker<'_> {
         if !self.log.begins_with(&checkpoint) {
             return Err(GiveReceiptError::LogDiffers { size: checkpoint.size });
         }
-        let newer = self.make(&ReceiptOf::of(older)).await?;
-        extends(older, &newer).map_err(GiveReceiptError::Differs)?;
+        let mut newer = self.make(&ReceiptOf::of(older)).await?;
+        keep_from(older, &mut newer.receipt, self.log)?;
+        extends(older, &newer.receipt).map_err(GiveReceiptError::Differs)?;
         Ok(newer)
     }
 

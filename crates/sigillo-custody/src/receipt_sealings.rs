@@ -17,16 +17,19 @@ use sigillo_proof::{
 };
 use sigillo_store::StoreError;
 
-use crate::{CustodyError, GiveReceiptError, ReceiptLog, receipt::unreadable};
+use crate::{
+    CustodyError, GiveReceiptError, ReceiptLog, receipt::unreadable, receipt_lost::LeftOut,
+};
 
 /// Adds the sealings that cover the batches of a receipt, and how each batch leads to its own.
+/// Returns what is left out because it is lost.
 pub(crate) async fn seal_batches(
     archive: &Archive,
     log: &ReceiptLog,
     receipt: &mut Receipt,
     batches: &[&LoggedBatch],
-) -> Result<(), GiveReceiptError> {
-    let chains = Chains::read(archive, &log.view).await?;
+) -> Result<LeftOut, GiveReceiptError> {
+    let (chains, mut left_out) = (Chains::read(archive, &log.view).await?, LeftOut::default());
     let sealings = log.entries().filter_map(|(index, entry)| match entry {
         Entry::BatchesSealed(body) => Some((index, body)),
         _ => None,
@@ -64,10 +67,10 @@ pub(crate) async fn seal_batches(
             entry: log.line(index)?,
             seal: Base64Bytes(seal.to_vec()),
             statement: text,
-            tokens: tokens(archive, log, &chains, body).await?,
+            tokens: tokens((archive, log, &chains), body, &mut left_out).await?,
         });
     }
-    Ok(())
+    Ok(left_out)
 }
 
 async fn read_statement(
@@ -85,10 +88,9 @@ async fn read_statement(
 
 /// Reads the time-stamps of a sealing: of each line the first, which is the one that counts.
 async fn tokens(
-    archive: &Archive,
-    log: &ReceiptLog,
-    chains: &Chains,
+    (archive, log, chains): (&Archive, &ReceiptLog, &Chains),
     sealing: &BatchesSealed,
+    left_out: &mut LeftOut,
 ) -> Result<Vec<TokenSection>, GiveReceiptError> {
     let mut sections: Vec<TokenSection> = Vec::new();
     let stamps = log.entries().filter_map(|(index, entry)| match entry {
@@ -101,15 +103,19 @@ async fn tokens(
         }
         let key = ObjectKey::token(body.sealing, &body.line, body.token_sha256);
         let token = read_named(archive, key, TOKEN_BYTES_MAX as u64, body.token_sha256).await?;
-        let (renewals, hash_tree) = newer(archive, log, chains, body).await?;
-        sections.push(TokenSection {
+        let mut lost = LeftOut::default();
+        let (renewals, hash_tree) = newer((archive, log, chains), body, &mut lost).await?;
+        let section = TokenSection {
             entry: log.line(index)?,
             hash_tree,
             line: body.line.clone(),
             path: token_path(archive, body).await?,
             renewals,
             token: Base64Bytes(token.to_vec()),
-        });
+        };
+        lost.hold(&section);
+        left_out.join(lost);
+        sections.push(section);
     }
     Ok(sections)
 }
@@ -117,14 +123,16 @@ async fn tokens(
 /// What came after a time-stamp.
 type Newer = (Vec<RenewalSection>, Option<HashTreeSection>);
 
-/// Reads what renewed a time-stamp, as far as it is under the checkpoint.
+/// Reads what renewed a time-stamp, as far as it is under the checkpoint. A renewal whose token is lost
+/// stands without it: the log says what those after it cover. New hash trees are over everything before
+/// them: if anything of that is lost, they are left out.
 async fn newer(
-    archive: &Archive,
-    log: &ReceiptLog,
-    chains: &Chains,
+    (archive, log, chains): (&Archive, &ReceiptLog, &Chains),
     stamped: &SealingStamped,
+    lost: &mut LeftOut,
 ) -> Result<Newer, GiveReceiptError> {
     let (mut first, mut tree) = (Vec::new(), None::<HashTreeSection>);
+    let mut is_whole = true;
     for token in chains.of(&stamped.line, stamped.number) {
         let Some(index) = token.entry_index(&log.view) else { continue };
         let renewals = tree.as_mut().map_or(&mut first, |tree| &mut tree.renewals);
@@ -132,14 +140,28 @@ async fn newer(
             break;
         }
         let (key, bytes_max) = (token.key(&log.view), TOKEN_BYTES_MAX as u64);
-        let raw = read_named(archive, key, bytes_max, token.sha256).await?;
-        let (entry, path, token_bytes) =
-            (log.line(index)?, chains.path(token), Base64Bytes(raw.to_vec()));
-        if let TokenFrom::Rehashed { .. } = token.from {
-            let path = path.iter().filter_map(EvidenceDigest::sha512).collect();
-            tree = Some(HashTreeSection { entry, path, renewals: Vec::new(), token: token_bytes });
-        } else {
-            renewals.push(RenewalSection { entry, path, token: token_bytes });
+        let raw = match read_or_lost(archive, &key, bytes_max, token.sha256).await? {
+            Ok(raw) if token.is_placed() => Some(Base64Bytes(raw.to_vec())),
+            read => {
+                lost.token(&log.view, chains, token, read.err().unwrap_or_default());
+                is_whole = false;
+                None
+            }
+        };
+        let (entry, path) = (log.line(index)?, chains.path(token));
+        match (token.from, raw) {
+            (TokenFrom::Rehashed { .. }, Some(raw)) if is_whole => {
+                let path = path.iter().filter_map(EvidenceDigest::sha512).collect();
+                tree = Some(HashTreeSection { entry, path, renewals: Vec::new(), token: raw });
+            }
+            (TokenFrom::Rehashed { .. }, _) => break,
+            (_, Some(raw)) => renewals.push(RenewalSection { entry, path, token: Some(raw) }),
+            (_, None) => renewals.push(RenewalSection { entry, path: Vec::new(), token: None }),
+        }
+    }
+    for unread in chains.perhaps_renewed(&log.view, &stamped.line, stamped.number) {
+        if unread.entry_index(&log.view) < log.checkpoint().size {
+            lost.list(&log.view, chains, unread);
         }
     }
     Ok((first, tree))
@@ -172,10 +194,23 @@ async fn read_named(
     bytes_max: u64,
     sha256: Sha256Digest,
 ) -> Result<Bytes, GiveReceiptError> {
-    match archive.store().read(&key, bytes_max).await {
-        Ok(bytes) if Sha256Digest::of(&bytes) == sha256 => Ok(bytes),
-        Ok(_) => Err(unreadable(key, "it does not have the digest that the log states")),
-        Err(StoreError::NotFound { .. }) => Err(unreadable(key, "it is not in the store")),
+    let read = read_or_lost(archive, &key, bytes_max, sha256).await?;
+    read.map_err(|what| unreadable(key, what))
+}
+
+/// Reads an object whose digest the log states, or says what is there in its place.
+async fn read_or_lost(
+    archive: &Archive,
+    key: &ObjectKey,
+    bytes_max: u64,
+    sha256: Sha256Digest,
+) -> Result<Result<Bytes, &'static str>, GiveReceiptError> {
+    match archive.store().read(key, bytes_max).await {
+        Ok(bytes) if Sha256Digest::of(&bytes) == sha256 => Ok(Ok(bytes)),
+        Ok(_) => Ok(Err("it does not have the digest that the log states")),
+        Err(StoreError::NotFound { .. }) => Ok(Err("it is not in the store")),
+        Err(StoreError::TooLarge { .. }) => Ok(Err("it is larger than it can be")),
+        Err(StoreError::NotAnObject { .. }) => Ok(Err("something else stands in its place")),
         Err(source) => {
             let doing = "reading evidence";
             Err(GiveReceiptError::Custody(CustodyError::Store { doing, source }))

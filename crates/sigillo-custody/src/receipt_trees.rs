@@ -18,18 +18,20 @@ use crate::{
     CustodyError, GiveReceiptError, ReceiptLog,
     holder::Holders,
     locate::packs_of,
-    receipt::unreadable,
+    receipt_lost::LeftOut,
     rehash_pack::{DigestReader, Without},
 };
 
 /// Says of every document of a receipt where it is in new hash trees, with its second digests.
 ///
-/// Content is read only where a record does not state the second digest of a file.
+/// Content is read only where a record does not state the second digest of a file. What is not there as
+/// it was is left out.
 pub(crate) async fn place_in_trees(
     (archive, reads): (&Archive, &ReadPool),
     log: &ReceiptLog,
     receipt: &mut Receipt,
     batches: &[&LoggedBatch],
+    left_out: &mut LeftOut,
 ) -> Result<(), GiveReceiptError> {
     let lines = lines_of(receipt);
     if lines.is_empty() {
@@ -43,7 +45,10 @@ pub(crate) async fn place_in_trees(
             let sealed = receipt.batches[at].sealed.as_ref().map(|sealed| sealed.number);
             if sealed == Some(*number) {
                 let of = (*number, line.as_str(), rehash);
-                placed.extend(in_batch(archive, receipt, (at, batch), of).await?);
+                match in_batch(archive, receipt, (at, batch), of).await? {
+                    Ok(places) => placed.extend(places),
+                    Err((key, what)) => left_out.add(&key, renewed_at(log, rehash), &what),
+                }
             }
         }
     }
@@ -56,11 +61,29 @@ pub(crate) async fn place_in_trees(
         if !section.hash_trees.is_empty() {
             let batch = usize::try_from(section.batch).unwrap_or(usize::MAX);
             let place = (section.leaf_index, section.version_id);
-            let digests = second_digests((archive, reads), log, batches[batch], place).await?;
-            receipt.documents[at].sha512 = digests;
+            match second_digests((archive, reads), log, batches[batch], place).await? {
+                Ok(digests) => receipt.documents[at].sha512 = digests,
+                Err((key, what)) => {
+                    receipt.documents[at].hash_trees.clear();
+                    let rehash =
+                        lines.iter().find_map(|(number, line)| rehash_of(&chains, line, *number));
+                    let renewed_at = rehash.map_or("", |rehash| renewed_at(log, rehash));
+                    left_out.add(&key, renewed_at, &what);
+                }
+            }
         }
     }
     Ok(())
+}
+
+/// What is not there as it was, and what is wrong with it.
+type NotThere = (ObjectKey, String);
+
+/// Returns the time that the token over new hash trees attests, as the log states it.
+fn renewed_at<'l>(log: &'l ReceiptLog, rehash: &Rehash) -> &'l str {
+    let mut rehashes = log.view.rehashes.iter().map(|it| &it.body);
+    let body = rehashes.find(|it| it.renewal == rehash.tree.renewal);
+    body.map_or("", |body| &body.stamped_at)
 }
 
 /// Returns the sealings and lines of a receipt that have new hash trees.
@@ -97,23 +120,23 @@ async fn in_batch(
     receipt: &Receipt,
     (at, batch): (usize, &LoggedBatch),
     (number, line, rehash): (u64, &str, &Rehash),
-) -> Result<Vec<(usize, DocumentTreeSection)>, GiveReceiptError> {
-    let sealings = &rehash.tree.sealings;
+) -> Result<Result<Vec<(usize, DocumentTreeSection)>, NotThere>, GiveReceiptError> {
+    let (none, sealings) = (Ok(Ok(Vec::new())), &rehash.tree.sealings);
     let sealing = sealings.binary_search_by_key(&number, |it| it.number).ok();
-    let Some(sealing) = sealing.map(|at| &sealings[at]) else { return Ok(Vec::new()) };
+    let Some(sealing) = sealing.map(|at| &sealings[at]) else { return none };
     let place = sealing.batches.iter().position(|it| it.batch == batch.body.batch);
-    let Some(place) = place else { return Ok(Vec::new()) };
+    let Some(place) = place else { return none };
     let (listed, above) = (&sealing.batches[place], rehash.batch_path(number, place));
-    let (Some(above), Some(sha256)) = (above, listed.leaves) else { return Ok(Vec::new()) };
+    let (Some(above), Some(sha256)) = (above, listed.leaves) else { return none };
     let key = ObjectKey::hash_tree_leaves(sha256);
     let leaves = match read_rehashed_leaves(archive.store(), listed).await {
         Ok(leaves) => leaves,
         Err(BatchObjectError::Store(error)) => return Err(CustodyError::Log(error).into()),
-        Err(error) => return Err(unreadable(key, &error.to_string())),
+        Err(error) => return Ok(Err((key, error.to_string()))),
     };
     let tree = EvidenceTree::new(leaves);
     if tree.root() != listed.root {
-        return Err(unreadable(key, "its leaves do not give the root of their batch"));
+        return Ok(Err((key, "its leaves do not give the root of their batch".to_owned())));
     }
     let mut places = Vec::new();
     for (document, section) in receipt.documents.iter().enumerate() {
@@ -125,12 +148,12 @@ async fn in_batch(
         let Err(before) = listed.left_out.binary_search(&leaf) else { continue };
         let Some(mut path) = usize::try_from(leaf).ok().and_then(|it| tree.path(it - before))
         else {
-            return Err(unreadable(key, "it has too few leaves"));
+            return Ok(Err((key, "it has too few leaves".to_owned())));
         };
         path.extend(&above);
         places.push((document, DocumentTreeSection { line: line.to_owned(), path }));
     }
-    Ok(places)
+    Ok(Ok(places))
 }
 
 /// Returns the SHA-512 of the files of a document.
@@ -139,12 +162,12 @@ async fn second_digests(
     log: &ReceiptLog,
     batch: &LoggedBatch,
     (leaf_index, version): (u64, VersionId),
-) -> Result<Vec<Sha512Digest>, GiveReceiptError> {
+) -> Result<Result<Vec<Sha512Digest>, NotThere>, GiveReceiptError> {
     let key = ObjectKey::pack_list(batch.body.batch);
     let list = match read_pack_list(archive.store(), &batch.body).await {
         Ok(list) => list,
         Err(BatchObjectError::Store(error)) => return Err(CustodyError::Log(error).into()),
-        Err(error) => return Err(unreadable(key, &error.to_string())),
+        Err(error) => return Ok(Err((key, error.to_string()))),
     };
     let mut end = 0;
     let pack = list.iter().find(|pack| {
@@ -152,17 +175,19 @@ async fn second_digests(
         leaf_index < end
     });
     let Some(pack) = pack.map(|pack| pack.name) else {
-        return Err(unreadable(key, "its packs do not hold all documents of the batch"));
+        return Ok(Err((key, "its packs do not hold all documents of the batch".to_owned())));
     };
     match read_digests((archive, reads), (pack, version), None).await? {
-        Ok(digests) => Ok(digests),
+        Ok(digests) => Ok(Ok(digests)),
         Err(Without::Waits(wanted)) => {
             let batches = log.view.batches.iter().map(|batch| &batch.body);
             let held = packs_of(archive, batches, &wanted.into_iter().collect()).await?.packs;
-            let read = read_digests((archive, reads), (pack, version), Some(held)).await?;
-            read.map_err(|without| unread(pack, without))
+            match read_digests((archive, reads), (pack, version), Some(held)).await? {
+                Ok(digests) => Ok(Ok(digests)),
+                Err(without) => unread(pack, without),
+            }
         }
-        Err(without) => Err(unread(pack, without)),
+        Err(without) => unread(pack, without),
     }
 }
 
@@ -181,11 +206,16 @@ async fn read_digests(
     Ok(reads.run(read).await.map_err(|_| CustodyError::Panicked)?)
 }
 
-fn unread(pack: Blake3Digest, without: Without) -> GiveReceiptError {
+fn unread<T>(
+    pack: Blake3Digest,
+    without: Without,
+) -> Result<Result<T, NotThere>, GiveReceiptError> {
     let key = ObjectKey::pack(pack);
     match without {
-        Without::Damaged(what) => unreadable(key, &what),
-        Without::Pack(source) => CustodyError::Pack { key, source }.into(),
-        Without::Waits(_) => unreadable(key, "an earlier version that it needs was not found"),
+        Without::Damaged(what) => Ok(Err((key, what))),
+        Without::Pack(source) => Err(CustodyError::Pack { key, source }.into()),
+        Without::Waits(_) => {
+            Ok(Err((key, "an earlier version that it needs was not found".to_owned())))
+        }
     }
 }

@@ -205,33 +205,39 @@ impl Rehasher<'_> {
         let Some(sealing) = self.view.sealing(number) else { return Ok(None) };
         let sealing = &sealing.body;
         let of = (self.archive, self.view, self.chains);
-        let mut left_out = |key: ObjectKey, what: &str| {
-            let message = format!("sealing {number} gets no new hash trees: {what}");
+        let mut lacking = |key: String, what: &str| {
+            let message = format!("sealing {number} has no new hash trees: {what}");
             findings.push(Finding::new(FindingCode::RenewalDamaged, key, message));
         };
-        let chains = match SealingChains::read(of, tokens, &mut HashMap::new()).await? {
-            Ok(chains) => Arc::new(chains),
-            Err(finding) => {
-                findings.push(finding);
+        let read = SealingChains::read(of, tokens).await?;
+        let chains = match read {
+            Ok(chains) if chains.lost().is_none() => Arc::new(chains),
+            read => {
+                let lost = match &read {
+                    Ok(chains) => chains.lost(),
+                    Err(finding) => Some(finding),
+                };
+                let key = lost.map(|finding| finding.object.clone()).unwrap_or_default();
+                lacking(key, "this time-stamp of it is lost; bring it back from a copy");
                 return Ok(None);
             }
         };
         let key = ObjectKey::statement(sealing.sealing);
         let statement = self.read(&key, STATEMENT_BYTES_MAX, sealing.statement_sha256).await?;
         let Some(bytes) = statement else {
-            left_out(key, "its statement is not there as it was");
+            lacking(key.to_string(), "its statement is not there as it was");
             return Ok(None);
         };
         let seal = ObjectKey::seal(sealing.sealing);
         let Some(seal_bytes) = self.read(&seal, SEAL_BYTES_MAX as u64, sealing.seal_sha256).await?
         else {
-            left_out(seal, "its seal is not there as it was");
+            lacking(seal.to_string(), "its seal is not there as it was");
             return Ok(None);
         };
         let statement = parse_canonical::<Statement>(&bytes).ok();
         let statement = statement.and_then(|it| checkpoint_value(&it).map(|value| (it, value)));
         let Some((statement, checkpoint)) = statement else {
-            left_out(key, "its statement cannot be read");
+            lacking(key.to_string(), "its statement cannot be read");
             return Ok(None);
         };
         let signed = [sealing.statement_sha256, sealing.seal_sha256];

@@ -14,8 +14,16 @@ pub struct ChainStamps<'a> {
     hash: HashFunction,
     /// The siblings above what the objects have of their own, then the token of the first.
     first: (Vec<Vec<u8>>, &'a [u8]),
-    /// Of each renewal, the siblings above the digests of the older tokens, and its token.
-    renewals: Vec<(Vec<Vec<u8>>, &'a [u8])>,
+    newer: Vec<Newer<'a>>,
+}
+
+/// What came after the first time-stamp.
+#[derive(Clone, Debug)]
+enum Newer<'a> {
+    /// The siblings above the digests of the older tokens, and the token.
+    Renewal(Vec<Vec<u8>>, &'a [u8]),
+    /// One that is lost, by its digest: later ones name it.
+    Lost(Vec<u8>),
 }
 
 impl<'a> ChainStamps<'a> {
@@ -25,13 +33,18 @@ impl<'a> ChainStamps<'a> {
         path: &[D],
         token: &'a [u8],
     ) -> Self {
-        Self { hash, first: (siblings(path), token), renewals: Vec::new() }
+        Self { hash, first: (siblings(path), token), newer: Vec::new() }
     }
 
     /// Adds a renewal; `path` are the siblings from the value of all older tokens of the chain up to
     /// what its token covers. Source: RFC 4998 §5.2.
     pub fn renew<D: Into<EvidenceDigest> + Copy>(&mut self, path: &[D], token: &'a [u8]) {
-        self.renewals.push((siblings(path), token));
+        self.newer.push(Newer::Renewal(siblings(path), token));
+    }
+
+    /// Leaves out a renewal whose token is lost: those after it name it by its digest.
+    pub fn lose(&mut self, digest: EvidenceDigest) {
+        self.newer.push(Newer::Lost(digest.as_bytes().to_vec()));
     }
 
     /// Writes the chain of one object; `lists` lead from it up to where the siblings that objects have
@@ -41,11 +54,16 @@ impl<'a> ChainStamps<'a> {
         lists.extend(path.iter().map(|sibling| vec![sibling.clone()]));
         let mut stamps = vec![StampParts { hash, lists, token }];
         let mut older = vec![hash.digest(token)];
-        for (path, token) in &self.renewals {
-            let alone = path.iter().map(|sibling| vec![sibling.clone()]);
-            let lists = std::iter::once(older.clone()).chain(alone).collect();
-            stamps.push(StampParts { hash, lists, token });
-            older.push(hash.digest(token));
+        for newer in &self.newer {
+            match newer {
+                Newer::Renewal(path, token) => {
+                    let alone = path.iter().map(|sibling| vec![sibling.clone()]);
+                    let lists = std::iter::once(older.clone()).chain(alone).collect();
+                    stamps.push(StampParts { hash, lists, token });
+                    older.push(hash.digest(token));
+                }
+                Newer::Lost(digest) => older.push(digest.clone()),
+            }
         }
         write_chain(&stamps)
     }

@@ -98,6 +98,15 @@ pub fn token_renewals_due(
     Ok(due_before(certificate.not_after, signature, hash, algorithms))
 }
 
+/// Returns when the certificate that a time-stamp is signed with ends. Only its signature is checked.
+///
+/// # Errors
+///
+/// As [`token_renewals_due`].
+pub fn token_certificate_end(token: &[u8]) -> Result<Timestamp, TokenError> {
+    Ok(ReadToken::read(token)?.check_signature(Accepted::Kept)?.not_after)
+}
+
 fn due_before(
     certificate_end: Timestamp,
     signature: Option<SignatureUse>,

@@ -18,7 +18,6 @@ use crate::{
     Archive, AuditKnowledge, ChainToken, Chains, LogError, LogView, RENEWAL_LEAD, TokenFrom,
     audit::AuditTime,
     audit_sealings::{read_stated, told_of},
-    chains_of,
     sealing_chains::{ReadTokens, SealingChains},
 };
 
@@ -148,11 +147,11 @@ impl RenewalsAudit<'_> {
         }
         let Some(sealing) = self.view.sealing(number) else { return Ok(()) };
         let sealing = &sealing.body;
-        let Some(record) = self.record(sealing, tokens).await? else { return Ok(()) };
+        let Some((record, read)) = self.record(sealing, tokens).await? else { return Ok(()) };
         let Some(time) = &self.knowledge.time else { return Ok(()) };
         let report = self.report(sealing, record, time);
         for finding in report.findings {
-            let Some(at) = stamp_of(&finding, tokens) else { continue };
+            let Some(at) = stamp_of(&finding, &read) else { continue };
             let Some(token) = tokens.get(at) else { continue };
             let key = token.key(self.view);
             if self.told.insert((finding.code, key.to_string())) {
@@ -177,18 +176,11 @@ impl RenewalsAudit<'_> {
         &mut self,
         sealing: &BatchesSealed,
         tokens: &[ChainToken],
-    ) -> Result<Option<Evidence>, LogError> {
-        // A token that is wrong is not among those known, and told already.
-        let known = |it: &ChainToken| {
-            matches!(it.from, TokenFrom::Stamped { .. }) || self.tokens.contains_key(&it.sha256)
-        };
-        if !tokens.iter().all(known) {
-            return Ok(None);
-        }
+    ) -> Result<Option<(Evidence, SealingChains)>, LogError> {
         let of = (self.archive, self.view, self.chains);
-        let Ok(read) = SealingChains::read(of, tokens, &mut self.tokens).await? else {
-            return Ok(None);
-        };
+        let read = SealingChains::read_with(of, tokens, &mut self.tokens, true).await?;
+        // What is not there as it should be is told where it lies.
+        let Ok(read) = read else { return Ok(None) };
         let signed = [sealing.statement_sha256, sealing.seal_sha256];
         let group = signed.iter().map(|it| it.as_bytes().to_vec()).collect();
         let first = read
@@ -209,7 +201,7 @@ impl RenewalsAudit<'_> {
             evidence.hashes.push(HashFunction::Sha512);
             evidence.sha512 = Some(signed);
         }
-        Ok(Some(evidence))
+        Ok(Some((evidence, read)))
     }
 
     /// Reads the SHA-512 of statement and seal, if they are as they should be.
@@ -280,8 +272,14 @@ impl RenewalsAudit<'_> {
     /// Says what is to be renewed soon.
     fn due(&mut self) {
         for (line, (count, due)) in std::mem::take(&mut self.due) {
-            let before =
-                due.before.map_or_else(|| "at once".to_owned(), |it| format!("before {it}"));
+            let now = self.knowledge.time.as_ref().map(|time| time.at);
+            let before = match due.before {
+                None => "at once".to_owned(),
+                Some(before) if now.is_some_and(|now| before <= now) => {
+                    format!("at once, for it ended on {before}")
+                }
+                Some(before) => format!("before {before}"),
+            };
             let message = format!(
                 "time-stamps of {count} sealings on the line {line} are to be renewed, the first \
                  {before}: {}",
@@ -302,7 +300,7 @@ struct Evidence {
 
 /// Returns the place among the time-stamps of a sealing of the one that a finding about time is of,
 /// from 0.
-fn stamp_of(finding: &Finding, tokens: &[ChainToken]) -> Option<usize> {
+fn stamp_of(finding: &Finding, read: &SealingChains) -> Option<usize> {
     let is_of_time = matches!(
         finding.code,
         FindingCode::RenewedLate
@@ -314,6 +312,5 @@ fn stamp_of(finding: &Finding, tokens: &[ChainToken]) -> Option<usize> {
     let place = finding.object.strip_prefix("chain ").filter(|_| is_of_time)?;
     let (chain, stamp) = place.split_once(", time-stamp ")?;
     let (chain, stamp) = (chain.parse::<usize>().ok()?, stamp.parse::<usize>().ok()?);
-    let before = chains_of(tokens).take(chain.checked_sub(1)?).map(<[_]>::len).sum::<usize>();
-    before.checked_add(stamp.checked_sub(1)?)
+    read.place(chain.checked_sub(1)?, stamp.checked_sub(1)?)
 }

@@ -8,8 +8,9 @@ use sigillo_model::{
 };
 
 use crate::{
-    Archive, LogError, LogView, LoggedRehash, LoggedRenewal,
+    Archive, LogError, LogView,
     batch_objects::{BatchObjectError, read_hash_tree, read_members},
+    lost::{Unread, told_by_later, told_by_tree},
 };
 
 /// One time-stamp among those of a sealing.
@@ -69,14 +70,18 @@ pub struct Rehash {
 ///
 /// They follow from the log and what it says of renewals. A renewal counts if it names, of every
 /// sealing in it, exactly the time-stamps that the sealing has by then on the line, in its last chain
-/// or, for new hash trees, in all; one that does not is as if it were not there.
+/// or, for new hash trees, in all; one that does not is as if it were not there. One that cannot be
+/// read has renewed what a later one says that it has.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "that is what there is most of in it")]
 pub struct Chains {
     chains: BTreeMap<(String, u64), Vec<ChainToken>>,
     /// The trees of the renewals of the view, or why one does not count.
     trees: Vec<Result<RenewalTree, String>>,
     /// The hash-tree renewals of the view, or why one does not count.
     rehashes: Vec<Result<Rehash, String>>,
+    /// Those of both whose list of what they cover is not there.
+    unread: Vec<Unread>,
 }
 
 /// Something that changes what proves sealings, in the order in which it counts.
@@ -120,20 +125,24 @@ impl Chains {
                     chains.chains.entry(key).or_insert_with(|| vec![token]);
                 }
                 Event::Renewed(at) => {
-                    let renewal = &view.renewals[at];
-                    let members = read_members(archive.store(), &renewal.body).await;
+                    let members = read_members(archive.store(), &view.renewals[at].body).await;
                     let tree = match read_or_fault(members)? {
-                        Ok(members) => chains.renew(at, renewal, &members).map_err(str::to_owned),
-                        Err(what) => Err(what),
+                        Ok(members) => chains.renew(view, at, &members).map_err(str::to_owned),
+                        Err(what) => {
+                            chains.unread.push(Unread::Renewal(at));
+                            Err(what)
+                        }
                     };
                     chains.trees.push(tree);
                 }
                 Event::Rehashed(at) => {
-                    let rehash = &view.rehashes[at];
-                    let tree = read_hash_tree(archive.store(), &rehash.body).await;
+                    let tree = read_hash_tree(archive.store(), &view.rehashes[at].body).await;
                     let made = match read_or_fault(tree)? {
-                        Ok(tree) => chains.rehash(at, rehash, tree).map_err(str::to_owned),
-                        Err(what) => Err(what),
+                        Ok(tree) => chains.rehash(view, at, tree).map_err(str::to_owned),
+                        Err(what) => {
+                            chains.unread.push(Unread::Rehash(at));
+                            Err(what)
+                        }
                     };
                     chains.rehashes.push(made);
                 }
@@ -145,20 +154,21 @@ impl Chains {
     /// Adds a renewal to the chains of its members.
     fn renew(
         &mut self,
+        view: &LogView,
         at: usize,
-        renewal: &LoggedRenewal,
         members: &[RenewalMember],
     ) -> Result<RenewalTree, &'static str> {
-        let body = &renewal.body;
-        let (mut sha256, mut sha512) = (Vec::new(), Vec::new());
+        let body = &view.renewals[at].body;
+        let unread = self.unread_of(view, &body.line);
+        let (mut sha256, mut sha512, mut told) = (Vec::new(), Vec::new(), Vec::new());
         for member in members {
             let chain = self.chains.get(&(body.line.clone(), member.number));
             let chain = chain.ok_or("it names a sealing that had no time-stamp on its line")?;
-            let last = last_chain(chain);
-            if !last.iter().map(|it| it.sha256).eq(member.tokens.iter().copied()) {
-                return Err("it does not name all time-stamps that a sealing had by then");
-            }
-            let digests: Option<Vec<_>> = last.iter().map(|it| it.sha512).collect();
+            let more = told_by_later(view, &unread, chain, &member.tokens);
+            let more = more.ok_or("it does not name all time-stamps that a sealing had by then")?;
+            let whole: Vec<_> = chain.iter().chain(&more).copied().collect();
+            told.push(more);
+            let digests: Option<Vec<_>> = last_chain(&whole).iter().map(|it| it.sha512).collect();
             match digests {
                 None => sha256.extend(list_value(&member.tokens)),
                 Some(digests) => sha512.extend(list_value(&digests)),
@@ -173,10 +183,10 @@ impl Chains {
         if body.token_sha512.is_some() != matches!(tree, RenewalTree::Sha512(_)) {
             return Err("the log does not state the digest of its time-stamp, or one too many");
         }
-        for (place, member) in members.iter().enumerate() {
+        for ((place, member), told) in members.iter().enumerate().zip(told) {
             let from = TokenFrom::Renewed { renewal: at, member: place };
             let token = ChainToken { sha256: body.token_sha256, sha512: body.token_sha512, from };
-            self.push(&body.line, member.number, token);
+            self.push(&body.line, member.number, told, token);
         }
         Ok(tree)
     }
@@ -184,38 +194,44 @@ impl Chains {
     /// Begins a chain of new hash trees for the sealings of a renewal.
     fn rehash(
         &mut self,
+        view: &LogView,
         at: usize,
-        rehash: &LoggedRehash,
         tree: HashTree,
     ) -> Result<Rehash, &'static str> {
-        let body = &rehash.body;
+        let body = &view.rehashes[at].body;
+        let (unread, mut told) = (self.unread_of(view, &body.line), Vec::new());
         let (mut leaves, mut leaf) = (HashMap::with_capacity(tree.sealings.len()), 0);
         for sealing in &tree.sealings {
             let chain = self.chains.get(&(body.line.clone(), sealing.number));
             let chain = chain.ok_or("it names a sealing that had no time-stamp on its line")?;
-            if !chain.iter().map(|it| it.sha256).eq(sealing.tokens.iter().copied()) {
-                return Err("it does not name all time-stamps that a sealing had by then");
-            }
             if chain_hash(chain) != HashFunction::Sha256 {
                 return Err("it names a sealing that had new hash trees already");
             }
+            let more = told_by_tree(view, &unread, chain, &sealing.tokens);
+            told.push(more.ok_or("it does not name all time-stamps that a sealing had by then")?);
             leaves.insert(sealing.number, leaf);
             leaf += 1 + sealing.batches.iter().filter(|it| it.root.is_some()).count();
         }
         let levels = rooted(tree.tree_leaves(), body.root)?;
-        for sealing in &tree.sealings {
+        for (sealing, told) in tree.sealings.iter().zip(told) {
             let from = TokenFrom::Rehashed { rehash: at, leaf: leaves[&sealing.number] };
             let sha512 = Some(body.token_sha512);
             let token = ChainToken { sha256: body.token_sha256, sha512, from };
-            self.push(&body.line, sealing.number, token);
+            self.push(&body.line, sealing.number, told, token);
         }
         Ok(Rehash { tree, levels, leaves })
     }
 
-    fn push(&mut self, line: &str, number: u64, token: ChainToken) {
+    fn push(&mut self, line: &str, number: u64, told: Vec<ChainToken>, token: ChainToken) {
         if let Some(chain) = self.chains.get_mut(&(line.to_owned(), number)) {
+            chain.extend(told);
             chain.push(token);
         }
+    }
+
+    /// Returns what on a line cannot be read, in log order.
+    pub(crate) fn unread_of(&self, view: &LogView, line: &str) -> Vec<Unread> {
+        self.unread.iter().copied().filter(|it| it.line(view) == line).collect()
     }
 
     /// Returns the time-stamps of a sealing on a line, oldest first; none before it is stamped.

@@ -18,6 +18,7 @@ mod writer;
 
 mod chains;
 mod hash_tree_objects;
+mod lost;
 mod rehashing;
 mod renewing;
 mod sealing;
@@ -45,6 +46,7 @@ pub use error::LogError;
 pub use hash_tree_objects::{check_objects, list_objects};
 pub use head::{COMMITS_MAX, find_head};
 pub use indexing::{UnreadDocuments, catch_up_index, forget_foreign_index, index_commit, indexed};
+pub use lost::Unread;
 pub use publish::{PublishedCheckpoint, Standing, read_checkpoint, rebuild_log};
 pub use records::proven_record;
 pub use recover::log_contains;

@@ -21,7 +21,8 @@ use sigillo_model::{
 
 use crate::{
     Archive, ChainToken, Chains, CommitOutcome, Committed, LogError, LogView, LogWriter,
-    chain_hash, last_chain, read_view, sealing::create_fresh, sealing_chains::read_token,
+    chain_hash, last_chain, lost::Judged, read_view, sealing::create_fresh,
+    sealing_chains::read_token,
 };
 
 /// How long before their end time-stamps are renewed, unless somebody says otherwise: half a year.
@@ -53,6 +54,8 @@ pub struct RenewalRules<'a> {
     pub all: bool,
     /// Make new hash trees also where nothing asks for them.
     pub all_trees: bool,
+    /// Renew also where newer time-stamps than the newest sound one are lost for ever.
+    pub over_lost: bool,
 }
 
 /// A sealing whose time-stamps are to be renewed.
@@ -108,6 +111,8 @@ pub struct RenewalPlan {
     pub trees: Vec<PlannedRehash>,
     /// How many sealings have a hash function that comes to its end, and no other to go on with here.
     pub stuck: u64,
+    /// How many are held back, for what is lost may have renewed them.
+    pub held_back: u64,
     /// What cannot be renewed as it is: newest time-stamps that could not be verified, renewals that
     /// do not count.
     pub findings: Vec<Finding>,
@@ -165,38 +170,52 @@ pub(crate) async fn plan_of(
             plan.findings.push(Finding::new(FindingCode::RenewalDamaged, key, what.as_str()));
         }
     }
+    if rules.over_lost {
+        return plan.over_lost((archive, view, chains), rules).await.map(|()| plan);
+    }
     let of_line: Vec<_> = chains.iter().filter(|(line, ..)| *line == rules.line).collect();
     let newest: BTreeMap<Sha256Digest, ChainToken> = of_line
         .iter()
         .filter_map(|(_, _, chain)| chain.last())
         .map(|it| (it.sha256, *it))
         .collect();
-    let judged: BTreeMap<Sha256Digest, Result<Newest, Finding>> =
-        stream::iter(newest.into_values())
-            .map(|token| async move {
-                Ok::<_, LogError>((token.sha256, judge(archive, view, &token, rules).await?))
-            })
-            .buffer_unordered(TOKENS_AHEAD_MAX)
-            .try_collect()
-            .await?;
+    let judged: Judged = stream::iter(newest.into_values())
+        .map(|token| async move {
+            Ok::<_, LogError>((token.sha256, judge(archive, view, &token, rules).await?))
+        })
+        .buffer_unordered(TOKENS_AHEAD_MAX)
+        .try_collect()
+        .await?;
     plan.findings.extend(judged.values().filter_map(|it| it.as_ref().err()).cloned());
     for (_, number, chain) in of_line {
         let Some(newest) = chain.last() else { continue };
         let Some(Ok(judged)) = judged.get(&newest.sha256) else { continue };
-        plan.take(number, chain, judged, newest.stated(view).1, rules);
+        if !chains.perhaps_renewed(view, rules.line, number).is_empty() {
+            plan.held_back += 1;
+            continue;
+        }
+        let trial = newest.stated(view).1;
+        plan.take(&Renewable { number, tokens: chain }, judged, trial, rules);
     }
     plan.older(archive, view, chains).await?;
     Ok(plan)
 }
 
 /// What is known of a newest time-stamp.
-struct Newest {
-    due: Vec<Due>,
-    stamped_at: Timestamp,
+#[derive(Clone)]
+pub(crate) struct Newest {
+    pub(crate) due: Vec<Due>,
+    pub(crate) stamped_at: Timestamp,
+}
+
+/// A sealing, and all time-stamps that it has on the line.
+pub(crate) struct Renewable<'a> {
+    pub(crate) number: u64,
+    pub(crate) tokens: &'a [ChainToken],
 }
 
 /// Reads and verifies the newest time-stamp of a chain.
-async fn judge(
+pub(crate) async fn judge(
     archive: &Archive,
     view: &LogView,
     token: &ChainToken,
@@ -228,7 +247,7 @@ async fn judge(
 impl RenewalPlan {
     /// Tells of older time-stamps of what is to be renewed that are not there as they were. Their
     /// digests are in the log, so they are renewed all the same, for the day they are brought back.
-    async fn older(
+    pub(crate) async fn older(
         &mut self,
         archive: &Archive,
         view: &LogView,
@@ -252,10 +271,9 @@ impl RenewalPlan {
     }
 
     /// Decides on one sealing.
-    fn take(
+    pub(crate) fn take(
         &mut self,
-        number: u64,
-        chain: &[ChainToken],
+        &Renewable { number, tokens: chain }: &Renewable<'_>,
         newest: &Newest,
         trial: bool,
         rules: &RenewalRules<'_>,

@@ -12,46 +12,108 @@ use crate::{
     chains_of,
 };
 
-/// The chains of a sealing on a line, oldest first.
+/// The chains of a sealing on a line, oldest first, as far as they can be verified.
 #[derive(Clone, Debug)]
 pub struct SealingChains {
-    chains: Vec<(HashFunction, Vec<(Vec<EvidenceDigest>, Bytes)>)>,
+    chains: Vec<ReadChain>,
+    /// The first time-stamp that is not there as the log says.
+    lost: Option<Finding>,
+}
+
+#[derive(Clone, Debug)]
+struct ReadChain {
+    hash: HashFunction,
+    /// The siblings above what the sealing has of its own, and the token.
+    first: (Vec<EvidenceDigest>, Bytes),
+    newer: Vec<NewerToken>,
+}
+
+#[derive(Clone, Debug)]
+enum NewerToken {
+    There(Vec<EvidenceDigest>, Bytes),
+    Lost(EvidenceDigest),
 }
 
 /// Tokens that were read: each may stand in the chains of many sealings.
 pub(crate) type ReadTokens = HashMap<Sha256Digest, Bytes>;
 
 impl SealingChains {
-    /// Reads all time-stamps of a sealing; a finding if one is not there as the log says.
+    /// Reads all time-stamps of a sealing; a finding if its first is not there. A renewal that is lost
+    /// is left out, for those after it name it; new hash trees are over everything before them, and are
+    /// left out with all that came later if anything of that is lost.
     ///
     /// # Errors
     ///
     /// [`LogError`] if the store did not answer.
     pub async fn read(
+        of: (&Archive, &LogView, &Chains),
+        tokens: &[ChainToken],
+    ) -> Result<Result<Self, Finding>, LogError> {
+        Self::read_with(of, tokens, &mut ReadTokens::new(), false).await
+    }
+
+    /// As [`read`](Self::read), with tokens that were read before. With `only_known` the token of a
+    /// renewal counts as lost unless it is among these.
+    pub(crate) async fn read_with(
         (archive, view, chains): (&Archive, &LogView, &Chains),
         tokens: &[ChainToken],
         known: &mut ReadTokens,
+        only_known: bool,
     ) -> Result<Result<Self, Finding>, LogError> {
-        let mut read = Vec::new();
+        let mut this = Self { chains: Vec::new(), lost: None };
         for chain in chains_of(tokens) {
-            let mut links = Vec::with_capacity(chain.len());
-            for token in chain {
-                let bytes = match known.get(&token.sha256) {
-                    Some(bytes) => bytes.clone(),
-                    None => match read_token(archive, view, token).await? {
-                        Ok(bytes) => bytes,
-                        Err(finding) => return Ok(Err(finding)),
-                    },
-                };
-                // A first time-stamp belongs to one sealing, and is not needed again.
-                if token.entry_index(view).is_some() {
-                    known.insert(token.sha256, bytes.clone());
-                }
-                links.push((chains.path(token), bytes));
+            if this.lost.is_some() {
+                break;
             }
-            read.push((chain_hash(chain), links));
+            for token in chain {
+                let read = match known.get(&token.sha256) {
+                    _ if !token.is_placed() => Err(unplaced(view, token)),
+                    Some(bytes) => Ok(bytes.clone()),
+                    // What is wrong with it was told already.
+                    None if only_known && token.entry_index(view).is_some() => {
+                        Err(Finding::new(token.damage(), token.key(view), "it does not count"))
+                    }
+                    None => read_token(archive, view, token).await?,
+                };
+                let is_first = std::ptr::eq(token, &raw const chain[0]);
+                let last = this.chains.last_mut().filter(|_| !is_first);
+                match (read, last) {
+                    (Ok(bytes), last) => {
+                        // A first time-stamp belongs to one sealing, and is not needed again.
+                        if token.entry_index(view).is_some() {
+                            known.insert(token.sha256, bytes.clone());
+                        }
+                        let path = chains.path(token);
+                        match last {
+                            Some(last) => last.newer.push(NewerToken::There(path, bytes)),
+                            None => this.chains.push(ReadChain {
+                                hash: chain_hash(chain),
+                                first: (path, bytes),
+                                newer: Vec::new(),
+                            }),
+                        }
+                    }
+                    (Err(finding), Some(last)) => {
+                        last.newer.push(NewerToken::Lost(token.digest()));
+                        this.lost.get_or_insert(finding);
+                    }
+                    (Err(finding), None) => {
+                        // Without its first token there is no chain.
+                        if this.chains.is_empty() {
+                            return Ok(Err(finding));
+                        }
+                        this.lost.get_or_insert(finding);
+                        break;
+                    }
+                }
+            }
         }
-        Ok(Ok(Self { chains: read }))
+        Ok(Ok(this))
+    }
+
+    /// Returns the first time-stamp that is not there as the log says.
+    pub fn lost(&self) -> Option<&Finding> {
+        self.lost.as_ref()
     }
 
     /// Returns the number of chains.
@@ -59,28 +121,39 @@ impl SealingChains {
         self.chains.len()
     }
 
-    /// Returns the hash function of a chain, by its place.
-    pub fn hash(&self, place: usize) -> Option<HashFunction> {
-        self.chains.get(place).map(|chain| chain.0)
-    }
-
     /// Returns the siblings above what the first time-stamp of a chain has of the sealing alone.
     pub fn path(&self, place: usize) -> &[EvidenceDigest] {
-        let first = self.chains.get(place).and_then(|chain| chain.1.first());
-        first.map_or(&[], |link| &link.0)
+        self.chains.get(place).map_or(&[], |chain| &chain.first.0)
     }
 
     /// Returns a chain, `None` if there is no such; `path` are the siblings that objects have in common
     /// up to what its first time-stamp covers.
     pub fn stamps(&self, place: usize, path: &[EvidenceDigest]) -> Option<ChainStamps<'_>> {
-        let (hash, links) = self.chains.get(place)?;
-        let ((_, first), renewals) = links.split_first()?;
-        let mut stamps = ChainStamps::new(*hash, path, first);
-        for (path, token) in renewals {
-            stamps.renew(path, token);
+        let chain = self.chains.get(place)?;
+        let mut stamps = ChainStamps::new(chain.hash, path, &chain.first.1);
+        for newer in &chain.newer {
+            match newer {
+                NewerToken::There(path, token) => stamps.renew(path, token),
+                NewerToken::Lost(digest) => stamps.lose(*digest),
+            }
         }
         Some(stamps)
     }
+
+    /// Returns the place among all time-stamps of the sealing of one in the record of these chains; chain
+    /// and place in it are counted from 0.
+    pub(crate) fn place(&self, chain: usize, stamp: usize) -> Option<usize> {
+        let before: usize = self.chains.get(..chain)?.iter().map(|it| 1 + it.newer.len()).sum();
+        let newer = self.chains.get(chain)?.newer.iter().enumerate();
+        let there = newer.filter(|(_, it)| matches!(it, NewerToken::There(..)));
+        let within = std::iter::once(0).chain(there.map(|(at, _)| at + 1)).nth(stamp)?;
+        Some(before + within)
+    }
+}
+
+fn unplaced(view: &LogView, token: &ChainToken) -> Finding {
+    let what = "what it covers is lost, so it proves nothing";
+    Finding::new(token.damage(), token.key(view), what)
 }
 
 /// Reads a time-stamp, which must have the digest that the log states.

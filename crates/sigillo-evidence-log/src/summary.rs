@@ -27,6 +27,8 @@ pub struct LogSummary {
     pub line: String,
     /// The time that the newest time-stamp attests, as the log spells it.
     pub newest_stamp_at: Option<String>,
+    /// Renewals of time-stamps.
+    pub renewals: u64,
     /// The last commit that a sealing covers, 0 for none.
     pub sealed_through: u64,
     /// Sealings.
@@ -87,6 +89,7 @@ impl LogSummary {
                     }
                     self.newest_stamp_at = Some(body.stamped_at.clone());
                 }
+                Entry::EvidenceRenewed(_) | Entry::EvidenceRehashed(_) => self.renewals += 1,
                 Entry::SubmissionReceived(_) => self.submissions += 1,
                 _ => {}
             }

@@ -114,6 +114,11 @@ finding_codes! {
     RenewalDamaged = "F510", Damage;
     /// The newest time-stamps of sealings are to be renewed soon.
     RenewalDue = "F511", Note;
+    /// Not all renewals of a time-stamp could be given: a token or a list of members is missing or
+    /// damaged.
+    RenewalLeftOut = "F514", CannotTell;
+    /// The token of a renewal is not in a receipt.
+    RenewalNotIncluded = "F515", Note;
     /// The log's key is in no trust store, so who wrote the archive cannot be told.
     OriginUnknown = "F601", CannotTell;
     /// The certificate of a seal leads to no anchor of the trust store.

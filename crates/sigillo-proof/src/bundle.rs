@@ -15,7 +15,7 @@ use sigillo_model::{
 };
 
 use crate::{
-    Base64Bytes, RECEIPT_SCHEMA, Receipt, RenewalSection, SealingSection, TokenSection,
+    Base64Bytes, RECEIPT_SCHEMA, Receipt, SealingSection, TokenSection,
     bundle_zip::{BUNDLE_BYTES_MAX, ZipEntry, read_zip, write_zip},
     check::tree_hash,
     evidence::{EvidenceMaker, sealing_tree_value},
@@ -204,11 +204,13 @@ impl Bundle {
             sealing.seal.0.clear();
             for token in &mut sealing.tokens {
                 token.token.0.clear();
-                token.renewals.iter_mut().for_each(|renewal| renewal.token.0.clear());
+                let mut renewals: Vec<_> = token.renewals.iter_mut().collect();
                 if let Some(tree) = &mut token.hash_tree {
                     tree.token.0.clear();
-                    tree.renewals.iter_mut().for_each(|renewal| renewal.token.0.clear());
+                    renewals.extend(&mut tree.renewals);
                 }
+                let tokens = renewals.into_iter().filter_map(|it| it.token.as_mut());
+                tokens.for_each(|token| token.0.clear());
             }
         }
         Skeleton {
@@ -320,13 +322,18 @@ impl Skeleton {
                 let line = token.line.clone();
                 let name = |what: &str| token_name((number, at), &line, &format!("{what}tst"));
                 token.token = Base64Bytes(bytes(&name(""))?);
+                // A renewal that the archive has lost has no entry.
                 for (of, renewal) in (1..).zip(&mut token.renewals) {
-                    renewal.token = Base64Bytes(bytes(&name(&renewal_name(0, of)))?);
+                    if let Some(token) = &mut renewal.token {
+                        *token = Base64Bytes(bytes(&name(&renewal_name(0, of)))?);
+                    }
                 }
                 if let Some(tree) = &mut token.hash_tree {
                     tree.token = Base64Bytes(bytes(&name(TREE_NAME))?);
                     for (of, renewal) in (1..).zip(&mut tree.renewals) {
-                        renewal.token = Base64Bytes(bytes(&name(&renewal_name(1, of)))?);
+                        if let Some(token) = &mut renewal.token {
+                            *token = Base64Bytes(bytes(&name(&renewal_name(1, of)))?);
+                        }
                     }
                 }
             }
@@ -392,47 +399,28 @@ fn sealing_entries(number: usize, sealing: &SealingSection) -> Vec<ZipEntry> {
         (format!("{folder}/seal.p7s"), sealing.seal.0.clone()),
     ];
     for (at, token) in (1..).zip(&sealing.tokens) {
-        let mut push = |what: &str, raw: &Base64Bytes, imprint: Option<EvidenceDigest>| {
+        let mut push = |what: &str, raw: &[u8], imprint: Option<EvidenceDigest>| {
             let name =
                 |extension| token_name((number, at), &token.line, &format!("{what}{extension}"));
-            entries.push((name("tst"), raw.0.clone()));
+            entries.push((name("tst"), raw.to_vec()));
             if let Some(imprint) = imprint {
                 entries.push((name("imprint"), imprint.to_string().into_bytes()));
             }
         };
-        for (chain, (first, renewals)) in token.chains().enumerate() {
-            if chain == 0 {
-                push("", first, imprint(sealing, token).map(Into::into));
+        for chain in token.chains() {
+            if chain.place == 0 {
+                push("", chain.first, imprint(sealing, token).map(Into::into));
             } else {
-                push(TREE_NAME, first, tree_imprint(sealing, token).map(Into::into));
+                push(TREE_NAME, chain.first, tree_imprint(sealing, token).map(Into::into));
             }
-            for (renewal, section) in (1..).zip(renewals) {
-                let imprint = renewal_imprint((chain, &first.0), renewals, renewal - 1);
-                push(&renewal_name(chain, renewal), &section.token, imprint);
+            for (renewal, section) in (1..).zip(chain.renewals) {
+                let Some(raw) = &section.token else { continue };
+                let imprint = chain.imprint(renewal - 1);
+                push(&renewal_name(chain.place, renewal), &raw.0, imprint);
             }
         }
     }
     entries
-}
-
-/// Returns what the token of a renewal should cover; `chain` are the place of its chain and the first
-/// token of that, `place` is that of the renewal, from 0.
-pub(crate) fn renewal_imprint(
-    (chain, first): (usize, &[u8]),
-    renewals: &[RenewalSection],
-    place: usize,
-) -> Option<EvidenceDigest> {
-    let older = renewals.get(..place)?.iter().map(|it| &it.token.0[..]);
-    let older = std::iter::once(first).chain(older);
-    let path = &renewals.get(place)?.path;
-    if chain == 0 {
-        let older: Vec<_> = older.map(Sha256Digest::of).collect();
-        let path: Option<Vec<_>> = path.iter().map(EvidenceDigest::sha256).collect();
-        return Some(walk_path(list_value(&older)?, &path?).into());
-    }
-    let older: Vec<_> = older.map(Sha512Digest::of).collect();
-    let path: Option<Vec<_>> = path.iter().map(EvidenceDigest::sha512).collect();
-    Some(walk_path(list_value(&older)?, &path?).into())
 }
 
 /// Returns what the time-stamp over new hash trees should cover, by the value that statement and seal

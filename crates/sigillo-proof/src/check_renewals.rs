@@ -9,8 +9,8 @@ use sigillo_model::{
 };
 
 use crate::{
-    HashTreeSection, RenewalSection, SealingSection, TokenSection, bundle::renewal_imprint,
-    check::AttestedTime, check_sealings::SealingsCheck, evidence::sealing_tree_value,
+    HashTreeSection, RenewalSection, SealingSection, TokenSection, check::AttestedTime,
+    check_sealings::SealingsCheck, evidence::sealing_tree_value,
 };
 
 /// How far a check of what came after a time-stamp is.
@@ -31,20 +31,24 @@ impl SealingsCheck<'_> {
         stamped_at: Option<Timestamp>,
     ) {
         let mut newest = Newest { index: token.entry.index, stamped_at };
-        for (chain, (first, renewals)) in token.chains().enumerate() {
-            if let (1, Some(tree)) = (chain, &token.hash_tree) {
+        for chain in token.chains() {
+            if let (1, Some(tree)) = (chain.place, &token.hash_tree) {
                 self.hash_tree((section, body), token, tree, &mut newest);
             }
-            for (place, section) in renewals.iter().enumerate() {
+            for (place, section) in chain.renewals.iter().enumerate() {
                 self.in_order(body, section.entry.index, &mut newest);
                 let Some(entry) = self.renewal_entry(body, token, section) else { continue };
-                if renewal_imprint((chain, &first.0), renewals, place) != Some(entry.root) {
+                let Some(raw) = &section.token else {
+                    self.left_out(body, section, &entry);
+                    continue;
+                };
+                if chain.imprint(place) != Some(entry.root) {
                     let message = "a renewal does not cover all the time-stamps before it";
                     self.find(FindingCode::RenewalDamaged, body, message);
                     continue;
                 }
                 let stated = (entry.root, entry.stamped_at.as_str(), entry.trial);
-                self.newer_token(body, &section.token.0, stated, &mut newest);
+                self.newer_token(body, &raw.0, stated, &mut newest);
             }
         }
     }
@@ -108,12 +112,32 @@ impl SealingsCheck<'_> {
             self.find(FindingCode::ReceiptLogProof, body, "a log entry is of another type");
             return None;
         };
-        if entry.line == token.line && entry.token_sha256 == Sha256Digest::of(&section.token.0) {
+        let sha256 = section.token.as_ref().map(|raw| Sha256Digest::of(&raw.0));
+        if entry.line == token.line && sha256.is_none_or(|it| it == entry.token_sha256) {
             return Some(entry);
         }
         let message = "a renewal is not the one that the log names";
         self.find(FindingCode::RenewalDamaged, body, message);
         None
+    }
+
+    /// Notes a renewal whose token is not in the receipt: those around it prove what they prove.
+    fn left_out(
+        &mut self,
+        body: &BatchesSealed,
+        section: &RenewalSection,
+        entry: &EvidenceRenewed,
+    ) {
+        if !section.path.is_empty() {
+            let message = "a renewal without its token has a path";
+            self.find(FindingCode::ReceiptDiffers, body, message);
+        }
+        let message = format!(
+            "the token of the renewal {} of {} is not in it: the archive had lost it; what is here \
+             is judged as if there had been no such renewal",
+            entry.renewal, entry.stamped_at
+        );
+        self.find(FindingCode::RenewalNotIncluded, body, message);
     }
 
     /// Verifies the token of a renewal at its own time, which must not lie before that of what it

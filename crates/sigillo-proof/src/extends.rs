@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use sigillo_model::Entry;
+
 use crate::{DocumentSection, Receipt, SealingSection, SubmissionSection, TokenSection};
 
 /// What an older receipt said and a newer one does not say any more.
@@ -21,10 +23,10 @@ pub enum ReceiptDifference {
         number: usize,
     },
     /// A sealing or one of its time-stamps is missing or another one.
-    #[error("sealing {number} of it is missing, or another one")]
+    #[error("sealing {number}, or a time-stamp or a renewal of it, is missing or another one")]
     Sealing {
-        /// Which of the older receipt's sealings, from 0.
-        number: usize,
+        /// Its number in the log, or, if its entry does not say, which it is of the older receipt.
+        number: u64,
     },
     /// They are of two submissions, or it ended otherwise.
     #[error("the submission is another one, or ended otherwise")]
@@ -60,8 +62,12 @@ pub fn extends(older: &Receipt, newer: &Receipt) -> Result<(), ReceiptDifference
             return Err(ReceiptDifference::Document { number });
         }
     }
-    for (number, sealing) in older.sealings.iter().enumerate() {
+    for (place, sealing) in (1..).zip(&older.sealings) {
         if !newer.sealings.iter().any(|newer| sealing_extends(sealing, newer)) {
+            let number = match Entry::parse_line(sealing.entry.line.as_bytes()) {
+                Ok(Entry::BatchesSealed(body)) => body.number,
+                _ => place,
+            };
             return Err(ReceiptDifference::Sealing { number });
         }
     }
@@ -105,11 +111,14 @@ fn sealing_extends(older: &SealingSection, newer: &SealingSection) -> bool {
 /// Tells whether the renewals of a time-stamp are there, and perhaps later ones.
 fn renewals_extend(older: &TokenSection, newer: &TokenSection) -> bool {
     let (mut a, mut b) = (older.chains(), newer.chains());
-    a.by_ref().all(|(token, renewals)| {
-        b.next().is_some_and(|(newer, others)| {
-            newer == token
-                && renewals.len() <= others.len()
-                && renewals.iter().zip(others).all(|(a, b)| a.token == b.token)
+    a.by_ref().all(|older| {
+        b.next().is_some_and(|newer| {
+            let mut pairs = older.renewals.iter().zip(newer.renewals);
+            newer.first == older.first
+                && older.renewals.len() <= newer.renewals.len()
+                && pairs.all(|(a, b)| {
+                    a.entry.line == b.entry.line && (a.token.is_none() || a.token == b.token)
+                })
         })
     })
 }

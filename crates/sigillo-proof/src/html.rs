@@ -330,15 +330,19 @@ fn sealing_table(html: &mut Html, sealing: &SealingSection, certificate: Option<
         let sha256 = Sha256Digest::of(&token.token.0);
         let words = format!("{} ({}), voce / entry {}", sha256, token.line, token.entry.index);
         html.row("Token RFC 3161, SHA-256", &words);
-        for (chain, (first, renewals)) in token.chains().enumerate() {
-            if let (1, Some(tree)) = (chain, &token.hash_tree) {
-                let (sha256, index) = (Sha256Digest::of(&first.0), tree.entry.index);
+        for chain in token.chains() {
+            if let (1, Some(tree)) = (chain.place, &token.hash_tree) {
+                let (sha256, index) = (Sha256Digest::of(chain.first), tree.entry.index);
                 let words = format!("{sha256} ({}), voce / entry {index}", token.line);
                 html.row("Nuovi alberi di hash / new hash trees, SHA-256", &words);
             }
-            for renewal in renewals {
-                let (sha256, index) = (Sha256Digest::of(&renewal.token.0), renewal.entry.index);
-                let words = format!("{sha256} ({}), voce / entry {index}", token.line);
+            for renewal in chain.renewals {
+                let index = renewal.entry.index;
+                let which = match &renewal.token {
+                    Some(raw) => Sha256Digest::of(&raw.0).to_string(),
+                    None => "non inclusa / not in it".to_owned(),
+                };
+                let words = format!("{which} ({}), voce / entry {index}", token.line);
                 html.row("Rinnovo / renewal, SHA-256", &words);
             }
         }

@@ -36,6 +36,7 @@ mod sample;
 mod extends;
 mod html;
 mod render;
+mod renewals;
 
 pub use bundle::{BUNDLE_DOCUMENTS_MAX, BUNDLE_SCHEMA, Bundle, BundleError, BundledFile};
 pub use bundle_check::{BundleCheck, BundleRules, check_bundle};

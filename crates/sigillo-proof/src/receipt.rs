@@ -10,7 +10,7 @@ use sigillo_model::{
     SubmissionCompleted, SubmissionId, VersionId,
 };
 
-use crate::{Base64Bytes, bytes::up_to};
+use crate::{Base64Bytes, bytes::up_to, renewals::ChainSection};
 
 /// The schema of the receipts this program writes and reads.
 pub const RECEIPT_SCHEMA: &str = "sigillo.receipt/1";
@@ -242,10 +242,13 @@ pub struct HashTreeSection {
 pub struct RenewalSection {
     /// The entry `evidence.renewed`.
     pub entry: LoggedLine,
-    /// The siblings from the value of the older time-stamps of the chain up to the root of the renewal.
+    /// The siblings from the value of the older time-stamps of the chain up to the root of the renewal;
+    /// none without the token.
     pub path: Vec<EvidenceDigest>,
-    /// The token as received (RFC 3161).
-    pub token: Base64Bytes,
+    /// The token as received (RFC 3161), unless the archive has lost it. Those around it prove what
+    /// they prove without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Base64Bytes>,
 }
 
 /// A whole submission (versamento) and what became of it.
@@ -435,7 +438,7 @@ impl Receipt {
         let refusals = self.submission.as_ref().map_or(0, |it| it.refusals.len());
         let tokens = self.sealings.iter().map(|it| it.tokens.len()).max().unwrap_or(0);
         let stamps = self.sealings.iter().flat_map(|it| &it.tokens);
-        let renewals = stamps.flat_map(TokenSection::chains).map(|it| it.1.len());
+        let renewals = stamps.flat_map(TokenSection::chains).map(|it| it.renewals.len());
         let renewals = renewals.max().unwrap_or(0);
         let trees = self.documents.iter().map(|it| it.hash_trees.len()).max().unwrap_or(0);
         let leaves =
@@ -477,7 +480,7 @@ impl Receipt {
         let sealings = self.sealings.iter().map(|it| it.consistency.len());
         let tokens = self.sealings.iter().flat_map(|it| &it.tokens);
         let tokens = tokens.flat_map(|it| {
-            let renewals = it.chains().flat_map(|it| it.1).map(|it| it.path.len());
+            let renewals = it.chains().flat_map(|it| it.renewals).map(|it| it.path.len());
             let tree = it.hash_tree.iter().map(|it| it.path.len());
             std::iter::once(it.path.len()).chain(renewals).chain(tree)
         });
@@ -516,10 +519,15 @@ impl TokenSection {
         std::iter::once(&self.entry).chain(renewals).chain(tree)
     }
 
-    /// Returns its chains, oldest first: the first token of each, and what renewed it.
-    pub fn chains(&self) -> impl Iterator<Item = (&Base64Bytes, &[RenewalSection])> {
-        let tree = self.hash_tree.iter().map(|it| (&it.token, &it.renewals[..]));
-        std::iter::once((&self.token, &self.renewals[..])).chain(tree)
+    /// Returns its chains, oldest first.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = ChainSection<'_>> {
+        let tree = self.hash_tree.iter().map(|it| (&it.token, &it.renewals));
+        let chains = std::iter::once((&self.token, &self.renewals)).chain(tree);
+        chains.enumerate().map(|(place, (first, renewals))| ChainSection {
+            place,
+            first: &first.0,
+            renewals,
+        })
     }
 }
 

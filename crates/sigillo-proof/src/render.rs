@@ -130,6 +130,9 @@ fn sealings_text(text: &mut String, receipt: &Receipt) {
             };
             let (stamped_at, line) = (shown(&body.stamped_at), shown(&body.line));
             text.push_str(&format!("    {what}: {stamped_at} ({line})\n"));
+            let renewals = token.chains().flat_map(|chain| chain.renewals);
+            let lost: Vec<_> =
+                renewals.filter(|it| it.token.is_none()).map(|it| it.entry.index).collect();
             for newer in token.lines().skip(1) {
                 let (what, stamped_at) = match Entry::parse_line(newer.line.as_bytes()) {
                     Ok(Entry::EvidenceRenewed(body)) => ("renewed / rinnovata", body.stamped_at),
@@ -138,7 +141,12 @@ fn sealings_text(text: &mut String, receipt: &Receipt) {
                     }
                     _ => continue,
                 };
-                text.push_str(&format!("      {what}: {}\n", shown(&stamped_at)));
+                let lost = if lost.contains(&newer.index) {
+                    ", its token is lost / il token è andato perduto"
+                } else {
+                    ""
+                };
+                text.push_str(&format!("      {what}: {}{lost}\n", shown(&stamped_at)));
             }
         }
         if sealing.tokens.is_empty() {

@@ -374,6 +374,12 @@ pub(crate) struct RenewArgs {
     /// Make new hash trees also where the hash function does not come to its end yet
     #[arg(long)]
     pub(crate) hash_tree: bool,
+    /// Renew also where newer time-stamps are lost for ever, over the last one that is there
+    ///
+    /// Look for a copy of them first: the new time-stamp names them, so one that is brought back
+    /// later counts again. What is over a time-stamp that has come to its end proves nothing more.
+    #[arg(long)]
+    pub(crate) over_lost: bool,
 }
 
 /// Make everything anew that follows from the truth

@@ -15,7 +15,7 @@ use sigillo_authorities::{
 use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, AuditTime, EVIDENCE_LINE, LogKeys, LogSummary, LogWriter,
+    Archive, AuditKnowledge, AuditTime, EVIDENCE_LINE, LogKeys, LogSummary, LogWriter, log_contains,
 };
 use sigillo_model::{Clock, Entropy, ErrorKind, LogTime, Sha256Digest};
 use sigillo_store::{ServiceAccess, Store, StoreUrl};
@@ -144,6 +144,23 @@ impl Context {
         let keys = LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
         let clock = Arc::clone(&self.clock);
         Ok(LogWriter::open(archive.clone(), keys, clock, &*self.entropy, 0).await?)
+    }
+
+    /// Refuses a log that lacks what this user saw of it, or what these keys signed, if they are here.
+    pub(crate) async fn refuse_diverged(&self, archive: &Archive) -> Result<(), CommandError> {
+        self.refuse_older(archive).await?;
+        let Ok(keys) = self.keys(archive) else { return Ok(()) };
+        let Some(last) = keys.log_signer().last_signed()? else { return Ok(()) };
+        if log_contains(archive, last).await? {
+            return Ok(());
+        }
+        let words = format!(
+            "LOG_DIVERGED: the log key signed a log of {} entries that is not this one; nothing was \
+             written",
+            last.size
+        );
+        Err(CommandError::new(ErrorKind::Integrity, words)
+            .hint("the store may have been restored from a backup: bring back its newest state"))
     }
 
     /// Refuses to add to a log that lacks what this user saw of it, before anything is written: the

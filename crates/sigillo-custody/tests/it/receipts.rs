@@ -183,13 +183,13 @@ impl World {
     async fn give(&self, of: ReceiptOf) -> Result<Receipt, GiveReceiptError> {
         let log = ReceiptLog::read(&self.archive).await?;
         let (archive, log, reads) = (&self.archive, &log, &self.reads);
-        ReceiptMaker { archive, log, reads }.make(&of).await
+        ReceiptMaker { archive, log, reads }.make(&of).await.map(|it| it.receipt)
     }
 
     async fn refresh(&self, older: &Receipt) -> Result<Receipt, GiveReceiptError> {
         let log = ReceiptLog::read(&self.archive).await?;
         let (archive, log, reads) = (&self.archive, &log, &self.reads);
-        ReceiptMaker { archive, log, reads }.refresh(older).await
+        ReceiptMaker { archive, log, reads }.refresh(older).await.map(|it| it.receipt)
     }
 
     fn check(&self, receipt: &Receipt) -> ReceiptCheck {

@@ -105,7 +105,7 @@ proptest! {
 fn nothing_has_no_root() {
     assert_eq!(tree_root::<Sha256Digest>(&[]), None);
     assert_eq!(tree_path::<Sha256Digest>(&[], 0), None);
-    assert_eq!(list_value(&[]), None);
+    assert_eq!(list_value::<Sha256Digest>(&[]), None);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod format_examples;
 mod growing;
 mod reading;
 mod renewing;
+mod renewing_lost;
 mod sealing;
 mod writing;
 

@@ -77,7 +77,7 @@ fn a_completed_receipt_extends_the_one_before_and_no_other() {
     before.sealings.clear();
     before.batches.iter_mut().for_each(|batch| batch.sealed = None);
     assert_eq!(extends(&before, &sealed), Ok(()));
-    assert_eq!(extends(&sealed, &before), Err(ReceiptDifference::Sealing { number: 0 }));
+    assert_eq!(extends(&sealed, &before), Err(ReceiptDifference::Sealing { number: 1 }));
     let mut fewer = sealed.clone();
     fewer.documents.remove(1);
     assert_eq!(extends(&sealed, &fewer), Err(ReceiptDifference::Document { number: 1 }));

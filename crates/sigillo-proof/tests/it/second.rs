@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use sigillo_ers::{AlgorithmTable, to_pem};
-use sigillo_model::{ArchiveDescription, Record, Verdict};
+use sigillo_model::{ArchiveDescription, Record, Sha256Digest, Verdict};
 use sigillo_proof::{
     Bundle, BundleCheck, BundleRules, BundledFile, Receipt, ReceiptTrust, check_bundle,
 };
@@ -218,6 +218,49 @@ fn of_renewed_time_stamps_the_second_implementation_thinks_the_same() {
     let intact = cases.bundles.iter().filter(|it| it.2 == Verdict::Intact && !it.0.contains('['));
     let names: Vec<_> = intact.map(|it| it.0.as_str()).collect();
     assert_eq!(names, ["renewed twice"]);
+    let differing = disagreements(&cases, &world);
+    assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
+}
+
+#[test]
+fn a_renewal_that_lost_its_token_is_left_out_and_named() {
+    if !has_programs() {
+        return;
+    }
+    let plan = Plan { batches: vec![2], every: 1, sealed: true };
+    let (world, mut receipt) =
+        receipt_changed(&plan, &Changes { renewals: 3, ..Changes::default() });
+    receipt.submission = None;
+    receipt.documents.truncate(1);
+    let (trust, mut cases) = (world.trust(), Cases::default());
+    for lost in [vec![0], vec![1], vec![2], vec![0, 1], vec![0, 1, 2]] {
+        let mut receipt = receipt.clone();
+        for place in &lost {
+            let renewal = &mut receipt.sealings[0].tokens[0].renewals[*place];
+            (renewal.token, renewal.path) = (None, Vec::new());
+        }
+        let check = sigillo_proof::check_receipt(&receipt, &trust, &[]);
+        let told = check.findings.iter().filter(|it| it.code.code() == "F515").count();
+        assert_eq!((check.verdict, told), (Verdict::Intact, lost.len()), "{:?}", check.findings);
+        let bundle = Bundle { receipt, files: Vec::new() };
+        let zip = bundle.to_zip().unwrap();
+        cases.push(format!("lost {lost:?}"), zip.clone(), &trust);
+        assert_eq!(cases.bundles.last().unwrap().2, Verdict::Intact);
+        let evidence = sigillo_proof::EvidenceMaker::new(&bundle.receipt)
+            .records_of(&bundle.receipt.documents[0]);
+        let record = sigillo_ers::EvidenceRecord::read(&evidence[0].record).unwrap();
+        assert_eq!(record.chains[0].stamps.len(), 4 - lost.len());
+        // Nothing stands where a path was, and no entry of another renewal.
+        let mut with_path = bundle.clone();
+        let renewals = &mut with_path.receipt.sealings[0].tokens[0].renewals;
+        renewals[lost[0]].path = vec![Sha256Digest::of(b"another").into()];
+        cases.push(format!("path {lost:?}"), with_path.to_zip().unwrap(), &trust);
+        assert_eq!(cases.bundles.last().unwrap().2, Verdict::Damaged);
+        if lost == [0] {
+            cases.flip_and_cut(&zip, 61, &trust);
+            cases.change_values(&bundle, &trust);
+        }
+    }
     let differing = disagreements(&cases, &world);
     assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
 }

@@ -425,7 +425,7 @@ fn sealing_section(world: &World, sealed: &Sealed) -> SealingSection {
                 .map(|(index, other, token)| RenewalSection {
                     entry: world.line(*index),
                     path: vec![(*other).into()],
-                    token: Base64Bytes(token.clone()),
+                    token: Some(Base64Bytes(token.clone())),
                 })
                 .collect(),
             token: Base64Bytes(sealed.token.clone()),

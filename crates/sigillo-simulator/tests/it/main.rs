@@ -5,6 +5,7 @@ mod faults;
 mod ingests;
 mod model;
 mod operations;
+mod rehash_faults;
 mod sixty_years;
 mod support;
 mod sweeping;

@@ -25,9 +25,9 @@ use sigillo_ers::{
     prepare_token, to_pem, verify_record,
 };
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, AuditTime, Chains, EVIDENCE_LINE, LogKeys, LogWriter, NewArchive,
-    RenewalPlan, RenewalRules, Renewer, SealOutcome, Sealer, commit_hash_tree, plan_renewals,
-    read_leaves, read_view, stamp_sealings,
+    Archive, AuditKnowledge, AuditTime, Chains, EVIDENCE_LINE, LogError, LogKeys, LogWriter,
+    NewArchive, RenewalPlan, RenewalRules, Renewer, SealOutcome, Sealer, commit_hash_tree,
+    plan_renewals, read_leaves, read_view, stamp_sealings,
 };
 use sigillo_ingest::{FolderSource, IngestOptions, Ingester, Submission, Target, Watch};
 use sigillo_model::{
@@ -59,7 +59,7 @@ const TABLE: &str = r#"
     bits_min = 384
 "#;
 
-const FIRST: i16 = 2026;
+pub(crate) const FIRST: i16 = 2026;
 const LAST: i16 = 2086;
 
 /// A certificate of an authority is valid for so many years, and gets a successor before that.
@@ -165,10 +165,10 @@ impl TimeStampAuthority for Tsa {
 }
 
 /// One archive over the years.
-struct World {
-    store: Store,
+pub(crate) struct World {
+    pub(crate) store: Store,
     clock: ManualClock,
-    entropy: Arc<SeededEntropy>,
+    pub(crate) entropy: Arc<SeededEntropy>,
     keys: KeyFolder,
     folder: TempDir,
     algorithms: AlgorithmTable,
@@ -178,12 +178,12 @@ struct World {
     tsa: Arc<Tsa>,
     since: i16,
     reads: ReadPool,
-    cpu: CpuPool,
+    pub(crate) cpu: CpuPool,
     second_digest: bool,
 }
 
 impl World {
-    async fn new(second_digest: bool) -> Self {
+    pub(crate) async fn new(second_digest: bool) -> Self {
         let clock = ManualClock::at(day_of(FIRST));
         let entropy = Arc::new(SeededEntropy::new(60));
         let folder = tempfile::tempdir().unwrap();
@@ -238,26 +238,43 @@ impl World {
         }
     }
 
-    fn authorities(&self, year: i16) -> Authorities {
+    pub(crate) fn authorities(&self, year: i16) -> Authorities {
         let tsa = Arc::clone(&self.tsa);
         let list: Vec<Arc<dyn TimeStampAuthority>> =
             if SILENT.contains(&year) { Vec::new() } else { vec![tsa] };
         Authorities::new(list, self.anchors.clone(), SignedDuration::from_mins(1))
     }
 
-    async fn archive(&self) -> Archive {
-        Archive::open(self.store.clone()).await.unwrap()
+    pub(crate) async fn archive(&self) -> Archive {
+        self.try_archive().await.unwrap()
     }
 
-    async fn writer(&self) -> LogWriter {
+    pub(crate) async fn try_archive(&self) -> Result<Archive, LogError> {
+        Archive::open(self.store.clone()).await
+    }
+
+    pub(crate) async fn writer(&self) -> LogWriter {
+        self.try_writer().await.unwrap()
+    }
+
+    pub(crate) async fn try_writer(&self) -> Result<LogWriter, LogError> {
         let keys =
             LogKeys { commit: self.keys.commit_signer(), checkpoint: self.keys.log_signer() };
         let clock = Arc::new(self.clock.clone());
-        LogWriter::open(self.archive().await, keys, clock, &*self.entropy, 0).await.unwrap()
+        LogWriter::open(self.try_archive().await?, keys, clock, &*self.entropy, 0).await
+    }
+
+    pub(crate) fn renewer<'a>(&'a self, authorities: &'a Authorities) -> Renewer<'a> {
+        Renewer {
+            authorities,
+            algorithms: &self.algorithms,
+            clock: &self.clock,
+            entropy: &*self.entropy,
+        }
     }
 
     /// Takes in some documents of a year, and seals and stamps them if an authority answers.
-    async fn ingest(&self, year: i16) {
+    pub(crate) async fn ingest(&self, year: i16) {
         let folder = self.folder.path().join(format!("carte-{year}"));
         fs::create_dir(&folder).unwrap();
         for number in 0..year % 4 + 1 {
@@ -284,7 +301,7 @@ impl World {
     }
 
     /// Stamps what waits, and tells how many sealings still do.
-    async fn stamp(&self, year: i16) -> usize {
+    pub(crate) async fn stamp(&self, year: i16) -> usize {
         let (mut log, authorities) = (self.writer().await, self.authorities(year));
         let stamped =
             stamp_sealings(&mut log, EVIDENCE_LINE, &authorities, &self.clock, &*self.entropy);
@@ -292,16 +309,26 @@ impl World {
     }
 
     async fn plan(&self) -> RenewalPlan {
+        self.plan_with(false, false).await.unwrap()
+    }
+
+    /// Plans what is due, and all time-stamps or all hash trees.
+    pub(crate) async fn plan_with(
+        &self,
+        all: bool,
+        all_trees: bool,
+    ) -> Result<RenewalPlan, LogError> {
         let rules = RenewalRules {
             line: EVIDENCE_LINE,
             anchors: &self.anchors,
             algorithms: &self.algorithms,
             at: self.clock.now(),
             lead: LEAD,
-            all: false,
-            all_trees: false,
+            all,
+            all_trees,
+            over_lost: false,
         };
-        plan_renewals(&self.archive().await, &rules).await.unwrap()
+        plan_renewals(&self.try_archive().await?, &rules).await
     }
 
     /// Renews what is due; returns how many sealings got newer time-stamps and new hash trees.
@@ -309,12 +336,7 @@ impl World {
         let plan = self.plan().await;
         assert_eq!(plan.findings, [], "{year}");
         let (mut log, authorities) = (self.writer().await, self.authorities(year));
-        let renewer = Renewer {
-            authorities: &authorities,
-            algorithms: &self.algorithms,
-            clock: &self.clock,
-            entropy: &*self.entropy,
-        };
+        let renewer = self.renewer(&authorities);
         let mut stamped = 0;
         if !plan.due.is_empty() {
             let outcome = renewer.renew(&mut log, &plan).await.unwrap();
@@ -347,7 +369,7 @@ impl World {
     }
 
     /// Audits the archive as of now, every byte of it.
-    async fn audit(&self, year: i16) {
+    pub(crate) async fn audit(&self, year: i16) {
         let knowledge = AuditKnowledge {
             anchors: self.anchors.clone(),
             log_key_trusted: true,
@@ -381,11 +403,13 @@ impl World {
         let archive = self.archive().await;
         let log = ReceiptLog::read(&archive).await.unwrap();
         let maker = ReceiptMaker { archive: &archive, log: &log, reads: &self.reads };
-        maker.make(&ReceiptOf::Versions(self.versions().await)).await.unwrap()
+        let given = maker.make(&ReceiptOf::Versions(self.versions().await)).await.unwrap();
+        assert_eq!(given.findings, []);
+        given.receipt
     }
 
     /// Verifies every stamped document alone, as a stranger does, as of now.
-    async fn prove(&self, year: i16) -> Bundle {
+    pub(crate) async fn prove(&self, year: i16) -> Bundle {
         let archive = self.archive().await;
         let bundle = Bundle { receipt: self.receipt().await, files: Vec::new() };
         let again = Bundle::parse(&bundle.to_zip().unwrap()).unwrap();

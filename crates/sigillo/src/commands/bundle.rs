@@ -15,11 +15,12 @@ use sigillo_store::ReadPool;
 
 use crate::{
     commands::{
-        EXIT_CLEAN,
         er::algorithms,
         export::locate,
         log_statement,
-        receipt::{cosigned_json, cosigned_text, fork, given_file},
+        receipt::{
+            cosigned_json, cosigned_text, fork, given_file, renewals_in, stamps_text, told_left_out,
+        },
         verify::{exit_code, findings_text},
     },
     context::Context,
@@ -84,7 +85,8 @@ pub(crate) struct CheckArgs {
     /// What must be so for exit code 0, beyond what a verdict asks for
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
     require: Vec<Requirement>,
-    /// Write the outcome as a page to be printed as well, HTML; the file is not overwritten
+    /// Write the outcome of a bundle as a page to be printed as well, HTML; the file is not
+    /// overwritten. There is none for period statements
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -97,7 +99,8 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
     let located = locate(context, &archive, &log.view, &reads, &args.ids).await?;
     let of = ReceiptOf::Versions(located.iter().map(|it| it.version).collect());
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
-    let mut bundle = Bundle { receipt: maker.make(&of).await?, files: Vec::new() };
+    let given = maker.make(&of).await?;
+    let mut bundle = Bundle { receipt: given.receipt, files: Vec::new() };
     let witnesses = context.trust.witness_keys()?;
     log.add_cosignatures(&archive, &mut bundle.receipt, &witnesses).await?;
     let unfit = |error| CommandError::of(ErrorKind::Invalid, &error);
@@ -118,6 +121,7 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
     let receipt = &bundle.receipt;
     let (documents, size) = (receipt.documents.len() as u64, zip.len() as u64);
     let stamps = receipt.sealings.iter().map(|it| it.tokens.len()).sum::<usize>() as u64;
+    let renewals = renewals_in(receipt);
     let unsealed = receipt.batches.iter().filter(|batch| batch.sealed.is_none()).count() as u64;
     let mut text = format!(
         "The proof of {} {}is in {} ({}), with {}{}.\n  \
@@ -126,7 +130,7 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
         if args.files { "with the files themselves " } else { "" },
         output.display(),
         size_text(size),
-        counted(stamps, "time-stamp"),
+        stamps_text(stamps, renewals),
         if receipt.archive.trial { ", TRIAL, not qualified" } else { "" },
     );
     if unsealed > 0 {
@@ -140,12 +144,14 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
         "documents": documents,
         "file": output.display().to_string(),
         "files": bundle.files.len(),
+        "findings": given.findings,
+        "renewals": renewals,
         "time_stamps": stamps,
         "trial": receipt.archive.trial,
         "unsealed": unsealed,
     });
     context.output.result("sigillo.prove/1", &text, value);
-    Ok(EXIT_CLEAN)
+    Ok(told_left_out(context, &given.findings))
 }
 
 pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandError> {

@@ -201,7 +201,11 @@ fn verify(context: &Context, args: &ErVerifyArgs) -> Result<u8, CommandError> {
         "time_stamps": report.stamps.iter().map(in_json).collect::<Vec<_>>(),
         "verdict": report.verdict(),
     });
-    context.output.result("sigillo.er.verify/1", &in_text(&report, &due, proven.len()), value);
+    context.output.result(
+        "sigillo.er.verify/1",
+        &in_text(&report, &due, report.as_of.unwrap_or_else(|| context.clock.now()), proven.len()),
+        value,
+    );
     Ok(exit_code(&report.findings))
 }
 
@@ -249,13 +253,22 @@ fn parse_time(text: &str) -> Result<Timestamp, CommandError> {
     })
 }
 
-/// Says in a line what is to be renewed, when and why.
-pub(super) fn due_text(due: &Due) -> String {
+/// Says what is to be renewed, when and why; after its end also what a renewal is still good for.
+pub(super) fn due_text(due: &Due, now: Timestamp) -> String {
     let what = match due.renewal {
         Renewal::HashTree => "hash tree",
         Renewal::TimeStamp => "time-stamp",
     };
     let before = match due.before {
+        Some(before) if before <= now => {
+            return format!(
+                "  renew the {what} at once: it ended on {} ({})\n    \
+                 a newer one proves from now on what is there today; that it came late is told for \
+                 ever (F909, F910)\n",
+                second(before),
+                due.cause
+            );
+        }
         Some(before) => format!("before {}", second(before)),
         None => "soon".to_owned(),
     };
@@ -278,7 +291,7 @@ pub(super) fn second(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
-fn in_text(report: &RecordReport, due: &[Due], objects: usize) -> String {
+fn in_text(report: &RecordReport, due: &[Due], now: Timestamp, objects: usize) -> String {
     let word = match report.verdict() {
         Verdict::Damaged => "NOT PROVEN",
         Verdict::CannotTell => "CANNOT TELL",
@@ -296,7 +309,7 @@ fn in_text(report: &RecordReport, due: &[Due], objects: usize) -> String {
     }
     text.push('\n');
     report.stamps.iter().for_each(|stamp| text.push_str(&stamp_text(stamp)));
-    text.extend(due.iter().map(due_text));
+    text.extend(due.iter().map(|due| due_text(due, now)));
     text.push_str(&findings_text(&report.findings, 0));
     text
 }
@@ -351,4 +364,22 @@ fn in_json(stamp: &StampReport) -> Value {
         "stamped_at": stamp.stamped_at.map(|at| at.to_string()),
         "trial": token.map(|token| token.trial),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use sigillo_ers::DueCause;
+
+    use super::*;
+
+    #[test]
+    fn what_has_ended_is_not_to_be_renewed_before_it_did() {
+        let end: Timestamp = "2036-11-25T00:00:00Z".parse().unwrap();
+        let (renewal, cause) = (Renewal::TimeStamp, DueCause::Certificate);
+        let due = Due { before: Some(end), renewal, cause };
+        let at = |day: &str| due_text(&due, format!("{day}T00:00:00Z").parse().unwrap());
+        assert!(at("2036-11-24").contains("before 2036-11-25"));
+        let ended = at("2036-11-25");
+        assert!(ended.contains("at once: it ended on 2036-11-25") && !ended.contains("before"));
+    }
 }

@@ -154,7 +154,7 @@ impl Renewed<'_> {
             output.display(),
             stamp_words(stamped)
         );
-        text.extend(due.iter().map(due_text));
+        text.extend(due.iter().map(|due| due_text(due, context.clock.now())));
         text.push_str(&findings_text(&report.findings, 0));
         let mut value = json!({
             "bytes": self.record.len(),

@@ -1,7 +1,7 @@
 //! What an evidence record is to prove, and whose certificates count for it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -12,7 +12,9 @@ use sigillo_ers::{
     HashFunction, JoinedHashes, RecordObject, RecordReport, RecordRules, TrustAnchors, pem_blocks,
     verify_record,
 };
-use sigillo_model::{ErrorKind, Finding, FindingCode};
+use sigillo_model::{
+    ErrorKind, Finding, FindingCode, RECORD_BYTES_MAX, Record, Severity, Sha256Digest,
+};
 
 use crate::{context::Context, error::CommandError};
 
@@ -124,21 +126,30 @@ fn read_anchors(path: &Path) -> Result<TrustAnchors, CommandError> {
     Ok(anchors)
 }
 
-/// Computes the digests of what is to be proven, reading a file once for all of them; says whether
-/// it may be a node of a tree of one of them.
-fn digests_of(
-    what: &Proven,
-    hashes: &[HashFunction],
-) -> Result<(HashMap<HashFunction, Vec<u8>>, bool), CommandError> {
+/// What was read of an object.
+#[derive(Default)]
+struct ReadObject {
+    digests: HashMap<HashFunction, Vec<u8>>,
+    /// Whether it may be a node of a tree of one of the hash functions.
+    may_be_node: bool,
+    /// The files that it names, if it is the record of a document.
+    names: Vec<Sha256Digest>,
+}
+
+/// Computes the digests of what is to be proven, reading a file once for all of them.
+fn digests_of(what: &Proven, hashes: &[HashFunction]) -> Result<ReadObject, CommandError> {
     let path = match what {
-        Proven::Digests(_, digests) => return Ok((digests.clone(), false)),
+        Proven::Digests(_, digests) => {
+            return Ok(ReadObject { digests: digests.clone(), ..ReadObject::default() });
+        }
         Proven::File(path) => path,
     };
     let failed = |error: io::Error| CommandError::file("reading", path, &error);
     let mut file = File::open(path).map_err(failed)?;
     let mut digests: Vec<_> = hashes.iter().map(|hash| (*hash, hash.hasher())).collect();
     let mut joined: Vec<_> = hashes.iter().map(|hash| JoinedHashes::new(*hash)).collect();
-    let mut piece = vec![0; PIECE_BYTES];
+    let (mut piece, mut record) = (vec![0; PIECE_BYTES], Vec::new());
+    let mut may_be_record = true;
     loop {
         match file.read(&mut piece) {
             Ok(0) => break,
@@ -149,13 +160,22 @@ fn digests_of(
                 for it in &mut joined {
                     it.update(&piece[..length]);
                 }
+                // Only what begins as JSON does may be a record.
+                may_be_record &= !record.is_empty() || piece[0] == b'{';
+                if may_be_record {
+                    record.extend_from_slice(&piece[..length]);
+                    may_be_record = record.len() as u64 <= RECORD_BYTES_MAX;
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(failed(error)),
         }
     }
     let digests = digests.into_iter().map(|(hash, digest)| (hash, digest.finish())).collect();
-    Ok((digests, joined.iter().any(JoinedHashes::finish)))
+    let record = Record::parse(if may_be_record { &record } else { &[] });
+    let names = record.map(|it| it.files).unwrap_or_default();
+    let names = names.iter().map(|file| file.sha256).collect();
+    Ok(ReadObject { digests, may_be_node: joined.iter().any(JoinedHashes::finish), names })
 }
 
 /// Objects with the digests of a few hash functions.
@@ -165,6 +185,8 @@ pub(super) struct Digested {
     digests: Vec<HashMap<HashFunction, Vec<u8>>>,
     /// Which of them may be nodes of a tree.
     may_be_nodes: Vec<bool>,
+    /// The files that the records of documents among them name.
+    named: HashSet<Sha256Digest>,
 }
 
 impl Digested {
@@ -173,8 +195,10 @@ impl Digested {
         let names = proven.iter().map(name_of).collect();
         let read: Vec<_> =
             proven.iter().map(|it| digests_of(it, hashes)).collect::<Result<_, _>>()?;
-        let (digests, may_be_nodes) = read.into_iter().unzip();
-        Ok(Self { names, digests, may_be_nodes })
+        let of_records = read.iter().flat_map(|it| &it.names).copied().collect();
+        let (digests, may_be_nodes) =
+            read.into_iter().map(|it| (it.digests, it.may_be_node)).unzip();
+        Ok(Self { names, digests, may_be_nodes, named: of_records })
     }
 
     /// Returns the digests of one hash function.
@@ -186,6 +210,15 @@ impl Digested {
         let each = self.names.iter().zip(&self.digests);
         each.map(|(name, digests)| digests.get(&hash).cloned().ok_or_else(|| name.clone()))
             .collect()
+    }
+
+    /// Tells whether the record of a document among the objects names an object as a file: once the
+    /// evidence record proves both side by side, it is no node. A node that stands beside the record
+    /// of a document in a list was a file of it, for the list is the group of the document.
+    fn is_named(&self, at: usize) -> bool {
+        let sha256 = self.digests[at].get(&HashFunction::Sha256);
+        let sha256 = sha256.and_then(|it| <[u8; 32]>::try_from(&it[..]).ok());
+        sha256.is_some_and(|it| self.named.contains(&Sha256Digest::from_bytes(it)))
     }
 
     /// Verifies a record over these objects.
@@ -202,10 +235,15 @@ impl Digested {
             .map(|(name, digest)| RecordObject { name, digest })
             .collect();
         let mut report = verify_record(raw, &objects, rules);
-        for (name, _) in self.names.iter().zip(&self.may_be_nodes).filter(|(_, may)| **may) {
+        let is_whole = report.findings.iter().all(|it| it.severity != Severity::Damage);
+        for (at, name) in self.names.iter().enumerate().filter(|(at, _)| self.may_be_nodes[*at]) {
+            if is_whole && self.is_named(at) {
+                continue;
+            }
             let message = "it spells hashes in ascending order, as a node of a hash tree does: \
                            whether it is a document or such a node, no evidence record can tell; a \
-                           receipt or a bundle can";
+                           receipt or a bundle can, and so can the record.json of the document, if it is \
+                           named as well";
             let code = FindingCode::RecordObjectMayBeNode;
             report.findings.push(Finding::new(code, name, message));
         }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use sigillo_custody::{MadePeriod, MakePeriodError, PeriodAsked, PeriodBound, PeriodMaker};
 use sigillo_evidence_log::Archive;
-use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX};
-use sigillo_model::{ErrorKind, Verdict};
+use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX, VerifierKey};
+use sigillo_model::{ErrorKind, Finding, FindingCode, Verdict};
 use sigillo_proof::{
     ArchiveSection, PeriodCheck, PeriodCommit, PeriodStatement, ReceiptTrust, TypeCount,
     check_period, render_period,
@@ -65,6 +65,8 @@ pub(crate) async fn run(context: &Context, args: &StatementArgs) -> Result<u8, C
         refuse_taken(output)?;
     }
     let archive = context.archive().await?;
+    // What is sealed here would be believed: nothing is stated of a log that lost its newest part.
+    context.refuse_diverged(&archive).await?;
     let asked = PeriodAsked {
         from: args.from.as_deref().map(|it| bound_of(it, &archive, false)).transpose()?,
         to: args.to.as_deref().map(|it| bound_of(it, &archive, true)).transpose()?,
@@ -221,17 +223,31 @@ pub(crate) fn check(
         let words = format!("a period statement has no files: {} cannot be in it", file.display());
         return Err(CommandError::usage(words).hint("check the statement by itself"));
     }
-    let (check, archive) = match PeriodStatement::parse(bytes) {
+    let (mut check, archive) = match PeriodStatement::parse(bytes) {
         Err(error) => (PeriodCheck::unreadable(&error), None),
         Ok(period) => {
             let trust = trust_of(&period.archive)?;
             (check_period(&period, &trust), Some(period.archive))
         }
     };
+    if let Some(archive) = &archive
+        && let Some(fork) = fork(context, archive, &check)
+    {
+        check.verdict = Verdict::Damaged;
+        check.findings.push(fork);
+    }
     let text = check_text(&check, archive.as_ref());
     let value = check_json(&check, archive.as_ref());
     context.output.result("sigillo.check.statement/1", &text, value);
     Ok(exit_code(&check.findings))
+}
+
+/// Compares the checkpoints of a statement, if its log is believed, with what was seen of the log.
+fn fork(context: &Context, archive: &ArchiveSection, check: &PeriodCheck) -> Option<Finding> {
+    let is_believed = check.findings.iter().all(|it| it.code != FindingCode::OriginUnknown);
+    let log = VerifierKey::parse(&archive.log).ok().filter(|_| is_believed)?;
+    let mut both = check.older.iter().chain(&check.checkpoint);
+    both.find_map(|checkpoint| context.meet(archive.id, &log, checkpoint))
 }
 
 fn check_text(check: &PeriodCheck, archive: Option<&ArchiveSection>) -> String {

@@ -104,7 +104,8 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
     let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
     let of = named(context, &archive, &log, &reads, &args.ids).await?;
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
-    let mut receipt = maker.make(&of).await?;
+    let given = maker.make(&of).await?;
+    let mut receipt = given.receipt;
     log.add_cosignatures(&archive, &mut receipt, &context.trust.witness_keys()?).await?;
     match &args.output {
         Some(file) => {
@@ -117,7 +118,8 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
                 size_text(bytes.len() as u64),
                 evidence_text(&receipt),
             );
-            context.output.result("sigillo.receipt.show/1", &text, summary(&receipt, file));
+            let value = summary(&receipt, file, &given.findings);
+            context.output.result("sigillo.receipt.show/1", &text, value);
         }
         None if context.output.is_json() => {
             context.output.data(&String::from_utf8_lossy(&receipt.to_json()));
@@ -125,7 +127,32 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
         }
         None => context.output.data(&render_text(&receipt, PRINTED_MAX)),
     }
-    Ok(EXIT_CLEAN)
+    Ok(told_left_out(context, &given.findings))
+}
+
+/// Says beside the result which renewals a proof leaves out, and returns the exit code. The JSON of a
+/// result has the same as `findings`; that of a receipt has not, for it is the receipt.
+pub(crate) fn told_left_out(context: &Context, findings: &[Finding]) -> u8 {
+    if findings.is_empty() {
+        return EXIT_CLEAN;
+    }
+    let text = findings_text(findings, 0);
+    context.output.say(&format!("NOT ALL RENEWALS ARE IN IT:\n{}", text.trim_end()));
+    exit_code(findings)
+}
+
+/// Counts the renewals in a receipt whose tokens are there.
+pub(crate) fn renewals_in(receipt: &Receipt) -> u64 {
+    let tokens = receipt.sealings.iter().flat_map(|it| &it.tokens);
+    tokens.flat_map(|it| &it.renewals).filter(|it| it.token.is_some()).count() as u64
+}
+
+/// Says how many time-stamps there are, and how many renewals of them.
+pub(crate) fn stamps_text(stamps: u64, renewals: u64) -> String {
+    match renewals {
+        0 => counted(stamps, "time-stamp"),
+        _ => format!("{} and {}", counted(stamps, "time-stamp"), counted(renewals, "renewal")),
+    }
 }
 
 /// Finds out what a receipt is asked for: one submission, or documents.
@@ -178,7 +205,8 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
     refuse_changed(context, file, &older)?;
     let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
-    let mut newer = maker.refresh(&older).await?;
+    let given = maker.refresh(&older).await?;
+    let mut newer = given.receipt;
     let witnesses = context.trust.witness_keys()?;
     let bare = newer.clone();
     log.add_cosignatures(&archive, &mut newer, &witnesses).await?;
@@ -193,8 +221,9 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
         file.display(),
         evidence_text(&newer)
     );
-    context.output.result("sigillo.receipt.refresh/1", &text, summary(&newer, file));
-    Ok(EXIT_CLEAN)
+    let value = summary(&newer, file, &given.findings);
+    context.output.result("sigillo.receipt.refresh/1", &text, value);
+    Ok(told_left_out(context, &given.findings))
 }
 
 /// Refuses a receipt that does not hold by itself: nothing is wrong with the archive then.
@@ -322,11 +351,13 @@ fn evidence_text(receipt: &Receipt) -> &'static str {
     }
 }
 
-fn summary(receipt: &Receipt, file: &Path) -> Value {
+fn summary(receipt: &Receipt, file: &Path, findings: &[Finding]) -> Value {
     json!({
         "batches": receipt.batches.len(),
         "documents": receipt.documents.len(),
         "file": file.display().to_string(),
+        "findings": findings,
+        "renewals": renewals_in(receipt),
         "sealed": receipt.batches.iter().filter(|batch| batch.sealed.is_some()).count(),
         "submission": receipt.submission.as_ref().map(|it| it.id),
         "time_stamps": receipt.sealings.iter().map(|it| it.tokens.len()).sum::<usize>(),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use sigillo_authorities::Refusal;
 use sigillo_evidence_log::{RenewOutcome, RenewalPlan, RenewalRules, Renewer, plan_renewals};
-use sigillo_model::{Finding, Verdict};
+use sigillo_model::{Finding, FindingCode, Verdict};
 
 use crate::{
     cli::RenewArgs,
@@ -32,10 +32,12 @@ pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, Comman
         lead: SignedDuration::from_hours(24 * i64::from(args.lead_days)),
         all: args.all,
         all_trees: args.hash_tree,
+        over_lost: args.over_lost,
     };
     if !args.yes {
+        context.refuse_diverged(&archive).await?;
         let plan = plan_renewals(&archive, &rules).await?;
-        let mut text = plan_text(&plan);
+        let mut text = plan_text(&plan, rules.at);
         if !plan.due.is_empty() || !plan.trees.is_empty() {
             let [all, tree] = [(args.all, " --all"), (args.hash_tree, " --hash-tree")]
                 .map(|(given, option)| if given { option } else { "" });
@@ -43,6 +45,7 @@ pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, Comman
                 "Nothing was renewed. To renew it: sigillo renew --yes{all}{tree}\n"
             ));
         }
+        text.push_str(&lost_text(&plan, args.over_lost));
         text.push_str(&findings_text(&plan.findings, 0));
         let plan_of = plan_json(&plan);
         let value = json!({"hash_trees": [], "outcome": null, "performed": false, "plan": plan_of});
@@ -51,9 +54,10 @@ pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, Comman
     }
     let keys = context.keys(&archive)?;
     let (authorities, line) = context.authorities(&keys)?;
-    let mut log = context.log(&archive, &keys).await?;
+    // Before anything waits for others: whoever renews meanwhile is met, and not renewed again.
     let plan = plan_renewals(&archive, &RenewalRules { line, ..rules }).await?;
-    let mut text = plan_text(&plan);
+    let mut log = context.log(&archive, &keys).await?;
+    let mut text = plan_text(&plan, rules.at);
     // The plan is shown before anything is asked for.
     if !context.output.is_json() {
         context.output.data(&std::mem::take(&mut text));
@@ -76,6 +80,7 @@ pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, Comman
     text.push_str(&trees.text());
     let mut findings = plan.findings.clone();
     findings.extend(trees.findings.iter().cloned());
+    text.push_str(&lost_text(&plan, args.over_lost));
     text.push_str(&findings_text(&findings, 0));
     let value = json!({
         "hash_trees": trees.json(),
@@ -89,7 +94,7 @@ pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, Comman
     Ok(if waiting && !damaged { EXIT_TRANSIENT } else { exit_code(&findings) })
 }
 
-fn plan_text(plan: &RenewalPlan) -> String {
+fn plan_text(plan: &RenewalPlan, at: Timestamp) -> String {
     let mut text = match plan.due.len() as u64 {
         0 => format!("Evidence line {}: nothing is to be renewed.\n", plan.line),
         due => format!(
@@ -100,7 +105,7 @@ fn plan_text(plan: &RenewalPlan) -> String {
     };
     let due = plan.due.iter().filter_map(|it| it.due.as_ref());
     if let Some(first) = due.min_by_key(|due| due.before) {
-        text.push_str(&due_text(first));
+        text.push_str(&due_text(first, at));
     }
     if plan.not_due > 0 {
         let until = plan.next_before.map_or_else(
@@ -120,7 +125,7 @@ fn plan_text(plan: &RenewalPlan) -> String {
         ));
         let due = plan.trees.iter().filter_map(|it| it.due.as_ref());
         if let Some(first) = due.min_by_key(|due| due.before) {
-            text.push_str(&due_text(first));
+            text.push_str(&due_text(first, at));
         }
     }
     if plan.stuck > 0 {
@@ -133,12 +138,35 @@ fn plan_text(plan: &RenewalPlan) -> String {
     text
 }
 
+/// Says what to do about what is lost.
+fn lost_text(plan: &RenewalPlan, over_lost: bool) -> String {
+    let mut text = String::new();
+    if plan.held_back > 0 {
+        text.push_str(&format!(
+            "  {} not renewed: a renewal of which it is lost what it covers may be of them\n",
+            counted(plan.held_back, "sealing"),
+        ));
+    }
+    let is_lost =
+        |it: &Finding| matches!(it.code, FindingCode::TokenDamaged | FindingCode::RenewalDamaged);
+    if plan.findings.iter().any(is_lost) {
+        text.push_str("  What is missing or changed: bring it back from a copy of the archive.\n");
+        if !over_lost {
+            text.push_str(
+                "  If there is none any more, renew over the time-stamps that are left, before they \
+                 end too: sigillo renew --over-lost\n",
+            );
+        }
+    }
+    text
+}
+
 fn outcome_text(outcome: &RenewOutcome) -> String {
     let mut text = String::new();
     for (body, committed) in &outcome.renewed {
         let what = if body.trial { "a TRIAL time-stamp, not qualified" } else { "a time-stamp" };
         text.push_str(&format!(
-            "The time-stamps of {} are under {what} of {}, by commit {}.\n",
+            "The time-stamps of {} are under {what}, of {}, by commit {}.\n",
             counted(body.members, "sealing"),
             visible(&body.stamped_at),
             committed.number,
@@ -172,6 +200,7 @@ fn plan_json(plan: &RenewalPlan) -> Value {
         "due": due.collect::<Vec<_>>(),
         "findings": findings,
         "head": plan.head,
+        "held_back": plan.held_back,
         "line": plan.line,
         "next_before": plan.next_before.map(|it: Timestamp| it.to_string()),
         "not_due": plan.not_due,

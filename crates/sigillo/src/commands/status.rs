@@ -33,6 +33,9 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
         counted(view.head, "commit"),
         counted(view.sealings, "sealing"),
     );
+    if view.renewals > 0 {
+        text.push_str(&format!("  {} of time-stamps\n", counted(view.renewals, "renewal")));
+    }
     if let Some(at) = view.newest_commit_at {
         text.push_str(&format!("  newest commit of {at}\n"));
     }
@@ -68,6 +71,7 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
         "entries": view.size,
         "newest_commit_at": view.newest_commit_at,
         "newest_stamp_at": view.newest_stamp_at,
+        "renewals": view.renewals,
         "rolled_back": rolled_back,
         "sealings": view.sealings,
         "submissions": view.submissions,

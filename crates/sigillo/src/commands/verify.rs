@@ -152,7 +152,7 @@ fn undescribed(context: &Context, args: &VerifyArgs, error: &CommandError) -> u8
     let value = json!({
         "batches": 0, "bytes_read": 0, "documents": 0, "documents_read": 0,
         "findings": [finding], "log": null, "more_findings": 0, "packs": 0,
-        "sample": null, "scope": scope_name(scope_of(args)), "sealings": 0, "time_stamps": 0,
+        "renewals": 0, "sample": null, "scope": scope_name(scope_of(args)), "sealings": 0, "time_stamps": 0,
         "verdict": Verdict::Damaged,
     });
     context.output.result("sigillo.verify/1", &text, value);
@@ -221,6 +221,13 @@ fn text_of(report: &VerifyReport, named: Option<u64>, sample: Option<&SampleRepo
             None => String::new(),
         }
     ));
+    if let Some(renewal) = report.view.renewals.last() {
+        text.push_str(&format!(
+            "  {} of them, the newest of {}\n",
+            counted(report.view.renewals.len() as u64, "renewal"),
+            visible(&renewal.body.stamped_at)
+        ));
+    }
     text.push_str(&sample.map(sample_text).unwrap_or_default());
     text.push_str(&findings_text(&report.findings, report.more_findings));
     text
@@ -259,6 +266,7 @@ fn json_of(report: &VerifyReport, sample: Option<&SampleReport>) -> serde_json::
         "log": report.head.map(|head| json!({"size": head.size, "root": head.root})),
         "more_findings": report.more_findings,
         "packs": report.packs,
+        "renewals": report.view.renewals.len(),
         "sample": sample.map(sample_json),
         "scope": scope_name(report.scope),
         "sealings": report.view.sealings.len(),

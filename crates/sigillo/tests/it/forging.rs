@@ -111,6 +111,33 @@ fn two_hashes_spelt_as_a_file_are_no_document() {
 }
 
 #[test]
+fn an_honest_file_that_spells_hashes_is_told_from_a_node_by_the_record_that_names_it() {
+    let hashes = [[1; 32], [2; 32]].concat();
+    let world = World::with(&[("impronte.bin", &hashes), ("uno.txt", b"uno")]);
+    for (name, at) in [("impronte.bin", "una"), ("uno.txt", "altra")] {
+        let bundle = format!("{at}.zip");
+        world.run(["prove", &format!("carte/{name}"), "-o", &bundle]).check(0, "");
+        let mut unzip = Command::new("python3");
+        unzip.args(["-m", "zipfile", "-e"]).arg(world.place(&bundle)).arg(world.place(at));
+        assert!(unzip.status().unwrap().success());
+    }
+    let er = "una/documents/1/1-plain-sha256-trial.er";
+    let (file, record) = ("carte/impronte.bin", "una/documents/1/record.json");
+    world.run(["er", "verify", er, file]).check(3, "F919");
+    for both in [[file, record], [record, file]] {
+        let ran = world.run(["er", "verify", er, both[0], both[1], "--group"]);
+        ran.check(0, "PROVEN: 2 objects");
+        assert!(!ran.stdout.contains("F919"), "{ran:?}");
+    }
+    // Another record does not name it, and one that is made up is not proven with it.
+    let other = "altra/documents/1/record.json";
+    world.run(["er", "verify", er, file, other]).check(5, "F919");
+    let text = fs::read_to_string(world.place(record)).unwrap();
+    fs::write(world.place("finta.json"), text.replacen("impronte", "imprunte", 1)).unwrap();
+    world.run(["er", "verify", er, file, "finta.json"]).check(5, "F919");
+}
+
+#[test]
 fn a_page_of_the_verdict_can_be_printed() {
     let name = "<script>alert(1)<&\"'>.txt";
     let world = World::with(&[(name, b"uno")]);

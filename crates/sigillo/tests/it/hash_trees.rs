@@ -186,6 +186,52 @@ fn what_is_changed_under_new_hash_trees_is_found() {
     }
 }
 
+/// Finds the object of a renewal whose path ends so, in the order of their making.
+fn renewal_objects(world: &World, ends: &str) -> Vec<PathBuf> {
+    let mut found = files_below(&world.archive().join("renewals"));
+    found.retain(|path| path.to_str().unwrap().ends_with(ends));
+    found.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
+    found
+}
+
+#[test]
+fn what_is_lost_of_new_hash_trees_is_left_out_of_proofs_and_told() {
+    for (lost, place, more) in [
+        ("tree.json", 0, "tree.json"),
+        ("token.tst", 1, "token.tst"),
+        ("token.tst", 0, "token.tst"),
+        ("leaves", 0, "renewals/leaves"),
+    ] {
+        let world = two_sealings(&[]);
+        for option in ["--all", "--hash-tree", "--all"] {
+            json(&world, 0, &["renew", "--yes", option]);
+        }
+        let objects = if lost == "leaves" {
+            let mut all = files_below(&world.archive().join("renewals/leaves"));
+            all.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).unwrap().len()));
+            all
+        } else {
+            renewal_objects(&world, lost)
+        };
+        fs::rename(&objects[place], world.place("kept")).unwrap();
+        let ran = world.run(["prove", "carte/uno.txt", "-o", "prova.zip"]);
+        assert_eq!(ran.code, 3, "{lost} {place}: {ran:?}");
+        assert!(ran.stderr.contains(more) || ran.stdout.contains(more), "{lost}: {ran:?}");
+        // What is left is honest, and no more than it is.
+        let checked = world.run(["check", "prova.zip", "carte/uno.txt", "--json"]);
+        assert_eq!((checked.code, &checked.json()["verdict"]), (0, &"intact".into()), "{lost}");
+        let ran = world.run(["verify", "--full"]);
+        assert!(ran.code == 5 && ran.stdout.contains("F510"), "{lost}: {ran:?}");
+        // Brought back, everything counts again.
+        fs::rename(world.place("kept"), &objects[place]).unwrap();
+        assert_eq!(json(&world, 0, &["verify", "--full"])["verdict"], "intact", "{lost}");
+        fs::remove_file(world.place("prova.zip")).unwrap();
+        json(&world, 0, &["prove", "carte/uno.txt", "-o", "prova.zip"]);
+        let checked = json(&world, 0, &["check", "prova.zip", "carte/uno.txt"]);
+        assert_eq!(checked["time_stamps"].as_array().unwrap().len(), 4, "{lost}");
+    }
+}
+
 /// Changes the bytes of a file within its pack.
 fn spoil(world: &World, content: &[u8]) {
     let packs = files_below(&world.archive().join("packs"));

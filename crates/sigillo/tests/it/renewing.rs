@@ -20,7 +20,7 @@ pub(crate) fn json(world: &World, code: i32, args: &[&str]) -> Value {
 }
 
 /// An archive with three sealings.
-fn three_sealings() -> World {
+pub(crate) fn three_sealings() -> World {
     let world = World::with(&[("uno.txt", b"uno")]);
     for name in ["due", "tre"] {
         world.write(&format!("{name}.txt"), name.as_bytes());

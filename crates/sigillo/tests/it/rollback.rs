@@ -42,10 +42,25 @@ fn an_older_state_is_known_for_one_by_who_saw_the_newer() {
 fn nothing_is_written_to_an_older_state() {
     let world = restored();
     let before = world.objects();
-    for args in [&["ingest", "carte"][..], &["seal"], &["rebuild"]] {
+    for args in [
+        &["ingest", "carte"][..],
+        &["seal"],
+        &["rebuild"],
+        &["renew"],
+        &["renew", "--all", "--yes"],
+        &["log", "statement"],
+        &["log", "statement", "-o", "anno.json"],
+    ] {
         world.run(args).check_error(5, "LOG_DIVERGED");
         assert_eq!(world.objects(), before);
     }
+    assert!(!world.place("anno.json").exists(), "nothing is stated of it");
+    // Who has seen nothing but has the keys is told as well.
+    for args in [&["renew"][..], &["log", "statement", "-o", "anno.json"]] {
+        let elsewhere = args.iter().copied().chain(["--state", "altro-stato"]);
+        world.run(elsewhere).check_error(5, "LOG_DIVERGED");
+    }
+    assert!(!world.place("anno.json").exists(), "nothing is stated of it");
 }
 
 #[test]
@@ -266,6 +281,7 @@ fn two_bundles_of_two_histories_of_one_size_show_the_fork() {
     world.write("due.txt", b"due");
     assert_eq!(world.ingest(&[]).code, 0);
     world.run(["prove", "carte/uno.txt", "-o", "una.zip"]).check(0, "una.zip");
+    world.run(["log", "statement", "-o", "una.json"]).check(0, "una.json");
     for folder in ["archivio", "home"] {
         fs::remove_dir_all(world.place(folder)).unwrap();
         fs::rename(world.place(format!("{folder}-copia")), world.place(folder)).unwrap();
@@ -273,6 +289,7 @@ fn two_bundles_of_two_histories_of_one_size_show_the_fork() {
     world.write("due.txt", b"un altro due");
     assert_eq!(world.ingest(&[]).code, 0);
     world.run(["prove", "carte/uno.txt", "-o", "altra.zip"]).check(0, "altra.zip");
+    world.run(["log", "statement", "-o", "altra.json"]).check(0, "altra.json");
     // An auditor who has never seen the archive.
     let auditor = ["--config", "revisore", "--state", "revisore-stato"];
     let run = |args: &[&str]| world.run([args, &auditor[..]].concat());
@@ -282,6 +299,12 @@ fn two_bundles_of_two_histories_of_one_size_show_the_fork() {
     let forked = run(&["check", "altra.zip"]);
     forked.check(5, "DAMAGE F304 checkpoint: the log was forked");
     forked.check(5, "seen on 20");
+    // The same with statements of a period, which remember as well.
+    run(&["check", "una.json"]).check(0, "PROVEN");
+    run(&["check", "altra.json"]).check(5, "DAMAGE F304 checkpoint: the log was forked");
+    let second = ["--config", "revisore", "--state", "secondo-stato"];
+    world.run([&["check", "una.json"], &second[..]].concat()).check(0, "PROVEN");
+    world.run([&["check", "altra.zip"], &second[..]].concat()).check(5, "F304");
     // Who believes neither remembers neither.
     let nobody = ["--config", "nessuno", "--state", "altro-stato"];
     for bundle in ["una.zip", "altra.zip"] {

@@ -1,0 +1,200 @@
+//! Renewals that a receipt leaves out because the archive has lost them, and what that means.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use sigillo_ers::token_certificate_end;
+use sigillo_evidence_log::{ChainToken, Chains, LogView, TokenFrom, Unread};
+use sigillo_model::{Entry, Finding, FindingCode, ObjectKey};
+use sigillo_proof::{Receipt, RenewalSection, TokenSection};
+
+use crate::{ReceiptLog, receipt_error::GiveReceiptError};
+
+/// A receipt, and what it leaves out because the archive has lost it.
+#[derive(Clone, Debug)]
+pub struct GivenReceipt {
+    /// The receipt.
+    pub receipt: Receipt,
+    /// Which renewals are not in it, why, and until when what is in it proves something.
+    pub findings: Vec<Finding>,
+}
+
+/// What is left out of a receipt, by the key of what is lost.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOut {
+    objects: BTreeMap<String, Lost>,
+}
+
+/// An object of a renewal that is lost.
+#[derive(Debug)]
+struct Lost {
+    key: ObjectKey,
+    /// When the renewal was made, as the log states it.
+    renewed_at: String,
+    /// What was found in its place.
+    what: String,
+    /// Until when the evidence of all sealings that lack it holds.
+    until: Option<Timestamp>,
+}
+
+impl LeftOut {
+    /// Takes note of a token that was not there as the log names it, or that leads to no sealing
+    /// because the members of its renewal are lost.
+    pub(crate) fn token(
+        &mut self,
+        view: &LogView,
+        chains: &Chains,
+        token: &ChainToken,
+        what: &str,
+    ) {
+        let unread = match token.from {
+            TokenFrom::Stamped { .. } => return,
+            TokenFrom::Renewed { renewal, .. } => Unread::Renewal(renewal),
+            TokenFrom::Rehashed { rehash, .. } => Unread::Rehash(rehash),
+        };
+        if token.is_placed() {
+            self.add(&token.key(view), unread.stamped_at(view), what);
+        } else {
+            self.list(view, chains, unread);
+        }
+    }
+
+    /// Takes note of a renewal whose list of what it covers is not there as the log names it.
+    pub(crate) fn list(&mut self, view: &LogView, chains: &Chains, unread: Unread) {
+        let what = match unread {
+            Unread::Renewal(renewal) => {
+                chains.faults().find(|(at, _)| *at == renewal).map(|(_, what)| what)
+            }
+            Unread::Rehash(at) => {
+                chains.rehashes().get(at).and_then(|it| it.as_ref().err()).map(String::as_str)
+            }
+        };
+        let what = what.unwrap_or("it is not in the store");
+        self.add(&unread.key(view), unread.stamped_at(view), what);
+    }
+
+    /// Takes note of an object of the renewal of that time.
+    pub(crate) fn add(&mut self, key: &ObjectKey, renewed_at: &str, what: &str) {
+        let (renewed_at, what) = (renewed_at.to_owned(), what.to_owned());
+        let lost = || Lost { key: key.clone(), renewed_at, what, until: None };
+        self.objects.entry(key.to_string()).or_insert_with(lost);
+    }
+
+    /// Says until when the time-stamps of a sealing hold that lacks everything in `self`.
+    pub(crate) fn hold(&mut self, section: &TokenSection) {
+        let until = holds_until(section);
+        for lost in self.objects.values_mut() {
+            lost.until = lost.until.into_iter().chain(until).min();
+        }
+    }
+
+    /// Takes in what another sealing lacks.
+    pub(crate) fn join(&mut self, other: Self) {
+        for (name, lost) in other.objects {
+            let until = lost.until;
+            let there = self.objects.entry(name).or_insert(lost);
+            there.until = there.until.into_iter().chain(until).min();
+        }
+    }
+
+    /// Puts it into words, with the way to mend it.
+    pub(crate) fn findings(self) -> Vec<Finding> {
+        self.objects.into_values().map(Lost::finding).collect()
+    }
+}
+
+impl Lost {
+    fn finding(self) -> Finding {
+        let until = self.until.map_or_else(String::new, |until| {
+            format!(
+                "; without it the evidence given here holds until {until}, when a certificate ends"
+            )
+        });
+        let message = format!(
+            "{}: the renewal of {} is left out{until}; bring the object back from a copy of the \
+             archive, then make this again",
+            self.what, self.renewed_at,
+        );
+        Finding::new(FindingCode::RenewalLeftOut, self.key, message)
+    }
+}
+
+/// Returns until when the certificates of a chain last, each from before the end of the one before.
+fn holds_until(section: &TokenSection) -> Option<Timestamp> {
+    let mut until = token_certificate_end(&section.token.0).ok()?;
+    let newer = |it: &RenewalSection| Some((it.token.clone()?, it.entry.line.clone()));
+    let tree = section.hash_tree.iter().flat_map(|tree| {
+        let first = (tree.token.clone(), tree.entry.line.clone());
+        std::iter::once(first).chain(tree.renewals.iter().filter_map(newer))
+    });
+    for (raw, line) in section.renewals.iter().filter_map(newer).chain(tree) {
+        let renewed_at = renewed_at(&line);
+        // A gap is not closed by what came after it.
+        if renewed_at.is_none_or(|at| at > until) {
+            break;
+        }
+        until = token_certificate_end(&raw.0).ok()?;
+    }
+    Some(until)
+}
+
+fn renewed_at(line: &str) -> Option<Timestamp> {
+    match Entry::parse_line(line.as_bytes()).ok()? {
+        Entry::EvidenceRenewed(body) => body.stamped_at.parse().ok(),
+        Entry::EvidenceRehashed(body) => body.stamped_at.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Keeps the renewals that an older receipt has and the archive has lost: the older one is a copy of
+/// them.
+pub(crate) fn keep_from(
+    older: &Receipt,
+    newer: &mut Receipt,
+    log: &ReceiptLog,
+) -> Result<(), GiveReceiptError> {
+    let pairs = older.sealings.iter().flat_map(|it| &it.tokens).collect::<Vec<_>>();
+    for token in newer.sealings.iter_mut().flat_map(|it| &mut it.tokens) {
+        let Some(before) = pairs.iter().find(|it| it.token == token.token) else { continue };
+        keep(&before.renewals, &mut token.renewals, log)?;
+        match (&before.hash_tree, &mut token.hash_tree) {
+            (Some(before), Some(tree)) => keep(&before.renewals, &mut tree.renewals, log)?,
+            (Some(before), tree) => {
+                let mut kept = before.clone();
+                let renewals = kept.renewals.iter_mut().map(|it| &mut it.entry);
+                for entry in std::iter::once(&mut kept.entry).chain(renewals) {
+                    *entry = log.line(entry.index)?;
+                }
+                *tree = Some(kept);
+            }
+            (None, _) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Keeps those renewals of a chain.
+fn keep(
+    before: &[RenewalSection],
+    renewals: &mut Vec<RenewalSection>,
+    log: &ReceiptLog,
+) -> Result<(), GiveReceiptError> {
+    for kept in before.iter().filter(|it| it.token.is_some()) {
+        let same = |it: &&mut RenewalSection| it.entry.line == kept.entry.line;
+        if let Some(section) = renewals.iter_mut().find(same) {
+            if section.token.is_none() {
+                (section.path, section.token) = (kept.path.clone(), kept.token.clone());
+            }
+            continue;
+        }
+        let entry = log.line(kept.entry.index)?;
+        if entry.line != kept.entry.line {
+            continue;
+        }
+        let after = |it: &RenewalSection| it.entry.index > entry.index;
+        let at = renewals.iter().position(after).unwrap_or(renewals.len());
+        renewals.insert(at, RenewalSection { entry, ..kept.clone() });
+    }
+    Ok(())
+}

@@ -1,0 +1,256 @@
+//! What is lost of renewals: chains go on without it as far as the log and the rest say how.
+
+use std::collections::{BTreeMap, HashSet, btree_map::Entry};
+
+use jiff::SignedDuration;
+
+use sigillo_ers::{Due, Renewal};
+use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest};
+
+use crate::{
+    Archive, ChainToken, Chains, LogError, LogView, RenewalPlan, RenewalRules, TokenFrom,
+    last_chain,
+    renewing::{Newest, Renewable, judge},
+};
+
+/// The place of a sealing in a renewal that cannot be read.
+const UNPLACED: usize = usize::MAX;
+
+/// A renewal whose list of what it covers is not there, by its place in the view.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unread {
+    /// One of time-stamps.
+    Renewal(usize),
+    /// One of hash trees.
+    Rehash(usize),
+}
+
+impl Unread {
+    /// Returns its evidence line.
+    pub(crate) fn line(self, view: &LogView) -> &str {
+        match self {
+            Self::Renewal(at) => &view.renewals[at].body.line,
+            Self::Rehash(at) => &view.rehashes[at].body.line,
+        }
+    }
+
+    fn commit(self, view: &LogView) -> u64 {
+        match self {
+            Self::Renewal(at) => view.renewals[at].commit,
+            Self::Rehash(at) => view.rehashes[at].commit,
+        }
+    }
+
+    /// Returns the place in the log of its entry.
+    pub fn entry_index(self, view: &LogView) -> u64 {
+        match self {
+            Self::Renewal(at) => view.renewals[at].entry_index,
+            Self::Rehash(at) => view.rehashes[at].entry_index,
+        }
+    }
+
+    /// Returns where what it covers should lie.
+    pub fn key(self, view: &LogView) -> ObjectKey {
+        match self {
+            Self::Renewal(at) => ObjectKey::renewal_members(view.renewals[at].body.renewal),
+            Self::Rehash(at) => ObjectKey::hash_tree(view.rehashes[at].body.renewal),
+        }
+    }
+
+    /// Returns the time that its token attests, as the log states it.
+    pub fn stamped_at(self, view: &LogView) -> &str {
+        match self {
+            Self::Renewal(at) => &view.renewals[at].body.stamped_at,
+            Self::Rehash(at) => &view.rehashes[at].body.stamped_at,
+        }
+    }
+
+    /// Returns its token.
+    fn token(self, view: &LogView) -> ChainToken {
+        match self {
+            Self::Renewal(at) => {
+                let body = &view.renewals[at].body;
+                let from = TokenFrom::Renewed { renewal: at, member: UNPLACED };
+                ChainToken { sha256: body.token_sha256, sha512: body.token_sha512, from }
+            }
+            Self::Rehash(at) => {
+                let body = &view.rehashes[at].body;
+                let from = TokenFrom::Rehashed { rehash: at, leaf: UNPLACED };
+                ChainToken { sha256: body.token_sha256, sha512: Some(body.token_sha512), from }
+            }
+        }
+    }
+}
+
+impl ChainToken {
+    /// Returns the commit that added it.
+    fn commit(&self, view: &LogView) -> u64 {
+        match self.from {
+            TokenFrom::Stamped { stamp } => view.stamps[stamp].commit,
+            TokenFrom::Renewed { renewal, .. } => view.renewals[renewal].commit,
+            TokenFrom::Rehashed { rehash, .. } => view.rehashes[rehash].commit,
+        }
+    }
+
+    /// Tells whether it is known how it leads to its sealing: without that it proves nothing, however
+    /// sound it is.
+    pub fn is_placed(&self) -> bool {
+        !matches!(
+            self.from,
+            TokenFrom::Renewed { member: UNPLACED, .. }
+                | TokenFrom::Rehashed { leaf: UNPLACED, .. }
+        )
+    }
+}
+
+/// Returns the time-stamps that a renewal names in `tokens` beyond those of the last chain of a
+/// sealing, if they are those of renewals that cannot be read: that it names them says that they were
+/// there. The first of them may have begun a chain, and then all in it are named.
+pub(crate) fn told_by_later(
+    view: &LogView,
+    unread: &[Unread],
+    tokens_by_then: &[ChainToken],
+    tokens: &[Sha256Digest],
+) -> Option<Vec<ChainToken>> {
+    if let Some(told) = told(view, unread, (tokens_by_then, last_chain(tokens_by_then)), tokens)
+        && told.iter().all(|it| !matches!(it.from, TokenFrom::Rehashed { .. }))
+    {
+        return Some(told);
+    }
+    let told = told(view, unread, (tokens_by_then, &[]), tokens)?;
+    let begins = told.first().is_some_and(|it| matches!(it.from, TokenFrom::Rehashed { .. }));
+    let once = told.iter().skip(1).all(|it| !matches!(it.from, TokenFrom::Rehashed { .. }));
+    (begins && once).then_some(told)
+}
+
+/// As [`told_by_later`], for new hash trees, which name all time-stamps of a sealing.
+pub(crate) fn told_by_tree(
+    view: &LogView,
+    unread: &[Unread],
+    tokens_by_then: &[ChainToken],
+    tokens: &[Sha256Digest],
+) -> Option<Vec<ChainToken>> {
+    let told = told(view, unread, (tokens_by_then, tokens_by_then), tokens)?;
+    let whole = told.iter().all(|it| !matches!(it.from, TokenFrom::Rehashed { .. }));
+    whole.then_some(told)
+}
+
+fn told(
+    view: &LogView,
+    unread: &[Unread],
+    (by_then, named): (&[ChainToken], &[ChainToken]),
+    tokens: &[Sha256Digest],
+) -> Option<Vec<ChainToken>> {
+    let (known, more) = tokens.split_at_checked(named.len())?;
+    if !named.iter().map(|it| it.sha256).eq(known.iter().copied()) {
+        return None;
+    }
+    let mut left = unread_after(view, unread, by_then).map(|it| it.token(view));
+    more.iter().map(|sha256| left.find(|it| it.sha256 == *sha256)).collect()
+}
+
+/// Returns those of the renewals that came after all time-stamps of a sealing: it may be in them.
+fn unread_after<'a>(
+    view: &'a LogView,
+    unread: &'a [Unread],
+    tokens: &[ChainToken],
+) -> impl Iterator<Item = Unread> + 'a {
+    let last = tokens.last().map(|it| it.commit(view));
+    let after = move |it: &Unread| last.is_some_and(|last| it.commit(view) > last);
+    unread.iter().copied().filter(after)
+}
+
+impl Chains {
+    /// Returns the renewals that cannot be read and may have renewed the time-stamps of a sealing on a
+    /// line: no later one says whether.
+    pub fn perhaps_renewed(&self, view: &LogView, line: &str, number: u64) -> Vec<Unread> {
+        let unread = self.unread_of(view, line);
+        unread_after(view, &unread, self.of(line, number)).collect()
+    }
+}
+
+/// What is known of the time-stamps on which a renewal can be put.
+pub(crate) type Judged = BTreeMap<Sha256Digest, Result<Newest, Finding>>;
+
+/// Finds the newest time-stamp of a chain that is there and can be verified, for who renews over
+/// lost ones: all of them are named in the new list all the same, and RFC 4998 §5.2 asks of it only
+/// that the one before is. One that has come to its end carries nothing any more: that is a finding.
+pub(crate) async fn newest_sound(
+    (archive, view): (&Archive, &LogView),
+    chain: &[ChainToken],
+    rules: &RenewalRules<'_>,
+    judged: &mut Judged,
+) -> Result<Option<Result<ChainToken, Finding>>, LogError> {
+    for token in chain.iter().rev().filter(|it| it.is_placed()) {
+        let known = match judged.entry(token.sha256) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(judge(archive, view, token, rules).await?),
+        };
+        let Ok(newest) = known else { continue };
+        let is_newest = chain.last() == Some(token);
+        let ended = newest.ends().filter(|due| due.is_due(rules.at, SignedDuration::ZERO));
+        let end = ended.and_then(|due| due.before).filter(|_| !is_newest);
+        return Ok(Some(match end {
+            None => Ok(*token),
+            Some(end) => {
+                let message = format!(
+                    "the newest time-stamp that is there ended on {end}: none that is put over it \
+                     now closes the gap; bring the newer ones back from a copy of the archive"
+                );
+                Err(Finding::new(FindingCode::EvidenceEnded, token.key(view), message))
+            }
+        }));
+    }
+    Ok(None)
+}
+
+impl Newest {
+    /// Returns what asks first for a newer time-stamp.
+    fn ends(&self) -> Option<Due> {
+        let mut due = self.due.iter();
+        due.find(|due| due.renewal == Renewal::TimeStamp).copied()
+    }
+}
+
+impl RenewalPlan {
+    /// Plans over the newest time-stamps that are there, whatever newer ones are lost.
+    pub(crate) async fn over_lost(
+        &mut self,
+        (archive, view, chains): (&Archive, &LogView, &Chains),
+        rules: &RenewalRules<'_>,
+    ) -> Result<(), LogError> {
+        let (mut judged, mut told) = (Judged::new(), Vec::new());
+        for (_, number, chain) in chains.iter().filter(|(line, ..)| *line == rules.line) {
+            let found = newest_sound((archive, view), chain, rules, &mut judged).await?;
+            let sound = match found {
+                Some(Ok(sound)) => sound,
+                Some(Err(finding)) => {
+                    told.push(finding);
+                    continue;
+                }
+                None => continue,
+            };
+            let Some(Ok(newest)) = judged.get(&sound.sha256) else { continue };
+            let mut newest = newest.clone();
+            let perhaps = chains.perhaps_renewed(view, rules.line, number);
+            // Which chain it would be in nobody can say.
+            if perhaps.iter().any(|it| matches!(it, Unread::Rehash(_))) {
+                self.held_back += 1;
+                continue;
+            }
+            let more = perhaps.iter().map(|it| it.token(view));
+            let whole: Vec<ChainToken> = chain.iter().copied().chain(more).collect();
+            // The new one must not be older than those that are lost either.
+            let stated = whole.iter().filter_map(|it| it.stated(view).0.parse().ok());
+            newest.stamped_at = stated.max().unwrap_or(newest.stamped_at).max(newest.stamped_at);
+            self.take(&Renewable { number, tokens: &whole }, &newest, sound.stated(view).1, rules);
+        }
+        self.findings.extend(judged.into_values().filter_map(Result::err));
+        self.findings.extend(told);
+        self.older(archive, view, chains).await?;
+        // One that was looked at for its own sake is older than what another chain begins with.
+        let mut seen = HashSet::new();
+        self.findings.retain(|it| seen.insert((it.code, it.object.clone())));
+        Ok(())
+    }
+}

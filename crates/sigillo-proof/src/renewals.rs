@@ -1,0 +1,66 @@
+//! What the renewals of a time-stamp in a receipt cover.
+
+use sigillo_ers::{TreeDigest, list_value, walk_path};
+use sigillo_model::{Entry, EvidenceDigest, Sha256Digest, Sha512Digest};
+
+use crate::RenewalSection;
+
+/// A chain of a receipt, by its place: 0 is of SHA-256, 1 of SHA-512.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChainSection<'r> {
+    pub(crate) place: usize,
+    /// The first token.
+    pub(crate) first: &'r [u8],
+    pub(crate) renewals: &'r [RenewalSection],
+}
+
+impl ChainSection<'_> {
+    /// Returns the digests of all tokens that the renewal at `at`, from 0, is over, oldest first; `None`
+    /// if there is no such renewal, or the entry of one whose token is lost does not say.
+    fn older_than(&self, at: usize) -> Option<Vec<EvidenceDigest>> {
+        let first = Some(self.digest(self.first));
+        let renewals = self.renewals.get(..at)?.iter().map(|it| self.digest_of(it));
+        std::iter::once(first).chain(renewals).collect()
+    }
+
+    /// Returns what the token of the renewal at `at`, from 0, should cover.
+    pub(crate) fn imprint(&self, at: usize) -> Option<EvidenceDigest> {
+        fn root<D: TreeDigest + Into<EvidenceDigest>>(
+            older: &[EvidenceDigest],
+            path: &[EvidenceDigest],
+            of: impl Fn(&EvidenceDigest) -> Option<D>,
+        ) -> Option<EvidenceDigest> {
+            let older: Option<Vec<D>> = older.iter().map(&of).collect();
+            let path: Option<Vec<D>> = path.iter().map(&of).collect();
+            Some(walk_path(list_value(&older?)?, &path?).into())
+        }
+        let (older, path) = (self.older_than(at)?, &self.renewals.get(at)?.path);
+        match self.place {
+            0 => root(&older, path, EvidenceDigest::sha256),
+            _ => root(&older, path, EvidenceDigest::sha512),
+        }
+    }
+
+    /// Returns the digest of the token of a renewal, which the log entry states of one that is lost.
+    pub(crate) fn digest_of(&self, renewal: &RenewalSection) -> Option<EvidenceDigest> {
+        if let Some(raw) = &renewal.token {
+            return Some(self.digest(&raw.0));
+        }
+        let Entry::EvidenceRenewed(body) = Entry::parse_line(renewal.entry.line.as_bytes()).ok()?
+        else {
+            return None;
+        };
+        if self.place == 0 {
+            Some(body.token_sha256.into())
+        } else {
+            body.token_sha512.map(Into::into)
+        }
+    }
+
+    fn digest(&self, token: &[u8]) -> EvidenceDigest {
+        match self.place {
+            0 => Sha256Digest::of(token).into(),
+            _ => Sha512Digest::of(token).into(),
+        }
+    }
+}

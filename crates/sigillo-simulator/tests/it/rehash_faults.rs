@@ -1,0 +1,153 @@
+//! New hash trees while calls of the store go wrong, while documents come in, and while others renew.
+
+use std::{error::Error, sync::Arc};
+
+use sigillo_custody::{MadeTree, RehashJournal, Rehasher, VerifyProgress};
+use sigillo_evidence_log::{
+    Chains, EVIDENCE_LINE, RehashOutcome, RenewalPlan, commit_hash_tree, read_view,
+};
+use sigillo_model::RenewalId;
+use sigillo_testkit::{Fault, FaultPlan};
+
+use crate::{
+    sixty_years::{FIRST, World},
+    support::slow,
+};
+
+/// In the short form every so-many-th call goes wrong.
+const EVERY: u64 = 9;
+
+type Failed = Box<dyn Error + Send + Sync>;
+
+/// Makes new hash trees of everything; they lack only their time-stamp.
+async fn make(
+    world: &World,
+    journal: &mut RehashJournal,
+) -> Result<(RenewalPlan, MadeTree), Failed> {
+    let plan = world.plan_with(false, true).await?;
+    let archive = world.try_archive().await?;
+    let view = read_view(&archive).await?;
+    let chains = Chains::read(&archive, &view).await?;
+    let rehasher = Rehasher {
+        archive: &archive,
+        cpu: &world.cpu,
+        view: &view,
+        chains: &chains,
+        line: EVIDENCE_LINE,
+        progress: Arc::new(VerifyProgress::default()),
+    };
+    let renewal = RenewalId::random(&*world.entropy);
+    let made = rehasher.make(&plan.trees, renewal, journal).await?;
+    Ok((plan, made))
+}
+
+async fn commit(
+    world: &World,
+    plan: &RenewalPlan,
+    made: &MadeTree,
+) -> Result<RehashOutcome, Failed> {
+    let mut log = world.try_writer().await?;
+    let authorities = world.authorities(FIRST);
+    let renewer = world.renewer(&authorities);
+    Ok(commit_hash_tree(&renewer, &mut log, plan, (&made.tree, made.documents)).await?)
+}
+
+/// Makes new hash trees while a call of the store goes wrong, and sees that nothing acknowledged is
+/// lost and that the same again brings it to its end. Returns whether the fault was reached.
+async fn check_fault(number: u64, fault: Fault) -> bool {
+    let mut world = World::new(false).await;
+    Box::pin(world.ingest(FIRST)).await;
+    assert_eq!(world.stamp(FIRST).await, 0);
+    let (whole, faulty) = (world.store.clone(), FaultPlan::at(number, fault));
+    world.store = faulty.wrap(&whole);
+    let mut acknowledged = false;
+    let mut journal = RehashJournal::default();
+    if let Ok((plan, made)) = Box::pin(make(&world, &mut journal)).await
+        && made.left_out == 0
+        && let Ok(outcome) = Box::pin(commit(&world, &plan, &made)).await
+    {
+        acknowledged = outcome.rehashed.is_some();
+    }
+    world.store = whole;
+    let what = format!("call {number}, {fault:?}");
+    drop(world.writer().await);
+    let made_by_then = read_view(&world.archive().await).await.unwrap().rehashes.len();
+    assert!(made_by_then <= 1 && (!acknowledged || made_by_then == 1), "{what}");
+    if made_by_then == 0 {
+        let (plan, made) = Box::pin(make(&world, &mut journal)).await.unwrap();
+        assert_eq!((made.tree.sealings.len(), made.left_out), (1, 0), "{what}");
+        let outcome = Box::pin(commit(&world, &plan, &made)).await.unwrap();
+        assert!(outcome.rehashed.is_some(), "{what}");
+    }
+    Box::pin(world.audit(FIRST)).await;
+    world.prove(FIRST).await;
+    faulty.struck()
+}
+
+#[tokio::test]
+async fn whatever_call_goes_wrong_new_hash_trees_are_there_or_are_not() {
+    let step = if slow() { 1 } else { EVERY };
+    for fault in Fault::ALL {
+        let mut number = 1;
+        while check_fault(number, fault).await {
+            number += step;
+        }
+        assert!(number > 20, "{number} calls only");
+    }
+}
+
+#[tokio::test]
+async fn documents_come_in_while_new_hash_trees_are_made() {
+    let world = World::new(false).await;
+    Box::pin(world.ingest(FIRST)).await;
+    assert_eq!(world.stamp(FIRST).await, 0);
+    let (plan, made) = make(&world, &mut RehashJournal::default()).await.unwrap();
+    Box::pin(world.ingest(FIRST + 1)).await;
+    assert_eq!(world.stamp(FIRST).await, 0);
+    let outcome = commit(&world, &plan, &made).await.unwrap();
+    assert_eq!(outcome.rehashed.unwrap().0.sealings, 1, "the later one has no part in it");
+    Box::pin(world.audit(FIRST)).await;
+    world.prove(FIRST).await;
+    // It gets its own, and those that have theirs get no others.
+    let (plan, made) = make(&world, &mut RehashJournal::default()).await.unwrap();
+    assert_eq!(plan.trees.len(), 1);
+    assert!(commit(&world, &plan, &made).await.unwrap().rehashed.is_some());
+    Box::pin(world.audit(FIRST)).await;
+    world.prove(FIRST).await;
+}
+
+#[tokio::test]
+async fn new_hash_trees_give_way_to_who_renewed_meanwhile() {
+    let world = World::new(false).await;
+    Box::pin(world.ingest(FIRST)).await;
+    assert_eq!(world.stamp(FIRST).await, 0);
+    let mut journal = RehashJournal::default();
+    let (plan, made) = make(&world, &mut journal).await.unwrap();
+    let all = world.plan_with(true, false).await.unwrap();
+    let authorities = world.authorities(FIRST);
+    let mut log = world.writer().await;
+    let renewed = world.renewer(&authorities).renew(&mut log, &all).await.unwrap();
+    assert_eq!(renewed.renewed.len(), 1, "{:?}", renewed.refused);
+    let outcome = commit(&world, &plan, &made).await.unwrap();
+    assert!(outcome.overtaken && outcome.rehashed.is_none());
+    let (plan, made) = make(&world, &mut journal).await.unwrap();
+    assert!(commit(&world, &plan, &made).await.unwrap().rehashed.is_some());
+    Box::pin(world.audit(FIRST)).await;
+    world.prove(FIRST).await;
+}
+
+#[tokio::test]
+async fn what_was_made_before_an_interruption_is_not_made_again() {
+    let world = World::new(false).await;
+    Box::pin(world.ingest(FIRST)).await;
+    assert_eq!(world.stamp(FIRST).await, 0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let first = make(&world, &mut RehashJournal::open(path.clone()).unwrap()).await.unwrap().1;
+    assert!(first.content_bytes > 0);
+    let again = make(&world, &mut RehashJournal::open(path).unwrap()).await.unwrap().1;
+    assert_eq!((again.content_bytes, again.documents), (0, first.documents));
+    assert_eq!(again.tree.sealings, first.tree.sealings);
+    let lost = make(&world, &mut RehashJournal::default()).await.unwrap().1;
+    assert_eq!(lost.content_bytes, first.content_bytes);
+}
