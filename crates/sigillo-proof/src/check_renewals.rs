@@ -6,7 +6,9 @@ use sigillo_ers::{Trust, verify_token};
 use sigillo_model::{BatchesSealed, Entry, EvidenceRenewed, FindingCode, Sha256Digest};
 
 use crate::{
-    RenewalSection, TokenSection, bundle::renewal_imprint, check::AttestedTime,
+    RenewalSection, TokenSection,
+    bundle::renewal_imprint,
+    check::{AttestedTime, not_qualified},
     check_sealings::SealingsCheck,
 };
 
@@ -89,11 +91,15 @@ impl SealingsCheck<'_> {
             let message = "the time-stamp of a renewal is for trial, not qualified";
             self.find(FindingCode::TrialEvidence, body, message);
         }
+        if let Some(message) = not_qualified(&token) {
+            self.find(FindingCode::NotQualified, body, message);
+        }
         self.checker.times.push(AttestedTime {
             sealing: body.number,
             stamped_at,
-            authority: token.authority,
             trial: token.trial,
+            qualified: token.qualification.is_qualified(),
+            authority: token.authority,
             renewal: true,
         });
         Some(token.stamped_at)
