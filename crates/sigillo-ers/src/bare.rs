@@ -110,7 +110,7 @@ fn read(der: &[u8]) -> Result<Certificate<'_>, CertificateError> {
 
 /// Writes two integers of equal length as DER; `None` if there are none.
 fn two_integers(value: &[u8]) -> Option<Vec<u8>> {
-    if value.is_empty() || value.len() % 2 != 0 || value.len() > SIGNATURE_BYTES_MAX {
+    if value.is_empty() || !value.len().is_multiple_of(2) || value.len() > SIGNATURE_BYTES_MAX {
         return None;
     }
     let (first, second) = value.split_at(value.len() / 2);

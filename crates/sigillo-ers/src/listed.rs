@@ -178,13 +178,13 @@ impl Listed {
     /// Returns the places of what a path from a signer can end at: itself, or who issued one of the
     /// certificates.
     fn candidates(&self, certificate: &[u8], others: &[&[u8]]) -> Vec<usize> {
-        let issuers: Vec<&[u8]> = [certificate]
+        let above: Vec<&[u8]> = [certificate]
             .iter()
             .chain(others)
             .filter_map(|der| Some(Certificate::read(der).ok()?.issuer))
             .collect();
         // An issuer's name has tag and length, a subject among anchors only the content.
-        let issues = |subject: &[u8]| issuers.iter().any(|issuer| issuer.ends_with(subject));
+        let issues = |subject: &[u8]| above.iter().any(|issuer| issuer.ends_with(subject));
         let of = |(at, (anchor, subject)): (usize, (&crate::anchors::Anchor, &[u8]))| {
             let may = self.entries.get(at).is_some_and(|entry| entry.is_authority);
             (anchor.der == certificate || may && issues(subject)).then_some(at)

@@ -16,7 +16,7 @@ use sigillo_model::Sha256Digest;
 
 use super::{
     TrustedListError,
-    c14n::Canonical,
+    c14n::{Canonical, INCLUSIVE_PREFIXES_MAX},
     read::decode_base64,
     xml::{children, only_child, text_of},
 };
@@ -72,7 +72,7 @@ pub(super) fn check(
     let value = decode_base64(&value, VALUE_BYTES_MAX);
     let value = value.ok_or(shape("the value of the signature cannot be read"))?;
     let bare = BareSignature { certificate: &certificate, scheme, hash, signature: &value, at };
-    verify_bare(&bare, &canonical.write(info, None))?;
+    verify_bare(&bare, &canonical.write(info, None)?)?;
     Ok(certificate)
 }
 
@@ -167,7 +167,10 @@ fn canonical(method: Node<'_, '_>) -> Result<Canonical, TrustedListError> {
         let list = parameter.attribute("PrefixList").unwrap_or_default();
         let prefixes = list.split_ascii_whitespace();
         let prefixes = prefixes.map(|it| if it == "#default" { "" } else { it }.to_owned());
-        canonical.inclusive_prefixes.extend(prefixes);
+        canonical.inclusive_prefixes.extend(prefixes.take(INCLUSIVE_PREFIXES_MAX + 1));
+    }
+    if canonical.inclusive_prefixes.len() > INCLUSIVE_PREFIXES_MAX {
+        return Err(shape("a canonicalisation names too many prefixes"));
     }
     Ok(canonical)
 }
@@ -189,12 +192,12 @@ fn check_reference(
         _ if is_whole && !is_enveloped => {
             return Err(shape("a reference to the document does not take the signature out"));
         }
-        None if is_whole => canonical.write_document(root, Some(signature.id())),
-        Some(_) if is_whole => canonical.write(root, Some(signature.id())),
+        None if is_whole => canonical.write_document(root, Some(signature.id()))?,
+        Some(_) if is_whole => canonical.write(root, Some(signature.id()))?,
         Some(id) if !is_enveloped => {
             let mut inside = signature.descendants().skip(1);
             let element = inside.find(|it| it.attribute("Id") == Some(id));
-            canonical.write(element.ok_or(shape("a reference is outside of it"))?, None)
+            canonical.write(element.ok_or(shape("a reference is outside of it"))?, None)?
         }
         Some(_) => return Err(shape("a reference is outside of it")),
         None => return Err(shape("a reference leads out of the document")),

@@ -8,8 +8,14 @@ use super::TrustedListError;
 pub(super) const DEPTH_MAX: usize = 64;
 /// Most attributes of one element, declarations of name spaces included.
 const ATTRIBUTES_MAX: usize = 64;
+/// Longest start tag, in bytes.
+const TAG_BYTES_MAX: usize = 32 << 10;
 /// Most elements, texts, comments and processing instructions.
-const NODES_MAX: u32 = 4_000_000;
+const NODES_MAX: u32 = 2_000_000;
+/// Most attributes in all.
+const ATTRIBUTES_IN_ALL_MAX: usize = 1_000_000;
+/// Most name spaces that an element and those around it declare.
+const NAMESPACES_IN_SCOPE_MAX: usize = 128;
 /// Most name spaces in sum over the elements that declare any: each has a copy of all that are in
 /// scope.
 const NAMESPACE_COPIES_MAX: usize = 4_000_000;
@@ -30,7 +36,8 @@ fn check_bounds(text: &str) -> Result<(), TrustedListError> {
     let too_large = |what| TrustedListError::BeyondLimit { what };
     let mut rest = text;
     // For each open element, how many name spaces are in scope at most.
-    let (mut open, mut copies): (Vec<usize>, usize) = (Vec::new(), 0);
+    let mut open: Vec<usize> = Vec::new();
+    let (mut copies, mut attributes) = (0, 0);
     while let Some(at) = rest.find('<') {
         rest = &rest[at + 1..];
         let (end, skipped) = if let Some(comment) = rest.strip_prefix("!--") {
@@ -46,12 +53,16 @@ fn check_bounds(text: &str) -> Result<(), TrustedListError> {
             continue;
         } else {
             let tag = Tag::read(rest);
-            if tag.attributes > ATTRIBUTES_MAX {
-                return Err(too_large("an element has too many attributes"));
+            if tag.attributes > ATTRIBUTES_MAX || tag.length > TAG_BYTES_MAX {
+                return Err(too_large("an element has too many attributes, or too long ones"));
+            }
+            attributes += tag.attributes;
+            if attributes > ATTRIBUTES_IN_ALL_MAX {
+                return Err(too_large("there are too many attributes"));
             }
             let in_scope = open.last().copied().unwrap_or_default() + tag.declarations;
             copies += if tag.declarations > 0 { in_scope } else { 0 };
-            if copies > NAMESPACE_COPIES_MAX {
+            if copies > NAMESPACE_COPIES_MAX || in_scope > NAMESPACES_IN_SCOPE_MAX {
                 return Err(too_large("there are too many declarations of name spaces"));
             }
             if !tag.is_empty {
@@ -177,6 +188,13 @@ mod tests {
             (0..count).map(declared).collect()
         };
         let one = format!("<b{}/>", declares(1));
+        let nested = format!("<a{0}><a{0}>", declares(60));
+        assert!(parse(&format!("{nested}</a></a>")).is_ok());
+        let third = format!("{nested}<a{}>", declares(9));
+        assert!(matches!(parse(&third), Err(TrustedListError::BeyondLimit { .. })));
+        let long = |length| format!("<a b='{}'/>", "x".repeat(length));
+        assert!(parse(&long(TAG_BYTES_MAX - 10)).is_ok());
+        assert!(parse(&long(TAG_BYTES_MAX)).is_err());
         let many = format!("<a{}>{}</a>", declares(60), one.repeat(NAMESPACE_COPIES_MAX / 61 + 1));
         assert!(matches!(parse(&many), Err(TrustedListError::BeyondLimit { .. })));
     }

@@ -219,10 +219,14 @@ fn a_bundle_tells_which_time_stamps_are_qualified_and_trial_stays_trial() {
     };
     let before = check(&[]).json();
     assert!(codes(&before).contains(&"F607".to_owned()), "{before}");
+    let verified = world.run(["verify", "--require", "qualified", "--json"]).json();
+    assert!(codes(&verified).contains(&"F607".to_owned()), "{verified}");
     let list = authority.list(1, "ca.pem", &[("granted", "2020-01-01T00:00:00Z".parse().unwrap())]);
     let signer = authority.folder.join("list.pem");
     let import = ["trust", "import-list", &list, "--signer", signer.to_str().unwrap()];
     world.run(import).check(0, "Believed from now on");
+    let verified = world.run(["verify", "--require", "qualified", "--json"]).json();
+    assert!(!codes(&verified).contains(&"F607".to_owned()), "{verified}");
     let after = check(&[]).json();
     assert!(!codes(&after).contains(&"F607".to_owned()), "{after}");
     let times = after["time_stamps"].as_array().unwrap();
