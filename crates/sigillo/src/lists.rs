@@ -1,6 +1,6 @@
 //! The trusted lists in the trust store: the files as they were imported, and what was taken of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -221,7 +221,7 @@ impl TrustStore {
         let paths = paths.filter(|path| path.extension().is_some_and(|it| it == "json"));
         let mut paths: Vec<_> = paths.take(LISTS_MAX).collect();
         paths.sort();
-        paths.into_iter().map(read_known).collect()
+        paths.iter().map(|path| read_known(path)).collect()
     }
 
     /// Adds the services of all lists that are believed.
@@ -258,7 +258,7 @@ impl TrustStore {
         let list = TrustedList::read(bytes, &signers).map_err(refused)?;
         let list = KnownList::of(&list, Sha256Digest::of(bytes));
         let file = self.list_file(&list.territory);
-        let known = file.exists().then(|| read_known(file.clone())).transpose()?;
+        let known = file.exists().then(|| read_known(&file)).transpose()?;
         if let Some(known) = &known {
             let other = known.sequence == list.sequence && known.sha256 != list.sha256;
             if known.sequence > list.sequence || other {
@@ -286,15 +286,15 @@ impl TrustStore {
         if !file.exists() {
             return Ok(Vec::new());
         }
-        let lists = read_known(file)?;
+        let lists = read_known(&file)?;
         let pointers = lists.pointers.iter().filter(|it| it.territory == territory);
         let signers: Vec<String> = pointers.flat_map(|it| it.signers.clone()).collect();
         ders(&signers).map_err(|what| lists.unusable(&what))
     }
 }
 
-fn read_known(path: PathBuf) -> Result<KnownList, CommandError> {
-    let bytes = read_beginning(&path, KNOWN_BYTES_MAX)?;
+fn read_known(path: &Path) -> Result<KnownList, CommandError> {
+    let bytes = read_beginning(path, KNOWN_BYTES_MAX)?;
     let unusable = |what: String| {
         let words =
             format!("TRUST_UNUSABLE: {} is not what was taken of a trusted list", path.display());

@@ -178,14 +178,14 @@ mod tests {
             Err(TrustedListError::BeyondLimit { .. })
         ));
         let wide = |count: usize| {
-            let attributes: String = (0..count).map(|at| format!(" a{at} = '>'")).collect();
-            format!("<a{attributes}/>")
+            let attributes: Vec<_> = (0..count).map(|at| format!("a{at} = '>'")).collect();
+            format!("<a {}/>", attributes.join("\n"))
         };
         assert!(parse(&wide(ATTRIBUTES_MAX)).is_ok());
         assert!(parse(&wide(ATTRIBUTES_MAX + 1)).is_err());
-        let declares = |count: usize| -> String {
+        let declares = |count: usize| {
             let declared = |at| format!(" xmlns:n{at}\n=\n'u:{at}'");
-            (0..count).map(declared).collect()
+            (0..count).map(declared).collect::<Vec<_>>().concat()
         };
         let one = format!("<b{}/>", declares(1));
         let nested = format!("<a{0}><a{0}>", declares(60));

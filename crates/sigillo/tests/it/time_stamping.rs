@@ -84,7 +84,7 @@ fn key_folder(world: &World) -> PathBuf {
 }
 
 /// The time, as the archive has it.
-fn now(world: &World) -> Timestamp {
+pub(crate) fn now(world: &World) -> Timestamp {
     let status = world.run(["status", "--json"]).json();
     status["newest_commit_at"].as_str().unwrap().parse().unwrap()
 }

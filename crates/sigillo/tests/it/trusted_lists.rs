@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     program::{World, skip},
-    time_stamping::{answer, serve, write_settings},
+    time_stamping::{answer, now, serve, write_settings},
 };
 
 const LISTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/trusted-lists");
@@ -38,10 +38,13 @@ fn openssl(folder: &Path, line: &str) -> Vec<u8> {
 /// An authority for time-stamps that is not for trial, in a folder, and who signs lists.
 struct Authority {
     folder: PathBuf,
+    /// The time, as the archive has it.
+    now: Timestamp,
 }
 
 impl Authority {
-    fn new(folder: PathBuf) -> Self {
+    fn new(world: &World) -> Self {
+        let folder = world.place("authority");
         fs::create_dir(&folder).unwrap();
         let run = |line: &str| drop(openssl(&folder, line));
         let key = "-newkey rsa:2048 -nodes -sha256";
@@ -60,7 +63,7 @@ impl Authority {
                       ess_cert_id_alg=sha256\n";
         fs::write(folder.join("tsa.cnf"), config).unwrap();
         fs::write(folder.join("serial"), "01").unwrap();
-        Self { folder }
+        Self { folder, now: now(world) }
     }
 
     /// Answers requests until the test ends; returns its address.
@@ -83,7 +86,7 @@ impl Authority {
     ///
     /// It is written in canonical form, so that nothing but OpenSSL is needed to sign it.
     fn list(&self, sequence: u64, certificate: &str, states: &[(&str, Timestamp)]) -> String {
-        let (issued, day) = (Timestamp::now(), SignedDuration::from_hours(24));
+        let (issued, day) = (self.now, SignedDuration::from_hours(24));
         let instance = |(tag, (status, from)): (&str, &(&str, Timestamp))| {
             format!(
                 "<{tag}><ServiceTypeIdentifier>http://uri.etsi.org/TrstSvc/Svctype/TSA/QTST\
@@ -156,7 +159,7 @@ fn a_time_stamp_is_qualified_exactly_if_a_list_granted_it_at_its_time() {
         return;
     }
     let world = World::with(&[("uno.txt", b"uno")]);
-    let authority = Authority::new(world.place("authority"));
+    let authority = Authority::new(&world);
     let root = authority.folder.join("ca.pem");
     write_settings(&world, &authority.serve(), &root, None);
     world.run(["er", "create", "carte/uno.txt", "-o", "uno.er"]).check(0, "with a time-stamp");
@@ -171,7 +174,7 @@ fn a_time_stamp_is_qualified_exactly_if_a_list_granted_it_at_its_time() {
 
     let signer = authority.folder.join("list.pem").to_str().unwrap().to_owned();
     let import = |list: &str| world.run(["trust", "import-list", list, "--signer", &signer]);
-    let (now, day) = (Timestamp::now(), SignedDuration::from_hours(24));
+    let (now, day) = (authority.now, SignedDuration::from_hours(24));
     let long_ago = "2020-01-01T00:00:00Z".parse().unwrap();
     // Known by the certificate of the unit, then by that of who issued it.
     for (sequence, certificate) in [(1, "tsa.pem"), (2, "ca.pem")] {
@@ -204,7 +207,7 @@ fn a_bundle_tells_which_time_stamps_are_qualified_and_trial_stays_trial() {
         return;
     }
     let world = World::with(&[("uno.txt", b"uno")]);
-    let authority = Authority::new(world.place("authority"));
+    let authority = Authority::new(&world);
     let root = authority.folder.join("ca.pem");
     write_settings(&world, &authority.serve(), &root, None);
     world.write("due.txt", b"due");
