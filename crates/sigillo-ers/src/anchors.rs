@@ -9,11 +9,12 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, Ve
 use crate::{
     certificate::{CERTIFICATE_BYTES_MAX, CertificateError},
     der::Reader,
+    listed::{Listed, ListedService, Qualification},
     pss::RSA_PSS_SPELLINGS,
     x509::Certificate,
 };
 
-/// Most anchors in one set.
+/// Most anchors in one set, and most certificates of trusted lists besides.
 pub const ANCHORS_MAX: usize = 10_000;
 /// Longest name of an anchor, in bytes.
 pub const ANCHOR_NAME_BYTES_MAX: usize = 1_024;
@@ -21,15 +22,24 @@ pub const ANCHOR_NAME_BYTES_MAX: usize = 1_024;
 /// The certificates at which a path may end. Never taken from what is being verified.
 #[derive(Clone, Debug, Default)]
 pub struct TrustAnchors {
+    own: AnchorSet,
+    /// What trusted lists say of services; counts for time-stamps alone.
+    listed: Listed,
+}
+
+/// Certificates at which a path may end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AnchorSet {
     anchors: Vec<Anchor>,
     /// One for each of `anchors`, in the same order, as the path search wants them.
     roots: Vec<TrustAnchor<'static>>,
 }
 
+/// A certificate at which a path may end.
 #[derive(Clone, Debug)]
-struct Anchor {
-    name: String,
-    der: Vec<u8>,
+pub(crate) struct Anchor {
+    pub(crate) name: String,
+    pub(crate) der: Vec<u8>,
 }
 
 /// What the path of a certificate led to.
@@ -76,6 +86,85 @@ impl TrustAnchors {
     ///
     /// [`CertificateError`] if `der` is no certificate or there are too many anchors.
     pub fn add_der(&mut self, name: &str, der: &[u8]) -> Result<(), CertificateError> {
+        self.own.add(name, der)
+    }
+
+    /// Adds a time-stamping service of a trusted list, whose signature the caller has checked.
+    ///
+    /// Its certificates count as anchors of time-stamps made while the list calls it active, and
+    /// of nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError`] if one of its certificates is none or there are too many.
+    pub fn add_listed(&mut self, service: &ListedService) -> Result<(), CertificateError> {
+        self.listed.add(service)
+    }
+
+    /// Tells whether there is no anchor. Services of trusted lists are not counted.
+    pub fn is_empty(&self) -> bool {
+        self.own.anchors.is_empty()
+    }
+
+    /// Returns name and DER of each anchor, in the order in which they were added, without those
+    /// of trusted lists.
+    pub fn certificates(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.own.anchors.iter().map(|anchor| (anchor.name.as_str(), anchor.der.as_slice()))
+    }
+
+    /// Looks for a path from the `certificate` of a time-stamp made at `stamped_at`, as
+    /// [`judge`](Self::judge) does and, where that finds none, to the services that a trusted list
+    /// called active then; says too whether the time-stamp is qualified.
+    pub(crate) fn judge_stamp(
+        &self,
+        certificate: &[u8],
+        others: &[&[u8]],
+        (stamped_at, at): (Timestamp, Timestamp),
+        purpose: impl ExtendedKeyUsageValidator + Clone,
+    ) -> (Path, Qualification) {
+        let own = self.judge(certificate, others, at, purpose.clone());
+        let signer = (certificate, others);
+        let (listed, qualification) = self.listed.judge(signer, stamped_at, |set, time| {
+            set.judge(certificate, others, time.unwrap_or(at), purpose.clone())
+        });
+        match listed {
+            Some(path) if own.trust == Trust::Unknown => (path, qualification),
+            _ => (own, qualification),
+        }
+    }
+
+    /// Looks for a path from `certificate` over `others` to an anchor, all valid at `at`.
+    ///
+    /// Revocation is not looked at. Source: RFC 5280 §6.1, as far as webpki implements it.
+    pub(crate) fn judge(
+        &self,
+        certificate: &[u8],
+        others: &[&[u8]],
+        at: Timestamp,
+        purpose: impl ExtendedKeyUsageValidator,
+    ) -> Path {
+        self.own.judge(certificate, others, at, purpose)
+    }
+
+    /// Returns the anchors whose subject is `name`, which has tag and length; those of trusted
+    /// lists as well.
+    pub(crate) fn named(&self, name: &[u8]) -> Vec<&[u8]> {
+        let content = Reader::new(name).any("a name").map_or(&[][..], |name| name.content);
+        let own = self.own.roots.iter().zip(&self.own.anchors);
+        let named = own.filter(|(root, _)| root.subject.as_ref() == content);
+        let own = named.map(|(_, anchor)| anchor.der.as_slice());
+        own.chain(self.listed.named(content)).collect()
+    }
+
+    /// Tells whether `certificate` is an anchor, be it one of a trusted list.
+    pub(crate) fn holds(&self, certificate: &[u8]) -> bool {
+        self.own.anchors.iter().any(|anchor| anchor.der == certificate)
+            || self.listed.holds(certificate)
+    }
+}
+
+impl AnchorSet {
+    pub(crate) fn add(&mut self, name: &str, der: &[u8]) -> Result<(), CertificateError> {
         if der.len() > CERTIFICATE_BYTES_MAX {
             return Err(CertificateError::TooLarge { size_bytes: der.len() });
         }
@@ -92,20 +181,20 @@ impl TrustAnchors {
         Ok(())
     }
 
-    /// Tells whether there is no anchor.
-    pub fn is_empty(&self) -> bool {
-        self.anchors.is_empty()
+    /// Returns the anchors, each with the content of its subject's name.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Anchor, &[u8])> {
+        self.anchors.iter().zip(self.roots.iter().map(|root| root.subject.as_ref()))
     }
 
-    /// Returns name and DER of each anchor, in the order in which they were added.
-    pub fn certificates(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.anchors.iter().map(|anchor| (anchor.name.as_str(), anchor.der.as_slice()))
+    /// Returns the anchors at `places` alone.
+    pub(crate) fn only(&self, places: &[usize]) -> Self {
+        let pick =
+            |at: &usize| Some((self.anchors.get(*at)?.clone(), self.roots.get(*at)?.clone()));
+        let (anchors, roots) = places.iter().filter_map(pick).unzip();
+        Self { anchors, roots }
     }
 
-    /// Looks for a path from `certificate` over `others` to an anchor, all valid at `at`.
-    ///
-    /// Revocation is not looked at. Source: RFC 5280 §6.1, as far as webpki implements it.
-    pub(crate) fn judge(
+    fn judge(
         &self,
         certificate: &[u8],
         others: &[&[u8]],
@@ -133,14 +222,6 @@ impl TrustAnchors {
             None => Vec::new(),
         };
         Path { trust, certificates, stray_certificates }
-    }
-
-    /// Returns the anchors whose subject is `name`, which has tag and length.
-    pub(crate) fn named(&self, name: &[u8]) -> Vec<&[u8]> {
-        let content = Reader::new(name).any("a name").map_or(&[][..], |name| name.content);
-        let named = self.roots.iter().zip(&self.anchors);
-        let named = named.filter(|(root, _)| root.subject.as_ref() == content);
-        named.map(|(_, anchor)| anchor.der.as_slice()).collect()
     }
 
     /// Returns the anchor of a path, and the certificates between; `None` without one.

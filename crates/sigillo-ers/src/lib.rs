@@ -14,11 +14,13 @@ mod time;
 mod x509;
 
 mod anchors;
+mod bare;
 mod beside;
 mod cms;
 mod ess;
 mod hash;
 mod legacy;
+mod listed;
 mod pss;
 mod signature;
 
@@ -48,6 +50,7 @@ mod seal;
 mod sign;
 
 pub use anchors::{ANCHOR_NAME_BYTES_MAX, ANCHORS_MAX, Trust, TrustAnchors, certificate_end};
+pub use bare::{BareSignature, BareSignatureError, certificate_subject, verify_bare};
 pub use certificate::{
     CERTIFICATE_BYTES_MAX, CertificateContent, CertificateError, CertificateRole, PEM_BLOCKS_MAX,
     PEM_BYTES_MAX, PreparedCertificate, pem_blocks, prepare_certificate, to_pem,
@@ -58,6 +61,7 @@ pub use hash::{HashFunction, Hasher, Imprint, UnknownHashName};
 pub use issue::{PreparedToken, TRIAL_POLICY, TokenContent, prepare_token, refusal};
 pub use joined::JoinedHashes;
 pub use lifetimes::{ALGORITHM_TABLE_BYTES_MAX, AlgorithmTable, AlgorithmTableError, Lifetime};
+pub use listed::{ListedPeriod, ListedService, Qualification, Standing};
 pub use record::{
     ArchiveTimeStamp, EvidenceRecord, NamedHash, RECORD_BYTES_MAX, RECORD_CHAINS_MAX,
     RECORD_HASHES_MAX, RECORD_LISTS_MAX, RECORD_STAMPS_MAX, RecordError, StampChain, StampParts,

@@ -440,6 +440,9 @@ impl Check<'_> {
                 if verified.trial {
                     let message = "its time-stamp is for trial, not qualified";
                     self.find(FindingCode::TrialEvidence, name, message);
+                } else if !verified.qualification.is_qualified() {
+                    let message = format!("not proven to be qualified: {}", verified.qualification);
+                    self.find(FindingCode::NotQualified, name, message);
                 }
                 report.token = Some(verified);
             }

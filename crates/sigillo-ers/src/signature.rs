@@ -92,6 +92,35 @@ pub(crate) fn check_signature(
     }
 }
 
+/// Checks a signature of today over `message`, whose scheme and hash function stand apart from it.
+pub(crate) fn check_bare(
+    scheme: SignatureScheme,
+    hash: HashFunction,
+    key: &PublicKey<'_>,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), SignatureFault> {
+    let unknown = || SignatureFault::UnknownAlgorithm {
+        algorithm: format!(
+            "{} with a key of {}",
+            SignatureUse { scheme, bits: None, hash: Some(hash) },
+            key.algorithm.oid
+        ),
+    };
+    let is_strong = || rsa_bits(key.bits).is_some_and(|bits| RSA_BITS.contains(&bits));
+    let of_rsa = key.algorithm.oid == RSA_ENCRYPTION && is_strong();
+    let verifier = match scheme {
+        SignatureScheme::RsaPkcs1 if of_rsa => pkcs1(hash),
+        SignatureScheme::RsaPss if of_rsa => pss(hash),
+        SignatureScheme::Ecdsa if key.algorithm.oid == EC_PUBLIC_KEY => ecdsa(hash, key),
+        _ => None,
+    };
+    let verifier = verifier.ok_or_else(unknown)?;
+    UnparsedPublicKey::new(verifier, key.bits)
+        .verify(message, signature)
+        .map_err(|_| SignatureFault::Wrong)
+}
+
 /// Says in words what a signature was made with, such as `RSA-2048 PKCS#1 v1.5 with SHA-256`.
 pub(crate) fn describe(signing: &Signing<'_>) -> SignatureUse {
     let Signing { algorithm, key, .. } = signing;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use webpki::KeyUsage;
 
 use crate::{
-    CmsError, Imprint, Trust, TrustAnchors,
+    CmsError, Imprint, Qualification, Trust, TrustAnchors,
     asn1::{self, TIME_STAMPING, TST_INFO, TstInfo},
     beside::Beside,
     cms::{self, Rules, SignedData},
@@ -36,6 +36,8 @@ pub struct VerifiedToken {
     pub authority: String,
     /// What the path of the signer's certificate led to.
     pub trust: Trust,
+    /// Whether trusted lists prove that it is qualified; a trial token never is.
+    pub qualification: Qualification,
     /// Whether it is a trial token: by its policy, or by that of the signer's certificate.
     pub trial: bool,
     /// How many embedded certificates this verdict does not rest on. They are not protected by
@@ -277,19 +279,21 @@ impl<'a> ReadToken<'a> {
     ) -> Result<(VerifiedToken, Vec<Vec<u8>>), TokenError> {
         check_purpose(&certificate)?;
         cms::check_validity(&certificate, self.stamped_at)?;
-        let path = anchors.judge(
+        let (path, listed) = anchors.judge_stamp(
             certificate.raw,
             &self.signed.certificates,
-            at,
+            (self.stamped_at, at),
             // The signer's purpose was checked above, and more strictly. Authorities above it may
             // do without one, but what they state must not exclude time-stamping.
             KeyUsage::required_if_present(&TIME_STAMPING_CONTENT),
         );
         let policy = der::oid_text(&self.info.policy.0)?;
         let of_trial = |policy: &String| policy == TRIAL_POLICY;
+        let trial = of_trial(&policy) || certificate.policies.iter().any(of_trial);
         let verified = VerifiedToken {
             stamped_at: self.stamped_at,
-            trial: of_trial(&policy) || certificate.policies.iter().any(of_trial),
+            qualification: if trial { Qualification::Trial } else { listed },
+            trial,
             policy,
             serial: serial_text(&self.info.serial_number.0)?,
             authority: certificate.subject,

@@ -3,6 +3,7 @@
 
 mod manifest;
 mod signature;
+mod trusted_list;
 
 pub use manifest::{
     METADATA_BYTES_MAX, METADATA_MEMORY_BYTES_MAX, METADATA_ROWS_MAX, Manifest, MetadataError,
@@ -10,3 +11,7 @@ pub use manifest::{
     read_metadata_csv, read_sidecar,
 };
 pub use signature::{HEAD_BYTES_MAX, MediaType, identify};
+pub use trusted_list::{
+    LIST_SERVICES_MAX, LIST_SIGNERS_MAX, ListPointer, ListedStatus, ServiceKind,
+    TRUSTED_LIST_BYTES_MAX, TrustedList, TrustedListError, TrustedService, listed_periods,
+};

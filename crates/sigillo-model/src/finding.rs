@@ -131,6 +131,8 @@ finding_codes! {
     NotWitnessed = "F605", Note;
     /// A cosignature is of a kind that is unknown to this program, so it could not be checked.
     CosignatureUnknown = "F606", CannotTell;
+    /// No trusted list proves that a time-stamp is qualified.
+    NotQualified = "F607", Note;
     /// The store did not give an object, so it was not checked.
     NotRead = "F701", CannotTell;
 

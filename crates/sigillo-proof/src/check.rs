@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sigillo_ers::{TrustAnchors, pem_blocks};
+use sigillo_ers::{TrustAnchors, VerifiedToken, pem_blocks};
 use sigillo_merkle::{
     Checkpoint, TreeHash, VerifierKey, WitnessPolicy, leaf_hash, verify_inclusion,
 };
@@ -68,8 +68,17 @@ pub struct AttestedTime {
     pub authority: String,
     /// Whether the token is for trial only.
     pub trial: bool,
+    /// Whether the trusted lists of the verifier prove that it is qualified.
+    pub qualified: bool,
     /// Whether it is that of a renewal, which attests that the older time-stamps were there then.
     pub renewal: bool,
+}
+
+/// Says why a time-stamp that is not for trial is not known to be qualified; `None` if it is.
+pub(crate) fn not_qualified(token: &VerifiedToken) -> Option<String> {
+    let told = token.trial || token.qualification.is_qualified();
+    (!told)
+        .then(|| format!("its time-stamp is not proven to be qualified: {}", token.qualification))
 }
 
 /// What checking a receipt met.

@@ -9,8 +9,10 @@ use sigillo_model::{
 };
 
 use crate::{
-    HashTreeSection, RenewalSection, SealingSection, TokenSection, check::AttestedTime,
-    check_sealings::SealingsCheck, evidence::sealing_tree_value,
+    HashTreeSection, RenewalSection, SealingSection, TokenSection,
+    check::{AttestedTime, not_qualified},
+    check_sealings::SealingsCheck,
+    evidence::sealing_tree_value,
 };
 
 /// How far a check of what came after a time-stamp is.
@@ -176,11 +178,15 @@ impl SealingsCheck<'_> {
             self.find(code, body, message);
         }
         newest.stamped_at = Some(token.stamped_at);
+        if let Some(message) = not_qualified(&token) {
+            self.find(FindingCode::NotQualified, body, message);
+        }
         self.checker.times.push(AttestedTime {
             sealing: body.number,
             stamped_at: attested,
-            authority: token.authority,
             trial: token.trial,
+            qualified: token.qualification.is_qualified(),
+            authority: token.authority,
             renewal: true,
         });
     }

@@ -13,7 +13,7 @@ use sigillo_model::{
 
 use crate::{
     Receipt, ReceiptTrust, SealingSection, TokenSection,
-    check::{AttestedTime, Checker, ProvenArchive, tree_hash},
+    check::{AttestedTime, Checker, ProvenArchive, not_qualified, tree_hash},
 };
 
 /// The format of the statements that this program knows.
@@ -213,9 +213,17 @@ impl SealingsCheck<'_> {
                     let message = "its time-stamp is for trial, not qualified";
                     self.find(FindingCode::TrialEvidence, body, message);
                 }
-                let (sealing, authority, trial) = (body.number, token.authority, token.trial);
-                let time = AttestedTime { sealing, stamped_at, authority, trial, renewal: false };
-                self.checker.times.push(time);
+                if let Some(message) = not_qualified(&token) {
+                    self.find(FindingCode::NotQualified, body, message);
+                }
+                self.checker.times.push(AttestedTime {
+                    sealing: body.number,
+                    stamped_at,
+                    trial: token.trial,
+                    qualified: token.qualification.is_qualified(),
+                    authority: token.authority,
+                    renewal: false,
+                });
                 Some(token.stamped_at)
             }
             Err(error) if error.is_unknown_algorithm() => {

@@ -287,7 +287,11 @@ fn sealings(html: &mut Html, receipt: &Receipt, check: &ReceiptCheck) {
         let Some(number) = number_of(sealing) else { continue };
         for time in check.times.iter().filter(|time| time.sealing == number) {
             html.raw("<table>\n");
-            let trial = if time.trial { " (TRIAL, di prova, not qualified)" } else { "" };
+            let trial = match (time.trial, time.qualified) {
+                (true, _) => " (TRIAL, di prova, not qualified)",
+                (false, true) => " (qualificata / qualified)",
+                (false, false) => "",
+            };
             let what = if time.renewal { "Rinnovato / renewed" } else { "Attestato / attested" };
             html.row(what, &format!("{}{trial}", time.stamped_at));
             html.row("Autorità / authority", &time.authority);

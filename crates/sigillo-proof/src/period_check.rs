@@ -12,7 +12,7 @@ use sigillo_model::{Finding, FindingCode, Sha256Digest, Verdict};
 
 use crate::{
     CountedPeriod, PeriodError, PeriodStatement, ReceiptTrust, StatedPeriod, TypeCount,
-    check::{Checker, ProvenArchive, tree_hash},
+    check::{Checker, ProvenArchive, not_qualified, tree_hash},
     count_period,
     period_make::period_value,
     receipt::CosignedNote,
@@ -30,6 +30,8 @@ pub struct PeriodTime {
     pub authority: String,
     /// Whether the token is for trial only.
     pub trial: bool,
+    /// Whether the trusted lists of the verifier prove that it is qualified.
+    pub qualified: bool,
 }
 
 /// What checking a period statement met.
@@ -275,9 +277,13 @@ impl PeriodChecker {
                     let message = "its time-stamp is for trial, not qualified";
                     self.find(FindingCode::TrialEvidence, message);
                 }
+                if let Some(message) = not_qualified(&token) {
+                    self.find(FindingCode::NotQualified, message);
+                }
+                let qualified = token.qualification.is_qualified();
                 let (authority, trial) = (token.authority, token.trial);
                 let stamped_at = token.stamped_at.to_string();
-                self.time = Some(PeriodTime { stamped_at, authority, trial });
+                self.time = Some(PeriodTime { stamped_at, authority, trial, qualified });
                 Some(token.stamped_at)
             }
             Err(error) => {

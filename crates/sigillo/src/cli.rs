@@ -511,6 +511,20 @@ pub(crate) enum TrustCommand {
     /// Example: sigillo trust witness polo-1.txt --quorum 2
     #[command(verbatim_doc_comment)]
     Witness(TrustWitnessArgs),
+    /// Believe a trusted list: which time-stamping services a state vouches for
+    ///
+    /// FILE is an XML trusted list (ETSI TS 119 612, version 5 or 6). Its signature is checked: by
+    /// the certificates named with --signer, or by those that the list of lists names for its
+    /// territory, if that was imported before. A list older than the one that is believed is
+    /// refused. From then on, time-stamps of its services count as known, and as qualified if the
+    /// list granted that at their time.
+    ///
+    /// Examples:
+    ///
+    ///   sigillo trust import-list eu-lotl.xml --signer lotl-signer.pem
+    ///   sigillo trust import-list it.xml
+    #[command(verbatim_doc_comment)]
+    ImportList(TrustImportListArgs),
     /// Print what others need to believe this archive
     ///
     /// Example: sigillo trust export --archive /srv/archive > comune-di-prova.json
@@ -527,6 +541,16 @@ pub(crate) struct TrustWitnessArgs {
     /// How many of the witnesses are enough [default: as before, one at first]
     #[arg(long, value_name = "K")]
     pub(crate) quorum: Option<usize>,
+}
+
+/// Options of `trust import-list`.
+#[derive(Args, Debug)]
+pub(crate) struct TrustImportListArgs {
+    /// The trusted list, XML
+    pub(crate) file: PathBuf,
+    /// A file with certificates that may sign it (PEM), got in another way; may be repeated
+    #[arg(long, value_name = "CERT.pem")]
+    pub(crate) signer: Vec<PathBuf>,
 }
 
 /// Options of `trust add`.

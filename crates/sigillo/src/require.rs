@@ -9,7 +9,7 @@ use sigillo_model::{Finding, FindingCode, Severity, Verdict};
 pub(crate) enum Requirement {
     /// A checkpoint from elsewhere shows that this is the newest state
     Fresh,
-    /// Keys and time-stamps are not for trial
+    /// Nothing is for trial, and trusted lists prove that all time-stamps are qualified
     Qualified,
     /// Everything is sealed and time-stamped
     Stamped,
@@ -22,7 +22,7 @@ impl Requirement {
     const fn notes(self) -> &'static [FindingCode] {
         match self {
             Self::Fresh => &[FindingCode::FreshnessUnknown],
-            Self::Qualified => &[FindingCode::TrialEvidence],
+            Self::Qualified => &[FindingCode::TrialEvidence, FindingCode::NotQualified],
             Self::Stamped => &[FindingCode::NotStamped, FindingCode::NotSealed],
             Self::Witnessed => &[FindingCode::NotWitnessed],
         }

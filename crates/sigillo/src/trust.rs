@@ -194,6 +194,7 @@ impl TrustStore {
         archive: &Archive,
     ) -> Result<(bool, TrustAnchors), CommandError> {
         let mut anchors = TrustAnchors::new();
+        self.add_listed(&mut anchors)?;
         let path = self.file_of(archive.description().archive);
         if !path.exists() {
             return Ok((false, anchors));
@@ -213,6 +214,7 @@ impl TrustStore {
         log: &str,
     ) -> Result<ReceiptTrust, CommandError> {
         let mut trust = ReceiptTrust { witnesses: self.witnesses()?, ..ReceiptTrust::default() };
+        self.add_listed(&mut trust.anchors)?;
         for trusted in self.list()? {
             if trusted.archive == archive && trusted.log == log {
                 trust.log = VerifierKey::parse(&trusted.log).ok();
@@ -225,6 +227,7 @@ impl TrustStore {
     /// Returns the certificates of everybody who is believed.
     pub(crate) fn all_anchors(&self) -> Result<TrustAnchors, CommandError> {
         let mut anchors = TrustAnchors::new();
+        self.add_listed(&mut anchors)?;
         for trusted in self.list()? {
             trusted.anchors_into(&mut anchors)?;
         }
@@ -238,6 +241,7 @@ impl TrustStore {
         log: &str,
     ) -> Result<ReceiptTrust, CommandError> {
         let mut trust = ReceiptTrust { witnesses: self.witnesses()?, ..ReceiptTrust::default() };
+        self.add_listed(&mut trust.anchors)?;
         let path = self.file_of(archive);
         if !path.exists() {
             return Ok(trust);

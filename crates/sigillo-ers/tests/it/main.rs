@@ -5,6 +5,7 @@ mod world;
 
 mod algorithms;
 mod flips;
+mod listed;
 mod outside;
 mod paths;
 mod records;

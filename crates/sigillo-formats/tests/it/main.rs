@@ -8,3 +8,4 @@ mod laws;
 mod scale;
 mod sidecar;
 mod table;
+mod trusted_lists;

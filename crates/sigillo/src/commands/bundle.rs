@@ -272,7 +272,8 @@ fn chain_text(bundle: &Bundle, receipt: &ReceiptCheck, inside: usize) -> String 
     text.push_str(&format!("  {}\n", counted(receipt.sealings, "sealing")));
     for time in &receipt.times {
         text.push_str(&format!(
-            "  time-stamp of {} by {}{}, over {}sealing {}\n",
+            "  {}time-stamp of {} by {}{}, over {}sealing {}\n",
+            if time.qualified { "qualified " } else { "" },
             visible(&time.stamped_at),
             visible(&time.authority),
             if time.trial { " (TRIAL)" } else { "" },
@@ -307,7 +308,8 @@ fn check_json(check: &BundleCheck, bundle: Option<&Bundle>) -> Value {
         "more_findings": check.more_findings,
         "sealings": receipt.map_or(0, |it| it.sealings),
         "time_stamps": times.iter().map(|time| json!({
-            "authority": time.authority, "renewal": time.renewal, "sealing": time.sealing,
+            "authority": time.authority, "qualified": time.qualified, "renewal": time.renewal,
+            "sealing": time.sealing,
             "stamped_at": time.stamped_at, "trial": time.trial,
         })).collect::<Vec<_>>(),
         "verdict": check.verdict,

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use sigillo_ers::{
-    AlgorithmTable, Authorities, Due, HashFunction, Lifetime, RECORD_BYTES_MAX, RecordReport,
-    RecordRules, Renewal, RevocationRules, StampReport, Trust, record_hashes, renewals_due,
-    verify_record,
+    AlgorithmTable, Authorities, Due, HashFunction, Lifetime, Qualification, RECORD_BYTES_MAX,
+    RecordReport, RecordRules, Renewal, RevocationRules, StampReport, Trust, record_hashes,
+    renewals_due, verify_record,
 };
 use sigillo_model::{ErrorKind, Verdict};
 
@@ -24,6 +24,7 @@ use crate::{
     error::CommandError,
     output::{counted, visible},
     places::read_beginning,
+    require::{self, require},
 };
 
 /// The table of algorithms that comes with the program.
@@ -112,6 +113,8 @@ pub(crate) struct ErVerifyArgs {
 /// What `er verify` can be told to demand.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Requirement {
+    /// That trusted lists prove all time-stamps qualified, none for trial
+    Qualified,
     /// Whether each certificate was revoked
     Revocation,
 }
@@ -189,7 +192,11 @@ fn verify(context: &Context, args: &ErVerifyArgs) -> Result<u8, CommandError> {
             required: args.require.contains(&Requirement::Revocation),
         },
     };
-    let report = digests.verify(&raw, &rules);
+    let mut report = digests.verify(&raw, &rules);
+    if args.require.contains(&Requirement::Qualified) {
+        let verdict = report.verdict();
+        require(&mut report.findings, &[require::Requirement::Qualified], verdict);
+    }
     let due = report.stamps.last().map(|last| renewals_due(last, &algorithms)).unwrap_or_default();
     let value = json!({
         "algorithms": algorithms.source,
@@ -331,6 +338,9 @@ fn stamp_text(stamp: &StampReport) -> String {
     if let Some(token) = &stamp.token {
         parts.push(visible(&token.authority));
         parts.extend(token.trial.then(|| "TRIAL".to_owned()));
+        if let Qualification::Qualified { service } = &token.qualification {
+            parts.push(format!("qualified, by {}", visible(service)));
+        }
     }
     parts.extend(stamp.signature.map(|signature| signature.to_string()));
     let mut text =
@@ -358,6 +368,7 @@ fn in_json(stamp: &StampReport) -> Value {
         "lists": stamp.lists.map(|(lists, _)| lists),
         "policy": token.map(|token| &token.policy),
         "position": stamp.position,
+        "qualified": token.map(|token| token.qualification.is_qualified()),
         "revocation": stamp.revocation.iter().map(er_revocation::in_json).collect::<Vec<_>>(),
         "serial": token.map(|token| &token.serial),
         "signature": stamp.signature.map(|signature| signature.to_string()),

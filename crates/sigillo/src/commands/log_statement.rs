@@ -270,7 +270,8 @@ fn check_text(check: &PeriodCheck, archive: Option<&ArchiveSection>) -> String {
     }
     if let Some(time) = &check.time {
         text.push_str(&format!(
-            "  time-stamp of {} by {}{}\n",
+            "  {}time-stamp of {} by {}{}\n",
+            if time.qualified { "qualified " } else { "" },
             visible(&time.stamped_at),
             visible(&time.authority),
             if time.trial { " (TRIAL)" } else { "" },
@@ -303,7 +304,8 @@ fn check_json(check: &PeriodCheck, archive: Option<&ArchiveSection>) -> Value {
         "older": checkpoint_json(check.older.as_ref()),
         "sealed_by": check.sealed_by,
         "time_stamp": check.time.as_ref().map(|time| json!({
-            "authority": time.authority, "stamped_at": time.stamped_at, "trial": time.trial,
+            "authority": time.authority, "qualified": time.qualified,
+            "stamped_at": time.stamped_at, "trial": time.trial,
         })),
         "types": counted.map_or(&[][..], |it| &it.types),
         "unknown": check.unknown,

@@ -26,6 +26,7 @@ pub(crate) mod submission;
 mod suggest;
 mod sweep;
 mod trust;
+mod trust_lists;
 mod verify;
 
 use crate::{

@@ -420,7 +420,11 @@ fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
     }
     text.push_str(&cosigned_text(&check.cosigned));
     for time in &check.times {
-        let what = if time.trial { "TRIAL time-stamp, not qualified" } else { "time-stamp" };
+        let what = match (time.trial, time.qualified) {
+            (true, _) => "TRIAL time-stamp, not qualified",
+            (false, true) => "qualified time-stamp",
+            (false, false) => "time-stamp",
+        };
         text.push_str(&format!(
             "  sealing {}{}: {what} of {}, by {}\n",
             time.sealing,
@@ -464,7 +468,8 @@ fn check_json(check: &ReceiptCheck, receipt: Option<&Receipt>) -> Value {
     });
     let times = check.times.iter().map(|time| {
         json!({
-            "authority": time.authority, "renewal": time.renewal, "sealing": time.sealing,
+            "authority": time.authority, "qualified": time.qualified, "renewal": time.renewal,
+            "sealing": time.sealing,
             "stamped_at": time.stamped_at, "trial": time.trial,
         })
     });

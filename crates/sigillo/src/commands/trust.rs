@@ -9,7 +9,7 @@ use sigillo_model::ErrorKind;
 
 use crate::{
     cli::{TrustCommand, TrustWitnessArgs},
-    commands::EXIT_CLEAN,
+    commands::{EXIT_CLEAN, trust_lists},
     context::Context,
     error::CommandError,
     output::{counted, visible},
@@ -36,6 +36,7 @@ pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, 
             Ok(EXIT_CLEAN)
         }
         TrustCommand::Witness(args) => witness(context, &args),
+        TrustCommand::ImportList(args) => trust_lists::import(context, &args),
         TrustCommand::Export => {
             let archive = context.archive().await?;
             let keys = context.keys(&archive)?;
@@ -116,7 +117,14 @@ fn list(context: &Context) -> Result<u8, CommandError> {
     if let Some(policy) = &witnesses {
         text.push_str(&witnesses_text(policy));
     }
+    let (lists, at) = (context.trust.trusted_lists()?, context.clock.now());
+    for known in &lists {
+        text.push_str(&trust_lists::list_text(known));
+        let notes = known.notes(at);
+        text.extend(notes.iter().map(|note| format!("  note: {}\n", visible(note))));
+    }
     let value = json!({
+        "lists": lists.iter().map(|it| trust_lists::list_json(it, at)).collect::<Vec<_>>(),
         "trusted": all.iter().map(value_of).collect::<Vec<_>>(),
         "witnesses": witnesses_json(witnesses.as_ref()),
     });

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use sigillo_custody::{
     SampleReport, Scope, Verifier, VerifyProgress, VerifyReport, read_cosignatures,
+    unqualified_stamps,
 };
 use sigillo_evidence_log::{Archive, read_view};
 use sigillo_merkle::{Checkpoint, TreeHash};
@@ -86,6 +87,10 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         context.remember_full_read(&archive)?;
     }
     report.findings.extend(unwitnessed(context, &archive, &report, &args.require).await?);
+    if args.require.contains(&Requirement::Qualified) {
+        let anchors = &verifier.knowledge.anchors;
+        report.findings.extend(unqualified_stamps(&archive, &report.view, anchors).await?);
+    }
     report.verdict = require(&mut report.findings, &args.require, report.verdict);
     let named = match &sample {
         Some(sample) => Some(sample.drawn.len() as u64),

@@ -44,5 +44,6 @@ mod texts;
 mod time_stamping;
 mod together;
 mod tour;
+mod trusted_lists;
 mod versions;
 mod witnessing;

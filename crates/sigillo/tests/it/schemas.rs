@@ -134,6 +134,11 @@ fn trusts(cases: &mut Cases, world: &World) {
     let exported = cases.run(world, 0, &["trust", "export"])["trusted"].to_string();
     fs::write(world.place("trust.json"), exported).unwrap();
     cases.run(world, 0, &["trust", "add", "trust.json"]);
+    let lists = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/trusted-lists");
+    let [lotl, signer, list] = ["lotl.xml", "signer-p384.pem", "it-2.xml"]
+        .map(|name| lists.join(name).to_str().unwrap().to_owned());
+    cases.run(world, 0, &["trust", "import-list", &lotl, "--signer", &signer]);
+    cases.run(world, 0, &["trust", "import-list", &list]);
     cases.run(world, 0, &["trust", "list"]);
 }
 

@@ -28,7 +28,7 @@ const REPLY: &str = "application/timestamp-reply";
 const SECONDS_MAX: u64 = 2;
 
 /// Answers requests, one after the other, until the test ends; returns its address.
-fn serve(handler: impl Fn(Vec<u8>, TcpStream) + Send + 'static) -> String {
+pub(crate) fn serve(handler: impl Fn(Vec<u8>, TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -60,7 +60,7 @@ fn head(length: usize) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Type: {REPLY}\r\nContent-Length: {length}\r\n\r\n")
 }
 
-fn answer(mut stream: TcpStream, body: &[u8]) {
+pub(crate) fn answer(mut stream: TcpStream, body: &[u8]) {
     // The client may have had enough before the end.
     drop(stream.write_all(head(body.len()).as_bytes()).and_then(|()| stream.write_all(body)));
 }
@@ -84,7 +84,7 @@ fn key_folder(world: &World) -> PathBuf {
 }
 
 /// The time, as the archive has it.
-fn now(world: &World) -> Timestamp {
+pub(crate) fn now(world: &World) -> Timestamp {
     let status = world.run(["status", "--json"]).json();
     status["newest_commit_at"].as_str().unwrap().parse().unwrap()
 }
@@ -166,7 +166,12 @@ fn set_up(world: &World, wrong: Wrong) -> (String, PathBuf) {
     (url, root)
 }
 
-fn write_settings(world: &World, url: &str, anchor: &Path, policy: Option<&str>) -> PathBuf {
+pub(crate) fn write_settings(
+    world: &World,
+    url: &str,
+    anchor: &Path,
+    policy: Option<&str>,
+) -> PathBuf {
     let file = world.home().join(".config/sigillo/settings.toml");
     let policy = policy.map_or_else(String::new, |policy| format!("policy = \"{policy}\"\n"));
     let settings = format!(
