@@ -336,7 +336,7 @@ fn sealing_table(html: &mut Html, sealing: &SealingSection, certificate: Option<
                 Some(raw) => {
                     format!("{} ({}), voce / entry {index}", Sha256Digest::of(&raw.0), token.line)
                 }
-                None => format!("non inclusa / not in it ({}), voce / entry {index}", token.line),
+                None => format!("non incluso / not in it ({}), voce / entry {index}", token.line),
             };
             html.row("Rinnovo / renewal, SHA-256", &words);
         }

@@ -132,7 +132,7 @@ fn outcome_text(outcome: &RenewOutcome) -> String {
     for (body, committed) in &outcome.renewed {
         let what = if body.trial { "a TRIAL time-stamp, not qualified" } else { "a time-stamp" };
         text.push_str(&format!(
-            "The time-stamps of {} are under {what} of {}, by commit {}.\n",
+            "The time-stamps of {} are under {what}, of {}, by commit {}.\n",
             counted(body.members, "sealing"),
             visible(&body.stamped_at),
             committed.number,
