@@ -53,3 +53,29 @@ where
 
     deserializer.deserialize_seq(UpTo::<T, MAX>(PhantomData))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Listed {
+        #[serde(deserialize_with = "up_to::<_, _, 3>")]
+        list: Vec<u64>,
+    }
+
+    #[test]
+    fn a_list_ends_where_whoever_counts_sees_that_it_is_too_long() {
+        let read = |count: u64| {
+            let list: Vec<u64> = (0..count).collect();
+            serde_json::from_value::<Listed>(serde_json::json!({ "list": list }))
+        };
+        for count in 0..=4 {
+            assert_eq!(read(count).unwrap().list.len() as u64, count);
+        }
+        for count in [5, 100_000] {
+            let error = read(count).unwrap_err().to_string();
+            assert!(error.contains("a list of more than 3"), "{error}");
+        }
+    }
+}

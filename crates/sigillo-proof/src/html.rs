@@ -344,7 +344,7 @@ fn sealing_table(html: &mut Html, sealing: &SealingSection, certificate: Option<
                 let index = renewal.entry.index;
                 let which = match &renewal.token {
                     Some(raw) => Sha256Digest::of(&raw.0).to_string(),
-                    None => "non inclusa / not in it".to_owned(),
+                    None => "non incluso / not in it".to_owned(),
                 };
                 let words = format!("{which} ({}), voce / entry {index}", token.line);
                 html.row("Rinnovo / renewal, SHA-256", &words);

@@ -207,6 +207,12 @@ fn files_in_a_bundle_are_those_of_the_record() {
         (Verdict::Damaged, FindingCode::BundleFile)
     );
     bundle.files[0].bytes.pop();
+    // Another one of the same size is another one.
+    bundle.files[0].bytes[0] ^= 1;
+    let wrong = check(&bundle, &world.trust());
+    let found = (wrong.verdict, wrong.files, wrong.findings[0].code);
+    assert_eq!(found, (Verdict::Damaged, 0, FindingCode::BundleFile));
+    bundle.files[0].bytes[0] ^= 1;
     let (stated, other) = (format!("\"size\":{}", record.files[0].size), "\"size\":1}");
     let document = &mut bundle.receipt.documents[0];
     document.record = document.record.replacen(&format!("{stated}}}"), other, 1);

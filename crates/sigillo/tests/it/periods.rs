@@ -161,8 +161,10 @@ fn a_log_that_lost_its_end_gives_no_statement_since_a_checkpoint_that_was_kept()
     }
     fs::remove_file(world.archive().join("log/checkpoint")).unwrap();
     world.run(["log", "statement", "--from", "ora.txt"]).check_error(5, "does not contain");
-    // Without it, the memory of the keys refuses to sign an end that is not the end.
-    world.run(["log", "statement"]).check_error(5, "could not be signed");
+    // Without it who saw the end refuses, and who did not by the memory of the keys.
+    world.run(["log", "statement"]).check_error(5, "LOG_DIVERGED: a checkpoint of");
+    let elsewhere = ["log", "statement", "--state", "altro-stato"];
+    world.run(elsewhere).check_error(5, "LOG_DIVERGED: the log key signed");
     fs::remove_file(world.object("batches/", &packs_of(&world))).unwrap();
     world.run(["log", "statement", "--to", "prima.txt"]).check_error(5, "");
 }
