@@ -111,6 +111,12 @@ def assemble(receipt, files, parts):
             for m, (newer, older) in enumerate(renewals_of(token), 1):
                 name = f"sealings/{n}/{k}-{token['line']}.renewal-{m}"
                 yield from [(f"{name}.tst", newer["token"]), (f"{name}.imprint", renewed(newer, older).encode())]
+    validation = [it["sha256"] for it in receipt.get("validation", [])]
+    need(in_order(validation), "proof.json: the revocation evidence is not in order")
+    for name in validation:
+        need(sha256(parts[f"validation/{name}"]).hex() == name, f"validation/{name} is not what its name says")
+        yield f"validation/{name}", parts[f"validation/{name}"]
+    need(sum(len(parts[f"validation/{it}"]) for it in validation) <= 4 << 20, "more than 4 MiB in validation/")
     need(in_order(files) and all(n > 0 and p > 0 for n, p in files), "proof.json: the files are not in order")
     for n, p in files:
         file = parse_record(receipt["documents"][n - 1]["record"])["files"][p - 1]
@@ -168,6 +174,7 @@ PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=
     sealings=many(members(consistency=PATH, entry=LOGGED, seal='""', statement='""', tokens=many(members(
         entry=LOGGED, line='"[a-z0-9-]{1,64}"', path=PATH,
         renewals=r"?(?!\[\])" + many(members(entry=LOGGED, path=PATH, token='""'), 64), token='""'), 64)), 10_000),
+    validation=r"?(?!\[\])" + many(members(evidence='""', sha256=HASH), 64),
     witnesses=rf"?\[{TEXT}(?:,{TEXT}){{0,63}}\]"), schema=TEXT))
 README_SHA256 = bytes.fromhex("4c47f7b272567eebe4775b8e32f8f12ec7418ed3867a47652bfb7c3be9c117ee")
 @functools.lru_cache(4096)

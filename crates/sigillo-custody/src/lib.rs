@@ -36,6 +36,7 @@ mod receipt;
 mod receipt_log;
 mod receipt_records;
 mod receipt_sealings;
+mod receipt_validation;
 
 mod submissions;
 
@@ -76,6 +77,7 @@ pub use rebuild::{RebuildOutcome, RebuildProgress, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;
 pub use receipt_log::{Growth, ReceiptLog};
+pub use receipt_validation::AddedValidation;
 pub use sample::{SampleReport, SampleSeed};
 pub use submissions::{CompletedAt, SubmissionAccount, read_submissions, source_of};
 pub use sweep::{SWEPT_MAX, SweepOutcome, SweepPlan, perform_sweep, plan_sweep};

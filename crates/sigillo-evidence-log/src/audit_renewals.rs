@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use sigillo_ers::{
     Authorities, Due, HashFunction, RecordObject, RecordReport, RecordRules, RevocationRules,
-    StampParts, TOKEN_BYTES_MAX, renewal_lists, renewals_due, verify_record, verify_token,
+    RevocationSummary, StampParts, TOKEN_BYTES_MAX, renewal_lists, renewals_due, verify_record, verify_token,
     write_chain, write_record,
 };
 use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest};
@@ -16,6 +16,7 @@ use crate::{
     Archive, AuditKnowledge, ChainToken, Chains, LogError, LogView, LoggedRenewal, RENEWAL_LEAD,
     TokenFrom,
     audit::AuditTime,
+    audit_revocation::RevocationAudit,
     audit_sealings::{read_stated, told_of},
 };
 
@@ -28,11 +29,21 @@ pub(crate) async fn audit_renewals(
     view: &LogView,
     knowledge: &AuditKnowledge,
     findings: &mut Vec<Finding>,
-) -> Result<(), LogError> {
+) -> Result<RevocationSummary, LogError> {
     let chains = Chains::read(archive, view).await?;
     let (tokens, told, due) = (HashMap::new(), HashSet::new(), BTreeMap::new());
-    let mut audit =
-        RenewalsAudit { archive, view, knowledge, chains: &chains, findings, tokens, told, due };
+    let revocation = RevocationAudit::default();
+    let mut audit = RenewalsAudit {
+        archive,
+        view,
+        knowledge,
+        chains: &chains,
+        findings,
+        tokens,
+        told,
+        due,
+        revocation,
+    };
     let faulty: HashSet<usize> = chains.faults().map(|(at, _)| at).collect();
     for (at, what) in chains.faults() {
         let key = ObjectKey::renewal_members(view.renewals[at].body.renewal);
@@ -50,7 +61,9 @@ pub(crate) async fn audit_renewals(
         }
     }
     audit.due();
-    Ok(())
+    let summary = audit.revocation.conclude();
+    findings.extend(summary.finding());
+    Ok(summary)
 }
 
 struct RenewalsAudit<'a> {
@@ -65,6 +78,8 @@ struct RenewalsAudit<'a> {
     told: HashSet<(FindingCode, String)>,
     /// By line, how many sealings are to be renewed soon, and the first reason to come.
     due: BTreeMap<String, (u64, Due)>,
+    /// What is known of the revocation of certificates.
+    revocation: RevocationAudit,
 }
 
 impl RenewalsAudit<'_> {
@@ -124,6 +139,7 @@ impl RenewalsAudit<'_> {
         time: &AuditTime,
     ) -> Result<(), LogError> {
         let Some(report) = self.report(chain, time).await? else { return Ok(()) };
+        self.revocation.take(self.view, chain, &report);
         for finding in report.findings {
             let Some(at) = stamp_of(&finding) else { continue };
             let Some(token) = chain.get(at) else { continue };
@@ -174,12 +190,13 @@ impl RenewalsAudit<'_> {
             .collect();
         let record = write_record(&[hash], &[&write_chain(&parts)]);
         let digest = move |of| (of == hash).then(|| value.as_bytes().to_vec());
+        let evidence = self.revocation.evidence(self.archive, self.view, chain).await?;
         let rules = RecordRules {
             authorities: Authorities::Anchored(&self.knowledge.anchors),
             algorithms: &time.algorithms,
             at: Some(time.at),
             whole_group: false,
-            revocation: RevocationRules::EMBEDDED,
+            revocation: RevocationRules { evidence: Some(&evidence), required: false },
         };
         let object = RecordObject { name: OBJECT, digest: &digest };
         Ok(Some(verify_record(&record, &[object], &rules)))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sigillo_ers::{EvidenceTree, list_value, sealing_value};
-use sigillo_model::{FindingCode, ObjectKey, RenewalMember, Sha256Digest};
+use sigillo_model::{FindingCode, ObjectKey, RenewalMember, Sha256Digest, ValidationOf};
 
 use crate::{
     Archive, LogError, LogView, LoggedRenewal,
@@ -160,6 +160,14 @@ impl ChainToken {
             TokenFrom::Renewed { renewal, .. } => {
                 ObjectKey::renewal_token(view.renewals[renewal].body.renewal)
             }
+        }
+    }
+
+    /// Returns beside what the evidence on its certificates lies.
+    pub fn validation_of(&self, view: &LogView) -> ValidationOf {
+        match self.from {
+            TokenFrom::Stamped { stamp } => view.stamps[stamp].body.sealing.into(),
+            TokenFrom::Renewed { renewal, .. } => view.renewals[renewal].body.renewal.into(),
         }
     }
 

@@ -17,6 +17,7 @@ mod recover;
 mod writer;
 
 mod chains;
+mod gathering;
 mod renewing;
 mod sealing;
 mod stamping;
@@ -25,6 +26,7 @@ mod validation;
 mod audit;
 mod audit_derived;
 mod audit_renewals;
+mod audit_revocation;
 mod audit_sealings;
 mod batch_objects;
 mod indexing;
@@ -39,6 +41,7 @@ pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list};
 pub use chains::{ChainToken, Chains, TokenFrom};
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
 pub use error::LogError;
+pub use gathering::{GatherPlan, GatherRules, PlannedGathering, gather_again, plan_gathering};
 pub use head::{COMMITS_MAX, find_head};
 pub use indexing::{UnreadDocuments, catch_up_index, forget_foreign_index, index_commit, indexed};
 pub use publish::{PublishedCheckpoint, Standing, read_checkpoint, rebuild_log};
@@ -52,7 +55,7 @@ pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
 pub use summary::{LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};
-pub use validation::{GatherOutcome, gather_validation, read_validation};
+pub use validation::{GatherOutcome, KeptEvidence, gather_validation, read_validation};
 pub use view::{
     LogView, LoggedBatch, LoggedRenewal, LoggedSealing, LoggedStamp, read_commits, read_view,
 };

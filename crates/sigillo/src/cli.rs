@@ -345,11 +345,18 @@ pub(crate) struct SealArgs {
 /// renewed later, but whether it held in between nobody can prove. Only the evidence line of the
 /// authorities in the settings is renewed: trial time-stamps and real ones are never joined.
 ///
+/// With --gather nothing is renewed: shown are the time-stamps of whose certificates it is not known
+/// whether they were revoked, or only by lists older than the time-stamp; with --yes the addresses
+/// that the certificates name are asked, and what they answer is kept beside the time-stamps, so that
+/// no verification needs a network. Do it before renewing. It can be done again at any time.
+///
 /// Exits with 3 or 5 if something could not be verified: a newest time-stamp that could not be is not
 /// renewed, an older one that is missing keeps nothing from being renewed. Exits with 4 if no
 /// authority helped: then ask another one, or try again later.
 ///
 /// Example: sigillo renew --yes --archive /srv/archive
+///
+/// Example: sigillo renew --gather --yes --archive /srv/archive
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct RenewArgs {
@@ -362,6 +369,9 @@ pub(crate) struct RenewArgs {
     /// Renew all, also what does not come to its end yet
     #[arg(long)]
     pub(crate) all: bool,
+    /// Renew nothing: ask again whether the certificates of time-stamps were revoked
+    #[arg(long, conflicts_with_all = ["all", "lead_days"])]
+    pub(crate) gather: bool,
 }
 
 /// Make everything anew that follows from the truth

@@ -256,6 +256,11 @@ pub(crate) fn verify(
         check.verdict = Verdict::Damaged;
         check.findings.push(fork);
     }
+    if requirements.contains(&Requirement::Revocation) {
+        let message = "cannot tell: revocation of certificates is not judged from a receipt; a bundle \
+                       (sigillo prove) is";
+        check.findings.push(Finding::new(FindingCode::RevocationUnknown, "certificates", message));
+    }
     check.verdict = require(&mut check.findings, requirements, check.verdict);
     if let Some((path, sha256)) = html.zip(sha256) {
         let page = CheckedPage {
@@ -268,6 +273,7 @@ pub(crate) fn verify(
             more_findings: check.more_findings,
             receipt: receipt.as_ref().map(|receipt| (receipt, &check)),
             files_inside: 0,
+            revocation: None,
             log_believed,
         };
         write_new(path, render_html(&page).as_bytes())?;

@@ -10,7 +10,7 @@ use sigillo_model::{Finding, Verdict};
 use crate::{
     cli::RenewArgs,
     commands::{
-        EXIT_TRANSIENT,
+        EXIT_TRANSIENT, gather,
         er::{algorithms, due_in_json, due_text, second},
         verify::{exit_code, findings_text},
     },
@@ -21,6 +21,9 @@ use crate::{
 
 /// Shows what is to be renewed and, with `--yes`, renews it.
 pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, CommandError> {
+    if args.gather {
+        return gather::run(context, args.yes).await;
+    }
     let archive = context.archive().await?;
     let (algorithms, anchors) = (algorithms()?, context.knowledge(&archive)?.anchors);
     let rules = RenewalRules {

@@ -7,6 +7,7 @@ use serde_json::json;
 use sigillo_custody::{
     SampleReport, Scope, Verifier, VerifyProgress, VerifyReport, read_cosignatures,
 };
+use sigillo_ers::RevocationSummary;
 use sigillo_evidence_log::{Archive, read_view};
 use sigillo_merkle::{Checkpoint, TreeHash};
 use sigillo_model::{ErrorKind, Finding, FindingCode, ObjectKey, Severity, Verdict};
@@ -17,6 +18,7 @@ use crate::{
     cli::VerifyArgs,
     commands::{
         EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS,
+        er_revocation::{summary_json, summary_text},
         export::locate,
         receipt,
         sample::{sample_json, sample_text, seed_of},
@@ -86,6 +88,9 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         context.remember_full_read(&archive)?;
     }
     report.findings.extend(unwitnessed(context, &archive, &report, &args.require).await?);
+    if args.require.contains(&Requirement::Revocation) {
+        report.findings.extend(report.revocation.trial_finding());
+    }
     report.verdict = require(&mut report.findings, &args.require, report.verdict);
     let named = match &sample {
         Some(sample) => Some(sample.drawn.len() as u64),
@@ -152,6 +157,7 @@ fn undescribed(context: &Context, args: &VerifyArgs, error: &CommandError) -> u8
     let value = json!({
         "batches": 0, "bytes_read": 0, "documents": 0, "documents_read": 0,
         "findings": [finding], "log": null, "more_findings": 0, "packs": 0,
+        "revocation": summary_json(&RevocationSummary::default()),
         "sample": null, "scope": scope_name(scope_of(args)), "sealings": 0, "time_stamps": 0,
         "verdict": Verdict::Damaged,
     });
@@ -221,6 +227,7 @@ fn text_of(report: &VerifyReport, named: Option<u64>, sample: Option<&SampleRepo
             None => String::new(),
         }
     ));
+    text.push_str(&summary_text(&report.revocation));
     text.push_str(&sample.map(sample_text).unwrap_or_default());
     text.push_str(&findings_text(&report.findings, report.more_findings));
     text
@@ -259,6 +266,7 @@ fn json_of(report: &VerifyReport, sample: Option<&SampleReport>) -> serde_json::
         "log": report.head.map(|head| json!({"size": head.size, "root": head.root})),
         "more_findings": report.more_findings,
         "packs": report.packs,
+        "revocation": summary_json(&report.revocation),
         "sample": sample.map(sample_json),
         "scope": scope_name(report.scope),
         "sealings": report.view.sealings.len(),
