@@ -19,7 +19,7 @@ use sigillo_model::{
 };
 use sigillo_proof::{
     CheckedPage, CheckedSort, CosignedBy, GivenFile, RECEIPT_BYTES_MAX, Receipt, ReceiptCheck,
-    ReceiptError, check_receipt, extends, render_html, render_text,
+    ReceiptError, RECEIPT_VALIDATION_BYTES_MAX, check_receipt, extends, render_html, render_text,
 };
 use sigillo_store::ReadPool;
 
@@ -106,6 +106,7 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
     let mut receipt = maker.make(&of).await?;
     log.add_cosignatures(&archive, &mut receipt, &context.trust.witness_keys()?).await?;
+    log.add_validation(&archive, &mut receipt, RECEIPT_VALIDATION_BYTES_MAX).await?;
     match &args.output {
         Some(file) => {
             let bytes = receipt.to_json();
@@ -179,6 +180,7 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
     let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
     let mut newer = maker.refresh(&older).await?;
+    log.add_validation(&archive, &mut newer, RECEIPT_VALIDATION_BYTES_MAX).await?;
     let witnesses = context.trust.witness_keys()?;
     let bare = newer.clone();
     log.add_cosignatures(&archive, &mut newer, &witnesses).await?;
