@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use sigillo_ers::{
     Authorities, Due, HashFunction, RecordObject, RecordReport, RecordRules, RevocationRules,
-    RevocationSummary, StampParts, TOKEN_BYTES_MAX, renewal_lists, renewals_due, verify_record, verify_token,
-    write_chain, write_record,
+    RevocationSummary, StampParts, TOKEN_BYTES_MAX, renewal_lists, renewals_due, verify_record,
+    verify_token, write_chain, write_record,
 };
 use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest};
 

@@ -224,3 +224,38 @@ async fn read_token(
         Err(error) => Err(LogError::store("reading a time-stamp")(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sigillo_ers::{RevocationEffect, RevocationKind, RevocationSource};
+
+    use super::*;
+
+    #[test]
+    fn what_is_known_from_before_the_time_stamp_is_not_enough() {
+        let stamped_at = "2030-01-01T00:00:00Z";
+        let source = |as_of: &str| RevocationSource {
+            kind: RevocationKind::Crl,
+            name: "x".to_owned(),
+            maker: "y".to_owned(),
+            as_of: as_of.parse().unwrap(),
+            next_update: None,
+            sha256: Sha256Digest::of(b""),
+        };
+        let is_wanting = |status| {
+            let (subject, serial) = ("z".to_owned(), "1".to_owned());
+            wanting(&[CertificateRevocation { subject, serial, status }], stamped_at).is_some()
+        };
+        let before = source("2029-12-31T23:59:59Z");
+        assert!(is_wanting(RevocationStatus::Good { source: before.clone() }));
+        assert!(!is_wanting(RevocationStatus::Good { source: source(stamped_at) }));
+        assert!(is_wanting(RevocationStatus::Unknown { missing: "all".to_owned() }));
+        let (at, effect) = (before.as_of, RevocationEffect::Void);
+        assert!(!is_wanting(RevocationStatus::Revoked {
+            source: before,
+            at,
+            reason: None,
+            effect
+        }));
+    }
+}

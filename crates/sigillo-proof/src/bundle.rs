@@ -328,7 +328,9 @@ impl Skeleton {
         for section in &mut receipt.validation {
             section.evidence = Base64Bytes(bytes(&validation_name(section))?);
         }
-        receipt.check_bounds().map_err(|error| BundleError::Malformed { what: error.to_string() })?;
+        receipt
+            .check_bounds()
+            .map_err(|error| BundleError::Malformed { what: error.to_string() })?;
         let (mut files, mut record) = (Vec::with_capacity(self.files.len()), RecordAt::default());
         for (document, position) in self.files {
             let (Some(document), Some(position)) =

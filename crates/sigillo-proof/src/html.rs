@@ -229,7 +229,9 @@ fn revocation(html: &mut Html, page: &CheckedPage<'_>) {
     if evidence.is_empty() {
         return;
     }
-    html.raw("<p>Revoca dei certificati <small>/ revocation of certificates</small>:</p>\n<table>\n");
+    html.raw(
+        "<p>Revoca dei certificati <small>/ revocation of certificates</small>:</p>\n<table>\n",
+    );
     for used in evidence.iter().take(EVIDENCE_SHOWN_MAX) {
         let source = &used.source;
         let kind = match source.kind {

@@ -9,7 +9,8 @@ use sigillo_custody::{ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_model::{ErrorKind, Sha256Digest, Verdict};
 use sigillo_proof::{
     ArchiveSection, BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, CheckedPage, CheckedSort,
-    PERIOD_BYTES_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX, ReceiptCheck, ReceiptTrust, check_bundle, is_period_statement, render_html,
+    PERIOD_BYTES_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX, ReceiptCheck,
+    ReceiptTrust, check_bundle, is_period_statement, render_html,
 };
 use sigillo_store::ReadPool;
 

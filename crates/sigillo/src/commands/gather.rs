@@ -50,7 +50,8 @@ pub(crate) async fn run(context: &Context, yes: bool) -> Result<u8, CommandError
 
 fn plan_text(plan: &GatherPlan) -> String {
     let mut text = match plan.wanting.len() as u64 {
-        0 => "Of the certificates of all time-stamps it is known whether they were revoked.\n".to_owned(),
+        0 => "Of the certificates of all time-stamps it is known whether they were revoked.\n"
+            .to_owned(),
         wanting => format!(
             "Of the certificates of {} it is not known well enough whether they were revoked:\n",
             counted(wanting, "time-stamp")

@@ -18,8 +18,9 @@ use sigillo_model::{
     ErrorKind, Finding, FindingCode, Severity, Sha256Digest, SubmissionId, Verdict, encode_name,
 };
 use sigillo_proof::{
-    CheckedPage, CheckedSort, CosignedBy, GivenFile, RECEIPT_BYTES_MAX, Receipt, ReceiptCheck,
-    ReceiptError, RECEIPT_VALIDATION_BYTES_MAX, check_receipt, extends, render_html, render_text,
+    CheckedPage, CheckedSort, CosignedBy, GivenFile, RECEIPT_BYTES_MAX,
+    RECEIPT_VALIDATION_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError, check_receipt, extends,
+    render_html, render_text,
 };
 use sigillo_store::ReadPool;
 

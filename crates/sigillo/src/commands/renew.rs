@@ -10,8 +10,9 @@ use sigillo_model::{Finding, Verdict};
 use crate::{
     cli::RenewArgs,
     commands::{
-        EXIT_TRANSIENT, gather,
+        EXIT_TRANSIENT,
         er::{algorithms, due_in_json, due_text, second},
+        gather,
         verify::{exit_code, findings_text},
     },
     context::Context,
