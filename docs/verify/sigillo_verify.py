@@ -116,6 +116,12 @@ def assemble(receipt, files, parts):
             covered = imprints(sealing, token)
             for name, stamp in stamps_of(f"sealings/{n}/{k}-{token['line']}", token):
                 yield from [(f"{name}.tst", stamp["token"]), (f"{name}.imprint", next(covered).encode())]
+    validation = [it["sha256"] for it in receipt.get("validation", [])]
+    need(in_order(validation), "proof.json: the revocation evidence is not in order")
+    for name in validation:
+        need(sha256(parts[f"validation/{name}"]).hex() == name, f"validation/{name} is not what its name says")
+        yield f"validation/{name}", parts[f"validation/{name}"]
+    need(sum(len(parts[f"validation/{it}"]) for it in validation) <= 4 << 20, "more than 4 MiB in validation/")
     need(in_order(files) and all(n > 0 and p > 0 for n, p in files), "proof.json: the files are not in order")
     for n, p in files:
         file = parse_record(receipt["documents"][n - 1]["record"])["files"][p - 1]
@@ -228,6 +234,7 @@ PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=
     sealings=many(members(consistency=PATH, entry=LOGGED, seal='""', statement='""', tokens=many(members(
         entry=LOGGED, hash_tree="?" + members(entry=LOGGED, path=LONG_PATH, renewals=RENEWALS, token='""'),
         line=LINE, path=PATH, renewals=RENEWALS, token='""'), 64)), 10_000),
+    validation=r"?(?!\[\])" + many(members(evidence='""', sha256=HASH), 64),
     witnesses=rf"?\[{TEXT}(?:,{TEXT}){{0,63}}\]"), schema=TEXT))
 README_SHA256 = bytes.fromhex("ceac6853840787c7fad95110980090a1f513b1c4b088ea01b70a469d5efcf04b")
 @functools.lru_cache(4096)

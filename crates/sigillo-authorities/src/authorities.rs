@@ -72,6 +72,13 @@ impl Authorities {
         self
     }
 
+    /// Believes other certificates than before.
+    #[must_use]
+    pub fn believing(mut self, anchors: TrustAnchors) -> Self {
+        self.anchors = anchors;
+        self
+    }
+
     /// Gathers what can be known now of the revocation of the certificates of a token; nothing if
     /// nobody is to be asked.
     pub async fn gather_revocation(
@@ -79,8 +86,13 @@ impl Authorities {
         token: &TimeStampToken,
         clock: &dyn Clock,
     ) -> GatheredRevocation {
+        self.gather_for(token.raw(), clock).await
+    }
+
+    /// As [`gather_revocation`](Self::gather_revocation), for a token as it was kept.
+    pub async fn gather_for(&self, token: &[u8], clock: &dyn Clock) -> GatheredRevocation {
         match &self.revocation {
-            Some(gatherer) => gatherer.gather(token.raw(), &self.anchors, clock).await,
+            Some(gatherer) => gatherer.gather(token, &self.anchors, clock).await,
             None => GatheredRevocation::default(),
         }
     }

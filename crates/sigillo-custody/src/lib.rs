@@ -38,6 +38,7 @@ mod receipt_log;
 mod receipt_records;
 mod receipt_sealings;
 mod receipt_trees;
+mod receipt_validation;
 
 mod rehash;
 mod rehash_journal;
@@ -85,6 +86,7 @@ pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;
 pub use receipt_log::{Growth, ReceiptLog};
 pub use receipt_lost::GivenReceipt;
+pub use receipt_validation::AddedValidation;
 pub use rehash::{MadeTree, Rehasher};
 pub use rehash_journal::RehashJournal;
 pub use sample::{SampleReport, SampleSeed};

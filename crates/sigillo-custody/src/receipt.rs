@@ -84,6 +84,7 @@ impl ReceiptMaker<'_> {
             schema: RECEIPT_SCHEMA.to_owned(),
             sealings: Vec::new(),
             submission,
+            validation: Vec::new(),
             witnesses: Vec::new(),
         };
         for batch in &covered {

@@ -12,6 +12,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 
 use sigillo_authorities::SignedHead;
+use sigillo_ers::RevocationSummary;
 use sigillo_evidence_log::{
     Archive, AuditKnowledge, Chains, LogView, audit_log, check_objects, read_pack_list,
 };
@@ -92,6 +93,8 @@ pub struct VerifyReport {
     pub bytes_read: u64,
     /// Packs in the archive, by its lists.
     pub packs: u64,
+    /// By what the revocation of certificates was judged.
+    pub revocation: RevocationSummary,
 }
 
 impl Verifier {
@@ -111,6 +114,7 @@ impl Verifier {
             documents_read: 0,
             bytes_read: 0,
             packs: 0,
+            revocation: audit.revocation,
             view: audit.view,
             head: audit.head,
         };

@@ -29,6 +29,7 @@ mod joined;
 mod ocsp;
 mod revocation;
 mod revocation_check;
+mod revocation_summary;
 mod signed;
 
 mod chain_stamps;
@@ -85,6 +86,7 @@ pub use revocation::{
     RevocationEffect, RevocationError, RevocationKind, RevocationReason, RevocationSet,
     RevocationSource, RevocationStatus, RevocationTimes,
 };
+pub use revocation_summary::{RevocationSummary, USED_EVIDENCE_MAX, UsedEvidence};
 pub use seal::{PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_seal, verify_seal};
 pub use sealing::{sealing_leaves, sealing_value};
 pub use signature::{SignatureScheme, SignatureUse};

@@ -5,7 +5,7 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
 use sigillo_authorities::SignedHead;
-use sigillo_ers::{AlgorithmTable, TrustAnchors};
+use sigillo_ers::{AlgorithmTable, RevocationSummary, TrustAnchors};
 use sigillo_model::{CommitOpened, Entry, Finding, FindingCode, ObjectKey, Sha256Digest};
 use sigillo_store::StoreError;
 
@@ -57,6 +57,8 @@ pub struct LogAudit {
     pub view: LogView,
     /// The head that was proven, if the whole tree could be derived.
     pub head: Option<SignedHead>,
+    /// By what the revocation of certificates was judged; empty if no time was asked for.
+    pub revocation: RevocationSummary,
 }
 
 /// Size and root after each commit; nothing where the tree could not be derived.
@@ -325,9 +327,10 @@ impl<'a> ChainAudit<'a> {
             &mut self.findings,
         )
         .await?;
-        audit_renewals(self.archive, &self.view, knowledge, &mut self.findings).await?;
+        let revocation =
+            audit_renewals(self.archive, &self.view, knowledge, &mut self.findings).await?;
         let proven = self.tree_known.then(|| self.head());
-        Ok(LogAudit { findings: self.findings, view: self.view, head: proven })
+        Ok(LogAudit { findings: self.findings, view: self.view, head: proven, revocation })
     }
 
     fn check_knowledge(&mut self, knowledge: &AuditKnowledge) {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use sigillo_ers::{
     Authorities, Due, HashFunction, RecordObject, RecordReport, RecordRules, RevocationRules,
-    SEAL_BYTES_MAX, TOKEN_BYTES_MAX, list_value, rehashed_group, renewals_due, verify_record,
+    RevocationSet, RevocationSummary, SEAL_BYTES_MAX, TOKEN_BYTES_MAX, list_value, rehashed_group, renewals_due, verify_record,
     verify_token, write_record,
 };
 use sigillo_model::{
@@ -17,6 +17,7 @@ use sigillo_model::{
 use crate::{
     Archive, AuditKnowledge, ChainToken, Chains, LogError, LogView, RENEWAL_LEAD, TokenFrom,
     audit::AuditTime,
+    audit_revocation::RevocationAudit,
     audit_sealings::{read_stated, told_of},
     sealing_chains::{ReadTokens, SealingChains},
 };
@@ -30,11 +31,21 @@ pub(crate) async fn audit_renewals(
     view: &LogView,
     knowledge: &AuditKnowledge,
     findings: &mut Vec<Finding>,
-) -> Result<(), LogError> {
+) -> Result<RevocationSummary, LogError> {
     let chains = Chains::read(archive, view).await?;
     let (tokens, told, due) = (ReadTokens::new(), HashSet::new(), BTreeMap::new());
-    let mut audit =
-        RenewalsAudit { archive, view, knowledge, chains: &chains, findings, tokens, told, due };
+    let revocation = RevocationAudit::default();
+    let mut audit = RenewalsAudit {
+        archive,
+        view,
+        knowledge,
+        chains: &chains,
+        findings,
+        tokens,
+        told,
+        due,
+        revocation,
+    };
     let faulty: HashSet<usize> = chains.faults().map(|(at, _)| at).collect();
     for (at, what) in chains.faults() {
         let key = ObjectKey::renewal_members(view.renewals[at].body.renewal);
@@ -63,7 +74,9 @@ pub(crate) async fn audit_renewals(
         audit.holds((line, number), chain).await?;
     }
     audit.due();
-    Ok(())
+    let summary = audit.revocation.conclude();
+    findings.extend(summary.finding());
+    Ok(summary)
 }
 
 struct RenewalsAudit<'a> {
@@ -78,6 +91,8 @@ struct RenewalsAudit<'a> {
     told: HashSet<(FindingCode, String)>,
     /// By line, how many sealings are to be renewed soon, and the first reason to come.
     due: BTreeMap<String, (u64, Due)>,
+    /// What is known of the revocation of certificates.
+    revocation: RevocationAudit,
 }
 
 impl RenewalsAudit<'_> {
@@ -149,7 +164,9 @@ impl RenewalsAudit<'_> {
         let sealing = &sealing.body;
         let Some((record, read)) = self.record(sealing, tokens).await? else { return Ok(()) };
         let Some(time) = &self.knowledge.time else { return Ok(()) };
-        let report = self.report(sealing, record, time);
+        let evidence = self.revocation.evidence(self.archive, self.view, tokens).await?;
+        let report = self.report(sealing, record, (time, &evidence));
+        self.revocation.take(self.view, (tokens, &read), &report);
         for finding in report.findings {
             let Some(at) = stamp_of(&finding, &read) else { continue };
             let Some(token) = tokens.get(at) else { continue };
@@ -245,7 +262,7 @@ impl RenewalsAudit<'_> {
         &self,
         sealing: &BatchesSealed,
         evidence: Evidence,
-        time: &AuditTime,
+        (time, revoked): (&AuditTime, &RevocationSet),
     ) -> RecordReport {
         let chains: Vec<&[u8]> = evidence.chains.iter().map(Vec::as_slice).collect();
         let record = write_record(&evidence.hashes, &chains);
@@ -263,7 +280,7 @@ impl RenewalsAudit<'_> {
             algorithms: &time.algorithms,
             at: Some(time.at),
             whole_group: true,
-            revocation: RevocationRules::EMBEDDED,
+            revocation: RevocationRules { evidence: Some(revoked), required: false },
         };
         let objects = [0, 1].map(|at| RecordObject { name: OBJECTS[at], digest: &digests[at] });
         verify_record(&record, &objects, &rules)

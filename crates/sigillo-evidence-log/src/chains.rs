@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use sigillo_ers::{EvidenceTree, HashFunction, TreeDigest, list_value, sealing_value};
 use sigillo_model::{
-    EvidenceDigest, FindingCode, HashTree, ObjectKey, RenewalMember, Sha256Digest, Sha512Digest,
+    EvidenceDigest, FindingCode, HashTree, ObjectKey, RenewalMember, Sha256Digest, Sha512Digest, ValidationOf,
 };
 
 use crate::{
@@ -364,6 +364,15 @@ impl ChainToken {
             TokenFrom::Stamped { .. } => None,
             TokenFrom::Renewed { renewal, .. } => Some(view.renewals[renewal].entry_index),
             TokenFrom::Rehashed { rehash, .. } => Some(view.rehashes[rehash].entry_index),
+        }
+    }
+
+    /// Returns beside what the evidence on its certificates lies.
+    pub fn validation_of(&self, view: &LogView) -> ValidationOf {
+        match self.from {
+            TokenFrom::Stamped { stamp } => view.stamps[stamp].body.sealing.into(),
+            TokenFrom::Renewed { renewal, .. } => view.renewals[renewal].body.renewal.into(),
+            TokenFrom::Rehashed { rehash, .. } => view.rehashes[rehash].body.renewal.into(),
         }
     }
 

@@ -17,6 +17,7 @@ mod recover;
 mod writer;
 
 mod chains;
+mod gathering;
 mod hash_tree_objects;
 mod lost;
 mod rehashing;
@@ -29,6 +30,7 @@ mod validation;
 mod audit;
 mod audit_derived;
 mod audit_renewals;
+mod audit_revocation;
 mod audit_sealings;
 mod batch_objects;
 mod indexing;
@@ -43,6 +45,7 @@ pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list, read_reha
 pub use chains::{ChainToken, Chains, Rehash, TokenFrom, chain_hash, chains_of, last_chain};
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
 pub use error::LogError;
+pub use gathering::{GatherPlan, GatherRules, PlannedGathering, gather_again, plan_gathering};
 pub use hash_tree_objects::{check_objects, list_objects};
 pub use head::{COMMITS_MAX, find_head};
 pub use indexing::{UnreadDocuments, catch_up_index, forget_foreign_index, index_commit, indexed};
@@ -61,7 +64,7 @@ pub use sealing_chains::SealingChains;
 pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
 pub use summary::{LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};
-pub use validation::{GatherOutcome, gather_validation, read_validation};
+pub use validation::{GatherOutcome, KeptEvidence, gather_validation, read_validation};
 pub use view::{
     LogView, LoggedBatch, LoggedRehash, LoggedRenewal, LoggedSealing, LoggedStamp, read_commits,
     read_view,

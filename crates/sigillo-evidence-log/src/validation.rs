@@ -6,16 +6,16 @@ use jiff::SignedDuration;
 use sigillo_authorities::{Authorities, GatheredEvidence, Refusal};
 use sigillo_ers::{REVOCATION_BYTES_MAX, RevocationKind, TimeStampToken};
 use sigillo_model::{
-    Clock, EvidenceKind, ListedEvidence, LogTime, ObjectKey, SealingId, SealingStamped,
-    Sha256Digest, VALIDATION_FORMAT, VALIDATION_LIST_BYTES_MAX, VALIDATION_LISTS_MAX,
-    ValidationList, parse_canonical, to_canonical,
+    Clock, EvidenceKind, ListedEvidence, LogTime, ObjectKey, SealingStamped, Sha256Digest,
+    VALIDATION_FORMAT, VALIDATION_LIST_BYTES_MAX, VALIDATION_LISTS_MAX, ValidationList,
+    ValidationOf, parse_canonical, to_canonical,
 };
 use sigillo_store::{CreateOutcome, StoreError};
 
 use crate::{Archive, LogError, LogWriter, sealing::create_fresh};
 
 /// How long gathering for all time-stamps of one run may take; the rest is left for another time.
-const GATHERING_MAX: SignedDuration = SignedDuration::from_secs(60);
+pub(crate) const GATHERING_MAX: SignedDuration = SignedDuration::from_secs(60);
 
 /// What was gathered in one run.
 #[derive(Debug, Default)]
@@ -26,6 +26,34 @@ pub struct GatherOutcome {
     pub refused: Vec<Refusal>,
     /// How many time-stamps nobody was asked about, for want of time.
     pub left: usize,
+    /// What was got, each once, and where.
+    pub kept: Vec<KeptEvidence>,
+    /// For how many time-stamps nothing came that was not there already.
+    pub unchanged: usize,
+}
+
+/// A piece of evidence that an address gave.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeptEvidence {
+    /// The address.
+    pub address: String,
+    /// What it is.
+    pub kind: RevocationKind,
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256Digest,
+    /// Its size.
+    pub size_bytes: u64,
+}
+
+impl KeptEvidence {
+    pub(crate) fn of(evidence: &GatheredEvidence) -> Self {
+        Self {
+            address: evidence.url.clone(),
+            kind: evidence.kind,
+            sha256: Sha256Digest::of(&evidence.der),
+            size_bytes: evidence.der.len() as u64,
+        }
+    }
 }
 
 /// Gathers what is known now of the revocation of the certificates of time-stamps, and stores it:
@@ -55,14 +83,17 @@ pub async fn gather_validation(
             continue;
         }
         outcome.stored += gathered.evidence.len();
-        store(log, body, gathered.evidence, clock).await?;
+        outcome.kept.extend(gathered.evidence.iter().map(KeptEvidence::of));
+        let of = (body.sealing.into(), body.line.as_str(), body.token_sha256);
+        store(log, of, gathered.evidence, clock).await?;
     }
     Ok(outcome)
 }
 
-async fn store(
+/// Stores what was gathered for the time-stamp with a digest on a line, then the next list.
+pub(crate) async fn store(
     log: &LogWriter,
-    body: &SealingStamped,
+    (of, line, token_sha256): (ValidationOf, &str, Sha256Digest),
     evidence: Vec<GatheredEvidence>,
     clock: &dyn Clock,
 ) -> Result<(), LogError> {
@@ -73,19 +104,19 @@ async fn store(
             RevocationKind::Crl => EvidenceKind::Crl,
             RevocationKind::Ocsp => EvidenceKind::Ocsp,
         };
-        create_fresh(log, ObjectKey::validation(body.sealing, sha256), der).await?;
+        create_fresh(log, ObjectKey::validation(of, sha256), der).await?;
         listed.push(ListedEvidence { kind, sha256, size_bytes });
     }
     let list = ValidationList {
         at: LogTime::new(clock.now()),
         evidence: listed,
         format: VALIDATION_FORMAT,
-        line: body.line.clone(),
-        token_sha256: body.token_sha256,
+        line: line.to_owned(),
+        token_sha256,
     };
     let bytes = Bytes::from(to_canonical(&list));
     for number in 1..=VALIDATION_LISTS_MAX {
-        let key = ObjectKey::validation_list(body.sealing, number);
+        let key = ObjectKey::validation_list(of, number);
         let created = log.archive().store().create(&key, bytes.clone()).await;
         match created.map_err(LogError::store("storing evidence"))? {
             CreateOutcome::Created | CreateOutcome::AlreadyEqual => return Ok(()),
@@ -96,7 +127,7 @@ async fn store(
     Ok(())
 }
 
-/// Reads what was gathered for the time-stamp `token` of a sealing, up to the first number without a
+/// Reads what was gathered for the time-stamp `token` of a sealing or a renewal, up to the first number without a
 /// list. Lists that cannot be read and evidence that is missing or has another digest are left out:
 /// nothing but what can be told of revocation rests on them, and whatever is there proves itself.
 ///
@@ -105,12 +136,12 @@ async fn store(
 /// [`LogError`] if the store did not answer.
 pub async fn read_validation(
     archive: &Archive,
-    sealing: SealingId,
+    of: impl Into<ValidationOf>,
     token: Sha256Digest,
 ) -> Result<Vec<Bytes>, LogError> {
-    let (mut evidence, mut seen) = (Vec::new(), Vec::new());
+    let (of, mut evidence, mut seen) = (of.into(), Vec::new(), Vec::new());
     for number in 1..=VALIDATION_LISTS_MAX {
-        let key = ObjectKey::validation_list(sealing, number);
+        let key = ObjectKey::validation_list(of, number);
         let Some(bytes) = read(archive, &key, VALIDATION_LIST_BYTES_MAX).await? else { break };
         let Ok(list) = parse_canonical::<ValidationList>(&bytes) else { continue };
         if list.token_sha256 != token {
@@ -121,7 +152,7 @@ pub async fn read_validation(
                 continue;
             }
             seen.push(listed.sha256);
-            let key = ObjectKey::validation(sealing, listed.sha256);
+            let key = ObjectKey::validation(of, listed.sha256);
             let bytes = read(archive, &key, REVOCATION_BYTES_MAX as u64).await?;
             evidence.extend(bytes.filter(|bytes| Sha256Digest::of(bytes) == listed.sha256));
         }

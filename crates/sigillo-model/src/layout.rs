@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{ActId, BatchId, Blake3Digest, RenewalId, SealingId, Sha256Digest, SubmissionId};
+use crate::{
+    ActId, BatchId, Blake3Digest, RenewalId, SealingId, Sha256Digest, SubmissionId, ValidationOf,
+};
 
 /// The key of one stored object: a relative path of plain ASCII, never from outside.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -111,14 +113,14 @@ impl ObjectKey {
         Self(format!("renewals/{renewal}/objects-{number}.sha512"))
     }
 
-    /// A revocation list or an OCSP response that was gathered for a sealing.
-    pub fn validation(sealing: SealingId, evidence: Sha256Digest) -> Self {
-        Self(format!("sealings/{sealing}/validation/{evidence}"))
+    /// A revocation list or an OCSP response that was gathered for a sealing or a renewal.
+    pub fn validation(of: impl Into<ValidationOf>, evidence: Sha256Digest) -> Self {
+        Self(format!("{}/validation/{evidence}", folder_of(of.into())))
     }
 
-    /// List `number` of what was gathered for a sealing, from 1.
-    pub fn validation_list(sealing: SealingId, number: u64) -> Self {
-        Self(format!("sealings/{sealing}/validation/{number:020}.json"))
+    /// List `number` of what was gathered for a sealing or a renewal, from 1.
+    pub fn validation_list(of: impl Into<ValidationOf>, number: u64) -> Self {
+        Self(format!("{}/validation/{number:020}.json", folder_of(of.into())))
     }
 
     /// A pack.
@@ -171,6 +173,14 @@ impl ObjectKey {
     /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Returns the folder of what evidence lies beside.
+fn folder_of(of: ValidationOf) -> String {
+    match of {
+        ValidationOf::Sealing(sealing) => format!("sealings/{sealing}"),
+        ValidationOf::Renewal(renewal) => format!("renewals/{renewal}"),
     }
 }
 

@@ -63,5 +63,5 @@ pub use sealing::{STATEMENT_BYTES_MAX, SealedBatch, Statement};
 pub use seams::{Clock, Entropy, Signer, SignerError};
 pub use validation::{
     EvidenceKind, ListedEvidence, VALIDATION_FORMAT, VALIDATION_LIST_BYTES_MAX,
-    VALIDATION_LISTS_MAX, ValidationList,
+    VALIDATION_LISTS_MAX, ValidationList, ValidationOf,
 };

@@ -2,12 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{LogTime, Sha256Digest};
+use crate::{LogTime, RenewalId, SealingId, Sha256Digest};
 
 /// Largest list read, in bytes.
 pub const VALIDATION_LIST_BYTES_MAX: u64 = 64 << 10;
 /// Most lists of one sealing.
 pub const VALIDATION_LISTS_MAX: u64 = 10_000;
+/// Beside what evidence lies: that whose time-stamps it is about.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum ValidationOf {
+    /// A sealing.
+    Sealing(SealingId),
+    /// A renewal.
+    Renewal(RenewalId),
+}
+
+impl From<SealingId> for ValidationOf {
+    fn from(sealing: SealingId) -> Self {
+        Self::Sealing(sealing)
+    }
+}
+
+impl From<RenewalId> for ValidationOf {
+    fn from(renewal: RenewalId) -> Self {
+        Self::Renewal(renewal)
+    }
+}
+
 /// The format of the lists written.
 pub const VALIDATION_FORMAT: u32 = 1;
 

@@ -15,7 +15,7 @@ use sigillo_model::{
 };
 
 use crate::{
-    Base64Bytes, RECEIPT_SCHEMA, Receipt, SealingSection, TokenSection,
+    Base64Bytes, RECEIPT_SCHEMA, Receipt, SealingSection, TokenSection, ValidationSection,
     bundle_zip::{BUNDLE_BYTES_MAX, ZipEntry, read_zip, write_zip},
     check::tree_hash,
     evidence::{EvidenceMaker, sealing_tree_value},
@@ -161,6 +161,9 @@ impl Bundle {
                 entries.push(name, bytes)?;
             }
         }
+        for section in &receipt.validation {
+            entries.push(validation_name(section), section.evidence.0.clone())?;
+        }
         let mut record = RecordAt::default();
         for file in &self.files {
             let name = record.file_name(receipt, (file.document, file.position))?;
@@ -213,6 +216,7 @@ impl Bundle {
                 tokens.for_each(|token| token.0.clear());
             }
         }
+        receipt.validation.iter_mut().for_each(|section| section.evidence.0.clear());
         Skeleton {
             files: self.files.iter().map(|it| (it.document + 1, it.position + 1)).collect(),
             receipt,
@@ -338,6 +342,12 @@ impl Skeleton {
                 }
             }
         }
+        for section in &mut receipt.validation {
+            section.evidence = Base64Bytes(bytes(&validation_name(section))?);
+        }
+        receipt
+            .check_bounds()
+            .map_err(|error| BundleError::Malformed { what: error.to_string() })?;
         let (mut files, mut record) = (Vec::with_capacity(self.files.len()), RecordAt::default());
         for (document, position) in self.files {
             let (Some(document), Some(position)) =
@@ -372,6 +382,10 @@ impl Entries {
 
 fn missing(name: &str) -> BundleError {
     BundleError::Malformed { what: format!("{name} is missing") }
+}
+
+fn validation_name(section: &ValidationSection) -> String {
+    format!("validation/{}", section.sha256)
 }
 
 fn record_name(number: usize) -> String {

@@ -6,13 +6,16 @@ use jiff::Timestamp;
 
 use sigillo_ers::{
     AlgorithmTable, Authorities, HashFunction, RecordObject, RecordReport, RecordRules,
-    RevocationRules, verify_record,
+    RevocationRules, RevocationSet, RevocationSummary, verify_record,
 };
 use sigillo_model::{FileEntry, Finding, FindingCode, Sha256Digest, Sha512Digest, Verdict};
 
 use crate::{
     Bundle, BundleError, BundledFile, DocumentSection, EvidenceMaker, GivenFile, ReceiptCheck,
-    ReceiptTrust, bundle::RecordAt, check_receipt,
+    ReceiptTrust,
+    bundle::RecordAt,
+    check_receipt,
+    check_validation::{RevocationCheck, evidence},
 };
 
 /// By what a bundle is checked.
@@ -39,6 +42,8 @@ pub struct BundleCheck {
     pub receipt: Option<ReceiptCheck>,
     /// Files that are in the bundle, each with its digest checked.
     pub files: usize,
+    /// By what the revocation of certificates was judged.
+    pub revocation: RevocationSummary,
 }
 
 impl BundleCheck {
@@ -53,7 +58,8 @@ impl BundleCheck {
         };
         let findings = vec![Finding::new(code, "bundle", error.to_string())];
         let verdict = Verdict::of(&findings);
-        Self { verdict, findings, more_findings: 0, receipt: None, files: 0 }
+        let revocation = RevocationSummary::default();
+        Self { verdict, findings, more_findings: 0, receipt: None, files: 0, revocation }
     }
 }
 
@@ -79,6 +85,9 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
             }
         }
     }
+    let (evidence_set, unread) = evidence(&bundle.receipt);
+    findings.extend(unread);
+    let mut revocation = RevocationCheck::default();
     let (maker, mut seen) = (EvidenceMaker::new(&bundle.receipt), HashSet::new());
     for (number, document) in (1..).zip(&bundle.receipt.documents) {
         // Those of one sealing have the same time-stamps.
@@ -89,7 +98,8 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
             continue;
         }
         for evidence in maker.records_of(document) {
-            let report = verify(document, &evidence.record, rules);
+            let report = verify(document, &evidence.record, rules, &evidence_set);
+            revocation.take(&format!("documents/{number}, {}", evidence.line), &report);
             findings.extend(report.findings.into_iter().filter(is_of_time).map(|finding| {
                 Finding {
                     object: format!("documents/{number}, {}, {}", evidence.line, finding.object),
@@ -101,11 +111,11 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
     let no_outsider = "whether the archive has grown since, or destroyed the document, is not known \
                        here";
     findings.push(Finding::new(FindingCode::FreshnessUnknown, "checkpoint", no_outsider));
-    let unasked = "whether a certificate was revoked was not looked at";
-    findings.push(Finding::new(FindingCode::RevocationUnknown, "certificates", unasked));
+    findings.extend(revocation.finding());
     findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
     let verdict = Verdict::of(&findings).max(receipt.verdict);
-    BundleCheck { verdict, findings, more_findings, receipt: Some(receipt), files: counted }
+    let (receipt, revocation) = (Some(receipt), revocation.summary);
+    BundleCheck { verdict, findings, more_findings, receipt, files: counted, revocation }
 }
 
 /// Tells whether a file has the SHA-512 that is stated of it, if one is.
@@ -131,7 +141,12 @@ fn is_of_time(finding: &Finding) -> bool {
     )
 }
 
-fn verify(document: &DocumentSection, raw: &[u8], rules: &BundleRules<'_>) -> RecordReport {
+fn verify(
+    document: &DocumentSection,
+    raw: &[u8],
+    rules: &BundleRules<'_>,
+    evidence: &RevocationSet,
+) -> RecordReport {
     let record = document.record.as_bytes();
     let digest = |hash: HashFunction| Some(hash.digest(record));
     let rules = RecordRules {
@@ -139,7 +154,7 @@ fn verify(document: &DocumentSection, raw: &[u8], rules: &BundleRules<'_>) -> Re
         algorithms: rules.algorithms,
         at: Some(rules.at),
         whole_group: false,
-        revocation: RevocationRules::EMBEDDED,
+        revocation: RevocationRules { evidence: Some(evidence), required: false },
     };
     verify_record(raw, &[RecordObject { name: "record.json", digest: &digest }], &rules)
 }

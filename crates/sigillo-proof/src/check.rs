@@ -14,7 +14,8 @@ use sigillo_model::{
 use crate::{
     ArchiveSection, CosignedBy, LoggedLine, Receipt, ReceiptError,
     check_documents::check_documents, check_hash_trees::check_hash_trees,
-    check_sealings::check_sealings, check_submission::check_submission, receipt::CosignedNote,
+    check_sealings::check_sealings, check_submission::check_submission,
+    check_validation::check_validation, receipt::CosignedNote,
 };
 
 /// At most this many findings are kept in words; more are counted.
@@ -134,6 +135,7 @@ pub fn check_receipt(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile
         check_submission(&mut checker, receipt, submission, &batches);
     }
     check_sealings(&mut checker, receipt, &proven, &batches, trust);
+    check_validation(&mut checker, receipt);
     matcher.conclude(&mut checker);
     checker.conclude()
 }

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use sigillo_ers::pem_blocks;
+use sigillo_ers::{RevocationKind, RevocationSummary, pem_blocks};
 use sigillo_model::{
     ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, Record, Severity,
     Sha256Digest, Statement, Verdict, parse_canonical,
@@ -20,6 +20,8 @@ const BATCHES_MAX: usize = 1_000;
 
 /// At most so many witnesses are shown.
 const WITNESSES_MAX: usize = 64;
+/// At most so many pieces of revocation evidence.
+const EVIDENCE_SHOWN_MAX: usize = 100;
 /// At most this many findings.
 const FINDINGS_SHOWN_MAX: usize = 1_000;
 /// At most so many characters of a text from outside.
@@ -57,6 +59,8 @@ pub struct CheckedPage<'a> {
     pub receipt: Option<(&'a Receipt, &'a ReceiptCheck)>,
     /// Files inside of a bundle that have the digests of their records.
     pub files_inside: usize,
+    /// By what the revocation of certificates was judged, if it was.
+    pub revocation: Option<&'a RevocationSummary>,
     /// Whether the key of the log is believed by who checked it.
     pub log_believed: bool,
 }
@@ -100,6 +104,7 @@ pub fn render_html(page: &CheckedPage<'_>) -> String {
         documents(&mut html, page, receipt, check);
         batches(&mut html, receipt);
         sealings(&mut html, receipt, check);
+        revocation(&mut html, page);
         log(&mut html, page, receipt, check);
     }
     findings(&mut html, page);
@@ -216,6 +221,33 @@ fn documents(html: &mut Html, page: &CheckedPage<'_>, receipt: &Receipt, check: 
         html.raw("</table>\n");
         html.more(check.files.len(), FILES_MAX);
     }
+}
+
+/// Says by which evidence the revocation of certificates was judged.
+fn revocation(html: &mut Html, page: &CheckedPage<'_>) {
+    let evidence = page.revocation.map(RevocationSummary::evidence).unwrap_or_default();
+    if evidence.is_empty() {
+        return;
+    }
+    html.raw(
+        "<p>Revoca dei certificati <small>/ revocation of certificates</small>:</p>\n<table>\n",
+    );
+    for used in evidence.iter().take(EVIDENCE_SHOWN_MAX) {
+        let source = &used.source;
+        let kind = match source.kind {
+            RevocationKind::Crl => "CRL",
+            RevocationKind::Ocsp => "OCSP",
+        };
+        let as_of = Timestamp::from_second(source.as_of.as_second()).unwrap_or(source.as_of);
+        let words = format!(
+            "{} non revocati / not revoked, {} revocati / revoked: {kind} di / of {}, {as_of}, \
+             SHA-256 {}",
+            used.not_revoked, used.revoked, source.maker, source.sha256,
+        );
+        html.row("Certificati / certificates", &words);
+    }
+    html.raw("</table>\n");
+    html.more(evidence.len(), EVIDENCE_SHOWN_MAX);
 }
 
 fn document_table(html: &mut Html, receipt: &Receipt, document: &DocumentSection) {

@@ -40,6 +40,12 @@ pub const RECEIPT_TOKENS_MAX: usize = 64;
 /// Most renewals of one time-stamp in a receipt.
 pub const RECEIPT_RENEWALS_MAX: usize = 64;
 
+/// Most pieces of revocation evidence in a receipt.
+pub const RECEIPT_VALIDATION_MAX: usize = 64;
+
+/// Most bytes of revocation evidence in a receipt, together.
+pub const RECEIPT_VALIDATION_BYTES_MAX: usize = 4 << 20;
+
 /// Most witnesses of the checkpoint of a receipt.
 pub const RECEIPT_WITNESSES_MAX: usize = 64;
 /// Most leaves of one batch, as the log has them.
@@ -74,6 +80,13 @@ pub struct Receipt {
     /// The submission, if the receipt is for a whole one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission: Option<SubmissionSection>,
+    /// Revocation evidence for the certificates of its time-stamps, in the order of the digests.
+    #[serde(
+        default,
+        deserialize_with = "up_to::<_, _, RECEIPT_VALIDATION_MAX>",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub validation: Vec<ValidationSection>,
     /// The keys of the witnesses that cosigned the checkpoint, as C2SP verifier keys, in the order of
     /// their cosignatures below the log's signature.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -249,6 +262,16 @@ pub struct RenewalSection {
     /// they prove without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Base64Bytes>,
+}
+
+/// A revocation list or an OCSP response.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidationSection {
+    /// A revocation list (RFC 5280) or an OCSP response (RFC 6960) as received, DER.
+    pub evidence: Base64Bytes,
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256Digest,
 }
 
 /// A whole submission (versamento) and what became of it.
@@ -443,6 +466,7 @@ impl Receipt {
         let trees = self.documents.iter().map(|it| it.hash_trees.len()).max().unwrap_or(0);
         let leaves =
             self.batches.iter().filter_map(|it| Some(it.leaves.as_ref()?.0.len() / 32)).max();
+        let validation = self.validation.iter().map(|it| it.evidence.0.len()).sum();
         let counts = [
             ("leaves of a batch", leaves.unwrap_or(0), LEAVES_MAX),
             ("documents", self.documents.len(), RECEIPT_DOCUMENTS_MAX),
@@ -452,6 +476,8 @@ impl Receipt {
             ("time-stamps of a sealing", tokens, RECEIPT_TOKENS_MAX),
             ("renewals of a time-stamp", renewals, RECEIPT_RENEWALS_MAX),
             ("hash trees of a document", trees, RECEIPT_TOKENS_MAX),
+            ("pieces of revocation evidence", self.validation.len(), RECEIPT_VALIDATION_MAX),
+            ("bytes of revocation evidence", validation, RECEIPT_VALIDATION_BYTES_MAX),
             ("witnesses", self.witnesses.len(), RECEIPT_WITNESSES_MAX),
             ("hashes in a proof", self.longest_proof(), PROOF_HASHES_MAX),
         ];

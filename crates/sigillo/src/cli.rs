@@ -353,12 +353,18 @@ pub(crate) struct SealArgs {
 /// SHA-512 are made over all documents and all that proves them (RFC 4998, hash-tree renewal), and one
 /// time-stamp over these. That reads every record, and of content only files without a second digest
 /// in their record. It may be interrupted and goes on where it was; ingest may go on meanwhile.
+/// With --gather nothing is renewed: shown are the time-stamps of whose certificates it is not known
+/// whether they were revoked, or only by lists older than the time-stamp; with --yes the addresses
+/// that the certificates name are asked, and what they answer is kept beside the time-stamps, so that
+/// no verification needs a network. Do it before renewing. It can be done again at any time.
 ///
 /// Exits with 3 or 5 if something could not be verified: a newest time-stamp that could not be is not
 /// renewed, an older one that is missing keeps nothing from being renewed. Exits with 4 if no
 /// authority helped: then ask another one, or try again later.
 ///
 /// Example: sigillo renew --yes --archive /srv/archive
+///
+/// Example: sigillo renew --gather --yes --archive /srv/archive
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct RenewArgs {
@@ -380,6 +386,9 @@ pub(crate) struct RenewArgs {
     /// later counts again. What is over a time-stamp that has come to its end proves nothing more.
     #[arg(long)]
     pub(crate) over_lost: bool,
+    /// Renew nothing: ask again whether the certificates of time-stamps were revoked
+    #[arg(long, conflicts_with_all = ["all", "lead_days"])]
+    pub(crate) gather: bool,
 }
 
 /// Make everything anew that follows from the truth

@@ -11,6 +11,8 @@ pub(crate) enum Requirement {
     Fresh,
     /// Nothing is for trial, and trusted lists prove that all time-stamps are qualified
     Qualified,
+    /// Whether the certificates of the time-stamps were revoked is known
+    Revocation,
     /// Everything is sealed and time-stamped
     Stamped,
     /// As many known witnesses cosigned as the trust store asks for
@@ -23,6 +25,7 @@ impl Requirement {
         match self {
             Self::Fresh => &[FindingCode::FreshnessUnknown],
             Self::Qualified => &[FindingCode::TrialEvidence, FindingCode::NotQualified],
+            Self::Revocation => &[FindingCode::RevocationUnknown],
             Self::Stamped => &[FindingCode::NotStamped, FindingCode::NotSealed],
             Self::Witnessed => &[FindingCode::NotWitnessed],
         }

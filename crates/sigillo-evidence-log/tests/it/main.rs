@@ -7,6 +7,7 @@ mod world;
 mod examples;
 mod format_examples;
 
+mod gathering;
 mod growing;
 mod reading;
 mod renewing;

@@ -8,7 +8,10 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     process::Command,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -22,10 +25,10 @@ use sigillo_model::{Clock, ObjectKey, Sha256Digest};
 
 use crate::world::{Place, World};
 
-const LINE: &str = "plain-sha256-unqualified";
+pub(crate) const LINE: &str = "plain-sha256-unqualified";
 
 #[derive(Debug)]
-struct RealClock;
+pub(crate) struct RealClock;
 
 impl Clock for RealClock {
     #[expect(clippy::disallowed_methods, reason = "OpenSSL stamps with the real time")]
@@ -35,7 +38,7 @@ impl Clock for RealClock {
 }
 
 /// Tells whether there is an OpenSSL; without it prints so, and fails in CI.
-fn has_openssl() -> bool {
+pub(crate) fn has_openssl() -> bool {
     let found = Command::new("openssl").arg("version").output().is_ok();
     if !found {
         assert!(std::env::var_os("CI").is_none(), "openssl is missing");
@@ -45,21 +48,23 @@ fn has_openssl() -> bool {
 }
 
 #[track_caller]
-fn openssl(folder: &Path, line: &str) {
+pub(crate) fn openssl(folder: &Path, line: &str) {
     let ran = Command::new("openssl").args(line.split_whitespace()).current_dir(folder).output();
     let ran = ran.unwrap();
     assert!(ran.status.success(), "openssl {line}\n{}", String::from_utf8_lossy(&ran.stderr));
 }
 
 /// A time-stamping authority and, if it has a list, what its certificate's issuer publishes.
-struct Far {
-    _folder: TempDir,
-    authorities: Authorities,
-    anchors: TrustAnchors,
+pub(crate) struct Far {
+    folder: TempDir,
+    has_list: Arc<AtomicBool>,
+    pub(crate) authorities: Authorities,
+    pub(crate) anchors: TrustAnchors,
 }
 
 impl Far {
-    fn new(has_list: bool) -> Self {
+    pub(crate) fn new(has_list: bool) -> Self {
+        let has_list = Arc::new(AtomicBool::new(has_list));
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -94,9 +99,10 @@ impl Far {
         let root = fs::read_to_string(place.join("root.pem")).unwrap();
         let mut anchors = TrustAnchors::new();
         anchors.add_der("root", &pem_blocks(&root, "CERTIFICATE").unwrap()[0]).unwrap();
+        let answers = Arc::clone(&has_list);
         thread::spawn(move || {
             while let Ok((mut stream, _)) = listener.accept() {
-                serve(&place, has_list, &mut stream);
+                serve(&place, answers.load(Ordering::SeqCst), &mut stream);
             }
         });
         let settings = HttpSettings::new("far", format!("http://{address}/tsa"));
@@ -108,7 +114,40 @@ impl Far {
         );
         let authorities = Authorities::new(list, anchors.clone(), SignedDuration::from_mins(5));
         let authorities = authorities.asking_revocation(gatherer.unwrap());
-        Self { _folder: folder, authorities, anchors }
+        Self { folder, has_list, authorities, anchors }
+    }
+
+    /// From now on the list is given to who asks.
+    pub(crate) fn publish(&self) {
+        self.has_list.store(true, Ordering::SeqCst);
+    }
+
+    /// Makes the list anew.
+    pub(crate) fn new_list(&self) {
+        for line in [
+            "ca -config openssl.cnf -name ca -gencrl -cert root.pem -keyfile root.key -crldays 30 \
+             -out list.pem",
+            "crl -in list.pem -outform DER -out list.crl",
+        ] {
+            openssl(self.folder.path(), line);
+        }
+    }
+
+    /// Revokes the certificate of the authority, and lists that.
+    pub(crate) fn revoke(&self, reason: &str) {
+        let line = format!(
+            "ca -config openssl.cnf -name ca -revoke tsa.pem -cert root.pem -keyfile root.key \
+             -crl_reason {reason}"
+        );
+        openssl(self.folder.path(), &line);
+        self.new_list();
+    }
+
+    /// Gives the authority a certificate that lasts longer than the one it has.
+    pub(crate) fn certify_again(&self) {
+        let line = "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x21 -days 5000 \
+                    -extfile openssl.cnf -extensions tsa -out tsa.pem";
+        openssl(self.folder.path(), line);
     }
 }
 
@@ -141,7 +180,7 @@ fn serve(folder: &Path, has_list: bool, stream: &mut TcpStream) {
 }
 
 /// Seals something and stamps it.
-async fn stamp(world: &World, far: &Far) -> StampOutcome {
+pub(crate) async fn stamp(world: &World, far: &Far) -> StampOutcome {
     let mut log = world.writer().await;
     log.commit(&[world.batch(2).await]).await.unwrap();
     world.sealed(&mut log).await;

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use sigillo_ers::{AlgorithmTable, to_pem};
 use sigillo_model::{ArchiveDescription, Record, Sha256Digest, Verdict};
 use sigillo_proof::{
-    Bundle, BundleCheck, BundleRules, BundledFile, Receipt, ReceiptTrust, check_bundle,
+    Base64Bytes, Bundle, BundleCheck, BundleRules, BundledFile, Receipt, ReceiptTrust,
+    ValidationSection, check_bundle,
 };
 
 use crate::{
@@ -263,6 +264,41 @@ fn a_renewal_that_lost_its_token_is_left_out_and_named() {
     }
     let differing = disagreements(&cases, &world);
     assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
+}
+
+#[test]
+fn of_revocation_evidence_the_second_implementation_thinks_the_same() {
+    if !has_programs() {
+        return;
+    }
+    let (world, mut bundle) = bundle(&Plan { batches: vec![2], every: 1, sealed: true }, 1);
+    bundle.receipt.validation = validation(&[b"0\x03uno", b"0\x03due"]);
+    let (trust, mut cases) = (world.trust(), Cases::default());
+    let zip = bundle.to_zip().unwrap();
+    cases.push("with evidence", zip.clone(), &trust);
+    assert_eq!(cases.bundles[0].2, Verdict::Intact);
+    cases.flip_and_cut(&zip, 61, &trust);
+    cases.change_values(&bundle, &trust);
+    // Each piece may be left out, as if the bundle had been made before it was gathered.
+    let changed = cases.bundles.iter().filter(|it| it.0.starts_with("/validation"));
+    let (intact, others): (Vec<_>, Vec<_>) = changed.partition(|it| it.2 == Verdict::Intact);
+    assert_eq!((intact.len(), others.len() >= 6), (2, true), "{} others", others.len());
+    assert!(others.iter().all(|it| it.2 == Verdict::Damaged));
+    // Too much of it.
+    bundle.receipt.validation = validation(&[&vec![b'0'; (4 << 20) + 1]]);
+    cases.push("too much evidence", bundle.to_zip().unwrap(), &trust);
+    let differing = disagreements(&cases, &world);
+    assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
+}
+
+fn validation(pieces: &[&[u8]]) -> Vec<ValidationSection> {
+    let sections = pieces.iter().map(|piece| ValidationSection {
+        evidence: Base64Bytes(piece.to_vec()),
+        sha256: Sha256Digest::of(piece),
+    });
+    let mut sections: Vec<_> = sections.collect();
+    sections.sort_by_key(|section| section.sha256);
+    sections
 }
 
 /// Tells whether the programs are there that the other verifier needs, and says so if not.

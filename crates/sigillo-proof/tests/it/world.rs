@@ -391,6 +391,7 @@ pub(crate) fn receipt_changed(plan: &Plan, changes: &Changes<'_>) -> (World, Rec
             report: Some(report),
             source: Some("atti".to_owned()),
         }),
+        validation: Vec::new(),
         witnesses: Vec::new(),
     };
     for (number, ((index, _), documents)) in batches.iter().zip(&records).enumerate() {

@@ -9,13 +9,15 @@ use sigillo_custody::{ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_model::{ErrorKind, Sha256Digest, Verdict};
 use sigillo_proof::{
     ArchiveSection, BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, CheckedPage, CheckedSort,
-    PERIOD_BYTES_MAX, ReceiptCheck, ReceiptTrust, check_bundle, is_period_statement, render_html,
+    PERIOD_BYTES_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX, ReceiptCheck,
+    ReceiptTrust, check_bundle, is_period_statement, render_html,
 };
 use sigillo_store::ReadPool;
 
 use crate::{
     commands::{
         er::algorithms,
+        er_revocation::{summary_json, summary_text},
         export::locate,
         log_statement,
         receipt::{
@@ -103,6 +105,8 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
     let mut bundle = Bundle { receipt: given.receipt, files: Vec::new() };
     let witnesses = context.trust.witness_keys()?;
     log.add_cosignatures(&archive, &mut bundle.receipt, &witnesses).await?;
+    let validation =
+        log.add_validation(&archive, &mut bundle.receipt, RECEIPT_VALIDATION_BYTES_MAX).await?;
     let unfit = |error| CommandError::of(ErrorKind::Invalid, &error);
     let mut zip = bundle.to_zip().map_err(unfit)?;
     if args.files {
@@ -139,6 +143,14 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
             counted(unsealed, "batch"),
         ));
     }
+    if validation.left_out > 0 {
+        text.push_str(&format!(
+            "  {} on whether certificates were revoked found no room: at most {} of {} go in\n",
+            counted(validation.left_out as u64, "answer"),
+            RECEIPT_VALIDATION_MAX,
+            size_text(RECEIPT_VALIDATION_BYTES_MAX as u64),
+        ));
+    }
     let value = json!({
         "bytes": size,
         "documents": documents,
@@ -146,6 +158,7 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
         "files": bundle.files.len(),
         "findings": given.findings,
         "renewals": renewals,
+        "revocation": {"answers": validation.added, "left_out": validation.left_out},
         "time_stamps": stamps,
         "trial": receipt.archive.trial,
         "unsealed": unsealed,
@@ -196,6 +209,7 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
             more_findings: check.more_findings,
             receipt: receipt.map(|(bundle, check)| (&bundle.receipt, check)),
             files_inside: check.files,
+            revocation: Some(&check.revocation),
             log_believed,
         };
         write_new(file, render_html(&page).as_bytes())?;
@@ -236,14 +250,15 @@ fn check_text(check: &BundleCheck, bundle: Option<&Bundle>) -> String {
     };
     let mut text = format!("{word}\n");
     if let (Some(bundle), Some(receipt)) = (bundle, &check.receipt) {
-        text.push_str(&chain_text(bundle, receipt, check.files));
+        text.push_str(&chain_text(bundle, receipt, check));
     }
     text.push_str(&findings_text(&check.findings, check.more_findings));
     text
 }
 
 /// Says how the files lead to the checkpoint, as far as it was proven.
-fn chain_text(bundle: &Bundle, receipt: &ReceiptCheck, inside: usize) -> String {
+fn chain_text(bundle: &Bundle, receipt: &ReceiptCheck, check: &BundleCheck) -> String {
+    let inside = check.files;
     let archive = &bundle.receipt.archive;
     let mut text = format!(
         "  archive of {}{}, {}\n",
@@ -281,6 +296,7 @@ fn chain_text(bundle: &Bundle, receipt: &ReceiptCheck, inside: usize) -> String 
             time.sealing,
         ));
     }
+    text.push_str(&summary_text(&check.revocation));
     if let Some(checkpoint) = &receipt.checkpoint {
         text.push_str(&format!("  log {} of {} entries\n", archive.origin, checkpoint.size));
         text.push_str(&cosigned_text(&receipt.cosigned));
@@ -306,6 +322,7 @@ fn check_json(check: &BundleCheck, bundle: Option<&Bundle>) -> Value {
             "root": it.root.to_string(), "size": it.size,
         })),
         "more_findings": check.more_findings,
+        "revocation": summary_json(&check.revocation),
         "sealings": receipt.map_or(0, |it| it.sealings),
         "time_stamps": times.iter().map(|time| json!({
             "authority": time.authority, "qualified": time.qualified, "renewal": time.renewal,

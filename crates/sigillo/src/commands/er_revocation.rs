@@ -6,15 +6,22 @@ use serde_json::{Value, json};
 
 use sigillo_ers::{
     CertificateRevocation, REVOCATION_BYTES_MAX, RevocationEffect, RevocationSet, RevocationSource,
-    RevocationStatus,
+    RevocationStatus, RevocationSummary,
 };
 use sigillo_model::ErrorKind;
 
 use super::er::second;
-use crate::{error::CommandError, output::visible, places::read_beginning};
+use crate::{
+    error::CommandError,
+    output::{counted, visible},
+    places::read_beginning,
+};
 
 /// Largest file read, in bytes: a revocation list of the largest size as PEM text.
 const FILE_BYTES_MAX: u64 = 2 * REVOCATION_BYTES_MAX as u64;
+
+/// At most so many pieces of evidence are printed; --json lists more.
+const PRINTED_MAX: usize = 10;
 
 /// Reads revocation lists and OCSP responses.
 pub(super) fn read(files: &[PathBuf]) -> Result<RevocationSet, CommandError> {
@@ -53,6 +60,55 @@ pub(super) fn in_text(certificate: &CertificateRevocation) -> Option<String> {
     Some(format!("    {subject}: {known}\n"))
 }
 
+/// Says by which evidence the revocation of the certificates of time-stamps was judged, a line each;
+/// nothing if by none.
+pub(super) fn summary_text(summary: &RevocationSummary) -> String {
+    let evidence = summary.evidence();
+    let mut text = String::new();
+    for used in evidence.iter().take(PRINTED_MAX) {
+        let told = [("not revoked", used.not_revoked), ("revoked", used.revoked)];
+        let told: Vec<String> = told
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(word, count)| format!("{} {word}", counted(count, "certificate")))
+            .collect();
+        text.push_str(&format!("  {}, by {}\n", told.join(", "), source_text(&used.source)));
+    }
+    let more = evidence.len().saturating_sub(PRINTED_MAX) as u64 + summary.more_used;
+    if more > 0 {
+        text.push_str(&format!("  and by {} more on revocation\n", counted(more, "answer")));
+    }
+    text
+}
+
+/// Says the same to programs.
+pub(super) fn summary_json(summary: &RevocationSummary) -> Value {
+    let evidence = summary.evidence().into_iter().map(|used| {
+        let mut value = source_json(&used.source);
+        value["not_revoked"] = json!(used.not_revoked);
+        value["revoked"] = json!(used.revoked);
+        value
+    });
+    json!({
+        "evidence": evidence.collect::<Vec<_>>(),
+        "more_evidence": summary.more_used,
+        "time_stamps_known": summary.known,
+        "time_stamps_trial": summary.trial,
+        "time_stamps_unknown": summary.unknown,
+    })
+}
+
+fn source_json(source: &RevocationSource) -> Value {
+    json!({
+        "as_of": second(source.as_of),
+        "from": source.name,
+        "kind": source.kind.to_string(),
+        "made_by": source.maker,
+        "next_update": source.next_update.map(second),
+        "sha256": source.sha256,
+    })
+}
+
 fn source_text(source: &RevocationSource) -> String {
     let RevocationSource { kind, name, maker, as_of, .. } = source;
     format!("the {kind} of {} as of {} ({})", visible(maker), second(*as_of), visible(name))
@@ -67,14 +123,7 @@ pub(super) fn in_json(certificate: &CertificateRevocation) -> Value {
     };
     let mut value = json!({ "certificate": subject, "serial": serial, "status": word });
     if let Some(source) = source {
-        value["evidence"] = json!({
-            "as_of": second(source.as_of),
-            "from": source.name,
-            "kind": source.kind.to_string(),
-            "made_by": source.maker,
-            "next_update": source.next_update.map(second),
-            "sha256": source.sha256,
-        });
+        value["evidence"] = source_json(source);
     }
     match status {
         RevocationStatus::Good { .. } => {}

@@ -18,8 +18,9 @@ use sigillo_model::{
     SubmissionId, Verdict, encode_name,
 };
 use sigillo_proof::{
-    CheckedPage, CheckedSort, CosignedBy, GivenFile, RECEIPT_BYTES_MAX, Receipt, ReceiptCheck,
-    ReceiptError, check_receipt, extends, render_html, render_text,
+    CheckedPage, CheckedSort, CosignedBy, GivenFile, RECEIPT_BYTES_MAX,
+    RECEIPT_VALIDATION_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError, check_receipt, extends,
+    render_html, render_text,
 };
 use sigillo_store::ReadPool;
 
@@ -107,6 +108,7 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
     let given = maker.make(&of).await?;
     let mut receipt = given.receipt;
     log.add_cosignatures(&archive, &mut receipt, &context.trust.witness_keys()?).await?;
+    log.add_validation(&archive, &mut receipt, RECEIPT_VALIDATION_BYTES_MAX).await?;
     match &args.output {
         Some(file) => {
             let bytes = receipt.to_json();
@@ -207,6 +209,7 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
     let given = maker.refresh(&older).await?;
     let mut newer = given.receipt;
+    log.add_validation(&archive, &mut newer, RECEIPT_VALIDATION_BYTES_MAX).await?;
     let witnesses = context.trust.witness_keys()?;
     let bare = newer.clone();
     log.add_cosignatures(&archive, &mut newer, &witnesses).await?;
@@ -285,6 +288,11 @@ pub(crate) fn verify(
         check.verdict = Verdict::Damaged;
         check.findings.push(fork);
     }
+    if requirements.contains(&Requirement::Revocation) {
+        let message = "cannot tell: revocation of certificates is not judged from a receipt; a bundle \
+                       (sigillo prove) is";
+        check.findings.push(Finding::new(FindingCode::RevocationUnknown, "certificates", message));
+    }
     check.verdict = require(&mut check.findings, requirements, check.verdict);
     if let Some((path, sha256)) = html.zip(sha256) {
         let page = CheckedPage {
@@ -297,6 +305,7 @@ pub(crate) fn verify(
             more_findings: check.more_findings,
             receipt: receipt.as_ref().map(|receipt| (receipt, &check)),
             files_inside: 0,
+            revocation: None,
             log_believed,
         };
         write_new(path, render_html(&page).as_bytes())?;

@@ -12,6 +12,7 @@ use crate::{
     commands::{
         EXIT_TRANSIENT,
         er::{algorithms, due_in_json, due_text, second},
+        gather,
         renew_trees::{Trees, make_trees},
         verify::{exit_code, findings_text},
     },
@@ -22,6 +23,9 @@ use crate::{
 
 /// Shows what is to be renewed and, with `--yes`, renews it.
 pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, CommandError> {
+    if args.gather {
+        return gather::run(context, args.yes).await;
+    }
     let archive = context.archive().await?;
     let (algorithms, anchors) = (algorithms()?, context.knowledge(&archive)?.anchors);
     let rules = RenewalRules {

@@ -8,6 +8,7 @@ use sigillo_custody::{
     SampleReport, Scope, Verifier, VerifyProgress, VerifyReport, read_cosignatures,
     unqualified_stamps,
 };
+use sigillo_ers::RevocationSummary;
 use sigillo_evidence_log::{Archive, read_view};
 use sigillo_merkle::{Checkpoint, TreeHash};
 use sigillo_model::{ErrorKind, Finding, FindingCode, ObjectKey, Severity, Verdict};
@@ -18,6 +19,7 @@ use crate::{
     cli::VerifyArgs,
     commands::{
         EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS,
+        er_revocation::{summary_json, summary_text},
         export::locate,
         receipt,
         sample::{sample_json, sample_text, seed_of},
@@ -87,6 +89,9 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         context.remember_full_read(&archive)?;
     }
     report.findings.extend(unwitnessed(context, &archive, &report, &args.require).await?);
+    if args.require.contains(&Requirement::Revocation) {
+        report.findings.extend(report.revocation.trial_finding());
+    }
     if args.require.contains(&Requirement::Qualified) {
         let anchors = &verifier.knowledge.anchors;
         report.findings.extend(unqualified_stamps(&archive, &report.view, anchors).await?);
@@ -157,7 +162,9 @@ fn undescribed(context: &Context, args: &VerifyArgs, error: &CommandError) -> u8
     let value = json!({
         "batches": 0, "bytes_read": 0, "documents": 0, "documents_read": 0,
         "findings": [finding], "log": null, "more_findings": 0, "packs": 0,
-        "renewals": 0, "sample": null, "scope": scope_name(scope_of(args)), "sealings": 0, "time_stamps": 0,
+        "renewals": 0,
+        "revocation": summary_json(&RevocationSummary::default()),
+        "sample": null, "scope": scope_name(scope_of(args)), "sealings": 0, "time_stamps": 0,
         "verdict": Verdict::Damaged,
     });
     context.output.result("sigillo.verify/1", &text, value);
@@ -233,6 +240,7 @@ fn text_of(report: &VerifyReport, named: Option<u64>, sample: Option<&SampleRepo
             visible(&renewal.body.stamped_at)
         ));
     }
+    text.push_str(&summary_text(&report.revocation));
     text.push_str(&sample.map(sample_text).unwrap_or_default());
     text.push_str(&findings_text(&report.findings, report.more_findings));
     text
@@ -272,6 +280,7 @@ fn json_of(report: &VerifyReport, sample: Option<&SampleReport>) -> serde_json::
         "more_findings": report.more_findings,
         "packs": report.packs,
         "renewals": report.view.renewals.len(),
+        "revocation": summary_json(&report.revocation),
         "sample": sample.map(sample_json),
         "scope": scope_name(report.scope),
         "sealings": report.view.sealings.len(),

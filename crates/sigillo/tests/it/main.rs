@@ -12,6 +12,7 @@ mod killing;
 
 mod damage;
 mod left_out;
+mod revoking;
 mod rollback;
 mod submissions;
 mod tampering;

@@ -145,6 +145,8 @@ fn trusts(cases: &mut Cases, world: &World) {
 fn renewals(cases: &mut Cases, world: &World) {
     cases.run(world, 0, &["renew"]);
     cases.run(world, 0, &["renew", "--all"]);
+    cases.run(world, 0, &["renew", "--gather"]);
+    cases.run(world, 0, &["renew", "--gather", "--yes"]);
     cases.run(world, 0, &["renew", "--all", "--yes"]);
     cases.run(world, 4, &["renew", "--lead-days", "5000", "--yes"]);
 }

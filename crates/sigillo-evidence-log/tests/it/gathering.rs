@@ -1,0 +1,199 @@
+//! What audits make of revocation evidence, and gathering it again.
+
+use std::fs;
+
+use jiff::SignedDuration;
+
+use sigillo_ers::AlgorithmTable;
+use sigillo_evidence_log::{
+    AuditKnowledge, AuditTime, GatherPlan, GatherRules, LogAudit, RENEWAL_LEAD, RenewalRules,
+    Renewer, gather_again, plan_gathering, plan_renewals, read_validation,
+};
+use sigillo_model::{Clock as _, FindingCode, ObjectKey, Sha256Digest};
+
+use crate::{
+    validation::{Far, LINE, RealClock, has_openssl, stamp},
+    world::{Place, World},
+};
+
+/// SHA-256 and ECDSA hold for ever.
+const TABLE: &str = r#"
+    source = "a future that was made up"
+    issued = "2026-01-01"
+    [[hash]]
+    name = "SHA-256"
+    [[signature]]
+    scheme = "ecdsa"
+    bits_min = 256
+"#;
+
+async fn audit(world: &World, far: &Far) -> LogAudit {
+    let at = RealClock.now() + SignedDuration::from_hours(24);
+    let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
+    world
+        .audit_of(AuditKnowledge {
+            anchors: far.anchors.clone(),
+            log_key_trusted: true,
+            seen: None,
+            time: Some(AuditTime { algorithms, at }),
+        })
+        .await
+}
+
+/// Returns how many time-stamps of an audit are known about, and how many not.
+fn counts(audit: &LogAudit) -> (u64, u64, u64) {
+    let told = audit.findings.iter().filter(|it| it.code == FindingCode::RevocationUnknown).count();
+    let revocation = &audit.revocation;
+    assert_eq!(told, usize::from(revocation.unknown > 0), "one finding for all");
+    (revocation.known, revocation.unknown, revocation.trial)
+}
+
+async fn plan(world: &World, far: &Far) -> GatherPlan {
+    let rules = GatherRules { anchors: &far.anchors, at: RealClock.now() };
+    plan_gathering(&world.archive().await, &rules).await.unwrap()
+}
+
+/// Gathers again; returns how many answers were kept, how many addresses gave nothing, and for how
+/// many time-stamps nothing new came.
+async fn gather(world: &World, far: &Far) -> (usize, usize, usize) {
+    let (plan, log) = (plan(world, far).await, world.writer().await);
+    let rules = GatherRules { anchors: &far.anchors, at: RealClock.now() };
+    let authorities = &far.authorities;
+    let outcome = gather_again(&log, &plan, &rules, authorities, &RealClock).await.unwrap();
+    (outcome.stored, outcome.refused.len(), outcome.unchanged)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_says_by_which_lists_it_judged_and_what_it_cannot_tell() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(true));
+    let outcome = stamp(&world, &far).await;
+    let audited = audit(&world, &far).await;
+    assert_eq!(counts(&audited), (1, 0, 0), "{:?}", audited.findings);
+    let evidence = audited.revocation.evidence();
+    let [used] = &evidence[..] else { panic!("{evidence:?}") };
+    assert_eq!((used.not_revoked, used.revoked), (1, 0));
+    let key = ObjectKey::validation(outcome.stamped[0].sealing, used.source.sha256);
+    assert_eq!(used.source.name, key.as_str());
+    // Damaged, it says nothing; damage it is not.
+    let file = world.file(&key);
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let audited = audit(&world, &far).await;
+    assert_eq!(counts(&audited), (0, 1, 0), "{:?}", audited.findings);
+    // Without a time nothing is judged.
+    let audited = world.audit().await;
+    assert_eq!(counts(&audited), (0, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_finds_what_was_revoked_before_it_was_stamped() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(true));
+    far.revoke("superseded");
+    assert_eq!(stamp(&world, &far).await.gathered.stored, 1);
+    let audited = audit(&world, &far).await;
+    let codes: Vec<_> = audited.findings.iter().map(|it| it.code).collect();
+    assert!(codes.contains(&FindingCode::CertificateRevoked), "{:?}", audited.findings);
+    assert_eq!(audited.revocation.evidence()[0].revoked, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_to_be_had_at_stamping_is_gathered_later_and_once() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    for _ in 0..3 {
+        assert_eq!(stamp(&world, &far).await.gathered.stored, 0);
+    }
+    let planned = plan(&world, &far).await;
+    assert_eq!((planned.wanting.len(), planned.known, planned.nobody), (3, 0, 0));
+    assert!(planned.wanting[0].why.contains("no revocation list"), "{planned:?}");
+    assert!(planned.wanting[0].addresses[0].ends_with("/a.crl"), "{planned:?}");
+    // Nobody knows more than before; of each address that is told once.
+    assert_eq!(gather(&world, &far).await, (0, 1, 3));
+    far.publish();
+    far.new_list();
+    let (before, first) = (world.keys_in_folder().len(), plan(&world, &far).await);
+    assert_eq!(gather(&world, &far).await, (3, 0, 0));
+    let after = world.keys_in_folder().len();
+    assert_eq!(after, before + 6, "a list and what it names for each");
+    assert_eq!(plan(&world, &far).await.wanting.len(), 0);
+    assert_eq!(gather(&world, &far).await, (0, 0, 0), "enough is known");
+    // By the plan of before, the same comes again and is not kept again.
+    let rules = GatherRules { anchors: &far.anchors, at: RealClock.now() };
+    let (log, clock) = (world.writer().await, &RealClock);
+    let again = gather_again(&log, &first, &rules, &far.authorities, clock).await.unwrap();
+    assert_eq!((again.stored, again.unchanged), (0, 3));
+    assert_eq!(world.keys_in_folder().len(), after);
+    assert_eq!(counts(&audit(&world, &far).await), (3, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_renewals_it_is_gathered_and_judged_as_well() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    for _ in 0..2 {
+        stamp(&world, &far).await;
+    }
+    far.certify_again();
+    let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
+    let rules = RenewalRules {
+        line: LINE,
+        anchors: &far.anchors,
+        algorithms: &algorithms,
+        at: RealClock.now(),
+        lead: RENEWAL_LEAD,
+        all: true,
+    };
+    let planned = plan_renewals(&world.archive().await, &rules).await.unwrap();
+    let renewer = Renewer {
+        authorities: &far.authorities,
+        algorithms: &algorithms,
+        clock: &RealClock,
+        entropy: &*world.entropy,
+    };
+    let outcome = renewer.renew(&mut world.writer().await, &planned).await.unwrap();
+    let (body, _) = &outcome.renewed[0];
+    assert_eq!(body.members, 2);
+    // That of the renewal counts once, though it proves two sealings.
+    assert_eq!(counts(&audit(&world, &far).await), (0, 3, 0));
+    far.publish();
+    far.new_list();
+    assert_eq!(gather(&world, &far).await.0, 3);
+    assert_eq!(counts(&audit(&world, &far).await), (3, 0, 0));
+    let kept = read_validation(&world.archive().await, body.renewal, body.token_sha256).await;
+    let kept = kept.unwrap();
+    let key = ObjectKey::validation(body.renewal, Sha256Digest::of(&kept[0]));
+    assert!(key.as_str().starts_with(&format!("renewals/{}/validation/", body.renewal)));
+    assert!(world.keys_in_folder().contains(&key));
+    far.revoke("keyCompromise");
+    assert_eq!(plan(&world, &far).await.wanting.len(), 0);
+}
+
+#[tokio::test]
+async fn of_trial_time_stamps_nothing_is_known_or_asked() {
+    let world = World::new(Place::Folder).await;
+    let mut log = world.writer().await;
+    log.commit(&[world.batch(1).await]).await.unwrap();
+    world.sealed(&mut log).await;
+    world.stamp(&mut log).await;
+    let rules = GatherRules { anchors: &world.anchors(), at: world.clock.now() };
+    let planned = plan_gathering(&world.archive().await, &rules).await.unwrap();
+    assert_eq!((planned.wanting.len(), planned.trial), (0, 1));
+    let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
+    let time = Some(AuditTime { algorithms, at: world.clock.now() });
+    let anchors = world.anchors();
+    let audited =
+        world.audit_of(AuditKnowledge { anchors, log_key_trusted: true, seen: None, time }).await;
+    assert_eq!(counts(&audited), (0, 0, 1));
+}

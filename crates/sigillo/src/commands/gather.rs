@@ -1,0 +1,164 @@
+//! `sigillo renew --gather`: asking again whether the certificates of time-stamps were revoked.
+
+use serde_json::{Value, json};
+
+use sigillo_evidence_log::{GatherOutcome, GatherPlan, GatherRules, gather_again, plan_gathering};
+
+use crate::{
+    commands::{EXIT_CLEAN, EXIT_TRANSIENT},
+    context::Context,
+    error::CommandError,
+    output::{counted, size_text, visible},
+};
+
+/// At most so many time-stamps are printed; --json lists all.
+const PRINTED_MAX: usize = 20;
+
+/// Shows of which time-stamps too little is known and, with `yes`, asks.
+pub(crate) async fn run(context: &Context, yes: bool) -> Result<u8, CommandError> {
+    let archive = context.archive().await?;
+    let anchors = context.knowledge(&archive)?.anchors;
+    let rules = GatherRules { anchors: &anchors, at: context.clock.now() };
+    let plan = plan_gathering(&archive, &rules).await?;
+    let mut text = plan_text(&plan);
+    if !yes || plan.wanting.is_empty() {
+        if !plan.wanting.is_empty() {
+            text.push_str("Nobody was asked. To ask: sigillo renew --gather --yes\n");
+        }
+        let value = json!({"outcome": null, "performed": yes, "plan": plan_json(&plan)});
+        context.output.result("sigillo.renew.gather/1", &text, value);
+        return Ok(EXIT_CLEAN);
+    }
+    // The plan is shown before anybody is asked.
+    if !context.output.is_json() {
+        context.output.data(&std::mem::take(&mut text));
+    }
+    let keys = context.keys(&archive)?;
+    let log = context.log(&archive, &keys).await?;
+    let authorities = context.real_authorities()?.believing(anchors.clone());
+    let clock = &*context.clock;
+    let outcome = gather_again(&log, &plan, &rules, &authorities, clock).await?;
+    let rules = GatherRules { anchors: &anchors, at: context.clock.now() };
+    let left = plan_gathering(&archive, &rules).await?.wanting.len();
+    text.push_str(&outcome_text(&outcome, left));
+    let value = json!({
+        "outcome": outcome_json(&outcome, left), "performed": true, "plan": plan_json(&plan),
+    });
+    context.output.result("sigillo.renew.gather/1", &text, value);
+    Ok(if left > 0 { EXIT_TRANSIENT } else { EXIT_CLEAN })
+}
+
+fn plan_text(plan: &GatherPlan) -> String {
+    let mut text = match plan.wanting.len() as u64 {
+        0 => "Of the certificates of all time-stamps it is known whether they were revoked.\n"
+            .to_owned(),
+        wanting => format!(
+            "Of the certificates of {} it is not known well enough whether they were revoked:\n",
+            counted(wanting, "time-stamp")
+        ),
+    };
+    for planned in plan.wanting.iter().take(PRINTED_MAX) {
+        text.push_str(&format!(
+            "  {} of {}: {}\n",
+            planned.key,
+            visible(&planned.stamped_at),
+            visible(&planned.why)
+        ));
+        match &planned.addresses[..] {
+            [] => text.push_str("      its certificates name nobody who could be asked\n"),
+            addresses => {
+                for address in addresses {
+                    text.push_str(&format!("      to be asked: {}\n", visible(address)));
+                }
+            }
+        }
+    }
+    let more = plan.wanting.len().saturating_sub(PRINTED_MAX) as u64;
+    if more > 0 {
+        text.push_str(&format!("  and of {} more\n", counted(more, "time-stamp")));
+    }
+    for (count, words) in [
+        (plan.known, "of whose certificates enough is known"),
+        (plan.trial, "for trial, about which nobody is asked"),
+        (plan.unanchored, "that cannot be read or lead to no anchor, about which nobody is asked"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!("  {} {words}\n", counted(count, "time-stamp")));
+        }
+    }
+    text
+}
+
+fn outcome_text(outcome: &GatherOutcome, left: usize) -> String {
+    let mut text = String::new();
+    for kept in &outcome.kept {
+        text.push_str(&format!(
+            "{} gave the {} {} ({}).\n",
+            visible(&kept.address),
+            kept.kind,
+            kept.sha256,
+            size_text(kept.size_bytes)
+        ));
+    }
+    for refused in &outcome.refused {
+        text.push_str(&format!(
+            "{} gave nothing that counts: {}\n",
+            visible(&refused.authority),
+            visible(&refused.words)
+        ));
+    }
+    text.push_str(&format!("Kept {}", counted(outcome.stored as u64, "answer")));
+    if outcome.unchanged > 0 {
+        let unchanged = counted(outcome.unchanged as u64, "time-stamp");
+        text.push_str(&format!("; nothing new for {unchanged}"));
+    }
+    if outcome.left > 0 {
+        let left = counted(outcome.left as u64, "time-stamp");
+        text.push_str(&format!("; no time was left for {left}"));
+    }
+    text.push_str(".\n");
+    if left > 0 {
+        text.push_str(&format!(
+            "Of {} it is still not known. Later: sigillo renew --gather --yes\n",
+            counted(left as u64, "time-stamp"),
+        ));
+    }
+    text
+}
+
+fn plan_json(plan: &GatherPlan) -> Value {
+    let wanting = plan.wanting.iter().map(|it| {
+        json!({
+            "addresses": it.addresses,
+            "line": it.line,
+            "object": it.key.as_str(),
+            "stamped_at": it.stamped_at,
+            "why": it.why,
+        })
+    });
+    json!({
+        "known": plan.known,
+        "names_nobody": plan.nobody,
+        "trial": plan.trial,
+        "unanchored": plan.unanchored,
+        "wanting": wanting.collect::<Vec<_>>(),
+    })
+}
+
+fn outcome_json(outcome: &GatherOutcome, left: usize) -> Value {
+    json!({
+        "gave": outcome.kept.iter().map(|kept| json!({
+            "address": kept.address,
+            "kind": kept.kind.to_string(),
+            "sha256": kept.sha256,
+            "size_bytes": kept.size_bytes,
+        })).collect::<Vec<_>>(),
+        "kept": outcome.stored,
+        "not_asked": outcome.left,
+        "refused": outcome.refused.iter().map(|refused| json!({
+            "address": refused.authority, "words": refused.words,
+        })).collect::<Vec<_>>(),
+        "still_wanting": left,
+        "unchanged": outcome.unchanged,
+    })
+}

@@ -1,0 +1,217 @@
+//! Whether certificates were revoked, from the stamping to a bundle that is checked elsewhere, with an
+//! authority and a responder that OpenSSL plays.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use crate::program::{World, finish, skip};
+
+/// An authority with a responder that answers once it is told to.
+struct Authority {
+    folder: PathBuf,
+    answers: Arc<AtomicBool>,
+    address: String,
+}
+
+#[track_caller]
+fn openssl(folder: &Path, line: &str) {
+    let ran = Command::new("openssl").args(line.split_whitespace()).current_dir(folder).output();
+    let ran = ran.unwrap();
+    assert!(ran.status.success(), "openssl {line}\n{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+impl Authority {
+    fn new(folder: PathBuf) -> Self {
+        fs::create_dir(&folder).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let configuration = format!(
+            "[req]\ndistinguished_name=name\n[name]\n\
+             [root]\nbasicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\n\
+             [tsa]\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping\n\
+             authorityInfoAccess=OCSP;URI:http://{address}/ocsp\n\
+             [t]\nserial=serial\nsigner_cert=tsa.pem\nsigner_key=tsa.key\nsigner_digest=sha256\n\
+             default_policy=1.2.3.4.1\ndigests=sha256\ness_cert_id_alg=sha256\n"
+        );
+        fs::write(folder.join("openssl.cnf"), configuration).unwrap();
+        fs::write(folder.join("serial"), "01\n").unwrap();
+        fs::write(folder.join("index"), "V\t491231000000Z\t\t20\tunknown\t/CN=tsa\n").unwrap();
+        let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -config openssl.cnf";
+        for line in [
+            &format!(
+                "req -x509 {new_key} -keyout root.key -out root.pem -days 7300 -subj /CN=Altra \
+                 -extensions root"
+            ),
+            &format!("req -new {new_key} -keyout tsa.key -subj /CN=tsa -out tsa.csr"),
+            "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x20 -days 3650 \
+             -extfile openssl.cnf -extensions tsa -out tsa.pem",
+        ] {
+            openssl(&folder, line);
+        }
+        let this = Self { folder, answers: Arc::default(), address };
+        let (place, answers) = (this.folder.clone(), Arc::clone(&this.answers));
+        thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                serve(&place, answers.load(Ordering::SeqCst), &mut stream);
+            }
+        });
+        this
+    }
+
+    /// Writes the settings that ask it.
+    fn settings(&self, world: &World) {
+        let folder = world.home().join(".config/sigillo");
+        fs::create_dir_all(&folder).unwrap();
+        let settings = format!(
+            "[[authorities]]\nname = \"Altra\"\nurl = \"http://{}/tsa\"\nanchor_file = {:?}\n",
+            self.address,
+            self.folder.join("root.pem").to_str().unwrap()
+        );
+        fs::write(folder.join("settings.toml"), settings).unwrap();
+    }
+}
+
+fn serve(folder: &Path, answers: bool, stream: &mut TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).unwrap();
+    let (status, kind, answer) = if head.starts_with("post /tsa ") {
+        fs::write(folder.join("request.tsq"), body).unwrap();
+        let line = "ts -reply -config openssl.cnf -section t -queryfile request.tsq -out reply";
+        openssl(folder, line);
+        ("200 OK", "application/timestamp-reply", fs::read(folder.join("reply")).unwrap())
+    } else if answers {
+        fs::write(folder.join("request"), body).unwrap();
+        let line = "ocsp -index index -CA root.pem -rsigner root.pem -rkey root.key -reqin request \
+                    -respout response -ndays 7";
+        openssl(folder, line);
+        ("200 OK", "application/ocsp-response", fs::read(folder.join("response")).unwrap())
+    } else {
+        ("503 Service Unavailable", "text/plain", Vec::new())
+    };
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&answer).unwrap();
+}
+
+/// Makes an archive with a time-stamp of an authority that does not say yet whether its certificate was
+/// revoked; `None` without OpenSSL.
+fn stamped() -> Option<(World, Authority)> {
+    if Command::new("openssl").arg("version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "openssl is missing");
+        skip("openssl is missing");
+        return None;
+    }
+    let world = World::new();
+    let authority = Authority::new(world.place("altra"));
+    world.write("uno.txt", b"uno");
+    authority.settings(&world);
+    world.create().check(0, "could not be learnt from http://127.0.0.1");
+    let exported = world.run(["trust", "export"]);
+    fs::write(world.place("fidati.json"), &exported.stdout).unwrap();
+    world.run(["trust", "add", "fidati.json"]).check(0, "Believed from now on");
+    Some((world, authority))
+}
+
+#[test]
+fn what_was_not_known_at_stamping_is_gathered_later_and_goes_into_bundles() {
+    let Some((world, authority)) = stamped() else { return };
+    let demanded = ["verify", "--require", "revocation"];
+    world.run(["verify"]).check(0, "cannot tell: revocation");
+    world.run(demanded).check(3, "CANNOT TELL F915");
+    let planned = world.run(["renew", "--gather"]);
+    planned.check(0, "Of the certificates of 1 time-stamp it is not known well enough");
+    planned.check(0, "/ocsp\nNobody was asked.");
+    let gather = ["renew", "--gather", "--yes"];
+    world.run(gather).check(4, "/ocsp gave nothing that counts: ");
+    authority.answers.store(true, Ordering::SeqCst);
+    world.run(gather).check(0, "/ocsp gave the OCSP response ");
+    let before = world.objects();
+    world.run(gather).check(0, "of all time-stamps it is known");
+    assert_eq!(world.objects(), before);
+    // From here on nobody answers any more.
+    authority.answers.store(false, Ordering::SeqCst);
+    let verified = world.run(demanded);
+    verified.check(0, "1 certificate not revoked, by the OCSP response of ");
+    assert!(!verified.stdout.contains("F915"), "{verified:?}");
+    let json = world.run(["verify", "--require", "revocation", "--json"]).json();
+    assert_eq!(json["revocation"]["time_stamps_known"], 1);
+    assert_eq!(json["revocation"]["evidence"][0]["not_revoked"], 1);
+
+    let made = world.run(["prove", "carte/uno.txt", "-o", "prova.zip", "--json"]).json();
+    assert_eq!(made["revocation"], serde_json::json!({"answers": 1, "left_out": 0}));
+    fs::rename(world.archive(), world.place("via")).unwrap();
+    let check = ["check", "prova.zip", "--require", "revocation", "--html", "prova.html"];
+    let mut elsewhere = world.command(check);
+    elsewhere.env_remove("SIGILLO_ARCHIVE");
+    finish(elsewhere).check(0, "1 certificate not revoked, by the OCSP response of ");
+    let page = fs::read_to_string(world.place("prova.html")).unwrap();
+    assert!(page.contains("OCSP di / of"), "{page}");
+    assert!(!page.contains("whether a certificate was revoked"), "{page}");
+    check_record(&world, &authority);
+}
+
+/// Takes the evidence record and what it is judged by out of the bundle.
+fn check_record(world: &World, authority: &Authority) {
+    let mut unzip = Command::new("python3");
+    unzip.args(["-m", "zipfile", "-e"]).arg(world.place("prova.zip")).arg(world.place("aperto"));
+    assert!(unzip.status().unwrap().success());
+    let listed = |folder: &str| {
+        let found = fs::read_dir(world.place("aperto").join(folder)).unwrap();
+        let found: Vec<PathBuf> = found.map(|it| it.unwrap().path()).collect();
+        found
+    };
+    let evidence = listed("validation").remove(0);
+    let record = listed("documents/1").into_iter().find(|it| it.extension().unwrap() == "er");
+    let record = record.unwrap();
+    let verify = |more: &[&str]| {
+        let root = authority.folder.join("root.pem");
+        let args = ["er", "verify", record.to_str().unwrap(), "aperto/documents/1/record.json"];
+        let demands = ["--require", "revocation", "--trust", root.to_str().unwrap()];
+        world.run([&args[..], &demands, more].concat())
+    };
+    verify(&[]).check(3, "cannot tell: revocation");
+    verify(&["--revocation", evidence.to_str().unwrap()]).check(0, "not revoked, by the OCSP");
+}
+
+#[test]
+fn what_was_revoked_before_the_time_stamp_is_damage_everywhere() {
+    let Some((world, authority)) = stamped() else { return };
+    let entry = "R\t491231000000Z\t250101000000Z,superseded\t20\tunknown\t/CN=tsa\n";
+    fs::write(authority.folder.join("index"), entry).unwrap();
+    authority.answers.store(true, Ordering::SeqCst);
+    world.run(["renew", "--gather", "--yes"]).check(0, "Kept 1 answer");
+    world.run(["verify"]).check(5, "F917");
+    world.run(["prove", "carte/uno.txt", "-o", "prova.zip"]).check(0, "prova.zip");
+    let checked = world.run(["check", "prova.zip"]);
+    checked.check(5, "F917");
+    checked.check(5, "1 certificate revoked, by the OCSP response of ");
+}
+
+#[test]
+fn of_trial_time_stamps_and_from_receipts_nothing_can_be_told() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    world.run(["verify"]).check(0, "INTACT");
+    world.run(["verify", "--require", "revocation"]).check(3, "1 trial time-stamps");
+    world.run(["renew", "--gather"]).check(0, "1 time-stamp for trial");
+    world.run(["receipt", "show", "carte/uno.txt", "-o", "rdv.json"]).check(0, "rdv.json");
+    let verify = ["verify", "--receipt", "rdv.json", "--require", "revocation"];
+    world.run(verify).check(3, "is not judged from a receipt");
+}
