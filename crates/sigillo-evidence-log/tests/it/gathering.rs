@@ -154,6 +154,8 @@ async fn of_renewals_it_is_gathered_and_judged_as_well() {
         at: RealClock.now(),
         lead: RENEWAL_LEAD,
         all: true,
+        all_trees: false,
+        over_lost: false,
     };
     let planned = plan_renewals(&world.archive().await, &rules).await.unwrap();
     let renewer = Renewer {
