@@ -86,7 +86,9 @@ impl Authority {
     ///
     /// It is written in canonical form, so that nothing but OpenSSL is needed to sign it.
     fn list(&self, sequence: u64, certificate: &str, states: &[(&str, Timestamp)]) -> String {
-        let (issued, day) = (self.now, SignedDuration::from_hours(24));
+        // The certificate of who signs it was made a little later than the archive.
+        let issued = self.now + SignedDuration::from_mins(10);
+        let day = SignedDuration::from_hours(24);
         let instance = |(tag, (status, from)): (&str, &(&str, Timestamp))| {
             format!(
                 "<{tag}><ServiceTypeIdentifier>http://uri.etsi.org/TrstSvc/Svctype/TSA/QTST\
