@@ -218,6 +218,8 @@ def main():
     sign_xades("it-1.xml", one, *p256)
     sign_xades("it-2.xml", two, *p256)
     sign_xades("signed-document.xml", two, *p256, reference="")
+    foreign = trusted_list("FR", 1, "2025-06-01", "2075-01-01", second)
+    sign_xades("fr-by-signer-of-it.xml", foreign, *p256)
     sign_xades("properties-only.xml", two, *p256, whole=False)
     lists = pointer("IT", der(certs["p256"])) + pointer("EU", der(certs["p384"]))
     lotl = trusted_list("EU", 7, "2025-06-01", "2075-01-01", pointers=lists)

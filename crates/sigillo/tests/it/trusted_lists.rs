@@ -257,6 +257,7 @@ fn a_list_of_lists_says_who_may_sign_the_others() {
     import("lotl.xml", &["--signer", &right]).check(0, "the signers of 2 lists");
     // Each by the one that was imported before; the list of lists by itself too.
     import("lotl.xml", &[]).check(0, "Believed already");
+    import("fr-by-signer-of-it.xml", &[]).check_error(1, "none of the signers given");
     import("it-1.xml", &[]).check(0, "was to be replaced by 2023-07-01");
     import("it-2.xml", &[]).check(0, "QTST of Fornitore di Prova & Figli: withdrawn (TSA/QTST)");
     import("it-1.xml", &[]).check_error(1, "LIST_OLDER");
