@@ -136,7 +136,7 @@ def sign(name, text, key, cert, signer=XMLSigner, c14n=EXCLUSIVE, **algorithms):
     write(name, worker.sign(etree.fromstring(text), key=key, cert=[cert]))
 
 
-def sign_xades(name, text, key, cert, transform=True, reference="#list"):
+def sign_xades(name, text, key, cert, transform=True, reference="#list", whole=True):
     """Signs a list as XAdES asks, by a reference to its root or to all, and writes it.
 
     Canonical XML is libxml2's. Without a transform the signed properties are digested as XML
@@ -164,6 +164,8 @@ xmlns:xades="http://uri.etsi.org/01903/v1.3.2#"><xades:SignedProperties Id="sign
 </xades:QualifyingProperties></ds:Object></ds:Signature>"""
     )
     values = signature.findall(f".//{{{DS}}}Reference/{{{DS}}}DigestValue")
+    if not whole:  # then nothing but the properties is signed
+        signature[0].remove(signature.find(f".//{{{DS}}}Reference"))
     values[0].text = hashed(canonical(root if reference else root.getroottree(), True))
     root.append(signature)
     signed = signature.find(".//{http://uri.etsi.org/01903/v1.3.2#}SignedProperties")
@@ -216,6 +218,9 @@ def main():
     sign_xades("it-1.xml", one, *p256)
     sign_xades("it-2.xml", two, *p256)
     sign_xades("signed-document.xml", two, *p256, reference="")
+    foreign = trusted_list("FR", 1, "2025-06-01", "2075-01-01", second)
+    sign_xades("fr-by-signer-of-it.xml", foreign, *p256)
+    sign_xades("properties-only.xml", two, *p256, whole=False)
     lists = pointer("IT", der(certs["p256"])) + pointer("EU", der(certs["p384"]))
     lotl = trusted_list("EU", 7, "2025-06-01", "2075-01-01", pointers=lists)
     sign("lotl.xml", lotl, keys["p384"], certs["p384"], signature_algorithm="ecdsa-sha384")

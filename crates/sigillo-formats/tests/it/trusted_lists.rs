@@ -209,6 +209,8 @@ fn signatures_of_other_shapes_are_refused() {
     shape(&replaced(&text, root, &format!("{signature}{root}")), "there are several");
     let deeper = replaced(&without, root, &format!("<x>{signature}</x>{root}"));
     shape(&deeper, "it is not a child of the root");
+    let properties = String::from_utf8(read("properties-only.xml")).unwrap();
+    shape(&properties, "not exactly one reference is to the whole document");
     // The signed list within a list of the attacker's, with and without its signature moved.
     let inner = text.split_once("?>\n").map_or(text.as_str(), |(_, rest)| rest);
     let inner = inner.split_once("?>").map_or(inner, |(_, rest)| rest);

@@ -96,6 +96,7 @@ fn check(name: &str, world: &World, ran: &Ran) {
 #[case::trust_list("trust list", "help_trust_list")]
 #[case::trust_add("trust add", "help_trust_add")]
 #[case::trust_witness("trust witness", "help_trust_witness")]
+#[case::trust_import_list("trust import-list", "help_trust_import_list")]
 #[case::trust_export("trust export", "help_trust_export")]
 #[case::completions("completions", "help_completions")]
 #[case::man("man", "help_man")]
@@ -128,7 +129,7 @@ fn no_command_is_without_a_snapshot_of_its_help() {
         names(&["log"]),
         "checkpoint consistency witness add-cosignature anchor entries statement help"
     );
-    assert_eq!(names(&["trust"]), "list add witness export help");
+    assert_eq!(names(&["trust"]), "list add witness import-list export help");
 }
 
 #[test]

@@ -86,7 +86,9 @@ impl Authority {
     ///
     /// It is written in canonical form, so that nothing but OpenSSL is needed to sign it.
     fn list(&self, sequence: u64, certificate: &str, states: &[(&str, Timestamp)]) -> String {
-        let (issued, day) = (self.now, SignedDuration::from_hours(24));
+        // The certificate of who signs it was made a little later than the archive.
+        let issued = self.now + SignedDuration::from_mins(10);
+        let day = SignedDuration::from_hours(24);
         let instance = |(tag, (status, from)): (&str, &(&str, Timestamp))| {
             format!(
                 "<{tag}><ServiceTypeIdentifier>http://uri.etsi.org/TrstSvc/Svctype/TSA/QTST\
@@ -255,6 +257,7 @@ fn a_list_of_lists_says_who_may_sign_the_others() {
     import("lotl.xml", &["--signer", &right]).check(0, "the signers of 2 lists");
     // Each by the one that was imported before; the list of lists by itself too.
     import("lotl.xml", &[]).check(0, "Believed already");
+    import("fr-by-signer-of-it.xml", &[]).check_error(1, "none of the signers given");
     import("it-1.xml", &[]).check(0, "was to be replaced by 2023-07-01");
     import("it-2.xml", &[]).check(0, "QTST of Fornitore di Prova & Figli: withdrawn (TSA/QTST)");
     import("it-1.xml", &[]).check_error(1, "LIST_OLDER");
