@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use sigillo_ers::{
     Authorities, Due, HashFunction, RecordObject, RecordReport, RecordRules, RevocationRules,
-    RevocationSet, RevocationSummary, SEAL_BYTES_MAX, TOKEN_BYTES_MAX, list_value, rehashed_group, renewals_due, verify_record,
-    verify_token, write_record,
+    RevocationSet, RevocationSummary, SEAL_BYTES_MAX, TOKEN_BYTES_MAX, list_value, rehashed_group,
+    renewals_due, verify_record, verify_token, write_record,
 };
 use sigillo_model::{
     BatchesSealed, EvidenceDigest, Finding, FindingCode, LogTime, ObjectKey, STATEMENT_BYTES_MAX,

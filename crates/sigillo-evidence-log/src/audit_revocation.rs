@@ -7,9 +7,7 @@ use bytes::Bytes;
 use sigillo_ers::{RecordReport, RevocationSet, RevocationSummary};
 use sigillo_model::{ObjectKey, Sha256Digest};
 
-use crate::{
-    Archive, ChainToken, LogError, LogView, SealingChains, TokenFrom, read_validation,
-};
+use crate::{Archive, ChainToken, LogError, LogView, SealingChains, TokenFrom, read_validation};
 
 /// The revocation evidence of an audit, and what it was used for.
 #[derive(Debug, Default)]

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use sigillo_ers::{EvidenceTree, HashFunction, TreeDigest, list_value, sealing_value};
 use sigillo_model::{
-    EvidenceDigest, FindingCode, HashTree, ObjectKey, RenewalMember, Sha256Digest, Sha512Digest, ValidationOf,
+    EvidenceDigest, FindingCode, HashTree, ObjectKey, RenewalMember, Sha256Digest, Sha512Digest,
+    ValidationOf,
 };
 
 use crate::{

@@ -64,8 +64,9 @@ pub use receipt::{
     ArchiveSection, BatchSection, Counts, DocumentSection, DocumentTreeSection, HashTreeSection,
     LoggedLine, PROOF_HASHES_MAX, RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX,
     RECEIPT_REFUSALS_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SEALINGS_MAX,
-    RECEIPT_TOKENS_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX, RECEIPT_WITNESSES_MAX, Receipt, ReceiptError, RefusedDocument,
-    RenewalSection, SealedIn, SealingSection, StatedReport, SubmissionSection, TokenSection, ValidationSection,
+    RECEIPT_TOKENS_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX,
+    RECEIPT_WITNESSES_MAX, Receipt, ReceiptError, RefusedDocument, RenewalSection, SealedIn,
+    SealingSection, StatedReport, SubmissionSection, TokenSection, ValidationSection,
 };
 pub use render::render_text;
 pub use sample::{
