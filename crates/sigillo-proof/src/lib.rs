@@ -8,6 +8,8 @@
 
 mod bytes;
 mod receipt;
+mod receipt_error;
+mod spelling;
 
 mod proofs;
 
@@ -65,9 +67,10 @@ pub use receipt::{
     LoggedLine, PROOF_HASHES_MAX, RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX,
     RECEIPT_REFUSALS_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SEALINGS_MAX,
     RECEIPT_TOKENS_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX,
-    RECEIPT_WITNESSES_MAX, Receipt, ReceiptError, RefusedDocument, RenewalSection, SealedIn,
+    RECEIPT_WITNESSES_MAX, Receipt, RefusedDocument, RenewalSection, SealedIn,
     SealingSection, StatedReport, SubmissionSection, TokenSection, ValidationSection,
 };
+pub use receipt_error::ReceiptError;
 pub use render::render_text;
 pub use sample::{
     CheckpointSeed, DETECTION_SHARE_PPM, SAMPLE_DOCUMENTS_MAX, SAMPLE_WITNESSES_MAX, SeedError,

@@ -6,7 +6,7 @@ use sigillo_model::{ArchiveId, BatchId, JSON_INTEGER_MAX, JsonError, LogTime, Sh
 
 use crate::{
     ArchiveSection, Base64Bytes, PROOF_HASHES_MAX,
-    receipt::{is_spelling_of, written_bytes},
+    spelling::{is_spelling_of, written_bytes},
 };
 
 /// The schema of the period statements this program writes and reads.

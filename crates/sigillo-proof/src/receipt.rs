@@ -1,7 +1,5 @@
 //! The receipt as it is written and read.
 
-use std::io;
-
 use serde::{Deserialize, Serialize};
 
 use sigillo_merkle::{VerifierKey, VerifierKeyError};
@@ -10,7 +8,12 @@ use sigillo_model::{
     SubmissionCompleted, SubmissionId, VersionId,
 };
 
-use crate::{Base64Bytes, bytes::up_to, renewals::ChainSection};
+use crate::{
+    Base64Bytes, ReceiptError,
+    bytes::up_to,
+    renewals::ChainSection,
+    spelling::{is_spelling_of, written_bytes},
+};
 
 /// The schema of the receipts this program writes and reads.
 pub const RECEIPT_SCHEMA: &str = "sigillo.receipt/1";
@@ -557,49 +560,6 @@ impl TokenSection {
     }
 }
 
-/// Tells whether `value` would be written as `bytes`. A difference stops the writing, so that no
-/// second copy is made only to be compared.
-pub(crate) fn is_spelling_of<T: Serialize>(bytes: &[u8], value: &T) -> bool {
-    let mut rest = Expected(bytes);
-    serde_json::to_writer(&mut rest, value).is_ok() && rest.0.is_empty()
-}
-
-/// The bytes that are still to be written; others are an error.
-struct Expected<'a>(&'a [u8]);
-
-impl io::Write for Expected<'_> {
-    fn write(&mut self, written: &[u8]) -> io::Result<usize> {
-        let rest = self.0.strip_prefix(written);
-        self.0 = rest.ok_or(io::ErrorKind::InvalidData)?;
-        Ok(written.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Returns the length of a value as it would be written, in bytes.
-pub(crate) fn written_bytes<T: Serialize>(value: &T) -> u64 {
-    let mut counted = Counted(0);
-    serde_json::to_writer(&mut counted, value).expect("our types have text keys and no floats");
-    counted.0
-}
-
-/// How many bytes were written.
-struct Counted(u64);
-
-impl io::Write for Counted {
-    fn write(&mut self, written: &[u8]) -> io::Result<usize> {
-        self.0 += written.len() as u64;
-        Ok(written.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Tells a receipt of a later schema from what is no receipt.
 fn unreadable(bytes: &[u8], error: &serde_json::Error) -> ReceiptError {
     #[derive(Deserialize)]
@@ -621,44 +581,4 @@ fn other_schema(schema: String) -> ReceiptError {
         return ReceiptError::LaterSchema { schema };
     }
     ReceiptError::Shape { reason: "its schema is not that of a receipt".to_owned() }
-}
-
-/// Why bytes are no receipt that this program reads.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReceiptError {
-    /// The text is not JSON as it is written here.
-    #[error("{error}")]
-    Json {
-        /// What is wrong with the text.
-        error: JsonError,
-    },
-    /// A later schema, which this program does not read.
-    #[error("the receipt has the schema {schema}, this program reads {RECEIPT_SCHEMA}")]
-    LaterSchema {
-        /// The schema found.
-        schema: String,
-    },
-    /// The text does not have the members of a receipt.
-    #[error("the text is no receipt: {reason}")]
-    Shape {
-        /// Where and why.
-        reason: String,
-    },
-    /// The text is longer than a receipt may be.
-    #[error("the receipt has {size_bytes} bytes, more than {RECEIPT_BYTES_MAX}")]
-    TooLong {
-        /// Length found.
-        size_bytes: u64,
-    },
-    /// There is more of something than a receipt may have.
-    #[error("the receipt has {count} {what}, more than {max}")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// How many were found.
-        count: usize,
-        /// How many there may be.
-        max: usize,
-    },
 }
