@@ -101,6 +101,9 @@ async fn keys_of(
     let mut folders = vec![ObjectKey::cosignatures().to_string(), ObjectKey::anchors().to_string()];
     let sealings = view.sealings.iter().map(|it| it.body.sealing);
     folders.extend(sealings.map(|sealing| format!("sealings/{sealing}/validation")));
+    let renewals = view.renewals.iter().map(|it| it.body.renewal);
+    let renewals = renewals.chain(view.rehashes.iter().map(|it| it.body.renewal));
+    folders.extend(renewals.map(|renewal| format!("renewals/{renewal}/validation")));
     for folder in folders {
         let listed = archive.store().list(&folder, LISTED_MAX).await;
         let mut listed: Vec<_> = listed

@@ -356,7 +356,8 @@ pub(crate) struct SealArgs {
 /// With --gather nothing is renewed: shown are the time-stamps of whose certificates it is not known
 /// whether they were revoked, or only by lists older than the time-stamp; with --yes the addresses
 /// that the certificates name are asked, and what they answer is kept beside the time-stamps, so that
-/// no verification needs a network. Do it before renewing. It can be done again at any time.
+/// no verification needs a network. Do it before renewing. It can be done again at any time, and exits
+/// with 4 where that is worth while: somebody who is named did not say enough yet.
 ///
 /// Exits with 3 or 5 if something could not be verified: a newest time-stamp that could not be is not
 /// renewed, an older one that is missing keeps nothing from being renewed. Exits with 4 if no

@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::cli::Cli;
 
 /// The schemas that are of no command of their own.
-const OTHER_SCHEMAS: [&str; 5] =
-    ["error", "receipt", "verify.receipt", "check.statement", "period-statement"];
+const OTHER_SCHEMAS: [&str; 6] =
+    ["error", "receipt", "verify.receipt", "check.statement", "period-statement", "renew.gather"];
 
 /// The members of schemas whose shape is told elsewhere: what producers state under names of their
 /// own, and an entry as it stands in the log.

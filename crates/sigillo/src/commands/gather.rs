@@ -39,13 +39,16 @@ pub(crate) async fn run(context: &Context, yes: bool) -> Result<u8, CommandError
     let clock = &*context.clock;
     let outcome = gather_again(&log, &plan, &rules, &authorities, clock).await?;
     let rules = GatherRules { anchors: &anchors, at: context.clock.now() };
-    let left = plan_gathering(&archive, &rules).await?.wanting.len();
+    let left = plan_gathering(&archive, &rules).await?;
+    // Where certificates name nobody to ask, nobody answers later either.
+    let is_transient = left.wanting.len() as u64 > left.nobody;
+    let left = left.wanting.len();
     text.push_str(&outcome_text(&outcome, left));
     let value = json!({
         "outcome": outcome_json(&outcome, left), "performed": true, "plan": plan_json(&plan),
     });
     context.output.result("sigillo.renew.gather/1", &text, value);
-    Ok(if left > 0 { EXIT_TRANSIENT } else { EXIT_CLEAN })
+    Ok(if is_transient { EXIT_TRANSIENT } else { EXIT_CLEAN })
 }
 
 fn plan_text(plan: &GatherPlan) -> String {
