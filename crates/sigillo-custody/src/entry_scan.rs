@@ -213,7 +213,7 @@ fn judge(version: VersionId, record: &Record, bytes: &[u8], files: &[FoundFile])
             (found.position, found.sha256, found.size) == (position, file.sha256, file.size)
                 && second.is_none_or(|(stated, found)| stated == found)
         };
-        if found.next().filter(is_it).is_none() {
+        if !found.next().is_some_and(|found| is_it(&found)) {
             return Some(Bad::File { position });
         }
     }

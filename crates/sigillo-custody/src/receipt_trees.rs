@@ -46,7 +46,7 @@ pub(crate) async fn place_in_trees(
             if sealed == Some(*number) {
                 let of = (*number, line.as_str(), rehash);
                 match in_batch(archive, receipt, (at, batch), of).await? {
-                    Ok(places) => placed.extend(places),
+                    Ok(found) => placed.extend(found),
                     Err((key, what)) => left_out.add(&key, renewed_at(log, rehash), &what),
                 }
             }

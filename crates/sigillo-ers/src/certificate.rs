@@ -25,7 +25,6 @@ pub const PEM_BYTES_MAX: usize = 4 << 20;
 pub const PEM_BLOCKS_MAX: usize = 1_000;
 /// Longest common name, in characters. Source: RFC 5280, ub-common-name.
 const COMMON_NAME_CHARACTERS_MAX: usize = 64;
-/// Length of an uncompressed P-256 point, in bytes.
 
 /// What a trial certificate is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

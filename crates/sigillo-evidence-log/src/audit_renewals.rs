@@ -165,7 +165,7 @@ impl RenewalsAudit<'_> {
         let Some((record, read)) = self.record(sealing, tokens).await? else { return Ok(()) };
         let Some(time) = &self.knowledge.time else { return Ok(()) };
         let evidence = self.revocation.evidence(self.archive, self.view, tokens).await?;
-        let report = self.report(sealing, record, (time, &evidence));
+        let report = self.report(sealing, &record, (time, &evidence));
         self.revocation.take(self.view, (tokens, &read), &report);
         for finding in report.findings {
             let Some(at) = stamp_of(&finding, &read) else { continue };
@@ -261,7 +261,7 @@ impl RenewalsAudit<'_> {
     fn report(
         &self,
         sealing: &BatchesSealed,
-        evidence: Evidence,
+        evidence: &Evidence,
         (time, revoked): (&AuditTime, &RevocationSet),
     ) -> RecordReport {
         let chains: Vec<&[u8]> = evidence.chains.iter().map(Vec::as_slice).collect();

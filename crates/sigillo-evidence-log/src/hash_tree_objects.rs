@@ -1,8 +1,6 @@
 //! Lists of all objects that prove documents, with their SHA-512: what a hash-tree renewal covers
 //! beside the documents. They are spelt as `sha512sum --check` reads them.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -120,11 +118,7 @@ async fn keys_of(
 /// Reads an object and spells its line; a finding if it is not there.
 async fn line_of(archive: &Archive, key: &ObjectKey) -> Result<Result<String, Finding>, LogError> {
     Ok(match digest_of(archive, key).await {
-        Ok(digest) => {
-            let mut line = String::new();
-            let _ = writeln!(line, "{digest}  {key}");
-            Ok(line)
-        }
+        Ok(digest) => Ok(format!("{digest}  {key}\n")),
         Err(message) => {
             let message = format!("the hash-tree renewal does not cover it: {message}");
             Err(Finding::new(FindingCode::NotRead, key, message))

@@ -1,7 +1,7 @@
 //! Checking that the documents of a receipt are in the new hash trees of their sealings.
 
 use sigillo_ers::walk_path;
-use sigillo_model::{Entry, FindingCode, Record};
+use sigillo_model::{Entry, FileEntry, FindingCode, Record, Sha512Digest};
 
 use crate::{DocumentSection, EvidenceMaker, Receipt, SealingSection, check::Checker};
 
@@ -53,9 +53,10 @@ fn check(
     }
     // What is wrong with a record is told where it is checked.
     let Ok(record) = Record::parse(document.record.as_bytes()) else { return Ok(()) };
-    let same = record.files.iter().zip(&document.sha512);
-    let same = same.map(|(file, sha512)| file.sha512.is_none_or(|stated| stated == *sha512));
-    if record.files.len() != document.sha512.len() || !same.fold(true, |all, it| all && it) {
+    let mut same = record.files.iter().zip(&document.sha512);
+    let is_same =
+        |(file, sha512): (&FileEntry, &Sha512Digest)| file.sha512.is_none_or(|it| it == *sha512);
+    if record.files.len() != document.sha512.len() || !same.all(is_same) {
         return Err("its second digests are not those of the files of its record");
     }
     if document.hash_trees.is_empty() {

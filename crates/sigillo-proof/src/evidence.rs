@@ -125,7 +125,7 @@ pub(crate) fn sealing_tree_value(
 fn first_chain(token: &TokenSection, (lists, mut path): Lists) -> Vec<u8> {
     path.extend(&token.path);
     let mut stamps = ChainStamps::new(HashFunction::Sha256, &path, &token.token.0);
-    add_renewals(&mut stamps, &token.chains().next());
+    add_renewals(&mut stamps, token.chains().next());
     stamps.write(lists)
 }
 
@@ -134,17 +134,18 @@ fn second_chain(document: &DocumentSection, token: &TokenSection, first: &[u8]) 
     let tree = token.hash_tree.as_ref()?;
     let place = document.hash_trees.iter().find(|place| place.line == token.line)?;
     let mut stamps = ChainStamps::new(HashFunction::Sha512, &place.path, &tree.token.0);
-    add_renewals(&mut stamps, &token.chains().nth(1));
+    add_renewals(&mut stamps, token.chains().nth(1));
     let group = rehashed_group(&group_of(document), &[first]);
     Some(stamps.write(vec![group.iter().map(|digest| digest.as_bytes().to_vec()).collect()]))
 }
 
 /// Adds the renewals of a chain, without those whose token is lost: each names all before it, so none
 /// needs another.
-fn add_renewals<'r>(stamps: &mut ChainStamps<'r>, chain: &Option<ChainSection<'r>>) {
-    for renewal in chain.iter().flat_map(|chain| chain.renewals.iter().map(move |it| (chain, it))) {
-        match (&renewal.1.token, renewal.0.digest_of(renewal.1)) {
-            (Some(raw), _) => stamps.renew(&renewal.1.path, &raw.0),
+fn add_renewals<'r>(stamps: &mut ChainStamps<'r>, chain: Option<ChainSection<'r>>) {
+    let Some(chain) = chain else { return };
+    for renewal in chain.renewals {
+        match (&renewal.token, chain.digest_of(renewal)) {
+            (Some(raw), _) => stamps.renew(&renewal.path, &raw.0),
             (None, Some(digest)) => stamps.lose(digest),
             (None, None) => {}
         }

@@ -67,8 +67,8 @@ pub use receipt::{
     LoggedLine, PROOF_HASHES_MAX, RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX,
     RECEIPT_REFUSALS_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SEALINGS_MAX,
     RECEIPT_TOKENS_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX,
-    RECEIPT_WITNESSES_MAX, Receipt, RefusedDocument, RenewalSection, SealedIn,
-    SealingSection, StatedReport, SubmissionSection, TokenSection, ValidationSection,
+    RECEIPT_WITNESSES_MAX, Receipt, RefusedDocument, RenewalSection, SealedIn, SealingSection,
+    StatedReport, SubmissionSection, TokenSection, ValidationSection,
 };
 pub use receipt_error::ReceiptError;
 pub use render::render_text;

@@ -138,6 +138,7 @@ pub(crate) struct InitArgs {
 ///   sigillo ingest papers/ --archive /srv/archive --metadata papers/index.csv
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
+#[expect(clippy::struct_excessive_bools, reason = "options that are given or not")]
 pub(crate) struct IngestArgs {
     /// Folders or files to archive
     #[arg(required = true, value_name = "SOURCE")]
@@ -158,7 +159,7 @@ pub(crate) struct IngestArgs {
     #[arg(long)]
     pub(crate) new_versions: bool,
     /// State SHA-512 of every file in its record as well: when SHA-256 comes to its end, hash trees
-    /// are then renewed without reading the files again (always: second_digest = true in the settings)
+    /// are then renewed without reading the files again (always: `second_digest = true` in the settings)
     #[arg(long)]
     pub(crate) second_digest: bool,
     /// Leave sealing and time-stamp to a later `sigillo seal`
@@ -368,6 +369,7 @@ pub(crate) struct SealArgs {
 /// Example: sigillo renew --gather --yes --archive /srv/archive
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
+#[expect(clippy::struct_excessive_bools, reason = "options that are given or not")]
 pub(crate) struct RenewArgs {
     /// Renew; without it, nothing is changed
     #[arg(long)]

@@ -277,7 +277,7 @@ impl World {
     pub(crate) async fn ingest(&self, year: i16) {
         let folder = self.folder.path().join(format!("carte-{year}"));
         fs::create_dir(&folder).unwrap();
-        for number in 0..year % 4 + 1 {
+        for number in 0..=(year % 4) {
             let content = format!("delibera {number} del {year}\n").repeat(7);
             fs::write(folder.join(format!("{year}-{number}.txt")), content).unwrap();
         }

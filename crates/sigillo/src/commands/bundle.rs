@@ -143,14 +143,7 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
             counted(unsealed, "batch"),
         ));
     }
-    if validation.left_out > 0 {
-        text.push_str(&format!(
-            "  {} on whether certificates were revoked found no room: at most {} of {} go in\n",
-            counted(validation.left_out as u64, "answer"),
-            RECEIPT_VALIDATION_MAX,
-            size_text(RECEIPT_VALIDATION_BYTES_MAX as u64),
-        ));
-    }
+    text.push_str(&no_room_text(validation.left_out as u64));
     let value = json!({
         "bytes": size,
         "documents": documents,
@@ -165,6 +158,19 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
     });
     context.output.result("sigillo.prove/1", &text, value);
     Ok(told_left_out(context, &given.findings))
+}
+
+/// Says how many answers on revocation are not in a bundle.
+fn no_room_text(left_out: u64) -> String {
+    if left_out == 0 {
+        return String::new();
+    }
+    format!(
+        "  {} on whether certificates were revoked found no room: at most {} of {} go in\n",
+        counted(left_out, "answer"),
+        RECEIPT_VALIDATION_MAX,
+        size_text(RECEIPT_VALIDATION_BYTES_MAX as u64),
+    )
 }
 
 pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandError> {

@@ -41,20 +41,7 @@ pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, Comman
     if !args.yes {
         context.refuse_diverged(&archive).await?;
         let plan = plan_renewals(&archive, &rules).await?;
-        let mut text = plan_text(&plan, rules.at);
-        if !plan.due.is_empty() || !plan.trees.is_empty() {
-            let [all, tree] = [(args.all, " --all"), (args.hash_tree, " --hash-tree")]
-                .map(|(given, option)| if given { option } else { "" });
-            text.push_str(&format!(
-                "Nothing was renewed. To renew it: sigillo renew --yes{all}{tree}\n"
-            ));
-        }
-        text.push_str(&lost_text(&plan, args.over_lost));
-        text.push_str(&findings_text(&plan.findings, 0));
-        let plan_of = plan_json(&plan);
-        let value = json!({"hash_trees": [], "outcome": null, "performed": false, "plan": plan_of});
-        context.output.result("sigillo.renew/1", &text, value);
-        return Ok(exit_code(&plan.findings));
+        return Ok(show(context, &args, &plan, rules.at));
     }
     let keys = context.keys(&archive)?;
     let (authorities, line) = context.authorities(&keys)?;
@@ -96,6 +83,26 @@ pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, Comman
     let damaged = Verdict::of(&findings) == Verdict::Damaged;
     let waiting = outcome.waiting > 0 || trees.waiting > 0;
     Ok(if waiting && !damaged { EXIT_TRANSIENT } else { exit_code(&findings) })
+}
+
+/// Shows a plan that is not carried out.
+fn show(context: &Context, args: &RenewArgs, plan: &RenewalPlan, at: Timestamp) -> u8 {
+    let mut text = plan_text(plan, at);
+    if !plan.due.is_empty() || !plan.trees.is_empty() {
+        let options = [
+            (args.all, " --all"),
+            (args.hash_tree, " --hash-tree"),
+            (args.over_lost, " --over-lost"),
+        ];
+        let options = options.map(|(given, option)| if given { option } else { "" }).concat();
+        text.push_str(&format!("Nothing was renewed. To renew it: sigillo renew --yes{options}\n"));
+    }
+    text.push_str(&lost_text(plan, args.over_lost));
+    text.push_str(&findings_text(&plan.findings, 0));
+    let planned = plan_json(plan);
+    let value = json!({"hash_trees": [], "outcome": null, "performed": false, "plan": planned});
+    context.output.result("sigillo.renew/1", &text, value);
+    exit_code(&plan.findings)
 }
 
 fn plan_text(plan: &RenewalPlan, at: Timestamp) -> String {
