@@ -140,7 +140,7 @@ impl PeriodChecker {
         let log = archive.log.as_ref()?;
         let (size, root) = match &stated.older {
             None => (0, empty_root()),
-            Some(note) => match parse_signed_checkpoint(note.as_bytes(), log) {
+            Some(note) => match parse_signed_checkpoint(note.as_bytes(), log.of_note(note.as_bytes())) {
                 Ok(older) => {
                     self.older = Some(older.clone());
                     (older.size, older.root)

@@ -10,6 +10,7 @@ mod format_examples;
 mod growing;
 mod reading;
 mod renewing;
+mod rotating;
 mod sealing;
 mod writing;
 

@@ -383,7 +383,11 @@ fn cosigned_note(
         let root = log.checkpoint_at(last.size).map(|it| digest_of(it.root));
         root == Some(last.root)
     };
+    // Every commit was read: the keys are known.
+    let keys = archive.log_keys();
+    let key = keys.of_size(head.size);
+    let signer = signer.of_key(key.public_key())?;
     let signature = signer.sign(head, text.as_bytes(), &mut |last| contained(last))?;
-    let signature = NoteSignature::ed25519(archive.log_key(), signature);
+    let signature = NoteSignature::ed25519(key, signature);
     SignedNote::new(text, vec![signature]).map_err(|error| CommandError::of(ErrorKind::Bug, &error))
 }
