@@ -6,8 +6,8 @@ use sigillo_authorities::{
 use sigillo_ers::prepare_seal;
 use sigillo_evidence_log::{Archive, Commit, read_commits};
 use sigillo_merkle::{
-    Checkpoint, KeysOfLog, MemoryTree, NoteSignature, SignedNote, TreeHash, consistency_path, frontier_at,
-    inclusion_path, root_at,
+    Checkpoint, KeysOfLog, MemoryTree, NoteSignature, SignedNote, TreeHash, consistency_path,
+    frontier_at, inclusion_path, root_at,
 };
 use sigillo_model::{
     ARCHIVE_BYTES_MAX, BatchCommitted, Clock, Entropy, Entry, LogTime, ObjectKey,
@@ -272,7 +272,8 @@ impl PeriodLog {
             let line = String::from_utf8_lossy(&commit.lines[index]).into_owned();
             self.created = Some((header.first_leaf + index as u64, line));
         }
-        for ((index, entry), line) in (header.first_leaf..).zip(&commit.entries).zip(&commit.lines) {
+        for ((index, entry), line) in (header.first_leaf..).zip(&commit.entries).zip(&commit.lines)
+        {
             if let Entry::KeyRotated(body) = entry {
                 let line = String::from_utf8_lossy(line).into_owned();
                 self.rotations.push((index, line, body.log.clone()));

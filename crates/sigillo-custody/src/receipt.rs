@@ -14,8 +14,8 @@ use sigillo_model::{
 };
 use sigillo_proof::{
     ArchiveSection, BUNDLE_DOCUMENTS_MAX, Base64Bytes, BatchSection, Counts, DocumentSection,
-    LoggedLine, RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_SCHEMA, Receipt,
-    ReceiptError, StatedReport, SubmissionSection, extends, needs_leaves,
+    LoggedLine, RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_SCHEMA,
+    Receipt, ReceiptError, StatedReport, SubmissionSection, extends, needs_leaves,
 };
 use sigillo_store::ReadPool;
 

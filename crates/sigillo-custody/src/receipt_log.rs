@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use sigillo_evidence_log::{Archive, Commit, LogError, LogView, LoggedRotation};
 use sigillo_merkle::{
-    CHECKPOINT_BYTES_MAX, Checkpoint, KeysOfLog, MemoryTree, TreeHash, consistency_path, inclusion_path,
-    parse_signed_checkpoint, root_at,
+    CHECKPOINT_BYTES_MAX, Checkpoint, KeysOfLog, MemoryTree, TreeHash, consistency_path,
+    inclusion_path, parse_signed_checkpoint, root_at,
 };
 use sigillo_model::{Entry, ObjectKey, Sha256Digest, SubmissionId};
 use sigillo_proof::LoggedLine;

@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use sigillo_authorities::SignedHead;
 use sigillo_merkle::{
-    EntryBundleId, KeysOfLog, NOTE_BYTES_MAX, TILE_WIDTH, TileId, TreeHash, decode_entries, encode_entries,
+    EntryBundleId, KeysOfLog, NOTE_BYTES_MAX, TILE_WIDTH, TileId, TreeHash, decode_entries,
+    encode_entries,
 };
 use sigillo_model::{Finding, FindingCode, ObjectKey};
 

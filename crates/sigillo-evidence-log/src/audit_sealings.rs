@@ -160,8 +160,7 @@ impl SealingsAudit<'_> {
         if sealing_root(statement) != Some(body.root) {
             return Some("its batches and checkpoint do not give the root in the log");
         }
-        let Some(checkpoint) = signed_checkpoint(self.keys, statement.checkpoint.as_bytes())
-        else {
+        let Some(checkpoint) = signed_checkpoint(self.keys, statement.checkpoint.as_bytes()) else {
             return Some("its checkpoint does not bear the log's signature");
         };
         let through = usize::try_from(body.through).ok();

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use sigillo_merkle::{
     NOTE_BYTES_MAX, NoteError, NoteSignature, SignedNote, TreeHash, VerifierKey, leaf_hash,
 };
-use sigillo_model::{COMMIT_ENTRIES_MAX, CommitOpened, Entry, EntryError, KeyRotated, Sha256Digest, Signer};
+use sigillo_model::{
+    COMMIT_ENTRIES_MAX, CommitOpened, Entry, EntryError, KeyRotated, Sha256Digest, Signer,
+};
 
 use crate::LogError;
 

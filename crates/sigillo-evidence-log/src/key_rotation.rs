@@ -132,10 +132,7 @@ pub struct RotatedKey {
 /// # Errors
 ///
 /// [`LogError::Keys`] if the memory of what was signed cannot be read.
-pub fn is_rotation_unfinished(
-    view: &LogView,
-    signer: &CheckpointSigner,
-) -> Result<bool, LogError> {
+pub fn is_rotation_unfinished(view: &LogView, signer: &CheckpointSigner) -> Result<bool, LogError> {
     let last = signer.last_signed().map_err(LogError::keys("reading what was signed last"))?;
     let is_before = |it: &LoggedRotation| last.is_none_or(|last| last.size <= it.entry_index);
     Ok(view.rotations.last().is_some_and(is_before))

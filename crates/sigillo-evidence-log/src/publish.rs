@@ -5,8 +5,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use sigillo_authorities::SignedHead;
 use sigillo_merkle::{
-    Checkpoint, EntryBundleId, KeysOfLog, NOTE_BYTES_MAX, TILE_WIDTH, TileId, TreeHash, encode_entries,
-    parse_signed_checkpoint,
+    Checkpoint, EntryBundleId, KeysOfLog, NOTE_BYTES_MAX, TILE_WIDTH, TileId, TreeHash,
+    encode_entries, parse_signed_checkpoint,
 };
 use sigillo_model::ObjectKey;
 use sigillo_store::{Store, StoreError};

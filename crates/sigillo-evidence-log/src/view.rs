@@ -5,9 +5,7 @@ use sigillo_model::{
     SealingStamped, SubmissionCompleted, SubmissionReceived,
 };
 
-use crate::{
-    Archive, Commit, LogError, LoggedRotation, find_head, publish::published_checkpoint,
-};
+use crate::{Archive, Commit, LogError, LoggedRotation, find_head, publish::published_checkpoint};
 
 /// A batch and where the log names it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use sigillo_merkle::{
-    Checkpoint, CosignedAt, KeysOfLog, SignedCheckpointError, SignedNote, VerifierKey, VerifierKeyError,
-    WitnessPolicy, parse_cosigned_checkpoint, parse_signed_checkpoint,
+    Checkpoint, CosignedAt, KeysOfLog, SignedCheckpointError, SignedNote, VerifierKey,
+    VerifierKeyError, WitnessPolicy, parse_cosigned_checkpoint, parse_signed_checkpoint,
 };
 use sigillo_model::FindingCode;
 

@@ -119,12 +119,11 @@ impl Trusted {
     /// Returns whether a receipt names a key of the log that is known here.
     fn names(&self, section: &ArchiveSection) -> bool {
         let Ok(keys) = self.log_keys() else { return false };
-        let shown = section.rotations.iter().filter_map(|it| {
-            match Entry::parse_line(it.line.as_bytes()) {
+        let shown =
+            section.rotations.iter().filter_map(|it| match Entry::parse_line(it.line.as_bytes()) {
                 Ok(Entry::KeyRotated(it)) => Some(it.log),
                 _ => None,
-            }
-        });
+            });
         let known: Vec<_> = keys.iter().map(ToString::to_string).collect();
         self.archive == section.id
             && shown.chain([section.log.clone()]).any(|key| known.contains(&key))

@@ -6,7 +6,9 @@ use sigillo_authorities::KeyFolder;
 use sigillo_evidence_log::{
     LogError, LogWriter, RotatedKey, find_head, read_checkpoint, read_view, rotate_log_key,
 };
-use sigillo_merkle::{KeysOfLog, NoteSignature, VerifierKey, parse_signed_checkpoint, rotation_text};
+use sigillo_merkle::{
+    KeysOfLog, NoteSignature, VerifierKey, parse_signed_checkpoint, rotation_text,
+};
 use sigillo_model::{
     ArchiveDescription, Entry, KeyRotated, ObjectKey, Signer as _, parse_canonical,
 };
@@ -274,6 +276,9 @@ async fn a_log_key_signs_no_other_text_than_a_rotation() {
     let next = signer.next_key().unwrap();
     assert_eq!(next.public_key(), signer.next_key().unwrap().public_key());
     let after = next.next_key().unwrap().public_key();
-    assert_eq!(KeyFolder::open(world.keys.path()).unwrap().log_signer().public_key(), signer.public_key());
+    assert_eq!(
+        KeyFolder::open(world.keys.path()).unwrap().log_signer().public_key(),
+        signer.public_key()
+    );
     assert_eq!(signer.of_key(&after).unwrap().public_key(), after);
 }

@@ -70,7 +70,9 @@ pub(crate) fn forged(world: &World, honest: &Receipt) -> Vec<(&'static str, Rece
     add("a rotation signed by itself", &|it| {
         it[1].line = line_of(rotation(2, &stranger, &stranger));
     });
-    add("a rotation of a later version", &|it| it[1].line = it[1].line.replace("\"v\":1", "\"v\":2"));
+    add("a rotation of a later version", &|it| {
+        it[1].line = it[1].line.replace("\"v\":1", "\"v\":2")
+    });
     add("a rotation that the log does not have", &|it| {
         let (_, newest) = world.later.last().unwrap();
         it.push(LoggedLine { line: line_of(rotation(3, newest, &stranger)), ..it[1].clone() });

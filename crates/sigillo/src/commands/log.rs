@@ -184,7 +184,7 @@ async fn log_and_older(
         (Some(old), Some(bytes)) => {
             let key = archive.key_of(bytes).await?;
             Some(kept_checkpoint(old, bytes, &key)?)
-        },
+        }
         _ => None,
     };
     let log = ReceiptLog::read(archive).await?;

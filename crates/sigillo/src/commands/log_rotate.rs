@@ -52,7 +52,8 @@ pub(crate) async fn run(context: &Context, args: &RotateKeyArgs) -> Result<u8, C
     let is_unfinished = is_rotation_unfinished(&view, &folder.log_signer())?;
     let mut log = context.log(&archive, &folder).await?;
     if is_unfinished {
-        let text = format!("The rotation to this key was interrupted and is complete.\n{AFTERWARDS}");
+        let text =
+            format!("The rotation to this key was interrupted and is complete.\n{AFTERWARDS}");
         context.output.result("sigillo.log.rotate-key/1", &text, value(old, Some(old), true));
         context.remember_signed_or_warn(&archive, &folder);
         return Ok(EXIT_CLEAN);

@@ -13,7 +13,6 @@ mod init;
 mod log;
 pub(crate) mod log_anchor;
 pub(crate) mod log_rotate;
-mod log_rotate;
 pub(crate) mod log_statement;
 pub(crate) mod log_witness;
 mod rebuild;

@@ -35,6 +35,7 @@ mod receipts;
 mod reference;
 mod refusals;
 mod renewing;
+mod rotating;
 mod schemas;
 mod sealing_later;
 mod stating;
