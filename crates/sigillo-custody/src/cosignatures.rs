@@ -194,6 +194,11 @@ impl ReceiptLog {
         let Some(found) = found else { return Ok(()) };
         let size = found.checkpoint.size;
         if size != self.checkpoint().size {
+            // A rotation that the older checkpoint does not cover has not signed it.
+            receipt.archive.rotations.retain(|line| line.index < size);
+            for line in &mut receipt.archive.rotations {
+                line.proof = self.inclusion(line.index, size)?;
+            }
             for line in receipt.lines_mut() {
                 line.proof = self.inclusion(line.index, size)?;
             }

@@ -88,7 +88,9 @@ impl Archive {
                 }
                 for (index, body) in &found {
                     // What does not count is damage, which an audit names.
-                    let _ = take(&mut known.keys, *index, body);
+                    if let Err(error) = take(&mut known.keys, *index, body) {
+                        tracing::warn!(%error, index, "a rotation of the log's key does not count");
+                    }
                 }
                 known.newest = target.max(base);
                 true
