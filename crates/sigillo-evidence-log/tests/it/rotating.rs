@@ -234,6 +234,8 @@ async fn a_rotation_that_the_key_before_it_did_not_sign_does_not_count() {
         rotation(2, name, &world.keys, theirs, ""),
         rotation(1, "sigillo.invalid/other", &world.keys, theirs, ""),
         rotation(1, name, &world.keys, ours, ""),
+        // By the right key over something else.
+        rotation(1, name, &world.keys, theirs, "sigillo key rotation v1\nsomething else\n"),
         KeyRotated { log: log.archive().commit_key().to_string(), ..right.clone() },
         KeyRotated { signature: right.signature.replace("\u{2014} ", ""), ..right.clone() },
         KeyRotated { signature: format!("{}\n{}", right.signature, right.signature), ..right },

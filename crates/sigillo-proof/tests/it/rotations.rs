@@ -8,12 +8,16 @@ use sigillo_testkit::MemorySigner;
 use crate::world::{Changes, ORIGIN, Plan, World, receipt_changed, verifier_key};
 
 impl World {
-    /// Rotates the key of the log to the next one.
-    pub(crate) fn rotate(&mut self) {
+    /// Rotates the key of the log to the next one; somebody else signs what is `forged`.
+    pub(crate) fn rotate(&mut self, forged: bool) {
         let number = self.later.len() as u64 + 1;
         let next = MemorySigner::new(100 + number);
         let signer = self.later.last().map_or(&self.signer, |(_, signer)| signer);
-        let index = self.push(&Entry::KeyRotated(rotation(number, signer, &next)));
+        let mut body = rotation(number, signer, &next);
+        if forged {
+            body.signature = signature_of(number, signer, &next, &MemorySigner::new(77));
+        }
+        let index = self.push(&Entry::KeyRotated(body));
         self.later.push((index, next));
     }
 
@@ -31,11 +35,22 @@ impl World {
 
 /// Makes a rotation from one key to another.
 fn rotation(number: u64, old: &MemorySigner, next: &MemorySigner) -> KeyRotated {
-    let new = verifier_key(ORIGIN, next);
-    let signature = old.sign(rotation_text(number, &new).as_bytes()).unwrap();
-    let id = verifier_key(ORIGIN, old).id();
+    let log = verifier_key(ORIGIN, next).to_string();
+    KeyRotated { log, number, signature: signature_of(number, old, next, old) }
+}
+
+/// Signs a rotation by any key, under the name and id of the old one.
+fn signature_of(number: u64, old: &MemorySigner, next: &MemorySigner, by: &MemorySigner) -> String {
+    let text = rotation_text(number, &verifier_key(ORIGIN, next));
+    let (signature, id) = (by.sign(text.as_bytes()).unwrap(), verifier_key(ORIGIN, old).id());
     let line = NoteSignature { name: ORIGIN.to_owned(), id, signature }.to_line();
-    KeyRotated { log: new.to_string(), number, signature: line.trim_end().to_owned() }
+    line.trim_end().to_owned()
+}
+
+/// Makes a log that begins with the key of others, and says that it goes on with one's own.
+pub(crate) fn usurped() -> (World, Receipt) {
+    let plan = Plan { batches: vec![2], every: 1, sealed: true };
+    receipt_changed(&plan, &Changes { rotations: 2, forged: true, ..Changes::default() })
 }
 
 fn rotated(rotations: usize) -> (World, Receipt) {
@@ -128,6 +143,17 @@ fn no_rotation_can_be_forged_or_left_out() {
     let checked = check(&world, &forged, world.trust().log);
     let found = checked.findings.iter().any(|it| it.code == FindingCode::KeyRotationFalse);
     assert!(found, "{:?}", checked.findings);
+}
+
+#[test]
+fn whoever_usurps_a_log_with_a_rotation_of_their_own_is_found_out() {
+    let (world, receipt) = usurped();
+    for log in [world.trust().log, None] {
+        let checked = check(&world, &receipt, log);
+        assert_eq!(checked.verdict, Verdict::Damaged, "{:?}", checked.findings);
+        let found = checked.findings.iter().filter(|it| it.code == FindingCode::KeyRotationFalse);
+        assert_eq!(found.count(), 2, "{:?}", checked.findings);
+    }
 }
 
 #[test]

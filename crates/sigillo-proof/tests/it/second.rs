@@ -243,6 +243,10 @@ fn of_rotated_log_keys_the_second_implementation_thinks_the_same() {
         let bundle = Bundle { receipt: forged, files: Vec::new() };
         cases.push(name, bundle.to_zip().unwrap(), &trust);
     }
+    let (_, mut usurped) = crate::rotations::usurped();
+    usurped.submission = None;
+    let usurped = Bundle { receipt: usurped, files: Vec::new() };
+    cases.push("usurped", usurped.to_zip().unwrap(), &trust);
     let intact = cases.bundles.iter().filter(|it| it.2 == Verdict::Intact && !it.0.contains('['));
     let names: Vec<_> = intact.map(|it| it.0.as_str()).collect();
     assert_eq!(names, ["rotated twice"]);

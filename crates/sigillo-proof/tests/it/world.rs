@@ -75,11 +75,20 @@ pub(crate) struct Changes<'c> {
     pub(crate) renewals: usize,
     /// How often the key of its log was rotated: once after it was sealed, and before that the rest.
     pub(crate) rotations: usize,
+    /// Whether its rotations are signed by somebody else, under the id of the right key.
+    pub(crate) forged: bool,
 }
 
 impl Default for Changes<'_> {
     fn default() -> Self {
-        Self { description: &|_| (), statement: &|_| (), log_key: 1, renewals: 0, rotations: 0 }
+        Self {
+            description: &|_| (),
+            statement: &|_| (),
+            log_key: 1,
+            renewals: 0,
+            rotations: 0,
+            forged: false,
+        }
     }
 }
 
@@ -372,9 +381,9 @@ pub(crate) fn receipt_changed(plan: &Plan, changes: &Changes<'_>) -> (World, Rec
     }
     let archived = plan.batches.iter().sum::<usize>() as u64;
     let completed = (plan.every == 1).then(|| end(&mut world, archived));
-    (1..changes.rotations).for_each(|_| world.rotate());
+    (1..changes.rotations).for_each(|_| world.rotate(changes.forged));
     let sealed = plan.sealed.then(|| world.seal(&batches, changes));
-    (0..changes.rotations.min(1)).for_each(|_| world.rotate());
+    (0..changes.rotations.min(1)).for_each(|_| world.rotate(changes.forged));
     world.push_line(br#"{"type":"commit.opened","v":2}"#.to_vec());
 
     let mut receipt = Receipt {

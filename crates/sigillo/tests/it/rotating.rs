@@ -40,7 +40,9 @@ fn what_was_given_out_before_and_after_a_rotation_is_believed() {
         assert_eq!(world.ingest(&[]).code, 0);
     }
     world.run(["verify", "--full"]).check(0, "INTACT");
-    world.run(["log", "rotate-key"]).check(0, &format!("key number 3 of 65 at most:\n  {}", keys[1]));
+    world
+        .run(["log", "rotate-key"])
+        .check(0, &format!("key number 3 of 65 at most:\n  {}", keys[1]));
     world.run(["log", "consistency", "tenuto.txt"]).check_error(0, "only grew");
     world.run(["doctor"]).check(0, "keys");
     for (id, name) in [("carte/uno.txt", "uno.zip"), ("carte/tre.txt", "tre.zip")] {
