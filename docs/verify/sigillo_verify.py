@@ -223,7 +223,7 @@ LOGGED, UNLINED = (members(index=INDEX, line=line, proof=PATH) for line in (TEXT
 RENEWALS = r"?(?!\[\])" + many(members(entry=LOGGED, path=many(f"(?:{HASH}|{LONG})", 128), token='?""'), 64)
 PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=members(
     archive=members(created=LOGGED, description='""', entity=TEXT, id='"[0-9a-f]{32}"', log=TEXT, origin=TEXT,
-                    trial="(?:true|false)"),
+                    rotations=r"?(?!\[\])" + many(LOGGED, 64), trial="(?:true|false)"),
     batches=many(members(entry=UNLINED, leaves="?" + TEXT,
                          sealed="?" + members(number=INDEX, tree_path=PATH)), 100_000),
     checkpoint='""',
@@ -276,10 +276,13 @@ def check_receipt(receipt, log_key, ca, at):
     except CannotTell as why:
         witnesses = None
         yield f"cannot tell: {why}"
-    head = open_checkpoint(receipt["checkpoint"], key, witnesses=witnesses)
+    keys = rotated_keys(section)
+    head = open_checkpoint(receipt["checkpoint"], key_for(receipt["checkpoint"], keys), witnesses=witnesses)
+    yield from [signature for _, _, signature in keys[1:]]
     yield from [head.signature, *head.cosignatures]
     for it in head.seen or ["no witness"]: yield f"note: {it} has cosigned the checkpoint"
     read_logged(section["created"], "archive.created", head)
+    for it in section.get("rotations", []): read_logged(it, "key.rotated", head)
     batches = [(it, read_logged(it["entry"], "batch.committed", head)) for it in receipt["batches"]]
     sealings = [(it, read_logged(it["entry"], "batches.sealed", head)) for it in receipt["sealings"]]
     numbers = [it["number"] for _, it in sealings]
@@ -298,16 +301,36 @@ def check_receipt(receipt, log_key, ca, at):
         batch = receipt["batches"][document["batch"]]
         check_hash_trees(f"documents/{n}", document, batch, by_number.get(batch.get("sealed", {}).get("number")))
     for n, (sealing, entry) in enumerate(sealings, 1):
-        yield from check_sealing(f"sealings/{n}", sealing, entry, batches, key, head, archive, ca, at)
+        yield from check_sealing(f"sealings/{n}", sealing, entry, batches, keys, head, archive, ca, at)
     if [archive["format"], archive["encryption"], archive["algorithms"]] != [
             1, "none", {"address": "blake3", "evidence": "sha256"}]:
         yield "cannot tell: archive.json has a format, an encryption or algorithms that are not known here"
     if not all("sealed" in it for it, _ in batches): yield "note: not all of the documents are sealed yet"
     if archive["trial"]: yield "note: the keys of the archive are for trial, and prove nothing to others"
     yield "note: whether the archive has grown since, or a certificate was revoked, was not looked at"
-    if log_key != section["log"]:
+    if log_key not in [it.text for _, it, _ in keys]:
         yield "cannot tell: whether its log is to be believed: " + (
             "its key is another than the one named" if log_key else "name its key, got elsewhere (--log-key)")
+
+def rotated_keys(section):
+    """The keys of a log, each with the place of the entry that names it, and the check of its signature by
+    the key before it (format.md, Keys of the log)."""
+    keys = [(-1, parse_key(section["log"]), None)]
+    for number, logged in enumerate(section.get("rotations", []), 1):
+        entry, (last, key, _) = parse_entry(logged["line"], "key.rotated"), keys[-1]
+        new, line = parse_key(entry["log"]), re.fullmatch(r"— (\S+) ([!-~]+)", entry["signature"])
+        need(line and (line[1], b64(line[2])[:4]) == (key.name, key.id) and str(entry["number"]) == str(number)
+             and new.name == key.name and last < logged["index"]
+             and all(new.text != it.text for _, it, _ in keys), "a rotation of the log's key does not follow")
+        text = f"sigillo key rotation v1\n{key.name}\n{number}\n{new.text}\n".encode()
+        signature = functools.partial(check_ed25519, key.bytes, text, b64(line[2])[4:])
+        keys.append((logged["index"], new, signature))
+    return keys
+
+def key_for(note, keys):
+    """The key that signs a checkpoint, by the size that it states."""
+    size = re.match("[^\n]*\n([0-9]{1,19})\n", note)
+    return [key for index, key, _ in keys if not size or index < int(size[1])][-1]
 
 def read_logged(logged, kind, head):
     """Reads a log entry, which must lead to the root of the checkpoint."""
@@ -329,7 +352,7 @@ def check_document(where, document, batch, entry):
         need([walk(version, document["tree_path"]), order] == [entry["root"], entry["order_root"]],
              f"{where}: it does not lead to the roots of its batch")
 
-def check_sealing(where, sealing, entry, batches, key, head, archive, ca, at):
+def check_sealing(where, sealing, entry, batches, keys, head, archive, ca, at):
     """Time-stamps, seal and statement of a sealing."""
     index, stamped_at = sealing["entry"]["index"], None
     need([sha256(sealing["statement"].encode()).hex(), sha256(sealing["seal"]).hex()]
@@ -356,7 +379,7 @@ def check_sealing(where, sealing, entry, batches, key, head, archive, ca, at):
         yield f"cannot tell: {where}: its statement has a format or a profile that is not known here"
         return
     if statement["policy"] != "none": yield f"cannot tell: {where}: it has a policy that is not known here"
-    older = open_checkpoint(statement["checkpoint"], key)
+    older = open_checkpoint(statement["checkpoint"], key_for(statement["checkpoint"], keys))
     yield older.signature
     need(older.size <= sealing["entry"]["index"] and is_consistent(older, head, sealing["consistency"]),
          f"{where}: the log of its statement is not the beginning of that of the bundle")

@@ -43,7 +43,11 @@ fn trust() -> ReceiptTrust {
     for der in pem_blocks(ROOT, "CERTIFICATE").expect("the seeds are ours") {
         anchors.add_der("root", &der).expect("the seeds are ours");
     }
-    ReceiptTrust { log: VerifierKey::parse(LOG.trim_end()).ok(), anchors, witnesses: None }
+    ReceiptTrust {
+        log: VerifierKey::parse(LOG.trim_end()).ok().map(Into::into),
+        anchors,
+        witnesses: None,
+    }
 }
 
 /// Time-stamp tokens and seals: both are CMS. Neither has another spelling that is accepted.

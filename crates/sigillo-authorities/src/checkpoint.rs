@@ -11,7 +11,7 @@ use sigillo_model::{JSON_INTEGER_MAX, Sha256Digest, parse_canonical, to_canonica
 use crate::{
     KeyError,
     durable::{FolderLock, PrivateFolder},
-    signers::Ed25519Signer,
+    signers::{Ed25519Signer, FileKey as _},
 };
 
 /// File that remembers the last head signed.
@@ -19,6 +19,12 @@ pub(crate) const MEMORY: &str = "last-signed.json";
 
 /// Version of that file.
 const MEMORY_FORMAT: u64 = 1;
+
+/// File of the first log key.
+pub(crate) const LOG_KEY_FILE: &str = "log.key";
+
+/// What errors call a log key.
+pub(crate) const LOG_KEY_NAME: &str = "log";
 
 /// The head of a log: what a checkpoint is about.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -30,17 +36,26 @@ pub struct SignedHead {
     pub root: Sha256Digest,
 }
 
-/// The log key, which signs nothing but checkpoints that continue each other.
+/// Most log keys in one folder: the first, and one for each rotation that counts.
+pub const LOG_KEYS_MAX: u64 = 65;
+
+/// What the text of a rotation begins with: the only thing that a log key signs beside checkpoints.
+const ROTATION_PREFIX: &[u8] = b"sigillo key rotation v1\n";
+
+/// A log key, which signs nothing but checkpoints that continue each other, and the key that follows.
 ///
-/// Clones share the key and its memory; so do all processes that open the same key folder.
+/// Clones share the memory, and so do the later keys of the same log and all processes that open the
+/// same key folder.
 #[derive(Clone, Debug)]
 pub struct CheckpointSigner {
+    signer: Arc<Ed25519Signer>,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    signer: Ed25519Signer,
+    /// Public key of the log's first key, by which the memory is known.
+    first: [u8; 32],
     folder: PrivateFolder,
     /// The head that this process knows to be on stable storage. One that is merely visible may
     /// have been left by a process that died before its fsync.
@@ -49,12 +64,84 @@ struct Shared {
 
 impl CheckpointSigner {
     pub(crate) fn new(signer: Ed25519Signer, folder: PrivateFolder) -> Self {
-        Self { shared: Arc::new(Shared { signer, folder, durable: Mutex::default() }) }
+        let first = signer.public_key_bytes();
+        let shared = Shared { first, folder, durable: Mutex::default() };
+        Self { signer: Arc::new(signer), shared: Arc::new(shared) }
     }
 
-    /// Returns the Ed25519 public key of the log.
+    /// Returns the Ed25519 public key.
     pub fn public_key(&self) -> [u8; 32] {
-        self.shared.signer.public_key_bytes()
+        self.signer.public_key_bytes()
+    }
+
+    /// Returns the key of this folder with a public key. Blocks on files.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Missing`] if the folder does not have it, others if it cannot be read.
+    pub fn of_key(&self, public_key: &[u8]) -> Result<Self, KeyError> {
+        if self.public_key()[..] == *public_key {
+            return Ok(self.clone());
+        }
+        self.numbered(public_key).map(|(_, signer)| signer)
+    }
+
+    /// Makes the key that is to follow this one, durably, or returns the one that was made before.
+    /// Blocks on files.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if a key cannot be read or written; [`KeyError::TooManyKeys`] beyond
+    /// [`LOG_KEYS_MAX`].
+    pub fn next_key(&self) -> Result<Self, KeyError> {
+        let lock = self.shared.folder.lock()?;
+        let (number, _) = self.numbered(&self.public_key())?;
+        let next = number + 1;
+        if next > LOG_KEYS_MAX {
+            let folder = self.shared.folder.file(LOG_KEY_FILE);
+            return Err(KeyError::TooManyKeys { path: folder, max: LOG_KEYS_MAX });
+        }
+        if let Some(signer) = self.read_numbered(next)? {
+            return Ok(signer);
+        }
+        let text = Ed25519Signer::generate(LOG_KEY_NAME)?;
+        self.shared.folder.write(&file_of(next), &text, &lock)?;
+        self.read_numbered(next)?.ok_or_else(|| self.missing(next))
+    }
+
+    /// Signs the text of a rotation, which names the key that follows this one.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::NoRotation`] for any other text.
+    pub fn sign_rotation(&self, text: &[u8]) -> Result<[u8; 64], KeyError> {
+        if !text.starts_with(ROTATION_PREFIX) {
+            return Err(KeyError::NoRotation);
+        }
+        Ok(self.signer.sign_bytes(text)?)
+    }
+
+    /// Finds a key of the folder, and its number, from 1.
+    fn numbered(&self, public_key: &[u8]) -> Result<(u64, Self), KeyError> {
+        for number in 1..=LOG_KEYS_MAX {
+            let signer = self.read_numbered(number)?.ok_or_else(|| self.missing(number))?;
+            if signer.public_key()[..] == *public_key {
+                return Ok((number, signer));
+            }
+        }
+        Err(self.missing(LOG_KEYS_MAX + 1))
+    }
+
+    fn read_numbered(&self, number: u64) -> Result<Option<Self>, KeyError> {
+        let file = file_of(number);
+        let Some(text) = self.shared.folder.read(&file)? else { return Ok(None) };
+        let signer = Ed25519Signer::from_text(LOG_KEY_NAME, &text)
+            .map_err(|reason| KeyError::Damaged { path: self.shared.folder.file(&file), reason })?;
+        Ok(Some(Self { signer: Arc::new(signer), shared: Arc::clone(&self.shared) }))
+    }
+
+    fn missing(&self, number: u64) -> KeyError {
+        KeyError::Missing { path: self.shared.folder.file(&file_of(number)) }
     }
 
     /// Returns the largest head signed so far.
@@ -65,7 +152,7 @@ impl CheckpointSigner {
     pub fn last_signed(&self) -> Result<Option<SignedHead>, KeyError> {
         let text = self.shared.folder.read_existing(MEMORY)?;
         let memory = Memory::parse(&text).and_then(|memory| {
-            if memory.key == hex::encode(self.public_key()) {
+            if memory.key == hex::encode(self.shared.first) {
                 return Ok(memory);
             }
             Err("it belongs to another log key".to_owned())
@@ -108,7 +195,7 @@ impl CheckpointSigner {
         if last.is_none_or(|last| last.size <= head.size) {
             self.remember(head, last, &lock)?;
         }
-        Ok(self.shared.signer.sign_bytes(text)?)
+        Ok(self.signer.sign_bytes(text)?)
     }
 
     /// Makes the memory of `head` durable, unless it is there and this process wrote it.
@@ -130,11 +217,16 @@ impl CheckpointSigner {
         }
         // Forgotten first: after an error nothing is known about what the disk holds.
         *durable = None;
-        let memory = Memory::text(self.public_key(), Some(head));
+        let memory = Memory::text(self.shared.first, Some(head));
         self.shared.folder.write(MEMORY, &memory, lock)?;
         *durable = Some(head);
         Ok(())
     }
+}
+
+/// Names the file of a log key: `log.key`, then `log-2.key` and so on.
+fn file_of(number: u64) -> String {
+    if number == 1 { LOG_KEY_FILE.to_owned() } else { format!("log-{number}.key") }
 }
 
 /// What the file holds.
@@ -142,7 +234,7 @@ impl CheckpointSigner {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Memory {
     format: u64,
-    /// The log's public key in hexadecimal digits: the memory of another key proves nothing.
+    /// The log's first public key in hexadecimal digits: the memory of another key proves nothing.
     key: String,
     /// The largest head signed; none in a new folder.
     pub(crate) last: Option<SignedHead>,

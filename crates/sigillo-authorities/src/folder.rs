@@ -13,15 +13,15 @@ use sigillo_model::{Clock, Entropy, LogTime, Signer};
 
 use crate::{
     CheckpointSigner, KeyError, TrialAuthority,
-    checkpoint::{MEMORY, Memory},
+    checkpoint::{LOG_KEY_FILE, LOG_KEY_NAME, MEMORY, Memory},
     durable::{FolderLock, PrivateFolder},
     signers::{Ed25519Signer, FileKey, P256Signer},
 };
 
 /// Ed25519, signs the commits of the log.
 const COMMIT_KEY: KeyFile = KeyFile { file: "commit.key", name: "commit" };
-/// Ed25519, signs the checkpoints of the log.
-const LOG_KEY: KeyFile = KeyFile { file: "log.key", name: "log" };
+/// Ed25519, signs the checkpoints of the log; `log-2.key` and so on are those that followed it.
+const LOG_KEY: KeyFile = KeyFile { file: LOG_KEY_FILE, name: LOG_KEY_NAME };
 /// ECDSA P-256, signs sealings.
 const SEAL_KEY: KeyFile = KeyFile { file: "seal.key", name: "seal" };
 /// ECDSA P-256, signs trial time-stamps.
@@ -150,7 +150,7 @@ impl KeyFolder {
         self.commit.clone()
     }
 
-    /// Returns the key that signs checkpoints.
+    /// Returns the first key that signed checkpoints; it finds the later ones of the folder.
     pub fn log_signer(&self) -> CheckpointSigner {
         self.log.clone()
     }

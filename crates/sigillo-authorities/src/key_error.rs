@@ -92,6 +92,10 @@ pub enum KeyError {
         path: PathBuf,
     },
 
+    /// A log key was to sign what is neither a checkpoint nor a rotation.
+    #[error("a log key signs nothing but checkpoints and the key that follows it")]
+    NoRotation,
+
     /// The name of the entity cannot stand in a certificate.
     #[error("the entity name {entity:?} cannot stand in a certificate: {reason}")]
     Entity {
@@ -108,6 +112,15 @@ pub enum KeyError {
         path: PathBuf,
         /// The name of that witness.
         name: String,
+    },
+
+    /// The folder has as many log keys as it can have.
+    #[error("{} and those after it are {max} keys, and no log can have more", path.display())]
+    TooManyKeys {
+        /// The first of them.
+        path: PathBuf,
+        /// How many it can have.
+        max: u64,
     },
 
     /// The witness has cosigned as many logs as it can remember.
@@ -135,8 +148,10 @@ impl KeyError {
             | Self::Entity { .. }
             | Self::Exposed { .. }
             | Self::Missing { .. }
+            | Self::NoRotation
             | Self::Taken { .. }
-            | Self::TooMany { .. } => ErrorKind::Invalid,
+            | Self::TooMany { .. }
+            | Self::TooManyKeys { .. } => ErrorKind::Invalid,
             Self::Io { .. } | Self::Signer(_) => ErrorKind::Transient,
         }
     }

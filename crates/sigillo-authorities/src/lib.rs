@@ -21,7 +21,7 @@ mod signers;
 
 pub use authorities::{AllRefused, Authorities, Refusal, Stamped};
 pub use authority::{AuthorityError, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, TimeStampAuthority};
-pub use checkpoint::{CheckpointSigner, SignedHead};
+pub use checkpoint::{CheckpointSigner, LOG_KEYS_MAX, SignedHead};
 pub use folder::{KeyFolder, SealKey};
 pub use http::{Credentials, HttpAuthority, HttpSettings, HttpSettingsError};
 pub use key_error::KeyError;

@@ -63,7 +63,8 @@ pub async fn store_cosignature(
     let mut note = note.clone();
     note.signatures.push(cosignature.clone());
     let bytes = note.to_bytes();
-    let read = parse_cosigned_checkpoint(&bytes, archive.log_key(), std::slice::from_ref(witness));
+    let log = known_key(archive, &bytes).await?;
+    let read = parse_cosigned_checkpoint(&bytes, &log, std::slice::from_ref(witness));
     let (checkpoint, _) = read.map_err(|error| CustodyError::Cosignature {
         witness: witness.name().to_owned(),
         what: error.to_string(),
@@ -96,8 +97,8 @@ pub async fn read_cosignatures(
         let read = archive.store().read_optional(&key, CHECKPOINT_BYTES_MAX as u64).await;
         let read = read.map_err(|source| store_error("reading a cosignature", source))?;
         let Some(bytes) = read else { continue };
-        let parsed =
-            parse_cosigned_checkpoint(&bytes, archive.log_key(), std::slice::from_ref(witness));
+        let log = known_key(archive, &bytes).await?;
+        let parsed = parse_cosigned_checkpoint(&bytes, &log, std::slice::from_ref(witness));
         let (Ok((checkpoint, times)), Ok(note)) = (parsed, SignedNote::parse(&bytes)) else {
             tracing::warn!(%key, "a cosignature is damaged, and not used");
             continue;
@@ -193,6 +194,11 @@ impl ReceiptLog {
         let Some(found) = found else { return Ok(()) };
         let size = found.checkpoint.size;
         if size != self.checkpoint().size {
+            // A rotation that the older checkpoint does not cover has not signed it.
+            receipt.archive.rotations.retain(|line| line.index < size);
+            for line in &mut receipt.archive.rotations {
+                line.proof = self.inclusion(line.index, size)?;
+            }
             for line in receipt.lines_mut() {
                 line.proof = self.inclusion(line.index, size)?;
             }
@@ -214,6 +220,11 @@ fn older_of(statement: &str) -> Option<Checkpoint> {
     let statement: Statement = parse_canonical(statement.as_bytes()).ok()?;
     let note = SignedNote::parse(statement.checkpoint.as_bytes()).ok()?;
     Checkpoint::parse(&note.text).ok()
+}
+
+/// Returns the key of the log that must have signed a checkpoint.
+async fn known_key(archive: &Archive, note: &[u8]) -> Result<VerifierKey, CustodyError> {
+    Ok(archive.key_of(note).await?)
 }
 
 fn key_of(size: u64, witness: &VerifierKey) -> ObjectKey {

@@ -234,6 +234,7 @@ mod tests {
             generation: 1,
             previous: None,
             root: Sha256Digest::of(b""),
+            rotated: None,
             sealed: 0,
             writer: WriterId::from_bytes([1; 16]),
         }

@@ -6,8 +6,8 @@ use sigillo_authorities::{
 use sigillo_ers::prepare_seal;
 use sigillo_evidence_log::{Archive, Commit, read_commits};
 use sigillo_merkle::{
-    Checkpoint, MemoryTree, NoteSignature, SignedNote, TreeHash, consistency_path, frontier_at,
-    inclusion_path, root_at,
+    Checkpoint, KeysOfLog, MemoryTree, NoteSignature, SignedNote, TreeHash, consistency_path,
+    frontier_at, inclusion_path, root_at,
 };
 use sigillo_model::{
     ARCHIVE_BYTES_MAX, BatchCommitted, Clock, Entropy, Entry, LogTime, ObjectKey,
@@ -162,9 +162,13 @@ impl PeriodMaker<'_> {
         let extends = &mut |last: SignedHead| {
             root_at(last.size, tree).is_ok_and(|root| digest(root) == last.root)
         };
-        let signature = self.log_key.sign(head, text.as_bytes(), extends);
+        // Every commit was read: the keys are known.
+        let keys = self.archive.log_keys();
+        let key = keys.of_size(size);
+        let signer = self.log_key.of_key(key.public_key()).map_err(MakePeriodError::Key)?;
+        let signature = signer.sign(head, text.as_bytes(), extends);
         let signature = signature.map_err(MakePeriodError::Key)?;
-        let signature = NoteSignature::ed25519(self.archive.log_key(), signature);
+        let signature = NoteSignature::ed25519(key, signature);
         let note = SignedNote::new(text, vec![signature]).map_err(|_| MakePeriodError::Outside)?;
         let note = String::from_utf8(note.to_bytes()).map_err(|_| MakePeriodError::Outside)?;
         Ok((checkpoint, note))
@@ -183,17 +187,16 @@ impl PeriodMaker<'_> {
         })?;
         let unreadable = || MakePeriodError::Object { key, what: "it is not UTF-8" };
         let text = String::from_utf8(bytes.to_vec()).map_err(|_| unreadable())?;
-        let (index, line) = log.created.clone().ok_or(MakePeriodError::Outside)?;
-        let proof = inclusion_path(index, size, &log.tree).map_err(|_| MakePeriodError::Outside)?;
-        let proof = proof.into_iter().map(digest).collect();
+        let (index, line) = log.created.as_ref().ok_or(MakePeriodError::Outside)?;
         let description = self.archive.description();
         Ok(ArchiveSection {
-            created: LoggedLine { index, line, proof },
+            created: log.logged(*index, line, size)?,
             description: text,
             entity: description.entity.name.clone(),
             id: description.archive,
             log: description.keys.log.clone(),
             origin: description.origin.clone(),
+            rotations: log.rotations(&self.archive.log_keys(), size)?,
             trial: description.trial,
         })
     }
@@ -243,6 +246,8 @@ struct PeriodLog {
     tree: MemoryTree,
     /// The entry that created the archive, and its place.
     created: Option<(u64, String)>,
+    /// The rotations of the log's key: place, line, and the key that each names.
+    rotations: Vec<(u64, String, String)>,
     /// Entries before the period, whole commits.
     older_size: u64,
     /// Entries up to its end, whole commits.
@@ -266,6 +271,13 @@ impl PeriodLog {
         {
             let line = String::from_utf8_lossy(&commit.lines[index]).into_owned();
             self.created = Some((header.first_leaf + index as u64, line));
+        }
+        for ((index, entry), line) in (header.first_leaf..).zip(&commit.entries).zip(&commit.lines)
+        {
+            if let Entry::KeyRotated(body) = entry {
+                let line = String::from_utf8_lossy(line).into_owned();
+                self.rotations.push((index, line, body.log.clone()));
+            }
         }
         self.tree.extend(commit.leaves());
         let (begun, goes_on) =
@@ -296,6 +308,24 @@ impl PeriodLog {
             Entry::BatchCommitted(body) => Some(body.clone()),
             _ => None,
         }));
+    }
+
+    /// Returns the rotations that count under a checkpoint of `size` entries, with their proofs.
+    fn rotations(&self, keys: &KeysOfLog, size: u64) -> Result<Vec<LoggedLine>, MakePeriodError> {
+        let counts = |(index, _, key): &&(u64, String, String)| {
+            *index < size && keys.of_size(*index + 1).to_string() == *key
+        };
+        let rotations = self.rotations.iter().filter(counts);
+        let logged = rotations.map(|(index, line, _)| self.logged(*index, line, size));
+        logged.collect()
+    }
+
+    /// Proves that an entry is under the checkpoint of `size` entries.
+    fn logged(&self, index: u64, line: &str, size: u64) -> Result<LoggedLine, MakePeriodError> {
+        let proof =
+            inclusion_path(index, size, &self.tree).map_err(|_| MakePeriodError::Outside)?;
+        let proof = proof.into_iter().map(digest).collect();
+        Ok(LoggedLine { index, line: line.to_owned(), proof })
     }
 
     fn is_too_large(&self) -> bool {

@@ -14,8 +14,8 @@ use sigillo_model::{
 };
 use sigillo_proof::{
     ArchiveSection, BUNDLE_DOCUMENTS_MAX, Base64Bytes, BatchSection, Counts, DocumentSection,
-    RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_SCHEMA, Receipt,
-    ReceiptError, StatedReport, SubmissionSection, extends, needs_leaves,
+    LoggedLine, RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_SCHEMA,
+    Receipt, ReceiptError, StatedReport, SubmissionSection, extends, needs_leaves,
 };
 use sigillo_store::ReadPool;
 
@@ -114,8 +114,9 @@ impl ReceiptMaker<'_> {
     pub async fn refresh(&self, older: &Receipt) -> Result<GivenReceipt, GiveReceiptError> {
         let bad = |what: String| GiveReceiptError::Checkpoint { what };
         let witnesses = older.witness_keys().map_err(|error| bad(error.to_string()))?;
-        let (note, log) = (older.checkpoint.as_bytes(), self.archive.log_key());
-        let read = parse_cosigned_checkpoint(note, log, &witnesses);
+        let note = older.checkpoint.as_bytes();
+        let log = self.archive.key_of(note).await?;
+        let read = parse_cosigned_checkpoint(note, &log, &witnesses);
         let (checkpoint, _) = read.map_err(|error| bad(error.to_string()))?;
         if !self.log.begins_with(&checkpoint) {
             return Err(GiveReceiptError::LogDiffers { size: checkpoint.size });
@@ -145,8 +146,16 @@ impl ReceiptMaker<'_> {
             id: description.archive,
             log: description.keys.log.clone(),
             origin: description.origin.clone(),
+            rotations: self.rotations()?,
             trial: description.trial,
         })
+    }
+
+    /// Returns what leads from the log's first key to the one that signs its checkpoint.
+    fn rotations(&self) -> Result<Vec<LoggedLine>, GiveReceiptError> {
+        let rotations =
+            self.log.rotations(&self.archive.log_keys(), self.log.checkpoint.size).into_iter();
+        rotations.map(|index| self.log.line(index)).collect()
     }
 
     /// Says what the log and its report say of a submission.

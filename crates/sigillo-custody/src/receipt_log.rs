@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use sigillo_evidence_log::{Archive, Commit, LogError, LogView};
+use sigillo_evidence_log::{Archive, Commit, LogError, LogView, LoggedRotation};
 use sigillo_merkle::{
-    CHECKPOINT_BYTES_MAX, Checkpoint, MemoryTree, TreeHash, consistency_path, inclusion_path,
-    parse_signed_checkpoint, root_at,
+    CHECKPOINT_BYTES_MAX, Checkpoint, KeysOfLog, MemoryTree, TreeHash, consistency_path,
+    inclusion_path, parse_signed_checkpoint, root_at,
 };
 use sigillo_model::{Entry, ObjectKey, Sha256Digest, SubmissionId};
 use sigillo_proof::LoggedLine;
@@ -70,7 +70,18 @@ impl ReceiptLog {
             let what = "the commits do not give its root".to_owned();
             return Err(GiveReceiptError::Checkpoint { what });
         }
+        // What was read above may tell of a key that was not known when the checkpoint was.
+        let keys = archive.log_keys();
+        if parse_signed_checkpoint(note.as_bytes(), keys.of_note(note.as_bytes())).is_err() {
+            let what = "it is signed by a key of the log whose time was over".to_owned();
+            return Err(GiveReceiptError::Checkpoint { what });
+        }
         Ok(Self { view, note, checkpoint, tree, entries })
+    }
+
+    /// Returns the rotations of the log's key that count for a checkpoint of `size` entries.
+    pub(crate) fn rotations(&self, keys: &KeysOfLog, size: u64) -> Vec<u64> {
+        rotations_in(&self.view, keys, size).map(|it| it.entry_index).collect()
     }
 
     /// Returns the entries under the checkpoint, in log order.
@@ -163,6 +174,17 @@ impl ReceiptLog {
     }
 }
 
+/// Returns the rotations that count, of those under a checkpoint of `size` entries.
+pub(crate) fn rotations_in<'a>(
+    view: &'a LogView,
+    keys: &'a KeysOfLog,
+    size: u64,
+) -> impl Iterator<Item = &'a LoggedRotation> {
+    let under = view.rotations.iter().filter(move |it| it.entry_index < size);
+    // Exactly those whose key signs what comes next.
+    under.filter(|it| keys.of_size(it.entry_index + 1).to_string() == it.body.log)
+}
+
 async fn read_checkpoint(archive: &Archive) -> Result<(String, Checkpoint), GiveReceiptError> {
     let bad = |what: String| GiveReceiptError::Checkpoint { what };
     let (key, bytes_max) = (ObjectKey::checkpoint(), CHECKPOINT_BYTES_MAX as u64);
@@ -172,7 +194,7 @@ async fn read_checkpoint(archive: &Archive) -> Result<(String, Checkpoint), Give
         source,
     })?;
     let bytes = bytes.ok_or_else(|| bad("it is missing".to_owned()))?;
-    let checkpoint = parse_signed_checkpoint(&bytes, archive.log_key())
+    let checkpoint = parse_signed_checkpoint(&bytes, &archive.key_of(&bytes).await?)
         .map_err(|error| bad(error.to_string()))?;
     let note = String::from_utf8(bytes.to_vec()).map_err(|error| bad(error.to_string()))?;
     Ok((note, checkpoint))
@@ -192,6 +214,7 @@ fn keep_entries(commit: &Commit, entries: &mut BTreeMap<u64, (Entry, Bytes)>) {
                 | Entry::SealingStamped(_)
                 | Entry::EvidenceRenewed(_)
                 | Entry::EvidenceRehashed(_)
+                | Entry::KeyRotated(_)
         );
         if carried {
             entries.insert(index, (entry.clone(), line.clone()));

@@ -1,15 +1,19 @@
 //! One archive: its store, what it says of itself, and the keys that its log is checked with.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use bytes::Bytes;
 
-use sigillo_merkle::VerifierKey;
+use sigillo_merkle::{KeysOfLog, VerifierKey};
 use sigillo_model::{
     ARCHIVE_BYTES_MAX, Algorithms, ArchiveDescription, ArchiveId, ArchiveKeys, Entity, Entropy,
     Entry, LogTime, ObjectKey, Sha256Digest, parse_canonical, to_canonical,
 };
 use sigillo_store::{Store, StoreError};
 
-use crate::{Commit, CommitFault, LogError, commit::COMMIT_BYTES_MAX, head::exists};
+use crate::{
+    Commit, CommitFault, LogError, commit::COMMIT_BYTES_MAX, head::exists, key_rotation::KnownKeys,
+};
 
 const README: &str = include_str!("readme.txt");
 
@@ -20,7 +24,8 @@ pub struct Archive {
     description: ArchiveDescription,
     description_sha256: Sha256Digest,
     commit_key: VerifierKey,
-    log_key: VerifierKey,
+    /// What is known of the keys that sign checkpoints; clones learn together.
+    log_keys: Arc<RwLock<KnownKeys>>,
 }
 
 impl Archive {
@@ -78,7 +83,10 @@ impl Archive {
         };
         Ok(Self {
             commit_key: key(&description.keys.commit, &commit_key_name(&description.origin))?,
-            log_key: key(&description.keys.log, &description.origin)?,
+            log_keys: Arc::new(RwLock::new(KnownKeys::new(key(
+                &description.keys.log,
+                &description.origin,
+            )?))),
             description_sha256: Sha256Digest::of(bytes),
             description,
             store,
@@ -110,9 +118,31 @@ impl Archive {
         &self.commit_key
     }
 
-    /// Returns the key that checkpoints are signed with.
-    pub fn log_key(&self) -> &VerifierKey {
-        &self.log_key
+    /// Returns the keys that checkpoints are signed with, as far as the commits read so far tell.
+    ///
+    /// Whoever has read the commit that a checkpoint ends with, or a later one, has those up to its
+    /// size.
+    pub fn log_keys(&self) -> KeysOfLog {
+        self.log_keys.read().unwrap_or_else(PoisonError::into_inner).keys.clone()
+    }
+
+    pub(crate) fn known(&self) -> &RwLock<KnownKeys> {
+        &self.log_keys
+    }
+
+    /// Returns the key that `note`, a checkpoint, must be signed with, by the size that it states.
+    ///
+    /// Only a note that claims to be signed by a key that is not known yet makes it look for
+    /// rotations: an archive whose key never changed costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the log cannot be read for it.
+    pub async fn key_of(&self, note: &[u8]) -> Result<VerifierKey, LogError> {
+        if self.log_keys().is_stranger(note) {
+            self.learn_all_keys().await?;
+        }
+        Ok(self.log_keys().of_note(note).clone())
     }
 
     /// Reads commit `number`, or nothing if there is none.
@@ -121,6 +151,15 @@ impl Archive {
     ///
     /// [`LogError::CommitDamaged`] or [`LogError::Store`].
     pub async fn commit(&self, number: u64) -> Result<Option<Commit>, LogError> {
+        let commit = self.read_commit(number).await?;
+        if let Some(commit) = &commit {
+            self.learn_keys(commit).await?;
+        }
+        Ok(commit)
+    }
+
+    /// Reads it without learning from it.
+    pub(crate) async fn read_commit(&self, number: u64) -> Result<Option<Commit>, LogError> {
         let damaged = |fault| LogError::CommitDamaged { number, fault };
         match self.store.read_optional(&ObjectKey::commit(number), COMMIT_BYTES_MAX).await {
             Ok(None) => Ok(None),
@@ -218,7 +257,7 @@ impl NewArchive {
 
     fn same(&self, archive: Archive) -> Result<Archive, LogError> {
         let same = archive.commit_key.public_key() == self.commit_key
-            && archive.log_key.public_key() == self.log_key
+            && archive.log_keys().first().public_key() == self.log_key
             && archive.description.entity.name == self.entity.name;
         if same {
             return Ok(archive);

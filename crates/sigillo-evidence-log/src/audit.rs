@@ -308,11 +308,18 @@ impl<'a> ChainAudit<'a> {
         if head == 0 {
             self.find(FindingCode::CommitMissing, 1, "the log has no commits");
         }
+        let (keys, faults) = self.view.log_keys(self.archive.log_keys().first().clone());
+        for (rotation, fault) in faults {
+            let message = format!("a rotation of the log's key does not count: {fault}");
+            let object = ObjectKey::commit(rotation.commit);
+            self.findings.push(Finding::new(FindingCode::KeyRotationFalse, object, message));
+        }
         if self.tree_known {
             let edge = &self.chain.edge;
             self.derived.check_finished(self.archive, &mut self.findings).await?;
             self.derived.check_edge(self.archive, edge, &mut self.findings).await?;
-            check_checkpoint(self.archive, &self.boundaries, &mut self.findings).await?;
+            let log = (self.archive, &keys);
+            check_checkpoint(log, &self.boundaries, &mut self.findings).await?;
         } else {
             let message = "the tree could not be derived, so its copies were not checked";
             let object = "log/tile";
@@ -320,7 +327,7 @@ impl<'a> ChainAudit<'a> {
         }
         self.check_knowledge(knowledge);
         audit_sealings(
-            self.archive,
+            (self.archive, &keys),
             &self.view,
             &self.boundaries,
             &knowledge.anchors,

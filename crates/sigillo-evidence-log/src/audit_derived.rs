@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use sigillo_authorities::SignedHead;
 use sigillo_merkle::{
-    EntryBundleId, NOTE_BYTES_MAX, TILE_WIDTH, TileId, TreeHash, decode_entries, encode_entries,
+    EntryBundleId, KeysOfLog, NOTE_BYTES_MAX, TILE_WIDTH, TileId, TreeHash, decode_entries,
+    encode_entries,
 };
 use sigillo_model::{Finding, FindingCode, ObjectKey};
 
@@ -80,14 +81,14 @@ impl DerivedAudit {
 /// One that is good but belongs to no commit proves that commits were taken back or replaced: it
 /// is signed only after its commits were read back.
 pub(crate) async fn check_checkpoint(
-    archive: &Archive,
+    (archive, keys): (&Archive, &KeysOfLog),
     boundaries: &Boundaries,
     findings: &mut Vec<Finding>,
 ) -> Result<(), LogError> {
     let key = ObjectKey::checkpoint();
     let read = read_derived(archive.store(), &key, NOTE_BYTES_MAX as u64).await;
     let bytes = read.map_err(LogError::store("reading the checkpoint"))?;
-    let published = bytes.as_ref().and_then(|bytes| signed_checkpoint(archive, bytes));
+    let published = bytes.as_ref().and_then(|bytes| signed_checkpoint(keys, bytes));
     let head = boundaries.last().copied().flatten();
     let (code, message) = match (bytes, published) {
         (None, _) => {

@@ -16,6 +16,8 @@ pub(crate) struct Chain {
     pub(crate) digest: Option<Sha256Digest>,
     /// Its time.
     pub(crate) at: Option<LogTime>,
+    /// The newest commit with another key of the log.
+    pub(crate) rotated: Option<u64>,
     /// The last sealed commit.
     pub(crate) sealed: u64,
     /// The epoch in force.
@@ -31,6 +33,7 @@ impl Chain {
             number: header.commit - 1,
             digest: header.previous,
             at: None,
+            rotated: header.rotated,
             sealed: header.sealed,
             epoch: header.epoch,
             edge,
@@ -58,6 +61,9 @@ impl Chain {
         }
         if header.sealed != self.sealed {
             return fault("the last sealed commit");
+        }
+        if header.rotated != self.rotated {
+            return fault("the last commit with another key of the log");
         }
         if header.epoch < self.epoch.max(1) {
             return fault("its epoch");
@@ -87,6 +93,7 @@ impl Chain {
         self.number = commit.header.commit;
         self.digest = Some(commit.digest);
         self.at = Some(commit.header.at);
+        self.rotated = commit.rotated_after();
         self.sealed = commit.sealed_after();
         self.epoch = commit.header.epoch;
         commit.leaves().for_each(|leaf| self.edge.push(leaf, finished));

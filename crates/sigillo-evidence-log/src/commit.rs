@@ -5,7 +5,9 @@ use bytes::Bytes;
 use sigillo_merkle::{
     NOTE_BYTES_MAX, NoteError, NoteSignature, SignedNote, TreeHash, VerifierKey, leaf_hash,
 };
-use sigillo_model::{COMMIT_ENTRIES_MAX, CommitOpened, Entry, EntryError, Sha256Digest, Signer};
+use sigillo_model::{
+    COMMIT_ENTRIES_MAX, CommitOpened, Entry, EntryError, KeyRotated, Sha256Digest, Signer,
+};
 
 use crate::LogError;
 
@@ -79,6 +81,20 @@ impl Commit {
             _ => None,
         });
         newest.unwrap_or(self.header.sealed)
+    }
+
+    /// Returns the newest commit with another key of the log, as the next header must state it.
+    pub fn rotated_after(&self) -> Option<u64> {
+        let rotates = self.rotations().next().is_some();
+        if rotates { Some(self.header.commit) } else { self.header.rotated }
+    }
+
+    /// Returns the rotations of the log's key in it, each with its place in the log.
+    pub(crate) fn rotations(&self) -> impl Iterator<Item = (u64, &KeyRotated)> {
+        (self.header.first_leaf..).zip(&self.entries).filter_map(|(index, entry)| match entry {
+            Entry::KeyRotated(body) => Some((index, body)),
+            _ => None,
+        })
     }
 }
 

@@ -10,6 +10,7 @@ mod chain;
 mod commit;
 mod error;
 mod head;
+mod key_rotation;
 mod right_edge;
 
 mod publish;
@@ -49,6 +50,7 @@ pub use gathering::{GatherPlan, GatherRules, PlannedGathering, gather_again, pla
 pub use hash_tree_objects::{check_objects, list_objects};
 pub use head::{COMMITS_MAX, find_head};
 pub use indexing::{UnreadDocuments, catch_up_index, forget_foreign_index, index_commit, indexed};
+pub use key_rotation::{LoggedRotation, RotatedKey, is_rotation_unfinished, rotate_log_key};
 pub use lost::Unread;
 pub use publish::{PublishedCheckpoint, Standing, read_checkpoint, rebuild_log};
 pub use records::proven_record;

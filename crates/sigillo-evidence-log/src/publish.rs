@@ -5,8 +5,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use sigillo_authorities::SignedHead;
 use sigillo_merkle::{
-    Checkpoint, EntryBundleId, NOTE_BYTES_MAX, TILE_WIDTH, TileId, TreeHash, encode_entries,
-    parse_signed_checkpoint,
+    Checkpoint, EntryBundleId, KeysOfLog, NOTE_BYTES_MAX, TILE_WIDTH, TileId, TreeHash,
+    encode_entries, parse_signed_checkpoint,
 };
 use sigillo_model::ObjectKey;
 use sigillo_store::{Store, StoreError};
@@ -62,7 +62,8 @@ pub(crate) async fn published_checkpoint(
     let Some(bytes) = read.map_err(LogError::store("reading the checkpoint"))? else {
         return Ok(None);
     };
-    Ok(signed_checkpoint(archive, &bytes))
+    archive.key_of(&bytes).await?;
+    Ok(signed_checkpoint(&archive.log_keys(), &bytes))
 }
 
 /// The published checkpoint, which bears the log's signature, and how it stands to the commits.
@@ -102,9 +103,10 @@ pub enum Standing {
 pub async fn read_checkpoint(archive: &Archive) -> Result<Option<PublishedCheckpoint>, LogError> {
     let read = read_derived(archive.store(), &ObjectKey::checkpoint(), NOTE_BYTES_MAX as u64).await;
     let bytes = read.map_err(LogError::store("reading the checkpoint"))?.unwrap_or_default();
-    let Some(checkpoint) = signed_checkpoint(archive, &bytes) else { return Ok(None) };
-    let head = SignedHead { size: checkpoint.size, root: sha256_of(checkpoint.root) };
     let log = Recovered::read(archive, 0).await?;
+    let checkpoint = signed_checkpoint(&archive.log_keys(), &bytes);
+    let Some(checkpoint) = checkpoint else { return Ok(None) };
+    let head = SignedHead { size: checkpoint.size, root: sha256_of(checkpoint.root) };
     let size = log.head().size;
     let standing = if log.head() == head {
         Standing::Newest
@@ -133,9 +135,10 @@ pub(crate) async fn read_derived(
     }
 }
 
-/// Reads a checkpoint that bears the log's signature and no other spelling than ours.
-pub(crate) fn signed_checkpoint(archive: &Archive, bytes: &[u8]) -> Option<Checkpoint> {
-    parse_signed_checkpoint(bytes, archive.log_key()).ok()
+/// Reads a checkpoint that bears the log's signature, by the key of its size, and no other spelling
+/// than ours.
+pub(crate) fn signed_checkpoint(keys: &KeysOfLog, bytes: &[u8]) -> Option<Checkpoint> {
+    parse_signed_checkpoint(bytes, keys.of_note(bytes)).ok()
 }
 
 /// Writes every tile, entry bundle and the checkpoint anew from the commits.

@@ -5,7 +5,7 @@ use sigillo_model::{
     SealingStamped, SubmissionCompleted, SubmissionReceived,
 };
 
-use crate::{Archive, Commit, LogError, find_head, publish::published_checkpoint};
+use crate::{Archive, Commit, LogError, LoggedRotation, find_head, publish::published_checkpoint};
 
 /// A batch and where the log names it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,6 +87,8 @@ pub struct LogView {
     pub renewals: Vec<LoggedRenewal>,
     /// Hash-tree renewals, in log order.
     pub rehashes: Vec<LoggedRehash>,
+    /// Rotations of the log's key, in log order.
+    pub rotations: Vec<LoggedRotation>,
     /// Submissions that were received, in log order.
     pub received: Vec<SubmissionReceived>,
     /// Submissions that came to their end, in log order.
@@ -119,6 +121,12 @@ impl LogView {
                     entry_index: index,
                 }),
                 Entry::EvidenceRehashed(body) => self.rehashes.push(LoggedRehash {
+                    body: body.clone(),
+                    commit: number,
+                    at,
+                    entry_index: index,
+                }),
+                Entry::KeyRotated(body) => self.rotations.push(LoggedRotation {
                     body: body.clone(),
                     commit: number,
                     at,

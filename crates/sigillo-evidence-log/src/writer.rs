@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use sigillo_authorities::{CheckpointSigner, SignedHead};
-use sigillo_merkle::{Checkpoint, NoteSignature, SignedNote};
+use sigillo_merkle::{Checkpoint, NoteSignature, SignedNote, VerifierKey};
 use sigillo_model::{
     ArchiveCreated, Clock, CommitOpened, Entropy, Entry, LogTime, ObjectKey, Sha256Digest, Signer,
     WriterId,
@@ -102,7 +102,7 @@ impl LogWriter {
         known: u64,
     ) -> Result<Self, LogError> {
         let foreign = archive.commit_key().public_key()[..] != keys.commit.public_key()[..]
-            || archive.log_key().public_key() != keys.checkpoint.public_key();
+            || archive.log_keys().first().public_key() != keys.checkpoint.public_key();
         if foreign {
             let entity = archive.description().entity.name.clone();
             return Err(LogError::OtherArchive { place: place_of(archive.store()), entity });
@@ -235,13 +235,13 @@ impl LogWriter {
         match created.map_err(LogError::store("creating a commit"))? {
             CreateOutcome::Created | CreateOutcome::AlreadyEqual => {}
             CreateOutcome::Taken(existing) => {
-                self.take_others(number, &existing)?;
+                self.take_others(number, &existing).await?;
                 self.catch_up().await?;
                 return self.others().ok_or(LogError::CommitMissing { number });
             }
         }
         self.read_back(&key, &bytes).await?;
-        self.advance_with(number, &bytes)?;
+        self.advance_with(number, &bytes).await?;
         self.durable = number;
         let checkpoint = self.sign_checkpoint().await?;
         let size = self.size();
@@ -300,6 +300,7 @@ impl LogWriter {
             generation: 1,
             previous: chain.digest,
             root: chain.root(),
+            rotated: chain.rotated,
             sealed: chain.sealed,
             writer: self.writer,
         }
@@ -313,17 +314,19 @@ impl LogWriter {
         Err(LogError::ReadBack { key: key.clone() })
     }
 
-    fn advance_with(&mut self, number: u64, bytes: &Bytes) -> Result<(), LogError> {
+    async fn advance_with(&mut self, number: u64, bytes: &Bytes) -> Result<(), LogError> {
         let commit = Commit::parse(bytes, number, self.archive.commit_key())
             .map_err(|fault| LogError::CommitDamaged { number, fault })?;
         self.unpublished = true;
-        self.recovered.advance(&commit)
+        self.recovered.advance(&commit)?;
+        self.archive.learn_keys(&commit).await
     }
 
-    fn take_others(&mut self, number: u64, existing: &Bytes) -> Result<(), LogError> {
+    async fn take_others(&mut self, number: u64, existing: &Bytes) -> Result<(), LogError> {
         let commit = Commit::parse(existing, number, self.archive.commit_key())
             .map_err(|fault| LogError::CommitDamaged { number, fault })?;
         self.recovered.advance(&commit)?;
+        self.archive.learn_keys(&commit).await?;
         self.unseen.push(commit);
         self.unpublished = true;
         Ok(())
@@ -351,8 +354,10 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Sees to it that the log extends what the keys signed last.
+    /// Sees to it that the key that signs now is there, and that the log extends what the keys signed
+    /// last.
     async fn confirm(&mut self) -> Result<(), LogError> {
+        self.take_key(self.archive.log_keys().current())?;
         let last = self.keys.checkpoint.last_signed();
         let Some(last) = last.map_err(LogError::keys("reading what was signed last"))? else {
             return Ok(());
@@ -362,6 +367,13 @@ impl LogWriter {
             return Ok(());
         }
         Err(LogError::Diverged { last, found_size: self.size() })
+    }
+
+    /// Takes the signer of a key, unless it is the one at hand.
+    fn take_key(&mut self, key: &VerifierKey) -> Result<(), LogError> {
+        let signer = self.keys.checkpoint.of_key(key.public_key());
+        self.keys.checkpoint = signer.map_err(LogError::keys("finding the key of the log"))?;
+        Ok(())
     }
 
     async fn belongs(&mut self, last: SignedHead) -> Result<bool, LogError> {
@@ -386,6 +398,8 @@ impl LogWriter {
         }
         let head = self.signed_head();
         let root = tree_hash_of(head.root);
+        let key = self.archive.log_keys().of_size(head.size).clone();
+        self.take_key(&key)?;
         let origin = self.archive.origin().to_owned();
         let text = Checkpoint { origin, size: head.size, root }.to_text();
         loop {
@@ -403,7 +417,7 @@ impl LogWriter {
                     if self.confirmed.is_none_or(|last| last.size < head.size) {
                         self.confirmed = Some(head);
                     }
-                    let signature = NoteSignature::ed25519(self.archive.log_key(), signature);
+                    let signature = NoteSignature::ed25519(&key, signature);
                     let note = SignedNote { text, signatures: vec![signature] };
                     return Ok(String::from_utf8(note.to_bytes()).expect("a note is UTF-8"));
                 }

@@ -24,6 +24,7 @@ mod tile_path;
 
 mod checkpoint;
 mod cosignature;
+mod log_keys;
 mod note;
 mod tlog_proof;
 mod verifier_key;
@@ -45,6 +46,7 @@ pub use hash::{ParseTreeHashError, TreeHash, empty_root, leaf_hash, node_hash};
 pub use inclusion::{
     ProofError, inclusion_path, needed_for_inclusion, verify_inclusion, verify_subtree_inclusion,
 };
+pub use log_keys::{KEY_ROTATIONS_MAX, KeysOfLog, RotationError, rotation_text};
 pub use note::{
     NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, NoteError, NoteSignature, SignedNote, VerifiedSignature,
 };

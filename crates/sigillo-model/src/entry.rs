@@ -36,6 +36,8 @@ pub enum Entry {
     EvidenceRenewed(EvidenceRenewed),
     /// `evidence.rehashed`: documents and what proves them are under hash trees of another function.
     EvidenceRehashed(EvidenceRehashed),
+    /// `key.rotated`: another key signs the checkpoints from here on.
+    KeyRotated(KeyRotated),
     /// An entry of a type this program does not know; it counts and is hashed all the same.
     Other {
         /// Its type.
@@ -63,6 +65,9 @@ pub struct CommitOpened {
     pub previous: Option<Sha256Digest>,
     /// RFC 6962 root over the `first_leaf` entries before this commit.
     pub root: Sha256Digest,
+    /// The newest commit before this one that has another key of the log; absent as long as none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated: Option<u64>,
     /// The last commit covered by a sealing that an earlier commit records, 0 for none.
     pub sealed: u64,
     /// The process that wrote the commit.
@@ -217,6 +222,17 @@ pub struct EvidenceRehashed {
     pub trial: bool,
 }
 
+/// Another key signs the checkpoints that cover this entry.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct KeyRotated {
+    /// The new key, as a C2SP verifier key under the log's origin.
+    pub log: String,
+    /// Number of the rotation, from 1.
+    pub number: u64,
+    /// The signature line of the key before it over the text that names the new one, without newline.
+    pub signature: String,
+}
+
 impl Entry {
     /// Writes the entry as its canonical line, without newline.
     ///
@@ -238,6 +254,7 @@ impl Entry {
             Self::SealingStamped(body) => line_of("sealing.stamped", body),
             Self::EvidenceRenewed(body) => line_of("evidence.renewed", body),
             Self::EvidenceRehashed(body) => line_of("evidence.rehashed", body),
+            Self::KeyRotated(body) => line_of("key.rotated", body),
             Self::Other { type_name } => unreachable!("{type_name} entries are never written"),
         };
         if line.len() > ENTRY_BYTES_MAX {
@@ -273,6 +290,7 @@ impl Entry {
             "sealing.stamped" => body_of(value).map(Self::SealingStamped),
             "evidence.renewed" => body_of(value).map(Self::EvidenceRenewed),
             "evidence.rehashed" => body_of(value).map(Self::EvidenceRehashed),
+            "key.rotated" => body_of(value).map(Self::KeyRotated),
             _ => Ok(Self::Other { type_name }),
         }
     }
@@ -289,6 +307,7 @@ impl Entry {
             Self::SealingStamped(_) => "sealing.stamped",
             Self::EvidenceRenewed(_) => "evidence.renewed",
             Self::EvidenceRehashed(_) => "evidence.rehashed",
+            Self::KeyRotated(_) => "key.rotated",
             Self::Other { type_name } => type_name,
         }
     }
@@ -343,6 +362,7 @@ mod tests {
             generation: 1,
             previous: None,
             root: Sha256Digest::of(b""),
+            rotated: None,
             sealed: 0,
             writer: WriterId::from_bytes([1; 16]),
         })

@@ -86,6 +86,8 @@ finding_codes! {
     LogRolledBack = "F304", Damage;
     /// The clocks of two commits, or of log and authority, differ by more than ten minutes.
     ClockDifference = "F305", Note;
+    /// A rotation of the log's key does not follow from the keys before it.
+    KeyRotationFalse = "F306", Damage;
     /// A tile of the log is missing or wrong.
     TileDamaged = "F401", Derived;
     /// The published checkpoint is missing, wrong or older than the log.

@@ -33,8 +33,8 @@ pub use digest::{
 };
 pub use entry::{
     ArchiveCreated, BatchCommitted, BatchesSealed, COMMIT_ENTRIES_MAX, CommitOpened,
-    ENTRY_BYTES_MAX, Entry, EntryError, EvidenceRehashed, EvidenceRenewed, SealingStamped,
-    SubmissionCompleted, SubmissionReceived,
+    ENTRY_BYTES_MAX, Entry, EntryError, EvidenceRehashed, EvidenceRenewed, KeyRotated,
+    SealingStamped, SubmissionCompleted, SubmissionReceived,
 };
 pub use error_kind::ErrorKind;
 pub use finding::{Finding, FindingCode, Place, Severity, Verdict};

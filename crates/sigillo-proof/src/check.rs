@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sigillo_ers::{TrustAnchors, VerifiedToken, pem_blocks};
 use sigillo_merkle::{
-    Checkpoint, TreeHash, VerifierKey, WitnessPolicy, leaf_hash, verify_inclusion,
+    Checkpoint, KeysOfLog, TreeHash, VerifierKey, WitnessPolicy, leaf_hash, verify_inclusion,
 };
 use sigillo_model::{
     ARCHIVE_BYTES_MAX, ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, Place,
@@ -24,8 +24,8 @@ pub const FINDINGS_MAX: usize = 10_000;
 /// Whom the caller believes about the archive that a receipt names. Never taken from the receipt.
 #[derive(Clone, Debug, Default)]
 pub struct ReceiptTrust {
-    /// The key of the archive's log, if the caller knows it.
-    pub log: Option<VerifierKey>,
+    /// The keys of the archive's log, as far as the caller knows them.
+    pub log: Option<KeysOfLog>,
     /// The certificates that count for its seals and time-stamps.
     pub anchors: TrustAnchors,
     /// The witnesses that the caller knows, and how many of them it takes.
@@ -143,7 +143,7 @@ pub fn check_receipt(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile
 /// What is known of the archive once its description was read.
 #[derive(Debug, Default)]
 pub(crate) struct ProvenArchive {
-    pub(crate) log: Option<VerifierKey>,
+    pub(crate) log: Option<KeysOfLog>,
     /// SHA-256 of the certificate that seals.
     pub(crate) seal_certificate: Option<Sha256Digest>,
     pub(crate) trial: bool,
@@ -281,14 +281,21 @@ impl Checker {
     ) -> ProvenArchive {
         let log = VerifierKey::parse(&section.log).ok();
         let log = log.filter(|key| !key.is_cosigner() && key.name() == section.origin);
+        let log = log.map(|first| self.rotated(first, &section.rotations));
         match &log {
             None => {
                 let message = "the key of the log is none, or not that of its origin";
                 self.find(FindingCode::ReceiptCheckpoint, "checkpoint", message);
             }
-            Some(key) => self.checkpoint(note, key, trust),
+            Some(keys) => self.checkpoint(note, keys, trust),
         }
-        if trust.log.is_none() || trust.log != log {
+        for rotation in &section.rotations {
+            // That it is one was seen; now that it is in the log.
+            let _ = self.entry(rotation, "key of the log");
+        }
+        let size = self.checkpoint.as_ref().map_or(0, |it| it.size);
+        let known = trust.log.as_ref().zip(log.as_ref());
+        if !known.is_some_and(|(known, shown)| known.believes(shown, size)) {
             let message = "the log's key is in no trust store: what is here may be consistent, but \
                            from whom it is cannot be told";
             self.find(FindingCode::OriginUnknown, "checkpoint", message);
@@ -299,6 +306,25 @@ impl Checker {
         }
         let seal_certificate = self.description(section);
         ProvenArchive { log, seal_certificate, trial: section.trial }
+    }
+
+    /// Follows the rotations from the first key of the log: each is signed by the key before it.
+    fn rotated(&mut self, first: VerifierKey, rotations: &[LoggedLine]) -> KeysOfLog {
+        let mut keys = KeysOfLog::new(first);
+        for logged in rotations {
+            let followed = match Entry::parse_line(logged.line.as_bytes()) {
+                Ok(Entry::KeyRotated(it)) => keys
+                    .rotate(logged.index, it.number, &it.log, &it.signature)
+                    .map_err(|error| error.to_string()),
+                Ok(_) => Err("it is another entry".to_owned()),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(what) = followed {
+                let message = format!("log entry {}, a rotation of the key: {what}", logged.index);
+                self.find(FindingCode::KeyRotationFalse, "key of the log", message);
+            }
+        }
+        keys
     }
 
     /// Checks the description against the log, and the section against the description.

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use sigillo_merkle::{
-    Checkpoint, CosignedAt, SignedCheckpointError, SignedNote, VerifierKey, VerifierKeyError,
-    WitnessPolicy, parse_cosigned_checkpoint, parse_signed_checkpoint,
+    Checkpoint, CosignedAt, KeysOfLog, SignedCheckpointError, SignedNote, VerifierKey,
+    VerifierKeyError, WitnessPolicy, parse_cosigned_checkpoint, parse_signed_checkpoint,
 };
 use sigillo_model::FindingCode;
 
@@ -23,9 +23,9 @@ pub struct CosignedBy {
     pub is_known: bool,
 }
 
-/// Returns whether these witnesses are enough for who trusts `policy`, for the log of this key.
-pub fn is_witnessed(policy: &WitnessPolicy, log: &VerifierKey, by: &[CosignedBy]) -> bool {
-    let names_log = policy.logs.is_empty() || policy.logs.contains(log);
+/// Returns whether these witnesses are enough for who trusts `policy`, for the log of these keys.
+pub fn is_witnessed(policy: &WitnessPolicy, log: &KeysOfLog, by: &[CosignedBy]) -> bool {
+    let names_log = policy.logs.is_empty() || log.iter().any(|key| policy.logs.contains(key));
     let cosigned = |key: &VerifierKey| {
         let key = key.to_string();
         by.iter().any(|it| it.key == key)
@@ -54,10 +54,11 @@ impl Checker {
     pub(crate) fn checkpoint(
         &mut self,
         note: CosignedNote<'_>,
-        log: &VerifierKey,
+        keys: &KeysOfLog,
         trust: &ReceiptTrust,
     ) {
         let policy = trust.witnesses.as_ref();
+        let log = keys.of_note(note.note.as_bytes());
         match cosigned(note, log) {
             Ok((checkpoint, Some(by))) => {
                 self.cosigned =
@@ -75,7 +76,7 @@ impl Checker {
                 return;
             }
         }
-        self.is_witnessed = policy.is_some_and(|it| is_witnessed(it, log, &self.cosigned));
+        self.is_witnessed = policy.is_some_and(|it| is_witnessed(it, keys, &self.cosigned));
         if !self.is_witnessed {
             let message = not_witnessed(&self.cosigned, policy);
             self.find(FindingCode::NotWitnessed, "checkpoint", message);

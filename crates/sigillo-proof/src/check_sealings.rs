@@ -141,7 +141,8 @@ impl SealingsCheck<'_> {
             return Some("the batches and the checkpoint of its statement do not give its root");
         }
         let log = self.archive.log.as_ref()?;
-        let Ok(older) = parse_signed_checkpoint(statement.checkpoint.as_bytes(), log) else {
+        let note = statement.checkpoint.as_bytes();
+        let Ok(older) = parse_signed_checkpoint(note, log.of_note(note)) else {
             return Some("the checkpoint of its statement does not bear the log's signature");
         };
         if older.size > section.entry.index {

@@ -142,16 +142,18 @@ impl PeriodChecker {
         let log = archive.log.as_ref()?;
         let (size, root) = match &stated.older {
             None => (0, empty_root()),
-            Some(note) => match parse_signed_checkpoint(note.as_bytes(), log) {
-                Ok(older) => {
-                    self.older = Some(older.clone());
-                    (older.size, older.root)
+            Some(note) => {
+                match parse_signed_checkpoint(note.as_bytes(), log.of_note(note.as_bytes())) {
+                    Ok(older) => {
+                        self.older = Some(older.clone());
+                        (older.size, older.root)
+                    }
+                    Err(error) => {
+                        self.find(code, format!("the older checkpoint: {error}"));
+                        return None;
+                    }
                 }
-                Err(error) => {
-                    self.find(code, format!("the older checkpoint: {error}"));
-                    return None;
-                }
-            },
+            }
         };
         // Without a newer one there is nothing to lead to, which is a finding already.
         let newer = self.checker.checkpoint.clone()?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use sigillo_merkle::{VerifierKey, VerifierKeyError};
+use sigillo_merkle::{KEY_ROTATIONS_MAX, VerifierKey, VerifierKeyError};
 use sigillo_model::{
     ArchiveId, EvidenceDigest, JSON_INTEGER_MAX, JsonError, LogTime, Sha256Digest, Sha512Digest,
     SubmissionCompleted, SubmissionId, VersionId,
@@ -120,10 +120,18 @@ pub struct ArchiveSection {
     pub entity: String,
     /// The archive's id.
     pub id: ArchiveId,
-    /// The key that signs the checkpoint, as a C2SP verifier key.
+    /// The first key of the log, as a C2SP verifier key.
     pub log: String,
     /// The C2SP origin of the log.
     pub origin: String,
+    /// The entries `key.rotated` under the checkpoint, in log order: they lead from the first key to the
+    /// one that signs it.
+    #[serde(
+        default,
+        deserialize_with = "up_to::<_, _, KEY_ROTATIONS_MAX>",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub rotations: Vec<LoggedLine>,
     /// Whether keys and time-stamps are for trial only.
     pub trial: bool,
 }

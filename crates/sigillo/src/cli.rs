@@ -420,6 +420,13 @@ pub(crate) struct SweepArgs {
     pub(crate) yes: bool,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct RotateKeyArgs {
+    /// Rotate the key; without it, nothing is changed
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
 /// Look into the evidence log
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
@@ -461,6 +468,15 @@ pub(crate) enum LogCommand {
     /// Example: sigillo log add-cosignature cosignature.txt --archive /srv/archive
     #[command(verbatim_doc_comment)]
     AddCosignature(AddCosignatureArgs),
+    /// Let a new key sign the checkpoints from here on
+    ///
+    /// Shows the key in force and, with --yes, makes the next one in the key folder and commits it,
+    /// signed by the key before it. What the older key signed stays valid. If it was interrupted, the
+    /// same again completes it.
+    ///
+    /// Example: sigillo log rotate-key --yes --archive /srv/archive
+    #[command(verbatim_doc_comment)]
+    RotateKey(RotateKeyArgs),
     /// Put a time-stamp on the published checkpoint, kept beside the log
     ///
     /// Sealings time-stamp the log as well; this does so between them, without adding to the log.

@@ -85,7 +85,7 @@ impl Context {
     }
 
     pub(crate) fn seen_file(&self, archive: &Archive) -> PathBuf {
-        seen_in(&self.places.state_of(archive.description().archive), archive.log_key())
+        seen_in(&self.places.state_of(archive.description().archive), archive.log_keys().first())
     }
 }
 

@@ -8,10 +8,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use sigillo_ers::{TrustAnchors, pem_blocks};
-use sigillo_evidence_log::Archive;
-use sigillo_merkle::VerifierKey;
-use sigillo_model::{ArchiveId, ErrorKind, parse_json, to_canonical};
-use sigillo_proof::ReceiptTrust;
+use sigillo_evidence_log::{Archive, LogView};
+use sigillo_merkle::{KeysOfLog, VerifierKey};
+use sigillo_model::{ArchiveId, Entry, ErrorKind, parse_json, to_canonical};
+use sigillo_proof::{ArchiveSection, ReceiptTrust};
 
 use crate::{error::CommandError, places::write_whole};
 
@@ -31,10 +31,30 @@ pub(crate) struct Trusted {
     pub(crate) commit: String,
     pub(crate) entity: String,
     pub(crate) format: u32,
-    /// Its log key, as a C2SP verifier key.
+    /// Its newest log key, as a C2SP verifier key.
     pub(crate) log: String,
+    /// The keys that led to `log`; none as long as the log has its first key, or if they are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rotated: Option<TrustedRotations>,
     /// Whether it is for trial only.
     pub(crate) trial: bool,
+}
+
+/// How a log came to its newest key.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct TrustedRotations {
+    /// Its first key.
+    first: String,
+    rotations: Vec<TrustedRotation>,
+}
+
+/// A rotation, as the log has it at `index`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+struct TrustedRotation {
+    index: u64,
+    log: String,
+    number: u64,
+    signature: String,
 }
 
 impl Trusted {
@@ -48,8 +68,65 @@ impl Trusted {
             entity: description.entity.name.clone(),
             format: 1,
             log: description.keys.log.clone(),
+            rotated: None,
             trial: description.trial,
         }
+    }
+
+    /// Adds the rotations of the log's key that count.
+    pub(crate) fn rotated_by(mut self, archive: &Archive, view: &LogView) -> Self {
+        let (keys, faults) = view.log_keys(archive.log_keys().first().clone());
+        let false_ones: Vec<_> = faults.iter().map(|(it, _)| it.entry_index).collect();
+        let count = view.rotations.iter().filter(|it| !false_ones.contains(&it.entry_index));
+        let rotations: Vec<_> = count
+            .map(|it| TrustedRotation {
+                index: it.entry_index,
+                log: it.body.log.clone(),
+                number: it.body.number,
+                signature: it.body.signature.clone(),
+            })
+            .collect();
+        if !rotations.is_empty() {
+            let first = std::mem::replace(&mut self.log, keys.current().to_string());
+            self.rotated = Some(TrustedRotations { first, rotations });
+        }
+        self
+    }
+
+    /// Returns the keys of its log, as far as they are known here.
+    pub(crate) fn log_keys(&self) -> Result<KeysOfLog, String> {
+        let key = |text: &str| VerifierKey::parse(text).map_err(|error| error.to_string());
+        let Some(rotated) = &self.rotated else { return Ok(KeysOfLog::new(key(&self.log)?)) };
+        let mut keys = KeysOfLog::new(key(&rotated.first)?);
+        for it in &rotated.rotations {
+            keys.rotate(it.index, it.number, &it.log, &it.signature)
+                .map_err(|error| format!("rotation {}: {error}", it.number))?;
+        }
+        if keys.current().to_string() == self.log {
+            return Ok(keys);
+        }
+        Err("its rotations lead to another key".to_owned())
+    }
+
+    /// Returns the keys of its log before the newest.
+    pub(crate) fn older_keys(&self) -> Vec<String> {
+        let keys = self.log_keys().map(|keys| keys.iter().map(ToString::to_string).collect());
+        let mut keys: Vec<String> = keys.unwrap_or_default();
+        keys.pop();
+        keys
+    }
+
+    /// Returns whether a receipt names a key of the log that is known here.
+    fn names(&self, section: &ArchiveSection) -> bool {
+        let Ok(keys) = self.log_keys() else { return false };
+        let shown =
+            section.rotations.iter().filter_map(|it| match Entry::parse_line(it.line.as_bytes()) {
+                Ok(Entry::KeyRotated(it)) => Some(it.log),
+                _ => None,
+            });
+        let known: Vec<_> = keys.iter().map(ToString::to_string).collect();
+        self.archive == section.id
+            && shown.chain([section.log.clone()]).any(|key| known.contains(&key))
     }
 
     pub(crate) fn to_json(&self) -> Vec<u8> {
@@ -60,7 +137,11 @@ impl Trusted {
         let description = archive.description();
         self.archive == description.archive
             && self.commit == description.keys.commit
-            && self.log == description.keys.log
+            && self.log_keys().is_ok_and(|keys| {
+                let first = VerifierKey::parse(&description.keys.log);
+                first.is_ok_and(|first| keys.contains(&first))
+                    || archive.log_keys().contains(keys.current())
+            })
     }
 
     /// Sees that every member can be used: otherwise a mistake would show only when something is
@@ -83,6 +164,9 @@ impl Trusted {
             if let Err(error) = VerifierKey::parse(key) {
                 return Err(unusable(format!("its {which} key is none: {error}")));
             }
+        }
+        if let Err(what) = self.log_keys() {
+            return Err(unusable(format!("its log keys: {what}")));
         }
         for (at, pem) in self.anchors.iter().enumerate() {
             if let Err(what) = certificates_in(pem) {
@@ -158,13 +242,23 @@ impl TrustStore {
         let known = path.exists().then(|| read_trusted(&path)).transpose()?;
         let mut merged = trusted.clone();
         if let Some(known) = known {
-            if known.log != trusted.log || known.commit != trusted.commit {
+            let [older, newer] = [known.log_keys(), trusted.log_keys()].map(Result::ok);
+            let grows = older.as_ref().zip(newer.as_ref()).is_some_and(|(older, newer)| {
+                // Who signs for a key can name no other that came before it.
+                newer.first() == older.first()
+                    && (newer.contains(older.current()) || older.contains(newer.current()))
+            });
+            if !grows || known.commit != trusted.commit {
                 let words = format!(
                     "the trust store has other keys for this archive of {}",
                     trusted.entity
                 );
                 return Err(CommandError::new(ErrorKind::Invalid, words)
                     .hint(format!("if the change is right, remove {} first", path.display())));
+            }
+            if !newer.zip(older).is_some_and(|(newer, older)| newer.contains(older.current())) {
+                // What is known here goes on from there.
+                (merged.log, merged.rotated) = (known.log, known.rotated);
             }
             let mut ders = HashSet::new();
             let all = known.anchors.into_iter().chain(std::mem::take(&mut merged.anchors));
@@ -210,14 +304,13 @@ impl TrustStore {
     /// Does the same for a folder of exported files, whatever they are called.
     pub(crate) fn exported_trust(
         &self,
-        archive: ArchiveId,
-        log: &str,
+        section: &ArchiveSection,
     ) -> Result<ReceiptTrust, CommandError> {
         let mut trust = ReceiptTrust { witnesses: self.witnesses()?, ..ReceiptTrust::default() };
         self.add_listed(&mut trust.anchors)?;
         for trusted in self.list()? {
-            if trusted.archive == archive && trusted.log == log {
-                trust.log = VerifierKey::parse(&trusted.log).ok();
+            if trusted.names(section) {
+                trust.log = trusted.log_keys().ok();
                 trusted.anchors_into(&mut trust.anchors)?;
             }
         }
@@ -234,21 +327,20 @@ impl TrustStore {
         Ok(anchors)
     }
 
-    /// Returns whom this user believes about the archive that a receipt names, with this log key.
+    /// Returns whom this user believes about the archive that a receipt names, with its log keys.
     pub(crate) fn receipt_trust(
         &self,
-        archive: ArchiveId,
-        log: &str,
+        section: &ArchiveSection,
     ) -> Result<ReceiptTrust, CommandError> {
         let mut trust = ReceiptTrust { witnesses: self.witnesses()?, ..ReceiptTrust::default() };
         self.add_listed(&mut trust.anchors)?;
-        let path = self.file_of(archive);
+        let path = self.file_of(section.id);
         if !path.exists() {
             return Ok(trust);
         }
         let trusted = read_trusted(&path)?;
-        if trusted.archive == archive && trusted.log == log {
-            trust.log = VerifierKey::parse(&trusted.log).ok();
+        if trusted.names(section) {
+            trust.log = trusted.log_keys().ok();
             trusted.anchors_into(&mut trust.anchors)?;
         }
         Ok(trust)

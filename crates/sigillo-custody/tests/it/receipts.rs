@@ -193,7 +193,7 @@ impl World {
     }
 
     fn check(&self, receipt: &Receipt) -> ReceiptCheck {
-        let log = Some(self.archive.log_key().clone());
+        let log = Some(self.archive.log_keys());
         let trust = ReceiptTrust { log, anchors: self.anchors(), witnesses: None };
         check_receipt(&Receipt::parse(&receipt.to_json()).unwrap(), &trust, &[])
     }

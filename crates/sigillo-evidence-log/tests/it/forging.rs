@@ -143,6 +143,7 @@ async fn next_lines(world: &World, entries: &[&str]) -> Vec<String> {
         first_leaf: leaves.len() as u64,
         previous: Some(newest.digest),
         root: Sha256Digest::from_bytes(*root_of(leaves).as_bytes()),
+        rotated: newest.rotated_after(),
         sealed: newest.sealed_after(),
         ..newest.header
     });

@@ -30,7 +30,10 @@ use sigillo_store::{
 };
 use sigillo_testkit::{MemorySigner, VolatileBackend};
 
-use crate::examples::{read_examples, write_examples};
+use crate::{
+    examples::{read_examples, write_examples},
+    rotating::rotation_example,
+};
 
 const ORIGIN: &str = "sigillo.invalid/00112233445566778899aabbccddeeff";
 const FIRST_FILE: &[u8] = b"ciao\n";
@@ -290,6 +293,7 @@ fn header(number: u64, previous: Option<&Bytes>, leaves: &[TreeHash]) -> Entry {
         generation: 1,
         previous: previous.map(|bytes| Sha256Digest::of(bytes)),
         root: Sha256Digest::from_bytes(*root_of(leaves.iter().copied()).as_bytes()),
+        rotated: None,
         sealed: 0,
         writer: WriterId::from_bytes([0x77; 16]),
     })
@@ -533,6 +537,8 @@ fn expected() -> BTreeMap<&'static str, String> {
         ("commit-hashes", commit_hashes_example()),
         ("entries", entries_example()),
         ("evidence-tree", evidence_tree_example()),
+        ("key-rotated", rotation_example().1),
+        ("key-rotation-text", rotation_example().0),
         ("leaf", leaf_example()),
         ("members", text_of(to_canonical(&members())) + "\n"),
         ("names", names_example()),

@@ -12,6 +12,7 @@ mod growing;
 mod reading;
 mod renewing;
 mod renewing_lost;
+mod rotating;
 mod sealing;
 mod writing;
 

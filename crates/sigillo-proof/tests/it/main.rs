@@ -11,6 +11,7 @@ mod forgeries;
 mod honest;
 mod mutations;
 mod periods;
+mod rotations;
 mod samples;
 mod schema;
 mod second;

@@ -107,6 +107,7 @@ impl Log {
             generation: 1,
             previous: (commit > 1).then(|| Sha256Digest::of(b"previous")),
             root,
+            rotated: None,
             sealed: 0,
             writer: WriterId::from_bytes([7; 16]),
         }));
@@ -166,6 +167,7 @@ impl Log {
                 id: text("archive").parse().unwrap(),
                 log: description["keys"]["log"].as_str().unwrap().to_owned(),
                 origin: text("origin"),
+                rotations: Vec::new(),
                 trial: true,
             },
             at: LogTime::new(now()),

@@ -344,10 +344,10 @@ fn whom_nobody_trusts_may_be_consistent_and_no_more() {
     // Made wholly with keys of one's own, for who trusts the archive's.
     let other = Log::new();
     let mut trust = log.world.trust();
-    trust.log = Some(crate::world::verifier_key(
-        crate::world::ORIGIN,
-        &sigillo_testkit::MemorySigner::new(50),
-    ));
+    trust.log = Some(
+        crate::world::verifier_key(crate::world::ORIGIN, &sigillo_testkit::MemorySigner::new(50))
+            .into(),
+    );
     let check = check_period(&other.statement(1, 4), &trust);
     assert_eq!(check.verdict, Verdict::CannotTell);
     assert_eq!(check.findings[0].code, FindingCode::OriginUnknown);

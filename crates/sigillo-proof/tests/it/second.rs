@@ -291,6 +291,38 @@ fn of_revocation_evidence_the_second_implementation_thinks_the_same() {
     assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
 }
 
+#[test]
+fn of_rotated_log_keys_the_second_implementation_thinks_the_same() {
+    if !has_programs() {
+        return;
+    }
+    let plan = Plan { batches: vec![2], every: 1, sealed: true };
+    let (world, mut receipt) =
+        receipt_changed(&plan, &Changes { rotations: 2, ..Changes::default() });
+    receipt.submission = None;
+    receipt.documents.truncate(1);
+    let (trust, mut cases) = (world.trust(), Cases::default());
+    let bundle = Bundle { receipt, files: Vec::new() };
+    let zip = bundle.to_zip().unwrap();
+    cases.push("rotated twice", zip.clone(), &trust);
+    assert_eq!(cases.bundles[0].2, Verdict::Intact);
+    cases.flip_and_cut(&zip, 61, &trust);
+    cases.change_values(&bundle, &trust);
+    for (name, forged) in crate::rotations::forged(&world, &bundle.receipt) {
+        let bundle = Bundle { receipt: forged, files: Vec::new() };
+        cases.push(name, bundle.to_zip().unwrap(), &trust);
+    }
+    let (_, mut usurped) = crate::rotations::usurped();
+    usurped.submission = None;
+    let usurped = Bundle { receipt: usurped, files: Vec::new() };
+    cases.push("usurped", usurped.to_zip().unwrap(), &trust);
+    let intact = cases.bundles.iter().filter(|it| it.2 == Verdict::Intact && !it.0.contains('['));
+    let names: Vec<_> = intact.map(|it| it.0.as_str()).collect();
+    assert_eq!(names, ["rotated twice"]);
+    let differing = disagreements(&cases, &world);
+    assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
+}
+
 fn validation(pieces: &[&[u8]]) -> Vec<ValidationSection> {
     let sections = pieces.iter().map(|piece| ValidationSection {
         evidence: Base64Bytes(piece.to_vec()),

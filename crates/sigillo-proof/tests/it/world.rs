@@ -73,11 +73,22 @@ pub(crate) struct Changes<'c> {
     pub(crate) log_key: u64,
     /// How often its time-stamp was renewed.
     pub(crate) renewals: usize,
+    /// How often the key of its log was rotated: once after it was sealed, and before that the rest.
+    pub(crate) rotations: usize,
+    /// Whether its rotations are signed by somebody else, under the id of the right key.
+    pub(crate) forged: bool,
 }
 
 impl Default for Changes<'_> {
     fn default() -> Self {
-        Self { description: &|_| (), statement: &|_| (), log_key: 1, renewals: 0 }
+        Self {
+            description: &|_| (),
+            statement: &|_| (),
+            log_key: 1,
+            renewals: 0,
+            rotations: 0,
+            forged: false,
+        }
     }
 }
 
@@ -85,6 +96,8 @@ impl Default for Changes<'_> {
 pub(crate) struct World {
     pub(crate) signer: MemorySigner,
     log: VerifierKey,
+    /// The keys that followed, each with the place of the entry that names it.
+    pub(crate) later: Vec<(u64, MemorySigner)>,
     seal_key: Key,
     tsa_key: Key,
     seal: Vec<u8>,
@@ -127,7 +140,8 @@ impl World {
         let log = verifier_key(ORIGIN, &signer);
         let tree = MemoryTree::new();
         let lines = Vec::new();
-        Self { signer, log, seal_key, tsa_key, seal, tsa, anchors, root, lines, tree }
+        let later = Vec::new();
+        Self { signer, log, later, seal_key, tsa_key, seal, tsa, anchors, root, lines, tree }
     }
 
     /// Returns the verifier key of the log.
@@ -137,7 +151,7 @@ impl World {
 
     pub(crate) fn trust(&self) -> ReceiptTrust {
         ReceiptTrust {
-            log: Some(self.log.clone()),
+            log: Some(self.log.clone().into()),
             anchors: self.anchors.clone(),
             ..ReceiptTrust::default()
         }
@@ -159,7 +173,8 @@ impl World {
 
     /// Signs the checkpoint of the first `size` entries.
     pub(crate) fn checkpoint_of(&self, size: u64) -> String {
-        self.checkpoint_by(&self.signer, size)
+        let newer = self.later.iter().rev().find(|(index, _)| *index < size);
+        self.checkpoint_by(newer.map_or(&self.signer, |(_, signer)| signer), size)
     }
 
     /// Does the same with any key, under the name and id of the log's.
@@ -167,7 +182,10 @@ impl World {
         let root = root_at(size, &self.tree).unwrap();
         let text = Checkpoint { origin: ORIGIN.to_owned(), size, root }.to_text();
         let signature = signer.sign(text.as_bytes()).unwrap();
-        let signature = NoteSignature { name: ORIGIN.to_owned(), id: self.log.id(), signature };
+        let is_later = |it: &&(u64, MemorySigner)| it.1.public_key() == signer.public_key();
+        let later = self.later.iter().find(is_later);
+        let id = later.map_or(self.log.id(), |(_, it)| verifier_key(ORIGIN, it).id());
+        let signature = NoteSignature { name: ORIGIN.to_owned(), id, signature };
         let note = SignedNote::new(text, vec![signature]).unwrap();
         String::from_utf8(note.to_bytes()).unwrap()
     }
@@ -363,7 +381,9 @@ pub(crate) fn receipt_changed(plan: &Plan, changes: &Changes<'_>) -> (World, Rec
     }
     let archived = plan.batches.iter().sum::<usize>() as u64;
     let completed = (plan.every == 1).then(|| end(&mut world, archived));
+    (1..changes.rotations).for_each(|_| world.rotate(changes.forged));
     let sealed = plan.sealed.then(|| world.seal(&batches, changes));
+    (0..changes.rotations.min(1)).for_each(|_| world.rotate(changes.forged));
     world.push_line(br#"{"type":"commit.opened","v":2}"#.to_vec());
 
     let mut receipt = Receipt {
@@ -374,6 +394,7 @@ pub(crate) fn receipt_changed(plan: &Plan, changes: &Changes<'_>) -> (World, Rec
             id: ArchiveId::from_bytes([1; 16]),
             log: world.log.to_string(),
             origin: ORIGIN.to_owned(),
+            rotations: world.rotations(),
             trial: true,
         },
         batches: Vec::new(),

@@ -248,6 +248,7 @@ impl CarelessWriter {
             generation: 1,
             previous: Some(self.previous),
             root: Sha256Digest::from_bytes(*root.as_bytes()),
+            rotated: None,
             sealed: 0,
             writer: WriterId::from_bytes([2; 16]),
         });

@@ -415,7 +415,7 @@ impl World {
         let again = Bundle::parse(&bundle.to_zip().unwrap()).unwrap();
         assert_eq!(again, bundle, "{year}");
         let trust = ReceiptTrust {
-            log: Some(archive.log_key().clone()),
+            log: Some(archive.log_keys()),
             anchors: self.anchors.clone(),
             witnesses: None,
         };

@@ -231,14 +231,14 @@ fn trust(
     archive: &ArchiveSection,
 ) -> Result<ReceiptTrust, CommandError> {
     match folder {
-        None => context.trust.receipt_trust(archive.id, &archive.log),
+        None => context.trust.receipt_trust(archive),
         Some(folder) => {
             if !folder.is_dir() {
                 let words = format!("{} is no folder", folder.display());
                 return Err(CommandError::new(ErrorKind::Invalid, words)
                     .hint("name a folder of files that `sigillo trust export` printed"));
             }
-            TrustStore::in_folder(folder.to_owned()).exported_trust(archive.id, &archive.log)
+            TrustStore::in_folder(folder.to_owned()).exported_trust(archive)
         }
     }
 }

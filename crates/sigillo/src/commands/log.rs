@@ -20,7 +20,7 @@ use sigillo_proof::CosignedBy;
 use crate::{
     cli::{ConsistencyArgs, EntriesArgs, LogCommand},
     commands::{
-        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_anchor, log_statement, log_witness,
+        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_anchor, log_rotate, log_statement, log_witness,
         receipt::{cosigned_json, cosigned_text},
     },
     context::Context,
@@ -34,6 +34,7 @@ pub(crate) async fn run(context: &Context, command: LogCommand) -> Result<u8, Co
         LogCommand::Consistency(args) => consistency(context, &args).await,
         LogCommand::Witness(args) => log_witness::witness(context, &args),
         LogCommand::AddCosignature(args) => log_witness::add_cosignature(context, &args).await,
+        LogCommand::RotateKey(args) => log_rotate::run(context, &args).await,
         LogCommand::Anchor(args) => log_anchor::run(context, &args).await,
         LogCommand::Entries(args) => entries(context, &args).await,
         LogCommand::Statement(args) => log_statement::run(context, &args).await,
@@ -73,7 +74,7 @@ async fn checkpoint(context: &Context) -> Result<u8, CommandError> {
     }
     let mut by = Vec::new();
     let expected = Checkpoint {
-        origin: archive.log_key().name().to_owned(),
+        origin: archive.origin().to_owned(),
         size: head.size,
         root: TreeHash::from_bytes(*head.root.as_bytes()),
     };
@@ -180,14 +181,17 @@ async fn log_and_older(
     bytes: Option<&[u8]>,
 ) -> Result<(ReceiptLog, Checkpoint), CommandError> {
     let kept = match (&args.old, bytes) {
-        (Some(old), Some(bytes)) => Some(kept_checkpoint(old, bytes, archive.log_key())?),
+        (Some(old), Some(bytes)) => {
+            let key = archive.key_of(bytes).await?;
+            Some(kept_checkpoint(old, bytes, &key)?)
+        }
         _ => None,
     };
     let log = ReceiptLog::read(archive).await?;
     let older = match (kept, &args.since_witness) {
         (Some(kept), _) => kept,
         (None, Some(name)) => cosigned_last(context, archive, &log, name).await?,
-        (None, None) => nothing(archive.log_key()),
+        (None, None) => nothing(archive.origin()),
     };
     Ok((log, older))
 }
@@ -206,8 +210,8 @@ fn kept_checkpoint(
 }
 
 /// What a log is before its first entry.
-fn nothing(key: &VerifierKey) -> Checkpoint {
-    Checkpoint { origin: key.name().to_owned(), size: 0, root: empty_root() }
+fn nothing(origin: &str) -> Checkpoint {
+    Checkpoint { origin: origin.to_owned(), size: 0, root: empty_root() }
 }
 
 /// Returns the newest checkpoint that a witness cosigned, as far as it was taken in; before the first
@@ -232,7 +236,7 @@ async fn cosigned_last(
             return Ok(checkpoint);
         }
     }
-    Ok(nothing(archive.log_key()))
+    Ok(nothing(archive.origin()))
 }
 
 fn stale(size: u64) -> String {

@@ -68,8 +68,14 @@ pub(crate) async fn run(context: &Context, args: &StatementArgs) -> Result<u8, C
     // What is sealed here would be believed: nothing is stated of a log that lost its newest part.
     context.refuse_diverged(&archive).await?;
     let asked = PeriodAsked {
-        from: args.from.as_deref().map(|it| bound_of(it, &archive, false)).transpose()?,
-        to: args.to.as_deref().map(|it| bound_of(it, &archive, true)).transpose()?,
+        from: match &args.from {
+            Some(from) => Some(bound_of(from, &archive, false).await?),
+            None => None,
+        },
+        to: match &args.to {
+            Some(to) => Some(bound_of(to, &archive, true).await?),
+            None => None,
+        },
     };
     let keys = context.keys(&archive)?;
     let (authorities, _) = context.authorities(&keys)?;
@@ -110,7 +116,11 @@ pub(crate) async fn run(context: &Context, args: &StatementArgs) -> Result<u8, C
 }
 
 /// Reads where a period begins, or ends: a day, a time, or a file with a checkpoint.
-fn bound_of(text: &str, archive: &Archive, is_end: bool) -> Result<PeriodBound, CommandError> {
+async fn bound_of(
+    text: &str,
+    archive: &Archive,
+    is_end: bool,
+) -> Result<PeriodBound, CommandError> {
     if text.len() == DAY_BYTES
         && let Ok(day) = text.parse::<Date>()
     {
@@ -126,7 +136,7 @@ fn bound_of(text: &str, archive: &Archive, is_end: bool) -> Result<PeriodBound, 
     let forms = "give a day as 2026-01-31, a time as 2026-01-31T18:00:00Z, or a file that `sigillo \
                  log checkpoint` printed for this archive";
     let bytes = read_beginning(path, NOTE_BYTES_MAX as u64).map_err(|error| error.hint(forms))?;
-    let checkpoint = checkpoint_of(&bytes, archive.log_key()).map_err(|what| {
+    let checkpoint = checkpoint_of(&bytes, &archive.key_of(&bytes).await?).map_err(|what| {
         let words = format!("{text} is no checkpoint of this log: {what}");
         CommandError::new(ErrorKind::Invalid, words).hint(forms)
     })?;

@@ -150,7 +150,7 @@ fn cosign(
         this.words.insert(0, format!("{} cannot be used", file.display()));
         this.hint("give a file that `sigillo log consistency` printed")
     })?;
-    let log = log_key(context, &request.checkpoint.origin, log)?;
+    let log = log_key(context, &request.checkpoint, log)?;
     let key = key_of(witness)?;
     let at = LogTime::new(context.clock.now());
     let cosigned_at = u64::try_from(at.timestamp().as_second()).ok();
@@ -184,19 +184,21 @@ fn cosign(
     }
 }
 
-/// Returns the key of the log of this name: the one that is named, or that is believed.
+/// Returns the key that signs this checkpoint of its log: the one that is named, or that is believed.
 fn log_key(
     context: &Context,
-    origin: &str,
+    checkpoint: &Checkpoint,
     named: Option<&str>,
 ) -> Result<VerifierKey, CommandError> {
     if let Some(text) = named {
         return VerifierKey::parse(text)
             .map_err(|error| CommandError::of(ErrorKind::Invalid, &error));
     }
-    let keys = context.trust.list()?;
-    let mut keys = keys.iter().filter_map(|it| VerifierKey::parse(&it.log).ok());
-    keys.find(|key| key.name() == origin).ok_or_else(|| {
+    let origin = &checkpoint.origin;
+    let trusted = context.trust.list()?;
+    let mut logs = trusted.iter().filter_map(|it| it.log_keys().ok());
+    let keys = logs.find(|keys| keys.first().name() == origin);
+    keys.map(|keys| keys.of_size(checkpoint.size).clone()).ok_or_else(|| {
         let words =
             format!("the trust store does not know the log {origin:?}: nothing was cosigned");
         CommandError::new(ErrorKind::Invalid, words).hint(
@@ -277,7 +279,10 @@ fn not_cosigned(
              `sigillo log consistency` since that one"
         )),
         (WitnessRefusal::NotSigned(_) | WitnessRefusal::OtherOrigin, _) => {
-            this.hint("see that the key of the log is the right one, and the file whole")
+            this.hint("see that the key of the log is the right one, and the file whole").hint(
+                "if the log's key was rotated, add what its owner's `sigillo trust export` prints \
+                 now with `sigillo trust add`, or name the new key with --log",
+            )
         }
         _ => this,
     }
@@ -383,7 +388,11 @@ fn cosigned_note(
         let root = log.checkpoint_at(last.size).map(|it| digest_of(it.root));
         root == Some(last.root)
     };
+    // Every commit was read: the keys are known.
+    let keys = archive.log_keys();
+    let key = keys.of_size(head.size);
+    let signer = signer.of_key(key.public_key())?;
     let signature = signer.sign(head, text.as_bytes(), &mut |last| contained(last))?;
-    let signature = NoteSignature::ed25519(archive.log_key(), signature);
+    let signature = NoteSignature::ed25519(key, signature);
     SignedNote::new(text, vec![signature]).map_err(|error| CommandError::of(ErrorKind::Bug, &error))
 }

@@ -13,6 +13,7 @@ mod ingest;
 mod init;
 mod log;
 pub(crate) mod log_anchor;
+pub(crate) mod log_rotate;
 pub(crate) mod log_statement;
 pub(crate) mod log_witness;
 mod rebuild;

@@ -231,7 +231,7 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
 
 /// Refuses a receipt that does not hold by itself: nothing is wrong with the archive then.
 fn refuse_changed(context: &Context, file: &Path, older: &Receipt) -> Result<(), CommandError> {
-    let trust = context.trust.receipt_trust(older.archive.id, &older.archive.log)?;
+    let trust = context.trust.receipt_trust(&older.archive)?;
     let check = check_receipt(older, &trust, &[]);
     let Some(damage) = check.findings.iter().find(|it| it.severity == Severity::Damage) else {
         return Ok(());
@@ -276,7 +276,7 @@ pub(crate) fn verify(
     let mut log_believed = false;
     let (mut check, receipt) = match parsed {
         Ok(receipt) => {
-            let trust = context.trust.receipt_trust(receipt.archive.id, &receipt.archive.log)?;
+            let trust = context.trust.receipt_trust(&receipt.archive)?;
             log_believed = trust.log.is_some();
             (check_receipt(&receipt, &trust, &given), Some(receipt))
         }

@@ -24,7 +24,7 @@ const NOTE_BLANK_LINE: &[u8] = b"\n\n\xe2\x80\x94 ";
 const SHARES: [u64; 4] = [1_000, 200, 100, 20];
 
 /// Reads what draws the sample.
-pub(crate) fn seed_of(
+pub(crate) async fn seed_of(
     file: &Path,
     witnesses: &[String],
     archive: &Archive,
@@ -46,7 +46,7 @@ pub(crate) fn seed_of(
     });
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
     if is_note {
-        let seed = SampleSeed::of_checkpoint(&bytes, archive.log_key(), &keys);
+        let seed = SampleSeed::of_checkpoint(&bytes, &archive.key_of(&bytes).await?, &keys);
         return seed.map_err(|error| refused(&error));
     }
     if !keys.is_empty() {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use sigillo_evidence_log::read_view;
 use sigillo_merkle::{POLICY_BYTES_MAX, PolicyWitness, VerifierKey, WitnessPolicy};
 use sigillo_model::ErrorKind;
 
@@ -23,7 +24,7 @@ pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, 
         TrustCommand::Add(args) => {
             let trusted = read_trusted(&args.file)?;
             let now = context.trust.add(&trusted)?;
-            let mut text = format!("Believed from now on: {}\n", line_of(&trusted));
+            let mut text = format!("Believed from now on: {}\n", line_of(&now));
             if now.anchors.len() > trusted.anchors.len() {
                 let kept = (now.anchors.len() - trusted.anchors.len()) as u64;
                 text.push_str(&format!(
@@ -32,7 +33,7 @@ pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, 
                     context.trust.file_of(trusted.archive).display(),
                 ));
             }
-            context.output.result("sigillo.trust.add/1", &text, value_of(&trusted));
+            context.output.result("sigillo.trust.add/1", &text, value_of(&now));
             Ok(EXIT_CLEAN)
         }
         TrustCommand::Witness(args) => witness(context, &args),
@@ -42,7 +43,8 @@ pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, 
             let keys = context.keys(&archive)?;
             let mut anchors = vec![keys.trial_root_pem().to_owned()];
             anchors.extend(context.authority_anchors()?);
-            let trusted = Trusted::of(&archive, anchors);
+            let view = read_view(&archive).await?;
+            let trusted = Trusted::of(&archive, anchors).rotated_by(&archive, &view);
             let text = format!("{}\n", String::from_utf8_lossy(&trusted.to_json()));
             context.output.result("sigillo.trust.export/1", &text, json!({"trusted": trusted}));
             Ok(EXIT_CLEAN)
@@ -133,17 +135,23 @@ fn list(context: &Context) -> Result<u8, CommandError> {
 }
 
 fn line_of(trusted: &Trusted) -> String {
+    let older = trusted.older_keys().len() as u64;
     format!(
-        "{}  {}{}",
+        "{}  {}{}{}",
         trusted.archive,
         visible(&trusted.entity),
-        if trusted.trial { " (TRIAL)" } else { "" }
+        if trusted.trial { " (TRIAL)" } else { "" },
+        if older > 0 {
+            format!("  log key {}, after {}", trusted.log, counted(older, "rotation"))
+        } else {
+            String::new()
+        }
     )
 }
 
 fn value_of(trusted: &Trusted) -> Value {
     json!({
         "archive": trusted.archive, "entity": trusted.entity,
-        "log": trusted.log, "trial": trusted.trial,
+        "log": trusted.log, "older_keys": trusted.older_keys(), "trial": trusted.trial,
     })
 }

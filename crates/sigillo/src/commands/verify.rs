@@ -60,7 +60,7 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     });
     let mut sample = None;
     let mut report = if let (Some(count), Some(file)) = (args.sample, &args.seed_from) {
-        let seed = seed_of(file, &args.witness, &archive, &verifier.knowledge)?;
+        let seed = seed_of(file, &args.witness, &archive, &verifier.knowledge).await?;
         let (report, drawn) = verifier.verify_sample(&seed, count).await?;
         sample = Some(drawn);
         report
@@ -119,9 +119,9 @@ async fn unwitnessed(
     if policy.is_none() && !requirements.contains(&Requirement::Witnessed) {
         return Ok(None);
     }
-    let log = archive.log_key();
+    let log = &archive.log_keys();
     let root = TreeHash::from_bytes(*head.root.as_bytes());
-    let expected = Checkpoint { origin: log.name().to_owned(), size: head.size, root };
+    let expected = Checkpoint { origin: archive.origin().to_owned(), size: head.size, root };
     let keys = context.trust.witness_keys()?;
     let cosigned = read_cosignatures(archive, &expected, &keys).await?;
     let seen = cosigned.map(|it| it.witnesses).unwrap_or_default();

@@ -37,6 +37,7 @@ mod reference;
 mod refusals;
 mod renewing;
 mod renewing_lost;
+mod rotating;
 mod schemas;
 mod sealing_later;
 mod stating;

@@ -123,6 +123,8 @@ fn everyday(cases: &mut Cases) {
     .unwrap();
     cases.run(&world, 0, &["sweep"]);
     cases.run(&world, 0, &["sweep", "--yes"]);
+    cases.run(&world, 0, &["log", "rotate-key"]);
+    cases.run(&world, 0, &["log", "rotate-key", "--yes"]);
     trusts(cases, &world);
     proofs(cases, &world);
     cases.run(&world, 0, &["completions", "bash"]);

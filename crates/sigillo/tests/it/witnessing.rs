@@ -12,7 +12,7 @@ use crate::{
 const WITNESS: &str = "polo.example/1";
 
 /// Another pole: a home of its own beside the archive, which it cannot see.
-fn elsewhere(world: &World, args: &[&str]) -> Ran {
+pub(crate) fn elsewhere(world: &World, args: &[&str]) -> Ran {
     let mut command = world.command(args);
     fs::create_dir_all(world.place("polo")).unwrap();
     command.env("HOME", world.place("polo")).env_remove("SIGILLO_ARCHIVE");
@@ -20,7 +20,7 @@ fn elsewhere(world: &World, args: &[&str]) -> Ran {
 }
 
 /// Makes a witness that knows the archive, and an archive that knows the witness.
-fn introduced(world: &World) -> String {
+pub(crate) fn introduced(world: &World) -> String {
     let made = elsewhere(world, &["log", "witness", "--new-key", WITNESS]);
     assert_eq!(made.code, 0, "{made:?}");
     fs::write(world.place("polo.txt"), &made.stdout).unwrap();
@@ -31,7 +31,7 @@ fn introduced(world: &World) -> String {
 }
 
 /// Asks the witness about what is published, since what it cosigned last.
-fn ask(world: &World) -> Ran {
+pub(crate) fn ask(world: &World) -> Ran {
     let request = world.run(["log", "consistency", "--since-witness", WITNESS]);
     assert_eq!(request.code, 0, "{request:?}");
     fs::write(world.place("richiesta.txt"), &request.stdout).unwrap();
@@ -39,7 +39,7 @@ fn ask(world: &World) -> Ran {
 }
 
 /// Has what is published cosigned, and takes the cosignature in.
-fn cosigned(world: &World) -> Ran {
+pub(crate) fn cosigned(world: &World) -> Ran {
     let ran = ask(world);
     assert_eq!(ran.code, 0, "{ran:?}");
     fs::write(world.place("firma.txt"), &ran.stdout).unwrap();
