@@ -86,7 +86,7 @@ pub(crate) fn forged(world: &World, honest: &Receipt) -> Vec<(&'static str, Rece
         it[1].line = line_of(rotation(2, &stranger, &stranger));
     });
     add("a rotation of a later version", &|it| {
-        it[1].line = it[1].line.replace("\"v\":1", "\"v\":2")
+        it[1].line = it[1].line.replace("\"v\":1", "\"v\":2");
     });
     add("a rotation that the log does not have", &|it| {
         let (_, newest) = world.later.last().unwrap();
