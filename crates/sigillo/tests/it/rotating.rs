@@ -44,7 +44,9 @@ fn what_was_given_out_before_and_after_a_rotation_is_believed() {
         .run(["log", "rotate-key"])
         .check(0, &format!("key number 3 of 65 at most:\n  {}", keys[1]));
     world.run(["log", "consistency", "tenuto.txt"]).check_error(0, "only grew");
-    world.run(["doctor"]).check(0, "keys");
+    // What it says of disks is another matter.
+    let doctor = world.run(["doctor"]);
+    assert!(doctor.stdout.contains("OK    keys"), "{doctor:?}");
     for (id, name) in [("carte/uno.txt", "uno.zip"), ("carte/tre.txt", "tre.zip")] {
         world.run(["prove", id, "-o", name]).check(0, name);
     }
