@@ -6,7 +6,8 @@ use sigillo_custody::{MadeTree, RehashJournal, Rehasher, VerifyProgress};
 use sigillo_evidence_log::{
     Chains, EVIDENCE_LINE, RehashOutcome, RenewalPlan, commit_hash_tree, read_view,
 };
-use sigillo_model::RenewalId;
+use sigillo_model::{RenewalId, Sha512Digest, Verdict};
+use sigillo_proof::Bundle;
 use sigillo_testkit::{Fault, FaultPlan};
 
 use crate::{
@@ -150,4 +151,60 @@ async fn what_was_made_before_an_interruption_is_not_made_again() {
     assert_eq!(again.tree.sealings, first.tree.sealings);
     let lost = make(&world, &mut RehashJournal::default()).await.unwrap().1;
     assert_eq!(lost.content_bytes, first.content_bytes);
+}
+
+/// Changes something in a bundle.
+type Change = fn(&mut Bundle);
+
+#[tokio::test]
+async fn whatever_is_changed_of_new_hash_trees_in_a_bundle_is_found() {
+    let world = World::new(false).await;
+    Box::pin(world.ingest(FIRST)).await;
+    assert_eq!(world.stamp(FIRST).await, 0);
+    let (plan, made) = make(&world, &mut RehashJournal::default()).await.unwrap();
+    assert!(commit(&world, &plan, &made).await.unwrap().rehashed.is_some());
+    let bundle = world.prove(FIRST).await;
+    assert!(bundle.receipt.documents.iter().all(|it| !it.hash_trees.is_empty()));
+    let other = Sha512Digest::of(b"another");
+    assert_ne!(bundle.receipt.documents[0].sha512[0], other);
+    let changes: [(&str, Change); 7] = [
+        ("a second digest", |it| {
+            it.receipt.documents[0].sha512[0] = Sha512Digest::of(b"another");
+        }),
+        ("a second digest too many", |it| {
+            it.receipt.documents[0].sha512.push(Sha512Digest::of(b"another"));
+        }),
+        ("a sibling of a document", |it| {
+            it.receipt.documents[0].hash_trees[0].path[0] = Sha512Digest::of(b"another");
+        }),
+        ("the places of two documents", |it| {
+            let first = it.receipt.documents[0].hash_trees.clone();
+            it.receipt.documents[0].hash_trees = it.receipt.documents[1].hash_trees.clone();
+            it.receipt.documents[1].hash_trees = first;
+        }),
+        ("a place on another line", |it| {
+            it.receipt.documents[0].hash_trees[0].line = "another".to_owned();
+        }),
+        ("a sibling of the sealing", |it| {
+            let tree = it.receipt.sealings[0].tokens[0].hash_tree.as_mut().unwrap();
+            tree.path[0] = Sha512Digest::of(b"another");
+        }),
+        ("the time-stamp", |it| {
+            let token = it.receipt.sealings[0].tokens[0].token.clone();
+            it.receipt.sealings[0].tokens[0].hash_tree.as_mut().unwrap().token = token;
+        }),
+    ];
+    for (what, change) in changes {
+        let mut forged = bundle.clone();
+        change(&mut forged);
+        assert_eq!(world.check(&forged).await, Verdict::Damaged, "{what}");
+        world.second_says(&forged, what, "DAMAGED");
+    }
+    // A document that says nothing of them is proven by SHA-256 alone, and a note says so.
+    let mut silent = bundle.clone();
+    for document in &mut silent.receipt.documents {
+        (document.hash_trees, document.sha512) = (Vec::new(), Vec::new());
+    }
+    assert_eq!(world.check(&silent).await, Verdict::Intact);
+    world.second_says(&silent, "silent", "INTACT");
 }

@@ -110,7 +110,7 @@ impl Trees {
                 let what =
                     if body.trial { "a TRIAL time-stamp, not qualified" } else { "a time-stamp" };
                 text.push_str(&format!(
-                    "{} of {} are in new hash trees of SHA-512, under {what} of {}, by commit {}. {} \
+                    "{} of {} are in new hash trees of SHA-512, under {what}, of {}, by commit {}. {} \
                      of content were read for it.\n",
                     counted(body.documents, "document"),
                     counted(body.sealings, "sealing"),
