@@ -143,10 +143,14 @@ pub(crate) fn told_left_out(context: &Context, findings: &[Finding]) -> u8 {
     exit_code(findings)
 }
 
-/// Counts the renewals in a receipt whose tokens are there.
+/// Counts the renewals in a receipt whose tokens are there, those of hash trees too.
 pub(crate) fn renewals_in(receipt: &Receipt) -> u64 {
     let tokens = receipt.sealings.iter().flat_map(|it| &it.tokens);
-    tokens.flat_map(|it| &it.renewals).filter(|it| it.token.is_some()).count() as u64
+    let renewals = tokens.clone().flat_map(|it| &it.renewals);
+    let trees = tokens.filter_map(|it| it.hash_tree.as_ref());
+    let newer = trees.clone().flat_map(|it| &it.renewals);
+    let there = renewals.chain(newer).filter(|it| it.token.is_some()).count();
+    (there + trees.count()) as u64
 }
 
 /// Says how many time-stamps there are, and how many renewals of them.

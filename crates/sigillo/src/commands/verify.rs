@@ -9,7 +9,7 @@ use sigillo_custody::{
     unqualified_stamps,
 };
 use sigillo_ers::RevocationSummary;
-use sigillo_evidence_log::{Archive, read_view};
+use sigillo_evidence_log::{Archive, LogView, read_view};
 use sigillo_merkle::{Checkpoint, TreeHash};
 use sigillo_model::{ErrorKind, Finding, FindingCode, ObjectKey, Severity, Verdict};
 use sigillo_proof::{CosignedBy, is_witnessed, not_witnessed};
@@ -134,6 +134,14 @@ async fn unwitnessed(
     Ok(Some(Finding::new(FindingCode::NotWitnessed, ObjectKey::checkpoint(), message)))
 }
 
+/// Counts the renewals of time-stamps and of hash trees, and returns the time of the newest.
+fn renewals_of(view: &LogView) -> Option<(u64, &str)> {
+    let stamps = view.renewals.iter().map(|it| (it.commit, it.body.stamped_at.as_str()));
+    let trees = view.rehashes.iter().map(|it| (it.commit, it.body.stamped_at.as_str()));
+    let newest = stamps.chain(trees).max_by_key(|it| it.0)?;
+    Some(((view.renewals.len() + view.rehashes.len()) as u64, newest.1))
+}
+
 fn scope_of(args: &VerifyArgs) -> Scope {
     match (args.full, args.log_only) {
         (true, _) => Scope::Full,
@@ -233,11 +241,11 @@ fn text_of(report: &VerifyReport, named: Option<u64>, sample: Option<&SampleRepo
             None => String::new(),
         }
     ));
-    if let Some(renewal) = report.view.renewals.last() {
+    if let Some((count, newest)) = renewals_of(&report.view) {
         text.push_str(&format!(
             "  {} of them, the newest of {}\n",
-            counted(report.view.renewals.len() as u64, "renewal"),
-            visible(&renewal.body.stamped_at)
+            counted(count, "renewal"),
+            visible(newest)
         ));
     }
     text.push_str(&summary_text(&report.revocation));
@@ -279,7 +287,7 @@ fn json_of(report: &VerifyReport, sample: Option<&SampleReport>) -> serde_json::
         "log": report.head.map(|head| json!({"size": head.size, "root": head.root})),
         "more_findings": report.more_findings,
         "packs": report.packs,
-        "renewals": report.view.renewals.len(),
+        "renewals": renewals_of(&report.view).map_or(0, |it| it.0),
         "revocation": summary_json(&report.revocation),
         "sample": sample.map(sample_json),
         "scope": scope_name(report.scope),

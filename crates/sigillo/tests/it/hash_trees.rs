@@ -48,7 +48,8 @@ fn new_hash_trees_are_made_renewed_and_borne_out() {
         (&rehashed(&done)["documents"], &rehashed(&done)["sealings"]),
         (&5.into(), &2.into())
     );
-    assert_eq!(json(&world, 0, &["verify", "--full"])["verdict"], "intact");
+    let verified = json(&world, 0, &["verify", "--full"]);
+    assert_eq!((&verified["verdict"], &verified["renewals"]), (&"intact".into(), &2.into()));
     // What has them gets no others; its time-stamps are renewed in the new chain.
     let again = json(&world, 0, &["renew", "--hash-tree", "--yes"]);
     assert_eq!(again["hash_trees"], Value::Array(vec![]));
@@ -229,6 +230,8 @@ fn what_is_lost_of_new_hash_trees_is_left_out_of_proofs_and_told() {
         json(&world, 0, &["prove", "carte/uno.txt", "-o", "prova.zip"]);
         let checked = json(&world, 0, &["check", "prova.zip", "carte/uno.txt"]);
         assert_eq!(checked["time_stamps"].as_array().unwrap().len(), 4, "{lost}");
+        let said = json(&world, 0, &["prove", "carte/uno.txt", "-o", "ancora.zip"]);
+        assert_eq!((&said["time_stamps"], &said["renewals"]), (&1.into(), &3.into()), "{lost}");
     }
 }
 
