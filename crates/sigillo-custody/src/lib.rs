@@ -23,6 +23,7 @@ mod find_query;
 mod holder;
 mod known;
 mod locate;
+mod named;
 mod path;
 mod rebuild;
 

@@ -15,10 +15,10 @@ use sigillo_proof::{
     Base64Bytes, HashTreeSection, PROOF_HASHES_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_TOKENS_MAX,
     Receipt, RenewalSection, SealedIn, SealingSection, TokenSection,
 };
-use sigillo_store::StoreError;
 
 use crate::{
-    CustodyError, GiveReceiptError, ReceiptLog, receipt::unreadable, receipt_lost::LeftOut,
+    CustodyError, GiveReceiptError, ReceiptLog, named::read_or_lost, receipt::unreadable,
+    receipt_lost::LeftOut,
 };
 
 /// Adds the sealings that cover the batches of a receipt, and how each batch leads to its own.
@@ -196,24 +196,4 @@ async fn read_named(
 ) -> Result<Bytes, GiveReceiptError> {
     let read = read_or_lost(archive, &key, bytes_max, sha256).await?;
     read.map_err(|what| unreadable(key, what))
-}
-
-/// Reads an object whose digest the log states, or says what is there in its place.
-async fn read_or_lost(
-    archive: &Archive,
-    key: &ObjectKey,
-    bytes_max: u64,
-    sha256: Sha256Digest,
-) -> Result<Result<Bytes, &'static str>, GiveReceiptError> {
-    match archive.store().read(key, bytes_max).await {
-        Ok(bytes) if Sha256Digest::of(&bytes) == sha256 => Ok(Ok(bytes)),
-        Ok(_) => Ok(Err("it does not have the digest that the log states")),
-        Err(StoreError::NotFound { .. }) => Ok(Err("it is not in the store")),
-        Err(StoreError::TooLarge { .. }) => Ok(Err("it is larger than it can be")),
-        Err(StoreError::NotAnObject { .. }) => Ok(Err("something else stands in its place")),
-        Err(source) => {
-            let doing = "reading evidence";
-            Err(GiveReceiptError::Custody(CustodyError::Store { doing, source }))
-        }
-    }
 }

@@ -13,20 +13,22 @@ use sigillo_ers::{
     EvidenceTree, SEAL_BYTES_MAX, list_value, rehashed_group, sealing_leaves, tree_root,
 };
 use sigillo_evidence_log::{
-    Archive, BatchObjectError, ChainToken, Chains, LogView, PlannedRehash, SealingChains,
-    checkpoint_value, list_objects, read_leaves, read_pack_list, read_rehashed_leaves,
+    Archive, BatchObjectError, ChainToken, Chains, LogView, PlannedRehash, ReadTokens,
+    SealingChains, checkpoint_value, list_objects, read_leaves, read_pack_list,
+    read_rehashed_leaves,
 };
 use sigillo_model::{
     BatchCommitted, BatchId, BatchesSealed, Blake3Digest, Finding, FindingCode,
     HASH_TREE_SEALINGS_MAX, HashTree, ObjectKey, RehashedBatch, RehashedSealing, RenewalId,
     STATEMENT_BYTES_MAX, Sha256Digest, Sha512Digest, Statement, VersionId, parse_canonical,
 };
-use sigillo_store::{CpuPool, CreateOutcome, StoreError};
+use sigillo_store::{CpuPool, CreateOutcome};
 
 use crate::{
     CustodyError, RehashJournal, VerifyProgress,
     holder::Holders,
     locate::packs_of,
+    named::read_or_lost,
     rehash_pack::{PackLeaves, PackWork, rehash_pack},
 };
 
@@ -119,9 +121,12 @@ impl Rehasher<'_> {
             content_bytes: 0,
             findings: Vec::new(),
         };
+        let mut known = ReadTokens::new();
         for planned in planned.iter().take(HASH_TREE_SEALINGS_MAX) {
             let tokens = self.chains.of(self.line, planned.number);
-            let Some(work) = self.sealing(planned.number, tokens, &mut made.findings).await? else {
+            let Some(work) =
+                self.sealing((planned.number, tokens), &mut known, &mut made.findings).await?
+            else {
                 continue;
             };
             let value = self.value(planned.number, &work);
@@ -154,13 +159,13 @@ impl Rehasher<'_> {
     ///
     /// [`CustodyError`] only if it could not look; damage is a finding.
     pub async fn compare(&self, tree: &HashTree) -> Result<Vec<Finding>, CustodyError> {
-        let mut findings = Vec::new();
+        let (mut findings, mut known) = (Vec::new(), ReadTokens::new());
         let code = FindingCode::RenewalDamaged;
         for sealing in &tree.sealings {
             let tokens = self.chains.of(self.line, sealing.number);
             let older = &tokens[..sealing.tokens.len().min(tokens.len())];
             // What is wrong with sealings and their time-stamps is told where they are audited.
-            let work = self.sealing(sealing.number, older, &mut Vec::new()).await?;
+            let work = self.sealing((sealing.number, older), &mut known, &mut Vec::new()).await?;
             let Some(work) = work else { continue };
             let listed = work.statement.batches.iter().map(|it| it.batch);
             if !listed.eq(sealing.batches.iter().map(|it| it.batch)) {
@@ -198,8 +203,8 @@ impl Rehasher<'_> {
     /// Reads what proves a sealing; `None` if something of it is not there as it was, which is told.
     async fn sealing(
         &self,
-        number: u64,
-        tokens: &[ChainToken],
+        (number, tokens): (u64, &[ChainToken]),
+        known: &mut ReadTokens,
         findings: &mut Vec<Finding>,
     ) -> Result<Option<SealingWork>, CustodyError> {
         let Some(sealing) = self.view.sealing(number) else { return Ok(None) };
@@ -209,7 +214,7 @@ impl Rehasher<'_> {
             let message = format!("sealing {number} has no new hash trees: {what}");
             findings.push(Finding::new(FindingCode::RenewalDamaged, key, message));
         };
-        let read = SealingChains::read(of, tokens).await?;
+        let read = SealingChains::read(of, tokens, known).await?;
         let chains = match read {
             Ok(chains) if chains.lost().is_none() => Arc::new(chains),
             read => {
@@ -223,14 +228,14 @@ impl Rehasher<'_> {
             }
         };
         let key = ObjectKey::statement(sealing.sealing);
-        let statement = self.read(&key, STATEMENT_BYTES_MAX, sealing.statement_sha256).await?;
-        let Some(bytes) = statement else {
+        let sha256 = sealing.statement_sha256;
+        let Ok(bytes) = read_or_lost(self.archive, &key, STATEMENT_BYTES_MAX, sha256).await? else {
             lacking(key.to_string(), "its statement is not there as it was");
             return Ok(None);
         };
         let seal = ObjectKey::seal(sealing.sealing);
-        let Some(seal_bytes) = self.read(&seal, SEAL_BYTES_MAX as u64, sealing.seal_sha256).await?
-        else {
+        let (bytes_max, sha256) = (SEAL_BYTES_MAX as u64, sealing.seal_sha256);
+        let Ok(seal_bytes) = read_or_lost(self.archive, &seal, bytes_max, sha256).await? else {
             lacking(seal.to_string(), "its seal is not there as it was");
             return Ok(None);
         };
@@ -404,24 +409,6 @@ impl Rehasher<'_> {
             wanted.extend(done.wanted);
         }
         Ok((waiting, wanted))
-    }
-
-    /// Reads an object whose digest the log states; `None` if it is not there as it was.
-    async fn read(
-        &self,
-        key: &ObjectKey,
-        bytes_max: u64,
-        sha256: Sha256Digest,
-    ) -> Result<Option<Bytes>, CustodyError> {
-        match self.archive.store().read(key, bytes_max).await {
-            Ok(bytes) => Ok(Some(bytes).filter(|bytes| Sha256Digest::of(bytes) == sha256)),
-            Err(
-                StoreError::NotFound { .. }
-                | StoreError::TooLarge { .. }
-                | StoreError::NotAnObject { .. },
-            ) => Ok(None),
-            Err(source) => Err(CustodyError::Store { doing: "reading evidence", source }),
-        }
     }
 }
 

@@ -140,9 +140,14 @@ pub(crate) async fn read_hash_tree(
     if tree.sealings.iter().any(|it| !(1..=RENEWAL_TOKENS_MAX).contains(&it.tokens.len())) {
         return Err(damaged("a sealing of it has no time-stamps, or too many"));
     }
-    let mut batches = tree.sealings.iter().flat_map(|sealing| &sealing.batches);
-    if batches.any(|it| it.leaves.is_some() != it.root.is_some()) {
-        return Err(damaged("a batch of it has leaves without root, or the other way round"));
+    for batch in tree.sealings.iter().flat_map(|sealing| &sealing.batches) {
+        if batch.leaves.is_some() != batch.root.is_some() {
+            return Err(damaged("a batch of it has leaves without root, or the other way round"));
+        }
+        let within = batch.left_out.last().is_none_or(|last| *last < BATCH_DOCUMENTS_MAX);
+        if !within || !batch.left_out.is_sorted_by(|a, b| a < b) {
+            return Err(damaged("what a batch of it leaves out is not in order, or too many"));
+        }
     }
     Ok(tree)
 }

@@ -62,7 +62,7 @@ pub use renewing::{
 };
 pub use right_edge::RightEdge;
 pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
-pub use sealing_chains::SealingChains;
+pub use sealing_chains::{ReadTokens, SealingChains};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
 pub use summary::{LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};

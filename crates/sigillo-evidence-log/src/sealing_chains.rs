@@ -35,12 +35,13 @@ enum NewerToken {
 }
 
 /// Tokens that were read: each may stand in the chains of many sealings.
-pub(crate) type ReadTokens = HashMap<Sha256Digest, Bytes>;
+pub type ReadTokens = HashMap<Sha256Digest, Bytes>;
 
 impl SealingChains {
     /// Reads all time-stamps of a sealing; a finding if its first is not there. A renewal that is lost
     /// is left out, for those after it name it; new hash trees are over everything before them, and are
-    /// left out with all that came later if anything of that is lost.
+    /// left out with all that came later if anything of that is lost. Of renewals, what is in `known` is
+    /// not read again.
     ///
     /// # Errors
     ///
@@ -48,12 +49,13 @@ impl SealingChains {
     pub async fn read(
         of: (&Archive, &LogView, &Chains),
         tokens: &[ChainToken],
+        known: &mut ReadTokens,
     ) -> Result<Result<Self, Finding>, LogError> {
-        Self::read_with(of, tokens, &mut ReadTokens::new(), false).await
+        Self::read_with(of, tokens, known, false).await
     }
 
-    /// As [`read`](Self::read), with tokens that were read before. With `only_known` the token of a
-    /// renewal counts as lost unless it is among these.
+    /// As [`read`](Self::read). With `only_known` the token of a renewal counts as lost unless it is among
+    /// those that were read before.
     pub(crate) async fn read_with(
         (archive, view, chains): (&Archive, &LogView, &Chains),
         tokens: &[ChainToken],

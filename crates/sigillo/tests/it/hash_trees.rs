@@ -10,13 +10,10 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    evidence_records::{can_judge, only_root, shared},
+    evidence_records::{can_judge, shared},
     program::{World, finish},
-    renewing::{demand, json},
+    renewing::{json, let_others_verify},
 };
-
-/// The verifier that was written from the specification alone.
-const SECOND: &str = "../../docs/verify/sigillo_verify.py";
 
 /// An archive with two sealings, of four documents and of one.
 fn two_sealings(more: &[&str]) -> World {
@@ -87,34 +84,8 @@ fn others_verify_new_hash_trees() {
     for options in [["--all"], ["--hash-tree"], ["--all"]] {
         json(&world, 0, &[&["renew", "--yes"], &options[..]].concat());
     }
-    json(&world, 0, &["prove", "carte/due.txt", "-o", "prova.zip"]);
-    let mut python = Command::new("python3");
-    demand(&world, python.args(["-m", "zipfile", "-e", "prova.zip", "aperta"]), "");
-    let (root, judges) = (only_root(&world), shared.join("verifiers"));
-    let evidence = "aperta/documents/1/1-plain-sha256-trial.er";
-    let objects = ["aperta/documents/1/record.json", "carte/due.txt"];
-    let again = ["er", "verify", evidence, objects[0], objects[1], "--group"];
-    world.run(again).check(0, "PROVEN: 2 objects");
-    let mut python = Command::new("python3");
-    python.arg(judges.join("verify_er.py")).args(["--strict", "--group", "--ca"]).arg(&root);
-    demand(&world, python.arg(evidence).args(objects), "VALID");
-    let mut openssl = Command::new("sh");
-    openssl.arg(judges.join("verify_ts_openssl.sh")).arg("er").arg(&root).arg(evidence);
-    demand(&world, &mut openssl, "VALID");
-    // Each token over what is said beside it.
-    for stamp in ["", ".renewal-1", ".hash-tree", ".hash-tree-renewal-1"] {
-        let token = format!("aperta/sealings/1/1-plain-sha256-trial{stamp}");
-        let imprint = fs::read_to_string(world.place(format!("{token}.imprint"))).unwrap();
-        let mut openssl = Command::new("openssl");
-        openssl.args(["ts", "-verify", "-token_in", "-digest", &imprint, "-in"]);
-        openssl.arg(format!("{token}.tst")).arg("-CAfile").arg(&root);
-        demand(&world, &mut openssl, "Verification: OK");
-    }
-    let key = json(&world, 0, &["trust", "export"])["trusted"]["log"].as_str().unwrap().to_owned();
-    let mut second = Command::new("python3");
-    second.arg("-B").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(SECOND)).arg("bundle");
-    second.args(["prova.zip", "carte/due.txt", "--log-key", &key]).arg("--ca").arg(&root);
-    demand(&world, &mut second, "INTACT");
+    let stamps = ["", ".renewal-1", ".hash-tree", ".hash-tree-renewal-1"];
+    let_others_verify(&world, &shared, ("carte/due.txt", 0), &stamps);
     // The lists of objects are such that coreutils check them.
     let list = files_below(&world.archive().join("renewals"))
         .into_iter()

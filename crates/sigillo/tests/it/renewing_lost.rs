@@ -1,14 +1,14 @@
 //! Renewals of which something is lost: proofs are given without it and say so, and there is a way to
 //! renew over it.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf};
 
 use serde_json::Value;
 
 use crate::{
-    evidence_records::{can_judge, only_root, shared},
-    program::{World, finish},
-    renewing::{demand, json, three_sealings},
+    evidence_records::{can_judge, shared},
+    program::World,
+    renewing::{json, let_others_verify, three_sealings},
 };
 
 /// The object of the only renewal that is not among those there were before.
@@ -113,7 +113,10 @@ fn over_a_lost_newest_time_stamp_it_is_renewed_on_demand_and_others_verify_what_
     let done = json(&world, 5, &["renew", "--all", "--over-lost", "--yes"]);
     assert_eq!(done["outcome"]["renewed"][0]["members"], 3);
     check_left_out(&world, "token.tst: it is not in the store", 2);
-    others_agree(&world);
+    if let Some(shared) = shared().filter(|_| can_judge()) {
+        let stamps = ["", ".renewal-1", ".renewal-3"];
+        let_others_verify(&world, &shared, ("carte/due.txt", 3), &stamps);
+    }
     // Once it is brought back, all count.
     fs::write(&lost, bytes).unwrap();
     json(&world, 0, &["verify"]);
@@ -122,38 +125,5 @@ fn over_a_lost_newest_time_stamp_it_is_renewed_on_demand_and_others_verify_what_
     for command in ["status", "verify"] {
         assert_eq!(json(&world, 0, &[command])["renewals"], 3);
         world.run([command]).check(0, "3 renewals of ");
-    }
-}
-
-/// Demands that the programs of others verify what is proven of a document.
-fn others_agree(world: &World) {
-    let Some(shared) = shared() else { return };
-    if !can_judge() {
-        return;
-    }
-    json(world, 3, &["prove", "carte/due.txt", "-o", "prova.zip"]);
-    let mut python = Command::new("python3");
-    demand(world, python.args(["-m", "zipfile", "-e", "prova.zip", "aperta"]), "");
-    let (root, judges) = (only_root(world), shared.join("verifiers"));
-    let evidence = "aperta/documents/1/1-plain-sha256-trial.er";
-    let objects = ["aperta/documents/1/record.json", "carte/due.txt"];
-    world.run(["er", "verify", evidence, objects[0], objects[1], "--group"]).check(0, "PROVEN");
-    let mut strict = Command::new("python3");
-    strict.arg(judges.join("verify_er.py")).args(["--strict", "--group", "--ca"]).arg(&root);
-    demand(world, strict.arg(evidence).args(objects), "VALID");
-    let mut openssl = Command::new("sh");
-    openssl.arg(judges.join("verify_ts_openssl.sh")).arg("er").arg(&root).arg(evidence);
-    demand(world, &mut openssl, "VALID");
-    let key = json(world, 0, &["trust", "export"])["trusted"]["log"].as_str().unwrap().to_owned();
-    let mut second = Command::new("python3");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify/sigillo_verify.py");
-    second.args(["-B", script, "bundle", "prova.zip", "carte/due.txt", "--log-key", &key]);
-    demand(world, second.arg("--ca").arg(&root), "INTACT");
-    if Command::new("javac").arg("-version").output().is_ok() {
-        let mut castle = Command::new("sh");
-        castle.arg(judges.join("verify_er_bc.sh")).args(["--group", "--ca"]).arg(&root);
-        castle.arg(evidence).args(objects).env("ER_BC_BUILD", world.place("bc"));
-        castle.current_dir(world.folder.path());
-        finish(castle).check(0, "VALID");
     }
 }
