@@ -184,7 +184,7 @@ fn keep(
         let same = |it: &&mut RenewalSection| it.entry.line == kept.entry.line;
         if let Some(section) = renewals.iter_mut().find(same) {
             if section.token.is_none() {
-                (section.path, section.token) = (kept.path.clone(), kept.token.clone());
+                *section = RenewalSection { entry: section.entry.clone(), ..kept.clone() };
             }
             continue;
         }

@@ -155,8 +155,14 @@ async fn newer(
                 tree = Some(HashTreeSection { entry, path, renewals: Vec::new(), token: raw });
             }
             (TokenFrom::Rehashed { .. }, _) => break,
-            (_, Some(raw)) => renewals.push(RenewalSection { entry, path, token: Some(raw) }),
-            (_, None) => renewals.push(RenewalSection { entry, path: Vec::new(), token: None }),
+            (_, Some(raw)) => {
+                let validation = chains.validation(token).to_vec();
+                renewals.push(RenewalSection { entry, path, token: Some(raw), validation });
+            }
+            (_, None) => {
+                let (path, validation) = (Vec::new(), Vec::new());
+                renewals.push(RenewalSection { entry, path, token: None, validation });
+            }
         }
     }
     for unread in chains.perhaps_renewed(&log.view, &stamped.line, stamped.number) {

@@ -97,5 +97,6 @@ pub use token_revocation::{
     REVOCATION_QUESTIONS_MAX, RevocationQuestion, revocation_questions, token_revocation,
 };
 pub use tree::{
-    EvidenceTree, TreeDigest, list_value, pair_value, tree_path, tree_root, version_id, walk_path,
+    EvidenceTree, TreeDigest, evidence_value, list_value, pair_value, renewal_leaf, tree_path,
+    tree_root, version_id, walk_path,
 };

@@ -1,7 +1,9 @@
 //! What is known of the revocation of the certificates behind an evidence record.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
-use sigillo_model::{Finding, FindingCode, Severity};
+use sigillo_model::{Finding, FindingCode, Severity, Sha256Digest};
 
 use crate::{
     AlgorithmTable, TrustAnchors,
@@ -71,8 +73,11 @@ pub(crate) fn judge_record(
             }
         }
     }
-    for (name, raw) in judging.rules.evidence.iter().flat_map(|set| set.items()) {
-        if let Err(error) = check.add(name, raw, judging.as_of) {
+    let sound = sound_tokens(record, stamps);
+    for (name, raw, covers) in judging.rules.evidence.iter().flat_map(|set| set.covered_items()) {
+        let covered = covers.filter_map(|token| sound.get(token)).min();
+        let until = covered.map_or(judging.as_of, |covered| judging.as_of.min(*covered));
+        if let Err(error) = check.add(name, raw, until) {
             findings.push(Finding::new(FindingCode::RecordUnusual, name, error.to_string()));
         }
     }
@@ -93,6 +98,19 @@ pub(crate) fn judge_record(
         findings.extend(findings_of(stamp, judging.rules.required));
     }
     findings
+}
+
+/// Returns when each time-stamp of a record was made whose token was verified, by its SHA-256.
+fn sound_tokens(
+    record: &EvidenceRecord<'_>,
+    stamps: &[StampReport],
+) -> HashMap<Sha256Digest, Timestamp> {
+    let raws = record.chains.iter().flat_map(|chain| &chain.stamps).map(|stamp| stamp.token);
+    let sound = raws.zip(stamps).filter_map(|(raw, stamp)| {
+        let verified = stamp.token.as_ref()?;
+        Some((Sha256Digest::of(raw), verified.stamped_at))
+    });
+    sound.collect()
 }
 
 fn name(stamp: &StampReport) -> String {

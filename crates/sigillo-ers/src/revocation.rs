@@ -1,10 +1,10 @@
 //! Revocation: evidence of it as received, what it says of a certificate, and what that means for
 //! what the certificate stamped.
 
-use std::fmt;
+use std::{collections::HashMap, fmt, sync::OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
-use sigillo_model::Sha256Digest;
+use sigillo_model::{EvidenceDigest, Sha256Digest, Sha512Digest};
 
 use crate::{
     certificate::pem_blocks,
@@ -19,6 +19,8 @@ pub const REVOCATION_BYTES_MAX: usize = 16 << 20;
 pub const REVOCATION_SET_BYTES_MAX: usize = 64 << 20;
 /// Most pieces of evidence in one set.
 pub const REVOCATION_ITEMS_MAX: usize = 1_000;
+/// Most statements of a set that a time-stamp covers evidence; those beyond are not remembered.
+const COVERS_MAX: usize = 100_000;
 /// How long an answer that names no next one counts. It is known at that moment (RFC 6960 §2.4), and
 /// responders answer from what they computed minutes ago.
 const ANSWER_COUNTS_MAX: SignedDuration = SignedDuration::from_mins(10);
@@ -27,8 +29,21 @@ const ANSWER_COUNTS_MAX: SignedDuration = SignedDuration::from_mins(10);
 /// against the issuer of a certificate.
 #[derive(Clone, Debug, Default)]
 pub struct RevocationSet {
-    items: Vec<(String, Vec<u8>)>,
+    items: Vec<RevocationItem>,
     bytes: usize,
+    /// By which time-stamps evidence is covered, by the digest of either.
+    covers: HashMap<EvidenceDigest, Vec<Sha256Digest>>,
+    covers_count: usize,
+}
+
+/// A piece of evidence in a set.
+#[derive(Clone, Debug)]
+struct RevocationItem {
+    name: String,
+    der: Vec<u8>,
+    sha256: Sha256Digest,
+    /// Only where somebody asks for it.
+    sha512: OnceLock<Sha512Digest>,
 }
 
 /// Bytes are no evidence of revocation that can be used.
@@ -86,8 +101,26 @@ impl RevocationSet {
             return Err(RevocationError::TooMany);
         }
         self.bytes += der.len();
-        self.items.push((name.to_owned(), der.to_vec()));
+        let (name, sha256) = (name.to_owned(), Sha256Digest::of(der));
+        let (der, sha512) = (der.to_vec(), OnceLock::new());
+        self.items.push(RevocationItem { name, der, sha256, sha512 });
         Ok(())
+    }
+
+    /// Takes in that the time-stamp with the SHA-256 `token` covers evidence with the digests `covered`.
+    /// It counts in a record where that time-stamp stands and is sound: the evidence existed by then,
+    /// so that its own signature need not hold any longer.
+    pub fn cover(&mut self, covered: &[EvidenceDigest], token: Sha256Digest) {
+        for digest in covered {
+            if self.covers_count == COVERS_MAX {
+                return;
+            }
+            let tokens = self.covers.entry(*digest).or_default();
+            if !tokens.contains(&token) {
+                tokens.push(token);
+                self.covers_count += 1;
+            }
+        }
     }
 
     /// Tells whether there is nothing in it.
@@ -97,7 +130,20 @@ impl RevocationSet {
 
     /// Returns name and bytes of each, in the order in which they were added.
     pub fn items(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.items.iter().map(|(name, der)| (name.as_str(), der.as_slice()))
+        self.items.iter().map(|it| (it.name.as_str(), it.der.as_slice()))
+    }
+
+    /// Returns name and bytes of each, and the time-stamps that cover it, by their SHA-256.
+    pub(crate) fn covered_items(
+        &self,
+    ) -> impl Iterator<Item = (&str, &[u8], impl Iterator<Item = &Sha256Digest>)> {
+        let has_sha512 = self.covers.keys().any(|it| it.sha512().is_some());
+        self.items.iter().map(move |item| {
+            let sha512 = || *item.sha512.get_or_init(|| Sha512Digest::of(&item.der));
+            let longer = has_sha512.then(|| self.covers.get(&sha512().into())).flatten();
+            let tokens = self.covers.get(&item.sha256.into()).into_iter().chain(longer).flatten();
+            (item.name.as_str(), item.der.as_slice(), tokens)
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! is the hash of its two children, smaller first. Such a tree has no domain separation and
 //! says nothing about order or count: alone it proves existence, not acceptance.
 
-use sigillo_model::{Sha256Digest, Sha512Digest, VersionId};
+use sigillo_model::{EvidenceDigest, Sha256Digest, Sha512Digest, VersionId};
 
 use crate::HashFunction;
 
@@ -57,6 +57,30 @@ pub fn list_value<D: TreeDigest>(hashes: &[D]) -> Option<D> {
             sorted.sort_unstable();
             Some(D::of_parts(sorted.iter().map(TreeDigest::bytes)))
         }
+    }
+}
+
+/// Returns the value of a list of hashes of one function, `None` for an empty list or one of both.
+pub fn evidence_value(hashes: &[EvidenceDigest]) -> Option<EvidenceDigest> {
+    let sha256: Option<Vec<_>> = hashes.iter().map(EvidenceDigest::sha256).collect();
+    if let Some(sha256) = sha256 {
+        return list_value(&sha256).map(Into::into);
+    }
+    let sha512: Option<Vec<_>> = hashes.iter().map(EvidenceDigest::sha512).collect();
+    list_value(&sha512?).map(Into::into)
+}
+
+/// Returns what a renewal of time-stamps covers of one sealing: the list of its older time-stamps and,
+/// where there is some, that of revocation evidence as its sibling. `None` without time-stamps, or with
+/// hashes of two functions. Source: RFC 4998 §5.2.
+pub fn renewal_leaf(
+    tokens: &[EvidenceDigest],
+    validation: &[EvidenceDigest],
+) -> Option<EvidenceDigest> {
+    let tokens = evidence_value(tokens)?;
+    match validation {
+        [] => Some(tokens),
+        _ => evidence_value(&[tokens, evidence_value(validation)?]),
     }
 }
 

@@ -164,7 +164,8 @@ impl RenewalsAudit<'_> {
         let sealing = &sealing.body;
         let Some((record, read)) = self.record(sealing, tokens).await? else { return Ok(()) };
         let Some(time) = &self.knowledge.time else { return Ok(()) };
-        let evidence = self.revocation.evidence(self.archive, self.view, tokens).await?;
+        let of = (self.archive, self.view, self.chains);
+        let evidence = self.revocation.evidence(of, tokens).await?;
         let report = self.report(sealing, &record, (time, &evidence));
         self.revocation.take(self.view, (tokens, &read), &report);
         for finding in report.findings {

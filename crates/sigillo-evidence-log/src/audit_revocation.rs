@@ -7,7 +7,9 @@ use bytes::Bytes;
 use sigillo_ers::{RecordReport, RevocationSet, RevocationSummary};
 use sigillo_model::{ObjectKey, Sha256Digest};
 
-use crate::{Archive, ChainToken, LogError, LogView, SealingChains, TokenFrom, read_validation};
+use crate::{
+    Archive, ChainToken, Chains, LogError, LogView, SealingChains, TokenFrom, read_validation,
+};
 
 /// The revocation evidence of an audit, and what it was used for.
 #[derive(Debug, Default)]
@@ -24,12 +26,12 @@ impl RevocationAudit {
     /// neither does what is more than a set holds.
     pub(crate) async fn evidence(
         &mut self,
-        archive: &Archive,
-        view: &LogView,
+        (archive, view, chains): (&Archive, &LogView, &Chains),
         chain: &[ChainToken],
     ) -> Result<RevocationSet, LogError> {
         let mut set = RevocationSet::new();
         for token in chain {
+            set.cover(chains.validation(token), token.sha256);
             if token.stated(view).1 {
                 continue;
             }

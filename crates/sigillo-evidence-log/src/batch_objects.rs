@@ -7,8 +7,8 @@ use sigillo_model::{
     BATCH_DOCUMENTS_MAX, BATCH_PACKS_MAX, BatchCommitted, EvidenceRehashed, EvidenceRenewed,
     HASH_TREE_BYTES_MAX, HASH_TREE_LISTS_MAX, HASH_TREE_SEALINGS_MAX, HashTree, ListedPack,
     ObjectKey, PACK_LIST_BYTES_MAX, PackList, RENEWAL_BYTES_MAX, RENEWAL_MEMBERS_MAX,
-    RENEWAL_TOKENS_MAX, RehashedBatch, RenewalMember, RenewalMembers, Sha256Digest, Sha512Digest,
-    VersionId, parse_canonical,
+    RENEWAL_TOKENS_MAX, RENEWAL_VALIDATION_MAX, RehashedBatch, RenewalMember, RenewalMembers,
+    Sha256Digest, Sha512Digest, VersionId, parse_canonical,
 };
 use sigillo_store::{Store, StoreError};
 
@@ -102,6 +102,12 @@ pub(crate) async fn read_members(
     }
     if list.members.iter().any(|it| !(1..=RENEWAL_TOKENS_MAX).contains(&it.tokens.len())) {
         return Err(damaged("a member of it has no time-stamps, or too many"));
+    }
+    let is_listed = |it: &RenewalMember| {
+        it.validation.len() <= RENEWAL_VALIDATION_MAX && it.validation.is_sorted_by(|a, b| a < b)
+    };
+    if !list.members.iter().all(is_listed) {
+        return Err(damaged("the revocation evidence of a member is not in order, or too much"));
     }
     Ok(list.members)
 }

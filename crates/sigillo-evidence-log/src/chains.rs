@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sigillo_ers::{EvidenceTree, HashFunction, TreeDigest, list_value, sealing_value};
+use sigillo_ers::{
+    EvidenceTree, HashFunction, TreeDigest, evidence_value, renewal_leaf, sealing_value,
+};
 use sigillo_model::{
     EvidenceDigest, FindingCode, HashTree, ObjectKey, RenewalMember, Sha256Digest, Sha512Digest,
     ValidationOf,
@@ -49,9 +51,17 @@ pub enum TokenFrom {
     },
 }
 
+/// What a renewal covers.
+#[derive(Debug)]
+struct RenewalTree {
+    levels: RenewalLevels,
+    /// The revocation evidence of the members that have some, by their place.
+    validation: HashMap<usize, Vec<EvidenceDigest>>,
+}
+
 /// The tree of a renewal, of the hash function of the chains that it renews.
 #[derive(Debug)]
-enum RenewalTree {
+enum RenewalLevels {
     Sha256(EvidenceTree<Sha256Digest>),
     Sha512(EvidenceTree<Sha512Digest>),
 }
@@ -169,21 +179,25 @@ impl Chains {
             let more = more.ok_or("it does not name all time-stamps that a sealing had by then")?;
             let whole: Vec<_> = chain.iter().chain(&more).copied().collect();
             told.push(more);
-            let digests: Option<Vec<_>> = last_chain(&whole).iter().map(|it| it.sha512).collect();
-            match digests {
-                None => sha256.extend(list_value(&member.tokens)),
-                Some(digests) => sha512.extend(list_value(&digests)),
+            let digests: Vec<_> = last_chain(&whole).iter().map(ChainToken::digest).collect();
+            match renewal_leaf(&digests, &member.validation) {
+                Some(EvidenceDigest::Sha256(leaf)) => sha256.push(leaf),
+                Some(EvidenceDigest::Sha512(leaf)) => sha512.push(leaf),
+                None => return Err("it names revocation evidence by another hash function"),
             }
         }
         let otherwise = "its members do not give the root in the log";
-        let tree = match (body.root, sha256.len(), sha512.len()) {
-            (EvidenceDigest::Sha256(root), _, 0) => RenewalTree::Sha256(rooted(sha256, root)?),
-            (EvidenceDigest::Sha512(root), 0, _) => RenewalTree::Sha512(rooted(sha512, root)?),
+        let levels = match (body.root, sha256.len(), sha512.len()) {
+            (EvidenceDigest::Sha256(root), _, 0) => RenewalLevels::Sha256(rooted(sha256, root)?),
+            (EvidenceDigest::Sha512(root), 0, _) => RenewalLevels::Sha512(rooted(sha512, root)?),
             _ => return Err(otherwise),
         };
-        if body.token_sha512.is_some() != matches!(tree, RenewalTree::Sha512(_)) {
+        if body.token_sha512.is_some() != matches!(levels, RenewalLevels::Sha512(_)) {
             return Err("the log does not state the digest of its time-stamp, or one too many");
         }
+        let covered = members.iter().enumerate().filter(|(_, it)| !it.validation.is_empty());
+        let validation = covered.map(|(place, it)| (place, it.validation.clone())).collect();
+        let tree = RenewalTree { levels, validation };
         for ((place, member), told) in members.iter().enumerate().zip(told) {
             let from = TokenFrom::Renewed { renewal: at, member: place };
             let token = ChainToken { sha256: body.token_sha256, sha512: body.token_sha512, from };
@@ -267,16 +281,29 @@ impl Chains {
         }
         match token.from {
             TokenFrom::Stamped { .. } => Vec::new(),
-            TokenFrom::Renewed { renewal, member } => match self.trees.get(renewal) {
-                Some(Ok(RenewalTree::Sha256(tree))) => of(tree, member),
-                Some(Ok(RenewalTree::Sha512(tree))) => of(tree, member),
-                Some(Err(_)) | None => Vec::new(),
-            },
+            TokenFrom::Renewed { renewal, member } => {
+                let Some(Ok(tree)) = self.trees.get(renewal) else { return Vec::new() };
+                let above = match &tree.levels {
+                    RenewalLevels::Sha256(tree) => of(tree, member),
+                    RenewalLevels::Sha512(tree) => of(tree, member),
+                };
+                evidence_value(self.validation(token)).into_iter().chain(above).collect()
+            }
             TokenFrom::Rehashed { rehash, leaf } => match self.rehashes.get(rehash) {
                 Some(Ok(rehash)) => of(&rehash.levels, leaf),
                 Some(Err(_)) | None => Vec::new(),
             },
         }
+    }
+}
+
+impl Chains {
+    /// Returns the digests of the revocation evidence that a token covers beside the older time-stamps
+    /// of a sealing, in their order; none unless it renewed them.
+    pub fn validation(&self, token: &ChainToken) -> &[EvidenceDigest] {
+        let TokenFrom::Renewed { renewal, member } = token.from else { return &[] };
+        let Some(Ok(tree)) = self.trees.get(renewal) else { return &[] };
+        tree.validation.get(&member).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -10,11 +10,12 @@ use sigillo_ers::{
     CertificateRevocation, RevocationSet, RevocationStatus, TOKEN_BYTES_MAX, TrustAnchors,
     revocation_questions, token_revocation,
 };
-use sigillo_model::{Clock, ObjectKey, Sha256Digest, ValidationOf};
+use sigillo_model::{Clock, EvidenceDigest, ObjectKey, Sha256Digest, Sha512Digest, ValidationOf};
 use sigillo_store::StoreError;
 
 use crate::{
-    Archive, Chains, GatherOutcome, KeptEvidence, LogError, LogWriter, read_validation, read_view,
+    Archive, ChainToken, Chains, GatherOutcome, KeptEvidence, LogError, LogView, LogWriter,
+    read_validation, read_view,
     validation::{GATHERING_MAX, store},
 };
 
@@ -74,7 +75,10 @@ pub async fn plan_gathering(
     let chains = Chains::read(archive, &view).await?;
     let (mut plan, mut seen) = (GatherPlan::default(), HashSet::new());
     for (line, _, chain) in chains.iter() {
-        for token in chain.iter().filter(|token| seen.insert(token.sha256)) {
+        for (place, token) in chain.iter().enumerate() {
+            if !seen.insert(token.sha256) {
+                continue;
+            }
             let (stamped_at, trial) = token.stated(&view);
             if trial {
                 plan.trial += 1;
@@ -86,8 +90,10 @@ pub async fn plan_gathering(
                 continue;
             };
             let mut set = RevocationSet::new();
-            fill(&mut set, &read_validation(archive, of, token.sha256).await?);
-            let told = token_revocation(&raw, rules.anchors, &set, rules.at).unwrap_or_default();
+            let kept = read_validation(archive, of, token.sha256).await?;
+            fill(&mut set, &kept);
+            let at = covered_at((&view, &chains), &chain[place + 1..], &kept).unwrap_or(rules.at);
+            let told = token_revocation(&raw, rules.anchors, &set, at).unwrap_or_default();
             if told.is_empty() {
                 plan.unanchored += 1;
                 continue;
@@ -107,6 +113,24 @@ pub async fn plan_gathering(
     }
     plan.wanting.sort_by(|a, b| (&a.stamped_at, &a.key).cmp(&(&b.stamped_at, &b.key)));
     Ok(plan)
+}
+
+/// Returns when a newer time-stamp of the chain covered all the evidence that there is of one, as the
+/// log says: what told enough then need not be asked for again.
+fn covered_at(
+    (view, chains): (&LogView, &Chains),
+    newer: &[ChainToken],
+    kept: &[Bytes],
+) -> Option<Timestamp> {
+    let covers = |token: &&ChainToken| {
+        let covered = chains.validation(token);
+        let is_covered = |der: &Bytes| {
+            let of = |digest: EvidenceDigest| covered.binary_search(&digest).is_ok();
+            of(Sha256Digest::of(der).into()) || of(Sha512Digest::of(der).into())
+        };
+        !covered.is_empty() && kept.iter().all(is_covered)
+    };
+    newer.iter().find(covers)?.stated(view).0.parse().ok()
 }
 
 /// Asks about the time-stamps of a plan, and stores what comes and was not there: it can be done again

@@ -18,6 +18,7 @@ mod recover;
 mod writer;
 
 mod chains;
+mod covering;
 mod gathering;
 mod hash_tree_objects;
 mod lost;

@@ -245,9 +245,10 @@ impl RenewalPlan {
             newest.stamped_at = stated.max().unwrap_or(newest.stamped_at).max(newest.stamped_at);
             self.take(&Renewable { number, tokens: &whole }, &newest, sound.stated(view).1, rules);
         }
+        let lost = judged.iter().filter(|(_, it)| it.is_err()).map(|(sha256, _)| *sha256).collect();
         self.findings.extend(judged.into_values().filter_map(Result::err));
         self.findings.extend(told);
-        self.older(archive, view, chains).await?;
+        self.older(archive, view, chains, lost).await?;
         // One that was looked at for its own sake is older than what another chain begins with.
         let mut seen = HashSet::new();
         self.findings.retain(|it| seen.insert((it.code, it.object.clone())));

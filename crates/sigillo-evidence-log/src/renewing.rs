@@ -2,7 +2,7 @@
 //!
 //! A plan says which sealings do and why; carrying it out asks for one time-stamp and commits it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use sigillo_authorities::{AllRefused, Authorities, Refusal, Stamped};
 use sigillo_ers::{
-    AlgorithmTable, Due, HashFunction, Renewal, TrustAnchors, list_value, token_renewals_due,
+    AlgorithmTable, Due, HashFunction, Renewal, TrustAnchors, renewal_leaf, token_renewals_due,
     tree_root, verify_token,
 };
 use sigillo_model::{
@@ -21,8 +21,8 @@ use sigillo_model::{
 
 use crate::{
     Archive, ChainToken, Chains, CommitOutcome, Committed, LogError, LogView, LogWriter,
-    chain_hash, last_chain, lost::Judged, read_view, sealing::create_fresh,
-    sealing_chains::read_token,
+    chain_hash, covering::cover_validation, last_chain, lost::Judged, read_view,
+    sealing::create_fresh, sealing_chains::read_token,
 };
 
 /// How long before their end time-stamps are renewed, unless somebody says otherwise: half a year.
@@ -69,6 +69,8 @@ pub struct PlannedRenewal {
     pub hash: HashFunction,
     /// Their digests by it.
     digests: Vec<EvidenceDigest>,
+    /// The revocation evidence that is to be covered with them, by it.
+    pub validation: Vec<EvidenceDigest>,
     /// Why, the first reason to come; `None` if nothing asks for it.
     pub due: Option<Due>,
     /// The time that the newest of them attests.
@@ -197,7 +199,7 @@ pub(crate) async fn plan_of(
         let trial = newest.stated(view).1;
         plan.take(&Renewable { number, tokens: chain }, judged, trial, rules);
     }
-    plan.older(archive, view, chains).await?;
+    plan.older(archive, view, chains, BTreeSet::new()).await?;
     Ok(plan)
 }
 
@@ -246,12 +248,14 @@ pub(crate) async fn judge(
 
 impl RenewalPlan {
     /// Tells of older time-stamps of what is to be renewed that are not there as they were. Their
-    /// digests are in the log, so they are renewed all the same, for the day they are brought back.
+    /// digests are in the log, so they are renewed all the same, for the day they are brought back. What
+    /// revocation evidence they covered, as those in `lost` did, is covered anew.
     pub(crate) async fn older(
         &mut self,
         archive: &Archive,
         view: &LogView,
         chains: &Chains,
+        mut lost: BTreeSet<Sha256Digest>,
     ) -> Result<(), LogError> {
         let mut older = BTreeMap::new();
         let numbers =
@@ -261,13 +265,20 @@ impl RenewalPlan {
                 older.extend(tokens.iter().map(|token| (token.sha256, *token)));
             }
         }
-        let read: Vec<Result<Bytes, Finding>> = stream::iter(older.into_values())
-            .map(|token| async move { read_token(archive, view, &token).await })
+        let read: Vec<(Sha256Digest, Result<Bytes, Finding>)> = stream::iter(older.into_values())
+            .map(|token| async move {
+                Ok::<_, LogError>((token.sha256, read_token(archive, view, &token).await?))
+            })
             .buffered(TOKENS_AHEAD_MAX)
             .try_collect()
             .await?;
-        self.findings.extend(read.into_iter().filter_map(Result::err));
-        Ok(())
+        for (sha256, read) in read {
+            if let Err(finding) = read {
+                lost.insert(sha256);
+                self.findings.push(finding);
+            }
+        }
+        cover_validation((archive, view, chains), (&self.line, &lost), &mut self.due).await
     }
 
     /// Decides on one sealing.
@@ -311,7 +322,10 @@ impl RenewalPlan {
         let tokens = last.iter().map(|it| it.sha256).collect();
         let digests = last.iter().map(ChainToken::digest).collect();
         let newest_at = newest.stamped_at;
-        self.due.push(PlannedRenewal { number, tokens, hash, digests, due, newest_at, trial });
+        let validation = Vec::new();
+        let planned =
+            PlannedRenewal { number, tokens, hash, digests, validation, due, newest_at, trial };
+        self.due.push(planned);
     }
 }
 
@@ -414,32 +428,26 @@ impl Renewer<'_> {
     }
 }
 
-/// Returns the root of the tree over the time-stamps of sealings, all of one hash function.
+/// Returns the root of the tree over what is renewed of sealings, all of one hash function.
 fn root_of(members: &[PlannedRenewal]) -> Option<EvidenceDigest> {
-    let sha256: Option<Vec<Sha256Digest>> = members
-        .iter()
-        .map(|it| {
-            list_value(&it.digests.iter().filter_map(EvidenceDigest::sha256).collect::<Vec<_>>())
-        })
-        .collect();
+    let values = members.iter().map(|it| renewal_leaf(&it.digests, &it.validation));
+    let values: Vec<EvidenceDigest> = values.collect::<Option<_>>()?;
+    let sha256: Option<Vec<_>> = values.iter().map(EvidenceDigest::sha256).collect();
     if let Some(leaves) = sha256 {
         return tree_root(&leaves).map(Into::into);
     }
-    let sha512: Option<Vec<Sha512Digest>> = members
-        .iter()
-        .map(|it| {
-            list_value(&it.digests.iter().filter_map(EvidenceDigest::sha512).collect::<Vec<_>>())
-        })
-        .collect();
+    let sha512: Option<Vec<_>> = values.iter().map(EvidenceDigest::sha512).collect();
     tree_root(&sha512?).map(Into::into)
 }
 
 /// Lists the members of a renewal as `members.json` does.
 fn listed(line: &str, members: &[PlannedRenewal], renewal: RenewalId) -> RenewalMembers {
-    let members = members.iter();
-    let members =
-        members.map(|it| RenewalMember { number: it.number, tokens: it.tokens.clone() }).collect();
-    RenewalMembers { format: FORMAT, line: line.to_owned(), members, renewal }
+    let members = members.iter().map(|it| RenewalMember {
+        number: it.number,
+        tokens: it.tokens.clone(),
+        validation: it.validation.clone(),
+    });
+    RenewalMembers { format: FORMAT, line: line.to_owned(), members: members.collect(), renewal }
 }
 
 /// Tells whether nobody renewed since the plan was made.

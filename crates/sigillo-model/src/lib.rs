@@ -57,7 +57,8 @@ pub use record::{
     FileEntry, Operation, RECORD_BYTES_MAX, Record, RecordError, RecordKind, SALT_BYTES, salt_text,
 };
 pub use renewal::{
-    RENEWAL_BYTES_MAX, RENEWAL_MEMBERS_MAX, RENEWAL_TOKENS_MAX, RenewalMember, RenewalMembers,
+    RENEWAL_BYTES_MAX, RENEWAL_MEMBERS_MAX, RENEWAL_TOKENS_MAX, RENEWAL_VALIDATION_MAX,
+    RenewalMember, RenewalMembers,
 };
 pub use sealing::{STATEMENT_BYTES_MAX, SealedBatch, Statement};
 pub use seams::{Clock, Entropy, Signer, SignerError};

@@ -44,6 +44,10 @@ impl SealingsCheck<'_> {
                     self.left_out(body, section, &entry);
                     continue;
                 };
+                if !section.validation.is_sorted_by(|a, b| a < b) {
+                    let message = "the revocation evidence of a renewal is not in order";
+                    self.find(FindingCode::ReceiptDiffers, body, message);
+                }
                 if chain.imprint(place) != Some(entry.root) {
                     let message = "a renewal does not cover all the time-stamps before it";
                     self.find(FindingCode::RenewalDamaged, body, message);
@@ -130,8 +134,8 @@ impl SealingsCheck<'_> {
         section: &RenewalSection,
         entry: &EvidenceRenewed,
     ) {
-        if !section.path.is_empty() {
-            let message = "a renewal without its token has a path";
+        if !section.path.is_empty() || !section.validation.is_empty() {
+            let message = "a renewal without its token has a path, or names what it covers";
             self.find(FindingCode::ReceiptDiffers, body, message);
         }
         let message = format!(

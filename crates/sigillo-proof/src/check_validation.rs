@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sigillo_ers::{RecordReport, RevocationSet, RevocationSummary};
 use sigillo_model::{Finding, FindingCode, Sha256Digest};
 
-use crate::{Receipt, ValidationSection, check::Checker};
+use crate::{Receipt, TokenSection, ValidationSection, check::Checker};
 
 /// Checks that evidence stands in order, each piece once, under the digest of its bytes. What it says
 /// is signed, and looked at where certificates are judged.
@@ -33,6 +33,10 @@ pub(crate) fn evidence(receipt: &Receipt) -> (RevocationSet, Vec<Finding>) {
             let message = format!("it is not used: {error}");
             findings.push(Finding::new(FindingCode::RecordUnusual, name(section), message));
         }
+    }
+    let tokens = receipt.sealings.iter().flat_map(|section| &section.tokens);
+    for chain in tokens.flat_map(TokenSection::chains) {
+        chain.cover(&mut set);
     }
     (set, findings)
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use sigillo_merkle::{KEY_ROTATIONS_MAX, VerifierKey, VerifierKeyError};
 use sigillo_model::{
-    ArchiveId, EvidenceDigest, JSON_INTEGER_MAX, JsonError, LogTime, Sha256Digest, Sha512Digest,
-    SubmissionCompleted, SubmissionId, VersionId,
+    ArchiveId, EvidenceDigest, JSON_INTEGER_MAX, JsonError, LogTime, RENEWAL_VALIDATION_MAX,
+    Sha256Digest, Sha512Digest, SubmissionCompleted, SubmissionId, VersionId,
 };
 
 use crate::{
@@ -273,6 +273,14 @@ pub struct RenewalSection {
     /// they prove without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Base64Bytes>,
+    /// The digests of the revocation evidence that it covers with the older time-stamps, in their order;
+    /// `path` begins with their value.
+    #[serde(
+        default,
+        deserialize_with = "up_to::<_, _, RENEWAL_VALIDATION_MAX>",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub validation: Vec<EvidenceDigest>,
 }
 
 /// A revocation list or an OCSP response.

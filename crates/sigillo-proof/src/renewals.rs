@@ -1,6 +1,6 @@
 //! What the renewals of a time-stamp in a receipt cover.
 
-use sigillo_ers::{TreeDigest, list_value, walk_path};
+use sigillo_ers::{RevocationSet, TreeDigest, evidence_value, list_value, walk_path};
 use sigillo_model::{Entry, EvidenceDigest, Sha256Digest, Sha512Digest};
 
 use crate::RenewalSection;
@@ -34,10 +34,26 @@ impl ChainSection<'_> {
             let path: Option<Vec<D>> = path.iter().map(&of).collect();
             Some(walk_path(list_value(&older?)?, &path?).into())
         }
-        let (older, path) = (self.older_than(at)?, &self.renewals.get(at)?.path);
+        let (older, renewal) = (self.older_than(at)?, self.renewals.get(at)?);
+        let path = &renewal.path;
+        if !renewal.validation.is_empty()
+            && evidence_value(&renewal.validation) != path.first().copied()
+        {
+            return None;
+        }
         match self.place {
             0 => root(&older, path, EvidenceDigest::sha256),
             _ => root(&older, path, EvidenceDigest::sha512),
+        }
+    }
+
+    /// Tells a set which revocation evidence each renewal covers.
+    pub(crate) fn cover(&self, set: &mut RevocationSet) {
+        for (at, renewal) in self.renewals.iter().enumerate() {
+            // That it does is to follow from what its token covers.
+            if let (Some(token), Some(_)) = (&renewal.token, self.imprint(at)) {
+                set.cover(&renewal.validation, Sha256Digest::of(&token.0));
+            }
         }
     }
 

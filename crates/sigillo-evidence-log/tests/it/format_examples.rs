@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use bytes::Bytes;
 
-use sigillo_ers::{list_value, pair_value, sealing_value, tree_root, version_id};
+use sigillo_ers::{list_value, pair_value, renewal_leaf, sealing_value, tree_root, version_id};
 use sigillo_evidence_log::{Commit, proven_record};
 use sigillo_merkle::{
     Checkpoint, EntryBundleId, NoteSignature, SignedNote, TILE_WIDTH, TileId, TreeHash,
@@ -417,21 +417,35 @@ fn members() -> RenewalMembers {
         format: 1,
         line: "plain-sha256-trial".to_owned(),
         members: vec![
-            RenewalMember { number: 1, tokens: digests(&[b"token"]) },
-            RenewalMember { number: 2, tokens: digests(&[b"second token", b"renewed"]) },
+            RenewalMember {
+                number: 1,
+                tokens: digests(&[b"token"]),
+                validation: vec![Sha256Digest::of(b"revocation list").into()],
+            },
+            RenewalMember {
+                number: 2,
+                tokens: digests(&[b"second token", b"renewed"]),
+                validation: Vec::new(),
+            },
         ],
         renewal: RenewalId::from_bytes([0x77; 16]),
     }
 }
 
+fn member_value(at: usize) -> Sha256Digest {
+    let member = &members().members[at];
+    let tokens: Vec<_> = member.tokens.iter().map(|it| (*it).into()).collect();
+    renewal_leaf(&tokens, &member.validation).unwrap().sha256().unwrap()
+}
+
 fn renewed_root() -> Sha256Digest {
-    let values: Vec<_> =
-        members().members.iter().map(|it| list_value(&it.tokens).unwrap()).collect();
-    tree_root(&values).unwrap()
+    tree_root(&[member_value(0), member_value(1)]).unwrap()
 }
 
 fn renewal_example() -> String {
-    let value = |at: usize| list_value(&members().members[at].tokens).unwrap();
+    let value = member_value;
+    let list = Sha256Digest::of(b"revocation list");
+    assert_eq!(value(0), pair_value(Sha256Digest::of(b"token"), list));
     assert_eq!(renewed_root(), pair_value(value(0), value(1)));
     format!(
         "value of sealing 1      {}\nvalue of sealing 2      {}\nroot = imprint          {}\n",

@@ -9,7 +9,10 @@ use sigillo_evidence_log::{
     AuditKnowledge, AuditTime, GatherPlan, GatherRules, LogAudit, RENEWAL_LEAD, RenewalRules,
     Renewer, gather_again, plan_gathering, plan_renewals, read_validation,
 };
-use sigillo_model::{Clock as _, FindingCode, ObjectKey, Sha256Digest};
+use sigillo_model::{
+    Clock as _, EvidenceRenewed, FindingCode, ObjectKey, RenewalMembers, Sha256Digest,
+    parse_canonical, to_canonical,
+};
 
 use crate::{
     validation::{Far, LINE, RealClock, has_openssl, stamp},
@@ -28,7 +31,12 @@ const TABLE: &str = r#"
 "#;
 
 async fn audit(world: &World, far: &Far) -> LogAudit {
-    let at = RealClock.now() + SignedDuration::from_hours(24);
+    audit_in(1, world, far).await
+}
+
+/// Audits as of some days from now.
+async fn audit_in(days: i64, world: &World, far: &Far) -> LogAudit {
+    let at = RealClock.now() + SignedDuration::from_hours(24 * days);
     let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
     world
         .audit_of(AuditKnowledge {
@@ -136,15 +144,8 @@ async fn what_was_not_to_be_had_at_stamping_is_gathered_later_and_once() {
     assert_eq!(counts(&audit(&world, &far).await), (3, 0, 0));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_renewals_it_is_gathered_and_judged_as_well() {
-    if !has_openssl() {
-        return;
-    }
-    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
-    for _ in 0..2 {
-        stamp(&world, &far).await;
-    }
+/// Renews everything with a certificate that lasts longer, and returns what the log says of it.
+async fn renew(world: &World, far: &Far, over_lost: bool) -> EvidenceRenewed {
     far.certify_again();
     let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
     let rules = RenewalRules {
@@ -155,7 +156,7 @@ async fn of_renewals_it_is_gathered_and_judged_as_well() {
         lead: RENEWAL_LEAD,
         all: true,
         all_trees: false,
-        over_lost: false,
+        over_lost,
     };
     let planned = plan_renewals(&world.archive().await, &rules).await.unwrap();
     let renewer = Renewer {
@@ -165,7 +166,101 @@ async fn of_renewals_it_is_gathered_and_judged_as_well() {
         entropy: &*world.entropy,
     };
     let outcome = renewer.renew(&mut world.writer().await, &planned).await.unwrap();
-    let (body, _) = &outcome.renewed[0];
+    outcome.renewed[0].0.clone()
+}
+
+/// Returns how many digests of evidence `members.json` of a renewal has, sealing by sealing.
+fn covered(world: &World, body: &EvidenceRenewed) -> Vec<usize> {
+    let bytes = fs::read(world.file(&ObjectKey::renewal_members(body.renewal))).unwrap();
+    let members: RenewalMembers = parse_canonical(&bytes).unwrap();
+    members.members.iter().map(|it| it.validation.len()).collect()
+}
+
+/// Days after which the certificate that signed all lists has ended.
+const LISTER_ENDED_DAYS: i64 = 7_400;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_a_renewal_covers_outlives_who_signed_it() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(true));
+    for _ in 0..2 {
+        assert_eq!(stamp(&world, &far).await.gathered.stored, 1);
+    }
+    // Nothing covers it yet.
+    let audited = audit_in(LISTER_ENDED_DAYS, &world, &far).await;
+    assert_eq!(counts(&audited), (0, 2, 0), "{:?}", audited.findings);
+    let body = renew(&world, &far, false).await;
+    assert_eq!(covered(&world, &body), [1, 1]);
+    // What is covered was current, too, when the renewal was made.
+    let audited = audit_in(LISTER_ENDED_DAYS, &world, &far).await;
+    assert_eq!(counts(&audited), (3, 0, 0), "{:?}", audited.findings);
+    // What came after the renewal is covered by the next one.
+    far.new_list();
+    assert_eq!(gather(&world, &far).await.0, 1);
+    let audited = audit_in(LISTER_ENDED_DAYS, &world, &far).await;
+    assert_eq!(counts(&audited), (3, 0, 0), "{:?}", audited.findings);
+    let body = renew(&world, &far, false).await;
+    assert_eq!(covered(&world, &body), [1, 1], "each is covered once");
+    let audited = audit_in(LISTER_ENDED_DAYS, &world, &far).await;
+    assert_eq!(counts(&audited), (4, 0, 0), "{:?}", audited.findings);
+    // Who asks again asks about the newest only: what is covered says enough for ever.
+    let rules = GatherRules {
+        anchors: &far.anchors,
+        at: RealClock.now() + SignedDuration::from_hours(24 * LISTER_ENDED_DAYS),
+    };
+    let planned = plan_gathering(&world.archive().await, &rules).await.unwrap();
+    assert_eq!((planned.known, planned.wanting.len()), (3, 1), "{planned:?}");
+    assert!(!world.audit().await.findings.iter().any(|it| it.code.code().starts_with("F9")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_time_stamp_covered_is_covered_anew() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(true));
+    assert_eq!(stamp(&world, &far).await.gathered.stored, 1);
+    let lost = renew(&world, &far, false).await;
+    assert_eq!(covered(&world, &lost), [1]);
+    fs::remove_file(world.file(&ObjectKey::renewal_token(lost.renewal))).unwrap();
+    let audited = audit_in(LISTER_ENDED_DAYS, &world, &far).await;
+    assert_eq!(counts(&audited), (0, 1, 0), "{:?}", audited.findings);
+    let body = renew(&world, &far, true).await;
+    assert_eq!(covered(&world, &body), [1]);
+    let audited = audit_in(LISTER_ENDED_DAYS, &world, &far).await;
+    assert_eq!(counts(&audited), (2, 0, 0), "{:?}", audited.findings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_was_not_covered_is_not_taken_for_it() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(true));
+    stamp(&world, &far).await;
+    let body = renew(&world, &far, false).await;
+    let key = ObjectKey::renewal_members(body.renewal);
+    let bytes = fs::read(world.file(&key)).unwrap();
+    let mut members: RenewalMembers = parse_canonical(&bytes).unwrap();
+    members.members[0].validation.clear();
+    fs::write(world.file(&key), to_canonical(&members)).unwrap();
+    let audited = audit(&world, &far).await;
+    let told = audited.findings.iter().any(|it| it.code == FindingCode::RenewalDamaged);
+    assert!(told, "{:?}", audited.findings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_renewals_it_is_gathered_and_judged_as_well() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    for _ in 0..2 {
+        stamp(&world, &far).await;
+    }
+    let body = renew(&world, &far, false).await;
     assert_eq!(body.members, 2);
     // That of the renewal counts once, though it proves two sealings.
     assert_eq!(counts(&audit(&world, &far).await), (0, 3, 0));

@@ -209,7 +209,9 @@ fn new_keys(world: &World, folder: &Path) -> KeyFolder {
 
 fn members(numbers_and_tokens: Vec<(u64, Vec<Sha256Digest>)>) -> Vec<RenewalMember> {
     let members = numbers_and_tokens.into_iter();
-    members.map(|(number, tokens)| RenewalMember { number, tokens }).collect()
+    members
+        .map(|(number, tokens)| RenewalMember { number, tokens, validation: Vec::new() })
+        .collect()
 }
 
 #[tokio::test]

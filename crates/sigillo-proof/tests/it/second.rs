@@ -224,6 +224,52 @@ fn of_renewed_time_stamps_the_second_implementation_thinks_the_same() {
 }
 
 #[test]
+fn of_what_renewals_cover_the_second_implementation_thinks_the_same() {
+    if !has_programs() {
+        return;
+    }
+    let plan = Plan { batches: vec![2], every: 1, sealed: true };
+    let sections = validation(&[b"0\x03uno", b"0\x03due", b"0\x03tre"]);
+    let covered: Vec<_> = sections.iter().map(|it| it.sha256).collect();
+    for covered in [&covered[..1], &covered[..2]] {
+        let covered = covered.to_vec();
+        let (world, mut receipt) =
+            receipt_changed(&plan, &Changes { renewals: 2, covered, ..Changes::default() });
+        receipt.submission = None;
+        receipt.documents.truncate(1);
+        receipt.validation.clone_from(&sections);
+        let (trust, mut cases) = (world.trust(), Cases::default());
+        let bundle = Bundle { receipt, files: Vec::new() };
+        cases.push("covers", bundle.to_zip().unwrap(), &trust);
+        cases.change_values(&bundle, &trust);
+        for at in 0..2 {
+            for (name, digests) in [
+                ("not all", vec![sections[0].sha256]),
+                ("another", vec![sections[2].sha256]),
+                ("more", sections.iter().map(|it| it.sha256).collect()),
+                ("out of order", vec![sections[1].sha256, sections[0].sha256]),
+                ("twice", vec![sections[0].sha256; 2]),
+            ] {
+                let mut changed = bundle.clone();
+                let told = &mut changed.receipt.sealings[0].tokens[0].renewals[at].validation;
+                let digests: Vec<_> = digests.into_iter().map(Into::into).collect();
+                let same = *told == digests;
+                *told = digests;
+                cases.push(format!("{name}, {at}"), changed.to_zip().unwrap(), &trust);
+                assert_eq!(
+                    cases.bundles.last().unwrap().2 == Verdict::Intact,
+                    same,
+                    "{name}, {at}"
+                );
+            }
+        }
+        assert_eq!(cases.bundles[0].2, Verdict::Intact);
+        let differing = disagreements(&cases, &world);
+        assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
+    }
+}
+
+#[test]
 fn a_renewal_that_lost_its_token_is_left_out_and_named() {
     if !has_programs() {
         return;

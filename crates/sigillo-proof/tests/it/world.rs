@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use sigillo_ers::{
     CertificateContent, CertificateRole, EvidenceTree, Expectations, TimeStampRequest,
-    TokenContent, TrustAnchors, check_response, list_value, pair_value, prepare_certificate,
-    prepare_seal, prepare_token, sealing_leaves, sealing_value, to_pem, tree_root, version_id,
+    TokenContent, TrustAnchors, check_response, list_value, prepare_certificate, prepare_seal,
+    prepare_token, sealing_leaves, sealing_value, to_pem, tree_root, version_id, walk_path,
 };
 use sigillo_merkle::{
     Checkpoint, MemoryTree, NoteSignature, SignedNote, TreeHash, VerifierKey, consistency_path,
@@ -73,6 +73,8 @@ pub(crate) struct Changes<'c> {
     pub(crate) log_key: u64,
     /// How often its time-stamp was renewed.
     pub(crate) renewals: usize,
+    /// The digests of the revocation evidence that its first renewal covers.
+    pub(crate) covered: Vec<Sha256Digest>,
     /// How often the key of its log was rotated: once after it was sealed, and before that the rest.
     pub(crate) rotations: usize,
     /// Whether its rotations are signed by somebody else, under the id of the right key.
@@ -86,6 +88,7 @@ impl Default for Changes<'_> {
             statement: &|_| (),
             log_key: 1,
             renewals: 0,
+            covered: Vec::new(),
             rotations: 0,
             forged: false,
         }
@@ -274,7 +277,7 @@ impl World {
             token_sha256: Sha256Digest::of(&token),
             trial: true,
         }));
-        let renewals = self.renew(&token, changes.renewals);
+        let renewals = self.renew(&token, changes);
         Sealed { older, index, stamped, statement: text, seal, token, renewals, tree }
     }
 
@@ -286,12 +289,14 @@ impl World {
     }
 
     /// Renews a time-stamp some times, an hour apart, each time together with that of another sealing.
-    fn renew(&mut self, token: &[u8], times: usize) -> Vec<(u64, Sha256Digest, Vec<u8>)> {
+    fn renew(&mut self, token: &[u8], changes: &Changes<'_>) -> Vec<Renewed> {
         let mut older = vec![Sha256Digest::of(token)];
         let mut renewals = Vec::new();
-        for number in 1..=times {
+        for number in 1..=changes.renewals {
             let other = Sha256Digest::of(format!("another sealing, {number}").as_bytes());
-            let root = pair_value(list_value(&older).unwrap(), other);
+            let covered = if number == 1 { &changes.covered[..] } else { &[] };
+            let path: Vec<_> = list_value(covered).into_iter().chain([other]).collect();
+            let root = walk_path(list_value(&older).unwrap(), &path);
             let at = now() + SignedDuration::from_hours(i64::try_from(number).unwrap());
             let (token, stamped_at) = self.stamp_at(root, at);
             let token_sha256 = Sha256Digest::of(&token);
@@ -307,7 +312,7 @@ impl World {
                 token_sha512: None,
                 trial: true,
             }));
-            renewals.push((index, other, token));
+            renewals.push(Renewed { index, path, token, covered: covered.to_vec() });
         }
         renewals
     }
@@ -344,9 +349,16 @@ struct Sealed {
     statement: Vec<u8>,
     seal: Vec<u8>,
     token: Vec<u8>,
-    /// Of each its place in the log, the sibling in its tree, the token.
-    renewals: Vec<(u64, Sha256Digest, Vec<u8>)>,
+    renewals: Vec<Renewed>,
     tree: EvidenceTree,
+}
+
+/// A renewal: its place in the log, the siblings in its tree, the token, what it covers besides.
+struct Renewed {
+    index: u64,
+    path: Vec<Sha256Digest>,
+    token: Vec<u8>,
+    covered: Vec<Sha256Digest>,
 }
 
 /// Makes an archive and the receipt it gives.
@@ -444,10 +456,11 @@ fn sealing_section(world: &World, sealed: &Sealed) -> SealingSection {
             renewals: sealed
                 .renewals
                 .iter()
-                .map(|(index, other, token)| RenewalSection {
-                    entry: world.line(*index),
-                    path: vec![(*other).into()],
-                    token: Some(Base64Bytes(token.clone())),
+                .map(|it| RenewalSection {
+                    entry: world.line(it.index),
+                    path: it.path.iter().map(|it| (*it).into()).collect(),
+                    token: Some(Base64Bytes(it.token.clone())),
+                    validation: it.covered.iter().map(|it| (*it).into()).collect(),
                 })
                 .collect(),
             token: Base64Bytes(sealed.token.clone()),

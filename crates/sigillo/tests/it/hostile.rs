@@ -12,11 +12,13 @@ const MEMORY_KIB_MAX: u64 = 512 << 10;
 /// Runs the program by a Python that asks the kernel for its peak of memory afterwards, and kills it
 /// where it hangs.
 const MEASURED: &str = r"
-import resource, subprocess, sys
+import resource, subprocess, sys, time
+begun = time.monotonic()
 try:
     ran = subprocess.run(sys.argv[1:], timeout=60)
 except subprocess.TimeoutExpired:
     sys.exit('it hangs')
+print('seconds %.1f' % (time.monotonic() - begun), file=sys.stderr)
 print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
 sys.exit(ran.returncode if ran.returncode >= 0 else 99)
 ";
@@ -33,7 +35,9 @@ fn run(world: &World, args: &[&str]) -> Ran {
     let peak = ran.stderr.lines().find_map(|line| line.strip_prefix("peak ")).map(str::parse);
     let Some(Ok(peak)) = peak else { panic!("{args:?}: {ran:?}") };
     let peak: u64 = peak;
-    println!("{args:?}: exit {}, {} MiB", ran.code, peak >> 10);
+    let seconds = ran.stderr.lines().find_map(|line| line.strip_prefix("seconds "));
+    let seconds = seconds.unwrap_or("?");
+    println!("{args:?}: exit {}, {} MiB, {seconds} s", ran.code, peak >> 10);
     assert!(peak <= MEMORY_KIB_MAX, "{args:?} took {peak} KiB");
     ran
 }

@@ -14,6 +14,11 @@ use std::{
     thread,
 };
 
+use jiff::{SignedDuration, Timestamp};
+use sigillo_ers::{AlgorithmTable, TrustAnchors, pem_blocks};
+use sigillo_model::Verdict;
+use sigillo_proof::{Bundle, BundleRules, ReceiptTrust, check_bundle, check_receipt};
+
 use crate::program::{World, finish, skip};
 
 /// An authority with a responder that answers once it is told to.
@@ -66,6 +71,15 @@ impl Authority {
             }
         });
         this
+    }
+
+    /// Gives it a certificate that lasts longer than the one it has.
+    fn certify_again(&self) {
+        let line = "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x21 -days 5000 \
+                    -extfile openssl.cnf -extensions tsa -out tsa.pem";
+        openssl(&self.folder, line);
+        let known = ["20", "21"].map(|it| format!("V\t491231000000Z\t\t{it}\tunknown\t/CN=tsa\n"));
+        fs::write(self.folder.join("index"), known.concat()).unwrap();
     }
 
     /// Writes the settings that ask it.
@@ -166,6 +180,50 @@ fn what_was_not_known_at_stamping_is_gathered_later_and_goes_into_bundles() {
     assert!(page.contains("OCSP di / of"), "{page}");
     assert!(!page.contains("whether a certificate was revoked"), "{page}");
     check_record(&world, &authority);
+}
+
+#[test]
+fn what_a_renewal_covers_is_known_when_who_answered_is_long_gone() {
+    let Some((world, authority)) = stamped() else { return };
+    authority.answers.store(true, Ordering::SeqCst);
+    world.run(["renew", "--gather", "--yes"]).check(0, "Kept 1 answer");
+    authority.certify_again();
+    world.run(["renew", "--all", "--yes"]).check(0, "Renewed");
+    world.run(["renew", "--gather", "--yes"]).check(0, "Kept 1 answer");
+    world.run(["prove", "carte/uno.txt", "-o", "prova.zip"]).check(0, "prova.zip");
+    world.run(["check", "prova.zip", "--require", "revocation"]).check(0, "2 certificate");
+
+    let bundle = Bundle::parse(&fs::read(world.place("prova.zip")).unwrap()).unwrap();
+    let root = fs::read_to_string(authority.folder.join("root.pem")).unwrap();
+    let mut anchors = TrustAnchors::new();
+    anchors.add_der("Altra", &pem_blocks(&root, "CERTIFICATE").unwrap()[0]).unwrap();
+    let trust = ReceiptTrust { log: None, anchors, witnesses: None };
+    let table = "source = \"a future that was made up\"\nissued = \"2026-01-01\"\n\
+                 [[hash]]\nname = \"SHA-256\"\n[[signature]]\nscheme = \"ecdsa\"\nbits_min = 256\n";
+    let algorithms = AlgorithmTable::from_toml(table).unwrap();
+    // The certificate that signed the answers lasts 7300 days.
+    let judged = |bundle: &Bundle| {
+        let at = now() + SignedDuration::from_hours(24 * 7_400);
+        let rules = BundleRules { trust: &trust, algorithms: &algorithms, at };
+        let revocation = check_bundle(bundle, &[], &rules).revocation;
+        (revocation.known, revocation.unknown)
+    };
+    assert_eq!(judged(&bundle), (1, 1), "only what came before the renewal is covered");
+    let mut silent = bundle.clone();
+    silent.receipt.sealings[0].tokens[0].renewals[0].validation.clear();
+    assert_eq!(judged(&silent), (0, 2));
+    let check = |bundle: &Bundle| check_receipt(&bundle.receipt, &trust, &[]).verdict;
+    assert_eq!(check(&silent), check(&bundle), "it may be left out, for the path stands");
+    let mut false_one = bundle;
+    let covered = &mut false_one.receipt.sealings[0].tokens[0].renewals[0].validation;
+    *covered = false_one.receipt.validation.iter().map(|it| it.sha256.into()).collect();
+    assert_eq!(check(&false_one), Verdict::Damaged);
+    assert_eq!(judged(&false_one), (0, 2));
+}
+
+#[expect(clippy::disallowed_methods, reason = "OpenSSL stamps with the real time")]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// Takes the evidence record and what it is judged by out of the bundle.
