@@ -54,9 +54,11 @@ def many(item, most, least=0): return rf"\[(?:{item}(?:,(?!\])|(?=\]))){{{least}
 def members(**forms):
     spelt = (f'(?:,"{it}":{form[1:]})?' if form[0] == "?" else f',"{it}":{form}' for it, form in forms.items())
     return r"\{" + "".join(spelt)[1:] + r"\}"
-HASH, LONG_HASH, EMPTY, INDEX = '"[0-9a-f]{64}"', '"[0-9a-f]{128}"', '""', "[0-9]{1,16}"
+HASH, LONG_HASH, EITHER = '"[0-9a-f]{64}"', '"[0-9a-f]{128}"', '"(?:[0-9a-f]{64}){1,2}"'
+EMPTY, INDEX, DIGESTS = '""', "[0-9]{1,16}", many(EITHER, 256, 1)
 PATH, LONG_PATH, LOGGED = many(HASH, 128), many(LONG_HASH, 128), members(index=INDEX, line=TEXT, proof=many(HASH, 128))
-RENEWALS = "?" + many(members(entry=LOGGED, path=many(f"(?:{HASH}|{LONG_HASH})", 128), token="?" + EMPTY), 64, 1)
+RENEWALS = members(entry=LOGGED, path=many(EITHER, 128), token="?" + EMPTY, validation="?" + DIGESTS)
+RENEWALS = "?" + many(RENEWALS, 64, 1)
 PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=members(
     archive=members(created=LOGGED, description=EMPTY, entity=TEXT, id='"[0-9a-f]{32}"', log=TEXT, origin=TEXT,
                     rotations="?" + many(LOGGED, 64, 1), trial="(?:true|false)"),
@@ -156,8 +158,8 @@ def stamps_of(name, hash, first, lists, join="."):
             lists = [older, *steps(it["path"])] if m else lists
             yield types.SimpleNamespace(name=f"{name}{join}renewal-{m}" if m else name, section=it, hash=hash,
                                         lists=lists, covers=value(lists, hash))
-        lost = "token" not in it and entry_of(it, "evidence.renewed")[f"token_{hash}"]
-        older = [*older, lost or digest(hash, it["token"])]
+        stated = None if "token" in it else entry_of(it, "evidence.renewed")
+        older = [*older, stated[f"token_{hash}"] if stated else digest(hash, it["token"])]
 
 def line_of(name, token, lists, again, tree_path):
     """The time-stamps over objects: the chain that lists lead to, and that over new hash trees, where the SHA-512 of
@@ -325,11 +327,12 @@ def read_line(name, sealing, token):
     stamps, sealed, tree = [], sealed_entry(sealing), token.get("hash_tree")
     kind = lambda it: "sealing.stamped" if it is token else "evidence.rehashed" if it is tree else "evidence.renewed"
     sections = [it for first in (token, tree) if first for it in [first, *first.get("renewals", [])]]
-    need(in_order([it["entry"]["index"] for it in sections]) and all("token" in it or not it["path"] for it in sections)
+    need(in_order([it["entry"]["index"] for it in sections])
+         and all("token" in it or not it["path"] + it.get("validation", []) for it in sections)
          and all(entry_of(it, kind(it))["line"] == token["line"] for it in sections),
          f"{name}: its renewals are not those of its line, in the order of the log")
     for it in line_of_sealing(name, sealing, token):
-        raw, entry = it.section["token"], entry_of(it.section, kind(it.section))
+        raw, entry, covered = it.section["token"], entry_of(it.section, kind(it.section)), it.section.get("validation")
         stamp = parse_token(raw)
         stated = {"token_sha256": sha256(raw), "stamped_at": stamp.time}
         if it.section is token: stated.update(sealing=sealed["sealing"], number=sealed["number"])
@@ -337,6 +340,8 @@ def read_line(name, sealing, token):
         if it.section is tree: stated.update(token_sha512=sha512(raw))
         need(stated.items() <= entry.items(), f"{it.name}.tst: it is not the one that the log states")
         need((stamp.hash, stamp.imprint) == (it.hash, it.covers), f"{it.name}.tst: it does not cover what it should")
+        need(not covered or in_order(covered) and it.section["path"][:1] == [value([covered], it.hash)],
+             f"{it.name}.tst: it does not cover the revocation evidence that it should")
         stamps.append(types.SimpleNamespace(**{**vars(stamp), "where": f"{it.name}.tst", "trial": entry["trial"]}))
     return stamps
 

@@ -11,7 +11,6 @@ use sigillo_model::{
 use crate::{
     Base64Bytes, ReceiptError,
     bytes::up_to,
-    renewals::ChainSection,
     spelling::{is_spelling_of, written_bytes},
 };
 
@@ -562,17 +561,6 @@ impl TokenSection {
         });
         let renewals = self.renewals.iter().map(|it| &it.entry);
         std::iter::once(&self.entry).chain(renewals).chain(tree)
-    }
-
-    /// Returns its chains, oldest first.
-    pub(crate) fn chains(&self) -> impl Iterator<Item = ChainSection<'_>> {
-        let tree = self.hash_tree.iter().map(|it| (&it.token, &it.renewals));
-        let chains = std::iter::once((&self.token, &self.renewals)).chain(tree);
-        chains.enumerate().map(|(place, (first, renewals))| ChainSection {
-            place,
-            first: &first.0,
-            renewals,
-        })
     }
 }
 

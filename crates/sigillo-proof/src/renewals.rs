@@ -3,7 +3,7 @@
 use sigillo_ers::{RevocationSet, TreeDigest, evidence_value, list_value, walk_path};
 use sigillo_model::{Entry, EvidenceDigest, Sha256Digest, Sha512Digest};
 
-use crate::RenewalSection;
+use crate::{RenewalSection, TokenSection};
 
 /// A chain of a receipt, by its place: 0 is of SHA-256, 1 of SHA-512.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,19 @@ pub(crate) struct ChainSection<'r> {
     /// The first token.
     pub(crate) first: &'r [u8],
     pub(crate) renewals: &'r [RenewalSection],
+}
+
+impl TokenSection {
+    /// Returns its chains, oldest first.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = ChainSection<'_>> {
+        let tree = self.hash_tree.iter().map(|it| (&it.token, &it.renewals));
+        let chains = std::iter::once((&self.token, &self.renewals)).chain(tree);
+        chains.enumerate().map(|(place, (first, renewals))| ChainSection {
+            place,
+            first: &first.0,
+            renewals,
+        })
+    }
 }
 
 impl ChainSection<'_> {

@@ -412,30 +412,21 @@ fn sealing_example() -> String {
 
 /// A renewal over two sealings, of which the second was renewed once before.
 fn members() -> RenewalMembers {
-    let digests = |names: &[&[u8]]| names.iter().map(|it| Sha256Digest::of(it)).collect();
-    RenewalMembers {
-        format: 1,
-        line: "plain-sha256-trial".to_owned(),
-        members: vec![
-            RenewalMember {
-                number: 1,
-                tokens: digests(&[b"token"]),
-                validation: vec![Sha256Digest::of(b"revocation list").into()],
-            },
-            RenewalMember {
-                number: 2,
-                tokens: digests(&[b"second token", b"renewed"]),
-                validation: Vec::new(),
-            },
-        ],
-        renewal: RenewalId::from_bytes([0x77; 16]),
-    }
+    let member = |number, tokens: &[&[u8]], validation| {
+        let tokens = tokens.iter().map(|it| Sha256Digest::of(it)).collect();
+        RenewalMember { number, tokens, validation }
+    };
+    let list = Sha256Digest::of(b"revocation list").into();
+    let members =
+        vec![member(1, &[b"token"], vec![list]), member(2, &[b"second token", b"renewed"], vec![])];
+    let renewal = RenewalId::from_bytes([0x77; 16]);
+    RenewalMembers { format: 1, line: "plain-sha256-trial".to_owned(), members, renewal }
 }
 
 fn member_value(at: usize) -> Sha256Digest {
-    let member = &members().members[at];
-    let tokens: Vec<_> = member.tokens.iter().map(|it| (*it).into()).collect();
-    renewal_leaf(&tokens, &member.validation).unwrap().sha256().unwrap()
+    let RenewalMember { tokens, validation, .. } = &members().members[at];
+    let tokens: Vec<_> = tokens.iter().map(|it| (*it).into()).collect();
+    renewal_leaf(&tokens, validation).unwrap().sha256().unwrap()
 }
 
 fn renewed_root() -> Sha256Digest {
@@ -443,9 +434,8 @@ fn renewed_root() -> Sha256Digest {
 }
 
 fn renewal_example() -> String {
-    let value = member_value;
-    let list = Sha256Digest::of(b"revocation list");
-    assert_eq!(value(0), pair_value(Sha256Digest::of(b"token"), list));
+    let (value, of) = (member_value, Sha256Digest::of);
+    assert_eq!(value(0), pair_value(of(b"token"), of(b"revocation list")));
     assert_eq!(renewed_root(), pair_value(value(0), value(1)));
     format!(
         "value of sealing 1      {}\nvalue of sealing 2      {}\nroot = imprint          {}\n",
