@@ -4,7 +4,8 @@ use std::{error::Error, fmt::Write as _, sync::Arc};
 
 use jiff::SignedDuration;
 use sigillo_ers::{
-    Expectations, Imprint, TimeStampRequest, TimeStampToken, TrustAnchors, check_response,
+    Expectations, Imprint, RevocationKind, RevocationStatus, TimeStampRequest, TimeStampToken,
+    TrustAnchors, check_response,
 };
 use sigillo_model::{Clock, Entropy, ErrorKind};
 
@@ -20,6 +21,8 @@ pub struct Authorities {
     anchors: TrustAnchors,
     tolerance: SignedDuration,
     revocation: Option<RevocationGatherer>,
+    /// Whether tokens are filled, and count only if they could be.
+    fills: bool,
 }
 
 /// A token, and how it was come by.
@@ -27,6 +30,8 @@ pub struct Authorities {
 pub struct Stamped {
     /// The token, every check passed.
     pub token: TimeStampToken,
+    /// The token as received, if `token` is what was filled.
+    pub received: Option<Vec<u8>>,
     /// The name of the authority that made it.
     pub authority: String,
     /// Whether that is a trial authority, by our settings or by what the token says.
@@ -62,13 +67,23 @@ impl Authorities {
         anchors: TrustAnchors,
         tolerance: SignedDuration,
     ) -> Self {
-        Self { list, anchors, tolerance, revocation: None }
+        Self { list, anchors, tolerance, revocation: None, fills: false }
     }
 
     /// Also asks whether the certificates of tokens were revoked, at the addresses they name.
     #[must_use]
     pub fn asking_revocation(mut self, gatherer: RevocationGatherer) -> Self {
         self.revocation = Some(gatherer);
+        self
+    }
+
+    /// Also fills into every token what judges its certificates: it counts only if it is known of each
+    /// that it was not revoked. What comes is asked for as [`asking_revocation`](Self::asking_revocation)
+    /// says, revocation lists first: more programs read them in a token.
+    #[must_use]
+    pub fn filling_tokens(mut self) -> Self {
+        self.revocation = self.revocation.map(RevocationGatherer::lists_first);
+        self.fills = true;
         self
     }
 
@@ -120,11 +135,16 @@ impl Authorities {
             let policy = authority.policy().map(ToOwned::to_owned);
             let imprint = imprint.clone();
             let request = TimeStampRequest { imprint, nonce: fresh_nonce(entropy), policy };
-            match self.ask(authority.as_ref(), &request, clock).await {
-                Ok(token) => {
+            let answered = match self.ask(authority.as_ref(), &request, clock).await {
+                Ok(token) if self.fills => self.fill(token, clock).await,
+                Ok(token) => Ok((token, None)),
+                Err(words) => Err(words),
+            };
+            match answered {
+                Ok((token, received)) => {
                     let trial = authority.is_trial() || token.verified().trial;
                     let authority = authority.name().to_owned();
-                    return Ok(Stamped { token, authority, trial, refused });
+                    return Ok(Stamped { token, received, authority, trial, refused });
                 }
                 Err(words) => {
                     refused.push(Refusal { authority: authority.name().to_owned(), words });
@@ -132,6 +152,35 @@ impl Authorities {
             }
         }
         Err(AllRefused { refusals: refused })
+    }
+
+    /// Fills a token; returns it with the bytes that were received, or says why it does not count.
+    async fn fill(
+        &self,
+        token: TimeStampToken,
+        clock: &dyn Clock,
+    ) -> Result<(TimeStampToken, Option<Vec<u8>>), String> {
+        let gathered = self.gather_revocation(&token, clock).await;
+        let unknown = gathered.certificates.iter().find_map(|it| match &it.status {
+            RevocationStatus::Good { .. } => None,
+            RevocationStatus::Revoked { at, .. } => {
+                Some(format!("{}: it was revoked at {at}", it.subject))
+            }
+            RevocationStatus::Unknown { missing } => Some(format!("{}: {missing}", it.subject)),
+        });
+        let refused = |it: &Refusal| format!("; {}: {}", it.authority, it.words);
+        let tried: String = gathered.refused.iter().map(refused).collect();
+        if let Some(unknown) = unknown {
+            let words = format!("its time-stamp cannot be filled: {unknown}{tried}");
+            return Err(words.chars().take(WORDS_CHARS_MAX).collect());
+        }
+        if gathered.certificates.is_empty() {
+            return Err("its time-stamp cannot be filled: nothing is known of it".to_owned());
+        }
+        let evidence: Vec<(RevocationKind, &[u8])> =
+            gathered.evidence.iter().map(|it| (it.kind, &it.der[..])).collect();
+        let filled = token.fill(&self.anchors, &evidence).map_err(|error| words(&error))?;
+        Ok((filled, Some(token.raw().to_vec())))
     }
 
     /// Asks one authority; what stands in the way of its answer is said in words.

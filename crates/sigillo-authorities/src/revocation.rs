@@ -30,6 +30,7 @@ pub struct RevocationGatherer {
     client: Client,
     answer_limit: Duration,
     all_limit: SignedDuration,
+    lists_first: bool,
 }
 
 /// What was gathered about one token.
@@ -84,7 +85,14 @@ impl RevocationGatherer {
             .no_proxy()
             .tls_certs_only([]);
         let client = builder.build().map_err(|source| GathererError { source })?;
-        Ok(Self { client, answer_limit, all_limit })
+        Ok(Self { client, answer_limit, all_limit, lists_first: false })
+    }
+
+    /// Asks for the revocation lists of a certificate before it asks its responders.
+    #[must_use]
+    pub fn lists_first(mut self) -> Self {
+        self.lists_first = true;
+        self
     }
 
     /// Asks about every certificate of `token` but the anchor, until each is known of or everybody
@@ -97,7 +105,10 @@ impl RevocationGatherer {
     ) -> GatheredRevocation {
         let mut gathered = GatheredRevocation::default();
         // Only tokens that were verified are asked about.
-        let questions = revocation_questions(token, anchors).unwrap_or_default();
+        let mut questions = revocation_questions(token, anchors).unwrap_or_default();
+        if self.lists_first {
+            questions.sort_by_key(|it| (it.certificate, it.kind != RevocationKind::Crl));
+        }
         let begun = clock.now();
         let mut set = RevocationSet::new();
         gathered.judge(token, anchors, &set, clock);

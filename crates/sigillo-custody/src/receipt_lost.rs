@@ -1,4 +1,5 @@
-//! Renewals that a receipt leaves out because the archive has lost them, and what that means.
+//! Renewals and evidence lines that a receipt leaves out because the archive has lost them, and what
+//! that means.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use sigillo_ers::token_certificate_end;
 use sigillo_evidence_log::{ChainToken, Chains, LogView, TokenFrom, Unread};
 use sigillo_model::{Entry, Finding, FindingCode, ObjectKey};
-use sigillo_proof::{Receipt, RenewalSection, TokenSection};
+use sigillo_proof::{Receipt, RenewalSection, SealingSection, TokenSection};
 
 use crate::{ReceiptLog, receipt_error::GiveReceiptError};
 
@@ -16,7 +17,8 @@ use crate::{ReceiptLog, receipt_error::GiveReceiptError};
 pub struct GivenReceipt {
     /// The receipt.
     pub receipt: Receipt,
-    /// Which renewals are not in it, why, and until when what is in it proves something.
+    /// Which renewals and evidence lines are not in it, why, and until when what is in it proves
+    /// something.
     pub findings: Vec<Finding>,
 }
 
@@ -24,6 +26,7 @@ pub struct GivenReceipt {
 #[derive(Debug, Default)]
 pub(crate) struct LeftOut {
     objects: BTreeMap<String, Lost>,
+    lines: Vec<Finding>,
 }
 
 /// An object of a renewal that is lost.
@@ -81,6 +84,16 @@ impl LeftOut {
         self.objects.entry(key.to_string()).or_insert_with(lost);
     }
 
+    /// Takes note that the first time-stamp of a sealing on a line is lost, and with it the line.
+    pub(crate) fn line(&mut self, key: &ObjectKey, line: &str, what: &str) {
+        let message = format!(
+            "{what}: what was stamped on the evidence line {line} is left out, the other lines of the \
+             sealing prove it alone; bring the object back from a copy of the archive, then make this \
+             again"
+        );
+        self.lines.push(Finding::new(FindingCode::LineLeftOut, key, message));
+    }
+
     /// Says until when the time-stamps of a sealing hold that lacks everything in `self`.
     pub(crate) fn hold(&mut self, section: &TokenSection) {
         let until = holds_until(section);
@@ -91,6 +104,7 @@ impl LeftOut {
 
     /// Takes in what another sealing lacks.
     pub(crate) fn join(&mut self, other: Self) {
+        self.lines.extend(other.lines);
         for (name, lost) in other.objects {
             let until = lost.until;
             let there = self.objects.entry(name).or_insert(lost);
@@ -100,7 +114,7 @@ impl LeftOut {
 
     /// Puts it into words, with the way to mend it.
     pub(crate) fn findings(self) -> Vec<Finding> {
-        self.objects.into_values().map(Lost::finding).collect()
+        self.objects.into_values().map(Lost::finding).chain(self.lines).collect()
     }
 }
 
@@ -147,13 +161,19 @@ fn renewed_at(line: &str) -> Option<Timestamp> {
     }
 }
 
-/// Keeps the renewals that an older receipt has and the archive has lost: the older one is a copy of
-/// them.
+/// Keeps the renewals and the evidence lines that an older receipt has and the archive has lost: the
+/// older one is a copy of them.
 pub(crate) fn keep_from(
     older: &Receipt,
     newer: &mut Receipt,
     log: &ReceiptLog,
 ) -> Result<(), GiveReceiptError> {
+    for section in &mut newer.sealings {
+        let same = |it: &&SealingSection| it.entry.line == section.entry.line;
+        if let Some(before) = older.sealings.iter().find(same) {
+            keep_lines(&before.tokens, &mut section.tokens, log)?;
+        }
+    }
     let pairs = older.sealings.iter().flat_map(|it| &it.tokens).collect::<Vec<_>>();
     for token in newer.sealings.iter_mut().flat_map(|it| &mut it.tokens) {
         let Some(before) = pairs.iter().find(|it| it.token == token.token) else { continue };
@@ -170,6 +190,37 @@ pub(crate) fn keep_from(
             }
             (None, _) => {}
         }
+    }
+    Ok(())
+}
+
+/// Keeps those lines of a sealing.
+fn keep_lines(
+    before: &[TokenSection],
+    tokens: &mut Vec<TokenSection>,
+    log: &ReceiptLog,
+) -> Result<(), GiveReceiptError> {
+    for kept in before {
+        if tokens.iter().any(|it| it.line == kept.line) {
+            continue;
+        }
+        let entry = log.line(kept.entry.index)?;
+        if entry.line != kept.entry.line {
+            continue;
+        }
+        let mut kept = TokenSection { entry, ..kept.clone() };
+        for renewal in &mut kept.renewals {
+            renewal.entry = log.line(renewal.entry.index)?;
+        }
+        if let Some(tree) = &mut kept.hash_tree {
+            tree.entry = log.line(tree.entry.index)?;
+            for renewal in &mut tree.renewals {
+                renewal.entry = log.line(renewal.entry.index)?;
+            }
+        }
+        let after = |it: &TokenSection| it.entry.index > kept.entry.index;
+        let at = tokens.iter().position(after).unwrap_or(tokens.len());
+        tokens.insert(at, kept);
     }
     Ok(())
 }

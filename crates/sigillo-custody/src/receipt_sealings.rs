@@ -86,23 +86,35 @@ async fn read_statement(
     Ok((statement, text.map_err(|error| unreadable(key, &error.to_string()))?))
 }
 
-/// Reads the time-stamps of a sealing: of each line the first, which is the one that counts.
+/// Reads the time-stamps of a sealing: of each line the first, which is the one that counts. A line
+/// whose first one is lost is left out if another line has it.
 async fn tokens(
     (archive, log, chains): (&Archive, &ReceiptLog, &Chains),
     sealing: &BatchesSealed,
     left_out: &mut LeftOut,
 ) -> Result<Vec<TokenSection>, GiveReceiptError> {
     let mut sections: Vec<TokenSection> = Vec::new();
+    let mut missing: Vec<(ObjectKey, &str, &'static str)> = Vec::new();
     let stamps = log.entries().filter_map(|(index, entry)| match entry {
         Entry::SealingStamped(body) if body.number == sealing.number => Some((index, body)),
         _ => None,
     });
     for (index, body) in stamps.take(RECEIPT_TOKENS_MAX) {
-        if sections.iter().any(|section| section.line == body.line) {
+        let is_known = |line: &str| line == body.line;
+        if sections.iter().any(|section| is_known(&section.line))
+            || missing.iter().any(|(_, line, _)| is_known(line))
+        {
             continue;
         }
         let key = ObjectKey::token(body.sealing, &body.line, body.token_sha256);
-        let token = read_named(archive, key, TOKEN_BYTES_MAX as u64, body.token_sha256).await?;
+        let bytes_max = TOKEN_BYTES_MAX as u64;
+        let token = match read_or_lost(archive, &key, bytes_max, body.token_sha256).await? {
+            Ok(token) => token,
+            Err(what) => {
+                missing.push((key, &body.line, what));
+                continue;
+            }
+        };
         let mut lost = LeftOut::default();
         let (renewals, hash_tree) = newer((archive, log, chains), body, &mut lost).await?;
         let section = TokenSection {
@@ -116,6 +128,12 @@ async fn tokens(
         lost.hold(&section);
         left_out.join(lost);
         sections.push(section);
+    }
+    for (key, line, what) in missing {
+        if sections.is_empty() {
+            return Err(unreadable(key, what));
+        }
+        left_out.line(&key, line, what);
     }
     Ok(sections)
 }

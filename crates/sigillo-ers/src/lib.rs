@@ -39,6 +39,7 @@ mod record_check;
 mod record_revocation;
 mod renewal;
 
+mod filled;
 mod request;
 mod response;
 mod token;
@@ -58,6 +59,7 @@ pub use certificate::{
 };
 pub use chain_stamps::{ChainStamps, rehashed_group};
 pub use cms::CmsError;
+pub use filled::{FILLED_REVOCATIONS_MAX, FillError, fill_token, is_filled_from};
 pub use hash::{HashFunction, Hasher, Imprint, UnknownHashName};
 pub use issue::{PreparedToken, TRIAL_POLICY, TokenContent, prepare_token, refusal};
 pub use joined::JoinedHashes;

@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    TimeStampRequest, TokenError, Trust, TrustAnchors, VerifiedToken,
+    FillError, RevocationKind, TimeStampRequest, TokenError, Trust, TrustAnchors, VerifiedToken,
     der::{self, DerError, Element},
+    fill_token,
     signature::Accepted,
     token,
 };
@@ -46,9 +47,23 @@ pub struct TimeStampToken {
 }
 
 impl TimeStampToken {
-    /// Returns the exact bytes of the `ContentInfo` as received.
+    /// Returns the exact bytes of the `ContentInfo`: as received, unless it was filled since.
     pub fn raw(&self) -> &[u8] {
         &self.raw
+    }
+
+    /// Fills in what judges its certificates, as [`fill_token`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`fill_token`].
+    pub fn fill(
+        &self,
+        anchors: &TrustAnchors,
+        evidence: &[(RevocationKind, &[u8])],
+    ) -> Result<Self, FillError> {
+        let raw = fill_token(&self.raw, anchors, evidence)?;
+        Ok(Self { raw, verified: self.verified.clone() })
     }
 
     /// Returns what the token says.

@@ -97,7 +97,7 @@ pub fn token_revocation(
 }
 
 /// Returns the certificates from the signer's to the anchor; none for [`Trust::Unknown`].
-fn anchored_path(
+pub(crate) fn anchored_path(
     token: &ReadToken<'_>,
     anchors: &TrustAnchors,
 ) -> Result<Vec<Vec<u8>>, TokenError> {

@@ -12,6 +12,7 @@ use sigillo_store::StoreError;
 use crate::{
     Archive, Commit, CommitFault, LogError, LogView,
     audit_derived::{DerivedAudit, check_checkpoint, lines_from_bundles},
+    audit_received::audit_received,
     audit_renewals::audit_renewals,
     audit_sealings::audit_sealings,
     chain::Chain,
@@ -334,6 +335,7 @@ impl<'a> ChainAudit<'a> {
             &mut self.findings,
         )
         .await?;
+        audit_received(self.archive, &self.view, &mut self.findings).await?;
         let revocation =
             audit_renewals(self.archive, &self.view, knowledge, &mut self.findings).await?;
         let proven = self.tree_known.then(|| self.head());

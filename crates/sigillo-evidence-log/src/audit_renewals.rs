@@ -17,6 +17,7 @@ use sigillo_model::{
 use crate::{
     Archive, AuditKnowledge, ChainToken, Chains, LogError, LogView, RENEWAL_LEAD, TokenFrom,
     audit::AuditTime,
+    audit_lines::outweigh,
     audit_revocation::RevocationAudit,
     audit_sealings::{read_stated, told_of},
     sealing_chains::{ReadTokens, SealingChains},
@@ -75,6 +76,7 @@ pub(crate) async fn audit_renewals(
     }
     audit.due();
     let summary = audit.revocation.conclude();
+    outweigh(view, &chains, findings);
     findings.extend(summary.finding());
     Ok(summary)
 }

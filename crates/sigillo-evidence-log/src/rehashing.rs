@@ -75,6 +75,10 @@ pub async fn commit_hash_tree(
         trial: stamped.token.verified().trial,
     };
     create_fresh(log, ObjectKey::hash_tree(tree.renewal), bytes).await?;
+    if let Some(received) = &stamped.received {
+        let key = ObjectKey::renewal_received_token(tree.renewal);
+        create_fresh(log, key, received.clone()).await?;
+    }
     create_fresh(log, ObjectKey::renewal_token(tree.renewal), token.to_vec()).await?;
     let entry = Entry::EvidenceRehashed(body.clone());
     match commit_unless_renewed(log, &entry, &body.line).await? {

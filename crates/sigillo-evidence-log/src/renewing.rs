@@ -492,6 +492,10 @@ async fn store(
         trial: stamped.token.verified().trial,
     };
     create_fresh(log, ObjectKey::renewal_members(listed.renewal), bytes).await?;
+    if let Some(received) = &stamped.received {
+        let key = ObjectKey::renewal_received_token(listed.renewal);
+        create_fresh(log, key, received.clone()).await?;
+    }
     create_fresh(log, ObjectKey::renewal_token(listed.renewal), token.to_vec()).await?;
     Ok(body)
 }

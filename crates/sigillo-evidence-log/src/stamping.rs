@@ -58,6 +58,10 @@ pub async fn stamp_sealings(
         };
         outcome.refused.extend(stamped.refused);
         let token_sha256 = Sha256Digest::of(stamped.token.raw());
+        if let Some(received) = stamped.received {
+            let key = ObjectKey::received_token(sealing.sealing, line, token_sha256);
+            create_fresh(log, key, received).await?;
+        }
         let key = ObjectKey::token(sealing.sealing, line, token_sha256);
         create_fresh(log, key, stamped.token.raw().to_vec()).await?;
         let body = SealingStamped {

@@ -1,5 +1,7 @@
 //! What the log says in sum, so that it need not be read from its beginning each time.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use sigillo_model::{Entry, LogTime, Sha256Digest};
@@ -23,8 +25,8 @@ pub struct LogSummary {
     pub head_sha256: Option<Sha256Digest>,
     /// The time of that commit.
     pub newest_commit_at: Option<LogTime>,
-    /// The evidence line whose time-stamps are waited for.
-    pub line: String,
+    /// The evidence lines whose time-stamps are waited for, in the order in which they were named.
+    pub lines: Vec<LineSummary>,
     /// The time that the newest time-stamp attests, as the log spells it.
     pub newest_stamp_at: Option<String>,
     /// Renewals of time-stamps.
@@ -39,7 +41,17 @@ pub struct LogSummary {
     pub submissions: u64,
     /// Batches that no sealing covers yet, in log order.
     pub unsealed: Vec<UnsealedBatch>,
-    /// Sealings without a time-stamp on [`line`](Self::line), oldest first.
+}
+
+/// What the log says of an evidence line.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineSummary {
+    /// Its name.
+    pub line: String,
+    /// The time that the newest first time-stamp on it attests, as the log spells it.
+    pub newest_stamp_at: Option<String>,
+    /// Sealings without a time-stamp on it, oldest first.
     pub unstamped: Vec<UnstampedSealing>,
 }
 
@@ -81,11 +93,14 @@ impl LogSummary {
                     self.sealings += 1;
                     self.sealed_through = body.through;
                     self.unsealed.retain(|batch| batch.commit > body.through);
-                    self.unstamped.push(UnstampedSealing { at, number: body.number });
+                    for line in &mut self.lines {
+                        line.unstamped.push(UnstampedSealing { at, number: body.number });
+                    }
                 }
                 Entry::SealingStamped(body) => {
-                    if body.line == self.line {
-                        self.unstamped.retain(|sealing| sealing.number != body.number);
+                    for line in self.lines.iter_mut().filter(|it| it.line == body.line) {
+                        line.unstamped.retain(|sealing| sealing.number != body.number);
+                        line.newest_stamp_at = Some(body.stamped_at.clone());
                     }
                     self.newest_stamp_at = Some(body.stamped_at.clone());
                 }
@@ -100,15 +115,30 @@ impl LogSummary {
         self.size = commit.size_after();
     }
 
-    /// Sums up nothing yet, for one evidence line.
-    fn of_line(line: &str) -> Self {
-        Self { line: line.to_owned(), ..Self::default() }
+    /// Returns the sealings that wait for a time-stamp on one of the lines or on several, by number.
+    pub fn waiting(&self) -> Vec<UnstampedSealing> {
+        let all = self.lines.iter().flat_map(|line| &line.unstamped);
+        let by_number: BTreeMap<u64, UnstampedSealing> =
+            all.map(|sealing| (sealing.number, sealing.clone())).collect();
+        by_number.into_values().collect()
+    }
+
+    /// Sums up nothing yet, for some evidence lines.
+    fn of_lines(lines: &[String]) -> Self {
+        let of = |line: &String| LineSummary { line: line.clone(), ..LineSummary::default() };
+        Self { lines: lines.iter().map(of).collect(), ..Self::default() }
+    }
+
+    /// Tells whether it is for these evidence lines.
+    fn is_for(&self, lines: &[String]) -> bool {
+        self.lines.iter().map(|it| &it.line).eq(lines)
     }
 
     /// Tells whether what was summed up is the beginning of this log.
     async fn is_of(&self, archive: &Archive) -> Result<bool, LogError> {
         if self.head == 0 {
-            return Ok(*self == Self::of_line(&self.line));
+            let lines: Vec<String> = self.lines.iter().map(|it| it.line.clone()).collect();
+            return Ok(*self == Self::of_lines(&lines));
         }
         match archive.commit(self.head).await {
             Ok(commit) => Ok(commit.is_some_and(|it| Some(it.digest) == self.head_sha256)),
@@ -119,7 +149,7 @@ impl LogSummary {
 }
 
 /// Sums the log up: carries on what was `known`, or begins anew if that is of another log or waits
-/// for the time-stamps of another evidence line than `line`.
+/// for the time-stamps of other evidence lines than `lines`.
 ///
 /// Reads the commits after the one known, and a few more: its cost does not grow with the log.
 ///
@@ -129,10 +159,10 @@ impl LogSummary {
 pub async fn summarise(
     archive: &Archive,
     known: LogSummary,
-    line: &str,
+    lines: &[String],
 ) -> Result<LogSummary, LogError> {
-    let carries_on = known.line == line && known.is_of(archive).await?;
-    let mut summary = if carries_on { known } else { LogSummary::of_line(line) };
+    let carries_on = known.is_for(lines) && known.is_of(archive).await?;
+    let mut summary = if carries_on { known } else { LogSummary::of_lines(lines) };
     let after = (summary.head, summary.size);
     read_commits(archive, after, &mut |commit| summary.take(commit)).await?;
     Ok(summary)

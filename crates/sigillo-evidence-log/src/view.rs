@@ -1,5 +1,7 @@
 //! Everything the log says, read from its commits in order.
 
+use std::collections::BTreeSet;
+
 use sigillo_model::{
     BatchCommitted, BatchesSealed, CommitOpened, Entry, EvidenceRehashed, EvidenceRenewed, LogTime,
     SealingStamped, SubmissionCompleted, SubmissionReceived,
@@ -174,6 +176,11 @@ impl LogView {
     /// Returns the first time-stamp of a sealing on `line`: the one that counts.
     pub fn stamp_of(&self, number: u64, line: &str) -> Option<&LoggedStamp> {
         self.stamps.iter().find(|stamp| stamp.body.number == number && stamp.body.line == line)
+    }
+
+    /// Returns the evidence lines on which sealings have time-stamps, by name.
+    pub fn lines(&self) -> BTreeSet<&str> {
+        self.stamps.iter().map(|stamp| stamp.body.line.as_str()).collect()
     }
 
     /// Returns the sealings without any time-stamp, oldest first.

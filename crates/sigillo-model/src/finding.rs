@@ -121,6 +121,11 @@ finding_codes! {
     RenewalLeftOut = "F514", CannotTell;
     /// The token of a renewal is not in a receipt.
     RenewalNotIncluded = "F515", Note;
+    /// The time-stamps of an evidence line could not be given, for the first of them is missing or
+    /// damaged; those of another line were.
+    LineLeftOut = "F516", Note;
+    /// The token as received, beside the one that was filled from it, is missing or another one.
+    ReceivedTokenDiffers = "F517", Note;
     /// The log's key is in no trust store, so who wrote the archive cannot be told.
     OriginUnknown = "F601", CannotTell;
     /// The certificate of a seal leads to no anchor of the trust store.
@@ -231,6 +236,24 @@ finding_codes! {
     RecordFromLater = "F920", CannotTell;
 }
 
+impl FindingCode {
+    /// Tells whether it says of time-stamps whom to believe about them, or how long they hold: nothing
+    /// was changed since they were made, and time-stamps of others over the same may do without them.
+    pub const fn is_of_one_line(self) -> bool {
+        matches!(
+            self,
+            Self::AlgorithmUnknown
+                | Self::AuthorityUnknown
+                | Self::RenewedLate
+                | Self::AlgorithmExpired
+                | Self::EvidenceEnded
+                | Self::CertificateRevoked
+                | Self::RevokedLater
+                | Self::RecordFromLater
+        )
+    }
+}
+
 impl fmt::Display for FindingCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
@@ -283,6 +306,19 @@ impl Finding {
             place: Place::default(),
             message: message.into(),
         }
+    }
+
+    /// Makes a note of what is found on one evidence line of a sealing, whose time-stamps on another
+    /// line hold.
+    #[must_use]
+    pub fn outweighed(mut self, line: &str, other: &str) -> Self {
+        self.severity = Severity::Note;
+        self.message = format!(
+            "{} (on the evidence line {line}; the time-stamps on the line {other} hold, and do not need \
+             these)",
+            self.message
+        );
+        self
     }
 
     /// Adds the place within the object.

@@ -82,6 +82,11 @@ impl ObjectKey {
         Self(format!("sealings/{sealing}/lines/{line}/{token}.tst"))
     }
 
+    /// A token of a sealing as its authority gave it, beside that into which more was filled.
+    pub fn received_token(sealing: SealingId, line: &str, token: Sha256Digest) -> Self {
+        Self(format!("sealings/{sealing}/lines/{line}/{token}.received"))
+    }
+
     /// The siblings that lead from a sealing's value to the token's imprint.
     pub fn token_path(sealing: SealingId, line: &str, token: Sha256Digest) -> Self {
         Self(format!("sealings/{sealing}/lines/{line}/{token}.path"))
@@ -95,6 +100,11 @@ impl ObjectKey {
     /// The time-stamp token of a renewal.
     pub fn renewal_token(renewal: RenewalId) -> Self {
         Self(format!("renewals/{renewal}/token.tst"))
+    }
+
+    /// The token of a renewal as its authority gave it, beside that into which more was filled.
+    pub fn renewal_received_token(renewal: RenewalId) -> Self {
+        Self(format!("renewals/{renewal}/token.received"))
     }
 
     /// What a hash-tree renewal covers.

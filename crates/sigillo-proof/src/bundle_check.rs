@@ -14,7 +14,7 @@ use crate::{
     Bundle, BundleError, BundledFile, DocumentSection, EvidenceMaker, GivenFile, ReceiptCheck,
     ReceiptTrust,
     bundle::RecordAt,
-    check_receipt,
+    check::begin_check,
     check_validation::{RevocationCheck, evidence},
 };
 
@@ -66,8 +66,8 @@ impl BundleCheck {
 /// Checks everything that a bundle says: the receipt in it, the evidence records as of a time, the
 /// files in it and those beside it.
 pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_>) -> BundleCheck {
-    let receipt = check_receipt(&bundle.receipt, rules.trust, files);
-    let (mut findings, more_findings) = (receipt.findings.clone(), receipt.more_findings);
+    let mut checker = begin_check(&bundle.receipt, rules.trust, files);
+    let mut findings = Vec::new();
     let (mut counted, mut record) = (0, RecordAt::default());
     for file in &bundle.files {
         match record.of(&bundle.receipt, file.document).and_then(|it| it.files.get(file.position)) {
@@ -100,14 +100,17 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
         for evidence in maker.records_of(document) {
             let report = verify(document, &evidence.record, rules, &evidence_set);
             revocation.take(&format!("documents/{number}, {}", evidence.line), &report);
-            findings.extend(report.findings.into_iter().filter(is_of_time).map(|finding| {
-                Finding {
-                    object: format!("documents/{number}, {}, {}", evidence.line, finding.object),
-                    ..finding
-                }
-            }));
+            checker.look_at_line(sealing.map(|sealing| (sealing, evidence.line.clone())));
+            for finding in report.findings.into_iter().filter(is_of_time) {
+                let object = format!("documents/{number}, {}, {}", evidence.line, finding.object);
+                checker.add(Finding { object, ..finding });
+            }
+            checker.look_at_line(None);
         }
     }
+    let receipt = checker.conclude();
+    findings.extend(receipt.findings.iter().cloned());
+    let more_findings = receipt.more_findings;
     let no_outsider = "whether the archive has grown since, or destroyed the document, is not known \
                        here";
     findings.push(Finding::new(FindingCode::FreshnessUnknown, "checkpoint", no_outsider));

@@ -13,9 +13,13 @@ use sigillo_model::{
 
 use crate::{
     ArchiveSection, CosignedBy, LoggedLine, Receipt, ReceiptError,
-    check_documents::check_documents, check_hash_trees::check_hash_trees,
-    check_sealings::check_sealings, check_submission::check_submission,
-    check_validation::check_validation, receipt::CosignedNote,
+    check_documents::check_documents,
+    check_hash_trees::check_hash_trees,
+    check_sealings::check_sealings,
+    check_submission::check_submission,
+    check_validation::check_validation,
+    line_findings::{LineFindings, LineOf},
+    receipt::CosignedNote,
 };
 
 /// At most this many findings are kept in words; more are counted.
@@ -125,6 +129,11 @@ impl ReceiptCheck {
 /// Damage means that the receipt does not prove what it says; that nobody vouches for the log's
 /// key is [`FindingCode::OriginUnknown`]: consistent, but from whom cannot be told.
 pub fn check_receipt(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile]) -> ReceiptCheck {
+    begin_check(receipt, trust, files).conclude()
+}
+
+/// As [`check_receipt`], for who has more to find on its evidence lines.
+pub(crate) fn begin_check(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile]) -> Checker {
     let mut checker = Checker::default();
     let proven = checker.archive(&receipt.archive, receipt.note(), trust);
     let batches = checker.batches(receipt);
@@ -137,7 +146,7 @@ pub fn check_receipt(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile
     check_sealings(&mut checker, receipt, &proven, &batches, trust);
     check_validation(&mut checker, receipt);
     matcher.conclude(&mut checker);
-    checker.conclude()
+    checker
 }
 
 /// What is known of the archive once its description was read.
@@ -232,9 +241,24 @@ pub(crate) struct Checker {
     pub(crate) sealings: u64,
     pub(crate) times: Vec<AttestedTime>,
     files: Vec<MatchedFile>,
+    pub(crate) lines: LineFindings,
+    /// The evidence line that is looked at.
+    line: Option<LineOf>,
 }
 
 impl Checker {
+    /// Looks at an evidence line of a sealing: what is found from here on is found on it.
+    pub(crate) fn look_at_line(&mut self, line: Option<LineOf>) {
+        self.line = line;
+    }
+
+    /// Takes note that the first time-stamp of the line that is looked at is sound.
+    pub(crate) fn verified_line(&mut self, trial: bool) {
+        if let Some(line) = &self.line {
+            self.lines.verified(line, trial);
+        }
+    }
+
     pub(crate) fn find(
         &mut self,
         code: FindingCode,
@@ -245,6 +269,16 @@ impl Checker {
     }
 
     pub(crate) fn add(&mut self, finding: Finding) {
+        let finding = match &self.line {
+            Some(line) => self.lines.take(line, finding),
+            None => Some(finding),
+        };
+        if let Some(finding) = finding {
+            self.keep(finding);
+        }
+    }
+
+    fn keep(&mut self, finding: Finding) {
         if self.worst.as_ref().is_none_or(|worst| worst.severity < finding.severity) {
             self.worst = Some(finding.clone());
         }
@@ -255,7 +289,10 @@ impl Checker {
         }
     }
 
-    pub(crate) fn conclude(self) -> ReceiptCheck {
+    pub(crate) fn conclude(mut self) -> ReceiptCheck {
+        for finding in std::mem::take(&mut self.lines).settle() {
+            self.keep(finding);
+        }
         let mut findings = self.findings;
         findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
         ReceiptCheck {

@@ -170,8 +170,10 @@ impl SealingsCheck<'_> {
                 continue;
             }
             after = token.entry.index;
+            self.checker.look_at_line(Some((body.number, token.line.clone())));
             let stamped_at = self.token(body, token);
             self.renewals((section, body), token, stamped_at);
+            self.checker.look_at_line(None);
             first = first.or(stamped_at);
         }
         if section.tokens.is_empty() {
@@ -202,6 +204,7 @@ impl SealingsCheck<'_> {
         let imprint = walk_path(sealing_value(body), &section.path);
         match verify_token(&section.token.0, imprint, &self.trust.anchors) {
             Ok(token) => {
+                self.checker.verified_line(token.trial);
                 let stamped_at = token.stamped_at.to_string();
                 if stamped_at != stamped.stamped_at || token.trial != stamped.trial {
                     self.find(code, body, "its time-stamp attests another time than the log says");

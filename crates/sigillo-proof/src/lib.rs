@@ -21,6 +21,7 @@ mod check_renewals;
 mod check_sealings;
 mod check_submission;
 mod check_validation;
+mod line_findings;
 
 mod evidence;
 

@@ -333,6 +333,9 @@ pub(crate) struct VerifyArgs {
 
 /// Seal and time-stamp what waits for it
 ///
+/// Every sealing gets a time-stamp on each evidence line of the settings. Exits with 4 if one waits,
+/// for no authority of its line helped: nothing is lost, and no other line waits for that.
+///
 /// Example: sigillo seal --archive /srv/archive
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -347,8 +350,9 @@ pub(crate) struct SealArgs {
 /// Says for which sealings the certificate of the newest time-stamp, or what it was signed with,
 /// comes to its end soon, and when; with --yes asks for one newer time-stamp over those of all of
 /// them (RFC 4998, time-stamp renewal). No document is read. What was not renewed in time can be
-/// renewed later, but whether it held in between nobody can prove. Only the evidence line of the
-/// authorities in the settings is renewed: trial time-stamps and real ones are never joined.
+/// renewed later, but whether it held in between nobody can prove. Every evidence line is renewed for
+/// itself, also those that are not in the settings any more; trial time-stamps and real ones are never
+/// joined.
 ///
 /// Where the hash function comes to its end, a newer time-stamp does not help: new hash trees of
 /// SHA-512 are made over all documents and all that proves them (RFC 4998, hash-tree renewal), and one

@@ -6,16 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use jiff::SignedDuration;
-
 use sigillo_authorities::{
-    Authorities, Credentials, HttpAuthority, HttpSettings, KeyError, KeyFolder, RevocationGatherer,
-    SignedHead, TimeStampAuthority,
+    Credentials, HttpAuthority, HttpSettings, KeyError, KeyFolder, SignedHead,
 };
 use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, AuditTime, EVIDENCE_LINE, LogKeys, LogSummary, LogWriter, log_contains,
+    Archive, AuditKnowledge, AuditTime, LogKeys, LogSummary, LogWriter, log_contains,
 };
 use sigillo_model::{Clock, Entropy, ErrorKind, LogTime, Sha256Digest};
 use sigillo_store::{ServiceAccess, Store, StoreUrl};
@@ -30,12 +27,6 @@ use crate::{
     system::{SystemClock, SystemEntropy},
     trust::{TrustStore, Trusted},
 };
-
-/// The evidence line of time-stamps from configured authorities.
-const REAL_LINE: &str = "plain-sha256-unqualified";
-
-/// A time-stamp counts only if it is this close to our clock.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The file of the state that names the store that was probed.
 const PROBED: &str = "probed";
@@ -280,9 +271,10 @@ impl Context {
         self.state_file(archive, "index")
     }
 
-    /// Where it is noted what an interrupted hash-tree renewal has done.
-    pub(crate) fn rehash_journal(&self, archive: &Archive) -> PathBuf {
-        self.state_file(archive, "hash-trees")
+    /// Where it is noted what an interrupted hash-tree renewal of a line has done.
+    pub(crate) fn rehash_journal(&self, archive: &Archive, line: &str) -> PathBuf {
+        let key = Sha256Digest::of(line.as_bytes()).to_string();
+        self.state_file(archive, &format!("hash-trees-{}", &key[..16]))
     }
 
     /// Opens the journal of a source; without it, its files are read again.
@@ -362,12 +354,6 @@ impl Context {
         Ok(settings.authorities.into_iter().map(|it| it.name).collect())
     }
 
-    /// Returns the evidence line of the time-stamps that would be asked for.
-    pub(crate) fn evidence_line(&self) -> Result<&'static str, CommandError> {
-        let settings = Settings::read(&self.places.settings())?;
-        Ok(line_of(&settings))
-    }
-
     /// Opens the keys that are named, by their folder or by an archive in a folder, without looking
     /// at the archive.
     pub(crate) fn named_keys(&self) -> Result<KeyFolder, CommandError> {
@@ -387,44 +373,6 @@ impl Context {
     pub(crate) fn settings(&self) -> Result<Settings, CommandError> {
         Settings::read(&self.places.settings())
     }
-
-    /// Returns the evidence line of the time-stamps that the settings lead to.
-    pub(crate) fn line(&self) -> Result<&'static str, CommandError> {
-        Ok(line_of(&Settings::read(&self.places.settings())?))
-    }
-
-    /// Returns the authorities of the settings.
-    pub(crate) fn real_authorities(&self) -> Result<Authorities, CommandError> {
-        let settings = Settings::read(&self.places.settings())?;
-        let mut anchors = TrustAnchors::new();
-        let mut list: Vec<Arc<dyn TimeStampAuthority>> = Vec::new();
-        for authority in &settings.authorities {
-            let file = &authority.anchor_file;
-            let pem = std::fs::read_to_string(file)
-                .map_err(|error| CommandError::file("reading", file, &error))?;
-            add_anchors(&mut anchors, &authority.name, &pem)?;
-            list.push(Arc::new(http_authority(authority)?));
-        }
-        let limits = (RevocationGatherer::ANSWER_LIMIT, RevocationGatherer::ALL_LIMIT);
-        let gatherer = RevocationGatherer::new(limits.0, limits.1)
-            .map_err(|error| CommandError::new(ErrorKind::Bug, error.to_string()))?;
-        Ok(Authorities::new(list, anchors, CLOCK_TOLERANCE).asking_revocation(gatherer))
-    }
-
-    /// Returns the authorities to ask, and the evidence line of their time-stamps.
-    pub(crate) fn authorities(
-        &self,
-        keys: &KeyFolder,
-    ) -> Result<(Authorities, &'static str), CommandError> {
-        if self.has_authorities()? {
-            return Ok((self.real_authorities()?, REAL_LINE));
-        }
-        let mut anchors = TrustAnchors::new();
-        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
-        let trial: Arc<dyn TimeStampAuthority> = Arc::new(keys.trial_authority(clock, entropy));
-        add_anchors(&mut anchors, "trial root", keys.trial_root_pem())?;
-        Ok((Authorities::new(vec![trial], anchors, CLOCK_TOLERANCE), EVIDENCE_LINE))
-    }
 }
 
 /// The keys of an archive that is there are not where they are expected, or not all of them. They
@@ -435,11 +383,6 @@ fn lost_keys(missing: &Path, folder: &Path) -> CommandError {
         .hint(format!("bring the key folder back from its copy to {}", folder.display()))
         .hint("name the folder with this archive's keys with --keys, if it lies elsewhere")
         .hint("without its keys an archive can be read and verified, but nothing can be added")
-}
-
-/// Without authorities in the settings, the trial authority gives the time-stamps.
-fn line_of(settings: &Settings) -> &'static str {
-    if settings.authorities.is_empty() { EVIDENCE_LINE } else { REAL_LINE }
 }
 
 /// Returns a head as people write it: the digits of its root that matter, and its size.
@@ -456,7 +399,11 @@ pub(crate) fn head_of(note: &str) -> Option<SignedHead> {
     Some(SignedHead { size, root: Sha256Digest::from_bytes(*root.as_bytes()) })
 }
 
-fn add_anchors(anchors: &mut TrustAnchors, name: &str, pem: &str) -> Result<(), CommandError> {
+pub(crate) fn add_anchors(
+    anchors: &mut TrustAnchors,
+    name: &str,
+    pem: &str,
+) -> Result<(), CommandError> {
     let bad = |error: &dyn std::fmt::Display| {
         CommandError::new(
             ErrorKind::Invalid,
@@ -469,7 +416,7 @@ fn add_anchors(anchors: &mut TrustAnchors, name: &str, pem: &str) -> Result<(), 
     Ok(())
 }
 
-fn http_authority(settings: &AuthoritySettings) -> Result<HttpAuthority, CommandError> {
+pub(crate) fn http_authority(settings: &AuthoritySettings) -> Result<HttpAuthority, CommandError> {
     let mut http = HttpSettings::new(&settings.name, &settings.url);
     http.policy.clone_from(&settings.policy);
     if let Some(limit) = settings.answer_limit() {

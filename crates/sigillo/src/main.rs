@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod context;
 mod error;
+mod lines;
 mod lists;
 mod machine;
 mod output;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use sigillo_authorities::SignedHead;
-use sigillo_evidence_log::{Archive, EVIDENCE_LINE, LogSummary, log_contains, summarise};
+use sigillo_evidence_log::{Archive, LogSummary, log_contains, summarise};
 use sigillo_merkle::{Checkpoint, VerifierKey};
 use sigillo_model::{ArchiveId, Finding, FindingCode, LogTime, Sha256Digest};
 
@@ -35,7 +35,7 @@ impl Context {
         if log_contains(archive, seen).await? {
             return Ok(None);
         }
-        let log = summarise(archive, LogSummary::default(), EVIDENCE_LINE).await?;
+        let log = summarise(archive, LogSummary::default(), &[]).await?;
         let newest = log.newest_commit_at.map(|at| format!(", the newest of {at}"));
         Ok(Some(format!(
             "a checkpoint of {} entries was seen {}; this log, of {} entries{}, does not contain \

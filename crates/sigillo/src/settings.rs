@@ -1,15 +1,23 @@
-//! `settings.toml`: time-stamping authorities.
+//! `settings.toml`: time-stamping authorities and evidence lines.
 
-use std::{path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use serde::Deserialize;
 
+use sigillo_evidence_log::{LINE_NAME_CHARS_MAX, LineProfile, is_trial_line};
 use sigillo_model::ErrorKind;
 
 use crate::error::{CommandError, most_similar};
 
 /// Largest settings file read, in bytes.
 const SETTINGS_BYTES_MAX: u64 = 1 << 20;
+
+/// Most evidence lines.
+const LINES_MAX: usize = 8;
 
 /// What the settings file says.
 #[derive(Debug, Default, Deserialize)]
@@ -18,6 +26,9 @@ pub(crate) struct Settings {
     /// Time-stamping authorities, in the order in which they are asked. None: the trial one.
     #[serde(default)]
     pub(crate) authorities: Vec<AuthoritySettings>,
+    /// Evidence lines, in the order in which they are stamped. None: one, of all authorities.
+    #[serde(default)]
+    pub(crate) lines: Vec<LineSettings>,
     /// Whether records state SHA-512 of their files as well.
     #[serde(default)]
     pub(crate) second_digest: bool,
@@ -36,6 +47,33 @@ pub(crate) struct AuthoritySettings {
     pub(crate) user: Option<String>,
     pub(crate) password_file: Option<std::path::PathBuf>,
     pub(crate) answer_seconds_max: Option<u64>,
+}
+
+/// One evidence line.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LineSettings {
+    pub(crate) name: String,
+    pub(crate) profile: ProfileSetting,
+    /// The names of the authorities that give its time-stamps, in the order in which they are asked.
+    pub(crate) authorities: Vec<String>,
+}
+
+/// What the tokens of a line hold.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ProfileSetting {
+    Plain,
+    TrEsor,
+}
+
+impl From<ProfileSetting> for LineProfile {
+    fn from(profile: ProfileSetting) -> Self {
+        match profile {
+            ProfileSetting::Plain => Self::Plain,
+            ProfileSetting::TrEsor => Self::TrEsor,
+        }
+    }
 }
 
 impl AuthoritySettings {
@@ -89,6 +127,82 @@ impl Settings {
             );
             return Err(CommandError::new(ErrorKind::Invalid, words)
                 .hint(format!("add the {missing}, or remove the {given}")));
+        }
+        self.check_lines(path)
+    }
+
+    fn check_lines(&self, path: &Path) -> Result<(), CommandError> {
+        let invalid = |words: String, hint: &str| {
+            let words = format!("{} {words}", path.display());
+            Err(CommandError::new(ErrorKind::Invalid, words).hint(hint))
+        };
+        if self.lines.len() > LINES_MAX {
+            let words = format!("has {} evidence lines", self.lines.len());
+            return invalid(words, &format!("at most {LINES_MAX} can be written at a time"));
+        }
+        let mut names = BTreeSet::new();
+        for line in &self.lines {
+            let name = &line.name;
+            if !names.insert(name) {
+                let words = format!("names the evidence line {name:?} twice");
+                return invalid(words, "give each line a name of its own");
+            }
+            if is_trial_line(name) {
+                let words = format!("asks authorities for time-stamps on the line {name}");
+                return invalid(
+                    words,
+                    "that line is for the trial authority alone: choose another",
+                );
+            }
+            let profile = LineProfile::from(line.profile);
+            if LineProfile::of_line(name) != Some(profile) {
+                let words =
+                    format!("gives an evidence line a name that is none of its profile: {name:?}");
+                let hint = format!(
+                    "begin it with {}, and go on with a-z, 0-9 and -, up to {LINE_NAME_CHARS_MAX} \
+                     characters",
+                    profile.prefix()
+                );
+                return invalid(words, &hint);
+            }
+            if line.authorities.is_empty() {
+                let words = format!("gives the evidence line {name} no authority");
+                return invalid(
+                    words,
+                    "name at least one of the [[authorities]], or leave out the line",
+                );
+            }
+        }
+        self.check_line_authorities(&invalid)
+    }
+
+    /// Two lines are there so that one holds when the other fails, so no authority is in both.
+    fn check_line_authorities(
+        &self,
+        invalid: &dyn Fn(String, &str) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        // By address, too: the same authority under another name is the same authority.
+        let mut taken = BTreeMap::<&str, &str>::new();
+        for line in &self.lines {
+            for wanted in &line.authorities {
+                let mut named = self.authorities.iter().filter(|it| it.name == *wanted);
+                let (Some(authority), None) = (named.next(), named.next()) else {
+                    let words = format!(
+                        "gives the evidence line {} an authority that is not there once: {wanted:?}",
+                        line.name
+                    );
+                    return invalid(words, "name one of the [[authorities]], each of another name");
+                };
+                if let Some(other) = taken.insert(&authority.url, &line.name) {
+                    let words = format!(
+                        "asks {wanted} twice, for the evidence lines {other} and {}",
+                        line.name
+                    );
+                    let hint = "give each line authorities of its own: lines that end together \
+                                replace each other in nothing";
+                    return invalid(words, hint);
+                }
+            }
         }
         Ok(())
     }

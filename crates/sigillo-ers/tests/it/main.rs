@@ -4,6 +4,7 @@ mod forge;
 mod world;
 
 mod algorithms;
+mod filled;
 mod flips;
 mod listed;
 mod outside;

@@ -159,6 +159,20 @@ impl Installation {
         self.folder.path()
     }
 
+    pub(crate) fn token(&self) -> &[u8] {
+        &self.token
+    }
+
+    pub(crate) fn anchors(&self) -> &TrustAnchors {
+        &self.anchors
+    }
+
+    /// Verifies a token as of two years after the time-stamp, with nothing but what is in it.
+    pub(crate) fn verify_token(&self, token: &[u8]) -> RecordReport {
+        let none = RevocationSet::new();
+        self.verify_as(&record_of(token), Some(&none), Some(self.after(730)))
+    }
+
     fn record(&self) -> Vec<u8> {
         record_of(&self.token)
     }

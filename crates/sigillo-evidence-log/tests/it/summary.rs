@@ -1,14 +1,15 @@
 //! The log in sum: the same as the whole log says, however much of it was known before.
 
 use sigillo_evidence_log::{
-    Archive, EVIDENCE_LINE, LogError, LogSummary, LogView, read_view, summarise as summarise_line,
+    Archive, EVIDENCE_LINE, LineSummary, LogError, LogSummary, LogView, read_view,
+    summarise as summarise_lines,
 };
 use sigillo_model::ObjectKey;
 
 use crate::world::{Place, World, commit};
 
 async fn summarise(archive: &Archive, known: LogSummary) -> Result<LogSummary, LogError> {
-    summarise_line(archive, known, EVIDENCE_LINE).await
+    summarise_lines(archive, known, &[EVIDENCE_LINE.to_owned()]).await
 }
 
 /// Sees that a summary says what the whole log says.
@@ -22,10 +23,15 @@ fn check(summary: &LogSummary, view: &LogView) {
     assert_eq!(summary.sealed_through, view.sealed_through());
     let unsealed: Vec<_> = view.unsealed().map(|it| (it.commit, it.at)).collect();
     assert_eq!(summary.unsealed.iter().map(|it| (it.commit, it.at)).collect::<Vec<_>>(), unsealed);
-    let unstamped: Vec<_> =
-        view.unstamped(&summary.line).iter().map(|it| (it.body.number, it.at)).collect();
-    let told: Vec<_> = summary.unstamped.iter().map(|it| (it.number, it.at)).collect();
-    assert_eq!(told, unstamped);
+    for line in &summary.lines {
+        let unstamped: Vec<_> =
+            view.unstamped(&line.line).iter().map(|it| (it.body.number, it.at)).collect();
+        let told: Vec<_> = line.unstamped.iter().map(|it| (it.number, it.at)).collect();
+        assert_eq!(told, unstamped);
+        let stamps = view.stamps.iter().filter(|it| it.body.line == line.line);
+        let newest = stamps.last().map(|it| it.body.stamped_at.clone());
+        assert_eq!(line.newest_stamp_at, newest);
+    }
     let stamped = view.stamps.last().map(|it| it.body.stamped_at.clone());
     assert_eq!(summary.newest_stamp_at, stamped);
     assert_eq!(summary.newest_commit_at, view.header.as_ref().map(|it| it.at));
@@ -57,12 +63,21 @@ async fn a_summary_carried_on_says_what_the_whole_log_says() {
         assert_eq!(summarise(&archive, known.clone()).await.unwrap(), known);
     }
     assert!(known.batches == 3 && known.sealings == 2, "{known:?}");
-    assert_eq!(known.unstamped.len(), 0);
-    // On another line, every sealing waits.
+    assert_eq!(known.waiting().len(), 0);
+    // On another line, every sealing waits; of several, each on its own.
     let archive = world.archive().await;
-    let other = summarise_line(&archive, known.clone(), "other").await.unwrap();
-    check(&other, &read_view(&archive).await.unwrap());
-    assert_eq!((other.unstamped.len(), other.sealings), (2, 2));
+    for lines in [&["other"][..], &[EVIDENCE_LINE, "other"]] {
+        let lines: Vec<String> = lines.iter().map(|&it| it.to_owned()).collect();
+        let other = summarise_lines(&archive, known.clone(), &lines).await.unwrap();
+        check(&other, &read_view(&archive).await.unwrap());
+        assert_eq!(
+            other.lines.iter().map(|it| &it.line).collect::<Vec<_>>(),
+            lines.iter().collect::<Vec<_>>()
+        );
+        assert_eq!((other.waiting().len(), other.sealings), (2, 2));
+    }
+    let lines = ["other".to_owned()];
+    let other = summarise_lines(&archive, known.clone(), &lines).await.unwrap();
     assert_eq!(summarise(&archive, other).await.unwrap(), known);
 }
 
@@ -99,7 +114,7 @@ async fn a_summary_of_another_log_is_not_carried_on() {
     assert_eq!(summarise(&archive, foreign).await.unwrap(), right);
     let ahead = LogSummary { head: 99, ..right.clone() };
     assert_eq!(summarise(&archive, ahead).await.unwrap(), right);
-    let forged =
-        LogSummary { documents: 7, line: EVIDENCE_LINE.to_owned(), ..LogSummary::default() };
+    let lines = vec![LineSummary { line: EVIDENCE_LINE.to_owned(), ..LineSummary::default() }];
+    let forged = LogSummary { documents: 7, lines, ..LogSummary::default() };
     assert_eq!(summarise(&archive, forged).await.unwrap(), right);
 }

@@ -19,6 +19,7 @@ use crate::{
     commands::{EXIT_CLEAN, EXIT_FINDINGS},
     context::Context,
     error::CommandError,
+    lines::Line,
     machine::{check_durability, check_leftovers, space_of},
     output::{counted, grouped, visible},
 };
@@ -127,7 +128,7 @@ async fn of_archive(
     }
     checks.push(check_clock(&view, now));
     checks.push(check_sealing(&view, now));
-    checks.push(stamping(context, &view));
+    stamping(context, &view, checks);
     checks.push(index(context, archive, &view).await);
     checks.push(catalogue(archive).await?);
     let begun = archive.commit(1).await.ok().flatten().map(|commit| commit.header.at);
@@ -136,7 +137,7 @@ async fn of_archive(
     if args.online
         && let Some(keys) = &keys
     {
-        checks.push(authorities(context, keys).await);
+        authorities(context, keys, checks).await;
     }
     Ok(())
 }
@@ -242,11 +243,14 @@ fn certificates(context: &Context, keys: &KeyFolder) -> Check {
     check_certificates(&certificates, context.clock.now())
 }
 
-/// Says what waits for a time-stamp on the line that `sigillo seal --stamp-only` asks for.
-fn stamping(context: &Context, view: &LogView) -> Check {
-    match context.evidence_line() {
-        Ok(line) => check_stamping(view, line, context.clock.now()),
-        Err(error) => of_error("time-stamps", &error, "mend the settings first"),
+/// Says what waits for a time-stamp on each of the lines that `sigillo seal --stamp-only` asks for.
+fn stamping(context: &Context, view: &LogView, checks: &mut Vec<Check>) {
+    match context.line_names() {
+        Ok(lines) => {
+            let now = context.clock.now();
+            checks.extend(lines.iter().map(|line| check_stamping(view, line, now)));
+        }
+        Err(error) => checks.push(of_error("time-stamps", &error, "mend the settings first")),
     }
 }
 
@@ -295,25 +299,38 @@ async fn disks(
     Ok(())
 }
 
-/// Asks the authorities, as a sealing would.
-async fn authorities(context: &Context, keys: &KeyFolder) -> Check {
+/// Asks the authorities of every line, as a sealing would.
+async fn authorities(context: &Context, keys: &KeyFolder, checks: &mut Vec<Check>) {
+    match context.lines(keys) {
+        Ok(lines) => {
+            let on = |line: &Line| format!(" on the line {}", line.name);
+            let is_one = lines.len() == 1;
+            for line in &lines {
+                let on = if is_one { String::new() } else { on(line) };
+                checks.push(authorities_of(context, line, &on).await);
+            }
+        }
+        Err(error) => checks.push(of_error("authorities", &error, "mend the settings first")),
+    }
+}
+
+async fn authorities_of(context: &Context, line: &Line, on: &str) -> Check {
     let name = "authorities";
     let mend = "see to it that an authority of the settings answers; sealings wait meanwhile";
-    let (authorities, _) = match context.authorities(keys) {
-        Ok(authorities) => authorities,
-        Err(error) => return of_error(name, &error, mend),
-    };
     let imprint = Sha256Digest::of(b"sigillo doctor");
-    match authorities.stamp(imprint, &*context.clock, &*context.entropy).await {
+    match line.authorities.stamp(imprint, &*context.clock, &*context.entropy).await {
         Ok(stamped) => {
             let silent: BTreeSet<_> = stamped.refused.iter().map(|it| &it.authority[..]).collect();
-            let message = format!("{} gives time-stamps", stamped.authority);
+            let message = format!("{} gives time-stamps{on}", stamped.authority);
             match silent.into_iter().next() {
                 None => Check::ok(name, message),
                 Some(other) => Check::warn(name, format!("{message}, but {other} does not"), mend),
             }
         }
-        Err(error) => of_error(name, &CommandError::of(error.kind(), &error), mend),
+        Err(error) => {
+            let check = of_error(name, &CommandError::of(error.kind(), &error), mend);
+            Check { message: format!("{}{on}", check.message), ..check }
+        }
     }
 }
 

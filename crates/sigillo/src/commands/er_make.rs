@@ -255,7 +255,7 @@ fn authorities(context: &Context) -> Result<Authorities, CommandError> {
              to ask",
         )
     })?;
-    Ok(context.authorities(&keys)?.0)
+    context.authorities(&keys)
 }
 
 fn hash_named(name: &str) -> Result<HashFunction, CommandError> {

@@ -29,7 +29,7 @@ pub(crate) async fn run(context: &Context, args: &AnchorArgs) -> Result<u8, Comm
     let mut added = None;
     if !args.list {
         let keys = context.keys(&archive)?;
-        let (authorities, _) = context.authorities(&keys)?;
+        let authorities = context.authorities(&keys)?;
         context.probed(&archive).await?;
         let size = log.checkpoint().size;
         let imprint = log.checkpoint_digest(size).ok_or_else(|| {

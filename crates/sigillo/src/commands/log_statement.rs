@@ -78,7 +78,7 @@ pub(crate) async fn run(context: &Context, args: &StatementArgs) -> Result<u8, C
         },
     };
     let keys = context.keys(&archive)?;
-    let (authorities, _) = context.authorities(&keys)?;
+    let authorities = context.authorities(&keys)?;
     let maker = PeriodMaker {
         archive: &archive,
         log_key: &keys.log_signer(),

@@ -132,14 +132,16 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
     Ok(told_left_out(context, &given.findings))
 }
 
-/// Says beside the result which renewals a proof leaves out, and returns the exit code. The JSON of a
+/// Says beside the result which renewals and lines a proof leaves out, and returns the exit code. The JSON of a
 /// result has the same as `findings`; that of a receipt has not, for it is the receipt.
 pub(crate) fn told_left_out(context: &Context, findings: &[Finding]) -> u8 {
     if findings.is_empty() {
         return EXIT_CLEAN;
     }
     let text = findings_text(findings, 0);
-    context.output.say(&format!("NOT ALL RENEWALS ARE IN IT:\n{}", text.trim_end()));
+    let of_renewals = findings.iter().any(|it| it.code == FindingCode::RenewalLeftOut);
+    let what = if of_renewals { "RENEWALS" } else { "TIME-STAMPS" };
+    context.output.say(&format!("NOT ALL {what} ARE IN IT:\n{}", text.trim_end()));
     exit_code(findings)
 }
 

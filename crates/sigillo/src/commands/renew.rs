@@ -3,8 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use sigillo_authorities::Refusal;
-use sigillo_evidence_log::{RenewOutcome, RenewalPlan, RenewalRules, Renewer, plan_renewals};
+use sigillo_authorities::{KeyFolder, Refusal};
+use sigillo_evidence_log::{
+    Archive, LogWriter, RenewOutcome, RenewalPlan, RenewalRules, Renewer, is_trial_line, plan_lines,
+};
 use sigillo_model::{Finding, FindingCode, Verdict};
 
 use crate::{
@@ -18,8 +20,16 @@ use crate::{
     },
     context::Context,
     error::CommandError,
+    lines::Line,
     output::{counted, visible},
 };
+
+/// What became of one evidence line.
+struct RenewedLine {
+    plan: RenewalPlan,
+    outcome: RenewOutcome,
+    trees: Trees,
+}
 
 /// Shows what is to be renewed and, with `--yes`, renews it.
 pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, CommandError> {
@@ -29,7 +39,7 @@ pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, Comman
     let archive = context.archive().await?;
     let (algorithms, anchors) = (algorithms()?, context.knowledge(&archive)?.anchors);
     let rules = RenewalRules {
-        line: context.line()?,
+        line: "",
         anchors: &anchors,
         algorithms: &algorithms,
         at: context.clock.now(),
@@ -38,57 +48,111 @@ pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, Comman
         all_trees: args.hash_tree,
         over_lost: args.over_lost,
     };
+    let written = context.line_names()?;
     if !args.yes {
         context.refuse_diverged(&archive).await?;
-        let plan = plan_renewals(&archive, &rules).await?;
-        return Ok(show(context, &args, &plan, rules.at));
+        let plans = plan_lines(&archive, &written, &rules).await?;
+        return Ok(show(context, &args, (&plans, &written), rules.at));
     }
     let keys = context.keys(&archive)?;
-    let (authorities, line) = context.authorities(&keys)?;
+    // Settings that cannot be used are told before anything is read.
+    context.lines(&keys)?;
     // Before anything waits for others: whoever renews meanwhile is met, and not renewed again.
-    let plan = plan_renewals(&archive, &RenewalRules { line, ..rules }).await?;
+    let plans = plan_lines(&archive, &written, &rules).await?;
     let mut log = context.log(&archive, &keys).await?;
-    let mut text = plan_text(&plan, rules.at);
+    let mut text: String = plans.iter().map(|plan| plan_text(plan, &written, rules.at)).collect();
     // The plan is shown before anything is asked for.
     if !context.output.is_json() {
         context.output.data(&std::mem::take(&mut text));
     }
+    let (mut done, is_one) = (Vec::new(), plans.len() == 1);
+    for plan in plans {
+        let line = renew_line(context, (&archive, &mut log), &keys, &rules, plan).await?;
+        text.push_str(&line_text(&line, is_one, args.over_lost));
+        done.push(line);
+    }
+    context.remember_signed_or_warn(&archive, &keys);
+    let findings: Vec<Finding> = done.iter().flat_map(RenewedLine::findings).collect();
+    text.push_str(&findings_text(&findings, 0));
+    let lines = done.iter().map(|it| {
+        json!({
+            "hash_trees": it.trees.json(),
+            "outcome": outcome_json(&it.outcome),
+            "plan": plan_json(&it.plan, &written),
+        })
+    });
+    context.output.result("sigillo.renew/1", &text, all_json(lines, true));
+    let damaged = Verdict::of(&findings) == Verdict::Damaged;
+    let waits = done.iter().any(|it| it.waits(&written));
+    Ok(if waits && !damaged { EXIT_TRANSIENT } else { exit_code(&findings) })
+}
+
+/// Carries out the plan of one line. That nobody helps there stops no other line.
+async fn renew_line(
+    context: &Context,
+    (archive, log): (&Archive, &mut LogWriter),
+    keys: &KeyFolder,
+    rules: &RenewalRules<'_>,
+    plan: RenewalPlan,
+) -> Result<RenewedLine, CommandError> {
+    let Line { name, authorities } = context.line(keys, plan.line.clone())?;
     let renewer = Renewer {
         authorities: &authorities,
-        algorithms: &algorithms,
+        algorithms: rules.algorithms,
         clock: &*context.clock,
         entropy: &*context.entropy,
     };
-    let outcome = renewer.renew(&mut log, &plan).await?;
-    text.push_str(&outcome_text(&outcome));
-    let rules = RenewalRules { line, ..rules };
+    let outcome = renewer.renew(log, &plan).await?;
+    let rules = RenewalRules { line: &name, ..*rules };
     let trees = if plan.trees.is_empty() {
         Trees::default()
     } else {
-        make_trees(context, (&archive, &mut log), &renewer, &rules).await?
+        make_trees(context, (archive, log), &renewer, &rules).await?
     };
-    context.remember_signed_or_warn(&archive, &keys);
-    text.push_str(&trees.text());
-    let mut findings = plan.findings.clone();
-    findings.extend(trees.findings.iter().cloned());
-    text.push_str(&lost_text(&plan, args.over_lost));
-    text.push_str(&findings_text(&findings, 0));
-    let value = json!({
-        "hash_trees": trees.json(),
-        "outcome": outcome_json(&outcome),
-        "performed": true,
-        "plan": plan_json(&plan),
-    });
-    context.output.result("sigillo.renew/1", &text, value);
-    let damaged = Verdict::of(&findings) == Verdict::Damaged;
-    let waiting = outcome.waiting > 0 || trees.waiting > 0;
-    Ok(if waiting && !damaged { EXIT_TRANSIENT } else { exit_code(&findings) })
+    Ok(RenewedLine { plan, outcome, trees })
 }
 
-/// Shows a plan that is not carried out.
-fn show(context: &Context, args: &RenewArgs, plan: &RenewalPlan, at: Timestamp) -> u8 {
-    let mut text = plan_text(plan, at);
-    if !plan.due.is_empty() || !plan.trees.is_empty() {
+impl RenewedLine {
+    /// Tells whether to try again later. Where real authorities took over, what the trial authority
+    /// cannot renew any more it never can: its certificate ends, and there is no other.
+    fn waits(&self, written: &[String]) -> bool {
+        let given_up = is_trial_line(&self.plan.line) && !written.contains(&self.plan.line);
+        !given_up && (self.outcome.waiting > 0 || self.trees.waiting > 0)
+    }
+
+    fn findings(&self) -> impl Iterator<Item = Finding> {
+        self.plan.findings.iter().chain(&self.trees.findings).cloned()
+    }
+}
+
+/// Says what became of a line, and which it is, if there are several and there is something to say.
+fn line_text(line: &RenewedLine, is_one: bool, over_lost: bool) -> String {
+    let mut text = outcome_text(&line.outcome);
+    text.push_str(&line.trees.text());
+    text.push_str(&lost_text(&line.plan, over_lost));
+    if is_one || text.is_empty() {
+        return text;
+    }
+    format!("Evidence line {}:\n{text}", line.plan.line)
+}
+
+/// Puts lines together: the first one by itself, where there was but one before there could be several.
+fn all_json(mut lines: impl Iterator<Item = Value>, performed: bool) -> Value {
+    let mut first = lines.next().unwrap_or_default();
+    first["other_lines"] = lines.collect();
+    first["performed"] = performed.into();
+    first
+}
+
+/// Shows plans that are not carried out.
+fn show(
+    context: &Context,
+    args: &RenewArgs,
+    (plans, written): (&[RenewalPlan], &[String]),
+    at: Timestamp,
+) -> u8 {
+    let mut text: String = plans.iter().map(|plan| plan_text(plan, written, at)).collect();
+    if plans.iter().any(|plan| !plan.due.is_empty() || !plan.trees.is_empty()) {
         let options = [
             (args.all, " --all"),
             (args.hash_tree, " --hash-tree"),
@@ -97,20 +161,26 @@ fn show(context: &Context, args: &RenewArgs, plan: &RenewalPlan, at: Timestamp) 
         let options = options.map(|(given, option)| if given { option } else { "" }).concat();
         text.push_str(&format!("Nothing was renewed. To renew it: sigillo renew --yes{options}\n"));
     }
-    text.push_str(&lost_text(plan, args.over_lost));
-    text.push_str(&findings_text(&plan.findings, 0));
-    let planned = plan_json(plan);
-    let value = json!({"hash_trees": [], "outcome": null, "performed": false, "plan": planned});
-    context.output.result("sigillo.renew/1", &text, value);
-    exit_code(&plan.findings)
+    for plan in plans {
+        text.push_str(&lost_text(plan, args.over_lost));
+    }
+    let findings: Vec<Finding> = plans.iter().flat_map(|plan| plan.findings.clone()).collect();
+    text.push_str(&findings_text(&findings, 0));
+    let lines = plans
+        .iter()
+        .map(|plan| json!({"hash_trees": [], "outcome": null, "plan": plan_json(plan, written)}));
+    context.output.result("sigillo.renew/1", &text, all_json(lines, false));
+    exit_code(&findings)
 }
 
-fn plan_text(plan: &RenewalPlan, at: Timestamp) -> String {
+fn plan_text(plan: &RenewalPlan, written: &[String], at: Timestamp) -> String {
+    let line = visible(&plan.line);
+    let old = if written.contains(&plan.line) { "" } else { ", which is not written any more" };
     let mut text = match plan.due.len() as u64 {
-        0 => format!("Evidence line {}: nothing is to be renewed.\n", plan.line),
+        0 => format!("Evidence line {line}{old}: nothing is to be renewed.\n"),
         due => format!(
-            "Evidence line {}: the time-stamps of {} are to be renewed, by one newer time-stamp.\n",
-            plan.line,
+            "Evidence line {line}{old}: the time-stamps of {} are to be renewed, by one newer \
+             time-stamp.\n",
             counted(due, "sealing"),
         ),
     };
@@ -198,7 +268,7 @@ fn outcome_text(outcome: &RenewOutcome) -> String {
     text
 }
 
-fn plan_json(plan: &RenewalPlan) -> Value {
+fn plan_json(plan: &RenewalPlan, written: &[String]) -> Value {
     let due = plan.due.iter().map(|it| {
         json!({
             "due": it.due.as_ref().map(due_in_json),
@@ -221,6 +291,7 @@ fn plan_json(plan: &RenewalPlan) -> Value {
             "time_stamps": it.tokens.len(),
         })).collect::<Vec<_>>(),
         "stuck": plan.stuck,
+        "written": written.contains(&plan.line),
     })
 }
 

@@ -81,7 +81,7 @@ async fn make(
 ) -> Result<(MadeTree, RehashJournal), CommandError> {
     let view = read_view(archive).await?;
     let chains = Chains::read(archive, &view).await?;
-    let path = context.rehash_journal(archive);
+    let path = context.rehash_journal(archive, &plan.line);
     let mut journal = RehashJournal::open(path.clone())
         .map_err(|error| CommandError::file("writing", &path, &error))?;
     let progress = Arc::new(VerifyProgress::default());

@@ -10,6 +10,7 @@ use crate::{
     commands::{EXIT_CLEAN, EXIT_TRANSIENT},
     context::Context,
     error::CommandError,
+    lines::Line,
     output::{counted, visible, waiting},
 };
 
@@ -17,7 +18,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct SealReport {
     sealed: Option<Box<Sealed>>,
-    stamps: StampOutcome,
+    /// What became of each evidence line.
+    lines: Vec<(String, StampOutcome)>,
 }
 
 /// Seals what is new, unless only time-stamps are asked for, and asks for the time-stamps.
@@ -31,7 +33,8 @@ pub(crate) async fn run(context: &Context, args: SealArgs) -> Result<u8, Command
     Ok(report.exit_code())
 }
 
-/// Seals and stamps; that no authority answers is told, and is no failure.
+/// Seals and stamps; that no authority answers is told, and is no failure. Each evidence line is
+/// stamped for itself: what stops one stops no other.
 pub(crate) async fn seal_and_stamp(
     context: &Context,
     log: &mut LogWriter,
@@ -46,15 +49,19 @@ pub(crate) async fn seal_and_stamp(
             sealed = Some(done);
         }
     }
-    let (authorities, line) = context.authorities(keys)?;
     let (clock, entropy) = (&*context.clock, &*context.entropy);
-    let stamps = stamp_sealings(log, line, &authorities, clock, entropy).await?;
-    Ok(SealReport { sealed, stamps })
+    let mut lines = Vec::new();
+    for Line { name, authorities } in context.lines(keys)? {
+        let stamps = stamp_sealings(log, &name, &authorities, clock, entropy).await?;
+        lines.push((name, stamps));
+    }
+    Ok(SealReport { sealed, lines })
 }
 
 impl SealReport {
     pub(crate) fn exit_code(&self) -> u8 {
-        if self.stamps.waiting > 0 { EXIT_TRANSIENT } else { EXIT_CLEAN }
+        let waits = self.lines.iter().any(|(_, stamps)| stamps.waiting > 0);
+        if waits { EXIT_TRANSIENT } else { EXIT_CLEAN }
     }
 
     pub(crate) fn text(&self) -> String {
@@ -67,40 +74,11 @@ impl SealReport {
                 counted(sealed.batches as u64, "batch"),
             ),
         };
-        for stamp in &self.stamps.stamped {
-            let what =
-                if stamp.trial { "a TRIAL time-stamp, not qualified" } else { "a time-stamp" };
-            text.push_str(&format!(
-                "Sealing {} has {what}, of {}.\n",
-                stamp.number,
-                visible(&stamp.stamped_at)
-            ));
-        }
-        for refused in &self.stamps.refused {
-            text.push_str(&format!(
-                "The authority {} did not help: {}\n",
-                visible(&refused.authority),
-                visible(&refused.words)
-            ));
-        }
-        if self.stamps.gathered.stored > 0 {
-            text.push_str(&format!(
-                "Kept {} on whether the certificates of time-stamps were revoked.\n",
-                counted(self.stamps.gathered.stored as u64, "answer"),
-            ));
-        }
-        for refused in &self.stamps.gathered.refused {
-            text.push_str(&format!(
-                "Whether a certificate was revoked could not be learnt from {}: {}\n",
-                visible(&refused.authority),
-                visible(&refused.words)
-            ));
-        }
-        if self.stamps.waiting > 0 {
-            text.push_str(&format!(
-                "{} for a time-stamp; nothing is lost. Later: sigillo seal --stamp-only\n",
-                waiting(self.stamps.waiting as u64, "sealing")
-            ));
+        for (line, stamps) in &self.lines {
+            // Where there is one line, nobody need know its name.
+            let on =
+                if self.lines.len() > 1 { format!(" on the line {line}") } else { String::new() };
+            text.push_str(&stamps_text(stamps, &on));
         }
         text
     }
@@ -115,18 +93,69 @@ impl SealReport {
                 "sealing": sealed.body.sealing,
                 "through": sealed.body.through,
             })),
-            "revocation": {
-                "kept": self.stamps.gathered.stored,
-                "not_asked": self.stamps.gathered.left,
-                "refused": self.stamps.gathered.refused.iter().map(|refused| json!({
-                    "address": refused.authority, "words": refused.words,
-                })).collect::<Vec<_>>(),
-            },
-            "stamped": self.stamps.stamped,
-            "refused": self.stamps.refused.iter().map(|refused| json!({
-                "authority": refused.authority, "words": refused.words,
+            "lines": self.lines.iter().map(|(line, stamps)| json!({
+                "line": line, "stamped": stamps.stamped.len(), "waiting": stamps.waiting,
             })).collect::<Vec<_>>(),
-            "waiting": self.stamps.waiting,
+            "revocation": {
+                "kept": self.each(|it| it.gathered.stored).sum::<usize>(),
+                "not_asked": self.each(|it| it.gathered.left).sum::<usize>(),
+                "refused": self.all(|_, it| it.gathered.refused.iter().map(|refused| json!({
+                    "address": refused.authority, "words": refused.words,
+                })).collect()),
+            },
+            "stamped": self.all(|_, it| it.stamped.iter().map(|stamp| json!(stamp)).collect()),
+            "refused": self.all(|line, it| it.refused.iter().map(|refused| json!({
+                "authority": refused.authority, "line": line, "words": refused.words,
+            })).collect()),
+            "waiting": self.each(|it| it.waiting).max().unwrap_or_default(),
         })
     }
+
+    fn each(&self, of: impl Fn(&StampOutcome) -> usize) -> impl Iterator<Item = usize> {
+        self.lines.iter().map(move |(_, stamps)| of(stamps))
+    }
+
+    fn all(&self, of: impl Fn(&str, &StampOutcome) -> Vec<Value>) -> Vec<Value> {
+        self.lines.iter().flat_map(|(line, stamps)| of(line, stamps)).collect()
+    }
+}
+
+/// Says what became of a line; `on` says which, if that must be said.
+fn stamps_text(stamps: &StampOutcome, on: &str) -> String {
+    let mut text = String::new();
+    for stamp in &stamps.stamped {
+        let what = if stamp.trial { "a TRIAL time-stamp, not qualified" } else { "a time-stamp" };
+        text.push_str(&format!(
+            "Sealing {} has {what}{on}, of {}.\n",
+            stamp.number,
+            visible(&stamp.stamped_at)
+        ));
+    }
+    for refused in &stamps.refused {
+        text.push_str(&format!(
+            "The authority {} did not help: {}\n",
+            visible(&refused.authority),
+            visible(&refused.words)
+        ));
+    }
+    if stamps.gathered.stored > 0 {
+        text.push_str(&format!(
+            "Kept {} on whether the certificates of time-stamps were revoked.\n",
+            counted(stamps.gathered.stored as u64, "answer"),
+        ));
+    }
+    for refused in &stamps.gathered.refused {
+        text.push_str(&format!(
+            "Whether a certificate was revoked could not be learnt from {}: {}\n",
+            visible(&refused.authority),
+            visible(&refused.words)
+        ));
+    }
+    if stamps.waiting > 0 {
+        text.push_str(&format!(
+            "{} for a time-stamp{on}; nothing is lost. Later: sigillo seal --stamp-only\n",
+            waiting(stamps.waiting as u64, "sealing")
+        ));
+    }
+    text
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use sigillo_evidence_log::summarise;
+use sigillo_evidence_log::{LineSummary, LogSummary, summarise};
 
 use crate::{
     commands::{EXIT_CLEAN, EXIT_DAMAGE},
@@ -14,13 +14,13 @@ use crate::{
 /// Says what is in the log; reads what came since it was last asked.
 pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     let archive = context.archive().await?;
-    let line = context.evidence_line()?;
-    let view = summarise(&archive, context.known_summary(&archive), line).await?;
+    let lines = context.line_names()?;
+    let view = summarise(&archive, context.known_summary(&archive), &lines).await?;
     context.remember_summary(&archive, &view);
     // A log that cannot be read so far is for `sigillo verify` to judge.
     let rolled_back = context.rolled_back(&archive).await.unwrap_or_default();
     let description = archive.description();
-    let (unsealed, unstamped) = (&view.unsealed, &view.unstamped);
+    let (unsealed, unstamped) = (&view.unsealed, view.waiting());
     let unsealed_documents: u64 = unsealed.iter().map(|batch| batch.documents).sum();
     let mut text = format!(
         "Archive of {}{}\n  {} in {}, {}\n  log: {} in {}\n  {}\n",
@@ -50,14 +50,7 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
             oldest.at
         )),
     }
-    if let Some(oldest) = unstamped.first() {
-        text.push_str(&format!(
-            "  {} for a time-stamp on the line {line}, the oldest since {}: sigillo seal \
-             --stamp-only\n",
-            waiting(unstamped.len() as u64, "sealing"),
-            oldest.at
-        ));
-    }
+    text.push_str(&lines_text(&view));
     if let Some(words) = &rolled_back {
         text.push_str(&format!("  DAMAGE: {words}\n"));
     }
@@ -69,6 +62,12 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
         "commits": view.head,
         "documents": view.documents,
         "entries": view.size,
+        "lines": view.lines.iter().map(|it| json!({
+            "line": it.line,
+            "newest_stamp_at": it.newest_stamp_at,
+            "unstamped_sealings": it.unstamped.len(),
+            "unstamped_since": it.unstamped.first().map(|sealing| sealing.at),
+        })).collect::<Vec<_>>(),
         "newest_commit_at": view.newest_commit_at,
         "newest_stamp_at": view.newest_stamp_at,
         "renewals": view.renewals,
@@ -82,4 +81,23 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     });
     context.output.result("sigillo.status/1", &text, value);
     Ok(if rolled_back.is_some() { EXIT_DAMAGE } else { EXIT_CLEAN })
+}
+
+/// Says what each evidence line has, and what waits for a time-stamp on it.
+fn lines_text(view: &LogSummary) -> String {
+    let mut text = String::new();
+    for LineSummary { line, newest_stamp_at, unstamped } in &view.lines {
+        if let Some(at) = newest_stamp_at.as_ref().filter(|_| view.lines.len() > 1) {
+            text.push_str(&format!("  line {line}: newest time-stamp of {}\n", visible(at)));
+        }
+        if let Some(oldest) = unstamped.first() {
+            text.push_str(&format!(
+                "  {} for a time-stamp on the line {line}, the oldest since {}: sigillo seal \
+                 --stamp-only\n",
+                waiting(unstamped.len() as u64, "sealing"),
+                oldest.at
+            ));
+        }
+    }
+    text
 }

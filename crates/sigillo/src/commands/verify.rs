@@ -89,6 +89,7 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         context.remember_full_read(&archive)?;
     }
     report.findings.extend(unwitnessed(context, &archive, &report, &args.require).await?);
+    report.findings.extend(report.view.without_lines(&lines_wanted(context, &args.require)?));
     if args.require.contains(&Requirement::Revocation) {
         report.findings.extend(report.revocation.trial_finding());
     }
@@ -104,6 +105,18 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     let text = text_of(&report, named, sample.as_ref());
     context.output.result("sigillo.verify/1", &text, json_of(&report, sample.as_ref()));
     Ok(exit_code(&report.findings))
+}
+
+/// Returns the evidence lines that the settings ask for. Settings that cannot be read keep nothing from
+/// being verified, unless it is required that everything is stamped.
+fn lines_wanted(
+    context: &Context,
+    requirements: &[Requirement],
+) -> Result<Vec<String>, CommandError> {
+    match context.lines_wanted() {
+        Err(_) if !requirements.contains(&Requirement::Stamped) => Ok(Vec::new()),
+        lines => lines,
+    }
 }
 
 /// Tells whether the witnesses of the trust store, if it has any or they are required, vouch for the

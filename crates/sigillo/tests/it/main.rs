@@ -12,6 +12,7 @@ mod killing;
 
 mod damage;
 mod left_out;
+mod lines;
 mod revoking;
 mod rollback;
 mod submissions;
@@ -19,6 +20,7 @@ mod tampering;
 
 mod doctor;
 mod evidence_records;
+mod filling;
 mod finding;
 mod forging;
 mod giving_back;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The verifier that was written from the specification alone.
-const SECOND: &str = "../../docs/verify/sigillo_verify.py";
+pub(crate) const SECOND: &str = "../../docs/verify/sigillo_verify.py";
 
 /// Runs a command, and returns what it printed as JSON.
 pub(crate) fn json(world: &World, code: i32, args: &[&str]) -> Value {
@@ -83,7 +83,7 @@ fn demand(world: &World, command: &mut Command, said: &str) {
 }
 
 /// Tells whether Bouncy Castle and a compiler are there; without them says so, and fails in CI.
-fn has_bouncy_castle() -> bool {
+pub(crate) fn has_bouncy_castle() -> bool {
     let compiler = Command::new("javac").arg("-version").output();
     if compiler.is_ok() && Path::new("/usr/share/java/bcpkix.jar").is_file() {
         return true;

@@ -21,12 +21,16 @@ use sigillo_proof::{Bundle, BundleRules, ReceiptTrust, check_bundle, check_recei
 
 use crate::program::{World, finish, skip};
 
-/// An authority with a responder that answers once it is told to.
-struct Authority {
-    folder: PathBuf,
-    answers: Arc<AtomicBool>,
+/// An authority with a responder, or with a revocation list, that answers once it is told to.
+pub(crate) struct Authority {
+    pub(crate) folder: PathBuf,
+    pub(crate) answers: Arc<AtomicBool>,
     address: String,
 }
+
+/// What its certificate says of where to learn whether it was revoked.
+pub(crate) const RESPONDER: &str = "authorityInfoAccess=OCSP;URI:http://ADDRESS/ocsp";
+pub(crate) const LIST: &str = "crlDistributionPoints=URI:http://ADDRESS/crl";
 
 #[track_caller]
 fn openssl(folder: &Path, line: &str) {
@@ -37,6 +41,11 @@ fn openssl(folder: &Path, line: &str) {
 
 impl Authority {
     fn new(folder: PathBuf) -> Self {
+        Self::naming(folder, RESPONDER)
+    }
+
+    /// Sets up one whose certificate says this.
+    pub(crate) fn naming(folder: PathBuf, whom: &str) -> Self {
         fs::create_dir(&folder).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -44,12 +53,15 @@ impl Authority {
             "[req]\ndistinguished_name=name\n[name]\n\
              [root]\nbasicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\n\
              [tsa]\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping\n\
-             authorityInfoAccess=OCSP;URI:http://{address}/ocsp\n\
+             {}\n\
+             [ca]\ndefault_md=sha256\ndatabase=index\ncrlnumber=number\n\
              [t]\nserial=serial\nsigner_cert=tsa.pem\nsigner_key=tsa.key\nsigner_digest=sha256\n\
-             default_policy=1.2.3.4.1\ndigests=sha256\ness_cert_id_alg=sha256\n"
+             default_policy=1.2.3.4.1\ndigests=sha256\ness_cert_id_alg=sha256\n",
+            whom.replace("ADDRESS", &address)
         );
         fs::write(folder.join("openssl.cnf"), configuration).unwrap();
         fs::write(folder.join("serial"), "01\n").unwrap();
+        fs::write(folder.join("number"), "01\n").unwrap();
         fs::write(folder.join("index"), "V\t491231000000Z\t\t20\tunknown\t/CN=tsa\n").unwrap();
         let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -config openssl.cnf";
         for line in [
@@ -85,12 +97,16 @@ impl Authority {
     fn settings(&self, world: &World) {
         let folder = world.home().join(".config/sigillo");
         fs::create_dir_all(&folder).unwrap();
-        let settings = format!(
+        fs::write(folder.join("settings.toml"), self.section()).unwrap();
+    }
+
+    /// Returns what settings say of it.
+    pub(crate) fn section(&self) -> String {
+        format!(
             "[[authorities]]\nname = \"Altra\"\nurl = \"http://{}/tsa\"\nanchor_file = {:?}\n",
             self.address,
             self.folder.join("root.pem").to_str().unwrap()
-        );
-        fs::write(folder.join("settings.toml"), settings).unwrap();
+        )
     }
 }
 
@@ -110,6 +126,12 @@ fn serve(folder: &Path, answers: bool, stream: &mut TcpStream) {
         let line = "ts -reply -config openssl.cnf -section t -queryfile request.tsq -out reply";
         openssl(folder, line);
         ("200 OK", "application/timestamp-reply", fs::read(folder.join("reply")).unwrap())
+    } else if answers && head.starts_with("get /crl ") {
+        let line = "ca -config openssl.cnf -name ca -gencrl -cert root.pem -keyfile root.key \
+                    -crldays 7 -out list.pem";
+        openssl(folder, line);
+        openssl(folder, "crl -in list.pem -outform DER -out list.crl");
+        ("200 OK", "application/pkix-crl", fs::read(folder.join("list.crl")).unwrap())
     } else if answers {
         fs::write(folder.join("request"), body).unwrap();
         let line = "ocsp -index index -CA root.pem -rsigner root.pem -rkey root.key -reqin request \
@@ -124,12 +146,20 @@ fn serve(folder: &Path, answers: bool, stream: &mut TcpStream) {
     stream.write_all(&answer).unwrap();
 }
 
+/// Tells whether there is an OpenSSL; without it says so, and fails in CI.
+pub(crate) fn has_openssl() -> bool {
+    let found = Command::new("openssl").arg("version").output().is_ok();
+    if !found {
+        assert!(std::env::var_os("CI").is_none(), "openssl is missing");
+        skip("openssl is missing");
+    }
+    found
+}
+
 /// Makes an archive with a time-stamp of an authority that does not say yet whether its certificate was
 /// revoked; `None` without OpenSSL.
 fn stamped() -> Option<(World, Authority)> {
-    if Command::new("openssl").arg("version").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "openssl is missing");
-        skip("openssl is missing");
+    if !has_openssl() {
         return None;
     }
     let world = World::new();
