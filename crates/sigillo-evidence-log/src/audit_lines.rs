@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sigillo_model::{Finding, Severity};
 
-use crate::{Chains, LogView};
+use crate::{ChainToken, Chains, LogView};
 
 /// Makes notes of findings about time-stamps without which all sealings that they are of hold by another
 /// line. What is damaged stays damage, and time-stamps for trial hold for nobody but others for trial.
-pub(crate) fn outweigh(view: &LogView, chains: &Chains, findings: &mut Vec<Finding>) {
+pub(crate) fn outweigh(view: &LogView, chains: &Chains, findings: &mut [Finding]) {
     let is_doubt = |it: &&Finding| it.severity >= Severity::CannotTell;
     let doubtful: HashSet<String> =
         findings.iter().filter(is_doubt).map(|it| it.object.clone()).collect();
@@ -22,7 +22,7 @@ pub(crate) fn outweigh(view: &LogView, chains: &Chains, findings: &mut Vec<Findi
         let trial = chain.iter().any(|token| token.stated(view).1);
         let keys = chain.iter().map(|token| token.key(view).to_string());
         let (bad, good): (Vec<_>, Vec<_>) = keys.partition(|key| doubtful.contains(key));
-        if bad.is_empty() && !good.is_empty() && chain.iter().all(|token| token.is_placed()) {
+        if bad.is_empty() && !good.is_empty() && chain.iter().all(ChainToken::is_placed) {
             sound.entry(number).or_default().push((line, trial));
         }
         for key in bad {
@@ -30,8 +30,8 @@ pub(crate) fn outweigh(view: &LogView, chains: &Chains, findings: &mut Vec<Findi
         }
     }
     let other = |(_, number, trial): &(&str, u64, bool)| {
-        let lines = sound.get(number)?.iter();
-        lines.filter(|(_, is_trial)| *trial || !is_trial).map(|(line, _)| *line).next()
+        let mut lines = sound.get(number)?.iter();
+        lines.find(|(_, is_trial)| *trial || !is_trial).map(|(line, _)| *line)
     };
     for finding in findings.iter_mut() {
         if finding.severity < Severity::CannotTell || !finding.code.is_of_one_line() {

@@ -83,7 +83,7 @@ impl Context {
         let authorities = if is_trial_line(&name) {
             self.trial_authority(keys)?
         } else {
-            let authorities = self.of_settings(&self.settings()?.authorities_of(&name))?;
+            let authorities = of_settings(&self.settings()?.authorities_of(&name))?;
             match LineProfile::of_line(&name) {
                 Some(LineProfile::TrEsor) => authorities.filling_tokens(),
                 Some(LineProfile::Plain) | None => authorities,
@@ -95,30 +95,13 @@ impl Context {
     /// Returns all authorities of the settings.
     pub(crate) fn real_authorities(&self) -> Result<Authorities, CommandError> {
         let settings = self.settings()?;
-        self.of_settings(&settings.authorities.iter().collect::<Vec<_>>())
+        of_settings(&settings.authorities.iter().collect::<Vec<_>>())
     }
 
     /// Returns whoever can be asked for a time-stamp that is on no evidence line: all authorities of
     /// the settings, without any the trial one.
     pub(crate) fn authorities(&self, keys: &KeyFolder) -> Result<Authorities, CommandError> {
         if self.has_authorities()? { self.real_authorities() } else { self.trial_authority(keys) }
-    }
-
-    fn of_settings(&self, list: &[&AuthoritySettings]) -> Result<Authorities, CommandError> {
-        let mut anchors = TrustAnchors::new();
-        let mut asked: Vec<Arc<dyn TimeStampAuthority>> = Vec::new();
-        for authority in list {
-            let file = &authority.anchor_file;
-            let pem = std::fs::read_to_string(file)
-                .map_err(|error| CommandError::file("reading", file, &error))?;
-            add_anchors(&mut anchors, &authority.name, &pem)?;
-            let authority: HttpAuthority = http_authority(authority)?;
-            asked.push(Arc::new(authority));
-        }
-        let limits = (RevocationGatherer::ANSWER_LIMIT, RevocationGatherer::ALL_LIMIT);
-        let gatherer = RevocationGatherer::new(limits.0, limits.1)
-            .map_err(|error| CommandError::new(ErrorKind::Bug, error.to_string()))?;
-        Ok(Authorities::new(asked, anchors, CLOCK_TOLERANCE).asking_revocation(gatherer))
     }
 
     fn trial_authority(&self, keys: &KeyFolder) -> Result<Authorities, CommandError> {
@@ -128,4 +111,22 @@ impl Context {
         add_anchors(&mut anchors, "trial root", keys.trial_root_pem())?;
         Ok(Authorities::new(vec![trial], anchors, CLOCK_TOLERANCE))
     }
+}
+
+/// Returns these authorities, with the anchors that their tokens must lead to.
+fn of_settings(list: &[&AuthoritySettings]) -> Result<Authorities, CommandError> {
+    let mut anchors = TrustAnchors::new();
+    let mut asked: Vec<Arc<dyn TimeStampAuthority>> = Vec::new();
+    for authority in list {
+        let file = &authority.anchor_file;
+        let pem = std::fs::read_to_string(file)
+            .map_err(|error| CommandError::file("reading", file, &error))?;
+        add_anchors(&mut anchors, &authority.name, &pem)?;
+        let authority: HttpAuthority = http_authority(authority)?;
+        asked.push(Arc::new(authority));
+    }
+    let limits = (RevocationGatherer::ANSWER_LIMIT, RevocationGatherer::ALL_LIMIT);
+    let gatherer = RevocationGatherer::new(limits.0, limits.1)
+        .map_err(|error| CommandError::new(ErrorKind::Bug, error.to_string()))?;
+    Ok(Authorities::new(asked, anchors, CLOCK_TOLERANCE).asking_revocation(gatherer))
 }

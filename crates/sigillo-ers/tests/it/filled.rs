@@ -1,5 +1,7 @@
 //! Tokens into which certificates, revocation lists and OCSP responses are filled.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use sigillo_ers::{
     FillError, RevocationKind, RevocationStatus, TOKEN_BYTES_MAX, TrustAnchors, fill_token,
     is_filled_from,

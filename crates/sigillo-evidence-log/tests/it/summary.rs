@@ -28,8 +28,8 @@ fn check(summary: &LogSummary, view: &LogView) {
             view.unstamped(&line.line).iter().map(|it| (it.body.number, it.at)).collect();
         let told: Vec<_> = line.unstamped.iter().map(|it| (it.number, it.at)).collect();
         assert_eq!(told, unstamped);
-        let stamps = view.stamps.iter().filter(|it| it.body.line == line.line);
-        let newest = stamps.last().map(|it| it.body.stamped_at.clone());
+        let mut stamps = view.stamps.iter().filter(|it| it.body.line == line.line);
+        let newest = stamps.next_back().map(|it| it.body.stamped_at.clone());
         assert_eq!(line.newest_stamp_at, newest);
     }
     let stamped = view.stamps.last().map(|it| it.body.stamped_at.clone());

@@ -89,14 +89,10 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         context.remember_full_read(&archive)?;
     }
     report.findings.extend(unwitnessed(context, &archive, &report, &args.require).await?);
-    report.findings.extend(report.view.without_lines(&lines_wanted(context, &args.require)?));
     if args.require.contains(&Requirement::Revocation) {
         report.findings.extend(report.revocation.trial_finding());
     }
-    if args.require.contains(&Requirement::Qualified) {
-        let anchors = &verifier.knowledge.anchors;
-        report.findings.extend(unqualified_stamps(&archive, &report.view, anchors).await?);
-    }
+    report.findings.extend(lacking_stamps(context, &verifier, &report.view, &args.require).await?);
     report.verdict = require(&mut report.findings, &args.require, report.verdict);
     let named = match &sample {
         Some(sample) => Some(sample.drawn.len() as u64),
@@ -107,16 +103,25 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     Ok(exit_code(&report.findings))
 }
 
-/// Returns the evidence lines that the settings ask for. Settings that cannot be read keep nothing from
-/// being verified, unless it is required that everything is stamped.
-fn lines_wanted(
+/// Says which sealings have no time-stamp on an evidence line that the settings ask for and, if it is
+/// required, which time-stamps are not qualified. Settings that cannot be read keep nothing from being
+/// verified, unless it is required that everything is stamped.
+async fn lacking_stamps(
     context: &Context,
+    verifier: &Verifier,
+    view: &LogView,
     requirements: &[Requirement],
-) -> Result<Vec<String>, CommandError> {
-    match context.lines_wanted() {
-        Err(_) if !requirements.contains(&Requirement::Stamped) => Ok(Vec::new()),
-        lines => lines,
+) -> Result<Vec<Finding>, CommandError> {
+    let wanted = match context.lines_wanted() {
+        Err(_) if !requirements.contains(&Requirement::Stamped) => Vec::new(),
+        lines => lines?,
+    };
+    let mut findings = view.without_lines(&wanted);
+    if requirements.contains(&Requirement::Qualified) {
+        let anchors = &verifier.knowledge.anchors;
+        findings.extend(unqualified_stamps(&verifier.archive, view, anchors).await?);
     }
+    Ok(findings)
 }
 
 /// Tells whether the witnesses of the trust store, if it has any or they are required, vouch for the

@@ -89,7 +89,7 @@ fn what_is_in_the_time_stamp_is_judged_by_everywhere(#[case] whom: &str) {
     let verify = ["er", "verify", &evidence, "aperta/documents/1/record.json", "carte/uno.txt"];
     let alone = ["--group", "--require", "revocation", "--trust", root.to_str().unwrap()];
     world.run([&verify[..], &alone].concat()).check(0, "PROVEN: 2 objects");
-    second_verifier(&world, &[root.clone()]).check(0, "INTACT");
+    second_verifier(&world, std::slice::from_ref(&root)).check(0, "INTACT");
     others(&world, &evidence, (&root, whom == LIST));
 }
 
