@@ -29,6 +29,9 @@ pub enum AnchorFault {
     /// The log has not so many entries.
     #[error("the log has not so many entries: it was taken back, or this is of another")]
     Beyond,
+    /// The log names it, and it is not there.
+    #[error("it is not there, although the log names it: take it from a copy of the archive")]
+    Missing,
     /// Its bytes are not those that its name states.
     #[error("its bytes do not have the digest that its name states")]
     Name,
@@ -62,8 +65,8 @@ impl ReceiptLog {
         self.checkpoint_at(size).map(|it| Sha256Digest::of(it.to_text().as_bytes()))
     }
 
-    /// Reads and judges the time-stamps over checkpoints of this log, as far as the store lists
-    /// them, the oldest size first.
+    /// Reads and judges the time-stamps over checkpoints of this log that the log names, or the store
+    /// lists, the oldest size first.
     ///
     /// # Errors
     ///
@@ -78,15 +81,22 @@ impl ReceiptLog {
         let listed = archive.store().list(folder.as_str(), LISTED_MAX).await.map_err(failed)?;
         let mut named: Vec<(u64, Sha256Digest, ObjectKey)> =
             listed.into_iter().filter_map(|it| named(&folder, it.key)).collect();
+        named.extend(self.view.anchors.iter().map(|it| {
+            let (size, sha256) = (it.body.size, it.body.token_sha256);
+            (size, sha256, ObjectKey::anchor(size, sha256))
+        }));
         named.sort();
+        named.dedup();
         let mut anchors = Vec::with_capacity(named.len());
         for (size, digest, key) in named {
-            let read = archive.store().read(&key, TOKEN_BYTES_MAX as u64).await;
-            let bytes = read.map_err(failed)?;
-            let token = match self.checkpoint_digest(size) {
-                None => Err(AnchorFault::Beyond),
-                Some(_) if Sha256Digest::of(&bytes) != digest => Err(AnchorFault::Name),
-                Some(imprint) => verify_token(&bytes, imprint, trusted).map_err(AnchorFault::Token),
+            let read = archive.store().read_optional(&key, TOKEN_BYTES_MAX as u64).await;
+            let token = match (read.map_err(failed)?, self.checkpoint_digest(size)) {
+                (None, _) => Err(AnchorFault::Missing),
+                (Some(_), None) => Err(AnchorFault::Beyond),
+                (Some(bytes), _) if Sha256Digest::of(&bytes) != digest => Err(AnchorFault::Name),
+                (Some(bytes), Some(imprint)) => {
+                    verify_token(&bytes, imprint, trusted).map_err(AnchorFault::Token)
+                }
             };
             anchors.push(CheckpointAnchor { size, key, token });
         }

@@ -11,6 +11,7 @@ use sigillo_store::StoreError;
 
 use crate::{
     Archive, Commit, CommitFault, LogError, LogView,
+    anchoring::audit_anchors,
     audit_derived::{DerivedAudit, check_checkpoint, lines_from_bundles},
     audit_received::audit_received,
     audit_renewals::audit_renewals,
@@ -336,6 +337,7 @@ impl<'a> ChainAudit<'a> {
         )
         .await?;
         audit_received(self.archive, &self.view, &mut self.findings).await?;
+        audit_anchors(self.archive, &self.view, &self.boundaries, &mut self.findings).await?;
         let revocation =
             audit_renewals(self.archive, &self.view, knowledge, &mut self.findings).await?;
         let proven = self.tree_known.then(|| self.head());

@@ -30,6 +30,7 @@ mod sealing_chains;
 mod stamping;
 mod validation;
 
+mod anchoring;
 mod audit;
 mod audit_derived;
 mod audit_lines;
@@ -44,6 +45,7 @@ mod summary;
 mod tables;
 mod view;
 
+pub use anchoring::commit_anchor;
 pub use archive::{Archive, NewArchive, place_of};
 pub use audit::{AuditKnowledge, AuditTime, LogAudit, audit_log};
 pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list, read_rehashed_leaves};
@@ -73,7 +75,7 @@ pub use summary::{LineSummary, LogSummary, UnsealedBatch, UnstampedSealing, summ
 pub use tables::{CaughtUp, TableFault, Tables, read_table};
 pub use validation::{GatherOutcome, KeptEvidence, gather_validation, read_validation};
 pub use view::{
-    LogView, LoggedBatch, LoggedRehash, LoggedRenewal, LoggedSealing, LoggedStamp, read_commits,
-    read_view,
+    LogView, LoggedAnchor, LoggedBatch, LoggedRehash, LoggedRenewal, LoggedSealing, LoggedStamp,
+    read_commits, read_view,
 };
 pub use writer::{CommitOutcome, Committed, LogKeys, LogWriter};

@@ -180,7 +180,7 @@ pub(crate) fn sealed_batches(commit: &Commit) -> Vec<SealedBatch> {
     batches.collect()
 }
 
-/// Headers, sealings, stampings and renewals alone are no reason to seal again.
+/// Headers, sealings, stampings, renewals and anchors alone are no reason to seal again.
 fn is_worth_sealing(commit: &Commit) -> bool {
     commit.entries.iter().any(|entry| {
         !matches!(
@@ -189,6 +189,7 @@ fn is_worth_sealing(commit: &Commit) -> bool {
                 | Entry::BatchesSealed(_)
                 | Entry::SealingStamped(_)
                 | Entry::EvidenceRenewed(_)
+                | Entry::CheckpointAnchored(_)
         )
     })
 }

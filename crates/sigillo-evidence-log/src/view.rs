@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use sigillo_model::{
-    BatchCommitted, BatchesSealed, CommitOpened, Entry, EvidenceRehashed, EvidenceRenewed, LogTime,
-    SealingStamped, SubmissionCompleted, SubmissionReceived,
+    BatchCommitted, BatchesSealed, CheckpointAnchored, CommitOpened, Entry, EvidenceRehashed,
+    EvidenceRenewed, LogTime, SealingStamped, SubmissionCompleted, SubmissionReceived,
 };
 
 use crate::{Archive, Commit, LogError, LoggedRotation, find_head, publish::published_checkpoint};
@@ -70,6 +70,15 @@ pub struct LoggedRehash {
     pub entry_index: u64,
 }
 
+/// A time-stamp over a checkpoint and the commit that records it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedAnchor {
+    /// What the log says of it.
+    pub body: CheckpointAnchored,
+    /// The commit that records it.
+    pub commit: u64,
+}
+
 /// What the log says, up to some commit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LogView {
@@ -89,6 +98,8 @@ pub struct LogView {
     pub renewals: Vec<LoggedRenewal>,
     /// Hash-tree renewals, in log order.
     pub rehashes: Vec<LoggedRehash>,
+    /// Time-stamps over checkpoints, in log order.
+    pub anchors: Vec<LoggedAnchor>,
     /// Rotations of the log's key, in log order.
     pub rotations: Vec<LoggedRotation>,
     /// Submissions that were received, in log order.
@@ -128,6 +139,9 @@ impl LogView {
                     at,
                     entry_index: index,
                 }),
+                Entry::CheckpointAnchored(body) => {
+                    self.anchors.push(LoggedAnchor { body: body.clone(), commit: number });
+                }
                 Entry::KeyRotated(body) => self.rotations.push(LoggedRotation {
                     body: body.clone(),
                     commit: number,

@@ -36,6 +36,8 @@ pub enum Entry {
     EvidenceRenewed(EvidenceRenewed),
     /// `evidence.rehashed`: documents and what proves them are under hash trees of another function.
     EvidenceRehashed(EvidenceRehashed),
+    /// A time-stamp over a checkpoint is kept beside the log.
+    CheckpointAnchored(CheckpointAnchored),
     /// `key.rotated`: another key signs the checkpoints from here on.
     KeyRotated(KeyRotated),
     /// An entry of a type this program does not know; it counts and is hashed all the same.
@@ -222,6 +224,19 @@ pub struct EvidenceRehashed {
     pub trial: bool,
 }
 
+/// A time-stamp over a checkpoint of this log is kept beside it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CheckpointAnchored {
+    /// Entries of the checkpoint.
+    pub size: u64,
+    /// What the authority attests, RFC 3339 with its own precision.
+    pub stamped_at: String,
+    /// SHA-256 of the token as received.
+    pub token_sha256: Sha256Digest,
+    /// Whether the token is for trial only.
+    pub trial: bool,
+}
+
 /// Another key signs the checkpoints that cover this entry.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct KeyRotated {
@@ -254,6 +269,7 @@ impl Entry {
             Self::SealingStamped(body) => line_of("sealing.stamped", body),
             Self::EvidenceRenewed(body) => line_of("evidence.renewed", body),
             Self::EvidenceRehashed(body) => line_of("evidence.rehashed", body),
+            Self::CheckpointAnchored(body) => line_of("checkpoint.anchored", body),
             Self::KeyRotated(body) => line_of("key.rotated", body),
             Self::Other { type_name } => unreachable!("{type_name} entries are never written"),
         };
@@ -290,6 +306,7 @@ impl Entry {
             "sealing.stamped" => body_of(value).map(Self::SealingStamped),
             "evidence.renewed" => body_of(value).map(Self::EvidenceRenewed),
             "evidence.rehashed" => body_of(value).map(Self::EvidenceRehashed),
+            "checkpoint.anchored" => body_of(value).map(Self::CheckpointAnchored),
             "key.rotated" => body_of(value).map(Self::KeyRotated),
             _ => Ok(Self::Other { type_name }),
         }
@@ -307,6 +324,7 @@ impl Entry {
             Self::SealingStamped(_) => "sealing.stamped",
             Self::EvidenceRenewed(_) => "evidence.renewed",
             Self::EvidenceRehashed(_) => "evidence.rehashed",
+            Self::CheckpointAnchored(_) => "checkpoint.anchored",
             Self::KeyRotated(_) => "key.rotated",
             Self::Other { type_name } => type_name,
         }

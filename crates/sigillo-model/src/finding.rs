@@ -126,6 +126,8 @@ finding_codes! {
     LineLeftOut = "F516", Note;
     /// The token as received, beside the one that was filled from it, is missing or another one.
     ReceivedTokenDiffers = "F517", Note;
+    /// A time-stamp over a checkpoint that the log names is missing or damaged.
+    AnchorDamaged = "F518", Damage;
     /// The log's key is in no trust store, so who wrote the archive cannot be told.
     OriginUnknown = "F601", CannotTell;
     /// The certificate of a seal leads to no anchor of the trust store.

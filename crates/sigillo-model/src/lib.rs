@@ -32,9 +32,9 @@ pub use digest::{
     Sha512Hasher, VersionId,
 };
 pub use entry::{
-    ArchiveCreated, BatchCommitted, BatchesSealed, COMMIT_ENTRIES_MAX, CommitOpened,
-    ENTRY_BYTES_MAX, Entry, EntryError, EvidenceRehashed, EvidenceRenewed, KeyRotated,
-    SealingStamped, SubmissionCompleted, SubmissionReceived,
+    ArchiveCreated, BatchCommitted, BatchesSealed, COMMIT_ENTRIES_MAX, CheckpointAnchored,
+    CommitOpened, ENTRY_BYTES_MAX, Entry, EntryError, EvidenceRehashed, EvidenceRenewed,
+    KeyRotated, SealingStamped, SubmissionCompleted, SubmissionReceived,
 };
 pub use error_kind::ErrorKind;
 pub use finding::{Finding, FindingCode, Place, Severity, Verdict};

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use sigillo_custody::{AnchorFault, CheckpointAnchor, ReceiptLog, store_anchor};
 use sigillo_ers::Trust;
-use sigillo_model::{ErrorKind, Severity};
+use sigillo_evidence_log::commit_anchor;
+use sigillo_model::{CheckpointAnchored, ErrorKind, Severity, Sha256Digest};
 
 use crate::{
     commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS},
@@ -37,7 +38,16 @@ pub(crate) async fn run(context: &Context, args: &AnchorArgs) -> Result<u8, Comm
         })?;
         let stamped = authorities.stamp(imprint, &*context.clock, &*context.entropy).await;
         let stamped = stamped.map_err(|error| CommandError::of(error.kind(), &error))?;
-        added = Some(store_anchor(&archive, size, stamped.token.raw()).await?);
+        let token = &stamped.token;
+        added = Some(store_anchor(&archive, size, token.raw()).await?);
+        let body = CheckpointAnchored {
+            size,
+            stamped_at: token.verified().stamped_at.to_string(),
+            token_sha256: Sha256Digest::of(token.raw()),
+            trial: token.verified().trial,
+        };
+        commit_anchor(&mut context.log(&archive, &keys).await?, &body).await?;
+        context.remember_signed_or_warn(&archive, &keys);
     }
     let (_, trusted) = context.trust.knowledge_of(&archive)?;
     let mut anchors = log.anchors(&archive, &trusted).await?;

@@ -267,6 +267,10 @@ fn one_line_that_is_believed_is_enough() {
     assert_eq!(unknown["severity"], "note");
     let message = unknown["message"].as_str().unwrap();
     assert!(message.contains(B) && message.contains(A), "{message}");
+    second_verifier(&world, &[]).check(3, "CANNOT TELL");
+    for authority in &both {
+        second_verifier(&world, &[authority.root()]).check(0, "INTACT");
+    }
 }
 
 #[test]

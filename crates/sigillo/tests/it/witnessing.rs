@@ -354,14 +354,20 @@ fn a_checkpoint_is_time_stamped_between_sealings_and_openssl_agrees() {
     anchored.check(0, &format!("{size} entries: TRIAL time-stamp, not qualified, of 20"));
     world.write("due.txt", b"due");
     assert_eq!(world.ingest(&[]).code, 0);
+    let before = self::size(&world);
+    let note = world.run(["log", "checkpoint"]).stdout;
+    let text = SignedNote::parse(note.as_bytes()).unwrap().text;
     world.run(["log", "anchor"]).check(0, "TRIAL time-stamp");
     let listed = world.run(["log", "anchor", "--list", "--json"]).json();
     let sizes = listed["anchors"].as_array().unwrap().iter().map(|it| it["size"].as_u64().unwrap());
-    assert_eq!(sizes.collect::<Vec<_>>(), [size, self::size(&world)]);
+    assert_eq!(sizes.collect::<Vec<_>>(), [size, before]);
     assert_eq!(world.verify().0, 0);
+    let entries = world.run(["log", "entries"]).stdout;
+    assert_eq!(entries.matches("checkpoint.anchored").count(), 2, "{entries}");
+    // An anchor is no reason to seal again.
+    world.run(["seal"]).check(0, "");
+    assert_eq!(self::size(&world), before + 2, "header and anchor");
     // What it covers is the text of the checkpoint, by anybody's program.
-    let note = world.run(["log", "checkpoint"]).stdout;
-    let text = SignedNote::parse(note.as_bytes()).unwrap().text;
     fs::write(world.place("testo.txt"), text).unwrap();
     let root = world.run(["trust", "export"]).json()["anchors"][0].clone();
     fs::write(world.place("root.pem"), root.as_str().unwrap()).unwrap();
@@ -387,4 +393,11 @@ fn a_checkpoint_is_time_stamped_between_sealings_and_openssl_agrees() {
     bytes[last] ^= 1;
     fs::write(&token, bytes).unwrap();
     world.run(["log", "anchor", "--list"]).check(5, "do not have the digest that its name states");
+    world.run(["verify"]).check(5, "F518");
+    // One that is lost is missed, by the log.
+    fs::remove_file(&token).unwrap();
+    world.run(["log", "anchor", "--list"]).check(5, "it is not there, although the log names it");
+    let verified = world.run(["verify"]);
+    verified.check(5, "F518");
+    assert!(verified.stdout.contains(listed["anchors"][1]["key"].as_str().unwrap()), "{verified:?}");
 }
