@@ -30,8 +30,8 @@ fn filled() -> Option<(Installation, Vec<[Vec<u8>; 2]>)> {
     let lists = [world.list("authority", 1, &[], ""), world.list("root", 1, &[], "")];
     let answer = world.answer("authority", GOOD);
     let fill = |evidence: &[(RevocationKind, &[u8])]| {
-        let filled = fill_token(world.token(), world.anchors(), evidence).unwrap();
-        [filled, world.token().to_vec()]
+        let filled = fill_token(&world.token, &world.anchors, evidence).unwrap();
+        [filled, world.token.clone()]
     };
     let both = vec![
         fill(&[(CRL, &lists[0]), (CRL, &lists[1])]),
@@ -75,12 +75,12 @@ fn filling_again_changes_nothing() {
     let Some((world, both)) = filled() else { return };
     let lists = [world.list("authority", 1, &[], ""), world.list("root", 1, &[], "")];
     for [filled, _] in &both {
-        assert_eq!(fill_token(filled, world.anchors(), &[]).as_deref(), Ok(&filled[..]));
+        assert_eq!(fill_token(filled, &world.anchors, &[]).as_deref(), Ok(&filled[..]));
     }
     let first = &both[0][0];
-    let more = fill_token(first, world.anchors(), &[(CRL, &lists[0])]).unwrap();
+    let more = fill_token(first, &world.anchors, &[(CRL, &lists[0])]).unwrap();
     assert!(more == *first || more.len() > first.len());
-    let again = fill_token(&more, world.anchors(), &[(CRL, &lists[0])]).unwrap();
+    let again = fill_token(&more, &world.anchors, &[(CRL, &lists[0])]).unwrap();
     assert_eq!(Sha256Digest::of(&again), Sha256Digest::of(&more));
 }
 
@@ -105,14 +105,14 @@ fn whatever_is_changed_of_what_was_received_is_seen() {
 fn what_would_be_no_token_any_more_is_not_made() {
     let Some((world, _)) = filled() else { return };
     let large = vec![0x30; TOKEN_BYTES_MAX];
-    let found = fill_token(world.token(), world.anchors(), &[(CRL, &large)]);
+    let found = fill_token(&world.token, &world.anchors, &[(CRL, &large)]);
     assert!(matches!(found, Err(FillError::TooLarge { .. })), "{found:?}");
     let list = world.list("root", 1, &[], "");
     let many: Vec<Vec<u8>> = (0..=255).map(|byte| [&list[..], &[byte]].concat()).collect();
     let many: Vec<_> = many.iter().map(|it| (CRL, &it[..])).collect();
-    assert_eq!(fill_token(world.token(), world.anchors(), &many), Err(FillError::TooMany));
-    let broken = fill_token(world.token(), world.anchors(), &[(CRL, b"\x30\x05")]);
+    assert_eq!(fill_token(&world.token, &world.anchors, &many), Err(FillError::TooMany));
+    let broken = fill_token(&world.token, &world.anchors, &[(CRL, b"\x30\x05")]);
     assert!(matches!(broken, Err(FillError::Token(_))), "{broken:?}");
-    let nobody = fill_token(world.token(), &TrustAnchors::new(), &[]).unwrap();
+    let nobody = fill_token(&world.token, &TrustAnchors::new(), &[]).unwrap();
     assert_eq!(parts(&nobody)[3].nodes.len(), 2);
 }

@@ -119,9 +119,9 @@ pub(crate) fn has_openssl() -> bool {
 /// A root, an authority below it, and a time-stamping authority below that; a token of it.
 pub(crate) struct Installation {
     folder: TempDir,
-    token: Vec<u8>,
+    pub(crate) token: Vec<u8>,
     stamped_at: Timestamp,
-    anchors: TrustAnchors,
+    pub(crate) anchors: TrustAnchors,
 }
 
 impl Installation {
@@ -157,14 +157,6 @@ impl Installation {
 
     fn path(&self) -> &Path {
         self.folder.path()
-    }
-
-    pub(crate) fn token(&self) -> &[u8] {
-        &self.token
-    }
-
-    pub(crate) fn anchors(&self) -> &TrustAnchors {
-        &self.anchors
     }
 
     /// Verifies a token as of two years after the time-stamp, with nothing but what is in it.

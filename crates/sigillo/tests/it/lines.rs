@@ -199,6 +199,15 @@ fn an_authority_that_is_down_keeps_no_other_line_from_being_stamped() {
     assert_eq!(sealed.json()["waiting"], 1);
     assert_eq!(sealed.json()["refused"][0]["line"], A);
     world.run(["status"]).check(0, &format!("1 sealing waits for a time-stamp on the line {A}"));
+    let examined = json(&world, 3, &["doctor", "--online"]);
+    let of = |name: &str| -> Vec<(&str, bool)> {
+        let checks = examined["checks"].as_array().unwrap().iter().filter(|it| it["name"] == name);
+        checks
+            .map(|it| (it["state"].as_str().unwrap(), it["message"].to_string().contains(A)))
+            .collect()
+    };
+    assert_eq!(of("authorities"), [("warn", true), ("ok", false)], "{examined}");
+    assert_eq!(of("time-stamps"), [("ok", true), ("ok", false)], "{examined}");
     believe(&world);
     let lacks = format!("has no time-stamp yet on the evidence line {A}");
     world.run(["verify"]).check(0, &lacks);
