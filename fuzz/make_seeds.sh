@@ -134,6 +134,9 @@ for name, content in read.items():
     if name.endswith(".tlog-proof"):
         (seeds / "proof/inclusion.txt").write_bytes(content)
         (seeds / "tlog_proof/1.tlog-proof").write_bytes(content)
+note = open("next.request").read().split("\n\n", 1)[1]
+size = note.split("\n")[1]
+(seeds / "witness/same.request").write_text(f"old {size}\n\n{note}")
 entries = open("entries.txt").read()
 (seeds / "log_keys/rotated").write_text(trusted["log"] + "\n" + entries)
 number = lambda it: it.to_bytes(8, "big")

@@ -137,7 +137,8 @@ fn the_seeds_of_what_is_signed_hold() {
     let log = targets::log_key();
     let requests = seeds("witness").into_iter().map(|it| WitnessRequest::parse(&it).unwrap());
     assert!(requests.clone().any(|it| it.judge(&log, None).is_ok()));
-    assert!(requests.clone().any(|it| it.old_size > 0));
+    assert!(requests.clone().any(|it| 0 < it.old_size && it.old_size < it.checkpoint.size));
+    assert!(requests.clone().any(|it| it.judge(&log, Some(&it.checkpoint)).is_ok()));
     // A list and an answer before the certificate was revoked, and the same after that.
     let (mut good, mut revoked) = (0, 0);
     for seed in seeds("revocation") {
