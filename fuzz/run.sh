@@ -8,7 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 seconds=${1:?fuzz/run.sh SECONDS [TARGET…]}
 shift
 targets=("$@")
-[ "${#targets[@]}" -gt 0 ] || targets=(token record checkpoint proof bundle receipt)
+[ "${#targets[@]}" -gt 0 ] || targets=(token record checkpoint proof bundle receipt
+    trusted_list log_keys witness tlog_proof hash_tree revocation)
 
 # A limit of memory for one input, in MiB, and of seconds.
 memory_max=512

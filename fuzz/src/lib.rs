@@ -4,17 +4,22 @@
 use jiff::Timestamp;
 
 use sigillo_ers::{
-    AlgorithmTable, Authorities, EvidenceRecord, HashFunction, RecordObject, RecordRules,
-    RevocationRules, TrustAnchors, pem_blocks, record_hashes, renew_hash_tree, renew_time_stamp,
-    renewals_due, verify_record, verify_seal, verify_token,
+    AlgorithmTable, Authorities, EvidenceRecord, HashFunction, ListedService, RecordObject,
+    RecordRules, RevocationRules, RevocationSet, RevocationStatus, TrustAnchors, pem_blocks,
+    record_hashes, renew_hash_tree, renew_time_stamp, renewals_due, token_revocation, tree_root,
+    verify_record, verify_seal, verify_token,
 };
+use sigillo_formats::{TrustedList, listed_periods};
 use sigillo_merkle::{
-    Checkpoint, EntryBundleId, MemoryTree, SignedNote, TileId, TreeHash, VerifierKey,
-    consistency_path, decode_entries, encode_entries, inclusion_path, leaf_hash,
-    parse_signed_checkpoint, root_at, verify_consistency, verify_inclusion,
-    verify_subtree_consistency, verify_subtree_inclusion,
+    Checkpoint, EntryBundleId, KEY_ROTATIONS_MAX, KeysOfLog, MemoryTree, SignedNote, TileId,
+    TreeHash, VerifierKey, WITNESS_HASHES_MAX, WitnessRequest, consistency_path, decode_entries,
+    encode_entries, inclusion_path, leaf_hash, parse_signed_checkpoint, root_at,
+    verify_consistency, verify_inclusion, verify_subtree_consistency, verify_subtree_inclusion,
+    write_witness_request,
 };
-use sigillo_model::{Sha256Digest, Verdict};
+use sigillo_model::{
+    Entry, HashTree, Sha256Digest, Sha512Digest, Verdict, parse_canonical, to_canonical,
+};
 use sigillo_proof::{
     Bundle, BundleRules, EvidenceMaker, GivenFile, Receipt, ReceiptTrust, check_bundle,
     check_receipt, render_text,
@@ -25,6 +30,17 @@ const ROOT: &str = include_str!("../seeds/trust/root.pem");
 const LOG: &str = include_str!("../seeds/trust/log.vkey");
 const COSIGNER: &str =
     "witness.example.com/w1+a9ab7e3d+BJKxhTSjoELCWUySOUvUYZ1+IhbhWpt/uQF33g5wVjPL";
+/// Who signed the seeds of trusted lists.
+pub const LIST_SIGNERS: &str = concat!(
+    include_str!("../../testdata/trusted-lists/signer-p256.pem"),
+    include_str!("../../testdata/trusted-lists/signer-p384.pem"),
+);
+/// An authority that revokes, and a time-stamp under it.
+const REVOKER: &str = include_str!("../seeds/trust/revoker.pem");
+const REVOKED_TOKEN: &[u8] = include_bytes!("../seeds/trust/revoked.tst");
+/// A bundle that holds, and the entry in it whose content is anybody's.
+const BUNDLE: &[u8] = include_bytes!("../seeds/bundle/one.zip");
+const PROOF_NAME: &[u8] = b"log/1.tlog-proof";
 
 /// Most leaves of the trees that proofs are compared with.
 const LEAVES_MAX: u64 = 64;
@@ -39,15 +55,20 @@ fn algorithms() -> AlgorithmTable {
 }
 
 fn trust() -> ReceiptTrust {
+    ReceiptTrust { log: Some(log_key().into()), anchors: anchors(ROOT), witnesses: None }
+}
+
+fn anchors(pem: &str) -> TrustAnchors {
     let mut anchors = TrustAnchors::new();
-    for der in pem_blocks(ROOT, "CERTIFICATE").expect("the seeds are ours") {
+    for der in pem_blocks(pem, "CERTIFICATE").expect("the seeds are ours") {
         anchors.add_der("root", &der).expect("the seeds are ours");
     }
-    ReceiptTrust {
-        log: VerifierKey::parse(LOG.trim_end()).ok().map(Into::into),
-        anchors,
-        witnesses: None,
-    }
+    anchors
+}
+
+/// Returns the key of the log of the seeds.
+pub fn log_key() -> VerifierKey {
+    VerifierKey::parse(LOG.trim_end()).expect("the seeds are ours")
 }
 
 /// Time-stamp tokens and seals: both are CMS. Neither has another spelling that is accepted.
@@ -217,31 +238,145 @@ fn given() -> GivenFile {
     }
 }
 
+/// Trusted lists: what is signed by nobody known is not read, and what is read can be used.
+pub fn trusted_list(bytes: &[u8]) {
+    let signers = pem_blocks(LIST_SIGNERS, "CERTIFICATE").expect("the lists are ours");
+    let claimed = TrustedList::claimed_territory(bytes);
+    assert!(TrustedList::read(bytes, &[]).is_err(), "signed by nobody, and read");
+    let Ok(list) = TrustedList::read(bytes, &signers) else { return };
+    assert_eq!(claimed.as_ref(), Ok(&list.territory), "who keeps it is who it claims");
+    assert!(signers.contains(&list.signer));
+    let mut anchors = TrustAnchors::new();
+    for service in &list.services {
+        let periods = listed_periods(&service.statuses, list.speaks_until());
+        assert!(periods.is_sorted_by(|a, b| a.until <= b.from), "no two overlap");
+        let (name, certificates) = (service.name.clone(), service.certificates.clone());
+        drop(anchors.add_listed(&ListedService { name, certificates, periods }));
+    }
+}
+
+/// The keys of a log: the first, then a line for each log entry. What does not count changes nothing,
+/// and each key signs from its entry on.
+pub fn log_keys(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.split('\n');
+    let Some(Ok(first)) = lines.next().map(VerifierKey::parse) else { return };
+    let mut keys = KeysOfLog::new(first);
+    for (index, line) in (0_u64..).zip(lines) {
+        let Ok(Entry::KeyRotated(body)) = Entry::parse_line(line.as_bytes()) else { continue };
+        let before = keys.clone();
+        if keys.rotate(index, body.number, &body.log, &body.signature).is_err() {
+            assert_eq!(keys, before, "a rotation that does not count changed something");
+            continue;
+        }
+        assert_eq!(keys.rotations(), before.rotations() + 1);
+        assert!(!before.contains(keys.current()), "a key came back");
+        assert_eq!(keys.of_size(index), before.current());
+        assert_eq!(keys.of_size(index + 1), keys.current());
+        assert!(before.believes(&keys, index + 1) && keys.believes(&before, index));
+    }
+    assert!(keys.iter().count() <= KEY_ROTATIONS_MAX + 1);
+}
+
+/// Requests to a witness: one spelling, and nobody cosigns what does not follow.
+pub fn witness(bytes: &[u8]) {
+    let Ok(request) = WitnessRequest::parse(bytes) else { return };
+    assert!(request.path.len() <= WITNESS_HASHES_MAX);
+    let again = write_witness_request(request.old_size, &request.path, &request.note);
+    assert_eq!(again.as_bytes(), bytes, "a request has one spelling");
+    let (log, new) = (log_key(), &request.checkpoint);
+    if request.judge(&log, None).is_ok() {
+        assert_eq!((request.old_size, &*new.origin), (0, log.name()));
+    }
+    if request.judge(&log, Some(new)).is_ok() {
+        assert_eq!((request.old_size, request.path.len()), (new.size, 0));
+    }
+    let other = Checkpoint { root: leaf_hash(bytes), ..new.clone() };
+    assert!(request.judge(&log, Some(&other)).is_err(), "a fork is cosigned");
+    let newer = Checkpoint { size: new.size.saturating_add(1), ..new.clone() };
+    assert!(request.judge(&log, Some(&newer)).is_err(), "a rollback is cosigned");
+}
+
+/// Proofs of log entries as bundles carry them: one spelling, byte for byte.
+pub fn tlog_proof(bytes: &[u8]) {
+    let mut entries = zip_entries(BUNDLE);
+    let proof = entries.iter_mut().find(|it| it.name == PROOF_NAME).expect("the seed is ours");
+    let is_same = proof.content == bytes;
+    proof.content = bytes;
+    assert_eq!(Bundle::parse(&write_zip(&entries)).is_ok(), is_same, "a proof has one spelling");
+}
+
+/// `tree.json` of new hash trees: what is read is read again as it was written, and has a root.
+pub fn hash_tree(bytes: &[u8]) {
+    let Ok(tree) = parse_canonical::<HashTree>(bytes) else { return };
+    let written = to_canonical(&tree);
+    assert_eq!(parse_canonical::<HashTree>(&written).as_ref(), Ok(&tree));
+    assert!(written.len() <= bytes.len(), "what is left out is not written");
+    let leaves: Vec<Sha512Digest> = tree.tree_leaves();
+    assert_eq!(tree_root(&leaves).is_none(), leaves.is_empty());
+}
+
+/// Revocation lists and OCSP responses: what cannot be read says nothing of a certificate.
+pub fn revocation(bytes: &[u8]) {
+    let mut evidence = RevocationSet::new();
+    let is_read = evidence.add("evidence", bytes).is_ok();
+    assert!(is_read || evidence.is_empty());
+    let known = revocation_by(&evidence);
+    assert_eq!(known, revocation_by(&evidence));
+    assert!(is_read || known.iter().all(|it| matches!(it, RevocationStatus::Unknown { .. })));
+}
+
+/// Says what `evidence` tells of the certificates of a time-stamp of ours.
+pub fn revocation_by(evidence: &RevocationSet) -> Vec<RevocationStatus> {
+    let known = token_revocation(REVOKED_TOKEN, &anchors(REVOKER), evidence, at());
+    let known = known.expect("the time-stamp is ours");
+    known.into_iter().map(|certificate| certificate.status).collect()
+}
+
+/// An entry of a ZIP: the common fields of its headers before the sizes, and after them.
+struct ZipEntry<'a> {
+    before: &'a [u8],
+    after: &'a [u8],
+    name: &'a [u8],
+    content: &'a [u8],
+}
+
 /// Writes the ZIP of what entries can be read, in the one spelling of bundles.
 fn with_checksums(zip: &[u8]) -> Vec<u8> {
-    let (mut bytes, mut directory, mut count, mut rest) = (Vec::new(), Vec::new(), 0_u16, zip);
+    write_zip(&zip_entries(zip))
+}
+
+/// Returns what entries can be read.
+fn zip_entries(zip: &[u8]) -> Vec<ZipEntry<'_>> {
+    let (mut entries, mut rest) = (Vec::new(), zip);
     while let Some(header) = rest.get(..30).filter(|it| it.starts_with(b"PK\x03\x04")) {
         let number = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
         let (size, name) = (number(18) | number(20) << 16, number(26));
         let Some(content) = rest.get(30 + name..).and_then(|it| it.get(..size)) else { break };
-        let mut shared = header[4..14].to_vec();
-        shared.extend(crc32fast::hash(content).to_le_bytes());
-        shared.extend(&header[18..30]);
-        let offset = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        bytes.extend([b"PK\x03\x04", &shared[..], &rest[30..30 + name], content].concat());
-        directory.extend([b"PK\x01\x02\x1e\x03", &shared[..], &[0; 6]].concat());
-        directory.extend((0o100_644_u32 << 16).to_le_bytes());
-        directory.extend(offset.to_le_bytes());
-        directory.extend(&rest[30..30 + name]);
-        count = count.wrapping_add(1);
+        let (before, after) = (&header[4..14], &header[28..30]);
+        entries.push(ZipEntry { before, after, name: &rest[30..30 + name], content });
         rest = &rest[30 + name + size..];
     }
-    let lengths = [directory.len(), bytes.len()].map(|it| u32::try_from(it).unwrap_or(u32::MAX));
+    entries
+}
+
+fn write_zip(entries: &[ZipEntry<'_>]) -> Vec<u8> {
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    let of = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    for entry in entries {
+        let size = of(entry.content.len());
+        let mut shared = entry.before.to_vec();
+        shared.extend(crc32fast::hash(entry.content).to_le_bytes());
+        shared.extend([&size[..], &size, &of(entry.name.len())[..2], entry.after].concat());
+        directory.extend([b"PK\x01\x02\x1e\x03", &shared[..], &[0; 6]].concat());
+        directory.extend((0o100_644_u32 << 16).to_le_bytes());
+        directory.extend([&of(bytes.len())[..], entry.name].concat());
+        bytes.extend([b"PK\x03\x04", &shared[..], entry.name, entry.content].concat());
+    }
+    let (count, lengths) = (of(entries.len()), [of(directory.len()), of(bytes.len())]);
     bytes.extend(directory);
     bytes.extend(b"PK\x05\x06\0\0\0\0");
-    bytes.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
-    bytes.extend(lengths.map(u32::to_le_bytes).concat());
-    bytes.extend([0, 0]);
+    bytes.extend([&count[..2], &count[..2], &lengths.concat(), &[0, 0]].concat());
     bytes
 }
 

@@ -10,13 +10,19 @@ pub mod targets;
 /// A target by its name.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 12] = [
     ("token", targets::token),
     ("record", targets::record),
     ("checkpoint", targets::checkpoint),
     ("proof", targets::proof),
     ("bundle", targets::bundle),
     ("receipt", targets::receipt),
+    ("trusted_list", targets::trusted_list),
+    ("log_keys", targets::log_keys),
+    ("witness", targets::witness),
+    ("tlog_proof", targets::tlog_proof),
+    ("hash_tree", targets::hash_tree),
+    ("revocation", targets::revocation),
 ];
 
 /// How many changed seeds each target takes.
@@ -117,4 +123,48 @@ fn the_seeds_are_proven_so_that_changes_begin_at_what_holds() {
         assert!(sigillo_ers::EvidenceRecord::read(&seed).is_ok());
     }
     assert!(seeds("checkpoint").iter().any(|seed| SignedNote::parse(seed).is_ok()));
+}
+
+#[test]
+fn the_seeds_of_what_is_signed_hold() {
+    use sigillo_ers::{RevocationSet, RevocationStatus, pem_blocks};
+    use sigillo_formats::TrustedList;
+    use sigillo_merkle::WitnessRequest;
+    let signers = pem_blocks(targets::LIST_SIGNERS, "CERTIFICATE").unwrap();
+    for seed in seeds("trusted_list") {
+        assert!(TrustedList::read(&seed, &signers).is_ok());
+    }
+    let log = targets::log_key();
+    let requests = seeds("witness").into_iter().map(|it| WitnessRequest::parse(&it).unwrap());
+    assert!(requests.clone().any(|it| it.judge(&log, None).is_ok()));
+    assert!(requests.clone().any(|it| 0 < it.old_size && it.old_size < it.checkpoint.size));
+    assert!(requests.clone().any(|it| it.judge(&log, Some(&it.checkpoint)).is_ok()));
+    // A list and an answer before the certificate was revoked, and the same after that.
+    let (mut good, mut revoked) = (0, 0);
+    for seed in seeds("revocation") {
+        let mut evidence = RevocationSet::new();
+        evidence.add("seed", &seed).unwrap();
+        match targets::revocation_by(&evidence).first() {
+            Some(RevocationStatus::Good { .. }) => good += 1,
+            Some(RevocationStatus::Revoked { .. }) => revoked += 1,
+            other => assert!(other.is_none(), "{other:?}"),
+        }
+    }
+    assert_eq!((good, revoked), (2, 2));
+}
+
+#[test]
+fn the_seeds_of_rotated_keys_count() {
+    use sigillo_merkle::{KeysOfLog, VerifierKey};
+    use sigillo_model::Entry;
+    for seed in seeds("log_keys") {
+        let text = String::from_utf8(seed).unwrap();
+        let mut lines = text.split('\n');
+        let mut keys = KeysOfLog::new(VerifierKey::parse(lines.next().unwrap()).unwrap());
+        for (index, line) in (0..).zip(lines) {
+            let Ok(Entry::KeyRotated(body)) = Entry::parse_line(line.as_bytes()) else { continue };
+            keys.rotate(index, body.number, &body.log, &body.signature).unwrap();
+        }
+        assert_eq!(keys.rotations(), 2);
+    }
 }

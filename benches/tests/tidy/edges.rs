@@ -114,7 +114,7 @@ const ROWS: &[Row] = &[
     (TESTKIT, Layer::TestOnly, &["model", "merkle", "ers", "store", "catalogue", "authorities"]),
     ("simulator", Layer::TestOnly, ALL),
     ("benches", Layer::TestOnly, ALL),
-    ("fuzz", Layer::TestOnly, &["model", "merkle", "ers", "proof"]),
+    ("fuzz", Layer::TestOnly, &["model", "merkle", "ers", "formats", "proof"]),
 ];
 
 /// Dependencies that one crate alone may name, by the start of their name.

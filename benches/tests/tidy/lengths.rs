@@ -11,6 +11,10 @@ const FILE_LINES_MAX: usize = 600;
 /// Lines of code in the body of a function.
 const FUNCTION_LINES_MAX: usize = 70;
 
+/// Lines of a file of the verifier for auditors, and columns of a line.
+const VERIFIER_LINES_MAX: usize = 400;
+const VERIFIER_COLUMNS_MAX: usize = 120;
+
 fn problems(files: &[RustFile]) -> Vec<String> {
     let mut problems = Vec::new();
     for file in files {
@@ -31,6 +35,15 @@ fn problems(files: &[RustFile]) -> Vec<String> {
         }
     }
     problems
+}
+
+/// An auditor must be able to read a file of `docs/verify` in one go.
+fn verifier_problems(path: &str, text: &str) -> Vec<String> {
+    let lines = text.lines().count();
+    let long = (lines > VERIFIER_LINES_MAX).then(|| format!("{path}: {lines} lines"));
+    let is_wide = |line: &&str| line.chars().count() > VERIFIER_COLUMNS_MAX;
+    let wide = text.lines().filter(is_wide).map(|line| format!("{path}: too wide: {line}"));
+    long.into_iter().chain(wide).collect()
 }
 
 /// Returns what is between the braces of the function whose `fn` stands at `at`, if it has any.
@@ -71,6 +84,16 @@ mod tests {
     #[test]
     fn files_and_functions_are_short() {
         assert_none(&problems(&rust_files()));
+    }
+
+    #[test]
+    fn the_verifier_for_auditors_is_short() {
+        for path in ["docs/verify/sigillo_verify.py", "docs/verify/public_specs.py"] {
+            assert_none(&verifier_problems(path, &crate::tree::file(path).text));
+        }
+        let long = "\n".repeat(VERIFIER_LINES_MAX + 1);
+        assert_one(&verifier_problems("a.py", &long), "401");
+        assert_one(&verifier_problems("a.py", &"è".repeat(VERIFIER_COLUMNS_MAX + 1)), "too wide");
     }
 
     #[test]

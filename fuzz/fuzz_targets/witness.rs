@@ -1,0 +1,4 @@
+//! The target `witness`, run by libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sigillo_fuzz::witness(bytes));
