@@ -97,6 +97,17 @@ def check_tokens(stamps, ca, at):
         need(not newer or stamp.time[:-1] <= newer.time[:-1], f"{stamp.where} is followed by an older one")
         yield functools.partial(check_token, stamp, seconds(newer.time) if newer else at, ca)
 
+def check_lines(lines, ca, at):
+    """Redundant lines of time-stamps (RFC 4998, 7): one that holds is enough; one for trial, for others such."""
+    sound, doubts = [], []
+    for line in lines:
+        try:
+            for check_signature in check_tokens(line, ca, at): check_signature()
+            sound.append(line[0].trial)
+        except CannotTell as why: doubts.append((line[0].trial, why))
+    for trial, why in doubts:
+        if not any(trial or not it for it in sound): raise why
+
 TRIAL_POLICY = bytes.fromhex("06146983abc5accfd385e291bfb2d080d897e8d1e65a")
 
 def check_token(stamp, until, ca):
@@ -124,6 +135,10 @@ def verify_proof(data, entry, log_key):
     root = inclusion_root(leaf(entry), int(parts[1]), head.size, proof)
     need(root == head.root, "the entry does not lead to the root of the checkpoint")
     yield functools.partial(check_ed25519, key.bytes, head.text, by_key[0])
+
+def write_proof(index, hashes, checkpoint):
+    hashes = "".join(base64.b64encode(unhex(it)).decode() + "\n" for it in hashes)
+    return f"c2sp.org/tlog-proof@v1\nindex {index}\n{hashes}\n{checkpoint}".encode()
 
 # ---- Hash trees (RFC 4998, RFC 6962) -------------------------------------------------------------------------------
 def digest(hash, *parts): return hashlib.new(hash, b"".join(parts), usedforsecurity=False).hexdigest()
@@ -181,6 +196,12 @@ def is_consistent(old, new, proof):
 
 # ---- JSON (RFC 8785, with natural numbers only) --------------------------------------------------------------------
 TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+
+# A regular expression can say what members canonical JSON has (?: may be left out).
+def many(item, most, least=0): return rf"\[(?:{item}(?:,(?!\])|(?=\]))){{{least},{most}}}\]"
+def members(**forms):
+    spelt = (f'(?:,"{it}":{form[1:]})?' if form[0] == "?" else f',"{it}":{form}' for it, form in forms.items())
+    return r"\{" + "".join(spelt)[1:] + r"\}"
 
 def parse_json(data, most=64 << 20, canonical=True):
     need(len(data) <= most, "a piece of JSON is too large")

@@ -8,13 +8,13 @@
 Written from ../format.md and public specifications, with Python's standard library and the program openssl (3.0 or
 later). Prints a line for each finding, and last INTACT (exit code 0), DAMAGED (5) or CANNOT TELL (3); 2 means wrong
 usage. README.md says what is checked, and what is not. Here are bundles; the rest is in public_specs.py beside this."""
-import argparse, base64, functools, itertools, os, re, struct, sys, time, types, zlib
+import argparse, functools, itertools, os, re, struct, sys, time, types, zlib
 
 from public_specs import (
-    TEXT, CannotTell, b64, check_cms, check_cosignature, check_ed25519, check_tokens, der, digest, evidence_chain,
-    evidence_levels, evidence_record, in_order, inclusion_root, is_consistent, leaf, need, parse_checkpoint,
-    parse_json, parse_key, parse_signature, parse_token, pem, read_all, seconds, sha256, sha512, signed_data, steps,
-    tree_root, unhex, value, verdict, verify_proof, verify_record)
+    TEXT, CannotTell, b64, check_cms, check_cosignature, check_ed25519, check_lines, der, digest, evidence_chain,
+    evidence_levels, evidence_record, in_order, inclusion_root, is_consistent, leaf, many, members, need,
+    parse_checkpoint, parse_json, parse_key, parse_signature, parse_token, pem, read_all, seconds, sha256, sha512,
+    signed_data, steps, tree_root, unhex, value, verdict, verify_proof, verify_record, write_proof)
 
 # ---- Bundles (format.md, Bundles) ----------------------------------------------------------------------------------
 @verdict
@@ -49,11 +49,7 @@ def read_zip(data):
     need(b"".join([*local, *central, b"PK\5\6", end]) == data, "it is not spelt as bundles are")
     return entries
 
-# proof.json is closed and canonical, so that a regular expression says what members it has (?: may be left out).
-def many(item, most, least=0): return rf"\[(?:{item}(?:,(?!\])|(?=\]))){{{least},{most}}}\]"
-def members(**forms):
-    spelt = (f'(?:,"{it}":{form[1:]})?' if form[0] == "?" else f',"{it}":{form}' for it, form in forms.items())
-    return r"\{" + "".join(spelt)[1:] + r"\}"
+# proof.json is closed and canonical, so that a regular expression says what members it has.
 HASH, LONG_HASH, EITHER = '"[0-9a-f]{64}"', '"[0-9a-f]{128}"', '"(?:[0-9a-f]{64}){1,2}"'
 EMPTY, INDEX, DIGESTS = '""', "[0-9]{1,16}", many(EITHER, 256, 1)
 PATH, LONG_PATH, LOGGED = many(HASH, 128), many(LONG_HASH, 128), members(index=INDEX, line=TEXT, proof=many(HASH, 128))
@@ -94,9 +90,8 @@ def put_back(receipt, files, parts):
     receipt["checkpoint"] = take("checkpoint").decode()
     for n, batch in enumerate(receipt["batches"], 1):
         batch["entry"]["line"] = take(f"log/{n}.entry").decode()
-        hashes = "".join(base64.b64encode(unhex(it)).decode() + "\n" for it in batch["entry"]["proof"])
-        proof = f"c2sp.org/tlog-proof@v1\nindex {batch['entry']['index']}\n{hashes}\n{receipt['checkpoint']}"
-        right[f"log/{n}.tlog-proof"] = proof.encode()
+        proof = write_proof(batch["entry"]["index"], batch["entry"]["proof"], receipt["checkpoint"])
+        right[f"log/{n}.tlog-proof"] = proof
     for n, sealing in enumerate(receipt["sealings"], 1):
         sealing["statement"] = take(f"sealings/{n}/statement.json").decode()
         sealing["seal"] = take(f"sealings/{n}/seal.p7s")
@@ -276,8 +271,8 @@ def open_checkpoint(note, keys, witnesses=()):
     need(head.origin == signers[0].name and not head.more and in_order([it.text for it in signers[1:]])
          and [it for it, _ in signatures] == [(it.name, it.id) for it in signers],
          "a checkpoint has not three lines, and the signatures of its log and of its witnesses, in order")
-    head.check_signatures = [functools.partial(check_ed25519, signers[0].bytes, head.text, signatures[0][1])]
-    head.seen = []
+    by_log = functools.partial(check_ed25519, signers[0].bytes, head.text, signatures[0][1])
+    head.check_signatures, head.seen = [by_log], []
     for witness, (_, given) in zip(signers[1:], signatures[1:]):
         head.check_signatures.append(functools.partial(check_cosignature, witness, head.text, given))
         at = f"{int.from_bytes(given[:8], 'big')} seconds after 1970, by its clock"
@@ -344,17 +339,6 @@ def read_line(name, sealing, token):
              f"{it.name}.tst: it does not cover the revocation evidence that it should")
         stamps.append(types.SimpleNamespace(**{**vars(stamp), "where": f"{it.name}.tst", "trial": entry["trial"]}))
     return stamps
-
-def check_lines(lines, ca, at):
-    """One line that holds is enough, but one for trial does not help others (format.md, Time-stamps)."""
-    sound, doubts = [], []
-    for line in lines:
-        try:
-            for check_signature in check_tokens(line, ca, at): check_signature()
-            sound.append(line[0].trial)
-        except CannotTell as why: doubts.append((line[0].trial, why))
-    for trial, why in doubts:
-        if not any(trial or not it for it in sound): raise why
 
 def check_seal(where, sealing, archive, moment, ca):
     hash, content = signed_data(sealing["seal"], "2a864886f70d010701")

@@ -44,20 +44,29 @@ impl ReceiptLog {
                 found.insert((der.len(), Sha256Digest::of(&der)), der);
             }
         }
-        let (all, mut room) = (found.len(), room.min(RECEIPT_VALIDATION_BYTES_MAX));
-        let mut sections = Vec::new();
-        for ((size, sha256), der) in found {
-            if size > room || sections.len() == RECEIPT_VALIDATION_MAX {
-                break;
-            }
-            room -= size;
-            sections.push(ValidationSection { evidence: Base64Bytes(der.to_vec()), sha256 });
-        }
-        sections.sort_by_key(|section| section.sha256);
+        let all = found.len();
+        let sections = smallest(found, room.min(RECEIPT_VALIDATION_BYTES_MAX));
         let added = sections.len();
         receipt.validation = sections;
         Ok(AddedValidation { added, left_out: all - added })
     }
+}
+
+/// Takes the smallest pieces, as many as there is room for, and puts them in the order of their digests.
+fn smallest(
+    found: BTreeMap<(usize, Sha256Digest), Bytes>,
+    mut room: usize,
+) -> Vec<ValidationSection> {
+    let mut sections = Vec::new();
+    for ((size, sha256), der) in found {
+        if size > room || sections.len() == RECEIPT_VALIDATION_MAX {
+            break;
+        }
+        room -= size;
+        sections.push(ValidationSection { evidence: Base64Bytes(der.to_vec()), sha256 });
+    }
+    sections.sort_by_key(|section| section.sha256);
+    sections
 }
 
 /// Returns beside what the evidence on a time-stamp and its renewals lies, and the token of each.
@@ -74,4 +83,31 @@ fn places(section: &TokenSection) -> Vec<(ValidationOf, Sha256Digest)> {
         _ => None,
     });
     places.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(pieces: &[usize], room: usize) -> Vec<usize> {
+        let pieces = pieces.iter().enumerate().map(|(number, size)| {
+            let mut bytes = number.to_be_bytes().to_vec();
+            bytes.resize(*size, 0);
+            ((*size, Sha256Digest::of(&bytes)), Bytes::from(bytes))
+        });
+        let sections = smallest(pieces.collect(), room);
+        assert!(sections.is_sorted_by(|a, b| a.sha256 < b.sha256));
+        let mut sizes: Vec<_> = sections.iter().map(|it| it.evidence.0.len()).collect();
+        sizes.sort_unstable();
+        sizes
+    }
+
+    #[test]
+    fn the_smallest_pieces_that_find_room_are_taken() {
+        assert_eq!(sizes(&[300, 100, 200], 600), [100, 200, 300]);
+        assert_eq!(sizes(&[300, 100, 200], 599), [100, 200]);
+        assert!(sizes(&[300], 299).is_empty());
+        let many = vec![10; RECEIPT_VALIDATION_MAX + 1];
+        assert_eq!(sizes(&many, usize::MAX).len(), RECEIPT_VALIDATION_MAX);
+    }
 }

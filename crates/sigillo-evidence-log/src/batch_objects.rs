@@ -147,15 +147,21 @@ pub(crate) async fn read_hash_tree(
         return Err(damaged("a sealing of it has no time-stamps, or too many"));
     }
     for batch in tree.sealings.iter().flat_map(|sealing| &sealing.batches) {
-        if batch.leaves.is_some() != batch.root.is_some() {
-            return Err(damaged("a batch of it has leaves without root, or the other way round"));
-        }
-        let within = batch.left_out.last().is_none_or(|last| *last < BATCH_DOCUMENTS_MAX);
-        if !within || !batch.left_out.is_sorted_by(|a, b| a < b) {
-            return Err(damaged("what a batch of it leaves out is not in order, or too many"));
-        }
+        check_rehashed(batch).map_err(damaged)?;
     }
     Ok(tree)
+}
+
+/// Checks what a hash-tree renewal says of a batch, as far as it stands there alone.
+fn check_rehashed(batch: &RehashedBatch) -> Result<(), &'static str> {
+    if batch.leaves.is_some() != batch.root.is_some() {
+        return Err("a batch of it has leaves without root, or the other way round");
+    }
+    let within = batch.left_out.last().is_none_or(|last| *last < BATCH_DOCUMENTS_MAX);
+    if !within || !batch.left_out.is_sorted_by(|a, b| a < b) {
+        return Err("what a batch of it leaves out is not in order, or too many");
+    }
+    Ok(())
 }
 
 /// Reads the leaves that a hash-tree renewal made of a batch; none if all of it was left out.
@@ -195,5 +201,37 @@ async fn read(
             let doing = "reading an object that the log names";
             Err(BatchObjectError::Store(LogError::Store { doing, source }))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use sigillo_model::BatchId;
+
+    use super::*;
+
+    #[rstest]
+    #[case::nothing(true, true, &[], true)]
+    #[case::some(true, true, &[0, 3, BATCH_DOCUMENTS_MAX - 1], true)]
+    #[case::all(false, false, &[0], true)]
+    #[case::leaves_alone(true, false, &[], false)]
+    #[case::root_alone(false, true, &[], false)]
+    #[case::out_of_order(true, true, &[3, 0], false)]
+    #[case::twice(true, true, &[3, 3], false)]
+    #[case::beyond(true, true, &[0, BATCH_DOCUMENTS_MAX], false)]
+    fn what_new_hash_trees_say_of_a_batch_is_checked(
+        #[case] leaves: bool,
+        #[case] root: bool,
+        #[case] left_out: &[u32],
+        #[case] is_right: bool,
+    ) {
+        let batch = RehashedBatch {
+            batch: BatchId::from_bytes([1; 16]),
+            leaves: leaves.then(|| Sha256Digest::of(b"leaves")),
+            left_out: left_out.to_vec(),
+            root: root.then(|| Sha512Digest::of(b"root")),
+        };
+        assert_eq!(check_rehashed(&batch).is_ok(), is_right);
     }
 }

@@ -89,11 +89,19 @@ pub async fn plan_gathering(
                 plan.unanchored += 1;
                 continue;
             };
-            let mut set = RevocationSet::new();
             let kept = read_validation(archive, of, token.sha256).await?;
-            fill(&mut set, &kept);
-            let at = covered_at((&view, &chains), &chain[place + 1..], &kept).unwrap_or(rules.at);
-            let told = token_revocation(&raw, rules.anchors, &set, at).unwrap_or_default();
+            let judged = |evidence: &[Bytes], at| {
+                let mut set = RevocationSet::new();
+                fill(&mut set, evidence);
+                token_revocation(&raw, rules.anchors, &set, at).unwrap_or_default()
+            };
+            let says_enough = |told: &Vec<CertificateRevocation>| {
+                !told.is_empty() && wanting(told, stamped_at).is_none()
+            };
+            let told = covered((&view, &chains), &chain[place + 1..], &kept)
+                .map(|(evidence, at)| judged(&evidence, at))
+                .filter(says_enough)
+                .unwrap_or_else(|| judged(&kept, rules.at));
             if told.is_empty() {
                 plan.unanchored += 1;
                 continue;
@@ -115,22 +123,27 @@ pub async fn plan_gathering(
     Ok(plan)
 }
 
-/// Returns when a newer time-stamp of the chain covered all the evidence that there is of one, as the
-/// log says: what told enough then need not be asked for again.
-fn covered_at(
+/// Returns which evidence there is of a time-stamp that newer ones in its chain cover, and when all of it
+/// was covered, as the log says; `None` if there is none. What told enough by then need not be asked for
+/// again.
+fn covered(
     (view, chains): (&LogView, &Chains),
     newer: &[ChainToken],
     kept: &[Bytes],
-) -> Option<Timestamp> {
-    let covers = |token: &&ChainToken| {
-        let covered = chains.validation(token);
-        let is_covered = |der: &Bytes| {
-            let of = |digest: EvidenceDigest| covered.binary_search(&digest).is_ok();
-            of(Sha256Digest::of(der).into()) || of(Sha512Digest::of(der).into())
+) -> Option<(Vec<Bytes>, Timestamp)> {
+    let covered_at = |der: &Bytes| -> Option<Timestamp> {
+        let either: [EvidenceDigest; 2] =
+            [Sha256Digest::of(der).into(), Sha512Digest::of(der).into()];
+        let covers = |token: &&ChainToken| {
+            let covered = chains.validation(token);
+            either.iter().any(|digest| covered.binary_search(digest).is_ok())
         };
-        !covered.is_empty() && kept.iter().all(is_covered)
+        newer.iter().find(covers)?.stated(view).0.parse().ok()
     };
-    newer.iter().find(covers)?.stated(view).0.parse().ok()
+    let found: Vec<(Bytes, Timestamp)> =
+        kept.iter().filter_map(|der| Some((der.clone(), covered_at(der)?))).collect();
+    let last = found.iter().map(|(_, at)| *at).max()?;
+    Some((found.into_iter().map(|(der, _)| der).collect(), last))
 }
 
 /// Asks about the time-stamps of a plan, and stores what comes and was not there: it can be done again

@@ -10,8 +10,8 @@ use sigillo_evidence_log::{
     Renewer, gather_again, plan_gathering, plan_renewals, read_validation,
 };
 use sigillo_model::{
-    Clock as _, EvidenceRenewed, FindingCode, ObjectKey, RenewalMembers, Sha256Digest,
-    parse_canonical, to_canonical,
+    Clock as _, EvidenceDigest, EvidenceRenewed, FindingCode, ObjectKey, RenewalMembers,
+    Sha256Digest, parse_canonical, to_canonical,
 };
 
 use crate::{
@@ -169,11 +169,11 @@ async fn renew(world: &World, far: &Far, over_lost: bool) -> EvidenceRenewed {
     outcome.renewed[0].0.clone()
 }
 
-/// Returns how many digests of evidence `members.json` of a renewal has, sealing by sealing.
-fn covered(world: &World, body: &EvidenceRenewed) -> Vec<usize> {
+/// Returns the digests of evidence in `members.json` of a renewal, sealing by sealing.
+fn covered(world: &World, body: &EvidenceRenewed) -> Vec<Vec<EvidenceDigest>> {
     let bytes = fs::read(world.file(&ObjectKey::renewal_members(body.renewal))).unwrap();
     let members: RenewalMembers = parse_canonical(&bytes).unwrap();
-    members.members.iter().map(|it| it.validation.len()).collect()
+    members.members.into_iter().map(|it| it.validation).collect()
 }
 
 /// Days after which the certificate that signed all lists has ended.
@@ -192,17 +192,20 @@ async fn evidence_that_a_renewal_covers_outlives_who_signed_it() {
     let audited = audit_in(LISTER_ENDED_DAYS, &world, &far).await;
     assert_eq!(counts(&audited), (0, 2, 0), "{:?}", audited.findings);
     let body = renew(&world, &far, false).await;
-    assert_eq!(covered(&world, &body), [1, 1]);
+    let first = covered(&world, &body);
+    assert_eq!((first[0].len(), first[1].len()), (1, 1));
     // What is covered was current, too, when the renewal was made.
     let audited = audit_in(LISTER_ENDED_DAYS, &world, &far).await;
     assert_eq!(counts(&audited), (3, 0, 0), "{:?}", audited.findings);
     // What came after the renewal is covered by the next one.
     far.new_list();
-    assert_eq!(gather(&world, &far).await.0, 1);
+    assert!(gather(&world, &far).await.0 > 0);
     let audited = audit_in(LISTER_ENDED_DAYS, &world, &far).await;
     assert_eq!(counts(&audited), (3, 0, 0), "{:?}", audited.findings);
     let body = renew(&world, &far, false).await;
-    assert_eq!(covered(&world, &body), [1, 1], "each is covered once");
+    for (first, second) in first.iter().zip(covered(&world, &body)) {
+        assert!(!second.is_empty() && !second.contains(&first[0]), "each is covered once");
+    }
     let audited = audit_in(LISTER_ENDED_DAYS, &world, &far).await;
     assert_eq!(counts(&audited), (4, 0, 0), "{:?}", audited.findings);
     // Who asks again asks about the newest only: what is covered says enough for ever.
@@ -223,12 +226,12 @@ async fn what_a_lost_time_stamp_covered_is_covered_anew() {
     let (world, far) = (World::new(Place::Folder).await, Far::new(true));
     assert_eq!(stamp(&world, &far).await.gathered.stored, 1);
     let lost = renew(&world, &far, false).await;
-    assert_eq!(covered(&world, &lost), [1]);
+    assert_eq!(covered(&world, &lost)[0].len(), 1);
     fs::remove_file(world.file(&ObjectKey::renewal_token(lost.renewal))).unwrap();
     let audited = audit_in(LISTER_ENDED_DAYS, &world, &far).await;
     assert_eq!(counts(&audited), (0, 1, 0), "{:?}", audited.findings);
     let body = renew(&world, &far, true).await;
-    assert_eq!(covered(&world, &body), [1]);
+    assert_eq!(covered(&world, &body), covered(&world, &lost));
     let audited = audit_in(LISTER_ENDED_DAYS, &world, &far).await;
     assert_eq!(counts(&audited), (2, 0, 0), "{:?}", audited.findings);
 }

@@ -399,5 +399,8 @@ fn a_checkpoint_is_time_stamped_between_sealings_and_openssl_agrees() {
     world.run(["log", "anchor", "--list"]).check(5, "it is not there, although the log names it");
     let verified = world.run(["verify"]);
     verified.check(5, "F518");
-    assert!(verified.stdout.contains(listed["anchors"][1]["key"].as_str().unwrap()), "{verified:?}");
+    assert!(
+        verified.stdout.contains(listed["anchors"][1]["key"].as_str().unwrap()),
+        "{verified:?}"
+    );
 }
