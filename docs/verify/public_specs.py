@@ -269,7 +269,11 @@ def inside(data, *tags):
     need(len(items) == 1, "something is missing, or follows, in DER")
     return items[0][1]
 
-def hash_of(algorithm): return HASHES.get(der_items(algorithm)[0][1].hex())
+def hash_of(algorithm):
+    """Returns the hash function of an algorithm identifier, or None for one that is not known."""
+    tag, identifier, _ = der_items(algorithm)[0]
+    need(tag == 6, "an algorithm is not named")
+    return HASHES.get(identifier.hex())
 
 def signed_data(cms, kind):
     """Returns the hash function of a CMS SignedData of a kind, and what it holds, if anything."""

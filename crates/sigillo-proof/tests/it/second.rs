@@ -19,12 +19,12 @@ use crate::{
     world::{Changes, Plan, World, file_bytes, receipt, receipt_changed, receipt_described},
 };
 
-const TABLE: &str =
+pub(crate) const TABLE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/algorithms.toml"));
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify");
+pub(crate) const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify");
 
 /// The time as of which bundles are checked.
-const AT: &str = "2026-11-26T00:00:00Z";
+pub(crate) const AT: &str = "2026-11-26T00:00:00Z";
 
 /// Checks every bundle of a list and prints a line of JSON for each.
 const PYTHON: &str = r#"
@@ -173,14 +173,19 @@ fn disagreements(cases: &Cases, world: &World) -> Vec<String> {
     let each = cases.bundles.iter().zip(said.lines());
     let differing = each.filter_map(|((name, _, verdict), line)| {
         let (theirs, findings): (String, Vec<String>) = serde_json::from_str(line).unwrap();
-        let ours = match verdict {
-            Verdict::Damaged => "DAMAGED",
-            Verdict::CannotTell => "CANNOT TELL",
-            Verdict::Intact => "INTACT",
-        };
+        let ours = spelt(*verdict);
         (theirs != ours).then(|| format!("{name}: {ours} here, {theirs} there: {findings:?}"))
     });
     differing.collect()
+}
+
+/// Spells a verdict as the other verifier does.
+pub(crate) fn spelt(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Damaged => "DAMAGED",
+        Verdict::CannotTell => "CANNOT TELL",
+        Verdict::Intact => "INTACT",
+    }
 }
 
 /// Bundles whose checkpoint was cosigned.
@@ -335,7 +340,7 @@ fn validation(pieces: &[&[u8]]) -> Vec<ValidationSection> {
 
 /// Tells whether the programs are there that the other verifier needs, and says so if not.
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
-fn has_programs() -> bool {
+pub(crate) fn has_programs() -> bool {
     for program in ["python3", "openssl"] {
         if Command::new(program).arg("version").output().is_err() {
             assert!(std::env::var_os("CI").is_none(), "{program} is missing");
