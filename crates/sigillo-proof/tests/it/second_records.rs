@@ -89,7 +89,27 @@ impl Case {
             record[at] ^= 1 << (at % 8);
             record
         });
-        std::iter::once(self.record.clone()).chain(turned).collect()
+        let others = turned.chain([self.last_twice()]);
+        std::iter::once(self.record.clone()).chain(others).collect()
+    }
+
+    /// The record with its last time-stamp twice: the second does not cover the first.
+    fn last_twice(&self) -> Vec<u8> {
+        // Where the lengths of record, chains and chain are, and where the chain begins.
+        let (lengths, mut at) = ([2, 24, 28], 30);
+        let number = |at: usize| u16::from_be_bytes([self.record[at], self.record[at + 1]]);
+        let mut last = at;
+        while at < self.record.len() {
+            last = at;
+            at += 4 + usize::from(number(at + 2));
+        }
+        let stamp = &self.record[last..];
+        let mut longer = [&self.record, stamp].concat();
+        for at in lengths {
+            let length = number(at) + u16::try_from(stamp.len()).unwrap();
+            longer[at..at + 2].copy_from_slice(&length.to_be_bytes());
+        }
+        longer
     }
 
     /// The proof of a log entry, with a bit turned in every byte, and cut off at every place.
