@@ -57,11 +57,15 @@ impl Cases {
         self.bundles.push((name.into(), zip, check.verdict));
     }
 
-    /// Flips a bit of every `step`-th byte, and cuts the bundle off at some places.
+    /// Flips a bit of every `step`-th byte, also with checksums that are right again, and cuts the
+    /// bundle off at some places.
     fn flip_and_cut(&mut self, zip: &[u8], step: usize, trust: &ReceiptTrust) {
         for place in (0..zip.len()).step_by(step) {
             let mut changed = zip.to_vec();
             changed[place] ^= 1 << (place % 8);
+            if let Some(whole) = with_checksums(&changed).filter(|whole| whole != zip) {
+                self.push(format!("byte {place} with its checksum"), whole, trust);
+            }
             self.push(format!("byte {place}"), changed, trust);
         }
         for length in (0..zip.len()).step_by(zip.len() / 20) {
@@ -90,6 +94,28 @@ impl Cases {
             self.push(name, zip, trust);
         }
     }
+}
+
+/// Writes the checksums of a ZIP anew, if its headers can be read.
+fn with_checksums(zip: &[u8]) -> Option<Vec<u8>> {
+    let mut zip = zip.to_vec();
+    let number = |zip: &[u8], at: usize| {
+        Some(usize::from(*zip.get(at)?) | usize::from(*zip.get(at + 1)?) << 8)
+    };
+    let (mut at, mut checksums) = (0, Vec::new());
+    while zip.get(at..at + 4)? == b"PK\x03\x04" {
+        let start = at + 30 + number(&zip, at + 26)?;
+        let end = start + (number(&zip, at + 22)? | number(&zip, at + 24)? << 16);
+        let checksum = crc32fast::hash(zip.get(start..end)?).to_le_bytes();
+        zip.get_mut(at + 14..at + 18)?.copy_from_slice(&checksum);
+        checksums.push(checksum);
+        at = end;
+    }
+    for checksum in checksums {
+        zip.get_mut(at + 16..at + 20)?.copy_from_slice(&checksum);
+        at += 46 + number(&zip, at + 28)?;
+    }
+    Some(zip)
 }
 
 /// Calls `with` on every list below `value`, by its path.

@@ -73,7 +73,7 @@ impl Case {
         spelt(verify_record(record, &objects, &rules).verdict())
     }
 
-    /// The record, and with a bit turned in every byte that is none of a time-stamp: those have
+    /// The record, and with every bit turned that is in no time-stamp: those have
     /// bytes that no signature covers, which openssl reads as it likes.
     fn records(&self) -> Vec<Vec<u8>> {
         let token = &self.receipt.sealings[0].tokens[0];
@@ -84,9 +84,9 @@ impl Case {
         };
         let within: Vec<_> = tokens.iter().map(|it| start(it)..start(it) + it.len()).collect();
         let outside = (0..self.record.len()).filter(|at| !within.iter().any(|it| it.contains(at)));
-        let turned = outside.map(|at| {
+        let turned = outside.flat_map(|at| (0..8).map(move |bit| (at, bit))).map(|(at, bit)| {
             let mut record = self.record.clone();
-            record[at] ^= 1 << (at % 8);
+            record[at] ^= 1 << bit;
             record
         });
         let others = turned.chain([self.last_twice()]);
@@ -153,7 +153,7 @@ fn of_changed_evidence_records_and_log_proofs_it_thinks_the_same() {
     let theirs: Vec<(String, Vec<String>)> =
         said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(theirs.len(), records.len() + proofs.len());
-    assert!(records.len() > 300 && proofs.len() > 600, "{} and {}", records.len(), proofs.len());
+    assert!(records.len() > 2_000 && proofs.len() > 600, "{} and {}", records.len(), proofs.len());
     let (of_records, of_proofs) = theirs.split_at(records.len());
     let (mut intact, mut differing) = (Vec::new(), Vec::new());
     for (number, (record, (theirs, findings))) in records.iter().zip(of_records).enumerate() {
@@ -162,8 +162,8 @@ fn of_changed_evidence_records_and_log_proofs_it_thinks_the_same() {
         differing.extend((theirs != ours).then(|| format!("{number}: {ours} here, {findings:?}")));
     }
     assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
-    // The hash functions named at the beginning are a hint: each time-stamp names its own.
-    assert!(intact[0] == 0 && intact.iter().all(|number| *number < 32), "{intact:?}");
+    // The hash functions that are named beside the time-stamps are hints: each names its own.
+    assert!(intact[0] == 0 && intact.len() < 100, "{intact:?}");
     for (number, (theirs, findings)) in of_proofs.iter().enumerate() {
         assert_eq!(number == 0, theirs == "INTACT", "proof {number}: {findings:?}");
     }
