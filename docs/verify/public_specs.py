@@ -36,8 +36,8 @@ def verify_record(data, objects, ca=(), group=False, at=None):
     need(len(data) <= 16 << 20, "the record is larger than 16 MiB")
     version, algorithms, *hints, (tag, sequence, _) = der_items(inside(data, 0x30))
     need(version[:2] == (2, b"\1") and algorithms[0] == tag == 0x30
-         and all(der_items(it)[0][0] == 6 for _, it, _ in der_items(algorithms[1], 0x30))
          and in_order([0x9F, *(tag for tag, _, _ in hints), 0xA2]), "it is no evidence record of version 1")
+    for _, algorithm, _ in der_items(algorithms[1], 0x30): hash_of(algorithm)  # spelt well; a hint, no more
     if any(tag == 0xA1 for tag, _, _ in hints): raise CannotTell("the data were encrypted before hashing")
     chains, stamps = der_items(sequence, 0x30), []
     need(chains and all(chain for _, chain, _ in chains), "there is no chain, or an empty one")
@@ -290,7 +290,12 @@ def inside(data, *tags):
     need(len(items) == 1, "something is missing, or follows, in DER")
     return items[0][1]
 
-def hash_of(algorithm): return HASHES.get(der_items(algorithm)[0][1].hex())
+def hash_of(algorithm):
+    """Returns the hash function of an algorithm identifier, or None for one that is not known."""
+    tag, identifier, _ = der_items(algorithm)[0]
+    is_spelt = re.fullmatch(rb"(([\x81-\xff][\x80-\xff]*)?[\0-\x7f])+", identifier)  # X.690, 8.19
+    need(tag == 6 and is_spelt, "an algorithm is not named")
+    return HASHES.get(identifier.hex())
 
 def signed_data(cms, kind):
     """Returns the hash function of a CMS SignedData of a kind, and what it holds, if anything."""

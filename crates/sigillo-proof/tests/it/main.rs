@@ -15,4 +15,5 @@ mod rotations;
 mod samples;
 mod schema;
 mod second;
+mod second_records;
 mod witnesses;

@@ -19,12 +19,12 @@ use crate::{
     world::{Changes, Plan, World, file_bytes, receipt, receipt_changed, receipt_described},
 };
 
-const TABLE: &str =
+pub(crate) const TABLE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/algorithms.toml"));
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify");
+pub(crate) const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify");
 
 /// The time as of which bundles are checked.
-const AT: &str = "2026-11-26T00:00:00Z";
+pub(crate) const AT: &str = "2026-11-26T00:00:00Z";
 
 /// Checks every bundle of a list and prints a line of JSON for each.
 const PYTHON: &str = r#"
@@ -57,11 +57,15 @@ impl Cases {
         self.bundles.push((name.into(), zip, check.verdict));
     }
 
-    /// Flips a bit of every `step`-th byte, and cuts the bundle off at some places.
+    /// Flips a bit of every `step`-th byte, also with checksums that are right again, and cuts the
+    /// bundle off at some places.
     fn flip_and_cut(&mut self, zip: &[u8], step: usize, trust: &ReceiptTrust) {
         for place in (0..zip.len()).step_by(step) {
             let mut changed = zip.to_vec();
             changed[place] ^= 1 << (place % 8);
+            if let Some(whole) = with_checksums(&changed).filter(|whole| whole != zip) {
+                self.push(format!("byte {place} with its checksum"), whole, trust);
+            }
             self.push(format!("byte {place}"), changed, trust);
         }
         for length in (0..zip.len()).step_by(zip.len() / 20) {
@@ -90,6 +94,28 @@ impl Cases {
             self.push(name, zip, trust);
         }
     }
+}
+
+/// Writes the checksums of a ZIP anew, if its headers can be read.
+fn with_checksums(zip: &[u8]) -> Option<Vec<u8>> {
+    let mut zip = zip.to_vec();
+    let number = |zip: &[u8], at: usize| {
+        Some(usize::from(*zip.get(at)?) | usize::from(*zip.get(at + 1)?) << 8)
+    };
+    let (mut at, mut checksums) = (0, Vec::new());
+    while zip.get(at..at + 4)? == b"PK\x03\x04" {
+        let start = at + 30 + number(&zip, at + 26)?;
+        let end = start + (number(&zip, at + 22)? | number(&zip, at + 24)? << 16);
+        let checksum = crc32fast::hash(zip.get(start..end)?).to_le_bytes();
+        zip.get_mut(at + 14..at + 18)?.copy_from_slice(&checksum);
+        checksums.push(checksum);
+        at = end;
+    }
+    for checksum in checksums {
+        zip.get_mut(at + 16..at + 20)?.copy_from_slice(&checksum);
+        at += 46 + number(&zip, at + 28)?;
+    }
+    Some(zip)
 }
 
 /// Calls `with` on every list below `value`, by its path.
@@ -173,14 +199,19 @@ fn disagreements(cases: &Cases, world: &World) -> Vec<String> {
     let each = cases.bundles.iter().zip(said.lines());
     let differing = each.filter_map(|((name, _, verdict), line)| {
         let (theirs, findings): (String, Vec<String>) = serde_json::from_str(line).unwrap();
-        let ours = match verdict {
-            Verdict::Damaged => "DAMAGED",
-            Verdict::CannotTell => "CANNOT TELL",
-            Verdict::Intact => "INTACT",
-        };
+        let ours = spelt(*verdict);
         (theirs != ours).then(|| format!("{name}: {ours} here, {theirs} there: {findings:?}"))
     });
     differing.collect()
+}
+
+/// Spells a verdict as the other verifier does.
+pub(crate) fn spelt(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Damaged => "DAMAGED",
+        Verdict::CannotTell => "CANNOT TELL",
+        Verdict::Intact => "INTACT",
+    }
 }
 
 /// Bundles whose checkpoint was cosigned.
@@ -381,7 +412,7 @@ fn validation(pieces: &[&[u8]]) -> Vec<ValidationSection> {
 
 /// Tells whether the programs are there that the other verifier needs, and says so if not.
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
-fn has_programs() -> bool {
+pub(crate) fn has_programs() -> bool {
     for program in ["python3", "openssl"] {
         if Command::new(program).arg("version").output().is_err() {
             assert!(std::env::var_os("CI").is_none(), "{program} is missing");
