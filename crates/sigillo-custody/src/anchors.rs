@@ -47,7 +47,7 @@ pub async fn store_anchor(
     size: u64,
     token: &[u8],
 ) -> Result<ObjectKey, CustodyError> {
-    let key = ObjectKey::anchor(size, Sha256Digest::of(token));
+    let key = ObjectKey::anchor(archive.generation(), size, Sha256Digest::of(token));
     let created = archive.store().create(&key, Bytes::copy_from_slice(token)).await;
     match created {
         // The name is the digest of the bytes: whatever is there is the same, or damaged.
@@ -73,7 +73,7 @@ impl ReceiptLog {
         archive: &Archive,
         trusted: &TrustAnchors,
     ) -> Result<Vec<CheckpointAnchor>, CustodyError> {
-        let folder = ObjectKey::anchors();
+        let folder = ObjectKey::anchors(archive.generation());
         let failed = |source| CustodyError::Store { doing: "reading time-stamps", source };
         let listed = archive.store().list(folder.as_str(), LISTED_MAX).await.map_err(failed)?;
         let mut named: Vec<(u64, Sha256Digest, ObjectKey)> =

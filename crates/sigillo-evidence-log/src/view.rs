@@ -1,8 +1,8 @@
 //! Everything the log says, read from its commits in order.
 
 use sigillo_model::{
-    BatchCommitted, BatchesSealed, CommitOpened, Entry, EvidenceRehashed, EvidenceRenewed, LogTime,
-    SealingStamped, SubmissionCompleted, SubmissionReceived,
+    BatchCommitted, BatchesSealed, CommitOpened, Entry, EvidenceRehashed, EvidenceRenewed,
+    LogSucceeded, LogTime, SealingStamped, SubmissionCompleted, SubmissionReceived,
 };
 
 use crate::{Archive, Commit, LogError, LoggedRotation, find_head, publish::published_checkpoint};
@@ -16,8 +16,10 @@ pub struct LoggedBatch {
     pub commit: u64,
     /// The time of that commit.
     pub at: LogTime,
-    /// Place of its entry in the log, from 0.
+    /// Place of its entry in its log, from 0.
     pub entry_index: u64,
+    /// The generation of that log.
+    pub generation: u64,
 }
 
 /// A sealing and the commit that records it.
@@ -51,8 +53,10 @@ pub struct LoggedRenewal {
     pub commit: u64,
     /// The time of that commit.
     pub at: LogTime,
-    /// Place of its entry in the log, from 0.
+    /// Place of its entry in its log, from 0.
     pub entry_index: u64,
+    /// The generation of that log.
+    pub generation: u64,
 }
 
 /// A hash-tree renewal and the commit that records it.
@@ -64,8 +68,21 @@ pub struct LoggedRehash {
     pub commit: u64,
     /// The time of that commit.
     pub at: LogTime,
-    /// Place of its entry in the log, from 0.
+    /// Place of its entry in its log, from 0.
     pub entry_index: u64,
+    /// The generation of that log.
+    pub generation: u64,
+}
+
+/// A log that came after another, and the commit that began it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedSuccession {
+    /// What the log says of it.
+    pub body: LogSucceeded,
+    /// The commit that began the new log.
+    pub commit: u64,
+    /// The time of that commit.
+    pub at: LogTime,
 }
 
 /// What the log says, up to some commit.
@@ -75,7 +92,7 @@ pub struct LogView {
     pub head: u64,
     /// Its header.
     pub header: Option<CommitOpened>,
-    /// Entries up to it.
+    /// Entries of the newest log up to it.
     pub size: u64,
     /// Batches, in log order.
     pub batches: Vec<LoggedBatch>,
@@ -89,6 +106,8 @@ pub struct LogView {
     pub rehashes: Vec<LoggedRehash>,
     /// Rotations of the log's key, in log order.
     pub rotations: Vec<LoggedRotation>,
+    /// Logs that came after others, oldest first.
+    pub successions: Vec<LoggedSuccession>,
     /// Submissions that were received, in log order.
     pub received: Vec<SubmissionReceived>,
     /// Submissions that came to their end, in log order.
@@ -99,6 +118,7 @@ impl LogView {
     /// Takes in the next commit.
     pub fn take(&mut self, commit: &Commit) {
         let (number, at) = (commit.header.commit, commit.header.at);
+        let generation = commit.header.generation;
         for (index, entry) in (commit.header.first_leaf..).zip(&commit.entries) {
             match entry {
                 Entry::BatchCommitted(body) => self.batches.push(LoggedBatch {
@@ -106,6 +126,7 @@ impl LogView {
                     commit: number,
                     at,
                     entry_index: index,
+                    generation,
                 }),
                 Entry::BatchesSealed(body) => {
                     let body = body.clone();
@@ -119,19 +140,26 @@ impl LogView {
                     commit: number,
                     at,
                     entry_index: index,
+                    generation,
                 }),
                 Entry::EvidenceRehashed(body) => self.rehashes.push(LoggedRehash {
                     body: body.clone(),
                     commit: number,
                     at,
                     entry_index: index,
+                    generation,
                 }),
                 Entry::KeyRotated(body) => self.rotations.push(LoggedRotation {
                     body: body.clone(),
                     commit: number,
                     at,
                     entry_index: index,
+                    generation,
                 }),
+                Entry::LogSucceeded(body) => {
+                    let body = body.as_ref().clone();
+                    self.successions.push(LoggedSuccession { body, commit: number, at });
+                }
                 Entry::SubmissionReceived(body) => self.received.push(body.clone()),
                 Entry::SubmissionCompleted(body) => self.completed.push(body.clone()),
                 _ => {}
@@ -140,6 +168,11 @@ impl LogView {
         self.head = number;
         self.size = commit.size_after();
         self.header = Some(commit.header.clone());
+    }
+
+    /// Returns the generation of the newest log, from 1.
+    pub fn generation(&self) -> u64 {
+        self.header.as_ref().map_or(1, |header| header.generation)
     }
 
     /// Counts the documents in all batches.
