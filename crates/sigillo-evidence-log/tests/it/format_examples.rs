@@ -435,15 +435,12 @@ fn renewed_root() -> Sha256Digest {
 }
 
 fn renewal_example() -> String {
-    let (value, of) = (member_value, Sha256Digest::of);
-    let (one, two, root) = (value(0), value(1), renewed_root());
-    assert_eq!(
-        (one, root),
-        (pair_value(of(b"token"), of(b"revocation list")), pair_value(one, two))
-    );
-    format!(
-        "value of sealing 1      {one}\nvalue of sealing 2      {two}\nroot = imprint          {root}\n"
-    )
+    let (one, two, root) = (member_value(0), member_value(1), renewed_root());
+    let list = Sha256Digest::of(b"revocation list");
+    assert_eq!(one, pair_value(Sha256Digest::of(b"token"), list));
+    assert_eq!(root, pair_value(one, two));
+    let values = format!("value of sealing 1      {one}\nvalue of sealing 2      {two}\n");
+    values + &format!("root = imprint          {root}\n")
 }
 
 fn entries_example() -> String {
