@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use sigillo_model::{
     BatchCommitted, BatchesSealed, CheckpointAnchored, CommitOpened, Entry, EvidenceRehashed,
-    EvidenceRenewed, LogSucceeded, LogTime, SealingStamped, SubmissionCompleted,
-    SubmissionReceived,
+    EvidenceRenewed, LogTime, SealingStamped, SubmissionCompleted, SubmissionReceived,
 };
 
 use crate::{Archive, Commit, LogError, LoggedRotation, find_head, publish::published_checkpoint};
@@ -19,10 +18,8 @@ pub struct LoggedBatch {
     pub commit: u64,
     /// The time of that commit.
     pub at: LogTime,
-    /// Place of its entry in its log, from 0.
+    /// Place of its entry in the log, from 0.
     pub entry_index: u64,
-    /// The generation of that log.
-    pub generation: u64,
 }
 
 /// A sealing and the commit that records it.
@@ -56,10 +53,8 @@ pub struct LoggedRenewal {
     pub commit: u64,
     /// The time of that commit.
     pub at: LogTime,
-    /// Place of its entry in its log, from 0.
+    /// Place of its entry in the log, from 0.
     pub entry_index: u64,
-    /// The generation of that log.
-    pub generation: u64,
 }
 
 /// A hash-tree renewal and the commit that records it.
@@ -71,21 +66,8 @@ pub struct LoggedRehash {
     pub commit: u64,
     /// The time of that commit.
     pub at: LogTime,
-    /// Place of its entry in its log, from 0.
+    /// Place of its entry in the log, from 0.
     pub entry_index: u64,
-    /// The generation of that log.
-    pub generation: u64,
-}
-
-/// A log that came after another, and the commit that began it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LoggedSuccession {
-    /// What the log says of it.
-    pub body: LogSucceeded,
-    /// The commit that began the new log.
-    pub commit: u64,
-    /// The time of that commit.
-    pub at: LogTime,
 }
 
 /// A time-stamp over a checkpoint and the commit that records it.
@@ -95,8 +77,6 @@ pub struct LoggedAnchor {
     pub body: CheckpointAnchored,
     /// The commit that records it.
     pub commit: u64,
-    /// The generation of the log, which is that of the checkpoint.
-    pub generation: u64,
 }
 
 /// What the log says, up to some commit.
@@ -106,7 +86,7 @@ pub struct LogView {
     pub head: u64,
     /// Its header.
     pub header: Option<CommitOpened>,
-    /// Entries of the newest log up to it.
+    /// Entries up to it.
     pub size: u64,
     /// Batches, in log order.
     pub batches: Vec<LoggedBatch>,
@@ -122,8 +102,6 @@ pub struct LogView {
     pub anchors: Vec<LoggedAnchor>,
     /// Rotations of the log's key, in log order.
     pub rotations: Vec<LoggedRotation>,
-    /// Logs that came after others, oldest first.
-    pub successions: Vec<LoggedSuccession>,
     /// Submissions that were received, in log order.
     pub received: Vec<SubmissionReceived>,
     /// Submissions that came to their end, in log order.
@@ -134,7 +112,6 @@ impl LogView {
     /// Takes in the next commit.
     pub fn take(&mut self, commit: &Commit) {
         let (number, at) = (commit.header.commit, commit.header.at);
-        let generation = commit.header.generation;
         for (index, entry) in (commit.header.first_leaf..).zip(&commit.entries) {
             match entry {
                 Entry::BatchCommitted(body) => self.batches.push(LoggedBatch {
@@ -142,7 +119,6 @@ impl LogView {
                     commit: number,
                     at,
                     entry_index: index,
-                    generation,
                 }),
                 Entry::BatchesSealed(body) => {
                     let body = body.clone();
@@ -156,30 +132,22 @@ impl LogView {
                     commit: number,
                     at,
                     entry_index: index,
-                    generation,
                 }),
                 Entry::EvidenceRehashed(body) => self.rehashes.push(LoggedRehash {
                     body: body.clone(),
                     commit: number,
                     at,
                     entry_index: index,
-                    generation,
                 }),
                 Entry::CheckpointAnchored(body) => {
-                    let body = body.clone();
-                    self.anchors.push(LoggedAnchor { body, commit: number, generation });
+                    self.anchors.push(LoggedAnchor { body: body.clone(), commit: number });
                 }
                 Entry::KeyRotated(body) => self.rotations.push(LoggedRotation {
                     body: body.clone(),
                     commit: number,
                     at,
                     entry_index: index,
-                    generation,
                 }),
-                Entry::LogSucceeded(body) => {
-                    let body = body.as_ref().clone();
-                    self.successions.push(LoggedSuccession { body, commit: number, at });
-                }
                 Entry::SubmissionReceived(body) => self.received.push(body.clone()),
                 Entry::SubmissionCompleted(body) => self.completed.push(body.clone()),
                 _ => {}
@@ -188,11 +156,6 @@ impl LogView {
         self.head = number;
         self.size = commit.size_after();
         self.header = Some(commit.header.clone());
-    }
-
-    /// Returns the generation of the newest log, from 1.
-    pub fn generation(&self) -> u64 {
-        self.header.as_ref().map_or(1, |header| header.generation)
     }
 
     /// Counts the documents in all batches.

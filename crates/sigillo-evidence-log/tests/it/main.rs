@@ -20,8 +20,6 @@ mod forging;
 mod later_programs;
 mod misfortune;
 mod stranger;
-mod succeeding;
-mod succeeding_example;
 mod summary;
 mod tables;
 mod tampering;

@@ -146,13 +146,7 @@ impl Renewing {
         let time = day.map(|day| AuditTime { algorithms, at: at(day) });
         let anchors = self.anchors.clone();
         self.world
-            .audit_of(AuditKnowledge {
-                anchors,
-                log_key_trusted: true,
-                seen: None,
-                seen_before: Vec::new(),
-                time,
-            })
+            .audit_of(AuditKnowledge { anchors, log_key_trusted: true, seen: None, time })
             .await
     }
 

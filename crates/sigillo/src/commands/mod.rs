@@ -15,7 +15,6 @@ mod log;
 pub(crate) mod log_anchor;
 pub(crate) mod log_rotate;
 pub(crate) mod log_statement;
-pub(crate) mod log_succeed;
 pub(crate) mod log_witness;
 mod rebuild;
 pub(crate) mod receipt;
