@@ -167,7 +167,16 @@ impl RenewalsAudit<'_> {
         let Some((record, read)) = self.record(sealing, tokens).await? else { return Ok(()) };
         let Some(time) = &self.knowledge.time else { return Ok(()) };
         let of = (self.archive, self.view, self.chains);
-        let evidence = self.revocation.evidence(of, tokens).await?;
+        let (evidence, lost) = self.revocation.evidence(of, tokens).await?;
+        for (key, digest) in lost {
+            let code = FindingCode::CoveredEvidenceLost;
+            if self.told.insert((code, digest.to_string())) {
+                let message = format!(
+                    "it covers the revocation evidence {digest}, which is missing or damaged"
+                );
+                self.find(code, &key, message);
+            }
+        }
         let report = self.report(sealing, &record, (time, &evidence));
         self.revocation.take(self.view, (tokens, &read), &report);
         for finding in report.findings {

@@ -5,11 +5,14 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 
 use sigillo_ers::{RecordReport, RevocationSet, RevocationSummary};
-use sigillo_model::{ObjectKey, Sha256Digest};
+use sigillo_model::{EvidenceDigest, ObjectKey, Sha256Digest, Sha512Digest};
 
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, SealingChains, TokenFrom, read_validation,
 };
+
+/// Revocation evidence that a renewal covers and that is not there: the list that names it, its digest.
+pub(crate) type LostEvidence = (ObjectKey, EvidenceDigest);
 
 /// The revocation evidence of an audit, and what it was used for.
 #[derive(Debug, Default)]
@@ -22,21 +25,21 @@ pub(crate) struct RevocationAudit {
 }
 
 impl RevocationAudit {
-    /// Reads the evidence beside the time-stamps of a chain. What cannot be read says nothing, and
+    /// Reads the evidence beside the time-stamps of a chain, and says what of it is lost. What cannot be read says nothing, and
     /// neither does what is more than a set holds.
     pub(crate) async fn evidence(
         &mut self,
         (archive, view, chains): (&Archive, &LogView, &Chains),
         chain: &[ChainToken],
-    ) -> Result<RevocationSet, LogError> {
-        let mut set = RevocationSet::new();
+    ) -> Result<(RevocationSet, Vec<LostEvidence>), LogError> {
+        let (mut set, mut there) = (RevocationSet::new(), HashSet::new());
         for token in chain {
             set.cover(chains.validation(token), token.sha256);
             if token.stated(view).1 {
                 continue;
             }
             if let Some(known) = self.renewals.get(&token.sha256) {
-                fill(&mut set, known);
+                fill(&mut set, &mut there, known);
                 continue;
             }
             let of = token.validation_of(view);
@@ -45,12 +48,19 @@ impl RevocationAudit {
                 .into_iter()
                 .map(|der| (ObjectKey::validation(of, Sha256Digest::of(&der)).to_string(), der))
                 .collect();
-            fill(&mut set, &named);
+            fill(&mut set, &mut there, &named);
             if !matches!(token.from, TokenFrom::Stamped { .. }) {
                 self.renewals.insert(token.sha256, named);
             }
         }
-        Ok(set)
+        let mut lost = Vec::new();
+        for token in chain {
+            let TokenFrom::Renewed { renewal, .. } = token.from else { continue };
+            let members = ObjectKey::renewal_members(view.renewals[renewal].body.renewal);
+            let missing = chains.validation(token).iter().filter(|it| !there.contains(*it));
+            lost.extend(missing.map(|digest| (members.clone(), *digest)));
+        }
+        Ok((set, lost))
     }
 
     /// Takes in what was found out about the time-stamps of a chain.
@@ -82,8 +92,10 @@ impl RevocationAudit {
     }
 }
 
-fn fill(set: &mut RevocationSet, named: &[(String, Bytes)]) {
+fn fill(set: &mut RevocationSet, there: &mut HashSet<EvidenceDigest>, named: &[(String, Bytes)]) {
     for (name, der) in named {
+        there.insert(Sha256Digest::of(der).into());
+        there.insert(Sha512Digest::of(der).into());
         let _is_read = set.add(name, der).is_ok();
     }
 }

@@ -128,6 +128,8 @@ finding_codes! {
     ReceivedTokenDiffers = "F517", Note;
     /// A time-stamp over a checkpoint that the log names is missing or damaged.
     AnchorDamaged = "F518", Damage;
+    /// Revocation evidence that a renewal covers is missing or damaged.
+    CoveredEvidenceLost = "F519", Damage;
     /// The log's key is in no trust store, so who wrote the archive cannot be told.
     OriginUnknown = "F601", CannotTell;
     /// The certificate of a seal leads to no anchor of the trust store.

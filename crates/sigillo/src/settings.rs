@@ -182,7 +182,7 @@ impl Settings {
         invalid: &dyn Fn(String, &str) -> Result<(), CommandError>,
     ) -> Result<(), CommandError> {
         // By address, too: the same authority under another name is the same authority.
-        let mut taken = BTreeMap::<&str, &str>::new();
+        let mut taken = BTreeMap::<String, &str>::new();
         for line in &self.lines {
             for wanted in &line.authorities {
                 let mut named = self.authorities.iter().filter(|it| it.name == *wanted);
@@ -193,7 +193,7 @@ impl Settings {
                     );
                     return invalid(words, "name one of the [[authorities]], each of another name");
                 };
-                if let Some(other) = taken.insert(&authority.url, &line.name) {
+                if let Some(other) = taken.insert(address_of(&authority.url), &line.name) {
                     let words = format!(
                         "asks {wanted} twice, for the evidence lines {other} and {}",
                         line.name
@@ -206,6 +206,18 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Returns what of an address says whom it leads to: host, port and path. Whoever has two names for one
+/// machine can still name it twice.
+fn address_of(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+    let host = host.to_ascii_lowercase();
+    let host = host.strip_suffix(port).unwrap_or(&host);
+    format!("{host}/{}", path.trim_end_matches('/'))
 }
 
 /// Tells whether a text is an object identifier as it is written: numbers and dots.

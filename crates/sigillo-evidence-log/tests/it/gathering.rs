@@ -237,6 +237,32 @@ async fn what_a_lost_time_stamp_covered_is_covered_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn covered_evidence_that_is_lost_or_changed_is_missed() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(true));
+    let outcome = stamp(&world, &far).await;
+    let body = renew(&world, &far, false).await;
+    let [covered] = &covered(&world, &body)[0][..] else { panic!("one is covered") };
+    let key = ObjectKey::validation(outcome.stamped[0].sealing, covered.sha256().unwrap());
+    let told = |audit: LogAudit| {
+        let lost = audit.findings.into_iter();
+        let lost = lost.filter(|it| it.code == FindingCode::CoveredEvidenceLost);
+        lost.map(|it| it.object).collect::<Vec<_>>()
+    };
+    assert_eq!(told(audit(&world, &far).await), Vec::<String>::new());
+    let file = world.file(&key);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[10] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let members = ObjectKey::renewal_members(body.renewal).to_string();
+    assert_eq!(told(audit(&world, &far).await), [members.clone()]);
+    fs::remove_file(&file).unwrap();
+    assert_eq!(told(audit(&world, &far).await), [members]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn evidence_that_was_not_covered_is_not_taken_for_it() {
     if !has_openssl() {
         return;

@@ -373,3 +373,30 @@ fn lines_that_cannot_be_are_refused_in_words(
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stderr.contains(words), "{words}: {ran:?}");
 }
+
+#[rstest]
+#[case::the_same("http://tsa.example/tsr")]
+#[case::upper_case("HTTP://TSA.example/tsr")]
+#[case::its_port("http://tsa.example:80/tsr")]
+#[case::a_question("http://tsa.example/tsr?a")]
+#[case::a_place_in_it("http://tsa.example/tsr#b")]
+#[case::a_slash("http://tsa.example/tsr/")]
+fn an_authority_under_another_name_is_not_another_one(#[case] url: &str) {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let authority = |name: &str, url: &str| {
+        format!("[[authorities]]\nname = \"{name}\"\nurl = \"{url}\"\nanchor_file = \"x\"\n")
+    };
+    let settings = [
+        authority("Prima", "http://tsa.example/tsr"),
+        authority("Seconda", url),
+        line(A, "\"Prima\""),
+        line(B, "\"Seconda\""),
+    ];
+    write_settings(&world, &settings);
+    let ran = world.run(["seal"]);
+    assert!(ran.code == 1 && ran.stderr.contains("asks Seconda twice"), "{ran:?}");
+    let elsewhere = authority("Seconda", "http://tsa.example/other");
+    write_settings(&world, &[&settings[..1], &[elsewhere], &settings[2..]].concat());
+    let ran = world.run(["seal"]);
+    assert!(!ran.stderr.contains("twice"), "{ran:?}");
+}
