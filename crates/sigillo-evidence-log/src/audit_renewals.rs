@@ -167,8 +167,8 @@ impl RenewalsAudit<'_> {
         let Some((record, read)) = self.record(sealing, tokens).await? else { return Ok(()) };
         let Some(time) = &self.knowledge.time else { return Ok(()) };
         let of = (self.archive, self.view, self.chains);
-        let (evidence, lost) = self.revocation.evidence(of, tokens).await?;
-        for (key, digest) in lost {
+        let (evidence, missing) = self.revocation.evidence(of, tokens).await?;
+        for (key, digest) in missing {
             let code = FindingCode::CoveredEvidenceLost;
             if self.told.insert((code, digest.to_string())) {
                 let message = format!(
