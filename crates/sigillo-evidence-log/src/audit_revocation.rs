@@ -25,8 +25,8 @@ pub(crate) struct RevocationAudit {
 }
 
 impl RevocationAudit {
-    /// Reads the evidence beside the time-stamps of a chain, and says what of it is lost. What cannot be read says nothing, and
-    /// neither does what is more than a set holds.
+    /// Reads the evidence beside the time-stamps of a chain, and says what of it is lost that a renewal
+    /// covers. What cannot be read says nothing, and neither does what is more than a set holds.
     pub(crate) async fn evidence(
         &mut self,
         (archive, view, chains): (&Archive, &LogView, &Chains),

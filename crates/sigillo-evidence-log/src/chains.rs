@@ -295,9 +295,7 @@ impl Chains {
             },
         }
     }
-}
 
-impl Chains {
     /// Returns the digests of the revocation evidence that a token covers beside the older time-stamps
     /// of a sealing, in their order; none unless it renewed them.
     pub fn validation(&self, token: &ChainToken) -> &[EvidenceDigest] {

@@ -22,8 +22,8 @@ const EVIDENCE_AHEAD_MAX: usize = 4;
 type Digests = Vec<(Sha256Digest, Sha512Digest)>;
 
 /// Adds to each planned renewal the revocation evidence on all time-stamps of its sealing that no older
-/// renewal in the chain covers, of those that are not `lost`. Nobody asks about trial time-stamps. What is more than
-/// [`RENEWAL_VALIDATION_MAX`] is left for the next renewal.
+/// renewal in the chain covers, of those that are not `lost`. Nobody asks about trial time-stamps. What
+/// is more than [`RENEWAL_VALIDATION_MAX`] is left for the next renewal.
 ///
 /// # Errors
 ///

@@ -15,8 +15,8 @@ use sigillo_ers::{
 };
 use sigillo_model::{
     Clock, Entropy, Entry, EvidenceDigest, EvidenceRenewed, Finding, FindingCode, ObjectKey,
-    RENEWAL_MEMBERS_MAX, RENEWAL_TOKENS_MAX, RenewalId, RenewalMember, RenewalMembers,
-    Sha256Digest, Sha512Digest, to_canonical,
+    RENEWAL_BYTES_MAX, RENEWAL_MEMBERS_MAX, RENEWAL_TOKENS_MAX, RenewalId, RenewalMember,
+    RenewalMembers, Sha256Digest, Sha512Digest, to_canonical,
 };
 
 use crate::{
@@ -343,7 +343,8 @@ pub struct Renewer<'a> {
 }
 
 impl Renewer<'_> {
-    /// Carries out a plan: for up to [`RENEWAL_MEMBERS_MAX`] sealings one time-stamp.
+    /// Carries out a plan: one time-stamp for up to [`RENEWAL_MEMBERS_MAX`] sealings, fewer if the list of
+    /// them would be longer than [`RENEWAL_BYTES_MAX`].
     ///
     /// That no authority helps is an outcome, not an error: nothing is lost, and the same may be
     /// tried again. Members and token are durable before the commit that names them; whoever dies
@@ -368,8 +369,7 @@ impl Renewer<'_> {
         let of = |hash| plan.due.iter().filter(move |it| it.hash == hash).cloned();
         let [older, newer] =
             [HashFunction::Sha256, HashFunction::Sha512].map(|hash| of(hash).collect::<Vec<_>>());
-        let chunks = older.chunks(RENEWAL_MEMBERS_MAX).chain(newer.chunks(RENEWAL_MEMBERS_MAX));
-        for members in chunks {
+        for members in chunks_of(&older).chain(chunks_of(&newer)) {
             let Some(root) = root_of(members) else { break };
             let stamped = match self.authorities.stamp(root, self.clock, self.entropy).await {
                 Ok(stamped) => stamped,
@@ -426,6 +426,31 @@ impl Renewer<'_> {
              newer certificate, or stronger algorithms, is needed"
         ))
     }
+}
+
+/// Parts what is to be renewed so that each part has no more members, and no larger list of them, than
+/// is read again.
+fn chunks_of(members: &[PlannedRenewal]) -> impl Iterator<Item = &[PlannedRenewal]> {
+    let mut rest = members;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |it: &&PlannedRenewal| {
+            bytes += listed_bytes(it);
+            bytes <= RENEWAL_BYTES_MAX
+        };
+        let count = rest.iter().take(RENEWAL_MEMBERS_MAX).take_while(fits).count().max(1);
+        let (chunk, more) = rest.split_at_checked(count)?;
+        rest = more;
+        Some(chunk)
+    })
+}
+
+/// Returns how many bytes a member takes in `members.json` at most, with its share of the rest.
+fn listed_bytes(member: &PlannedRenewal) -> u64 {
+    const NAMES_BYTES_MAX: u64 = 256;
+    let digest_bytes = |digest: &EvidenceDigest| 2 * digest.as_bytes().len() as u64 + 3;
+    let tokens = member.tokens.len() as u64 * digest_bytes(&Sha256Digest::of(b"").into());
+    NAMES_BYTES_MAX + tokens + member.validation.iter().map(digest_bytes).sum::<u64>()
 }
 
 /// Returns the root of the tree over what is renewed of sealings, all of one hash function.
@@ -520,4 +545,39 @@ pub(crate) async fn commit_unless_renewed(
         }
     }
     Err(LogError::Crowded { attempts: COMMIT_ATTEMPTS_MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(number: u64, evidence: usize) -> PlannedRenewal {
+        let digest = Sha256Digest::of(&number.to_be_bytes());
+        PlannedRenewal {
+            number,
+            tokens: vec![digest],
+            hash: HashFunction::Sha256,
+            digests: vec![digest.into()],
+            validation: vec![digest.into(); evidence],
+            due: None,
+            newest_at: Timestamp::UNIX_EPOCH,
+            trial: false,
+        }
+    }
+
+    #[test]
+    fn what_is_renewed_together_can_be_read_again() {
+        assert_eq!(chunks_of(&[]).count(), 0);
+        let few: Vec<_> = (1..=1_000).map(|number| planned(number, 3)).collect();
+        assert_eq!(chunks_of(&few).count(), 1, "one time-stamp for all");
+        // Each takes some 17 KiB.
+        let large: Vec<_> = (1..=8_000).map(|number| planned(number, 256)).collect();
+        let chunks: Vec<_> = chunks_of(&large).collect();
+        assert!(chunks.len() > 1);
+        assert_eq!(chunks.concat(), large);
+        for chunk in chunks {
+            let list = listed("plain-sha256-a", chunk, RenewalId::from_bytes([7; 16]));
+            assert!(to_canonical(&list).len() as u64 <= RENEWAL_BYTES_MAX);
+        }
+    }
 }
