@@ -10,8 +10,7 @@ def digest(*parts):
 
 def check(good, words):
     print(("OK  " if good else "BAD ") + words)
-    if not good:
-        sys.exit(1)
+    good or sys.exit(1)
 
 def evidence_root(level):
     while len(level) > 1:
@@ -28,10 +27,8 @@ def push(edge, entry):
     return edge
 
 def tree_root(edge):
-    root = edge[-1][1] if edge else digest()
-    for _, left in edge[-2::-1]:
-        root = digest(b"\1", left, root)
-    return root
+    first = edge[-1][1] if edge else digest()
+    return functools.reduce(lambda root, it: digest(b"\1", it[1], root), edge[-2::-1], first)
 
 def find_leaf(archive, prefix):
     for path in archive.glob("batches/*/leaves"):
@@ -42,22 +39,25 @@ def find_leaf(archive, prefix):
 
 def find_entry(archive, batch):
     """Follows all commits and returns the batch's entry with the number of its commit."""
-    edge, size, number, previous, found, roots = [], 0, 0, None, None, [(0, digest())]
+    edge, size, number, previous, found, log, roots = [], 0, 0, None, None, "log", [(0, digest())]
     while (path := archive / f"log/seq/{number + 1:020}").is_file():
         number, note = number + 1, path.read_bytes()
         lines = note[:note.rindex(b"\n\n")].split(b"\n")
         entries = list(map(json.loads, lines))
+        if entries[0].get("succeeded") == number:  # another log begins, with an empty tree
+            end = [entries[1][name] for name in ("last", "last_sha256", "size", "root")]
+            check(end == [number - 1, previous, size, roots[-1][1].hex()], f"{log} ended before {number}")
+            edge, size, roots, log = [], 0, [(0, digest())], f"log-{entries[1]['generation']}"
         header = [entries[0].get(name) for name in ("commit", "previous", "first_leaf", "root")]
-        if header != [number, previous, size, roots[-1][1].hex()]:
-            check(False, f"commit {number} follows from those before it")
+        follows = header == [number, previous, size, roots[-1][1].hex()]
+        follows or check(False, f"commit {number} follows from those before it")
         for entry, line in zip(entries, lines):
             edge, size = push(edge, line), size + 1
-            if entry["type"] == "batch.committed" and entry["batch"] == batch:
-                found = number, entry
+            if (entry["type"], entry.get("batch")) == ("batch.committed", batch): found = number, entry
         previous = digest(note).hex()
         roots.append((size, tree_root(edge)))
     check(found, f"commits 1 to {number} follow from each other and name batch {batch}")
-    stated = (archive / "log/checkpoint").read_text().split("\n")[1:3]
+    stated = (archive / log / "checkpoint").read_text().split("\n")[1:3]
     check((int(stated[0]), base64.b64decode(stated[1])) in roots, "the checkpoint is one of them")
     return found
 

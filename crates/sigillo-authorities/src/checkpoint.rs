@@ -39,8 +39,11 @@ pub struct SignedHead {
 /// Most log keys in one folder: the first, and one for each rotation that counts.
 pub const LOG_KEYS_MAX: u64 = 65;
 
-/// What the text of a rotation begins with: the only thing that a log key signs beside checkpoints.
+/// What the text of a rotation begins with. Beside checkpoints a log key signs these, and successions.
 const ROTATION_PREFIX: &[u8] = b"sigillo key rotation v1\n";
+
+/// What the text of a succession begins with.
+const SUCCESSION_PREFIX: &[u8] = b"sigillo log succession v1\n";
 
 /// A log key, which signs nothing but checkpoints that continue each other, and the key that follows.
 ///
@@ -116,6 +119,18 @@ impl CheckpointSigner {
     /// [`KeyError::NoRotation`] for any other text.
     pub fn sign_rotation(&self, text: &[u8]) -> Result<[u8; 64], KeyError> {
         if !text.starts_with(ROTATION_PREFIX) {
+            return Err(KeyError::NoRotation);
+        }
+        Ok(self.signer.sign_bytes(text)?)
+    }
+
+    /// Signs the text of a succession, which names the log that comes after this key's.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::NoRotation`] for any other text.
+    pub fn sign_succession(&self, text: &[u8]) -> Result<[u8; 64], KeyError> {
+        if !text.starts_with(SUCCESSION_PREFIX) {
             return Err(KeyError::NoRotation);
         }
         Ok(self.signer.sign_bytes(text)?)

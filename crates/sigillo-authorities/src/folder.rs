@@ -119,6 +119,44 @@ impl KeyFolder {
         Self::open(path)
     }
 
+    /// Makes what is missing of the key folder of a log that succeeds another, and opens it: new keys for
+    /// commits and checkpoints. Seal, trial authority and trial root go on if `old`, the folder of the
+    /// keys before, has them all; else they are made anew.
+    ///
+    /// As [`create`](Self::create) it can be repeated, and called by several processes at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn create_successor(
+        path: &Path,
+        old: &Path,
+        entity: &str,
+        clock: &dyn Clock,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, KeyError> {
+        check_entity(entity)?;
+        let folder = PrivateFolder::create(path)?;
+        let lock = folder.lock()?;
+        let maker = Maker { folder: &folder, lock: &lock, entity, clock, entropy };
+        if !maker.is_in_use()? {
+            maker.take_over(old)?;
+            maker.complete()?;
+        }
+        drop(lock);
+        Self::open(path)
+    }
+
+    /// Opens the log keys of a folder alone, whatever else of it is lost. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_log_signer(path: &Path) -> Result<CheckpointSigner, KeyError> {
+        let folder = PrivateFolder::open(path)?;
+        Ok(CheckpointSigner::new(read_key(&folder, LOG_KEY)?, folder))
+    }
+
     /// Opens a complete key folder. Writes nothing.
     ///
     /// # Errors
@@ -223,6 +261,32 @@ impl Maker<'_> {
         self.certificate(ROOT_PEM, CertificateRole::TrialRoot, &root, &root)?;
         self.certificate(TSA_PEM, CertificateRole::TrialTimeStamping, &tsa, &root)?;
         self.certificate(SEAL_PEM, CertificateRole::TrialSeal, &seal, &root)
+    }
+
+    /// Copies the keys with certificates from another folder, all or none of them.
+    fn take_over(&self, old: &Path) -> Result<(), KeyError> {
+        let Ok(old) = PrivateFolder::open(old) else { return Ok(()) };
+        let pairs = [(ROOT_KEY, ROOT_PEM), (TSA_KEY, TSA_PEM), (SEAL_KEY, SEAL_PEM)];
+        let mut files = Vec::new();
+        for (key, certificate) in pairs {
+            if read_certified(&old, certificate, key).is_err() {
+                return Ok(());
+            }
+            for file in [key.file, certificate] {
+                let text = old.read_existing(file)?;
+                // Keys that were begun anew are not mixed with the older ones.
+                if self.folder.read(file)?.is_some_and(|ours| ours != text) {
+                    return Ok(());
+                }
+                files.push((file, text));
+            }
+        }
+        for (file, text) in files {
+            if self.folder.read(file)?.is_none() {
+                self.folder.write(file, &text, self.lock)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes a key if there is none, and reads it.

@@ -50,7 +50,7 @@ pub async fn store_anchor(
     size: u64,
     token: &[u8],
 ) -> Result<ObjectKey, CustodyError> {
-    let key = ObjectKey::anchor(size, Sha256Digest::of(token));
+    let key = ObjectKey::anchor(archive.generation(), size, Sha256Digest::of(token));
     let created = archive.store().create(&key, Bytes::copy_from_slice(token)).await;
     match created {
         // The name is the digest of the bytes: whatever is there is the same, or damaged.
@@ -76,14 +76,16 @@ impl ReceiptLog {
         archive: &Archive,
         trusted: &TrustAnchors,
     ) -> Result<Vec<CheckpointAnchor>, CustodyError> {
-        let folder = ObjectKey::anchors();
+        let folder = ObjectKey::anchors(archive.generation());
         let failed = |source| CustodyError::Store { doing: "reading time-stamps", source };
         let listed = archive.store().list(folder.as_str(), LISTED_MAX).await.map_err(failed)?;
         let mut named: Vec<(u64, Sha256Digest, ObjectKey)> =
             listed.into_iter().filter_map(|it| named(&folder, it.key)).collect();
-        named.extend(self.view.anchors.iter().map(|it| {
+        let generation = archive.generation();
+        let logged = self.view.anchors.iter().filter(|it| it.generation == generation);
+        named.extend(logged.map(|it| {
             let (size, sha256) = (it.body.size, it.body.token_sha256);
-            (size, sha256, ObjectKey::anchor(size, sha256))
+            (size, sha256, ObjectKey::anchor(generation, size, sha256))
         }));
         named.sort();
         named.dedup();

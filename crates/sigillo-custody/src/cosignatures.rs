@@ -69,7 +69,7 @@ pub async fn store_cosignature(
         witness: witness.name().to_owned(),
         what: error.to_string(),
     })?;
-    let key = key_of(checkpoint.size, witness);
+    let key = key_of(generation_of(archive, &checkpoint), checkpoint.size, witness);
     let created = archive.store().create(&key, Bytes::from(bytes)).await;
     match created.map_err(|source| store_error("storing a cosignature", source))? {
         CreateOutcome::Created | CreateOutcome::AlreadyEqual => Ok(CosignatureOutcome::Stored),
@@ -93,7 +93,7 @@ pub async fn read_cosignatures(
     keys.dedup();
     let mut found: Option<CosignedCheckpoint> = None;
     for witness in keys.into_iter().take(RECEIPT_WITNESSES_MAX) {
-        let key = key_of(expected.size, witness);
+        let key = key_of(generation_of(archive, expected), expected.size, witness);
         let read = archive.store().read_optional(&key, CHECKPOINT_BYTES_MAX as u64).await;
         let read = read.map_err(|source| store_error("reading a cosignature", source))?;
         let Some(bytes) = read else { continue };
@@ -127,7 +127,11 @@ pub async fn read_cosignatures(
 ///
 /// [`CustodyError::Store`] if the store did not answer.
 pub async fn list_cosigned_sizes(archive: &Archive) -> Result<Vec<u64>, CustodyError> {
-    let folder = ObjectKey::cosignatures();
+    list_sizes(archive, archive.generation()).await
+}
+
+async fn list_sizes(archive: &Archive, generation: u64) -> Result<Vec<u64>, CustodyError> {
+    let folder = ObjectKey::cosignatures(generation);
     let listed = archive.store().list(folder.as_str(), LISTED_MAX).await;
     let listed = listed.map_err(|source| store_error("listing cosignatures", source))?;
     let size_of = |key: &ObjectKey| {
@@ -166,7 +170,7 @@ impl ReceiptLog {
         if let Some(found) = read_cosignatures(archive, published, witnesses).await? {
             return Ok(Some(found));
         }
-        let sizes = list_cosigned_sizes(archive).await?.into_iter();
+        let sizes = list_sizes(archive, self.generation).await?.into_iter();
         let sizes = sizes.filter(|size| (size_min..published.size).contains(size));
         for size in sizes.take(SIZES_TRIED_MAX) {
             let Some(checkpoint) = self.checkpoint_at(size) else { continue };
@@ -227,8 +231,16 @@ async fn known_key(archive: &Archive, note: &[u8]) -> Result<VerifierKey, Custod
     Ok(archive.key_of(note).await?)
 }
 
-fn key_of(size: u64, witness: &VerifierKey) -> ObjectKey {
-    ObjectKey::cosignature(size, Sha256Digest::of(witness.to_string().as_bytes()))
+/// Returns the generation of the log that a checkpoint is of; that of the newest if of none.
+fn generation_of(archive: &Archive, checkpoint: &Checkpoint) -> u64 {
+    let newest = archive.generation();
+    let is_of = |it: &u64| archive.description().origin_of(*it) == checkpoint.origin;
+    (1..=newest).find(is_of).unwrap_or(newest)
+}
+
+fn key_of(generation: u64, size: u64, witness: &VerifierKey) -> ObjectKey {
+    let witness = Sha256Digest::of(witness.to_string().as_bytes());
+    ObjectKey::cosignature(generation, size, witness)
 }
 
 fn store_error(doing: &'static str, source: sigillo_store::StoreError) -> CustodyError {

@@ -236,6 +236,7 @@ mod tests {
             root: Sha256Digest::of(b""),
             rotated: None,
             sealed: 0,
+            succeeded: None,
             writer: WriterId::from_bytes([1; 16]),
         }
     }
@@ -251,7 +252,7 @@ mod tests {
             root: digest,
             submission: SubmissionId::from_bytes([1; 16]),
         };
-        LoggedBatch { body, commit: 2, at: at(time), entry_index: 3 }
+        LoggedBatch { body, commit: 2, at: at(time), entry_index: 3, generation: 1 }
     }
 
     fn sealing(time: &str) -> LoggedSealing {

@@ -103,6 +103,10 @@ impl PeriodMaker<'_> {
     /// show cannot be read.
     pub async fn make(&self, asked: &PeriodAsked) -> Result<MadePeriod, MakePeriodError> {
         let read = self.read(asked).await?;
+        let generation = self.archive.generation();
+        if generation > 1 {
+            return Err(MakePeriodError::Succeeded { generation });
+        }
         let (older_size, newer_size) = read.check(asked)?;
         let (older, older_note) = if older_size == 0 {
             (None, None)
@@ -156,7 +160,7 @@ impl PeriodMaker<'_> {
         tree: &MemoryTree,
     ) -> Result<(Checkpoint, String), MakePeriodError> {
         let root = root_at(size, tree).map_err(|_| MakePeriodError::Outside)?;
-        let checkpoint = Checkpoint { origin: self.archive.origin().to_owned(), size, root };
+        let checkpoint = Checkpoint { origin: self.archive.origin(), size, root };
         let text = checkpoint.to_text();
         let head = SignedHead { size, root: digest(root) };
         let extends = &mut |last: SignedHead| {

@@ -55,6 +55,15 @@ pub enum MakePeriodError {
     /// The seal key could not sign.
     #[error("the period could not be sealed")]
     Signer(#[source] SignerError),
+    /// The log came after another one: statements over both are not made yet.
+    #[error(
+        "the log of this archive was succeeded by log {generation}: statements of an archive with \
+         more than one log cannot be made yet"
+    )]
+    Succeeded {
+        /// The generation of the newest log.
+        generation: u64,
+    },
     /// It would be larger than a period statement may be.
     #[error("the period is too large for one statement")]
     TooLarge(#[source] PeriodError),
@@ -80,6 +89,7 @@ impl MakePeriodError {
             | Self::Empty
             | Self::NotWhole { .. }
             | Self::Signer(_)
+            | Self::Succeeded { .. }
             | Self::TooLarge(_)
             | Self::TooMuch { .. } => ErrorKind::Invalid,
             Self::Fault(_) | Self::LogDiffers { .. } | Self::Object { .. } | Self::Outside => {

@@ -79,8 +79,9 @@ async fn check_files(
     size: u64,
     name: &'static str,
 ) -> Result<Check, CustodyError> {
-    let tiles = tiles_of_size(size).into_iter().map(Published::tile);
-    let bundles = entry_bundles_of_size(size).into_iter().map(Published::bundle);
+    let log = archive.generation();
+    let tiles = tiles_of_size(size).into_iter().map(|it| Published::tile(log, it));
+    let bundles = entry_bundles_of_size(size).into_iter().map(|it| Published::bundle(log, it));
     let mut all: Vec<Published> = tiles.chain(bundles).collect();
     let total = all.len();
     all.sort_by_key(|it| std::cmp::Reverse(it.end));
@@ -115,25 +116,25 @@ async fn check_files(
 }
 
 impl Published {
-    fn tile(tile: TileId) -> Self {
+    fn tile(log: u64, tile: TileId) -> Self {
         let full = TileId { width: TILE_WIDTH, ..tile };
         let size = |it: TileId| Size::Exactly(u64::from(it.width) * TreeHash::LENGTH_BYTES as u64);
         // Of 256 hashes of level 1 each stands for 256 entries, and so on.
         let hashes = tile.index * u64::from(TILE_WIDTH) + u64::from(tile.width);
         let end = (0..tile.level).fold(hashes, |end, _| end.saturating_mul(TILE_WIDTH.into()));
         Self {
-            keys: [tile, full].map(|it| ObjectKey::tile(&it.path())),
+            keys: [tile, full].map(|it| ObjectKey::tile_of(log, &it.path())),
             sizes: [tile, full].map(size),
             end,
         }
     }
 
-    fn bundle(bundle: EntryBundleId) -> Self {
+    fn bundle(log: u64, bundle: EntryBundleId) -> Self {
         let full = EntryBundleId { width: TILE_WIDTH, ..bundle };
         // Before each entry come two bytes with its length.
         let size = |it: EntryBundleId| Size::MoreThan(2 * u64::from(it.width));
         Self {
-            keys: [bundle, full].map(|it| ObjectKey::tile(&it.path())),
+            keys: [bundle, full].map(|it| ObjectKey::tile_of(log, &it.path())),
             sizes: [bundle, full].map(size),
             end: bundle.index * u64::from(TILE_WIDTH) + u64::from(bundle.width),
         }

@@ -9,8 +9,8 @@ use sigillo_ers::EvidenceTree;
 use sigillo_evidence_log::{Archive, BatchObjectError, LoggedBatch, read_leaves, read_pack_list};
 use sigillo_merkle::{MemoryTree, inclusion_path, leaf_hash, parse_cosigned_checkpoint};
 use sigillo_model::{
-    ARCHIVE_BYTES_MAX, Entry, ListedPack, ObjectKey, Sha256Digest, SubmissionCompleted,
-    SubmissionId, VersionId,
+    ARCHIVE_BYTES_MAX, Entry, Finding, FindingCode, ListedPack, ObjectKey, Sha256Digest,
+    SubmissionCompleted, SubmissionId, VersionId,
 };
 use sigillo_proof::{
     ArchiveSection, BUNDLE_DOCUMENTS_MAX, Base64Bytes, BatchSection, Counts, DocumentSection,
@@ -64,18 +64,23 @@ impl ReceiptMaker<'_> {
     /// [`GiveReceiptError`] if what it is for is not in the archive or under its checkpoint, or if
     /// something that the receipt must show cannot be read.
     pub async fn make(&self, of: &ReceiptOf) -> Result<GivenReceipt, GiveReceiptError> {
+        let generation = self.archive.generation();
+        if self.log.generation > 1 {
+            return Err(GiveReceiptError::Succeeded { generation });
+        }
         let mut submission = None;
         let covered = match of {
             ReceiptOf::Submission(id) => {
-                let section = self.submission(*id).await?;
+                let section = self.submission(*id).await.map_err(|error| self.of_later(error))?;
                 let report = section.report.as_deref().map(StatedReport::parse).transpose();
                 let report = report.map_err(|error| self.unreadable(*id, &error.to_string()))?;
                 let already = report.and_then(|it| it.already_versions).unwrap_or_default();
                 submission = Some(section);
-                self.cover(Some(*id), &already).await?
+                self.cover(Some(*id), &already).await
             }
-            ReceiptOf::Versions(versions) => self.cover(None, versions).await?,
+            ReceiptOf::Versions(versions) => self.cover(None, versions).await,
         };
+        let covered = covered.map_err(|error| self.of_later(error))?;
         let mut receipt = Receipt {
             archive: self.archive_section().await?,
             batches: Vec::with_capacity(covered.len()),
@@ -101,7 +106,29 @@ impl ReceiptMaker<'_> {
         if size_bytes > RECEIPT_BYTES_MAX {
             return Err(GiveReceiptError::TooLarge(ReceiptError::TooLong { size_bytes }));
         }
-        Ok(GivenReceipt { receipt, findings: left_out.findings() })
+        let mut findings = left_out.findings();
+        if generation > 1 {
+            let message = format!(
+                "the log of these documents was succeeded by log {generation}: sealings, time-stamps and \
+                 renewals that were recorded since are not in this receipt"
+            );
+            findings.push(Finding::new(FindingCode::LogSucceeded, "checkpoint", message));
+        }
+        Ok(GivenReceipt { receipt, findings })
+    }
+
+    /// Says why what is not in the first log cannot be given, where there are others.
+    fn of_later(&self, error: GiveReceiptError) -> GiveReceiptError {
+        let generation = self.archive.generation();
+        let is_missing = matches!(
+            error,
+            GiveReceiptError::NoSubmission { .. } | GiveReceiptError::NoVersion { .. }
+        );
+        if is_missing && generation > 1 {
+            GiveReceiptError::Succeeded { generation }
+        } else {
+            error
+        }
     }
 
     /// Gives an older receipt anew, with what came since. Renewals that it has and the archive has
@@ -153,8 +180,9 @@ impl ReceiptMaker<'_> {
 
     /// Returns what leads from the log's first key to the one that signs its checkpoint.
     fn rotations(&self) -> Result<Vec<LoggedLine>, GiveReceiptError> {
-        let rotations =
-            self.log.rotations(&self.archive.log_keys(), self.log.checkpoint.size).into_iter();
+        let keys = self.archive.log_keys_of(self.log.generation);
+        let keys = keys.unwrap_or_else(|| self.archive.log_keys());
+        let rotations = self.log.rotations(&keys, self.log.checkpoint.size).into_iter();
         rotations.map(|index| self.log.line(index)).collect()
     }
 

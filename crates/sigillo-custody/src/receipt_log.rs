@@ -12,11 +12,16 @@ use sigillo_merkle::{
 use sigillo_model::{Entry, ObjectKey, Sha256Digest, SubmissionId};
 use sigillo_proof::LoggedLine;
 
-use crate::{CustodyError, GiveReceiptError};
+use crate::{CustodyError, GiveReceiptError, receipt_sealings::read_statement};
+
+/// At most so many statements are looked into for a checkpoint of a log that ended.
+const STATEMENTS_TRIED_MAX: usize = 100;
 
 /// What the log says under its published checkpoint, with the tree over all its entries.
 #[derive(Debug)]
 pub struct ReceiptLog {
+    /// The generation of the log that tree, entries and checkpoint are of.
+    pub(crate) generation: u64,
     /// What the commits say, up to the newest.
     pub view: LogView,
     /// The published checkpoint, signed; the commits were found to give its root.
@@ -48,21 +53,49 @@ pub enum Growth {
 }
 
 impl ReceiptLog {
-    /// Reads every commit, and the published checkpoint that they must give. Tiles are not read.
+    /// Reads every commit, and the published checkpoint that they must give. Tiles are not read. Of an
+    /// archive whose log was succeeded, tree, entries and checkpoint are those of the newest log.
     ///
     /// # Errors
     ///
     /// [`GiveReceiptError`] if a commit or the checkpoint is missing or damaged.
     pub async fn read(archive: &Archive) -> Result<Self, GiveReceiptError> {
+        archive.learn().await?;
+        Self::read_of(archive, archive.generation()).await
+    }
+
+    /// Reads what receipts can be given from: the first log up to its end, as if there were no other.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub async fn read_for_receipts(archive: &Archive) -> Result<Self, GiveReceiptError> {
+        archive.learn().await?;
+        Self::read_of(archive, 1).await
+    }
+
+    /// Reads the commits up to the end of the log of a generation.
+    async fn read_of(archive: &Archive, generation: u64) -> Result<Self, GiveReceiptError> {
         let mut view = LogView::default();
         let (mut tree, mut entries) = (MemoryTree::new(), BTreeMap::new());
         // The checkpoint first: commits that come later do no harm.
-        let (note, checkpoint) = read_checkpoint(archive).await?;
+        let published = read_checkpoint(archive, generation).await;
         while let Some(commit) = archive.commit(view.head + 1).await? {
+            if commit.header.generation > generation {
+                break;
+            }
+            if commit.succession().is_some() {
+                (tree, entries) = (MemoryTree::new(), BTreeMap::new());
+            }
             tree.extend(commit.leaves());
             keep_entries(&commit, &mut entries);
             view.take(&commit);
         }
+        let (note, checkpoint) = if archive.generation() > generation {
+            ended_checkpoint(archive, &view, &tree, published.ok()).await?
+        } else {
+            published?
+        };
         if checkpoint.size > tree.size() {
             return Err(LogError::CommitMissing { number: view.head + 1 }.into());
         }
@@ -71,12 +104,12 @@ impl ReceiptLog {
             return Err(GiveReceiptError::Checkpoint { what });
         }
         // What was read above may tell of a key that was not known when the checkpoint was.
-        let keys = archive.log_keys();
+        let keys = archive.log_keys_of(generation).unwrap_or_else(|| archive.log_keys());
         if parse_signed_checkpoint(note.as_bytes(), keys.of_note(note.as_bytes())).is_err() {
             let what = "it is signed by a key of the log whose time was over".to_owned();
             return Err(GiveReceiptError::Checkpoint { what });
         }
-        Ok(Self { view, note, checkpoint, tree, entries })
+        Ok(Self { generation, view, note, checkpoint, tree, entries })
     }
 
     /// Returns the rotations of the log's key that count for a checkpoint of `size` entries.
@@ -180,14 +213,48 @@ pub(crate) fn rotations_in<'a>(
     keys: &'a KeysOfLog,
     size: u64,
 ) -> impl Iterator<Item = &'a LoggedRotation> {
-    let under = view.rotations.iter().filter(move |it| it.entry_index < size);
+    let generation = view.generation();
+    let own = view.rotations.iter().filter(move |it| it.generation == generation);
+    let under = own.filter(move |it| it.entry_index < size);
     // Exactly those whose key signs what comes next.
     under.filter(|it| keys.of_size(it.entry_index + 1).to_string() == it.body.log)
 }
 
-async fn read_checkpoint(archive: &Archive) -> Result<(String, Checkpoint), GiveReceiptError> {
+/// Finds a checkpoint of a log that ended: the published one, unless it covers what is lost, else the
+/// newest in the statement of a sealing.
+async fn ended_checkpoint(
+    archive: &Archive,
+    view: &LogView,
+    tree: &MemoryTree,
+    published: Option<(String, Checkpoint)>,
+) -> Result<(String, Checkpoint), GiveReceiptError> {
+    let fits = |it: &Checkpoint| root_at(it.size, tree) == Ok(it.root);
+    if let Some(published) = published.filter(|it| fits(&it.1)) {
+        return Ok(published);
+    }
+    for sealing in view.sealings.iter().rev().take(STATEMENTS_TRIED_MAX) {
+        let Ok((statement, _)) = read_statement(archive, &sealing.body).await else { continue };
+        let note = statement.checkpoint;
+        let keys = archive.keys_of_note(note.as_bytes());
+        let read = parse_signed_checkpoint(note.as_bytes(), keys.of_note(note.as_bytes()));
+        if let Ok(checkpoint) = read
+            && checkpoint.origin == archive.description().origin
+            && fits(&checkpoint)
+        {
+            return Ok((note, checkpoint));
+        }
+    }
+    let what = "none of the log that ended covers what is left of it".to_owned();
+    Err(GiveReceiptError::Checkpoint { what })
+}
+
+async fn read_checkpoint(
+    archive: &Archive,
+    generation: u64,
+) -> Result<(String, Checkpoint), GiveReceiptError> {
     let bad = |what: String| GiveReceiptError::Checkpoint { what };
-    let (key, bytes_max) = (ObjectKey::checkpoint(), CHECKPOINT_BYTES_MAX as u64);
+    let key = ObjectKey::checkpoint_of(generation);
+    let bytes_max = CHECKPOINT_BYTES_MAX as u64;
     let read = archive.store().read_optional(&key, bytes_max);
     let bytes = read.await.map_err(|source| CustodyError::Store {
         doing: "reading the published checkpoint",
@@ -215,6 +282,7 @@ fn keep_entries(commit: &Commit, entries: &mut BTreeMap<u64, (Entry, Bytes)>) {
                 | Entry::EvidenceRenewed(_)
                 | Entry::EvidenceRehashed(_)
                 | Entry::KeyRotated(_)
+                | Entry::LogSucceeded(_)
         );
         if carried {
             entries.insert(index, (entry.clone(), line.clone()));

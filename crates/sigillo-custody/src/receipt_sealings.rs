@@ -58,7 +58,7 @@ pub(crate) async fn seal_batches(
             receipt.batches[section].sealed = Some(SealedIn { number: body.number, tree_path });
         }
         let note = statement.checkpoint.as_bytes();
-        let older = parse_signed_checkpoint(note, archive.log_keys().of_note(note))
+        let older = parse_signed_checkpoint(note, archive.keys_of_note(note).of_note(note))
             .map_err(|error| unreadable(key, &error.to_string()))?;
         let (key, bytes_max) = (ObjectKey::seal(body.sealing), SEAL_BYTES_MAX as u64);
         let seal = read_named(archive, key, bytes_max, body.seal_sha256).await?;
@@ -73,7 +73,8 @@ pub(crate) async fn seal_batches(
     Ok(left_out)
 }
 
-async fn read_statement(
+/// Reads the statement of a sealing, and its text.
+pub(crate) async fn read_statement(
     archive: &Archive,
     body: &BatchesSealed,
 ) -> Result<(Statement, String), GiveReceiptError> {

@@ -7,7 +7,7 @@ use sigillo_evidence_log::{
     Archive, BatchObjectError, Commit, LogView, LoggedBatch, read_commits, read_leaves,
     read_pack_list,
 };
-use sigillo_merkle::{MemoryTree, VerifierKey, root_at};
+use sigillo_merkle::{Checkpoint, MemoryTree, VerifierKey, root_at};
 use sigillo_model::{Finding, FindingCode, LogTime, ObjectKey, Sha256Digest, VersionId};
 use sigillo_proof::{
     CheckpointSeed, SeedError, TokenSeed, checkpoint_seed, draw_sample, token_seed,
@@ -180,18 +180,33 @@ fn taken<T>(
 /// The log that a sample is drawn from.
 struct SampledLog {
     view: LogView,
-    tree: MemoryTree,
+    /// The trees of its logs, oldest first.
+    trees: Vec<MemoryTree>,
+    /// Their origins.
+    origins: Vec<String>,
 }
 
 impl SampledLog {
     async fn read(archive: &Archive) -> Result<Self, CustodyError> {
-        let (mut view, mut tree) = (LogView::default(), MemoryTree::new());
+        let (mut view, mut trees) = (LogView::default(), vec![MemoryTree::new()]);
         let mut take = |commit: &Commit| {
-            tree.extend(commit.leaves());
+            if commit.succession().is_some() {
+                trees.push(MemoryTree::new());
+            }
+            if let Some(tree) = trees.last_mut() {
+                tree.extend(commit.leaves());
+            }
             view.take(commit);
         };
         read_commits(archive, (0, 0), &mut take).await?;
-        Ok(Self { view, tree })
+        let origins = (1..).take(trees.len()).map(|it| archive.description().origin_of(it));
+        Ok(Self { view, origins: origins.collect(), trees })
+    }
+
+    /// Returns the generation that a checkpoint is of, and the tree of that log.
+    fn log_of(&self, checkpoint: &Checkpoint) -> Option<(u64, &MemoryTree)> {
+        let mut logs = (1..).zip(self.origins.iter().zip(&self.trees));
+        logs.find_map(|(it, (origin, tree))| (*origin == checkpoint.origin).then_some((it, tree)))
     }
 
     /// Returns the batches that the seed came after, and says who could have steered it.
@@ -200,7 +215,9 @@ impl SampledLog {
         let (batches, message) = match seed {
             SampleSeed::Checkpoint(seed) => {
                 let kept = &seed.checkpoint;
-                if root_at(kept.size, &self.tree) != Ok(kept.root) {
+                let log = self.log_of(kept);
+                let log = log.filter(|(_, tree)| root_at(kept.size, *tree) == Ok(kept.root));
+                let Some((generation, _)) = log else {
                     let message = format!(
                         "the log does not contain the checkpoint of {} entries that is the seed: \
                          keep it, it proves that the log was shortened or rewritten",
@@ -208,9 +225,12 @@ impl SampledLog {
                     );
                     let finding = Finding::new(FindingCode::LogRolledBack, "log", message);
                     return (Vec::new(), vec![finding]);
-                }
-                let batches = self.view.batches.iter();
-                (batches.filter(|it| it.entry_index < kept.size).collect(), checkpoint_words(seed))
+                };
+                let is_before = |it: &&LoggedBatch| {
+                    it.generation < generation
+                        || it.generation == generation && it.entry_index < kept.size
+                };
+                (self.view.batches.iter().filter(is_before).collect(), checkpoint_words(seed))
             }
             SampleSeed::Token(seed, sha256) => {
                 let stamps = self.view.stamps.iter();

@@ -1,14 +1,15 @@
 //! Time-stamps over checkpoints of the log: committing that one is kept, and auditing those that are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sigillo_authorities::SignedHead;
 use sigillo_ers::{TOKEN_BYTES_MAX, TrustAnchors, verify_token};
 use sigillo_merkle::Checkpoint;
 use sigillo_model::{CheckpointAnchored, Entry, Finding, FindingCode, ObjectKey, Sha256Digest};
 
 use crate::{
-    Archive, CommitOutcome, Committed, LogError, LogView, LogWriter, audit_sealings::read_stated,
+    Archive, CommitOutcome, Committed, LogError, LogView, LogWriter,
+    audit::{Boundaries, boundaries_of},
+    audit_sealings::read_stated,
     chain::tree_hash_of,
 };
 
@@ -41,21 +42,25 @@ pub async fn commit_anchor(
 pub(crate) async fn audit_anchors(
     archive: &Archive,
     view: &LogView,
-    boundaries: &[Option<SignedHead>],
+    boundaries: &Boundaries,
     findings: &mut Vec<Finding>,
 ) -> Result<(), LogError> {
-    let roots: BTreeMap<u64, Sha256Digest> = match view.anchors[..] {
-        [] => BTreeMap::new(),
-        _ => boundaries.iter().flatten().map(|head| (head.size, head.root)).collect(),
-    };
+    let generations: BTreeSet<u64> = view.anchors.iter().map(|it| it.generation).collect();
+    let heads = |generation| boundaries_of(archive, boundaries, generation).iter().flatten();
+    let roots: BTreeMap<(u64, u64), Sha256Digest> = generations
+        .into_iter()
+        .flat_map(|it| heads(it).map(move |head| ((it, head.size), head.root)))
+        .collect();
     for anchor in &view.anchors {
+        let generation = anchor.generation;
         let CheckpointAnchored { size, token_sha256, .. } = anchor.body;
-        let (code, key) = (FindingCode::AnchorDamaged, ObjectKey::anchor(size, token_sha256));
+        let code = FindingCode::AnchorDamaged;
+        let key = ObjectKey::anchor(generation, size, token_sha256);
         let named = (&key, TOKEN_BYTES_MAX as u64, token_sha256);
         let Some(token) = read_stated(archive, named, code, findings).await? else { continue };
         // Without the tree up to there nobody can tell what it should cover.
-        let Some(root) = roots.get(&size) else { continue };
-        let (origin, root) = (archive.origin().to_owned(), tree_hash_of(*root));
+        let Some(root) = roots.get(&(generation, size)) else { continue };
+        let (origin, root) = (archive.description().origin_of(generation), tree_hash_of(*root));
         let imprint = Sha256Digest::of(Checkpoint { origin, size, root }.to_text().as_bytes());
         match verify_token(&token, imprint, &TrustAnchors::new()) {
             Ok(_) => {}

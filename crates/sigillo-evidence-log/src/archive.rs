@@ -1,10 +1,10 @@
 //! One archive: its store, what it says of itself, and the keys that its log is checked with.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
 
-use sigillo_merkle::{KeysOfLog, VerifierKey};
+use sigillo_merkle::{KeysOfLog, SignedNote, VerifierKey};
 use sigillo_model::{
     ARCHIVE_BYTES_MAX, Algorithms, ArchiveDescription, ArchiveId, ArchiveKeys, Entity, Entropy,
     Entry, LogTime, ObjectKey, Sha256Digest, parse_canonical, to_canonical,
@@ -12,7 +12,7 @@ use sigillo_model::{
 use sigillo_store::{Store, StoreError};
 
 use crate::{
-    Commit, CommitFault, LogError, commit::COMMIT_BYTES_MAX, head::exists, key_rotation::KnownKeys,
+    Commit, CommitFault, LogError, commit::COMMIT_BYTES_MAX, generation::KnownLogs, head::exists,
 };
 
 const README: &str = include_str!("readme.txt");
@@ -23,9 +23,8 @@ pub struct Archive {
     store: Store,
     description: ArchiveDescription,
     description_sha256: Sha256Digest,
-    commit_key: VerifierKey,
-    /// What is known of the keys that sign checkpoints; clones learn together.
-    log_keys: Arc<RwLock<KnownKeys>>,
+    /// What is known of its logs and their keys; clones learn together.
+    logs: Arc<RwLock<KnownLogs>>,
 }
 
 impl Archive {
@@ -81,12 +80,10 @@ impl Archive {
             Ok(_) => Err(bad(format!("the key {name} has another name or type"))),
             Err(error) => Err(bad(format!("the key {name}: {error}"))),
         };
+        let commit = key(&description.keys.commit, &commit_key_name(&description.origin))?;
+        let log = key(&description.keys.log, &description.origin)?;
         Ok(Self {
-            commit_key: key(&description.keys.commit, &commit_key_name(&description.origin))?,
-            log_keys: Arc::new(RwLock::new(KnownKeys::new(key(
-                &description.keys.log,
-                &description.origin,
-            )?))),
+            logs: Arc::new(RwLock::new(KnownLogs::new(&description, commit, log))),
             description_sha256: Sha256Digest::of(bytes),
             description,
             store,
@@ -108,41 +105,33 @@ impl Archive {
         self.description_sha256
     }
 
-    /// Returns the C2SP origin of the log.
-    pub fn origin(&self) -> &str {
-        &self.description.origin
-    }
-
-    /// Returns the key that commits are signed with.
-    pub fn commit_key(&self) -> &VerifierKey {
-        &self.commit_key
-    }
-
-    /// Returns the keys that checkpoints are signed with, as far as the commits read so far tell.
-    ///
-    /// Whoever has read the commit that a checkpoint ends with, or a later one, has those up to its
-    /// size.
-    pub fn log_keys(&self) -> KeysOfLog {
-        self.log_keys.read().unwrap_or_else(PoisonError::into_inner).keys.clone()
-    }
-
-    pub(crate) fn known(&self) -> &RwLock<KnownKeys> {
-        &self.log_keys
+    pub(crate) fn known(&self) -> &RwLock<KnownLogs> {
+        &self.logs
     }
 
     /// Returns the key that `note`, a checkpoint, must be signed with, by the size that it states.
     ///
     /// Only a note that claims to be signed by a key that is not known yet makes it look for
-    /// rotations: an archive whose key never changed costs nothing.
+    /// rotations and successions: an archive whose key never changed costs nothing.
     ///
     /// # Errors
     ///
     /// [`LogError`] if the log cannot be read for it.
     pub async fn key_of(&self, note: &[u8]) -> Result<VerifierKey, LogError> {
-        if self.log_keys().is_stranger(note) {
-            self.learn_all_keys().await?;
+        let keys = self.keys_of_note(note);
+        if keys.is_stranger(note) || self.is_of_later_log(&keys, note) {
+            self.learn().await?;
         }
-        Ok(self.log_keys().of_note(note).clone())
+        Ok(self.keys_of_note(note).of_note(note).clone())
+    }
+
+    /// Tells whether a note claims to be signed by a log that succeeded those of these keys.
+    fn is_of_later_log(&self, keys: &KeysOfLog, note: &[u8]) -> bool {
+        let later = format!("{}/g", self.description.origin);
+        let name = keys.first().name();
+        SignedNote::parse(note).is_ok_and(|note| {
+            note.signatures.iter().any(|it| it.name.starts_with(&later) && it.name != name)
+        })
     }
 
     /// Reads commit `number`, or nothing if there is none.
@@ -160,13 +149,17 @@ impl Archive {
 
     /// Reads it without learning from it.
     pub(crate) async fn read_commit(&self, number: u64) -> Result<Option<Commit>, LogError> {
-        let damaged = |fault| LogError::CommitDamaged { number, fault };
+        let Some(bytes) = self.commit_bytes(number).await? else { return Ok(None) };
+        self.parse_commit(number, &bytes).await.map(Some)
+    }
+
+    /// Reads the object of commit `number`, whatever it is.
+    pub(crate) async fn commit_bytes(&self, number: u64) -> Result<Option<Bytes>, LogError> {
         match self.store.read_optional(&ObjectKey::commit(number), COMMIT_BYTES_MAX).await {
-            Ok(None) => Ok(None),
-            Ok(Some(bytes)) => {
-                Commit::parse(&bytes, number, &self.commit_key).map(Some).map_err(damaged)
+            Ok(read) => Ok(read),
+            Err(StoreError::NotAnObject { .. }) => {
+                Err(LogError::CommitDamaged { number, fault: CommitFault::NotAnObject })
             }
-            Err(StoreError::NotAnObject { .. }) => Err(damaged(CommitFault::NotAnObject)),
             Err(source) => Err(LogError::Store { doing: "reading a commit", source }),
         }
     }
@@ -256,8 +249,11 @@ impl NewArchive {
     }
 
     fn same(&self, archive: Archive) -> Result<Archive, LogError> {
-        let same = archive.commit_key.public_key() == self.commit_key
-            && archive.log_keys().first().public_key() == self.log_key
+        let of_first =
+            |key: Option<VerifierKey>, ours: &[u8]| key.is_some_and(|key| key.public_key() == ours);
+        let log = archive.log_keys_of(1).map(|keys| keys.first().clone());
+        let same = of_first(archive.commit_key_of(1), &self.commit_key)
+            && of_first(log, &self.log_key)
             && archive.description.entity.name == self.entity.name;
         if same {
             return Ok(archive);
@@ -276,6 +272,7 @@ pub fn place_of(store: &Store) -> String {
     place.strip_prefix("file:").unwrap_or(place).to_owned()
 }
 
-fn commit_key_name(origin: &str) -> String {
+/// Names the key of the commits of a log.
+pub(crate) fn commit_key_name(origin: &str) -> String {
     format!("{origin}/commit")
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use sigillo_authorities::SignedHead;
 use sigillo_ers::{AlgorithmTable, RevocationSummary, TrustAnchors};
+use sigillo_merkle::KeysOfLog;
 use sigillo_model::{CommitOpened, Entry, Finding, FindingCode, ObjectKey, Sha256Digest};
 use sigillo_store::StoreError;
 
@@ -16,6 +17,7 @@ use crate::{
     audit_received::audit_received,
     audit_renewals::audit_renewals,
     audit_sealings::audit_sealings,
+    audit_succession::audit_successions,
     chain::Chain,
     commit::COMMIT_BYTES_MAX,
     find_head,
@@ -35,8 +37,10 @@ pub struct AuditKnowledge {
     pub anchors: TrustAnchors,
     /// Whether the log's key is in the auditor's trust store.
     pub log_key_trusted: bool,
-    /// A checkpoint of this log that the auditor saw earlier.
+    /// A checkpoint of the newest log that the auditor saw earlier.
     pub seen: Option<SignedHead>,
+    /// Checkpoints of logs before it that the auditor saw earlier, each with its generation.
+    pub seen_before: Vec<(u64, SignedHead)>,
     /// As of when time-stamps must hold; `None` looks at each only at its own time.
     pub time: Option<AuditTime>,
 }
@@ -110,7 +114,8 @@ async fn last_of_gap(archive: &Archive, missing: u64) -> Result<u64, LogError> {
 }
 
 enum ReadCommit {
-    Good(Box<Commit>),
+    /// What it is shows only when the commits before it are known.
+    Bytes(Bytes),
     Missing,
     Damaged(CommitFault),
     /// The store did not give it: nothing is known against it.
@@ -119,10 +124,7 @@ enum ReadCommit {
 
 async fn read_commit(archive: &Archive, number: u64) -> Result<ReadCommit, LogError> {
     match archive.store().read(&ObjectKey::commit(number), COMMIT_BYTES_MAX).await {
-        Ok(bytes) => Ok(match Commit::parse(&bytes, number, archive.commit_key()) {
-            Ok(commit) => ReadCommit::Good(Box::new(commit)),
-            Err(fault) => ReadCommit::Damaged(fault),
-        }),
+        Ok(bytes) => Ok(ReadCommit::Bytes(bytes)),
         Err(StoreError::NotFound { .. }) => Ok(ReadCommit::Missing),
         Err(StoreError::TooLarge { .. }) => Ok(ReadCommit::Damaged(CommitFault::Spelling)),
         Err(StoreError::NotAnObject { .. }) => Ok(ReadCommit::Damaged(CommitFault::NotAnObject)),
@@ -166,7 +168,7 @@ impl<'a> ChainAudit<'a> {
                 size: 0,
                 root: Sha256Digest::from_bytes(*sigillo_merkle::empty_root().as_bytes()),
             })],
-            derived: DerivedAudit::default(),
+            derived: DerivedAudit::of(1),
             findings: Vec::new(),
         }
     }
@@ -177,7 +179,15 @@ impl<'a> ChainAudit<'a> {
 
     async fn take(&mut self, number: u64, read: ReadCommit) -> Result<(), LogError> {
         match read {
-            ReadCommit::Good(commit) => self.take_good(*commit).await?,
+            ReadCommit::Bytes(bytes) => match self.archive.parse_commit(number, &bytes).await {
+                Ok(commit) => self.take_good(commit).await?,
+                Err(LogError::CommitDamaged { fault, .. }) => self.take_damaged(number, &fault),
+                Err(error) => {
+                    let message = format!("its log is not known: {}", causes_of(&error));
+                    self.find(FindingCode::NotRead, number, message);
+                    self.lost += 1;
+                }
+            },
             ReadCommit::Missing => {
                 let message = format!("commit {number} is not in the store");
                 self.find(FindingCode::CommitMissing, number, message);
@@ -188,11 +198,7 @@ impl<'a> ChainAudit<'a> {
                 self.find(FindingCode::NotRead, number, message);
                 self.lost += 1;
             }
-            ReadCommit::Damaged(fault) => {
-                let message = format!("commit {number} is damaged: {fault}");
-                self.find(FindingCode::CommitDamaged, number, message);
-                self.lost += 1;
-            }
+            ReadCommit::Damaged(fault) => self.take_damaged(number, &fault),
         }
         // What a lost commit left behind is only known once a good one follows.
         if self.lost > 0 {
@@ -201,11 +207,30 @@ impl<'a> ChainAudit<'a> {
         Ok(())
     }
 
+    fn take_damaged(&mut self, number: u64, fault: &CommitFault) {
+        let (code, message) = match fault {
+            CommitFault::AfterEnd { .. } => {
+                (FindingCode::CommitChain, format!("commit {number} does not belong: {fault}"))
+            }
+            CommitFault::Opening { opened, .. } if *opened != number => {
+                (FindingCode::NotRead, format!("commit {number} could not be checked: {fault}"))
+            }
+            _ => (FindingCode::CommitDamaged, format!("commit {number} is damaged: {fault}")),
+        };
+        self.find(code, number, message);
+        self.lost += 1;
+    }
+
     async fn take_good(&mut self, commit: Commit) -> Result<(), LogError> {
         let number = commit.header.commit;
+        if commit.succession().is_some() {
+            self.end_log(&commit).await?;
+        }
         if self.lost > 0 {
-            let target = (commit.header.first_leaf, commit.header.root);
-            self.bridge(target).await?;
+            if commit.succession().is_none() {
+                let target = (commit.header.first_leaf, commit.header.root);
+                self.bridge(target).await?;
+            }
             // Of the commits that are lost, only what this header says of them is known.
             let edge = self.chain.edge.clone();
             self.chain = Chain::before(&commit.header, edge);
@@ -215,7 +240,8 @@ impl<'a> ChainAudit<'a> {
             && let Err(fault) = self.chain.check(&commit)
         {
             self.find(FindingCode::CommitChain, number, format!("commit {number}: {fault}"));
-            self.tree_known = commit.header.first_leaf == self.chain.edge.size();
+            self.tree_known =
+                commit.header.first_leaf == self.chain.edge.size() || commit.succession().is_some();
         }
         self.check_content(&commit);
         self.push(&commit);
@@ -226,6 +252,8 @@ impl<'a> ChainAudit<'a> {
     }
 
     fn push(&mut self, commit: &Commit) {
+        // A log that came after another begins with nothing, whatever is known of that.
+        self.tree_known |= commit.succession().is_some();
         let derived = &mut self.derived;
         self.chain.take(commit, &mut |tile, hashes| derived.tile_finished(tile, hashes));
         commit.lines.iter().for_each(|line| derived.entry(line));
@@ -263,7 +291,8 @@ impl<'a> ChainAudit<'a> {
     /// a signed object says of them.
     async fn bridge(&mut self, (size, root): (u64, Sha256Digest)) -> Result<(), LogError> {
         let lines: Vec<Bytes> = if self.tree_known {
-            lines_from_bundles(self.archive, self.chain.edge.size(), size).await?
+            let log = (self.archive, self.derived.generation());
+            lines_from_bundles(log, self.chain.edge.size(), size).await?
         } else {
             Vec::new()
         };
@@ -297,6 +326,30 @@ impl<'a> ChainAudit<'a> {
         Ok(())
     }
 
+    /// Compares what was published of a log that another one follows, which the commit given begins.
+    async fn end_log(&mut self, next: &Commit) -> Result<(), LogError> {
+        let (generation, terms) = (self.derived.generation(), next.succession());
+        let end = terms.map(|it| (it.succession.size, it.succession.root));
+        if self.lost > 0
+            && let Some(end) = end
+        {
+            self.bridge(end).await?;
+        }
+        if self.tree_known {
+            let edge = &self.chain.edge;
+            self.derived.check_finished(self.archive, &mut self.findings).await?;
+            self.derived.check_edge(self.archive, edge, &mut self.findings).await?;
+            if let Some(first) = self.archive.log_keys_of(generation).map(|it| it.first().clone()) {
+                let (keys, _) = self.view.log_keys_of(generation, first);
+                let log = (self.archive, &keys, generation);
+                let own = boundaries_of(self.archive, &self.boundaries, generation);
+                check_checkpoint(log, own, &mut self.findings).await?;
+            }
+        }
+        self.derived = DerivedAudit::of(next.header.generation);
+        Ok(())
+    }
+
     fn head(&self) -> SignedHead {
         SignedHead { size: self.chain.edge.size(), root: self.chain.root() }
     }
@@ -310,26 +363,28 @@ impl<'a> ChainAudit<'a> {
         if head == 0 {
             self.find(FindingCode::CommitMissing, 1, "the log has no commits");
         }
-        let (keys, faults) = self.view.log_keys(self.archive.log_keys().first().clone());
-        for (rotation, fault) in faults {
-            let message = format!("a rotation of the log's key does not count: {fault}");
-            let object = ObjectKey::commit(rotation.commit);
-            self.findings.push(Finding::new(FindingCode::KeyRotationFalse, object, message));
-        }
+        let all_keys = self.keys_of_logs();
         if self.tree_known {
             let edge = &self.chain.edge;
             self.derived.check_finished(self.archive, &mut self.findings).await?;
             self.derived.check_edge(self.archive, edge, &mut self.findings).await?;
-            let log = (self.archive, &keys);
-            check_checkpoint(log, &self.boundaries, &mut self.findings).await?;
+            let generation = self.derived.generation();
+            if let Some(keys) = all_keys.get(usize::try_from(generation - 1).unwrap_or(usize::MAX))
+            {
+                let log = (self.archive, keys, generation);
+                let own = boundaries_of(self.archive, &self.boundaries, generation);
+                check_checkpoint(log, own, &mut self.findings).await?;
+            }
         } else {
             let message = "the tree could not be derived, so its copies were not checked";
             let object = "log/tile";
             self.findings.push(Finding::new(FindingCode::NotRead, object, message));
         }
         self.check_knowledge(knowledge);
+        audit_successions((self.archive, &all_keys), &self.view, knowledge, &mut self.findings)
+            .await?;
         audit_sealings(
-            (self.archive, &keys),
+            (self.archive, &all_keys),
             &self.view,
             &self.boundaries,
             &knowledge.anchors,
@@ -344,15 +399,51 @@ impl<'a> ChainAudit<'a> {
         Ok(LogAudit { findings: self.findings, view: self.view, head: proven, revocation })
     }
 
+    /// Returns the keys of each log, and notes the rotations that do not count.
+    fn keys_of_logs(&mut self) -> Vec<KeysOfLog> {
+        let mut all = Vec::new();
+        for generation in 1..=self.archive.generation() {
+            let Some(known) = self.archive.log_keys_of(generation) else { break };
+            let (keys, faults) = self.view.log_keys_of(generation, known.first().clone());
+            for (rotation, fault) in faults {
+                let message = format!("a rotation of the log's key does not count: {fault}");
+                let object = ObjectKey::commit(rotation.commit);
+                self.findings.push(Finding::new(FindingCode::KeyRotationFalse, object, message));
+            }
+            all.push(keys);
+        }
+        all
+    }
+
     fn check_knowledge(&mut self, knowledge: &AuditKnowledge) {
         if !knowledge.log_key_trusted {
-            let message = "the key of this log is not in the trust store: it is consistent, but \
-                           who wrote it cannot be told";
+            let message = if self.view.successions.is_empty() {
+                "the key of this log is not in the trust store: it is consistent, but who wrote it \
+                 cannot be told"
+            } else {
+                "nobody in the trust store vouches for the key of this log, which succeeded an older \
+                 one: it is consistent, but who wrote it cannot be told"
+            };
             let object = ObjectKey::archive();
             self.findings.push(Finding::new(FindingCode::OriginUnknown, object, message));
         }
+        for (generation, seen) in &knowledge.seen_before {
+            let own = boundaries_of(self.archive, &self.boundaries, *generation);
+            let is_there = *generation <= self.archive.generation();
+            let is_known = if is_there { !own.contains(&None) } else { self.tree_known };
+            if !is_known || is_there && own.contains(&Some(*seen)) {
+                continue;
+            }
+            let message = format!(
+                "a checkpoint of {} entries of log {generation} was seen earlier; that log does not \
+                 contain it: it was rolled back or rewritten",
+                seen.size
+            );
+            self.findings.push(Finding::new(FindingCode::LogRolledBack, "log/seq", message));
+        }
+        let own = boundaries_of(self.archive, &self.boundaries, self.archive.generation());
         match knowledge.seen {
-            Some(seen) if !self.boundaries.contains(&Some(seen)) && self.tree_known => {
+            Some(seen) if !own.contains(&Some(seen)) && self.tree_known => {
                 let message = format!(
                     "a checkpoint of {} entries was seen earlier; this log, of {} entries, does \
                      not contain it: it was rolled back or rewritten",
@@ -371,6 +462,18 @@ impl<'a> ChainAudit<'a> {
             }
         }
     }
+}
+
+/// Returns the boundaries of the commits of a log; of the first with that of no entries.
+pub(crate) fn boundaries_of<'b>(
+    archive: &Archive,
+    boundaries: &'b Boundaries,
+    generation: u64,
+) -> &'b [Option<SignedHead>] {
+    let place = |commit: u64| usize::try_from(commit).unwrap_or(usize::MAX).min(boundaries.len());
+    let first = archive.opened(generation).filter(|_| generation > 1).map_or(0, place);
+    let end = archive.opened(generation + 1).map_or(boundaries.len(), place);
+    boundaries.get(first.min(end)..end).unwrap_or_default()
 }
 
 /// Takes published lines apart into the commits they stood in, up to `size_after` entries.

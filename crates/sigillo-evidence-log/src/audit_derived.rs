@@ -11,7 +11,7 @@ use sigillo_model::{Finding, FindingCode, ObjectKey};
 
 use crate::{
     Archive, LogError, RightEdge,
-    audit::{Boundaries, causes_of},
+    audit::causes_of,
     chain::sha256_of,
     head::exists,
     publish::{read_derived, signed_checkpoint},
@@ -22,8 +22,10 @@ use crate::{
 const DERIVED_BYTES_MAX: u64 = 256 * (65_535 + 2);
 
 /// Finished tiles and bundles on their way to being compared.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct DerivedAudit {
+    /// The generation of the log that they are of.
+    generation: u64,
     tiles: Vec<(TileId, Vec<u8>)>,
     bundles: Vec<(u64, Vec<Bytes>)>,
     entries: Vec<Bytes>,
@@ -31,6 +33,22 @@ pub(crate) struct DerivedAudit {
 }
 
 impl DerivedAudit {
+    /// Begins with the log of a generation, from 1.
+    pub(crate) fn of(generation: u64) -> Self {
+        Self {
+            generation,
+            tiles: Vec::new(),
+            bundles: Vec::new(),
+            entries: Vec::new(),
+            bundles_finished: 0,
+        }
+    }
+
+    /// Returns that generation.
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
     pub(crate) fn tile_finished(&mut self, tile: TileId, hashes: &[TreeHash]) {
         self.tiles.push((tile, tile_content(hashes)));
     }
@@ -51,10 +69,10 @@ impl DerivedAudit {
         findings: &mut Vec<Finding>,
     ) -> Result<(), LogError> {
         for (tile, content) in std::mem::take(&mut self.tiles) {
-            compare(archive, &tile.path(), &content, findings).await?;
+            compare((archive, self.generation), &tile.path(), &content, findings).await?;
         }
         for (index, entries) in std::mem::take(&mut self.bundles) {
-            compare_bundle(archive, index, &entries, findings).await?;
+            compare_bundle((archive, self.generation), index, &entries, findings).await?;
         }
         Ok(())
     }
@@ -67,10 +85,17 @@ impl DerivedAudit {
         findings: &mut Vec<Finding>,
     ) -> Result<(), LogError> {
         for (tile, hashes) in edge.partial_tiles() {
-            compare(archive, &tile.path(), &tile_content(hashes), findings).await?;
+            compare((archive, self.generation), &tile.path(), &tile_content(hashes), findings)
+                .await?;
         }
         if !self.entries.is_empty() {
-            compare_bundle(archive, self.bundles_finished, &self.entries, findings).await?;
+            compare_bundle(
+                (archive, self.generation),
+                self.bundles_finished,
+                &self.entries,
+                findings,
+            )
+            .await?;
         }
         Ok(())
     }
@@ -81,16 +106,17 @@ impl DerivedAudit {
 /// One that is good but belongs to no commit proves that commits were taken back or replaced: it
 /// is signed only after its commits were read back.
 pub(crate) async fn check_checkpoint(
-    (archive, keys): (&Archive, &KeysOfLog),
-    boundaries: &Boundaries,
+    (archive, keys, generation): (&Archive, &KeysOfLog, u64),
+    boundaries: &[Option<SignedHead>],
     findings: &mut Vec<Finding>,
 ) -> Result<(), LogError> {
-    let key = ObjectKey::checkpoint();
+    let key = ObjectKey::checkpoint_of(generation);
     let read = read_derived(archive.store(), &key, NOTE_BYTES_MAX as u64).await;
     let bytes = read.map_err(LogError::store("reading the checkpoint"))?;
     let published = bytes.as_ref().and_then(|bytes| signed_checkpoint(keys, bytes));
     let head = boundaries.last().copied().flatten();
     let (code, message) = match (bytes, published) {
+        (None, _) if archive.opened(generation + 1).is_some() => return Ok(()),
         (None, _) => {
             (FindingCode::CheckpointDamaged, "the checkpoint was not published".to_owned())
         }
@@ -101,9 +127,16 @@ pub(crate) async fn check_checkpoint(
         (Some(_), Some(it)) => {
             let published = Some(SignedHead { size: it.size, root: sha256_of(it.root) });
             let size = head.map_or(0, |head| head.size);
-            let next = u64::try_from(boundaries.len()).unwrap_or(u64::MAX);
+            let is_ended = archive.opened(generation + 1).is_some();
+            let next = archive.opened(generation).unwrap_or(1) - u64::from(generation == 1)
+                + u64::try_from(boundaries.len()).unwrap_or(u64::MAX);
+            // Nobody may be left who can sign the last one of a log that another one follows.
+            if is_ended && boundaries.contains(&published) {
+                return Ok(());
+            }
             // A commit may come while the audit is under way.
-            if published == head || (it.size > size && exists(archive.store(), next).await?) {
+            let has_more = !is_ended && it.size > size && exists(archive.store(), next).await?;
+            if published == head || has_more {
                 return Ok(());
             }
             // Of commits that could not be read, the boundaries are not known.
@@ -127,23 +160,23 @@ pub(crate) async fn check_checkpoint(
 }
 
 async fn compare_bundle(
-    archive: &Archive,
+    log: (&Archive, u64),
     index: u64,
     entries: &[Bytes],
     findings: &mut Vec<Finding>,
 ) -> Result<(), LogError> {
     let width = u16::try_from(entries.len()).expect("a bundle has 256 entries at most");
     let content = encode_entries(entries).expect("1 to 256 entries that a commit had");
-    compare(archive, &EntryBundleId { index, width }.path(), &content, findings).await
+    compare(log, &EntryBundleId { index, width }.path(), &content, findings).await
 }
 
 async fn compare(
-    archive: &Archive,
+    (archive, generation): (&Archive, u64),
     path: &str,
     content: &[u8],
     findings: &mut Vec<Finding>,
 ) -> Result<(), LogError> {
-    let key = ObjectKey::tile(path);
+    let key = ObjectKey::tile_of(generation, path);
     let read = read_derived(archive.store(), &key, DERIVED_BYTES_MAX).await;
     let message = match read {
         Ok(Some(bytes)) if bytes == content => return Ok(()),
@@ -162,7 +195,7 @@ async fn compare(
 /// Reads the published entries from place `start` up to `end`; fewer if some are not to be had.
 /// They prove nothing by themselves.
 pub(crate) async fn lines_from_bundles(
-    archive: &Archive,
+    (archive, generation): (&Archive, u64),
     start: u64,
     end: u64,
 ) -> Result<Vec<Bytes>, LogError> {
@@ -171,7 +204,7 @@ pub(crate) async fn lines_from_bundles(
     let mut position = start;
     while position < end {
         let index = position / width;
-        let Some(bundle) = read_bundle(archive, index, end).await? else { break };
+        let Some(bundle) = read_bundle((archive, generation), index, end).await? else { break };
         let skipped = usize::try_from(position % width).expect("below 256");
         let wanted = usize::try_from(end.min((index + 1) * width) - position).expect("below 256");
         let found = bundle.into_iter().skip(skipped).take(wanted);
@@ -183,14 +216,14 @@ pub(crate) async fn lines_from_bundles(
 
 /// Reads the bundle of an index in the widest form that is published.
 async fn read_bundle(
-    archive: &Archive,
+    (archive, generation): (&Archive, u64),
     index: u64,
     end: u64,
 ) -> Result<Option<Vec<Bytes>>, LogError> {
     let needed =
         u16::try_from((end - index * u64::from(TILE_WIDTH)).min(256)).expect("at most 256");
     for width in needed..=TILE_WIDTH {
-        let key = ObjectKey::tile(&EntryBundleId { index, width }.path());
+        let key = ObjectKey::tile_of(generation, &EntryBundleId { index, width }.path());
         let read = read_derived(archive.store(), &key, DERIVED_BYTES_MAX).await;
         if let Some(bytes) = read.map_err(LogError::store("reading an entry bundle"))?
             && let Ok(entries) = decode_entries(&bytes, width)

@@ -26,7 +26,7 @@ use crate::{
 
 /// Audits every sealing and time-stamp that the log names.
 pub(crate) async fn audit_sealings(
-    (archive, keys): (&Archive, &KeysOfLog),
+    (archive, keys): (&Archive, &[KeysOfLog]),
     view: &LogView,
     boundaries: &Boundaries,
     anchors: &TrustAnchors,
@@ -54,7 +54,8 @@ pub(crate) async fn audit_sealings(
 
 struct SealingsAudit<'a> {
     archive: &'a Archive,
-    keys: &'a KeysOfLog,
+    /// The keys of each log, oldest first.
+    keys: &'a [KeysOfLog],
     view: &'a LogView,
     boundaries: &'a Boundaries,
     anchors: &'a TrustAnchors,
@@ -160,7 +161,10 @@ impl SealingsAudit<'_> {
         if sealing_root(statement) != Some(body.root) {
             return Some("its batches and checkpoint do not give the root in the log");
         }
-        let Some(checkpoint) = signed_checkpoint(self.keys, statement.checkpoint.as_bytes()) else {
+        let generation = self.archive.generation_of(body.through);
+        let keys = usize::try_from(generation - 1).ok().and_then(|at| self.keys.get(at));
+        let note = statement.checkpoint.as_bytes();
+        let Some(checkpoint) = keys.and_then(|keys| signed_checkpoint(keys, note)) else {
             return Some("its checkpoint does not bear the log's signature");
         };
         let through = usize::try_from(body.through).ok();
@@ -194,7 +198,8 @@ impl SealingsAudit<'_> {
                 // A damaged description says nothing against a seal.
                 let described =
                     !self.findings.iter().any(|it| it.code == FindingCode::ArchiveDamaged);
-                if described && !self.is_archive_certificate(seal.certificate_sha256) {
+                let ours = self.archive.seal_at(sealing.commit);
+                if described && !is_certificate(&ours, seal.certificate_sha256) {
                     self.find(
                         code,
                         &key,
@@ -212,12 +217,6 @@ impl SealingsAudit<'_> {
             Err(error) => self.find(code, &key, error.to_string()),
         }
         Ok(())
-    }
-
-    fn is_archive_certificate(&self, sha256: Sha256Digest) -> bool {
-        let pem = &self.archive.description().keys.seal;
-        pem_blocks(pem, "CERTIFICATE")
-            .is_ok_and(|blocks| blocks.first().is_some_and(|der| Sha256Digest::of(der) == sha256))
     }
 
     async fn stamp(&mut self, stamp: &LoggedStamp) -> Result<(), LogError> {
@@ -268,6 +267,12 @@ impl SealingsAudit<'_> {
             self.findings.push(Finding::new(FindingCode::TrialEvidence, "sealings", message));
         }
     }
+}
+
+/// Tells whether a digest is that of the first certificate of a PEM text.
+fn is_certificate(pem: &str, sha256: Sha256Digest) -> bool {
+    pem_blocks(pem, "CERTIFICATE")
+        .is_ok_and(|blocks| blocks.first().is_some_and(|der| Sha256Digest::of(der) == sha256))
 }
 
 /// Reads an object whose greatest length and digest are known; damage is a finding of `code`.

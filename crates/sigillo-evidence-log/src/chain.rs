@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use sigillo_merkle::{TileId, TreeHash};
-use sigillo_model::{CommitOpened, LogTime, Sha256Digest};
+use sigillo_model::{CommitOpened, LogSucceeded, LogTime, Sha256Digest};
 
 use crate::{Commit, CommitFault, RightEdge};
 
@@ -16,10 +16,14 @@ pub(crate) struct Chain {
     pub(crate) digest: Option<Sha256Digest>,
     /// Its time.
     pub(crate) at: Option<LogTime>,
+    /// The generation of the log that it belongs to, 0 for none.
+    pub(crate) generation: u64,
     /// The newest commit with another key of the log.
     pub(crate) rotated: Option<u64>,
     /// The last sealed commit.
     pub(crate) sealed: u64,
+    /// The commit that began the log in place of an older one.
+    pub(crate) succeeded: Option<u64>,
     /// The epoch in force.
     pub(crate) epoch: u64,
     /// The tree over all entries.
@@ -33,9 +37,11 @@ impl Chain {
             number: header.commit - 1,
             digest: header.previous,
             at: None,
+            generation: header.generation.saturating_sub(u64::from(is_first(header))),
             rotated: header.rotated,
             sealed: header.sealed,
-            epoch: header.epoch,
+            succeeded: header.succeeded.filter(|_| !is_first(header)),
+            epoch: header.epoch.saturating_sub(u64::from(is_first(header))),
             edge,
         }
     }
@@ -47,25 +53,35 @@ impl Chain {
         if header.commit != self.number + 1 {
             return fault("its number");
         }
-        if header.generation != 1 {
+        let succession = commit.succession().filter(|_| is_first(header));
+        let begins = succession.is_some() && self.generation > 0;
+        if header.generation != self.generation.max(1) + u64::from(begins) {
             return fault("its generation");
+        }
+        if header.succeeded != if begins { Some(header.commit) } else { self.succeeded } {
+            return fault("the commit that began its log");
         }
         if header.previous != self.digest {
             return fault("the digest of the previous commit");
         }
-        if header.first_leaf != self.edge.size() {
+        if let Some(body) = succession {
+            self.check_end(body)?;
+        }
+        let empty = RightEdge::new();
+        let edge = if begins { &empty } else { &self.edge };
+        if header.first_leaf != edge.size() {
             return fault("the number of entries before it");
         }
-        if header.root != sha256_of(self.edge.root()) {
+        if header.root != sha256_of(edge.root()) {
             return fault("the root over the entries before it");
         }
         if header.sealed != self.sealed {
             return fault("the last sealed commit");
         }
-        if header.rotated != self.rotated {
+        if header.rotated != self.rotated.filter(|_| !begins) {
             return fault("the last commit with another key of the log");
         }
-        if header.epoch < self.epoch.max(1) {
+        if header.epoch < self.epoch.max(1) + u64::from(begins) {
             return fault("its epoch");
         }
         let expected_at = self.at.map_or(header.clock, |before| before.max(header.clock));
@@ -73,6 +89,20 @@ impl Chain {
         let known = self.at.is_some() || self.number == 0;
         if header.at < expected_at || (known && header.at != expected_at) {
             return fault("its time");
+        }
+        Ok(())
+    }
+
+    /// Checks what a succession says of the log that it ends.
+    fn check_end(&self, body: &LogSucceeded) -> Result<(), CommitFault> {
+        let terms = &body.succession;
+        let end = (terms.last, Some(terms.last_sha256));
+        if terms.generation != self.generation + 1 || end != (self.number, self.digest) {
+            return Err(CommitFault::Chain { what: "the end of the log before it" });
+        }
+        // Of commits that are lost only the number is known.
+        if self.at.is_some() && (terms.size, terms.root) != (self.edge.size(), self.root()) {
+            return Err(CommitFault::Chain { what: "the entries of the log before it" });
         }
         Ok(())
     }
@@ -90,7 +120,12 @@ impl Chain {
 
     /// Takes in a commit as it is.
     pub(crate) fn take(&mut self, commit: &Commit, finished: &mut dyn FnMut(TileId, &[TreeHash])) {
+        if is_first(&commit.header) {
+            self.edge = RightEdge::new();
+        }
         self.number = commit.header.commit;
+        self.generation = commit.header.generation;
+        self.succeeded = commit.header.succeeded;
         self.digest = Some(commit.digest);
         self.at = Some(commit.header.at);
         self.rotated = commit.rotated_after();
@@ -103,6 +138,11 @@ impl Chain {
     pub(crate) fn root(&self) -> Sha256Digest {
         sha256_of(self.edge.root())
     }
+}
+
+/// Tells whether a header says to begin its log in place of an older one.
+fn is_first(header: &CommitOpened) -> bool {
+    header.succeeded == Some(header.commit)
 }
 
 /// The entries of the rightmost, unfinished bundle, and of those finished but not yet published.

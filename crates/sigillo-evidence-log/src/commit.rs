@@ -6,7 +6,8 @@ use sigillo_merkle::{
     NOTE_BYTES_MAX, NoteError, NoteSignature, SignedNote, TreeHash, VerifierKey, leaf_hash,
 };
 use sigillo_model::{
-    COMMIT_ENTRIES_MAX, CommitOpened, Entry, EntryError, KeyRotated, Sha256Digest, Signer,
+    COMMIT_ENTRIES_MAX, CommitOpened, Entry, EntryError, KeyRotated, LogSucceeded, Sha256Digest,
+    Signer,
 };
 
 use crate::LogError;
@@ -61,6 +62,9 @@ impl Commit {
         if header.commit != number {
             return Err(CommitFault::WrongNumber { found: header.commit });
         }
+        if !is_succession_in_place(header, &entries) {
+            return Err(CommitFault::Succession);
+        }
         Ok(Self { header: header.clone(), entries, lines, digest: Sha256Digest::of(bytes) })
     }
 
@@ -89,6 +93,14 @@ impl Commit {
         if rotates { Some(self.header.commit) } else { self.header.rotated }
     }
 
+    /// Returns what began this log in place of an older one, if this commit did.
+    pub fn succession(&self) -> Option<&LogSucceeded> {
+        match self.entries.get(1) {
+            Some(Entry::LogSucceeded(body)) => Some(body),
+            _ => None,
+        }
+    }
+
     /// Returns the rotations of the log's key in it, each with its place in the log.
     pub(crate) fn rotations(&self) -> impl Iterator<Item = (u64, &KeyRotated)> {
         (self.header.first_leaf..).zip(&self.entries).filter_map(|(index, entry)| match entry {
@@ -96,6 +108,15 @@ impl Commit {
             _ => None,
         })
     }
+}
+
+/// Tells whether a succession stands where it must, and nowhere else: alone behind the header of the
+/// commit that says to begin its log.
+fn is_succession_in_place(header: &CommitOpened, entries: &[Entry]) -> bool {
+    let successions = entries.iter().filter(|it| matches!(it, Entry::LogSucceeded(_))).count();
+    let begins = header.succeeded == Some(header.commit);
+    let is_alone = entries.len() == 2 && successions == 1;
+    if begins { is_alone } else { successions == 0 }
 }
 
 /// Writes and signs the object of a commit.
@@ -132,6 +153,14 @@ pub(crate) fn encode_commit(
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitFault {
+    /// It is of an older log, behind the end of that.
+    #[error("it is of log {generation}, which ended with commit {last}")]
+    AfterEnd {
+        /// The generation it states.
+        generation: u64,
+        /// The last commit of that log.
+        last: u64,
+    },
     /// One of its lines is no entry.
     #[error("entry {index} of it cannot be read: {error}")]
     Entry {
@@ -152,9 +181,20 @@ pub enum CommitFault {
     /// A later entry is a header.
     #[error("it has a second header")]
     SecondHeader,
+    /// The commit that began its log teaches no keys.
+    #[error("the commit that began its log, {opened}, {what}")]
+    Opening {
+        /// Number of that commit.
+        opened: u64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// It has more than the one signature, or is not spelt as we write it.
     #[error("it is not spelt as a commit is")]
     Spelling,
+    /// A succession of the log stands in the wrong place.
+    #[error("a succession of the log does not stand alone in the commit that begins the next")]
+    Succession,
     /// It has more entries than a commit can have.
     #[error("it has more than {COMMIT_ENTRIES_MAX} entries")]
     TooManyEntries,

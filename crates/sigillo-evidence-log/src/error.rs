@@ -77,6 +77,25 @@ pub enum LogError {
         found_size: u64,
     },
 
+    /// Another log came after the one that the keys at hand are for.
+    #[error(
+        "the log was succeeded by log {generation} with commit {commit}, and these keys are for the \
+         one before: nothing was written"
+    )]
+    Succeeded {
+        /// The generation of the new log.
+        generation: u64,
+        /// The commit that began it.
+        commit: u64,
+    },
+
+    /// The log cannot be succeeded as was asked.
+    #[error("the log cannot be succeeded: {what}")]
+    NoSuccession {
+        /// What stands in the way.
+        what: String,
+    },
+
     /// What was written is not what is read back.
     #[error("object {key} reads back as something else than was written")]
     ReadBack {
@@ -165,16 +184,19 @@ impl LogError {
             Self::Store { source, .. } => source.kind(),
             Self::Keys { source, .. } => source.kind(),
             Self::Pack { source, .. } => source.kind(),
-            Self::NoArchive { .. } | Self::OtherArchive { .. } | Self::LaterProgram { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::NoArchive { .. }
+            | Self::NoSuccession { .. }
+            | Self::OtherArchive { .. }
+            | Self::LaterProgram { .. } => ErrorKind::Invalid,
             Self::BadDescription { .. }
             | Self::CommitDamaged { .. }
             | Self::CommitMissing { .. }
             | Self::Diverged { .. }
             | Self::Unindexable { .. }
             | Self::ReadBack { .. } => ErrorKind::Integrity,
-            Self::NameTaken { .. } | Self::Crowded { .. } => ErrorKind::Conflict,
+            Self::NameTaken { .. } | Self::Crowded { .. } | Self::Succeeded { .. } => {
+                ErrorKind::Conflict
+            }
             Self::Signer { .. } | Self::Index { .. } => ErrorKind::Transient,
             Self::Entries { .. } | Self::Seal { .. } | Self::ReadPanicked => ErrorKind::Bug,
         }

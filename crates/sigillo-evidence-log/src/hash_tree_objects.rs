@@ -96,7 +96,16 @@ async fn keys_of(
         let lists = 1..=made.tree.objects.len() as u64;
         keys.extend(lists.map(|number| ObjectKey::hash_tree_objects(renewal, number)));
     }
-    let mut folders = vec![ObjectKey::cosignatures().to_string(), ObjectKey::anchors().to_string()];
+    for logged in &view.successions {
+        let (body, generation) = (&logged.body, logged.body.succession.generation);
+        keys.push(ObjectKey::succession_act(generation, body.act_sha256));
+        keys.push(ObjectKey::succession_signature(generation, body.signature_sha256));
+    }
+    let logs = 1..=view.generation();
+    let mut folders: Vec<_> = logs
+        .flat_map(|it| [ObjectKey::cosignatures(it), ObjectKey::anchors(it)])
+        .map(|key| key.to_string())
+        .collect();
     let sealings = view.sealings.iter().map(|it| it.body.sealing);
     folders.extend(sealings.map(|sealing| format!("sealings/{sealing}/validation")));
     let renewals = view.renewals.iter().map(|it| it.body.renewal);

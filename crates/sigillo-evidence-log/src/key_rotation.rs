@@ -1,12 +1,10 @@
 //! Other keys of the log: learning them from the commits, and rotating to the next.
 
-use std::sync::PoisonError;
-
 use sigillo_authorities::CheckpointSigner;
 use sigillo_merkle::{KeysOfLog, NoteSignature, RotationError, VerifierKey, rotation_text};
 use sigillo_model::{Entry, KeyRotated, LogTime};
 
-use crate::{Archive, Commit, CommitOutcome, LogError, LogView, LogWriter, find_head};
+use crate::{Archive, Commit, CommitOutcome, LogError, LogView, LogWriter};
 
 /// At most this often a rotation is tried again because others were faster.
 const ROTATE_ATTEMPTS_MAX: u32 = 1000;
@@ -20,8 +18,10 @@ pub struct LoggedRotation {
     pub commit: u64,
     /// The time of that commit.
     pub at: LogTime,
-    /// Place of its entry in the log, from 0.
+    /// Place of its entry in its log, from 0.
     pub entry_index: u64,
+    /// The generation of that log.
+    pub generation: u64,
 }
 
 /// What one process knows of the keys of a log.
@@ -44,14 +44,23 @@ fn take(keys: &mut KeysOfLog, index: u64, body: &KeyRotated) -> Result<(), Rotat
 }
 
 impl LogView {
-    /// Returns the keys that the checkpoints of this log are signed with, `first` being the first, and
-    /// the rotations that do not count.
+    /// Returns the keys that the checkpoints of the newest log are signed with, `first` being the first,
+    /// and the rotations that do not count.
     pub fn log_keys(
         &self,
         first: VerifierKey,
     ) -> (KeysOfLog, Vec<(&LoggedRotation, RotationError)>) {
+        self.log_keys_of(self.generation(), first)
+    }
+
+    /// Returns those of the log of a generation.
+    pub fn log_keys_of(
+        &self,
+        generation: u64,
+        first: VerifierKey,
+    ) -> (KeysOfLog, Vec<(&LoggedRotation, RotationError)>) {
         let (mut keys, mut faults) = (KeysOfLog::new(first), Vec::new());
-        for rotation in &self.rotations {
+        for rotation in self.rotations.iter().filter(|it| it.generation == generation) {
             if let Err(fault) = take(&mut keys, rotation.entry_index, &rotation.body) {
                 faults.push((rotation, fault));
             }
@@ -64,8 +73,11 @@ impl Archive {
     /// Learns the keys of the log up to a commit, from it and those that it leads back to.
     pub(crate) async fn learn_keys(&self, commit: &Commit) -> Result<(), LogError> {
         let Some(target) = commit.rotated_after() else { return Ok(()) };
+        let generation = commit.header.generation;
         loop {
-            let base = self.known_keys(|known| known.newest);
+            let Some(base) = self.known_keys(generation, |known| known.newest) else {
+                return Ok(());
+            };
             let mut found = Vec::new();
             let mut number = target;
             while number > base {
@@ -82,7 +94,7 @@ impl Archive {
                 number = if before < number { before } else { base };
             }
             found.sort_by_key(|(index, _)| *index);
-            let is_learned = self.known_keys(|known| {
+            let is_learned = self.known_keys(generation, |known| {
                 if known.newest != base {
                     return false;
                 }
@@ -95,23 +107,15 @@ impl Archive {
                 known.newest = target.max(base);
                 true
             });
-            if is_learned {
+            if is_learned != Some(false) {
                 return Ok(());
             }
         }
     }
 
-    /// Learns all keys of the log.
-    pub(crate) async fn learn_all_keys(&self) -> Result<(), LogError> {
-        let head = find_head(self.store(), 0).await?;
-        if head > 0 {
-            self.commit(head).await?;
-        }
-        Ok(())
-    }
-
-    fn known_keys<T>(&self, work: impl FnOnce(&mut KnownKeys) -> T) -> T {
-        work(&mut self.known().write().unwrap_or_else(PoisonError::into_inner))
+    /// Works on what is known of the keys of a generation; nothing if that is not known.
+    fn known_keys<T>(&self, generation: u64, work: impl FnOnce(&mut KnownKeys) -> T) -> Option<T> {
+        self.with_logs(|logs| logs.of_mut(generation).map(|it| work(&mut it.keys)))
     }
 }
 
@@ -137,7 +141,8 @@ pub struct RotatedKey {
 pub fn is_rotation_unfinished(view: &LogView, signer: &CheckpointSigner) -> Result<bool, LogError> {
     let last = signer.last_signed().map_err(LogError::keys("reading what was signed last"))?;
     let is_before = |it: &LoggedRotation| last.is_none_or(|last| last.size <= it.entry_index);
-    Ok(view.rotations.last().is_some_and(is_before))
+    let newest = view.rotations.last().filter(|it| it.generation == view.generation());
+    Ok(newest.is_some_and(is_before))
 }
 
 /// Rotates the log's key to the next one of the key folder, which is made if it is not there yet.

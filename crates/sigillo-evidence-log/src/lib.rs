@@ -9,6 +9,7 @@ mod archive;
 mod chain;
 mod commit;
 mod error;
+mod generation;
 mod head;
 mod key_rotation;
 mod right_edge;
@@ -28,6 +29,7 @@ mod renewing;
 mod sealing;
 mod sealing_chains;
 mod stamping;
+mod succession;
 mod validation;
 
 mod anchoring;
@@ -38,6 +40,7 @@ mod audit_received;
 mod audit_renewals;
 mod audit_revocation;
 mod audit_sealings;
+mod audit_succession;
 mod batch_objects;
 mod indexing;
 mod records;
@@ -48,6 +51,7 @@ mod view;
 pub use anchoring::commit_anchor;
 pub use archive::{Archive, NewArchive, place_of};
 pub use audit::{AuditKnowledge, AuditTime, LogAudit, audit_log};
+pub use audit_succession::{entries_lost, reason_in_words};
 pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list, read_rehashed_leaves};
 pub use chains::{ChainToken, Chains, Rehash, TokenFrom, chain_hash, chains_of, last_chain};
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
@@ -71,11 +75,15 @@ pub use right_edge::RightEdge;
 pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use sealing_chains::{ReadTokens, SealingChains};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
+pub use succession::{
+    SucceededLog, SuccessionPlan, SuccessionTerms, is_vouched_by_old_key, plan_succession,
+    read_act, sign_succession_act, succeed_log, write_succession_act,
+};
 pub use summary::{LineSummary, LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};
 pub use validation::{GatherOutcome, KeptEvidence, gather_validation, read_validation};
 pub use view::{
     LogView, LoggedAnchor, LoggedBatch, LoggedRehash, LoggedRenewal, LoggedSealing, LoggedStamp,
-    read_commits, read_view,
+    LoggedSuccession, read_commits, read_view,
 };
 pub use writer::{CommitOutcome, Committed, LogKeys, LogWriter};

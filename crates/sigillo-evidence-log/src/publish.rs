@@ -23,7 +23,7 @@ const WRITES_IN_FLIGHT_MAX: usize = 8;
 
 /// Writes what follows from a log of this edge and tail, all of it before the checkpoint.
 pub(crate) async fn publish_tiles(
-    store: &Store,
+    (store, generation): (&Store, u64),
     finished: &[(TileId, Vec<TreeHash>)],
     tail: &Tail,
     edge: &RightEdge,
@@ -31,39 +31,52 @@ pub(crate) async fn publish_tiles(
     // Full ones first: whoever finds the partial ones of a size may rely on the full ones.
     let mut full = Vec::new();
     for (tile, hashes) in finished {
-        full.push((ObjectKey::tile(&tile.path()), tile_content(hashes)));
+        full.push((ObjectKey::tile_of(generation, &tile.path()), tile_content(hashes)));
     }
     for (index, entries) in &tail.finished {
-        full.push(bundle(*index, entries));
+        full.push(bundle(generation, *index, entries));
     }
     write_all(store, full).await?;
     let mut partial: Vec<_> = edge
         .partial_tiles()
-        .map(|(tile, hashes)| (ObjectKey::tile(&tile.path()), tile_content(hashes)))
+        .map(|(tile, hashes)| (ObjectKey::tile_of(generation, &tile.path()), tile_content(hashes)))
         .collect();
     if !tail.entries.is_empty() {
-        partial.push(bundle(edge.size() / u64::from(TILE_WIDTH), &tail.entries));
+        partial.push(bundle(generation, edge.size() / u64::from(TILE_WIDTH), &tail.entries));
     }
     write_all(store, partial).await
 }
 
 /// Writes the checkpoint that covers what was published.
-pub(crate) async fn publish_checkpoint(store: &Store, note: &str) -> Result<(), LogError> {
+pub(crate) async fn publish_checkpoint(
+    (store, generation): (&Store, u64),
+    note: &str,
+) -> Result<(), LogError> {
     let bytes = Bytes::copy_from_slice(note.as_bytes());
-    let replaced = store.replace_derived(&ObjectKey::checkpoint(), bytes).await;
+    let replaced = store.replace_derived(&ObjectKey::checkpoint_of(generation), bytes).await;
     replaced.map_err(LogError::store("publishing the checkpoint"))
 }
 
-/// Reads the published checkpoint, or nothing if there is none that bears the log's signature.
+/// Reads the published checkpoint of the newest log known, or nothing if there is none that bears the
+/// log's signature.
 pub(crate) async fn published_checkpoint(
     archive: &Archive,
 ) -> Result<Option<Checkpoint>, LogError> {
-    let read = read_derived(archive.store(), &ObjectKey::checkpoint(), NOTE_BYTES_MAX as u64).await;
-    let Some(bytes) = read.map_err(LogError::store("reading the checkpoint"))? else {
+    let Some(bytes) = published_note(archive, archive.generation()).await? else {
         return Ok(None);
     };
     archive.key_of(&bytes).await?;
-    Ok(signed_checkpoint(&archive.log_keys(), &bytes))
+    Ok(signed_checkpoint(&archive.keys_of_note(&bytes), &bytes))
+}
+
+/// Reads what is published as the checkpoint of a generation.
+pub(crate) async fn published_note(
+    archive: &Archive,
+    generation: u64,
+) -> Result<Option<Bytes>, LogError> {
+    let key = ObjectKey::checkpoint_of(generation);
+    let read = read_derived(archive.store(), &key, NOTE_BYTES_MAX as u64).await;
+    read.map_err(LogError::store("reading the checkpoint"))
 }
 
 /// The published checkpoint, which bears the log's signature, and how it stands to the commits.
@@ -101,9 +114,12 @@ pub enum Standing {
 ///
 /// [`LogError`] if the log cannot be read.
 pub async fn read_checkpoint(archive: &Archive) -> Result<Option<PublishedCheckpoint>, LogError> {
-    let read = read_derived(archive.store(), &ObjectKey::checkpoint(), NOTE_BYTES_MAX as u64).await;
-    let bytes = read.map_err(LogError::store("reading the checkpoint"))?.unwrap_or_default();
+    let known = archive.generation();
+    let mut bytes = published_note(archive, known).await?.unwrap_or_default();
     let log = Recovered::read(archive, 0).await?;
+    if archive.generation() != known {
+        bytes = published_note(archive, archive.generation()).await?.unwrap_or_default();
+    }
     let checkpoint = signed_checkpoint(&archive.log_keys(), &bytes);
     let Some(checkpoint) = checkpoint else { return Ok(None) };
     let head = SignedHead { size: checkpoint.size, root: sha256_of(checkpoint.root) };
@@ -156,28 +172,32 @@ pub async fn rebuild_log(
     let mut written = 0;
     for number in 1..=head {
         rebuilt.advance(&archive.existing_commit(number).await?)?;
-        if rebuilt.tail.finished.len() >= 64 || number == head {
+        let generation = rebuilt.chain.generation;
+        let is_last = number == head || archive.generation_of(number + 1) != generation;
+        if rebuilt.tail.finished.len() >= 64 || is_last {
             written += rebuilt.tail.finished.len() + rebuilt.finished.len();
             let Recovered { chain, tail, finished } = &rebuilt;
-            if number == head {
-                publish_tiles(archive.store(), finished, tail, &chain.edge).await?;
+            let to = (archive.store(), generation);
+            if is_last {
+                publish_tiles(to, finished, tail, &chain.edge).await?;
             } else {
                 let full = Tail { finished: tail.finished.clone(), entries: Vec::new() };
-                publish_tiles(archive.store(), finished, &full, &RightEdge::new()).await?;
+                publish_tiles(to, finished, &full, &RightEdge::new()).await?;
             }
             rebuilt.tail.finished.clear();
             rebuilt.finished.clear();
         }
         progress(number, head);
     }
-    publish_checkpoint(archive.store(), &writer.signed_checkpoint().await?).await?;
+    let note = writer.signed_checkpoint().await?;
+    publish_checkpoint((archive.store(), archive.generation_of(head)), &note).await?;
     Ok(u64::try_from(written).unwrap_or(u64::MAX) + 1)
 }
 
-fn bundle(index: u64, entries: &[Bytes]) -> (ObjectKey, Vec<u8>) {
+fn bundle(generation: u64, index: u64, entries: &[Bytes]) -> (ObjectKey, Vec<u8>) {
     let width = u16::try_from(entries.len()).expect("a bundle has 256 entries at most");
     let content = encode_entries(entries).expect("1 to 256 entries that a commit accepted");
-    (ObjectKey::tile(&EntryBundleId { index, width }.path()), content)
+    (ObjectKey::tile_of(generation, &EntryBundleId { index, width }.path()), content)
 }
 
 async fn write_all(store: &Store, objects: Vec<(ObjectKey, Vec<u8>)>) -> Result<(), LogError> {

@@ -39,7 +39,9 @@ impl Recovered {
         // Never from the newest one itself: what its header says of those before it is checked.
         let mut back = 1;
         loop {
-            let number = head.saturating_sub(back).max(1);
+            // A log that came after another begins with an empty tree, which needs no tiles.
+            let begun = archive.opened(archive.generation()).filter(|begun| *begun < head);
+            let number = head.saturating_sub(back).max(begun.unwrap_or(1));
             let commit = archive.existing_commit(number).await?;
             if let Some(edge) = edge_before(archive, &commit.header).await? {
                 return Self::forward(archive, commit, edge, head).await;
@@ -87,7 +89,7 @@ impl Recovered {
             return Ok(self.head() == head);
         }
         // A checkpoint always covers whole commits, whose successors state its size and root.
-        let (mut low, mut high) = (1, self.chain.number);
+        let (mut low, mut high) = (self.chain.succeeded.unwrap_or(1), self.chain.number);
         while low < high {
             let middle = low + (high - low) / 2;
             let commit = archive.existing_commit(middle).await?;
@@ -101,10 +103,18 @@ impl Recovered {
     pub(crate) fn advance(&mut self, commit: &Commit) -> Result<(), LogError> {
         let number = commit.header.commit;
         let mut position = commit.header.first_leaf;
+        let begins = commit.header.succeeded == Some(number);
         let finished = &mut self.finished;
+        if begins {
+            // What is left of the old log is not published under the new one.
+            finished.clear();
+        }
         self.chain
             .advance(commit, &mut |tile, hashes| finished.push((tile, hashes.to_vec())))
             .map_err(|fault| LogError::CommitDamaged { number, fault })?;
+        if begins {
+            self.tail = Tail::default();
+        }
         for line in &commit.lines {
             self.tail.entries.push(line.clone());
             position += 1;
@@ -117,7 +127,7 @@ impl Recovered {
     }
 }
 
-/// Tells whether the log has a head that was seen earlier, at one of its commits. Writes nothing.
+/// Tells whether the newest log has a head that was seen earlier, at one of its commits. Writes nothing.
 ///
 /// # Errors
 ///
@@ -134,19 +144,23 @@ async fn edge_before(
 ) -> Result<Option<RightEdge>, LogError> {
     let size = header.first_leaf;
     let tiles = RightEdge::unfinished_tiles(size).into_iter();
-    let read = tiles.map(|tile| read_tile(archive, tile));
+    let read = tiles.map(|tile| read_tile(archive, header.generation, tile));
     let levels: Option<Vec<_>> = try_join_all(read).await?.into_iter().collect();
     let edge = levels.and_then(|levels| RightEdge::from_tiles(size, levels));
     Ok(edge.filter(|edge| edge.root() == tree_hash_of(header.root)))
 }
 
 /// Reads the first hashes of a tile from the partial one or, later, the full one.
-async fn read_tile(archive: &Archive, tile: TileId) -> Result<Option<Vec<TreeHash>>, LogError> {
+async fn read_tile(
+    archive: &Archive,
+    generation: u64,
+    tile: TileId,
+) -> Result<Option<Vec<TreeHash>>, LogError> {
     if tile.width == 0 {
         return Ok(Some(Vec::new()));
     }
     for width in [tile.width, TILE_WIDTH] {
-        let key = ObjectKey::tile(&TileId { width, ..tile }.path());
+        let key = ObjectKey::tile_of(generation, &TileId { width, ..tile }.path());
         let read = read_derived(archive.store(), &key, TILE_BYTES_MAX).await;
         let bytes = read.map_err(LogError::store("reading a tile"))?.unwrap_or_default();
         let (hashes, _) = bytes.as_chunks::<{ TreeHash::LENGTH_BYTES }>();
@@ -169,7 +183,7 @@ async fn entries_before(
         return Ok(Vec::new());
     };
     let bundle = EntryBundleId { index: tile.index, width: tile.width };
-    let key = ObjectKey::tile(&bundle.path());
+    let key = ObjectKey::tile_of(header.generation, &bundle.path());
     let read = read_derived(archive.store(), &key, BUNDLE_BYTES_MAX).await;
     if let Some(bytes) = read.map_err(LogError::store("reading an entry bundle"))?
         && let Ok(entries) = decode_entries(&bytes, tile.width)

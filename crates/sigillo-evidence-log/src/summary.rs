@@ -35,8 +35,11 @@ pub struct LogSummary {
     pub sealed_through: u64,
     /// Sealings.
     pub sealings: u64,
-    /// Entries.
+    /// Entries of the newest log.
     pub size: u64,
+    /// Logs that came after others.
+    #[serde(default)]
+    pub successions: u64,
     /// Submissions that were received.
     pub submissions: u64,
     /// Batches that no sealing covers yet, in log order.
@@ -105,6 +108,7 @@ impl LogSummary {
                     self.newest_stamp_at = Some(body.stamped_at.clone());
                 }
                 Entry::EvidenceRenewed(_) | Entry::EvidenceRehashed(_) => self.renewals += 1,
+                Entry::LogSucceeded(_) => self.successions += 1,
                 Entry::SubmissionReceived(_) => self.submissions += 1,
                 _ => {}
             }

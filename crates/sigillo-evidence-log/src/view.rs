@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use sigillo_model::{
     BatchCommitted, BatchesSealed, CheckpointAnchored, CommitOpened, Entry, EvidenceRehashed,
-    EvidenceRenewed, LogTime, SealingStamped, SubmissionCompleted, SubmissionReceived,
+    EvidenceRenewed, LogSucceeded, LogTime, SealingStamped, SubmissionCompleted,
+    SubmissionReceived,
 };
 
 use crate::{Archive, Commit, LogError, LoggedRotation, find_head, publish::published_checkpoint};
@@ -18,8 +19,10 @@ pub struct LoggedBatch {
     pub commit: u64,
     /// The time of that commit.
     pub at: LogTime,
-    /// Place of its entry in the log, from 0.
+    /// Place of its entry in its log, from 0.
     pub entry_index: u64,
+    /// The generation of that log.
+    pub generation: u64,
 }
 
 /// A sealing and the commit that records it.
@@ -53,8 +56,10 @@ pub struct LoggedRenewal {
     pub commit: u64,
     /// The time of that commit.
     pub at: LogTime,
-    /// Place of its entry in the log, from 0.
+    /// Place of its entry in its log, from 0.
     pub entry_index: u64,
+    /// The generation of that log.
+    pub generation: u64,
 }
 
 /// A hash-tree renewal and the commit that records it.
@@ -66,8 +71,21 @@ pub struct LoggedRehash {
     pub commit: u64,
     /// The time of that commit.
     pub at: LogTime,
-    /// Place of its entry in the log, from 0.
+    /// Place of its entry in its log, from 0.
     pub entry_index: u64,
+    /// The generation of that log.
+    pub generation: u64,
+}
+
+/// A log that came after another, and the commit that began it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedSuccession {
+    /// What the log says of it.
+    pub body: LogSucceeded,
+    /// The commit that began the new log.
+    pub commit: u64,
+    /// The time of that commit.
+    pub at: LogTime,
 }
 
 /// A time-stamp over a checkpoint and the commit that records it.
@@ -77,6 +95,8 @@ pub struct LoggedAnchor {
     pub body: CheckpointAnchored,
     /// The commit that records it.
     pub commit: u64,
+    /// The generation of the log, which is that of the checkpoint.
+    pub generation: u64,
 }
 
 /// What the log says, up to some commit.
@@ -86,7 +106,7 @@ pub struct LogView {
     pub head: u64,
     /// Its header.
     pub header: Option<CommitOpened>,
-    /// Entries up to it.
+    /// Entries of the newest log up to it.
     pub size: u64,
     /// Batches, in log order.
     pub batches: Vec<LoggedBatch>,
@@ -102,6 +122,8 @@ pub struct LogView {
     pub anchors: Vec<LoggedAnchor>,
     /// Rotations of the log's key, in log order.
     pub rotations: Vec<LoggedRotation>,
+    /// Logs that came after others, oldest first.
+    pub successions: Vec<LoggedSuccession>,
     /// Submissions that were received, in log order.
     pub received: Vec<SubmissionReceived>,
     /// Submissions that came to their end, in log order.
@@ -112,6 +134,7 @@ impl LogView {
     /// Takes in the next commit.
     pub fn take(&mut self, commit: &Commit) {
         let (number, at) = (commit.header.commit, commit.header.at);
+        let generation = commit.header.generation;
         for (index, entry) in (commit.header.first_leaf..).zip(&commit.entries) {
             match entry {
                 Entry::BatchCommitted(body) => self.batches.push(LoggedBatch {
@@ -119,6 +142,7 @@ impl LogView {
                     commit: number,
                     at,
                     entry_index: index,
+                    generation,
                 }),
                 Entry::BatchesSealed(body) => {
                     let body = body.clone();
@@ -132,22 +156,30 @@ impl LogView {
                     commit: number,
                     at,
                     entry_index: index,
+                    generation,
                 }),
                 Entry::EvidenceRehashed(body) => self.rehashes.push(LoggedRehash {
                     body: body.clone(),
                     commit: number,
                     at,
                     entry_index: index,
+                    generation,
                 }),
                 Entry::CheckpointAnchored(body) => {
-                    self.anchors.push(LoggedAnchor { body: body.clone(), commit: number });
+                    let body = body.clone();
+                    self.anchors.push(LoggedAnchor { body, commit: number, generation });
                 }
                 Entry::KeyRotated(body) => self.rotations.push(LoggedRotation {
                     body: body.clone(),
                     commit: number,
                     at,
                     entry_index: index,
+                    generation,
                 }),
+                Entry::LogSucceeded(body) => {
+                    let body = body.as_ref().clone();
+                    self.successions.push(LoggedSuccession { body, commit: number, at });
+                }
                 Entry::SubmissionReceived(body) => self.received.push(body.clone()),
                 Entry::SubmissionCompleted(body) => self.completed.push(body.clone()),
                 _ => {}
@@ -156,6 +188,11 @@ impl LogView {
         self.head = number;
         self.size = commit.size_after();
         self.header = Some(commit.header.clone());
+    }
+
+    /// Returns the generation of the newest log, from 1.
+    pub fn generation(&self) -> u64 {
+        self.header.as_ref().map_or(1, |header| header.generation)
     }
 
     /// Counts the documents in all batches.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use sigillo_authorities::{CheckpointSigner, SignedHead};
-use sigillo_merkle::{Checkpoint, NoteSignature, SignedNote, VerifierKey};
+use sigillo_merkle::{Checkpoint, KeysOfLog, NoteSignature, SignedNote, VerifierKey};
 use sigillo_model::{
     ArchiveCreated, Clock, CommitOpened, Entropy, Entry, LogTime, ObjectKey, Sha256Digest, Signer,
     WriterId,
@@ -46,6 +46,8 @@ pub struct LogWriter {
     clock: Arc<dyn Clock>,
     writer: WriterId,
     epoch: u64,
+    /// The generation of the log that the keys are for.
+    generation: u64,
     recovered: Recovered,
     /// Commits of others that the caller has not been told of yet.
     unseen: Vec<Commit>,
@@ -101,13 +103,9 @@ impl LogWriter {
         entropy: &dyn Entropy,
         known: u64,
     ) -> Result<Self, LogError> {
-        let foreign = archive.commit_key().public_key()[..] != keys.commit.public_key()[..]
-            || archive.log_keys().first().public_key() != keys.checkpoint.public_key();
-        if foreign {
-            let entity = archive.description().entity.name.clone();
-            return Err(LogError::OtherArchive { place: place_of(archive.store()), entity });
-        }
         let recovered = Recovered::read(&archive, known).await?;
+        let generation = recovered.chain.generation.max(1);
+        refuse_foreign(&archive, &keys, generation)?;
         let epoch = recovered.chain.epoch.max(1);
         let writer = WriterId::random(entropy);
         let mut opened = Self {
@@ -116,6 +114,7 @@ impl LogWriter {
             clock,
             writer,
             epoch,
+            generation,
             recovered,
             unseen: Vec::new(),
             confirmed: None,
@@ -221,6 +220,7 @@ impl LogWriter {
         epoch: u64,
         entries: &[Entry],
     ) -> Result<CommitOutcome, LogError> {
+        self.refuse_succeeded()?;
         self.confirm().await?;
         if let Some(outcome) = self.others() {
             return Ok(outcome);
@@ -229,7 +229,7 @@ impl LogWriter {
         let header = self.next_header(epoch);
         let (at, first_entry) = (header.at, header.first_leaf + 1);
         let signer = &*self.keys.commit;
-        let bytes = encode_commit(header, entries, signer, self.archive.commit_key())?;
+        let bytes = encode_commit(header, entries, signer, &self.commit_key()?)?;
         let key = ObjectKey::commit(number);
         let created = self.archive.store().create(&key, bytes.clone()).await;
         match created.map_err(LogError::store("creating a commit"))? {
@@ -266,11 +266,40 @@ impl LogWriter {
     /// [`LogError::CommitDamaged`] or [`LogError::Store`].
     pub async fn catch_up(&mut self) -> Result<(), LogError> {
         while let Some(commit) = self.archive.commit(self.head() + 1).await? {
+            self.refuse_other_log(&commit)?;
             self.recovered.advance(&commit)?;
             self.unseen.push(commit);
             self.unpublished = true;
         }
         Ok(())
+    }
+
+    /// Refuses a commit of the log that came after the one that the keys are for.
+    fn refuse_other_log(&self, commit: &Commit) -> Result<(), LogError> {
+        let CommitOpened { commit, generation, .. } = commit.header;
+        if generation == self.generation {
+            return Ok(());
+        }
+        Err(LogError::Succeeded { generation, commit })
+    }
+
+    /// Refuses to go on with a log that another one has followed.
+    fn refuse_succeeded(&self) -> Result<(), LogError> {
+        match self.archive.opened(self.generation + 1) {
+            Some(commit) => Err(LogError::Succeeded { generation: self.generation + 1, commit }),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the key that commits of this log are signed with.
+    fn commit_key(&self) -> Result<VerifierKey, LogError> {
+        let key = self.archive.commit_key_of(self.generation);
+        key.ok_or(LogError::CommitMissing { number: self.head() })
+    }
+
+    /// Returns the keys that checkpoints of this log are signed with.
+    fn log_keys(&self) -> KeysOfLog {
+        self.archive.log_keys_of(self.generation).unwrap_or_else(|| self.archive.log_keys())
     }
 
     /// Returns the commits of others that were taken in since this was last asked.
@@ -297,11 +326,12 @@ impl LogWriter {
             commit: chain.number + 1,
             epoch,
             first_leaf: chain.edge.size(),
-            generation: 1,
+            generation: self.generation,
             previous: chain.digest,
             root: chain.root(),
             rotated: chain.rotated,
             sealed: chain.sealed,
+            succeeded: chain.succeeded,
             writer: self.writer,
         }
     }
@@ -315,16 +345,15 @@ impl LogWriter {
     }
 
     async fn advance_with(&mut self, number: u64, bytes: &Bytes) -> Result<(), LogError> {
-        let commit = Commit::parse(bytes, number, self.archive.commit_key())
-            .map_err(|fault| LogError::CommitDamaged { number, fault })?;
+        let commit = self.archive.parse_commit(number, bytes).await?;
         self.unpublished = true;
         self.recovered.advance(&commit)?;
         self.archive.learn_keys(&commit).await
     }
 
     async fn take_others(&mut self, number: u64, existing: &Bytes) -> Result<(), LogError> {
-        let commit = Commit::parse(existing, number, self.archive.commit_key())
-            .map_err(|fault| LogError::CommitDamaged { number, fault })?;
+        let commit = self.archive.parse_commit(number, existing).await?;
+        self.refuse_other_log(&commit)?;
         self.recovered.advance(&commit)?;
         self.archive.learn_keys(&commit).await?;
         self.unseen.push(commit);
@@ -357,7 +386,7 @@ impl LogWriter {
     /// Sees to it that the key that signs now is there, and that the log extends what the keys signed
     /// last.
     async fn confirm(&mut self) -> Result<(), LogError> {
-        self.take_key(self.archive.log_keys().current())?;
+        self.take_key(self.log_keys().current())?;
         let last = self.keys.checkpoint.last_signed();
         let Some(last) = last.map_err(LogError::keys("reading what was signed last"))? else {
             return Ok(());
@@ -398,9 +427,9 @@ impl LogWriter {
         }
         let head = self.signed_head();
         let root = tree_hash_of(head.root);
-        let key = self.archive.log_keys().of_size(head.size).clone();
+        let key = self.log_keys().of_size(head.size).clone();
         self.take_key(&key)?;
-        let origin = self.archive.origin().to_owned();
+        let origin = self.archive.description().origin_of(self.generation);
         let text = Checkpoint { origin, size: head.size, root }.to_text();
         loop {
             let mut stranger = None;
@@ -445,6 +474,7 @@ impl LogWriter {
             let Some(commit) = self.archive.commit(grown.chain.number + 1).await? else {
                 return Ok(false);
             };
+            self.refuse_other_log(&commit)?;
             grown.advance(&commit)?;
         }
         Ok(grown.head() == last)
@@ -479,8 +509,9 @@ impl LogWriter {
             return Ok(());
         }
         let Recovered { chain, tail, finished } = &self.recovered;
-        publish_tiles(self.archive.store(), finished, tail, &chain.edge).await?;
-        publish_checkpoint(self.archive.store(), note).await?;
+        let to = (self.archive.store(), self.generation);
+        publish_tiles(to, finished, tail, &chain.edge).await?;
+        publish_checkpoint(to, note).await?;
         self.forget_published();
         Ok(())
     }
@@ -490,6 +521,24 @@ impl LogWriter {
         self.recovered.tail.finished.clear();
         self.unpublished = false;
     }
+}
+
+/// Refuses keys that are not those of the log of a generation.
+fn refuse_foreign(archive: &Archive, keys: &LogKeys, generation: u64) -> Result<(), LogError> {
+    let are_of = |generation: u64| {
+        let commit = archive.commit_key_of(generation);
+        let log = archive.log_keys_of(generation);
+        commit.is_some_and(|it| it.public_key()[..] == keys.commit.public_key()[..])
+            && log.is_some_and(|it| it.first().public_key() == keys.checkpoint.public_key())
+    };
+    if are_of(generation) {
+        return Ok(());
+    }
+    if let (Some(commit), true) = (archive.opened(generation), (1..generation).any(are_of)) {
+        return Err(LogError::Succeeded { generation, commit });
+    }
+    let entity = archive.description().entity.name.clone();
+    Err(LogError::OtherArchive { place: place_of(archive.store()), entity })
 }
 
 /// Returns the digest of the text of a signed checkpoint, without its signatures.

@@ -36,6 +36,15 @@ impl ArchiveDescription {
     /// The encryption of content that this program knows.
     pub const ENCRYPTION: &str = "none";
 
+    /// Returns the C2SP origin of the log of a generation, from 1: the first is `origin`, the next is
+    /// `origin/g2`.
+    pub fn origin_of(&self, generation: u64) -> String {
+        if generation <= 1 {
+            return self.origin.clone();
+        }
+        format!("{}/g{generation}", self.origin)
+    }
+
     /// Says what the description states that this program does not know, if anything.
     pub fn unknown(&self) -> Option<String> {
         let Algorithms { address, evidence } = &self.algorithms;

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    ArchiveId, BatchId, EvidenceDigest, JsonError, LogTime, RenewalId, SealingId, Sha256Digest,
-    Sha512Digest, SubmissionId, WriterId, json::parse_canonical, to_canonical,
+    ArchiveId, BatchId, EvidenceDigest, JsonError, LogSucceeded, LogTime, RenewalId, SealingId,
+    Sha256Digest, Sha512Digest, SubmissionId, WriterId, json::parse_canonical, to_canonical,
 };
 
 /// Longest entry, in bytes without its newline (C2SP tlog-tiles entry bundles allow no more).
@@ -40,6 +40,8 @@ pub enum Entry {
     CheckpointAnchored(CheckpointAnchored),
     /// `key.rotated`: another key signs the checkpoints from here on.
     KeyRotated(KeyRotated),
+    /// `log.succeeded`: the log before ended, and this one begins.
+    LogSucceeded(Box<LogSucceeded>),
     /// An entry of a type this program does not know; it counts and is hashed all the same.
     Other {
         /// Its type.
@@ -72,6 +74,9 @@ pub struct CommitOpened {
     pub rotated: Option<u64>,
     /// The last commit covered by a sealing that an earlier commit records, 0 for none.
     pub sealed: u64,
+    /// The commit that began this log in place of an older one; absent in the first log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<u64>,
     /// The process that wrote the commit.
     pub writer: WriterId,
 }
@@ -271,6 +276,7 @@ impl Entry {
             Self::EvidenceRehashed(body) => line_of("evidence.rehashed", body),
             Self::CheckpointAnchored(body) => line_of("checkpoint.anchored", body),
             Self::KeyRotated(body) => line_of("key.rotated", body),
+            Self::LogSucceeded(body) => line_of("log.succeeded", body),
             Self::Other { type_name } => unreachable!("{type_name} entries are never written"),
         };
         if line.len() > ENTRY_BYTES_MAX {
@@ -308,6 +314,7 @@ impl Entry {
             "evidence.rehashed" => body_of(value).map(Self::EvidenceRehashed),
             "checkpoint.anchored" => body_of(value).map(Self::CheckpointAnchored),
             "key.rotated" => body_of(value).map(Self::KeyRotated),
+            "log.succeeded" => body_of(value).map(|it| Self::LogSucceeded(Box::new(it))),
             _ => Ok(Self::Other { type_name }),
         }
     }
@@ -326,6 +333,7 @@ impl Entry {
             Self::EvidenceRehashed(_) => "evidence.rehashed",
             Self::CheckpointAnchored(_) => "checkpoint.anchored",
             Self::KeyRotated(_) => "key.rotated",
+            Self::LogSucceeded(_) => "log.succeeded",
             Self::Other { type_name } => type_name,
         }
     }
@@ -382,6 +390,7 @@ mod tests {
             root: Sha256Digest::of(b""),
             rotated: None,
             sealed: 0,
+            succeeded: None,
             writer: WriterId::from_bytes([1; 16]),
         })
     }

@@ -88,6 +88,10 @@ finding_codes! {
     ClockDifference = "F305", Note;
     /// A rotation of the log's key does not follow from the keys before it.
     KeyRotationFalse = "F306", Damage;
+    /// What is said of a log that came after another does not follow from that, or its act is damaged.
+    SuccessionFalse = "F307", Damage;
+    /// The log came after another one, which had ended.
+    LogSucceeded = "F308", Note;
     /// A tile of the log is missing or wrong.
     TileDamaged = "F401", Derived;
     /// The published checkpoint is missing, wrong or older than the log.

@@ -26,35 +26,55 @@ impl ObjectKey {
         Self(format!("log/seq/{number:020}"))
     }
 
-    /// The newest published checkpoint.
+    /// The newest published checkpoint of the first log.
     pub fn checkpoint() -> Self {
-        Self("log/checkpoint".to_owned())
+        Self::checkpoint_of(1)
     }
 
-    /// The folder of the cosigned checkpoints of the log.
-    pub fn cosignatures() -> Self {
-        Self("log/cosignatures".to_owned())
+    /// The newest published checkpoint of the log of a generation, from 1.
+    pub fn checkpoint_of(generation: u64) -> Self {
+        Self(format!("{}/checkpoint", folder_of_log(generation)))
+    }
+
+    /// The folder of the cosigned checkpoints of the log of a generation.
+    pub fn cosignatures(generation: u64) -> Self {
+        Self(format!("{}/cosignatures", folder_of_log(generation)))
     }
 
     /// The checkpoint of `size` entries with the cosignature of one witness; `witness` is SHA-256 of
     /// the text of its verifier key.
-    pub fn cosignature(size: u64, witness: Sha256Digest) -> Self {
-        Self(format!("log/cosignatures/{size}/{witness}"))
+    pub fn cosignature(generation: u64, size: u64, witness: Sha256Digest) -> Self {
+        Self(format!("{}/cosignatures/{size}/{witness}", folder_of_log(generation)))
     }
 
-    /// The folder of the time-stamps over checkpoints of the log.
-    pub fn anchors() -> Self {
-        Self("log/anchors".to_owned())
+    /// The folder of the time-stamps over checkpoints of the log of a generation.
+    pub fn anchors(generation: u64) -> Self {
+        Self(format!("{}/anchors", folder_of_log(generation)))
     }
 
     /// A time-stamp over the checkpoint of `size` entries; `token` is SHA-256 of its bytes.
-    pub fn anchor(size: u64, token: Sha256Digest) -> Self {
-        Self(format!("log/anchors/{size}/{token}.tst"))
+    pub fn anchor(generation: u64, size: u64, token: Sha256Digest) -> Self {
+        Self(format!("{}/anchors/{size}/{token}.tst", folder_of_log(generation)))
     }
 
-    /// A tile or entry bundle; `path` is its C2SP path, `tile/…`.
+    /// A tile or entry bundle of the first log; `path` is its C2SP path, `tile/…`.
     pub fn tile(path: &str) -> Self {
-        Self(format!("log/{path}"))
+        Self::tile_of(1, path)
+    }
+
+    /// A tile or entry bundle of the log of a generation, from 1.
+    pub fn tile_of(generation: u64, path: &str) -> Self {
+        Self(format!("{}/{path}", folder_of_log(generation)))
+    }
+
+    /// The act by which the log of a generation, from 2, began; `act` is SHA-256 of its bytes.
+    pub fn succession_act(generation: u64, act: Sha256Digest) -> Self {
+        Self(format!("{}/succession/{act}.json", folder_of_log(generation)))
+    }
+
+    /// The signature over that act; `signature` is SHA-256 of its bytes.
+    pub fn succession_signature(generation: u64, signature: Sha256Digest) -> Self {
+        Self(format!("{}/succession/{signature}.p7s", folder_of_log(generation)))
     }
 
     /// The leaves of a batch.
@@ -184,6 +204,11 @@ impl ObjectKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Returns the folder under which the log of a generation is published.
+fn folder_of_log(generation: u64) -> String {
+    if generation <= 1 { "log".to_owned() } else { format!("log-{generation}") }
 }
 
 /// Returns the folder of what evidence lies beside.

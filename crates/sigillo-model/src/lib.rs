@@ -19,6 +19,7 @@ mod key;
 mod record;
 mod renewal;
 mod sealing;
+mod succession;
 mod validation;
 
 mod finding;
@@ -62,6 +63,11 @@ pub use renewal::{
 };
 pub use sealing::{STATEMENT_BYTES_MAX, SealedBatch, Statement};
 pub use seams::{Clock, Entropy, Signer, SignerError};
+pub use succession::{
+    GENERATIONS_MAX, LogSucceeded, SUCCESSION_ACT_BYTES_MAX, SUCCESSION_ACT_FORMAT,
+    SUCCESSION_CHECKPOINT_BYTES_MAX, SUCCESSION_WORDS_BYTES_MAX, Succession, SuccessionAct,
+    SuccessionReason,
+};
 pub use validation::{
     EvidenceKind, ListedEvidence, VALIDATION_FORMAT, VALIDATION_LIST_BYTES_MAX,
     VALIDATION_LISTS_MAX, ValidationList, ValidationOf,

@@ -525,8 +525,13 @@ impl World<'_> {
         let keys = KeyFolder::open(&self.keys.path().join("keys"))?;
         let archive = Archive::open(self.backend.store()).await?;
         let seen = keys.log_signer().last_signed()?;
-        let knowledge =
-            AuditKnowledge { anchors: anchors(&keys)?, log_key_trusted: true, seen, time: None };
+        let knowledge = AuditKnowledge {
+            anchors: anchors(&keys)?,
+            log_key_trusted: true,
+            seen,
+            seen_before: Vec::new(),
+            time: None,
+        };
         let audit = audit_log(&archive, &knowledge, &mut |_, _| {}).await?;
         for finding in audit.findings.iter().filter(|it| it.severity > Severity::Note) {
             let message = format!("the audit finds {finding:?}");

@@ -11,6 +11,7 @@ use crate::{
         er::ErCommand,
         log_anchor::AnchorArgs,
         log_statement::StatementArgs,
+        log_succeed::SucceedArgs,
         log_witness::{AddCosignatureArgs, WitnessArgs},
         receipt::ReceiptCommand,
         shell::{CompletionsArgs, ManArgs},
@@ -481,6 +482,7 @@ pub(crate) enum LogCommand {
     /// Example: sigillo log rotate-key --yes --archive /srv/archive
     #[command(verbatim_doc_comment)]
     RotateKey(RotateKeyArgs),
+    Succeed(SucceedArgs),
     /// Put a time-stamp on the published checkpoint, kept beside the log
     ///
     /// Sealings time-stamp the log as well; this does so between them, without adding to the log.
@@ -517,6 +519,9 @@ pub(crate) struct EntriesArgs {
     /// How many at most
     #[arg(long, default_value_t = 1000)]
     pub(crate) count: u64,
+    /// Of which log, from 1, where one succeeded another [default: the newest]
+    #[arg(long, value_name = "N")]
+    pub(crate) generation: Option<u64>,
 }
 
 /// Say whose archives and certificates are believed

@@ -14,7 +14,7 @@ use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
 use sigillo_evidence_log::{
     Archive, AuditKnowledge, AuditTime, LogKeys, LogSummary, LogWriter, log_contains,
 };
-use sigillo_model::{Clock, Entropy, ErrorKind, LogTime, Sha256Digest};
+use sigillo_model::{Clock, Entropy, ErrorKind, GENERATIONS_MAX, LogTime, Sha256Digest};
 use sigillo_store::{ServiceAccess, Store, StoreUrl};
 
 use crate::{
@@ -87,14 +87,21 @@ impl Context {
             ));
         }
         let store = Store::open(&url, tokio::runtime::Handle::current())?;
-        Ok(Archive::open(store).await?)
+        let archive = Archive::open(store).await?;
+        if let Err(error) = archive.learn().await {
+            // Whoever reads the log meets it again.
+            tracing::debug!(%error, "the logs of the archive are not known");
+        }
+        Ok(archive)
     }
 
     /// Opens the keys of an archive, also of one that was moved since they were made.
     pub(crate) fn keys(&self, archive: &Archive) -> Result<KeyFolder, CommandError> {
-        let expected = archive.commit_key().public_key();
-        let fits = |keys: &KeyFolder| keys.commit_signer().public_key()[..] == expected[..];
-        let folder = self.places.keys_of(&self.url()?);
+        let expected = archive.commit_key();
+        let fits =
+            |keys: &KeyFolder| keys.commit_signer().public_key()[..] == *expected.public_key();
+        let generation = archive.generation();
+        let folder = keys_of_log(&self.places.keys_of(&self.url()?), generation);
         let opened = KeyFolder::open(&folder);
         if let Ok(keys) = &opened
             && fits(keys)
@@ -102,6 +109,7 @@ impl Context {
             return Ok(opened?);
         }
         for other in self.places.all_keys() {
+            let other = keys_of_log(&other, generation);
             if let Ok(keys) = KeyFolder::open(&other)
                 && fits(&keys)
             {
@@ -114,7 +122,16 @@ impl Context {
                 format!("the keys in {} are not this archive's", folder.display()),
             )
             .hint("name the folder with this archive's keys with --keys")),
-            Err(KeyError::Missing { path }) => Err(lost_keys(&path, &folder)),
+            Err(KeyError::Missing { path }) => {
+                let this = lost_keys(&path, &folder);
+                Err(match archive.opened(generation).filter(|_| generation > 1) {
+                    Some(commit) => this.hint(format!(
+                        "log {generation} of this archive began with commit {commit}; `sigillo verify` \
+                         says by whose act"
+                    )),
+                    None => this,
+                })
+            }
             Err(error) => Err(CommandError::from(error)
                 .hint("name the folder with this archive's keys with --keys")),
         }
@@ -129,7 +146,9 @@ impl Context {
     ) -> Result<LogWriter, CommandError> {
         self.refuse_older(archive).await?;
         self.probed(archive).await?;
-        if archive.commit(1).await?.is_none() {
+        // The same of a log that succeeded another, and had not signed anything yet.
+        let is_new = archive.generation() > 1 && keys.log_signer().last_signed()?.is_none();
+        if is_new || archive.commit(1).await?.is_none() {
             self.trust.add(&Trusted::of(archive, vec![keys.trial_root_pem().to_owned()]))?;
         }
         let keys = LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
@@ -290,8 +309,8 @@ impl Context {
     pub(crate) fn knowledge(&self, archive: &Archive) -> Result<AuditKnowledge, CommandError> {
         let (log_key_trusted, anchors) = self.trust.knowledge_of(archive)?;
         let time = AuditTime { algorithms: algorithms()?, at: self.clock.now() };
-        let seen = self.seen(archive);
-        Ok(AuditKnowledge { anchors, log_key_trusted, seen, time: Some(time) })
+        let (seen, seen_before) = (self.seen(archive), self.seen_before(archive));
+        Ok(AuditKnowledge { anchors, log_key_trusted, seen, seen_before, time: Some(time) })
     }
 
     /// As [`remember_signed`](Self::remember_signed), after the result was told: it holds whether
@@ -361,7 +380,9 @@ impl Context {
             Some(folder) => folder.clone(),
             None => self.places.keys_of(&self.url()?),
         };
-        Ok(KeyFolder::open(&folder)?)
+        let newest = (2..=GENERATIONS_MAX).map(|it| keys_of_log(&folder, it));
+        let newest = newest.take_while(|it| it.exists()).last();
+        Ok(KeyFolder::open(&newest.unwrap_or(folder))?)
     }
 
     /// Tells whether the settings name authorities; without any, the trial one of some keys is asked.
@@ -373,6 +394,12 @@ impl Context {
     pub(crate) fn settings(&self) -> Result<Settings, CommandError> {
         Settings::read(&self.places.settings())
     }
+}
+
+/// Returns the folder of the keys of the log of a generation: those of the first lie in the key folder
+/// itself, those of the next in `g2` below it.
+pub(crate) fn keys_of_log(folder: &Path, generation: u64) -> PathBuf {
+    if generation <= 1 { folder.to_owned() } else { folder.join(format!("g{generation}")) }
 }
 
 /// The keys of an archive that is there are not where they are expected, or not all of them. They

@@ -10,14 +10,63 @@ use sigillo_model::{ArchiveId, Finding, FindingCode, LogTime, Sha256Digest};
 
 use crate::{context::Context, error::CommandError, places::write_whole};
 
+/// The file of the state that names the logs that were seen of an archive beyond its first.
+const SEEN_LOGS: &str = "seen-logs";
+
+/// At most so many of them are read.
+const SEEN_LOGS_MAX: usize = 1000;
+
 impl Context {
     /// Returns the newest head of this log that this user saw.
     pub(crate) fn seen(&self, archive: &Archive) -> Option<SignedHead> {
         read(&self.seen_file(archive)).map(|(head, _)| head)
     }
 
+    /// Returns the newest heads that this user saw of the logs of this archive, without the one that is
+    /// its newest now: each with its generation.
+    pub(crate) fn seen_before(&self, archive: &Archive) -> Vec<(u64, SignedHead)> {
+        let state = self.places.state_of(archive.description().archive);
+        let mut logs = read_logs(&state);
+        if archive.generation() > 1
+            && let Some(first) = archive.log_keys_of(1)
+        {
+            logs.push((1, first.first().clone()));
+        }
+        let newest = archive.log_keys();
+        logs.retain(|(_, key)| key != newest.first());
+        let seen = logs.into_iter().filter_map(|(generation, key)| {
+            read(&seen_in(&state, &key)).map(|(head, _)| (generation, head))
+        });
+        seen.collect()
+    }
+
+    /// Says that the archive does not have a log that this user saw of it, if that is so.
+    fn lacks_log(&self, archive: &Archive) -> Option<String> {
+        let state = self.places.state_of(archive.description().archive);
+        let is_there = |generation: u64, key: &VerifierKey| {
+            archive.log_keys_of(generation).is_some_and(|keys| keys.first() == key)
+        };
+        let (generation, _) =
+            read_logs(&state).into_iter().find(|(number, key)| !is_there(*number, key))?;
+        Some(format!(
+            "log {generation} of this archive was seen earlier, and here is none with its key: the \
+             archive was rolled back or rewritten"
+        ))
+    }
+
     /// Remembers the head of a log that was found sound.
     pub(crate) fn remember(&self, archive: &Archive, head: SignedHead) -> Result<(), CommandError> {
+        let newest = archive.log_keys();
+        if archive.generation() > 1 {
+            let state = self.places.state_of(archive.description().archive);
+            let (mut logs, log) =
+                (read_logs(&state), (archive.generation(), newest.first().clone()));
+            if !logs.contains(&log) {
+                logs.push(log);
+                let lines = logs.iter().map(|(number, key)| format!("{number} {key}\n"));
+                write_whole(&state.join(SEEN_LOGS), lines.collect::<String>().as_bytes())?;
+            }
+        }
         self.remember_in(&self.seen_file(archive), head)
     }
 
@@ -31,6 +80,13 @@ impl Context {
         &self,
         archive: &Archive,
     ) -> Result<Option<String>, CommandError> {
+        if self.lacks_log(archive).is_some() {
+            // Perhaps it could not be read when the archive was opened.
+            archive.learn().await?;
+            if let Some(words) = self.lacks_log(archive) {
+                return Ok(Some(words));
+            }
+        }
         let Some((seen, at)) = read(&self.seen_file(archive)) else { return Ok(None) };
         if log_contains(archive, seen).await? {
             return Ok(None);
@@ -87,6 +143,16 @@ impl Context {
     pub(crate) fn seen_file(&self, archive: &Archive) -> PathBuf {
         seen_in(&self.places.state_of(archive.description().archive), archive.log_keys().first())
     }
+}
+
+/// Reads which logs were seen of an archive beyond its first, each with its first key.
+fn read_logs(state: &Path) -> Vec<(u64, VerifierKey)> {
+    let text = std::fs::read_to_string(state.join(SEEN_LOGS)).unwrap_or_default();
+    let lines = text.lines().take(SEEN_LOGS_MAX).filter_map(|line| {
+        let (number, key) = line.split_once(' ')?;
+        Some((number.parse().ok()?, VerifierKey::parse(key).ok()?))
+    });
+    lines.collect()
 }
 
 /// The memory of one log: whoever copies the archive's id has another key.

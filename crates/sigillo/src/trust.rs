@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use sigillo_ers::{TrustAnchors, pem_blocks};
-use sigillo_evidence_log::{Archive, LogView};
+use sigillo_evidence_log::{Archive, LogView, is_vouched_by_old_key};
 use sigillo_merkle::{KeysOfLog, VerifierKey};
 use sigillo_model::{ArchiveId, Entry, ErrorKind, parse_json, to_canonical};
 use sigillo_proof::{ArchiveSection, ReceiptTrust};
@@ -36,8 +36,22 @@ pub(crate) struct Trusted {
     /// The keys that led to `log`; none as long as the log has its first key, or if they are not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rotated: Option<TrustedRotations>,
+    /// The logs that came after the first, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) successors: Vec<TrustedSuccessor>,
     /// Whether it is for trial only.
     pub(crate) trial: bool,
+}
+
+/// A log that came after another one, and the keys that it began with.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct TrustedSuccessor {
+    /// Its commit key, as a C2SP verifier key.
+    commit: String,
+    /// Its number, from 2.
+    generation: u64,
+    /// Its first log key, as a C2SP verifier key.
+    pub(crate) log: String,
 }
 
 /// How a log came to its newest key.
@@ -69,15 +83,20 @@ impl Trusted {
             format: 1,
             log: description.keys.log.clone(),
             rotated: None,
+            successors: (2..=archive.generation())
+                .filter_map(|it| TrustedSuccessor::of(archive, it))
+                .collect(),
             trial: description.trial,
         }
     }
 
-    /// Adds the rotations of the log's key that count.
+    /// Adds the rotations of the first log's key that count.
     pub(crate) fn rotated_by(mut self, archive: &Archive, view: &LogView) -> Self {
-        let (keys, faults) = view.log_keys(archive.log_keys().first().clone());
+        let Some(known) = archive.log_keys_of(1) else { return self };
+        let (keys, faults) = view.log_keys_of(1, known.first().clone());
         let false_ones: Vec<_> = faults.iter().map(|(it, _)| it.entry_index).collect();
-        let count = view.rotations.iter().filter(|it| !false_ones.contains(&it.entry_index));
+        let count = view.rotations.iter().filter(|it| it.generation == 1);
+        let count = count.filter(|it| !false_ones.contains(&it.entry_index));
         let rotations: Vec<_> = count
             .map(|it| TrustedRotation {
                 index: it.entry_index,
@@ -135,13 +154,39 @@ impl Trusted {
 
     fn matches(&self, archive: &Archive) -> bool {
         let description = archive.description();
+        let believes_first = || {
+            self.commit == description.keys.commit
+                && self.log_keys().is_ok_and(|keys| {
+                    let first = VerifierKey::parse(&description.keys.log);
+                    let shown = archive.log_keys_of(1);
+                    first.is_ok_and(|first| keys.contains(&first))
+                        || shown.is_some_and(|shown| shown.contains(keys.current()))
+                })
+        };
         self.archive == description.archive
-            && self.commit == description.keys.commit
-            && self.log_keys().is_ok_and(|keys| {
-                let first = VerifierKey::parse(&description.keys.log);
-                first.is_ok_and(|first| keys.contains(&first))
-                    || archive.log_keys().contains(keys.current())
-            })
+            && self.knows_newest(archive).unwrap_or_else(believes_first)
+    }
+
+    /// Tells whether the newest log of an archive is known here, or comes from one that is, each by the
+    /// signature of the key before it; nothing if that leads back to the first log.
+    fn knows_newest(&self, archive: &Archive) -> Option<bool> {
+        for generation in (2..=archive.generation()).rev() {
+            let shown = TrustedSuccessor::of(archive, generation);
+            let known = self.successors.iter().find(|it| it.generation == generation);
+            if let Some(known) = known {
+                return Some(shown.as_ref() == Some(known));
+            }
+            let old = archive.log_keys_of(generation - 1);
+            let body = archive.succession(generation);
+            let origin = archive.description().origin_of(generation - 1);
+            let is_vouched = body
+                .zip(old)
+                .is_some_and(|(body, old)| is_vouched_by_old_key(&body, &origin, &old));
+            if !is_vouched {
+                return Some(false);
+            }
+        }
+        None
     }
 
     /// Sees that every member can be used: otherwise a mistake would show only when something is
@@ -168,6 +213,13 @@ impl Trusted {
         if let Err(what) = self.log_keys() {
             return Err(unusable(format!("its log keys: {what}")));
         }
+        for it in &self.successors {
+            if let Some(error) =
+                [&it.commit, &it.log].iter().find_map(|it| VerifierKey::parse(it).err())
+            {
+                return Err(unusable(format!("a key of log {} is none: {error}", it.generation)));
+            }
+        }
         for (at, pem) in self.anchors.iter().enumerate() {
             if let Err(what) = certificates_in(pem) {
                 return Err(unusable(format!("anchor {} is no certificate: {what}", at + 1)));
@@ -187,6 +239,22 @@ impl Trusted {
             }
         }
         Ok(())
+    }
+}
+
+impl TrustedSuccessor {
+    /// Names the keys of the log of a generation; nothing if it is not known.
+    fn of(archive: &Archive, generation: u64) -> Option<Self> {
+        Some(Self {
+            commit: archive.commit_key_of(generation)?.to_string(),
+            generation,
+            log: archive.log_keys_of(generation)?.first().to_string(),
+        })
+    }
+
+    /// Returns its first log key.
+    pub(crate) fn log_keys(&self) -> Option<KeysOfLog> {
+        VerifierKey::parse(&self.log).ok().map(KeysOfLog::new)
     }
 }
 
@@ -248,7 +316,10 @@ impl TrustStore {
                 newer.first() == older.first()
                     && (newer.contains(older.current()) || older.contains(newer.current()))
             });
-            if !grows || known.commit != trusted.commit {
+            let differs = known.successors.iter().any(|it| {
+                trusted.successors.iter().any(|new| new.generation == it.generation && new != it)
+            });
+            if !grows || differs || known.commit != trusted.commit {
                 let words = format!(
                     "the trust store has other keys for this archive of {}",
                     trusted.entity
@@ -260,6 +331,12 @@ impl TrustStore {
                 // What is known here goes on from there.
                 (merged.log, merged.rotated) = (known.log, known.rotated);
             }
+            merged.successors.extend(
+                known.successors.into_iter().filter(|it| {
+                    trusted.successors.iter().all(|new| new.generation != it.generation)
+                }),
+            );
+            merged.successors.sort_by_key(|it| it.generation);
             let mut ders = HashSet::new();
             let all = known.anchors.into_iter().chain(std::mem::take(&mut merged.anchors));
             merged.anchors = all

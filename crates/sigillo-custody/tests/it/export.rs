@@ -142,7 +142,7 @@ impl World {
             submission: SubmissionId::from_bytes([1; 16]),
         };
         let at = LogTime::new("2026-11-25T08:00:00Z".parse().unwrap());
-        self.view.batches.push(LoggedBatch { body, commit: 2, at, entry_index: 3 });
+        self.view.batches.push(LoggedBatch { body, commit: 2, at, entry_index: 3, generation: 1 });
         self.put(ObjectKey::leaves(batch), leaves.into()).await;
         self.put(ObjectKey::pack_list(batch), list.into()).await;
         self.put(ObjectKey::pack(name), stored.bytes.clone()).await;

@@ -29,7 +29,7 @@ pub(crate) async fn signed(world: &World, lines: &[String]) -> Bytes {
     let signer = world.keys.commit_signer();
     let signature = signer.sign(text.as_bytes()).unwrap().try_into().unwrap();
     let archive = world.archive().await;
-    let signature = NoteSignature::ed25519(archive.commit_key(), signature);
+    let signature = NoteSignature::ed25519(&archive.commit_key(), signature);
     SignedNote::new(text, vec![signature]).unwrap().to_bytes().into()
 }
 
@@ -193,7 +193,7 @@ async fn a_commit_has_one_signature_and_one_spelling() {
     let world = archive().await;
     let archive = world.archive().await;
     let good = world.read(&ObjectKey::commit(2)).await;
-    let check = |bytes: Vec<u8>| Commit::parse(&bytes.into(), 2, archive.commit_key());
+    let check = |bytes: Vec<u8>| Commit::parse(&bytes.into(), 2, &archive.commit_key());
     assert!(check(good.to_vec()).is_ok());
     let note = SignedNote::parse(&good).unwrap();
     let twice = [note.signatures.clone(), note.signatures.clone()].concat();

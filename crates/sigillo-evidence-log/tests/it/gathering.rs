@@ -43,6 +43,7 @@ async fn audit_in(days: i64, world: &World, far: &Far) -> LogAudit {
             anchors: far.anchors.clone(),
             log_key_trusted: true,
             seen: None,
+            seen_before: Vec::new(),
             time: Some(AuditTime { algorithms, at }),
         })
         .await
@@ -319,7 +320,14 @@ async fn of_trial_time_stamps_nothing_is_known_or_asked() {
     let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
     let time = Some(AuditTime { algorithms, at: world.clock.now() });
     let anchors = world.anchors();
-    let audited =
-        world.audit_of(AuditKnowledge { anchors, log_key_trusted: true, seen: None, time }).await;
+    let audited = world
+        .audit_of(AuditKnowledge {
+            anchors,
+            log_key_trusted: true,
+            seen: None,
+            seen_before: Vec::new(),
+            time,
+        })
+        .await;
     assert_eq!(counts(&audited), (0, 0, 1));
 }

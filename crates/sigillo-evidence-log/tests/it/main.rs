@@ -20,6 +20,8 @@ mod forging;
 mod later_programs;
 mod misfortune;
 mod stranger;
+mod succeeding;
+mod succeeding_example;
 mod summary;
 mod tables;
 mod tampering;

@@ -146,7 +146,13 @@ impl Renewing {
         let time = day.map(|day| AuditTime { algorithms, at: at(day) });
         let anchors = self.anchors.clone();
         self.world
-            .audit_of(AuditKnowledge { anchors, log_key_trusted: true, seen: None, time })
+            .audit_of(AuditKnowledge {
+                anchors,
+                log_key_trusted: true,
+                seen: None,
+                seen_before: Vec::new(),
+                time,
+            })
             .await
     }
 

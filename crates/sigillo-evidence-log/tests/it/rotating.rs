@@ -221,7 +221,7 @@ fn rotation(number: u64, name: &str, by: &KeyFolder, to: [u8; 32], text: &str) -
 async fn a_rotation_that_the_key_before_it_did_not_sign_does_not_count() {
     let world = World::new(Place::Folder).await;
     let stranger = World::empty(Place::Memory);
-    let origin = world.archive().await.origin().to_owned();
+    let origin = world.archive().await.origin();
     let theirs = stranger.keys.log_signer().public_key();
     let right = rotation(1, &origin, &world.keys, theirs, "");
     let (name, ours) = (origin.as_str(), world.keys.log_signer().public_key());

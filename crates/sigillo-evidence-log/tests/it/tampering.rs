@@ -180,7 +180,13 @@ async fn a_commit_that_comes_while_an_audit_is_under_way_is_no_fault() {
     let bytes = fs::read(&newest).unwrap();
     fs::remove_file(&newest).unwrap();
     let (archive, anchors) = (world.archive().await, world.anchors());
-    let knowledge = AuditKnowledge { anchors, log_key_trusted: true, seen: None, time: None };
+    let knowledge = AuditKnowledge {
+        anchors,
+        log_key_trusted: true,
+        seen: None,
+        seen_before: Vec::new(),
+        time: None,
+    };
     let mut arrives = |number, of| {
         assert_eq!(of, head - 1);
         if number == of {

@@ -203,6 +203,7 @@ impl World {
             anchors: self.anchors(),
             log_key_trusted: true,
             seen,
+            seen_before: Vec::new(),
             time: None,
         })
         .await

@@ -5,8 +5,9 @@ use serde_json::Value;
 use sigillo_merkle::{consistency_path, frontier_at, root_at};
 use sigillo_model::{
     BatchCommitted, BatchId, Blake3Digest, CommitOpened, Entry, EvidenceRenewed, FindingCode,
-    ListedPack, LogTime, PackList, RenewalId, Sha256Digest, SubmissionCompleted, SubmissionId,
-    SubmissionReceived, Verdict, WriterId, to_canonical,
+    ListedPack, LogSucceeded, LogTime, PackList, RenewalId, Sha256Digest, SubmissionCompleted,
+    SubmissionId, SubmissionReceived, Succession, SuccessionReason, Verdict, WriterId,
+    to_canonical,
 };
 use sigillo_proof::{
     ArchiveSection, Base64Bytes, PeriodCheck, PeriodDraft, PeriodStatement, StatedPeriod,
@@ -79,11 +80,13 @@ impl Log {
             trial: true,
         });
         let renewed = String::from_utf8(renewed.to_line().unwrap()).unwrap();
+        let succeeded = Entry::LogSucceeded(Box::new(succeeded()));
+        let succeeded = String::from_utf8(succeeded.to_line().unwrap()).unwrap();
         let last = [
             &renewed,
             r#"{"type":"disposal.completed","v":1}"#,
             r#"{"type":"copy.repaired","v":1}"#,
-            r#"{"type":"log.succeeded","v":1}"#,
+            &succeeded,
             r#"{"type":"unit.annulled","v":1}"#,
             r#"{"type":"content.erased","v":1}"#,
             r#"{"type":"submission.refused","v":1}"#,
@@ -109,6 +112,7 @@ impl Log {
             root,
             rotated: None,
             sealed: 0,
+            succeeded: None,
             writer: WriterId::from_bytes([7; 16]),
         }));
     }
@@ -225,4 +229,25 @@ impl Log {
 /// Ends every line with a newline, as entries and lists of packs stand in a statement.
 pub(crate) fn ended(lines: impl Iterator<Item = impl AsRef<str>>) -> String {
     lines.fold(String::new(), |text, line| text + line.as_ref() + "\n")
+}
+
+/// A succession that says little: a statement only counts it.
+fn succeeded() -> LogSucceeded {
+    LogSucceeded {
+        act_sha256: Sha256Digest::of(b"act"),
+        signature: None,
+        signature_sha256: Sha256Digest::of(b"signature"),
+        succession: Succession {
+            checkpoint: None,
+            commit: "commit".to_owned(),
+            generation: 2,
+            last: 1,
+            last_sha256: Sha256Digest::of(b"last"),
+            log: "log".to_owned(),
+            reason: SuccessionReason::TailLost,
+            root: Sha256Digest::of(b"root"),
+            seal: None,
+            size: 1,
+        },
+    }
 }

@@ -250,6 +250,7 @@ impl CarelessWriter {
             root: Sha256Digest::from_bytes(*root.as_bytes()),
             rotated: None,
             sealed: 0,
+            succeeded: None,
             writer: WriterId::from_bytes([2; 16]),
         });
         let lines = [header.to_line().unwrap(), entry.to_line().unwrap()];

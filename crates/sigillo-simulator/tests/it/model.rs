@@ -225,8 +225,13 @@ fn watch(world: &LogWorld, recorder: &Recorder, told: &Told) -> Vec<String> {
 /// Lists what the project's own audit finds, but for notes.
 fn audit(world: &LogWorld, keys: &KeyFolder) -> Vec<String> {
     let seen = keys.log_signer().last_signed().unwrap();
-    let knowledge =
-        AuditKnowledge { anchors: anchors(keys).unwrap(), log_key_trusted: true, seen, time: None };
+    let knowledge = AuditKnowledge {
+        anchors: anchors(keys).unwrap(),
+        log_key_trusted: true,
+        seen,
+        seen_before: Vec::new(),
+        time: None,
+    };
     let audit = run_to_end(async {
         let archive = Archive::open(world.backend().store()).await?;
         audit_log(&archive, &knowledge, &mut |_, _| {}).await

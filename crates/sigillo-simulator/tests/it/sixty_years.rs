@@ -376,6 +376,7 @@ impl World {
             anchors: self.anchors.clone(),
             log_key_trusted: true,
             seen: None,
+            seen_before: Vec::new(),
             time: Some(AuditTime { algorithms: self.algorithms.clone(), at: self.clock.now() }),
         };
         let verifier = Verifier {

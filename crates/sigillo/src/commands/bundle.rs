@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use sigillo_custody::{ReceiptLog, ReceiptMaker, ReceiptOf};
+use sigillo_evidence_log::Archive;
 use sigillo_model::{ErrorKind, Sha256Digest, Verdict};
 use sigillo_proof::{
     ArchiveSection, BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, CheckedPage, CheckedSort,
@@ -93,12 +94,26 @@ pub(crate) struct CheckArgs {
     html: Option<PathBuf>,
 }
 
+/// Says, of what was not found in the first log, that there are others.
+pub(crate) fn of_later_log(archive: &Archive, error: CommandError) -> CommandError {
+    let generation = archive.generation();
+    if generation == 1 {
+        return error;
+    }
+    error.hint(format!(
+        "the first log of this archive was succeeded by log {generation}: receipts and bundles of what \
+         came after that cannot be given yet"
+    ))
+}
+
 pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, CommandError> {
     let output = &args.output;
     refuse_taken(output)?;
     let archive = context.archive().await?;
-    let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
-    let located = locate(context, &archive, &log.view, &reads, &args.ids).await?;
+    let (log, reads) = (ReceiptLog::read_for_receipts(&archive).await?, ReadPool::start()?);
+    let located = locate(context, &archive, &log.view, &reads, &args.ids)
+        .await
+        .map_err(|error| of_later_log(&archive, error))?;
     let of = ReceiptOf::Versions(located.iter().map(|it| it.version).collect());
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
     let given = maker.make(&of).await?;

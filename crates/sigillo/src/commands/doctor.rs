@@ -192,7 +192,7 @@ fn keys(
     };
     let description = archive.description();
     let fits = keys.log_signer().public_key()[..] == *archive.log_keys().first().public_key()
-        && keys.seal_pem() == description.keys.seal;
+        && keys.seal_pem() == archive.seal_at(u64::MAX);
     let folder = keys.path().display();
     checks.push(if fits {
         let message =

@@ -20,7 +20,8 @@ use sigillo_proof::CosignedBy;
 use crate::{
     cli::{ConsistencyArgs, EntriesArgs, LogCommand},
     commands::{
-        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_anchor, log_rotate, log_statement, log_witness,
+        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_anchor, log_rotate, log_statement, log_succeed,
+        log_witness,
         receipt::{cosigned_json, cosigned_text},
     },
     context::Context,
@@ -35,6 +36,7 @@ pub(crate) async fn run(context: &Context, command: LogCommand) -> Result<u8, Co
         LogCommand::Witness(args) => log_witness::witness(context, &args),
         LogCommand::AddCosignature(args) => log_witness::add_cosignature(context, &args).await,
         LogCommand::RotateKey(args) => log_rotate::run(context, &args).await,
+        LogCommand::Succeed(args) => log_succeed::run(context, &args).await,
         LogCommand::Anchor(args) => log_anchor::run(context, &args).await,
         LogCommand::Entries(args) => entries(context, &args).await,
         LogCommand::Statement(args) => log_statement::run(context, &args).await,
@@ -74,7 +76,7 @@ async fn checkpoint(context: &Context) -> Result<u8, CommandError> {
     }
     let mut by = Vec::new();
     let expected = Checkpoint {
-        origin: archive.origin().to_owned(),
+        origin: archive.origin(),
         size: head.size,
         root: TreeHash::from_bytes(*head.root.as_bytes()),
     };
@@ -191,7 +193,7 @@ async fn log_and_older(
     let older = match (kept, &args.since_witness) {
         (Some(kept), _) => kept,
         (None, Some(name)) => cosigned_last(context, archive, &log, name).await?,
-        (None, None) => nothing(archive.origin()),
+        (None, None) => nothing(&archive.origin()),
     };
     Ok((log, older))
 }
@@ -236,7 +238,7 @@ async fn cosigned_last(
             return Ok(checkpoint);
         }
     }
-    Ok(nothing(archive.origin()))
+    Ok(nothing(&archive.origin()))
 }
 
 fn stale(size: u64) -> String {
@@ -272,13 +274,22 @@ async fn entries(context: &Context, args: &EntriesArgs) -> Result<u8, CommandErr
             }
         }
     };
-    let (mut head, mut size) = (0, 0);
+    let generation = args.generation.unwrap_or(archive.generation());
+    let Some(opened) = archive.opened(generation) else {
+        let words = format!("the archive has no log {generation}");
+        return Err(CommandError::new(ErrorKind::Invalid, words)
+            .hint(format!("its newest is log {}", archive.generation())));
+    };
+    let (mut head, mut size) = (opened - 1, 0);
     while size < end {
         let Some(commit) = archive.commit(head + 1).await? else {
             // The end of the log, or a gap: an error then, for what is printed must not look whole.
             read_commits(&archive, (head, size), &mut print).await?;
             break;
         };
+        if commit.header.generation != generation {
+            break;
+        }
         print(&commit);
         (head, size) = (commit.header.commit, commit.size_after());
     }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use sigillo_custody::{AnchorFault, CheckpointAnchor, ReceiptLog, store_anchor};
 use sigillo_ers::Trust;
-use sigillo_evidence_log::commit_anchor;
-use sigillo_model::{CheckpointAnchored, ErrorKind, Severity, Sha256Digest};
+use sigillo_evidence_log::{Archive, commit_anchor};
+use sigillo_model::{CheckpointAnchored, ErrorKind, ObjectKey, Severity, Sha256Digest};
 
 use crate::{
     commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS},
@@ -26,29 +26,8 @@ pub(crate) struct AnchorArgs {
 /// Has the published checkpoint time-stamped and keeps the token, or lists those that there are.
 pub(crate) async fn run(context: &Context, args: &AnchorArgs) -> Result<u8, CommandError> {
     let archive = context.archive().await?;
+    let added = if args.list { None } else { Some(add(context, &archive).await?) };
     let log = ReceiptLog::read(&archive).await?;
-    let mut added = None;
-    if !args.list {
-        let keys = context.keys(&archive)?;
-        let authorities = context.authorities(&keys)?;
-        context.probed(&archive).await?;
-        let size = log.checkpoint().size;
-        let imprint = log.checkpoint_digest(size).ok_or_else(|| {
-            CommandError::new(ErrorKind::Bug, "the published checkpoint is not that of the log")
-        })?;
-        let stamped = authorities.stamp(imprint, &*context.clock, &*context.entropy).await;
-        let stamped = stamped.map_err(|error| CommandError::of(error.kind(), &error))?;
-        let token = &stamped.token;
-        added = Some(store_anchor(&archive, size, token.raw()).await?);
-        let body = CheckpointAnchored {
-            size,
-            stamped_at: token.verified().stamped_at.to_string(),
-            token_sha256: Sha256Digest::of(token.raw()),
-            trial: token.verified().trial,
-        };
-        commit_anchor(&mut context.log(&archive, &keys).await?, &body).await?;
-        context.remember_signed_or_warn(&archive, &keys);
-    }
     let (_, trusted) = context.trust.knowledge_of(&archive)?;
     let mut anchors = log.anchors(&archive, &trusted).await?;
     if let Some(added) = &added {
@@ -65,6 +44,33 @@ pub(crate) async fn run(context: &Context, args: &AnchorArgs) -> Result<u8, Comm
         Severity::CannotTell => EXIT_FINDINGS,
         Severity::Derived | Severity::Note => EXIT_CLEAN,
     })
+}
+
+/// Has the published checkpoint time-stamped, keeps the token and logs it; returns where it lies.
+async fn add(context: &Context, archive: &Archive) -> Result<ObjectKey, CommandError> {
+    let keys = context.keys(archive)?;
+    let authorities = context.authorities(&keys)?;
+    context.probed(archive).await?;
+    // Opened before the checkpoint is read: a log that ends meanwhile commits nothing.
+    let mut writer = context.log(archive, &keys).await?;
+    let log = ReceiptLog::read(archive).await?;
+    let size = log.checkpoint().size;
+    let imprint = log.checkpoint_digest(size).ok_or_else(|| {
+        CommandError::new(ErrorKind::Bug, "the published checkpoint is not that of the log")
+    })?;
+    let stamped = authorities.stamp(imprint, &*context.clock, &*context.entropy).await;
+    let stamped = stamped.map_err(|error| CommandError::of(error.kind(), &error))?;
+    let token = &stamped.token;
+    let key = store_anchor(archive, size, token.raw()).await?;
+    let body = CheckpointAnchored {
+        size,
+        stamped_at: token.verified().stamped_at.to_string(),
+        token_sha256: Sha256Digest::of(token.raw()),
+        trial: token.verified().trial,
+    };
+    commit_anchor(&mut writer, &body).await?;
+    context.remember_signed_or_warn(archive, &keys);
+    Ok(key)
 }
 
 fn severity_of(anchor: &CheckpointAnchor) -> Severity {

@@ -22,6 +22,7 @@ use crate::{
     error::CommandError,
     output::{counted, visible},
     places::read_beginning,
+    trust::TrustedSuccessor,
 };
 
 /// A cosignature may be of one of so many sizes before the published one.
@@ -196,7 +197,9 @@ fn log_key(
     }
     let origin = &checkpoint.origin;
     let trusted = context.trust.list()?;
-    let mut logs = trusted.iter().filter_map(|it| it.log_keys().ok());
+    let later = trusted.iter().flat_map(|it| &it.successors);
+    let later = later.filter_map(TrustedSuccessor::log_keys);
+    let mut logs = trusted.iter().filter_map(|it| it.log_keys().ok()).chain(later);
     let keys = logs.find(|keys| keys.first().name() == origin);
     keys.map(|keys| keys.of_size(checkpoint.size).clone()).ok_or_else(|| {
         let words =

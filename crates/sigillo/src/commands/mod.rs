@@ -15,6 +15,7 @@ mod log;
 pub(crate) mod log_anchor;
 pub(crate) mod log_rotate;
 pub(crate) mod log_statement;
+pub(crate) mod log_succeed;
 pub(crate) mod log_witness;
 mod rebuild;
 pub(crate) mod receipt;

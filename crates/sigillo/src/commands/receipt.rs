@@ -27,7 +27,7 @@ use sigillo_store::ReadPool;
 use crate::{
     commands::{
         EXIT_CLEAN,
-        bundle::name_of,
+        bundle::{name_of, of_later_log},
         export::locate,
         verify::{exit_code, findings_text},
     },
@@ -102,8 +102,10 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
             .hint("`sigillo receipt refresh FILE` completes a receipt; else choose another name"));
     }
     let archive = context.archive().await?;
-    let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
-    let of = named(context, &archive, &log, &reads, &args.ids).await?;
+    let (log, reads) = (ReceiptLog::read_for_receipts(&archive).await?, ReadPool::start()?);
+    let of = named(context, &archive, &log, &reads, &args.ids)
+        .await
+        .map_err(|error| of_later_log(&archive, error))?;
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
     let given = maker.make(&of).await?;
     let mut receipt = given.receipt;
@@ -211,7 +213,7 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
             .hint(format!("it is of the archive {}", older.archive.id)));
     }
     refuse_changed(context, file, &older)?;
-    let (log, reads) = (ReceiptLog::read(&archive).await?, ReadPool::start()?);
+    let (log, reads) = (ReceiptLog::read_for_receipts(&archive).await?, ReadPool::start()?);
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
     let given = maker.refresh(&older).await?;
     let mut newer = given.receipt;

@@ -139,7 +139,7 @@ async fn unwitnessed(
     }
     let log = &archive.log_keys();
     let root = TreeHash::from_bytes(*head.root.as_bytes());
-    let expected = Checkpoint { origin: archive.origin().to_owned(), size: head.size, root };
+    let expected = Checkpoint { origin: archive.origin(), size: head.size, root };
     let keys = context.trust.witness_keys()?;
     let cosigned = read_cosignatures(archive, &expected, &keys).await?;
     let seen = cosigned.map(|it| it.witnesses).unwrap_or_default();

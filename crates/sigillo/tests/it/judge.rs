@@ -79,7 +79,13 @@ impl Judge {
         assert_eq!(code, 0, "{report}");
         Self {
             folder: world.archive(),
-            knowledge: AuditKnowledge { anchors, log_key_trusted: true, seen: None, time: None },
+            knowledge: AuditKnowledge {
+                anchors,
+                log_key_trusted: true,
+                seen: None,
+                seen_before: Vec::new(),
+                time: None,
+            },
             cpu: CpuPool::start(1).unwrap(),
             runtime: runtime.worker_threads(1).enable_all().build().unwrap(),
             size: report["log"]["size"].as_u64().unwrap(),

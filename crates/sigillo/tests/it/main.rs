@@ -43,6 +43,7 @@ mod rotating;
 mod schemas;
 mod sealing_later;
 mod stating;
+mod succeeding;
 mod sweeping;
 mod texts;
 mod time_stamping;

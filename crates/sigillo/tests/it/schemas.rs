@@ -132,6 +132,21 @@ fn everyday(cases: &mut Cases) {
     receipts(cases, &world, listed["submissions"][0]["submission"].as_str().unwrap());
 }
 
+/// Lets another log begin, and looks at what is left of the first.
+fn successions(cases: &mut Cases, world: &World) {
+    let because = ["log", "succeed", "--reason", "keys-exposed"];
+    cases.run(world, 0, &["log", "succeed"]);
+    cases.run(world, 0, &[&because[..], &["--act", "atto.json"]].concat());
+    cases.run(world, 1, &[&because[..], &["--act", "atto.json"]].concat());
+    cases.run(world, 0, &[&because[..], &["--trial", "--yes"]].concat());
+    cases.run(world, 0, &["trust", "export"]);
+    cases.run(world, 0, &["log", "checkpoint"]);
+    cases.run(world, 0, &["log", "entries", "--generation", "1"]);
+    cases.run(world, 0, &["verify"]);
+    cases.run(world, 0, &["prove", "carte/delibera.txt", "-o", "ancora.zip"]);
+    cases.run(world, 1, &["log", "statement", "-o", "poi.json"]);
+}
+
 fn trusts(cases: &mut Cases, world: &World) {
     let exported = cases.run(world, 0, &["trust", "export"])["trusted"].to_string();
     fs::write(world.place("trust.json"), exported).unwrap();
@@ -214,6 +229,7 @@ fn receipts(cases: &mut Cases, world: &World, submission: &str) {
     cases.run(world, 3, &["verify", "--receipt", "rdv.json", "altro.txt"]);
     fs::write(world.place("rotta.json"), b"{}").unwrap();
     cases.run(world, 5, &["verify", "--receipt", "rotta.json"]);
+    successions(cases, world);
 }
 
 /// Runs what meets damage.

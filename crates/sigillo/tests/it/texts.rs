@@ -91,6 +91,7 @@ fn check(name: &str, world: &World, ran: &Ran) {
 #[case::log_add_cosignature("log add-cosignature", "help_log_add_cosignature")]
 #[case::log_anchor("log anchor", "help_log_anchor")]
 #[case::log_rotate_key("log rotate-key", "help_log_rotate_key")]
+#[case::log_succeed("log succeed", "help_log_succeed")]
 #[case::log_entries("log entries", "help_log_entries")]
 #[case::log_statement("log statement", "help_log_statement")]
 #[case::trust("trust", "help_trust")]
@@ -128,7 +129,8 @@ fn no_command_is_without_a_snapshot_of_its_help() {
     assert_eq!(names(&["receipt"]), "show refresh help");
     assert_eq!(
         names(&["log"]),
-        "checkpoint consistency witness add-cosignature rotate-key anchor entries statement help"
+        "checkpoint consistency witness add-cosignature rotate-key succeed anchor entries statement \
+         help"
     );
     assert_eq!(names(&["trust"]), "list add witness import-list export help");
 }

@@ -1,0 +1,124 @@
+//! Auditing successions: who vouches for a log that came after another, and what became of that.
+
+use sigillo_ers::{SEAL_BYTES_MAX, Trust, VerifiedSeal, verify_seal};
+use sigillo_merkle::{Checkpoint, KeysOfLog, SignedNote};
+use sigillo_model::{
+    Finding, FindingCode, ObjectKey, SUCCESSION_ACT_BYTES_MAX, Succession, SuccessionReason,
+};
+
+use crate::{
+    Archive, AuditKnowledge, LogError, LogView, LoggedSuccession, audit_sealings::read_stated,
+    is_vouched_by_old_key, read_act,
+};
+
+/// Audits every succession that the log names; `keys` are those of each log, oldest first.
+pub(crate) async fn audit_successions(
+    (archive, keys): (&Archive, &[KeysOfLog]),
+    view: &LogView,
+    knowledge: &AuditKnowledge,
+    findings: &mut Vec<Finding>,
+) -> Result<(), LogError> {
+    for (old, logged) in keys.iter().zip(&view.successions) {
+        let code = FindingCode::SuccessionFalse;
+        let (body, terms) = (&logged.body, &logged.body.succession);
+        let object = ObjectKey::commit(logged.commit);
+        let origin = archive.description().origin_of(terms.generation - 1);
+        if body.signature.is_some() && !is_vouched_by_old_key(body, &origin, old) {
+            let message = "the key of the old log did not sign for the new one, as it says";
+            findings.push(Finding::new(code, &object, message));
+        }
+        let signer = signer(archive, logged, knowledge, findings).await?;
+        let by_old_key = body.signature.is_some();
+        let message = words_of(logged, signer.as_ref(), by_old_key);
+        findings.push(Finding::new(FindingCode::LogSucceeded, &object, message));
+    }
+    Ok(())
+}
+
+/// Reads the act and its signature; damage is a finding.
+async fn signer(
+    archive: &Archive,
+    logged: &LoggedSuccession,
+    knowledge: &AuditKnowledge,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<VerifiedSeal>, LogError> {
+    let (body, code) = (&logged.body, FindingCode::SuccessionFalse);
+    let generation = body.succession.generation;
+    let key = ObjectKey::succession_act(generation, body.act_sha256);
+    let stated = (&key, SUCCESSION_ACT_BYTES_MAX, body.act_sha256);
+    if let Some(bytes) = read_stated(archive, stated, code, findings).await? {
+        let is_same = read_act(&bytes).is_ok_and(|act| {
+            act.archive == archive.description().archive && act.succession == body.succession
+        });
+        if !is_same {
+            let message = "the act says something else than the log";
+            findings.push(Finding::new(code, &key, message));
+        }
+    }
+    let key = ObjectKey::succession_signature(generation, body.signature_sha256);
+    let stated = (&key, SEAL_BYTES_MAX as u64, body.signature_sha256);
+    let Some(bytes) = read_stated(archive, stated, code, findings).await? else { return Ok(None) };
+    match verify_seal(&bytes, body.act_sha256, &knowledge.anchors, logged.at.timestamp()) {
+        Ok(signer) => Ok(Some(signer)),
+        Err(error) if error.is_unknown_algorithm() => {
+            let code = FindingCode::AlgorithmUnknown;
+            findings.push(Finding::new(code, &key, error.to_string()));
+            Ok(None)
+        }
+        Err(error) => {
+            findings.push(Finding::new(code, &key, error.to_string()));
+            Ok(None)
+        }
+    }
+}
+
+/// Says what happened to the log, in words.
+fn words_of(logged: &LoggedSuccession, signer: Option<&VerifiedSeal>, by_old_key: bool) -> String {
+    let terms = &logged.body.succession;
+    let lost = entries_lost(terms);
+    let lost = match lost {
+        0 => String::new(),
+        lost => format!("; {lost} entries that a checkpoint of it covers are lost"),
+    };
+    let signer = match signer {
+        None => "whose signature cannot be read".to_owned(),
+        Some(it) if it.trust == Trust::Unknown => {
+            format!("signed by {}, who leads to no anchor of the trust store", it.signer)
+        }
+        Some(it) if it.trial => format!("signed by {} (TRIAL)", it.signer),
+        Some(it) => format!("signed by {}", it.signer),
+    };
+    let key = if by_old_key { "its key signed for the next" } else { "its key did not sign" };
+    format!(
+        "log {} ended with commit {} of {} entries, because {}{lost}; log {} began on {}, by an act \
+         {signer}; {key}",
+        terms.generation - 1,
+        terms.last,
+        terms.size,
+        reason_in_words(terms.reason),
+        terms.generation,
+        logged.at,
+    )
+}
+
+/// Returns how many entries the newest known checkpoint of the old log covers beyond its end.
+pub fn entries_lost(terms: &Succession) -> u64 {
+    let stated = terms.checkpoint.as_deref().and_then(|text| {
+        let note = SignedNote::parse(text.as_bytes()).map(|note| note.text).ok();
+        Checkpoint::parse(&note.unwrap_or_else(|| text.to_owned())).ok()
+    });
+    stated.map_or(0, |it| it.size.saturating_sub(terms.size))
+}
+
+/// Says in words why a log was succeeded.
+pub const fn reason_in_words(reason: SuccessionReason) -> &'static str {
+    match reason {
+        SuccessionReason::BackupRestored => "the store was restored from a backup",
+        SuccessionReason::HashFunction => "its hash function comes to its end",
+        SuccessionReason::KeysExposed => "somebody else may have its keys",
+        SuccessionReason::KeysLost => "its keys are lost",
+        SuccessionReason::LogForked => "its keys signed two histories",
+        SuccessionReason::TailLost => "its newest commits are lost",
+        _ => "of a reason that this program does not know",
+    }
+}

@@ -1,0 +1,315 @@
+//! A log that cannot go on, on the command line: another begins, and work goes on.
+
+use std::{fs, path::Path, path::PathBuf, process::Command};
+
+use serde_json::Value;
+
+use crate::{
+    program::{Ran, World, skip},
+    witnessing::{ask, cosigned, elsewhere, introduced},
+};
+
+fn codes(report: &Value) -> Vec<&str> {
+    let findings = report["findings"].as_array().unwrap().iter();
+    findings.map(|finding| finding["code"].as_str().unwrap()).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
+/// Begins another log as trial archives may.
+fn succeed(world: &World, reason: &str) -> Ran {
+    let ran = world.run(["log", "succeed", "--reason", reason, "--trial", "--yes", "--json"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(ran.json()["performed"], true);
+    ran
+}
+
+/// Returns the one key folder of a world.
+fn keys_of(world: &World) -> PathBuf {
+    let mut folders = world.home().join(".local/share/sigillo/keys").read_dir().unwrap();
+    let folder = folders.next().unwrap().unwrap().path();
+    assert!(folders.next().is_none());
+    folder
+}
+
+#[test]
+fn work_goes_on_in_the_next_log() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    world.run(["prove", "carte/uno.txt", "-o", "prima.zip"]).check(0, "prima.zip");
+    world.run(["log", "succeed"]).check(0, "Nothing was changed");
+    let reason = ["log", "succeed", "--reason", "keys-exposed"];
+    world.run(reason).check(0, "Log 1 would end with commit");
+    let before = world.objects();
+    world.run(reason.into_iter().chain(["--trial"])).check(0, "Nothing was changed");
+    assert_eq!(world.objects(), before);
+    assert!(!keys_of(&world).join("g2").exists());
+
+    let ran = succeed(&world, "keys-exposed");
+    assert_eq!((&ran.json()["generation"], &ran.json()["lost"]), (&2.into(), &0.into()));
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.check_intact(2);
+    world.run(["verify"]).check(0, "note F308 log/seq/");
+    world.run(["status"]).check(0, "everything is sealed");
+    let doctor = world.run(["doctor"]);
+    for check in ["keys", "signer", "published-log", "trust", "log"] {
+        assert!(doctor.stdout.contains(&format!("OK    {check} ")), "{check}: {doctor:?}");
+    }
+    let checkpoint = world.run(["log", "checkpoint"]);
+    assert!(checkpoint.stdout.lines().next().unwrap().ends_with("/g2"), "{checkpoint:?}");
+    fs::write(world.place("tenuto.txt"), &checkpoint.stdout).unwrap();
+    world
+        .run(["log", "entries", "--from", "1", "--count", "1"])
+        .check(0, "\"type\":\"log.succeeded\"");
+    let first = ["log", "entries", "--from", "1", "--count", "1", "--generation", "1"];
+    world.run(first).check(0, "\"type\":\"archive.created\"");
+    world.run(["log", "entries", "--generation", "3"]).check_error(1, "has no log 3");
+    check_as_stranger(&world);
+    world.run(["log", "consistency", "tenuto.txt"]).check_error(0, "only grew");
+    world.run(["verify", "--sample", "1", "--seed-from", "tenuto.txt"]).check(0, "");
+    world.run(["rebuild"]).check(0, "");
+    world.run(["log", "rotate-key", "--yes"]).check(0, "Rotation 1 is in the log");
+    world.write("tre.txt", b"tre");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.run(["renew", "--all", "--yes"]).check(0, "");
+    world.check_intact(3);
+    assert_eq!(world.export().len(), 3);
+    // What was given out stays, and documents of the first log are proven under its last checkpoint.
+    world.run(["prove", "carte/uno.txt", "-o", "poi.zip"]).check_error(0, "succeeded by log 2");
+    world.run(["receipt", "show", "carte/uno.txt", "-o", "uno.json"]).check_error(0, "F308");
+    world.run(["verify", "--receipt", "uno.json"]).check(0, "");
+    for name in ["prima.zip", "poi.zip"] {
+        world.run(["check", name]).check(0, "PROVEN");
+    }
+    // Other proofs are refused in words.
+    for args in [
+        &["prove", "carte/tre.txt", "-o", "tre.zip"][..],
+        &["receipt", "show", "carte/tre.txt"],
+        &["log", "statement", "-o", "periodo.json"],
+    ] {
+        world.run(args).check_error(1, "succeeded by log 2");
+    }
+}
+
+/// Lets the program of the format's page verify one document of each batch, over the border of logs.
+fn check_as_stranger(world: &World) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/verify_document.py");
+    for key in world.objects().iter().filter(|key| key.ends_with("/leaves")) {
+        let leaves = fs::read(world.archive().join(key)).unwrap();
+        let version = hex::encode(&leaves[..32]);
+        let ran = Command::new("python3").arg(&script).arg(world.archive()).arg(&version).output();
+        let Ok(ran) = ran else { return skip("there is no python3") };
+        let told = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && told.contains("OK  log ended before"), "{told}");
+    }
+}
+
+#[test]
+fn an_archive_restored_from_a_backup_goes_on() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    copy(&world.archive(), &world.place("copia"));
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    // What is published of the log was not lost.
+    fs::copy(world.archive().join("log/checkpoint"), world.place("copia/log/checkpoint")).unwrap();
+    fs::remove_dir_all(world.archive()).unwrap();
+    fs::rename(world.place("copia"), world.archive()).unwrap();
+    world.run(["ingest", "carte"]).check_error(5, "missing although later ones exist");
+    world.run(["log", "succeed"]).check(0, "of them are lost, and stay so");
+    let ran = succeed(&world, "backup-restored");
+    assert!(ran.json()["lost"].as_u64().unwrap() > 0, "{ran:?}");
+    assert_eq!(world.ingest(&[]).code, 0);
+    // That something is gone is history, for those who saw it.
+    let (code, report) = world.verify();
+    assert_eq!(code, 5, "{report}");
+    assert!(codes(&report).contains(&"F304") && codes(&report).contains(&"F308"), "{report}");
+    let ran = world.run(["verify", "--full", "--json", "--state", "altro"]);
+    assert!(ran.code == 5 && codes(&ran.json()).contains(&"F304"), "{ran:?}");
+    // The checkpoint of a statement takes the place of that which covers what is lost.
+    world.run(["prove", "carte/uno.txt", "-o", "uno.zip"]).check_error(0, "succeeded by log 2");
+    world.run(["check", "uno.zip"]).check(0, "PROVEN");
+    fs::remove_file(world.archive().join("log/checkpoint")).unwrap();
+    world.run(["verify", "--full", "--state", "terzo"]).check(0, "INTACT");
+    world.run(["status"]).check(0, "2 documents");
+    world.write("tre.txt", b"tre");
+    assert_eq!(world.ingest(&[]).code, 0);
+}
+
+#[test]
+fn lost_keys_are_followed_by_others_that_have_to_be_given() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    fs::write(world.place("vecchio.json"), world.run(["trust", "export"]).stdout).unwrap();
+    world.run(["trust", "add", "vecchio.json", "--config", "vecchio"]).check(0, "Believed");
+    let refused = ["log", "succeed", "--reason", "keys-lost", "--trial", "--yes"];
+    world.run(refused).check_error(1, "are not lost");
+    fs::remove_dir_all(keys_of(&world)).unwrap();
+    world.run(["seal"]).check_error(1, "missing");
+    let other = ["log", "succeed", "--reason", "tail-lost", "--trial", "--yes"];
+    world.run(other).check_error(1, "say so: --reason keys-lost");
+    succeed(&world, "keys-lost");
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.check_intact(2);
+    // The old key could not sign for the new one.
+    let ran = world.run(["verify", "--json", "--config", "vecchio"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(codes(&ran.json()).contains(&"F601"), "{ran:?}");
+    fs::write(world.place("nuovo.json"), world.run(["trust", "export"]).stdout).unwrap();
+    world.run(["trust", "add", "nuovo.json", "--config", "vecchio"]).check(0, "Believed");
+    world.run(["verify", "--full", "--config", "vecchio"]).check(0, "INTACT");
+}
+
+#[test]
+fn who_believes_the_old_key_believes_the_next_that_it_signed_for() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    fs::write(world.place("vecchio.json"), world.run(["trust", "export"]).stdout).unwrap();
+    world.run(["trust", "add", "vecchio.json", "--config", "vecchio"]).check(0, "Believed");
+    world.run(["log", "rotate-key", "--yes"]).check(0, "Rotation 1");
+    succeed(&world, "log-forked");
+    assert_eq!(world.ingest(&[]).code, 0);
+    succeed(&world, "keys-exposed");
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.run(["verify", "--full", "--config", "vecchio"]).check(0, "INTACT");
+    world.run(["log", "checkpoint"]).check(0, "/g3");
+    world.check_intact(2);
+}
+
+#[test]
+fn an_archive_without_the_log_that_was_seen_is_rolled_back() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    copy(&world.archive(), &world.place("copia"));
+    copy(&world.home(), &world.place("casa"));
+    succeed(&world, "keys-exposed");
+    assert_eq!(world.verify().0, 0);
+    let newer = world.place("nuovo");
+    fs::rename(world.archive(), &newer).unwrap();
+    copy(&world.place("copia"), &world.archive());
+    let (code, report) = world.verify();
+    assert_eq!(code, 5, "{report}");
+    assert!(codes(&report).contains(&"F304"), "{report}");
+    world.run(["ingest", "carte"]).check_error(5, "LOG_DIVERGED");
+    // So is one that another log succeeded.
+    let state = world.home().join(".local/state");
+    let kept = world.place("stato");
+    copy(&state, &kept);
+    fs::remove_dir_all(world.home()).unwrap();
+    copy(&world.place("casa"), &world.home());
+    succeed(&world, "keys-exposed");
+    fs::remove_dir_all(&state).unwrap();
+    copy(&kept, &state);
+    let (code, report) = world.verify();
+    assert_eq!(code, 5, "{report}");
+    assert!(codes(&report).contains(&"F304"), "{report}");
+}
+
+#[test]
+fn a_witness_cosigns_the_next_log_once_it_is_told_of_it() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    introduced(&world);
+    cosigned(&world);
+    succeed(&world, "keys-exposed");
+    ask(&world).check_error(1, "does not know the log");
+    fs::write(world.place("comune.json"), world.run(["trust", "export"]).stdout).unwrap();
+    elsewhere(&world, &["trust", "add", "comune.json"]).check(0, "Believed");
+    cosigned(&world);
+    world.run(["verify", "--require", "witnessed"]).check(0, "INTACT");
+}
+
+/// Runs openssl beside a world; says no if there is none.
+fn openssl(world: &World, args: &[&str]) -> bool {
+    let ran = Command::new("openssl").args(args).current_dir(world.folder.path()).output();
+    let Ok(ran) = ran else { return false };
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    true
+}
+
+#[test]
+fn a_person_signs_the_act_with_other_software() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let act =
+        ["log", "succeed", "--reason", "keys-exposed", "--words", "furto", "--act", "atto.json"];
+    world.run(act).check(0, "Have it signed");
+    world.run(act).check_error(1, "is there already");
+    world.run(["status"]).check(0, "everything is sealed");
+    let new_key = ["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "rdc.key"];
+    if !openssl(&world, &new_key) {
+        return skip("there is no openssl");
+    }
+    let certificate = [
+        "req",
+        "-x509",
+        "-new",
+        "-key",
+        "rdc.key",
+        "-subj",
+        "/CN=Responsabile",
+        "-days",
+        "30",
+        "-addext",
+        "keyUsage=digitalSignature,nonRepudiation",
+        "-out",
+        "rdc.pem",
+    ];
+    openssl(&world, &certificate);
+    let sign = [
+        "cms",
+        "-sign",
+        "-binary",
+        "-cades",
+        "-md",
+        "sha256",
+        "-in",
+        "atto.json",
+        "-signer",
+        "rdc.pem",
+        "-inkey",
+        "rdc.key",
+        "-outform",
+        "DER",
+        "-out",
+        "atto.p7s",
+    ];
+    openssl(&world, &sign);
+    let carry_out = ["log", "succeed", "--act", "atto.json", "--signature", "atto.p7s"];
+    let bytes = fs::read(world.place("atto.json")).unwrap();
+    fs::write(world.place("atto.json"), [&bytes[..], b" "].concat()).unwrap();
+    world.run(carry_out).check_error(1, "the log cannot be succeeded");
+    fs::write(world.place("atto.json"), &bytes).unwrap();
+    world.run(carry_out).check(0, "by an act signed by");
+    // Once more is once.
+    world.run(carry_out).check(0, "Log 2 has begun");
+    assert_eq!(world.ingest(&[]).code, 0);
+    let verified = world.run(["verify"]);
+    verified.check(0, "F308");
+    assert!(verified.stdout.contains("Responsabile"), "{verified:?}");
+    let object = world.object("log-2/succession/", ".json");
+    assert_eq!(fs::read(object).unwrap(), bytes);
+}
+
+#[test]
+fn a_succession_that_was_interrupted_is_completed_and_not_repeated() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    copy(&world.home(), &world.place("casa"));
+    succeed(&world, "keys-exposed");
+    // As if the program had died when the commit was made, before its key had signed.
+    fs::remove_dir_all(world.archive().join("log-2/tile")).unwrap();
+    fs::remove_file(world.archive().join("log-2/checkpoint")).unwrap();
+    let memory = keys_of(&world).join("g2/last-signed.json");
+    let text = fs::read_to_string(&memory).unwrap();
+    let from = text.find("\"last\":").unwrap();
+    let to = from + text[from..].find('}').unwrap() + 1;
+    fs::write(&memory, format!("{}\"last\":null{}", &text[..from], &text[to..])).unwrap();
+    for name in [".config", ".local/state"] {
+        fs::remove_dir_all(world.home().join(name)).unwrap();
+        copy(&world.place("casa").join(name), &world.home().join(name));
+    }
+    let again = ["log", "succeed", "--reason", "keys-exposed", "--trial", "--yes"];
+    world.run(again).check(0, "had begun, and is complete now");
+    world.run(["log", "checkpoint"]).check(0, "/g2");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.check_intact(1);
+}
