@@ -121,7 +121,7 @@ impl KeyFolder {
 
     /// Makes what is missing of the key folder of a log that succeeds another, and opens it: new keys for
     /// commits and checkpoints. Seal, trial authority and trial root go on if `old`, the folder of the
-    /// keys before, has them all; else they are made anew.
+    /// keys before, is given and has them all; else they are made anew.
     ///
     /// As [`create`](Self::create) it can be repeated, and called by several processes at once.
     ///
@@ -130,7 +130,7 @@ impl KeyFolder {
     /// As [`create`](Self::create).
     pub fn create_successor(
         path: &Path,
-        old: &Path,
+        old: Option<&Path>,
         entity: &str,
         clock: &dyn Clock,
         entropy: &dyn Entropy,
@@ -140,7 +140,9 @@ impl KeyFolder {
         let lock = folder.lock()?;
         let maker = Maker { folder: &folder, lock: &lock, entity, clock, entropy };
         if !maker.is_in_use()? {
-            maker.take_over(old)?;
+            if let Some(old) = old {
+                maker.take_over(old)?;
+            }
             maker.complete()?;
         }
         drop(lock);

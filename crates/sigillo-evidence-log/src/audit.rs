@@ -6,14 +6,14 @@ use jiff::Timestamp;
 
 use sigillo_authorities::SignedHead;
 use sigillo_ers::{AlgorithmTable, RevocationSummary, TrustAnchors};
-use sigillo_merkle::KeysOfLog;
+use sigillo_merkle::{KeysOfLog, VerifierKey};
 use sigillo_model::{CommitOpened, Entry, Finding, FindingCode, ObjectKey, Sha256Digest};
 use sigillo_store::StoreError;
 
 use crate::{
     Archive, Commit, CommitFault, LogError, LogView,
     anchoring::audit_anchors,
-    audit_derived::{DerivedAudit, check_checkpoint, lines_from_bundles},
+    audit_derived::{DerivedAudit, check_checkpoint, check_no_successor, lines_from_bundles},
     audit_received::audit_received,
     audit_renewals::audit_renewals,
     audit_sealings::audit_sealings,
@@ -22,6 +22,7 @@ use crate::{
     commit::COMMIT_BYTES_MAX,
     find_head,
     head::exists,
+    publish::{published_note, signed_checkpoint},
 };
 
 /// At most this many commits are read ahead.
@@ -39,10 +40,21 @@ pub struct AuditKnowledge {
     pub log_key_trusted: bool,
     /// A checkpoint of the newest log that the auditor saw earlier.
     pub seen: Option<SignedHead>,
-    /// Checkpoints of logs before it that the auditor saw earlier, each with its generation.
-    pub seen_before: Vec<(u64, SignedHead)>,
+    /// Other logs of the archive that the auditor saw earlier, or was told of.
+    pub seen_before: Vec<SeenLog>,
     /// As of when time-stamps must hold; `None` looks at each only at its own time.
     pub time: Option<AuditTime>,
+}
+
+/// A log that an archive must have, because it was seen earlier or is believed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SeenLog {
+    /// Its generation, from 1.
+    pub generation: u64,
+    /// The first key that its checkpoints are signed with.
+    pub log: VerifierKey,
+    /// The newest head that was seen of it; nothing if none was.
+    pub head: Option<SignedHead>,
 }
 
 /// As of when evidence must hold, and by which rules.
@@ -354,22 +366,34 @@ impl<'a> ChainAudit<'a> {
         SignedHead { size: self.chain.edge.size(), root: self.chain.root() }
     }
 
+    /// Returns what the published checkpoint of the newest log covers, if it bears that log's signature
+    /// by the keys that are known.
+    async fn published_head(&self) -> Result<Option<(u64, Sha256Digest)>, LogError> {
+        let generation = self.archive.generation();
+        let Some(note) = published_note(self.archive, generation).await? else { return Ok(None) };
+        let Some(known) = self.archive.log_keys_of(generation) else { return Ok(None) };
+        let (keys, _) = self.view.log_keys_of(generation, known.first().clone());
+        let published = signed_checkpoint(&keys, &note);
+        Ok(published.map(|it| (it.size, crate::chain::sha256_of(it.root))))
+    }
+
     async fn finish(mut self, head: u64, knowledge: &AuditKnowledge) -> Result<LogAudit, LogError> {
         if self.lost > 0 {
-            let published = crate::publish::published_checkpoint(self.archive).await?;
-            let target = published.map(|it| (it.size, crate::chain::sha256_of(it.root)));
+            let target = self.published_head().await?;
             self.bridge(target.unwrap_or((0, Sha256Digest::of(&[])))).await?;
         }
         if head == 0 {
             self.find(FindingCode::CommitMissing, 1, "the log has no commits");
         }
         let all_keys = self.keys_of_logs();
+        check_no_successor(self.archive, &mut self.findings).await?;
         if self.tree_known {
             let edge = &self.chain.edge;
             self.derived.check_finished(self.archive, &mut self.findings).await?;
             self.derived.check_edge(self.archive, edge, &mut self.findings).await?;
             let generation = self.derived.generation();
-            if let Some(keys) = all_keys.get(usize::try_from(generation - 1).unwrap_or(usize::MAX))
+            if let Some(keys) =
+                all_keys.get(usize::try_from(generation).unwrap_or(usize::MAX).saturating_sub(1))
             {
                 let log = (self.archive, keys, generation);
                 let own = boundaries_of(self.archive, &self.boundaries, generation);
@@ -397,6 +421,28 @@ impl<'a> ChainAudit<'a> {
             audit_renewals(self.archive, &self.view, knowledge, &mut self.findings).await?;
         let proven = self.tree_known.then(|| self.head());
         Ok(LogAudit { findings: self.findings, view: self.view, head: proven, revocation })
+    }
+
+    /// Says that a log that was seen earlier is not there, or not as it was.
+    fn lost_of(&self, seen: &SeenLog) -> Option<String> {
+        let (generation, keys) = (seen.generation, self.archive.log_keys_of(seen.generation));
+        if keys.is_none_or(|keys| *keys.first() != seen.log) {
+            return self.tree_known.then(|| {
+                format!(
+                    "log {generation} of this archive was seen earlier, or is believed; here is none \
+                     with its key: the archive was rolled back or rewritten"
+                )
+            });
+        }
+        let head = seen.head?;
+        let own = boundaries_of(self.archive, &self.boundaries, generation);
+        (!own.contains(&None) && !own.contains(&Some(head))).then(|| {
+            format!(
+                "a checkpoint of {} entries of log {generation} was seen earlier; that log does not \
+                 contain it: it was rolled back or rewritten",
+                head.size
+            )
+        })
     }
 
     /// Returns the keys of each log, and notes the rotations that do not count.
@@ -427,18 +473,9 @@ impl<'a> ChainAudit<'a> {
             let object = ObjectKey::archive();
             self.findings.push(Finding::new(FindingCode::OriginUnknown, object, message));
         }
-        for (generation, seen) in &knowledge.seen_before {
-            let own = boundaries_of(self.archive, &self.boundaries, *generation);
-            let is_there = *generation <= self.archive.generation();
-            let is_known = if is_there { !own.contains(&None) } else { self.tree_known };
-            if !is_known || is_there && own.contains(&Some(*seen)) {
-                continue;
-            }
-            let message = format!(
-                "a checkpoint of {} entries of log {generation} was seen earlier; that log does not \
-                 contain it: it was rolled back or rewritten",
-                seen.size
-            );
+        let lost =
+            knowledge.seen_before.iter().filter_map(|it| self.lost_of(it)).collect::<Vec<_>>();
+        for message in lost {
             self.findings.push(Finding::new(FindingCode::LogRolledBack, "log/seq", message));
         }
         let own = boundaries_of(self.archive, &self.boundaries, self.archive.generation());

@@ -12,9 +12,10 @@ use sigillo_model::{Finding, FindingCode, ObjectKey};
 use crate::{
     Archive, LogError, RightEdge,
     audit::causes_of,
+    audit_succession::is_said_lost,
     chain::sha256_of,
     head::exists,
-    publish::{read_derived, signed_checkpoint},
+    publish::{ended_note, read_derived, signed_checkpoint},
     right_edge::tile_content,
 };
 
@@ -116,7 +117,21 @@ pub(crate) async fn check_checkpoint(
     let published = bytes.as_ref().and_then(|bytes| signed_checkpoint(keys, bytes));
     let head = boundaries.last().copied().flatten();
     let (code, message) = match (bytes, published) {
-        (None, _) if archive.opened(generation + 1).is_some() => return Ok(()),
+        (bytes, None) if archive.opened(generation + 1).is_some() => {
+            let is_known = ended_note(archive, generation, keys).is_some();
+            match bytes {
+                None if !is_known => return Ok(()),
+                None => (
+                    FindingCode::CheckpointDamaged,
+                    "the last checkpoint of this log, which ended, is not there any more"
+                        .to_owned(),
+                ),
+                Some(_) => (
+                    FindingCode::CheckpointDamaged,
+                    "the published checkpoint is not one of this log, which ended".to_owned(),
+                ),
+            }
+        }
         (None, _) => {
             (FindingCode::CheckpointDamaged, "the checkpoint was not published".to_owned())
         }
@@ -130,8 +145,11 @@ pub(crate) async fn check_checkpoint(
             let is_ended = archive.opened(generation + 1).is_some();
             let next = archive.opened(generation).unwrap_or(1) - u64::from(generation == 1)
                 + u64::try_from(boundaries.len()).unwrap_or(u64::MAX);
-            // Nobody may be left who can sign the last one of a log that another one follows.
-            if is_ended && boundaries.contains(&published) {
+            let body = archive.succession(generation + 1);
+            let is_lost = |head| body.as_ref().is_some_and(|it| is_said_lost(&it.succession, head));
+            // Nobody may be left who can sign the last one of a log that another one follows, and what
+            // it covers may be lost: the act that ended the log says so then, and F308 tells it.
+            if is_ended && (boundaries.contains(&published) || published.is_some_and(is_lost)) {
                 return Ok(());
             }
             // A commit may come while the audit is under way.
@@ -156,6 +174,24 @@ pub(crate) async fn check_checkpoint(
         }
     };
     findings.push(Finding::new(code, key, message));
+    Ok(())
+}
+
+/// Tells of a checkpoint of a log that would come after the newest: that one may be lost.
+pub(crate) async fn check_no_successor(
+    archive: &Archive,
+    findings: &mut Vec<Finding>,
+) -> Result<(), LogError> {
+    let next = archive.generation() + 1;
+    let key = ObjectKey::checkpoint_of(next);
+    let read = read_derived(archive.store(), &key, NOTE_BYTES_MAX as u64).await;
+    let bytes = read.map_err(LogError::store("looking for the checkpoint of a later log"))?;
+    if bytes.is_none() || archive.generation() >= next {
+        return Ok(());
+    }
+    let message =
+        format!("a checkpoint of log {next} is published, and no commit begins such a log");
+    findings.push(Finding::new(FindingCode::SuccessorMissing, key, message));
     Ok(())
 }
 

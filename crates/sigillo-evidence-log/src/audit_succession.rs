@@ -1,5 +1,6 @@
 //! Auditing successions: who vouches for a log that came after another, and what became of that.
 
+use sigillo_authorities::SignedHead;
 use sigillo_ers::{SEAL_BYTES_MAX, Trust, VerifiedSeal, verify_seal};
 use sigillo_merkle::{Checkpoint, KeysOfLog, SignedNote};
 use sigillo_model::{
@@ -8,7 +9,7 @@ use sigillo_model::{
 
 use crate::{
     Archive, AuditKnowledge, LogError, LogView, LoggedSuccession, audit_sealings::read_stated,
-    is_vouched_by_old_key, read_act,
+    chain::sha256_of, is_vouched_by_old_key, read_act,
 };
 
 /// Audits every succession that the log names; `keys` are those of each log, oldest first.
@@ -22,7 +23,7 @@ pub(crate) async fn audit_successions(
         let code = FindingCode::SuccessionFalse;
         let (body, terms) = (&logged.body, &logged.body.succession);
         let object = ObjectKey::commit(logged.commit);
-        let origin = archive.description().origin_of(terms.generation - 1);
+        let origin = archive.description().origin_of(terms.generation.saturating_sub(1));
         if body.signature.is_some() && !is_vouched_by_old_key(body, &origin, old) {
             let message = "the key of the old log did not sign for the new one, as it says";
             findings.push(Finding::new(code, &object, message));
@@ -92,7 +93,7 @@ fn words_of(logged: &LoggedSuccession, signer: Option<&VerifiedSeal>, by_old_key
     format!(
         "log {} ended with commit {} of {} entries, because {}{lost}; log {} began on {}, by an act \
          {signer}; {key}",
-        terms.generation - 1,
+        terms.generation.saturating_sub(1),
         terms.last,
         terms.size,
         reason_in_words(terms.reason),
@@ -103,11 +104,22 @@ fn words_of(logged: &LoggedSuccession, signer: Option<&VerifiedSeal>, by_old_key
 
 /// Returns how many entries the newest known checkpoint of the old log covers beyond its end.
 pub fn entries_lost(terms: &Succession) -> u64 {
-    let stated = terms.checkpoint.as_deref().and_then(|text| {
-        let note = SignedNote::parse(text.as_bytes()).map(|note| note.text).ok();
-        Checkpoint::parse(&note.unwrap_or_else(|| text.to_owned())).ok()
-    });
-    stated.map_or(0, |it| it.size.saturating_sub(terms.size))
+    stated_end(terms).map_or(0, |it| it.size.saturating_sub(terms.size))
+}
+
+/// Returns what the newest known checkpoint of the old log covers, as the succession states it.
+pub(crate) fn stated_end(terms: &Succession) -> Option<SignedHead> {
+    let text = terms.checkpoint.as_deref()?;
+    let note = SignedNote::parse(text.as_bytes()).map(|note| note.text).ok();
+    let stated = Checkpoint::parse(&note.unwrap_or_else(|| text.to_owned())).ok()?;
+    Some(SignedHead { size: stated.size, root: sha256_of(stated.root) })
+}
+
+/// Tells whether a succession says of a head of the log that ended that it is lost: it covers more than
+/// what is left, and no more than the newest checkpoint that was known.
+pub fn is_said_lost(terms: &Succession, head: SignedHead) -> bool {
+    stated_end(terms)
+        .is_some_and(|stated| head.size > terms.size && (head == stated || head.size < stated.size))
 }
 
 /// Says in words why a log was succeeded.

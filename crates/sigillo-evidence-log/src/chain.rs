@@ -81,7 +81,9 @@ impl Chain {
         if header.rotated != self.rotated.filter(|_| !begins) {
             return fault("the last commit with another key of the log");
         }
-        if header.epoch < self.epoch.max(1) + u64::from(begins) {
+        // A log begins one above the last, whatever its keys: nobody can use the numbers up.
+        let next = self.epoch.max(1) + 1;
+        if if begins { header.epoch != next } else { header.epoch < self.epoch.max(1) } {
             return fault("its epoch");
         }
         let expected_at = self.at.map_or(header.clock, |before| before.max(header.clock));

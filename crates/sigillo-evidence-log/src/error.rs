@@ -79,8 +79,8 @@ pub enum LogError {
 
     /// Another log came after the one that the keys at hand are for.
     #[error(
-        "the log was succeeded by log {generation} with commit {commit}, and these keys are for the \
-         one before: nothing was written"
+        "the log was succeeded by log {generation} with commit {commit}, and this was opened, or has \
+         keys, for the one before: nothing was written"
     )]
     Succeeded {
         /// The generation of the new log.

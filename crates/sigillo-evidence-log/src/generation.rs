@@ -11,8 +11,8 @@ use sigillo_model::{
 };
 
 use crate::{
-    Archive, Commit, CommitFault, LogError, archive::commit_key_name, find_head,
-    key_rotation::KnownKeys,
+    Archive, Commit, CommitFault, LogError, RightEdge, archive::commit_key_name, chain::sha256_of,
+    find_head, key_rotation::KnownKeys,
 };
 
 /// One log of an archive, as far as it is known.
@@ -34,7 +34,11 @@ pub(crate) struct Generation {
 
 /// The logs of one archive, oldest first, never none.
 #[derive(Clone, Debug)]
-pub(crate) struct KnownLogs(Vec<Generation>);
+pub(crate) struct KnownLogs {
+    logs: Vec<Generation>,
+    /// Whether no other log counts from now on.
+    closed: bool,
+}
 
 impl KnownLogs {
     pub(crate) fn new(
@@ -42,36 +46,37 @@ impl KnownLogs {
         commit: VerifierKey,
         log: VerifierKey,
     ) -> Self {
-        Self(vec![Generation {
+        let first = Generation {
             number: 1,
             opened: 1,
             commit_key: commit,
             keys: KnownKeys::new(log),
             seal: description.keys.seal.clone(),
             body: None,
-        }])
+        };
+        Self { logs: vec![first], closed: false }
     }
 
     /// Returns the newest log known.
     pub(crate) fn newest(&self) -> &Generation {
-        self.0.last().expect("an archive has a first log")
+        self.logs.last().expect("an archive has a first log")
     }
 
     /// Returns the log of a generation.
     pub(crate) fn of(&self, generation: u64) -> Option<&Generation> {
         let at = usize::try_from(generation.checked_sub(1)?).ok()?;
-        self.0.get(at)
+        self.logs.get(at)
     }
 
     pub(crate) fn of_mut(&mut self, generation: u64) -> Option<&mut Generation> {
         let at = usize::try_from(generation.checked_sub(1)?).ok()?;
-        self.0.get_mut(at)
+        self.logs.get_mut(at)
     }
 
     /// Returns the log that a commit belongs to by its number.
     pub(crate) fn of_commit(&self, commit: u64) -> &Generation {
-        let at = self.0.partition_point(|it| it.opened <= commit);
-        at.checked_sub(1).and_then(|at| self.0.get(at)).unwrap_or_else(|| self.newest())
+        let at = self.logs.partition_point(|it| it.opened <= commit);
+        at.checked_sub(1).and_then(|at| self.logs.get(at)).unwrap_or_else(|| self.newest())
     }
 
     /// Returns the last commit of a generation, once another has followed it.
@@ -153,6 +158,12 @@ impl Archive {
         Ok(())
     }
 
+    /// Lets no other log count from now on than those that are known: a commit of another is
+    /// [`LogError::Succeeded`] then. Who judged which logs to believe is not shown others.
+    pub fn learn_no_more(&self) {
+        self.with_logs(|logs| logs.closed = true);
+    }
+
     /// Returns the keys that a checkpoint in `note` must be signed with, by the origin that it states:
     /// those of the newest log if no log known here has it.
     pub fn keys_of_note(&self, note: &[u8]) -> KeysOfLog {
@@ -160,7 +171,7 @@ impl Archive {
         let stated = stated.and_then(|note| Checkpoint::parse(&note.text).ok());
         let found = stated.and_then(|stated| {
             let is_of = |it: &&Generation| self.description().origin_of(it.number) == stated.origin;
-            self.with_logs(|logs| logs.0.iter().find(is_of).map(|it| it.keys.keys.clone()))
+            self.with_logs(|logs| logs.logs.iter().find(is_of).map(|it| it.keys.keys.clone()))
         });
         found.unwrap_or_else(|| self.log_keys())
     }
@@ -193,8 +204,18 @@ impl Archive {
             (_, expected) if self.generation() > 1 && expected != generation => {
                 Err(damaged(CommitFault::Chain { what: "its generation" }))
             }
+            _ if !self.is_begun_by_stated(&commit) => {
+                Err(damaged(CommitFault::Chain { what: "the commit that began its log" }))
+            }
             _ => Ok(commit),
         }
+    }
+
+    /// Tells whether the header of a commit names the one that began its log: a log begins once.
+    fn is_begun_by_stated(&self, commit: &Commit) -> bool {
+        let begun = self.with_logs(|logs| logs.of(commit.header.generation).map(|it| it.opened));
+        let begun = begun.filter(|_| commit.header.generation > 1);
+        commit.header.succeeded == begun
     }
 
     /// Learns of the log that a commit says it belongs to, from the commit that began it. What cannot be
@@ -231,11 +252,14 @@ impl Archive {
                 return Err(unread("is damaged"));
             };
             self.with_logs(|logs| {
-                if logs.newest().number + 1 == generation {
-                    logs.0.push(next);
+                if logs.closed {
+                    return Err(LogError::Succeeded { generation, commit: opened });
                 }
-            });
-            Ok(())
+                if logs.newest().number + 1 == generation {
+                    logs.logs.push(next);
+                }
+                Ok(())
+            })
         }
         .boxed()
     }
@@ -257,9 +281,11 @@ impl Archive {
         let follows = terms.generation == generation
             && header.generation == generation
             && terms.last == opened - 1
-            && header.previous == Some(terms.last_sha256);
+            && header.previous == Some(terms.last_sha256)
+            && (header.succeeded, header.rotated) == (Some(opened), None)
+            && (header.first_leaf, header.root) == (0, sha256_of(RightEdge::new().root()));
         let is_used = self.with_logs(|logs| {
-            let old = logs.0.iter().flat_map(|it| it.keys.keys.iter().chain([&it.commit_key]));
+            let old = logs.logs.iter().flat_map(|it| it.keys.keys.iter().chain([&it.commit_key]));
             let mut old = old.map(VerifierKey::public_key);
             old.any(|old| old == commit.public_key() || old == log.public_key())
         });

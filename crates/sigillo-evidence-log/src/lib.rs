@@ -50,8 +50,8 @@ mod view;
 
 pub use anchoring::commit_anchor;
 pub use archive::{Archive, NewArchive, place_of};
-pub use audit::{AuditKnowledge, AuditTime, LogAudit, audit_log};
-pub use audit_succession::{entries_lost, reason_in_words};
+pub use audit::{AuditKnowledge, AuditTime, LogAudit, SeenLog, audit_log};
+pub use audit_succession::{entries_lost, is_said_lost, reason_in_words};
 pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list, read_rehashed_leaves};
 pub use chains::{ChainToken, Chains, Rehash, TokenFrom, chain_hash, chains_of, last_chain};
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
@@ -65,7 +65,7 @@ pub use lines::{LINE_NAME_CHARS_MAX, LineProfile, is_trial_line, plan_lines};
 pub use lost::Unread;
 pub use publish::{PublishedCheckpoint, Standing, read_checkpoint, rebuild_log};
 pub use records::proven_record;
-pub use recover::log_contains;
+pub use recover::{ended_log_contains, log_contains};
 pub use rehashing::{RehashOutcome, commit_hash_tree};
 pub use renewing::{
     PlannedRehash, PlannedRenewal, RENEWAL_LEAD, RenewOutcome, RenewalPlan, RenewalRules, Renewer,

@@ -62,11 +62,19 @@ pub(crate) async fn publish_checkpoint(
 pub(crate) async fn published_checkpoint(
     archive: &Archive,
 ) -> Result<Option<Checkpoint>, LogError> {
-    let Some(bytes) = published_note(archive, archive.generation()).await? else {
-        return Ok(None);
-    };
+    let generation = archive.generation();
+    let Some(bytes) = published_note(archive, generation).await? else { return Ok(None) };
     archive.key_of(&bytes).await?;
-    Ok(signed_checkpoint(&archive.keys_of_note(&bytes), &bytes))
+    // By the keys of this log: a copy of what another log of the archive published is none of it.
+    let keys = archive.log_keys_of(generation);
+    Ok(keys.and_then(|keys| signed_checkpoint(&keys, &bytes)))
+}
+
+/// Returns what a log that ended is to have as its published checkpoint if that is lost: the one that
+/// the act of its end names, if it is signed by a key of that log. Nobody may be left to sign another.
+pub(crate) fn ended_note(archive: &Archive, generation: u64, keys: &KeysOfLog) -> Option<String> {
+    let stated = archive.succession(generation + 1)?.succession.checkpoint?;
+    signed_checkpoint(keys, stated.as_bytes()).map(|_| stated)
 }
 
 /// Reads what is published as the checkpoint of a generation.
@@ -186,12 +194,28 @@ pub async fn rebuild_log(
             }
             rebuilt.tail.finished.clear();
             rebuilt.finished.clear();
+            if is_last && number < head {
+                written += usize::from(publish_ended(&archive, generation).await?);
+            }
         }
         progress(number, head);
     }
     let note = writer.signed_checkpoint().await?;
     publish_checkpoint((archive.store(), archive.generation_of(head)), &note).await?;
     Ok(u64::try_from(written).unwrap_or(u64::MAX) + 1)
+}
+
+/// Publishes the checkpoint of a log that ended, unless one that it signed is there: what that covers
+/// may be the only proof of what is lost.
+async fn publish_ended(archive: &Archive, generation: u64) -> Result<bool, LogError> {
+    let Some(keys) = archive.log_keys_of(generation) else { return Ok(false) };
+    let published = published_note(archive, generation).await?;
+    if published.is_some_and(|note| signed_checkpoint(&keys, &note).is_some()) {
+        return Ok(false);
+    }
+    let Some(note) = ended_note(archive, generation, &keys) else { return Ok(false) };
+    publish_checkpoint((archive.store(), generation), &note).await?;
+    Ok(true)
 }
 
 fn bundle(generation: u64, index: u64, entries: &[Bytes]) -> (ObjectKey, Vec<u8>) {

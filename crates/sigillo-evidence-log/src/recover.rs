@@ -46,12 +46,12 @@ impl Recovered {
             if let Some(edge) = edge_before(archive, &commit.header).await? {
                 return Self::forward(archive, commit, edge, head).await;
             }
-            if number == 1 {
+            if number <= begun.unwrap_or(1) {
                 let what = "the root over the entries before it";
                 let fault = crate::CommitFault::Chain { what };
                 return Err(LogError::CommitDamaged { number, fault });
             }
-            back = 2 * back + 1;
+            back = back.saturating_mul(2).saturating_add(1);
         }
     }
 
@@ -88,15 +88,8 @@ impl Recovered {
         if self.chain.edge.size() <= head.size {
             return Ok(self.head() == head);
         }
-        // A checkpoint always covers whole commits, whose successors state its size and root.
-        let (mut low, mut high) = (self.chain.succeeded.unwrap_or(1), self.chain.number);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let commit = archive.existing_commit(middle).await?;
-            if commit.header.first_leaf < head.size { low = middle + 1 } else { high = middle }
-        }
-        let header = archive.existing_commit(low).await?.header;
-        Ok(header.first_leaf == head.size && header.root == head.root)
+        let commits = (self.chain.succeeded.unwrap_or(1), self.chain.number);
+        is_stated_before(archive, commits, head).await
     }
 
     /// Checks the next commit and takes it in.
@@ -134,6 +127,46 @@ impl Recovered {
 /// [`LogError`] if the log cannot be read.
 pub async fn log_contains(archive: &Archive, seen: SignedHead) -> Result<bool, LogError> {
     Recovered::read(archive, 0).await?.contains(archive, seen).await
+}
+
+/// Tells whether a log that another one followed had a head, at one of its commits; no if it is not
+/// known, or did not end. Writes nothing.
+///
+/// # Errors
+///
+/// [`LogError`] if the log cannot be read.
+pub async fn ended_log_contains(
+    archive: &Archive,
+    generation: u64,
+    seen: SignedHead,
+) -> Result<bool, LogError> {
+    let (Some(first), Some(next)) = (archive.opened(generation), archive.opened(generation + 1))
+    else {
+        return Ok(false);
+    };
+    let Some(end) = archive.succession(generation + 1).map(|body| body.succession) else {
+        return Ok(false);
+    };
+    if seen.size >= end.size {
+        return Ok((seen.size, seen.root) == (end.size, end.root));
+    }
+    is_stated_before(archive, (first, next - 1), seen).await
+}
+
+/// Tells whether one of the commits of a log states a head as what lies before it: a checkpoint always
+/// covers whole commits.
+async fn is_stated_before(
+    archive: &Archive,
+    (mut low, mut high): (u64, u64),
+    head: SignedHead,
+) -> Result<bool, LogError> {
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let commit = archive.existing_commit(middle).await?;
+        if commit.header.first_leaf < head.size { low = middle + 1 } else { high = middle }
+    }
+    let header = archive.existing_commit(low).await?.header;
+    Ok(header.first_leaf == head.size && header.root == head.root)
 }
 
 /// Reads the right edge before a commit from the tiles, or returns nothing if they do not give the

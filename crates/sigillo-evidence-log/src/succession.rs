@@ -202,6 +202,9 @@ pub async fn succeed_log(
     let recovered = Recovered::read(&archive, 0).await?;
     let known = archive.succession(archive.generation());
     let is_done = known.as_ref().is_some_and(|body| body.act_sha256 == Sha256Digest::of(act));
+    if is_done && known.is_some_and(|it| it.signature_sha256 != Sha256Digest::of(signature)) {
+        return Err(refused("the act was carried out already, with another signature"));
+    }
     if !is_done {
         check_act(&archive, &recovered.chain, &read, &keys)?;
         let writing = Writing { archive: &archive, keys: &keys, clock: &*clock, entropy };

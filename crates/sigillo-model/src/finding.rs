@@ -148,6 +148,8 @@ finding_codes! {
     CosignatureUnknown = "F606", CannotTell;
     /// No trusted list proves that a time-stamp is qualified.
     NotQualified = "F607", Note;
+    /// A checkpoint is published of a log after the newest, and no commit begins one.
+    SuccessorMissing = "F608", CannotTell;
     /// The store did not give an object, so it was not checked.
     NotRead = "F701", CannotTell;
 

@@ -11,9 +11,7 @@ use sigillo_authorities::{
 };
 use sigillo_catalogue::{Journal, KeyIndex};
 use sigillo_ers::{TrustAnchors, pem_blocks, to_pem};
-use sigillo_evidence_log::{
-    Archive, AuditKnowledge, AuditTime, LogKeys, LogSummary, LogWriter, log_contains,
-};
+use sigillo_evidence_log::{Archive, AuditKnowledge, AuditTime, LogKeys, LogSummary, LogWriter};
 use sigillo_model::{Clock, Entropy, ErrorKind, GENERATIONS_MAX, LogTime, Sha256Digest};
 use sigillo_store::{ServiceAccess, Store, StoreUrl};
 
@@ -21,6 +19,7 @@ use crate::{
     cli::GlobalArgs,
     commands::er::algorithms,
     error::CommandError,
+    guard::{keys_of_log, refuse_used_keys},
     output::{Output, counted, visible},
     places::{Places, place_of, write_whole},
     settings::{AuthoritySettings, Settings},
@@ -75,8 +74,18 @@ impl Context {
             .with_spool_folder(self.places.spool())
     }
 
-    /// Opens the archive for reading.
-    pub(crate) async fn archive(&self) -> Result<Archive, CommandError> {
+    /// Opens the archive as it lies there, believed or not: for those who judge it. Logs that cannot be
+    /// read to learn of them are met again by whoever reads the log.
+    pub(crate) async fn archive_as_found(&self) -> Result<Archive, CommandError> {
+        let archive = self.opened().await?;
+        if let Err(error) = archive.learn().await {
+            tracing::debug!(%error, "the logs of the archive are not known");
+        }
+        Ok(archive)
+    }
+
+    /// Opens the archive, whatever its log; what logs it has is not known yet.
+    pub(crate) async fn opened(&self) -> Result<Archive, CommandError> {
         let url = self.url()?;
         if let Some(folder) = url.folder()
             && !folder.exists()
@@ -87,12 +96,7 @@ impl Context {
             ));
         }
         let store = Store::open(&url, tokio::runtime::Handle::current())?;
-        let archive = Archive::open(store).await?;
-        if let Err(error) = archive.learn().await {
-            // Whoever reads the log meets it again.
-            tracing::debug!(%error, "the logs of the archive are not known");
-        }
-        Ok(archive)
+        Ok(Archive::open(store).await?)
     }
 
     /// Opens the keys of an archive, also of one that was moved since they were made.
@@ -101,15 +105,17 @@ impl Context {
         let fits =
             |keys: &KeyFolder| keys.commit_signer().public_key()[..] == *expected.public_key();
         let generation = archive.generation();
-        let folder = keys_of_log(&self.places.keys_of(&self.url()?), generation);
+        let named = self.places.keys_of(&self.url()?);
+        let folder = keys_of_log(&named, generation);
         let opened = KeyFolder::open(&folder);
         if let Ok(keys) = &opened
             && fits(keys)
         {
             return Ok(opened?);
         }
-        for other in self.places.all_keys() {
-            let other = keys_of_log(&other, generation);
+        let others = self.places.all_keys().into_iter().map(|it| keys_of_log(&it, generation));
+        // The folder of this very log may be named, too.
+        for other in std::iter::once(named).chain(others) {
             if let Ok(keys) = KeyFolder::open(&other)
                 && fits(&keys)
             {
@@ -145,6 +151,7 @@ impl Context {
         keys: &KeyFolder,
     ) -> Result<LogWriter, CommandError> {
         self.refuse_older(archive).await?;
+        refuse_used_keys(archive, keys)?;
         self.probed(archive).await?;
         // The same of a log that succeeded another, and had not signed anything yet.
         let is_new = archive.generation() > 1 && keys.log_signer().last_signed()?.is_none();
@@ -154,34 +161,6 @@ impl Context {
         let keys = LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
         let clock = Arc::clone(&self.clock);
         Ok(LogWriter::open(archive.clone(), keys, clock, &*self.entropy, 0).await?)
-    }
-
-    /// Refuses a log that lacks what this user saw of it, or what these keys signed, if they are here.
-    pub(crate) async fn refuse_diverged(&self, archive: &Archive) -> Result<(), CommandError> {
-        self.refuse_older(archive).await?;
-        let Ok(keys) = self.keys(archive) else { return Ok(()) };
-        let Some(last) = keys.log_signer().last_signed()? else { return Ok(()) };
-        if log_contains(archive, last).await? {
-            return Ok(());
-        }
-        let words = format!(
-            "LOG_DIVERGED: the log key signed a log of {} entries that is not this one; nothing was \
-             written",
-            last.size
-        );
-        Err(CommandError::new(ErrorKind::Integrity, words)
-            .hint("the store may have been restored from a backup: bring back its newest state"))
-    }
-
-    /// Refuses to add to a log that lacks what this user saw of it, before anything is written: the
-    /// keys may have forgotten it, as those from a backup do.
-    async fn refuse_older(&self, archive: &Archive) -> Result<(), CommandError> {
-        let Some(words) = self.rolled_back(archive).await? else { return Ok(()) };
-        let words = format!("LOG_DIVERGED: {words}; nothing was written");
-        let file = self.seen_file(archive);
-        Err(CommandError::new(ErrorKind::Integrity, words)
-            .hint("the store may have been restored from a backup: bring back its newest state")
-            .hint(format!("what was seen is remembered in {}", file.display())))
     }
 
     /// Lets a store that is to be written to prove once that it keeps its word.
@@ -309,7 +288,7 @@ impl Context {
     pub(crate) fn knowledge(&self, archive: &Archive) -> Result<AuditKnowledge, CommandError> {
         let (log_key_trusted, anchors) = self.trust.knowledge_of(archive)?;
         let time = AuditTime { algorithms: algorithms()?, at: self.clock.now() };
-        let (seen, seen_before) = (self.seen(archive), self.seen_before(archive));
+        let (seen, seen_before) = (self.seen(archive), self.seen_before(archive)?);
         Ok(AuditKnowledge { anchors, log_key_trusted, seen, seen_before, time: Some(time) })
     }
 
@@ -394,12 +373,6 @@ impl Context {
     pub(crate) fn settings(&self) -> Result<Settings, CommandError> {
         Settings::read(&self.places.settings())
     }
-}
-
-/// Returns the folder of the keys of the log of a generation: those of the first lie in the key folder
-/// itself, those of the next in `g2` below it.
-pub(crate) fn keys_of_log(folder: &Path, generation: u64) -> PathBuf {
-    if generation <= 1 { folder.to_owned() } else { folder.join(format!("g{generation}")) }
 }
 
 /// The keys of an archive that is there are not where they are expected, or not all of them. They

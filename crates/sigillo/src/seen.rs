@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use sigillo_authorities::SignedHead;
-use sigillo_evidence_log::{Archive, LogSummary, log_contains, summarise};
+use sigillo_evidence_log::{Archive, LogSummary, SeenLog, is_said_lost, log_contains, summarise};
 use sigillo_merkle::{Checkpoint, VerifierKey};
 use sigillo_model::{ArchiveId, Finding, FindingCode, LogTime, Sha256Digest};
 
@@ -22,45 +22,61 @@ impl Context {
         read(&self.seen_file(archive)).map(|(head, _)| head)
     }
 
-    /// Returns the newest heads that this user saw of the logs of this archive, without the one that is
-    /// its newest now: each with its generation.
-    pub(crate) fn seen_before(&self, archive: &Archive) -> Vec<(u64, SignedHead)> {
+    /// Returns the logs that this archive must have, apart from its newest: its first, those that this
+    /// user saw and believed, and those that the trust store names, with the newest head seen of each.
+    ///
+    /// A head is left out that the responsible person said to be lost, in the act that began a log which
+    /// the trust store names: who added that knows of the loss.
+    pub(crate) fn seen_before(&self, archive: &Archive) -> Result<Vec<SeenLog>, CommandError> {
         let state = self.places.state_of(archive.description().archive);
+        let named = self.trust.successors_of(archive)?;
         let mut logs = read_logs(&state);
-        if archive.generation() > 1
-            && let Some(first) = archive.log_keys_of(1)
-        {
-            logs.push((1, first.first().clone()));
-        }
-        let newest = archive.log_keys();
-        logs.retain(|(_, key)| key != newest.first());
-        let seen = logs.into_iter().filter_map(|(generation, key)| {
-            read(&seen_in(&state, &key)).map(|(head, _)| (generation, head))
+        logs.extend(named.iter().filter(|it| !logs.contains(it)).cloned().collect::<Vec<_>>());
+        logs.extend(archive.log_keys_of(1).map(|first| (1, first.first().clone())));
+        let newest = (archive.generation(), archive.log_keys().first().clone());
+        let others = logs.into_iter().filter(|it| *it != newest);
+        let seen = others.map(|(generation, log)| {
+            let head = read(&seen_in(&state, &log)).map(|(head, _)| head);
+            let next = archive.log_keys_of(generation + 1).map(|keys| keys.first().clone());
+            let is_named = next.is_some_and(|next| named.contains(&(generation + 1, next)));
+            let terms = archive.succession(generation + 1).filter(|_| is_named);
+            let is_lost = |head| terms.is_some_and(|it| is_said_lost(&it.succession, head));
+            let head = head.filter(|head| !is_lost(*head));
+            SeenLog { generation, log, head }
         });
-        seen.collect()
+        Ok(seen.collect())
     }
 
-    /// Says that the archive does not have a log that this user saw of it, if that is so.
-    fn lacks_log(&self, archive: &Archive) -> Option<String> {
-        let state = self.places.state_of(archive.description().archive);
-        let is_there = |generation: u64, key: &VerifierKey| {
-            archive.log_keys_of(generation).is_some_and(|keys| keys.first() == key)
-        };
-        let (generation, _) =
-            read_logs(&state).into_iter().find(|(number, key)| !is_there(*number, key))?;
-        Some(format!(
-            "log {generation} of this archive was seen earlier, and here is none with its key: the \
-             archive was rolled back or rewritten"
-        ))
+    /// Says that the archive does not have a log that it must have, if that is so, and where that is
+    /// remembered.
+    pub(crate) fn lacks_log(
+        &self,
+        archive: &Archive,
+    ) -> Result<Option<(String, PathBuf)>, CommandError> {
+        let id = archive.description().archive;
+        let named = self.trust.successors_of(archive)?;
+        let is_there =
+            |it: &SeenLog| archive.log_keys_of(it.generation).is_some_and(|k| *k.first() == it.log);
+        let lacking = self.seen_before(archive)?.into_iter().find(|it| !is_there(it));
+        Ok(lacking.map(|it| {
+            let words = format!(
+                "log {} of this archive was seen earlier, or is believed, and here is none with its key: \
+                 the archive was rolled back or rewritten",
+                it.generation
+            );
+            let is_named = named.contains(&(it.generation, it.log));
+            let state = self.places.state_of(id);
+            (words, if is_named { self.trust.file_of(id) } else { state.join(SEEN_LOGS) })
+        }))
     }
 
-    /// Remembers the head of a log that was found sound.
+    /// Remembers the head of a log that was found sound; that the archive has that log only if the log
+    /// is believed: whoever can write to the store can begin one.
     pub(crate) fn remember(&self, archive: &Archive, head: SignedHead) -> Result<(), CommandError> {
-        let newest = archive.log_keys();
-        if archive.generation() > 1 {
+        if archive.generation() > 1 && self.trust.knowledge_of(archive)?.0 {
             let state = self.places.state_of(archive.description().archive);
-            let (mut logs, log) =
-                (read_logs(&state), (archive.generation(), newest.first().clone()));
+            let log = (archive.generation(), archive.log_keys().first().clone());
+            let mut logs = read_logs(&state);
             if !logs.contains(&log) {
                 logs.push(log);
                 let lines = logs.iter().map(|(number, key)| format!("{number} {key}\n"));
@@ -75,18 +91,20 @@ impl Context {
         self.warn_unless(self.remember(archive, head));
     }
 
-    /// Says that the log lacks what this user saw of it, if it does: with both sizes and dates.
+    /// Says that the archive lacks a log that it must have, or its newest log what this user saw of it,
+    /// if it does: with both sizes and dates.
     pub(crate) async fn rolled_back(
         &self,
         archive: &Archive,
     ) -> Result<Option<String>, CommandError> {
-        if self.lacks_log(archive).is_some() {
-            // Perhaps it could not be read when the archive was opened.
-            archive.learn().await?;
-            if let Some(words) = self.lacks_log(archive) {
-                return Ok(Some(words));
-            }
+        match self.lacks_log(archive)? {
+            Some((words, _)) => Ok(Some(words)),
+            None => self.shrunk(archive).await,
         }
+    }
+
+    /// Says that the newest log lacks what this user saw of it, if it does.
+    pub(crate) async fn shrunk(&self, archive: &Archive) -> Result<Option<String>, CommandError> {
         let Some((seen, at)) = read(&self.seen_file(archive)) else { return Ok(None) };
         if log_contains(archive, seen).await? {
             return Ok(None);

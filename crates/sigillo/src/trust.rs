@@ -163,7 +163,9 @@ impl Trusted {
                         || shown.is_some_and(|shown| shown.contains(keys.current()))
                 })
         };
+        let has_all = self.successors.iter().all(|it| it.generation <= archive.generation());
         self.archive == description.archive
+            && has_all
             && self.knows_newest(archive).unwrap_or_else(believes_first)
     }
 
@@ -357,6 +359,25 @@ impl TrustStore {
     /// Returns the file of what is believed of an archive.
     pub(crate) fn file_of(&self, archive: ArchiveId) -> PathBuf {
         self.folder.join(format!("{archive}.json"))
+    }
+
+    /// Tells whether anything is believed of an archive.
+    pub(crate) fn knows(&self, archive: &Archive) -> bool {
+        self.file_of(archive.description().archive).exists()
+    }
+
+    /// Returns the logs after the first that are believed of an archive, each with its generation and
+    /// its first key.
+    pub(crate) fn successors_of(
+        &self,
+        archive: &Archive,
+    ) -> Result<Vec<(u64, VerifierKey)>, CommandError> {
+        if !self.knows(archive) {
+            return Ok(Vec::new());
+        }
+        let trusted = read_trusted(&self.file_of(archive.description().archive))?;
+        let logs = trusted.successors.iter();
+        Ok(logs.filter_map(|it| Some((it.generation, VerifierKey::parse(&it.log).ok()?))).collect())
     }
 
     /// Returns whether the archive's log is believed, and which certificates count for it.

@@ -22,6 +22,7 @@ mod misfortune;
 mod stranger;
 mod succeeding;
 mod succeeding_example;
+mod succeeding_forged;
 mod summary;
 mod tables;
 mod tampering;

@@ -50,7 +50,7 @@ pub(crate) struct DoctorArgs {
 /// Examines, and says what was found.
 pub(crate) async fn run(context: &Context, args: DoctorArgs) -> Result<u8, CommandError> {
     let mut checks = vec![settings(context)];
-    let archive = match context.archive().await {
+    let archive = match context.archive_as_found().await {
         Ok(archive) => Some(archive),
         Err(error) if error.kind_name() == "usage" => return Err(error),
         Err(error) => {

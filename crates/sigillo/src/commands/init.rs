@@ -58,7 +58,20 @@ pub(crate) async fn create(context: &Context, entity: Entity) -> Result<Archive,
     }
     let store = Store::open_or_make(&url, tokio::runtime::Handle::current())?;
     // A place that holds another archive is refused before keys are made for it.
-    let keys = match Archive::open(store.clone()).await {
+    let found = match Archive::open(store.clone()).await {
+        Ok(existing) => existing.learn().await.map(|()| existing),
+        Err(error) => Err(error),
+    };
+    let keys = match found {
+        // One whose log another one followed was complete before that.
+        Ok(existing)
+            if existing.generation() > 1
+                && existing.description().entity.name == entity.name
+                && context.keys(&existing).is_ok() =>
+        {
+            refuse_other_ipa(&existing, &entity)?;
+            return context.archive().await;
+        }
         Ok(existing) => match context.keys(&existing) {
             Ok(keys) if existing.description().entity.name == entity.name => {
                 refuse_other_ipa(&existing, &entity)?;

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use sigillo_authorities::SignedHead;
 use sigillo_custody::{Growth, ReceiptLog, list_cosigned_sizes, read_cosignatures};
 use sigillo_evidence_log::{
-    Archive, Commit, PublishedCheckpoint, Standing, read_checkpoint, read_commits,
+    Archive, Commit, PublishedCheckpoint, Standing, ended_log_contains, read_checkpoint,
+    read_commits,
 };
 
 use sigillo_merkle::{
@@ -101,6 +102,11 @@ async fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<u8, Co
     let bytes = args.old.as_ref().map(|old| read_beginning(old, NOTE_BYTES_MAX as u64));
     let bytes = bytes.transpose()?;
     let archive = context.archive().await?;
+    if let (Some(file), Some(bytes)) = (&args.old, &bytes)
+        && let Some(code) = with_ended(context, &archive, file, bytes).await?
+    {
+        return Ok(code);
+    }
     let (log, older) = log_and_older(context, args, &archive, bytes.as_deref()).await?;
     let newest = log.checkpoint();
     let (sizes, mut value) = (
@@ -128,9 +134,7 @@ async fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<u8, Co
             let request = write_witness_request(older.size, &path, &log.note);
             let mut words = format!("The log only grew: it has {sizes}.");
             if newest.size == log.size() {
-                let root = Sha256Digest::from_bytes(*newest.root.as_bytes());
-                let head = SignedHead { size: newest.size, root };
-                context.remember_or_warn(&archive, head);
+                context.remember_or_warn(&archive, head_of_checkpoint(newest));
                 (words, request, EXIT_CLEAN)
             } else {
                 words.push_str(&stale(newest.size));
@@ -154,6 +158,55 @@ async fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<u8, Co
     context.output.say(&words);
     context.output.result("sigillo.log.consistency/1", &request, value);
     Ok(code)
+}
+
+/// Compares a checkpoint of a log that ended with that log; nothing if it is none.
+async fn with_ended(
+    context: &Context,
+    archive: &Archive,
+    file: &Path,
+    bytes: &[u8],
+) -> Result<Option<u8>, CommandError> {
+    let key = archive.key_of(bytes).await?;
+    let older = kept_checkpoint(file, bytes, &key)?;
+    let origin_of = |generation: &u64| archive.description().origin_of(*generation);
+    let ended = (1..archive.generation()).find(|it| origin_of(it) == older.origin);
+    let Some(generation) = ended else { return Ok(None) };
+    let Some(end) = archive.succession(generation + 1).map(|it| it.succession) else {
+        return Ok(None);
+    };
+    let head = head_of_checkpoint(&older);
+    let contains = ended_log_contains(archive, generation, head).await?;
+    let sizes = format!("{} entries when it ended, the checkpoint {}", end.size, older.size);
+    let (standing, words, code) = if contains {
+        let words = format!(
+            "The checkpoint is of log {generation}, which only grew: it had {sizes}. The newest is log {}.",
+            archive.generation()
+        );
+        ("ended", words, EXIT_CLEAN)
+    } else if head.size > end.size {
+        ("shorter", shorter(&sizes), EXIT_DAMAGE)
+    } else {
+        let words = format!(
+            "DAMAGE: log {generation} had {sizes}, and does not contain what the checkpoint covers. Keep \
+             the checkpoint: it proves that the log was rewritten"
+        );
+        ("forked", words, EXIT_DAMAGE)
+    };
+    context.output.say(&words);
+    let value = json!({
+        "checkpoint": "", "new_root": end.root, "new_size": end.size, "old_root": head.root,
+        "old_size": head.size, "proof": [], "standing": standing,
+    });
+    context.output.result("sigillo.log.consistency/1", "", value);
+    Ok(Some(code))
+}
+
+fn head_of_checkpoint(checkpoint: &Checkpoint) -> SignedHead {
+    SignedHead {
+        size: checkpoint.size,
+        root: Sha256Digest::from_bytes(*checkpoint.root.as_bytes()),
+    }
 }
 
 fn shorter(sizes: &str) -> String {
@@ -258,7 +311,7 @@ pub(crate) fn checkpoint_of(bytes: &[u8], key: &VerifierKey) -> Result<Checkpoin
 
 /// Prints entries as they stand in the log.
 async fn entries(context: &Context, args: &EntriesArgs) -> Result<u8, CommandError> {
-    let archive = context.archive().await?;
+    let archive = context.archive_as_found().await?;
     let end = args.from.saturating_add(args.count);
     let mut printed: Vec<Value> = Vec::new();
     let mut print = |commit: &Commit| {

@@ -8,16 +8,18 @@ use serde_json::{Value, json};
 use sigillo_authorities::{CheckpointSigner, KeyFolder};
 use sigillo_ers::{SEAL_BYTES_MAX, Trust, TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{
-    Archive, LogKeys, SucceededLog, SuccessionPlan, SuccessionTerms, plan_succession, read_act,
-    read_checkpoint, reason_in_words, sign_succession_act, succeed_log, write_succession_act,
+    Archive, LogError, LogKeys, SucceededLog, SuccessionPlan, SuccessionTerms, plan_succession,
+    read_act, read_checkpoint, reason_in_words, sign_succession_act, succeed_log,
+    write_succession_act,
 };
 use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX, TreeHash};
 use sigillo_model::{ErrorKind, LogTime, SUCCESSION_ACT_BYTES_MAX, SuccessionReason};
 
 use crate::{
     commands::{EXIT_CLEAN, log::checkpoint_of},
-    context::{Context, keys_of_log},
+    context::Context,
     error::CommandError,
+    guard::{base_of, keys_of_log},
     output::{grouped, visible},
     places::{read_beginning, write_new},
     trust::Trusted,
@@ -119,8 +121,10 @@ impl From<SucceedReason> for SuccessionReason {
 /// Shows where the log would end and how the next would begin; with an act, or in trial archives with
 /// `--trial --yes`, does it.
 pub(crate) async fn run(context: &Context, args: &SucceedArgs) -> Result<u8, CommandError> {
-    let archive = context.archive().await?;
-    if let Some(code) = complete(context, &archive).await? {
+    let archive = context.archive_as_found().await?;
+    archive.learn().await.map_err(|error| unreadable(&error))?;
+    refuse_unbelieved(context, &archive)?;
+    if let Some(code) = complete(context, args, &archive).await? {
         return Ok(code);
     }
     if let (Some(act), Some(signature)) = (&args.act, &args.signature) {
@@ -154,7 +158,7 @@ pub(crate) async fn run(context: &Context, args: &SucceedArgs) -> Result<u8, Com
     if !context.output.is_json() {
         context.output.data(&plan);
     }
-    let keys = next_keys(context, &before)?;
+    let keys = next_keys(context, &before, reason)?;
     let at = LogTime::new(context.clock.now());
     let checkpoint = before.newest.as_ref().map(|(_, text)| text.clone());
     let words = args.words.clone().unwrap_or_default();
@@ -179,9 +183,34 @@ pub(crate) async fn run(context: &Context, args: &SucceedArgs) -> Result<u8, Com
     finish(context, (before.archive, keys, old), (&act, &signature)).await
 }
 
+/// Refuses to end a log that came after another and that nobody vouches for: somebody else may have
+/// begun it, and who follows it would let them.
+fn refuse_unbelieved(context: &Context, archive: &Archive) -> Result<(), CommandError> {
+    let generation = archive.generation();
+    if generation == 1 || context.trust.knowledge_of(archive)?.0 {
+        return Ok(());
+    }
+    let words = format!(
+        "LOG_UNBELIEVED: log {generation} of this archive began with commit {}, and nothing in the trust \
+         store vouches for it; nothing was written",
+        archive.opened(generation).unwrap_or_default()
+    );
+    Err(CommandError::new(ErrorKind::Integrity, words)
+        .hint("`sigillo verify` says by whose act it began")
+        .hint("if it is yours, add what `sigillo trust export` printed where it was begun")
+        .hint(
+            "if it is not, keep these commits elsewhere and take them out of log/seq: the log before \
+             goes on then",
+        ))
+}
+
 /// Completes a succession that was interrupted before its key had signed, if there is one.
-async fn complete(context: &Context, archive: &Archive) -> Result<Option<u8>, CommandError> {
-    if archive.generation() == 1 {
+async fn complete(
+    context: &Context,
+    args: &SucceedArgs,
+    archive: &Archive,
+) -> Result<Option<u8>, CommandError> {
+    if archive.generation() == 1 || !(args.yes || args.signature.is_some()) {
         return Ok(None);
     }
     let Ok(keys) = context.keys(archive) else { return Ok(None) };
@@ -207,13 +236,7 @@ async fn look(
     args: &SucceedArgs,
     archive: Archive,
 ) -> Result<Before, CommandError> {
-    let plan = plan_succession(&archive).await.map_err(|error| {
-        let kind = error.kind();
-        CommandError::of(kind, &error).hint(
-            "a log is succeeded where its commits end: whatever lies behind a gap, or is damaged at \
-             the end, has to be moved out of log/seq first, and kept",
-        )
-    })?;
+    let plan = plan_succession(&archive).await.map_err(|error| unreadable(&error))?;
     let generation = archive.generation();
     let old = keys_of_log(&context.places.keys_of(&context.url()?), generation);
     let found = context.keys(&archive).ok();
@@ -221,6 +244,13 @@ async fn look(
     let newest = newest_known(context, args, &archive, old_signer(&archive, &old)).await?;
     let has_old_keys = found.is_some();
     Ok(Before { archive, plan, old, has_old_keys, newest })
+}
+
+fn unreadable(error: &LogError) -> CommandError {
+    CommandError::of(error.kind(), error).hint(
+        "a log is succeeded where its commits end: whatever lies behind a gap, or is damaged at the \
+         end, has to be moved out of log/seq first, and kept",
+    )
 }
 
 /// Finds the newest checkpoint of the log as it is: given, published, signed last, or seen.
@@ -238,6 +268,12 @@ async fn newest_known(
             let words = format!("{} is no checkpoint of this log: {what}", file.display());
             CommandError::new(ErrorKind::Invalid, words)
         })?;
+        if checkpoint.origin != archive.origin() {
+            let words =
+                format!("{} is a checkpoint of a log of this archive that ended", file.display());
+            return Err(CommandError::new(ErrorKind::Invalid, words)
+                .hint(format!("give one of its newest log, {}", archive.origin())));
+        }
         known.push((checkpoint.size, String::from_utf8_lossy(&bytes).into_owned()));
     }
     if let Some(published) = read_checkpoint(archive).await? {
@@ -326,18 +362,44 @@ fn value_of(before: &Before, done: Option<&SucceededLog>) -> Value {
 }
 
 /// Makes the keys of the next log, or opens those that were made before.
-fn next_keys(context: &Context, before: &Before) -> Result<KeyFolder, CommandError> {
-    let base = base_of(&before.old, before.plan.generation - 1);
-    let path = keys_of_log(&base, before.plan.generation);
+///
+/// The seal, the trial authority and the trial root go on, unless somebody else may have them.
+fn next_keys(
+    context: &Context,
+    before: &Before,
+    reason: SuccessionReason,
+) -> Result<KeyFolder, CommandError> {
+    let generation = before.plan.generation;
+    let base = base_of(&before.old, generation.saturating_sub(1));
+    let path = keys_of_log(&base, generation);
+    if let Ok(signer) = KeyFolder::open_log_signer(&path)
+        && let Some(last) = signer.last_signed()?
+    {
+        let words = format!(
+            "LOG_DIVERGED: the keys in {} signed {} entries of log {generation} already, which this \
+             archive does not show; nothing was written",
+            path.display(),
+            last.size
+        );
+        return Err(CommandError::new(ErrorKind::Integrity, words)
+            .hint("the store may have been restored from a backup: bring back its newest state")
+            .hint("if that log is lost for good, keep that folder elsewhere, and try again"));
+    }
     let entity = &before.archive.description().entity.name;
     let (clock, entropy) = (&*context.clock, &*context.entropy);
-    Ok(KeyFolder::create_successor(&path, &before.old, entity, clock, entropy)?)
-}
-
-/// Returns the key folder that the folder of the keys of a log is, or lies in.
-fn base_of(folder: &Path, generation: u64) -> PathBuf {
-    let above = folder.parent().filter(|above| keys_of_log(above, generation) == folder);
-    above.map_or_else(|| folder.to_owned(), Path::to_owned)
+    let is_exposed = reason == SuccessionReason::KeysExposed;
+    let old = (!is_exposed).then_some(before.old.as_path());
+    let keys = KeyFolder::create_successor(&path, old, entity, clock, entropy)?;
+    if is_exposed && keys.seal_pem() == before.archive.seal_at(before.plan.last) {
+        let words = format!(
+            "the keys in {} were made for another reason, and with them goes on the seal that somebody \
+             else may have",
+            path.display()
+        );
+        return Err(CommandError::new(ErrorKind::Invalid, words)
+            .hint("they signed nothing yet: remove that folder, and try again"));
+    }
+    Ok(keys)
 }
 
 /// Opens the log key of the log as it is, whatever else is lost.

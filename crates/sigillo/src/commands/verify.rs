@@ -39,44 +39,17 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     if let Some(file) = &args.receipt {
         return receipt::verify(context, file, &args.ids, &args.require, args.html.as_deref());
     }
-    let archive = match context.archive().await {
+    let archive = match context.archive_as_found().await {
         Err(error) if error.kind == ErrorKind::Integrity => {
             return Ok(undescribed(context, &args, &error));
         }
         opened => opened?,
     };
-    let progress = Arc::new(VerifyProgress::default());
-    let verifier = Verifier {
-        archive: archive.clone(),
-        cpu: CpuPool::start(0)?,
-        knowledge: context.knowledge(&archive)?,
-        progress: Arc::clone(&progress),
-    };
-    let work = Work { verb: "Read", unit: "bytes" };
-    let shown = Shown::begin(context.global.progress, context.output, work, move || Count {
-        done: progress.bytes_read.load(Ordering::Relaxed),
-        total: progress.bytes_found.load(Ordering::Relaxed),
-        bytes: 0,
-    });
-    let mut sample = None;
-    let mut report = if let (Some(count), Some(file)) = (args.sample, &args.seed_from) {
-        let seed = seed_of(file, &args.witness, &archive, &verifier.knowledge).await?;
-        let (report, drawn) = verifier.verify_sample(&seed, count).await?;
-        sample = Some(drawn);
-        report
-    } else if args.ids.is_empty() {
-        verifier.verify(scope_of(&args)).await?
-    } else {
-        let view = read_view(&archive).await?;
-        let reads = ReadPool::start()?;
-        let located = locate(context, &archive, &view, &reads, &args.ids).await?;
-        verifier.verify_documents(&located).await?
-    };
-    drop(shown);
+    let (verifier, mut report, sample) = judged(context, &args, &archive).await?;
     let of_seen =
         |it: &&mut Finding| it.code == FindingCode::LogRolledBack && it.object == "log/seq";
-    if let Some(finding) = report.findings.iter_mut().find(of_seen)
-        && let Ok(Some(words)) = context.rolled_back(&archive).await
+    if let Some(finding) = report.findings.iter_mut().rev().find(of_seen)
+        && let Ok(Some(words)) = context.shrunk(&archive).await
     {
         finding.message = words;
     }
@@ -101,6 +74,61 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     let text = text_of(&report, named, sample.as_ref());
     context.output.result("sigillo.verify/1", &text, json_of(&report, sample.as_ref()));
     Ok(exit_code(&report.findings))
+}
+
+/// Verifies what is asked for.
+///
+/// Whom to believe is asked for the logs that are known before anything is read. If others come up, it
+/// is asked anew, and all is read once more.
+async fn judged(
+    context: &Context,
+    args: &VerifyArgs,
+    archive: &Archive,
+) -> Result<(Verifier, VerifyReport, Option<SampleReport>), CommandError> {
+    loop {
+        let known = archive.generation();
+        let verifier = Verifier {
+            archive: archive.clone(),
+            cpu: CpuPool::start(0)?,
+            knowledge: context.knowledge(archive)?,
+            progress: Arc::new(VerifyProgress::default()),
+        };
+        let (report, sample) = verified(context, args, &verifier).await?;
+        // At most once for each log that an archive can have.
+        if archive.generation() == known {
+            return Ok((verifier, report, sample));
+        }
+    }
+}
+
+async fn verified(
+    context: &Context,
+    args: &VerifyArgs,
+    verifier: &Verifier,
+) -> Result<(VerifyReport, Option<SampleReport>), CommandError> {
+    let (archive, progress) = (&verifier.archive, Arc::clone(&verifier.progress));
+    let work = Work { verb: "Read", unit: "bytes" };
+    let shown = Shown::begin(context.global.progress, context.output, work, move || Count {
+        done: progress.bytes_read.load(Ordering::Relaxed),
+        total: progress.bytes_found.load(Ordering::Relaxed),
+        bytes: 0,
+    });
+    let mut sample = None;
+    let report = if let (Some(count), Some(file)) = (args.sample, &args.seed_from) {
+        let seed = seed_of(file, &args.witness, archive, &verifier.knowledge).await?;
+        let (report, drawn) = verifier.verify_sample(&seed, count).await?;
+        sample = Some(drawn);
+        report
+    } else if args.ids.is_empty() {
+        verifier.verify(scope_of(args)).await?
+    } else {
+        let view = read_view(archive).await?;
+        let reads = ReadPool::start()?;
+        let located = locate(context, archive, &view, &reads, &args.ids).await?;
+        verifier.verify_documents(&located).await?
+    };
+    drop(shown);
+    Ok((report, sample))
 }
 
 /// Says which sealings have no time-stamp on an evidence line that the settings ask for and, if it is

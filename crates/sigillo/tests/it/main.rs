@@ -44,6 +44,7 @@ mod schemas;
 mod sealing_later;
 mod stating;
 mod succeeding;
+mod succeeding_forged;
 mod sweeping;
 mod texts;
 mod time_stamping;

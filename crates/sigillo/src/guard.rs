@@ -1,0 +1,116 @@
+//! What keeps this user from reading or adding to a log that is not the one that they know: one that
+//! nobody believed vouches for, one that was rolled back, one that has another successor.
+
+use std::path::{Path, PathBuf};
+
+use sigillo_authorities::KeyFolder;
+use sigillo_evidence_log::{Archive, log_contains};
+use sigillo_model::{ErrorKind, GENERATIONS_MAX};
+
+use crate::{context::Context, error::CommandError};
+
+impl Context {
+    /// Opens the archive for reading. That another log begins meanwhile is an error then, for who
+    /// vouches for it was not asked.
+    pub(crate) async fn archive(&self) -> Result<Archive, CommandError> {
+        let archive = self.opened().await?;
+        archive.learn().await?;
+        archive.learn_no_more();
+        self.refuse_unbelieved(&archive)?;
+        Ok(archive)
+    }
+
+    /// Refuses to take a log that succeeded another for the archive's, if the trust store knows the
+    /// archive and nothing in it vouches for that log: whoever can write to the store can begin one.
+    fn refuse_unbelieved(&self, archive: &Archive) -> Result<(), CommandError> {
+        let generation = archive.generation();
+        if generation == 1 || !self.trust.knows(archive) || self.trust.knowledge_of(archive)?.0 {
+            return Ok(());
+        }
+        let words = format!(
+            "LOG_UNBELIEVED: log {generation} of this archive began with commit {}, and nothing in the \
+             trust store vouches for it; nothing was read or written",
+            archive.opened(generation).unwrap_or_default()
+        );
+        Err(CommandError::new(ErrorKind::Integrity, words)
+            .hint("`sigillo verify` says by whose act it began; ask the entity whether it is theirs")
+            .hint("if it is, get what `sigillo trust export` prints there, and `sigillo trust add` it")
+            .hint(
+                "if it is not, somebody wrote to the store who should not: keep these commits \
+                 elsewhere and take them out of log/seq",
+            ))
+    }
+
+    /// Refuses a log that lacks what this user saw of it, or what these keys signed, if they are here.
+    pub(crate) async fn refuse_diverged(&self, archive: &Archive) -> Result<(), CommandError> {
+        self.refuse_older(archive).await?;
+        let Ok(keys) = self.keys(archive) else { return Ok(()) };
+        refuse_used_keys(archive, &keys)?;
+        let Some(last) = keys.log_signer().last_signed()? else { return Ok(()) };
+        if log_contains(archive, last).await? {
+            return Ok(());
+        }
+        let words = format!(
+            "LOG_DIVERGED: the log key signed a log of {} entries that is not this one; nothing was \
+             written",
+            last.size
+        );
+        Err(CommandError::new(ErrorKind::Integrity, words).hint(BACKUP))
+    }
+
+    /// Refuses to add to a log that lacks what this user saw of it, before anything is written: the
+    /// keys may have forgotten it, as those from a backup do.
+    pub(crate) async fn refuse_older(&self, archive: &Archive) -> Result<(), CommandError> {
+        let lacking = self.lacks_log(archive)?;
+        let (words, file) = match lacking {
+            Some(lacking) => lacking,
+            None => match self.shrunk(archive).await? {
+                Some(words) => (words, self.seen_file(archive)),
+                None => return Ok(()),
+            },
+        };
+        let words = format!("LOG_DIVERGED: {words}; nothing was written");
+        Err(CommandError::new(ErrorKind::Integrity, words)
+            .hint(BACKUP)
+            .hint(format!("what was seen is remembered in {}", file.display())))
+    }
+}
+
+/// What to do about a log that is older than what is known of it.
+const BACKUP: &str = "the store may have been restored from a backup: bring back its newest state";
+
+/// Refuses to go on with a log where the keys of a later one were used already: the archive had that,
+/// and does not show it.
+pub(crate) fn refuse_used_keys(archive: &Archive, keys: &KeyFolder) -> Result<(), CommandError> {
+    let generation = archive.generation();
+    let base = base_of(keys.path(), generation);
+    for later in generation + 1..=GENERATIONS_MAX {
+        let folder = keys_of_log(&base, later);
+        let Ok(signer) = KeyFolder::open_log_signer(&folder) else { continue };
+        if let Ok(Some(last)) = signer.last_signed() {
+            let words = format!(
+                "LOG_DIVERGED: the keys in {} signed {} entries of log {later}, which this archive \
+                 does not show; nothing was written",
+                folder.display(),
+                last.size
+            );
+            return Err(CommandError::new(ErrorKind::Integrity, words).hint(BACKUP).hint(
+                "if that log is lost for good: keep that folder elsewhere, and `sigillo log succeed` \
+                 begins another in its place, with other keys",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the folder of the keys of the log of a generation: those of the first lie in the key folder
+/// itself, those of the next in `g2` below it.
+pub(crate) fn keys_of_log(folder: &Path, generation: u64) -> PathBuf {
+    if generation <= 1 { folder.to_owned() } else { folder.join(format!("g{generation}")) }
+}
+
+/// Returns the key folder that the folder of the keys of a log is, or lies in.
+pub(crate) fn base_of(folder: &Path, generation: u64) -> PathBuf {
+    let above = folder.parent().filter(|above| keys_of_log(above, generation) == folder);
+    above.map_or_else(|| folder.to_owned(), Path::to_owned)
+}

@@ -1,0 +1,172 @@
+//! What somebody can do who can write to the store and has no key, and what becomes of an archive that
+//! lacks the log that is known to have come after another.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::program::{World, finish};
+
+fn codes(report: &Value) -> Vec<&str> {
+    let findings = report["findings"].as_array().unwrap().iter();
+    findings.map(|finding| finding["code"].as_str().unwrap()).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    if to.exists() {
+        fs::remove_dir_all(to).unwrap();
+    }
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
+/// Begins another log as trial archives may.
+fn succeed(world: &World, reason: &str) {
+    let ran = world.run(["log", "succeed", "--reason", reason, "--trial", "--yes"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+/// Lets a stranger who can write to the store begin another log and add a document.
+fn forge(world: &World) {
+    let stranger = world.place("estraneo");
+    fs::create_dir_all(&stranger).unwrap();
+    fs::create_dir_all(world.place("false")).unwrap();
+    fs::write(world.place("false/falso.txt"), "falso").unwrap();
+    for args in
+        [&["log", "succeed", "--reason", "keys-lost", "--trial", "--yes"][..], &["ingest", "false"]]
+    {
+        let mut command = world.command(args);
+        command.env("HOME", &stranger);
+        let ran = finish(command);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+}
+
+#[test]
+fn a_log_that_a_stranger_began_is_not_read_and_nobody_is_led_to_follow_it() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    copy(&world.archive(), &world.place("vero"));
+    forge(&world);
+    let (code, report) = world.verify();
+    assert_eq!(code, 3, "{report}");
+    assert!(codes(&report).contains(&"F601"), "{report}");
+    world.write("due.txt", b"due");
+    for args in [
+        &["ingest", "carte"][..],
+        &["status"],
+        &["find", "falso"],
+        &["get", "false/falso.txt", "-o", "fuori"],
+        &["export", "--all", "-o", "tutto"],
+        &["prove", "carte/uno.txt", "-o", "uno.zip"],
+        &["log", "checkpoint"],
+        &["trust", "export"],
+        &["rebuild"],
+        &["renew"],
+        &["log", "succeed", "--reason", "keys-lost"],
+        &["log", "succeed", "--reason", "tail-lost", "--trial", "--yes"],
+    ] {
+        world.run(args).check_error(5, "LOG_UNBELIEVED: log 2");
+    }
+    assert!(!world.place("tutto/false").exists() && !world.place("fuori").exists());
+    // What was looked at leaves no trace: the true archive is what it was.
+    copy(&world.place("vero"), &world.archive());
+    world.check_intact(1);
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.check_intact(2);
+}
+
+#[test]
+fn an_archive_that_lacks_a_believed_log_is_not_believed() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    copy(&world.archive(), &world.place("prima"));
+    copy(&world.home(), &world.place("casa"));
+    succeed(&world, "backup-restored");
+    copy(&world.place("prima"), &world.archive());
+    // The trust store alone knows of it: no state, and no keys.
+    for args in [&["verify", "--full", "--json"][..], &["verify", "--json"]] {
+        let ran = world.run(args.iter().chain(&["--state", "altro", "--keys", "senza"]));
+        assert_eq!(ran.code, 5, "{ran:?}");
+        assert!(codes(&ran.json()).contains(&"F304"), "{ran:?}");
+    }
+    let ingest = ["ingest", "carte", "--state", "altro"];
+    world.run(ingest).check_error(5, "LOG_DIVERGED: log 2");
+    // The keys alone know of it.
+    for name in [".config", ".local/state"] {
+        copy(&world.place("casa").join(name), &world.home().join(name));
+    }
+    let before = world.objects();
+    world.write("due.txt", b"due");
+    world.run(["ingest", "carte"]).check_error(5, "g2 signed 2 entries of log 2");
+    let again = ["log", "succeed", "--reason", "backup-restored", "--trial", "--yes"];
+    world.run(again).check_error(5, "keep that folder elsewhere");
+    assert_eq!(world.objects(), before);
+    // Other keys begin another log in its place.
+    let keys = world.home().join(".local/share/sigillo/keys");
+    let keys = fs::read_dir(keys).unwrap().next().unwrap().unwrap().path();
+    fs::rename(keys.join("g2"), world.place("chiavi-perse")).unwrap();
+    succeed(&world, "backup-restored");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.check_intact(2);
+}
+
+#[test]
+fn keys_that_others_may_have_sign_nothing_any_more() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let seal = |folder: &Path| fs::read(folder.join("seal.pem")).unwrap();
+    let keys = world.home().join(".local/share/sigillo/keys");
+    let keys = fs::read_dir(keys).unwrap().next().unwrap().unwrap().path();
+    // Made for another reason, and not used.
+    let act = ["log", "succeed", "--reason", "tail-lost", "--act", "atto.json"];
+    world.run(act).check(0, "Have it signed");
+    assert_eq!(seal(&keys), seal(&keys.join("g2")));
+    let exposed = ["log", "succeed", "--reason", "keys-exposed", "--trial", "--yes"];
+    world.run(exposed).check_error(1, "made for another reason");
+    fs::remove_dir_all(keys.join("g2")).unwrap();
+    succeed(&world, "keys-exposed");
+    for name in ["seal.key", "seal.pem", "tsa.key", "root.key", "commit.key", "log.key"] {
+        let [old, new] = [&keys, &keys.join("g2")].map(|it| fs::read(it.join(name)).unwrap());
+        assert_ne!(old, new, "{name}");
+    }
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.check_intact(1);
+}
+
+#[test]
+fn a_checkpoint_of_a_log_that_ended_is_compared_with_that_log() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    fs::write(world.place("primo.txt"), world.run(["log", "checkpoint"]).stdout).unwrap();
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    fs::write(world.place("secondo.txt"), world.run(["log", "checkpoint"]).stdout).unwrap();
+    succeed(&world, "log-forked");
+    for file in ["primo.txt", "secondo.txt"] {
+        world.run(["log", "consistency", file]).check_error(0, "is of log 1, which only grew");
+        let json = world.run(["log", "consistency", file, "--json"]).json();
+        assert_eq!(json["standing"], "ended");
+    }
+    let given = ["log", "succeed", "--reason", "tail-lost", "--checkpoint", "primo.txt", "--trial"];
+    world.run(given).check_error(1, "a log of this archive that ended");
+    // One of a continuation that was lost before the end.
+    let world = World::with(&[("uno.txt", b"uno")]);
+    copy(&world.archive(), &world.place("copia"));
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    fs::write(world.place("secondo.txt"), world.run(["log", "checkpoint"]).stdout).unwrap();
+    copy(&world.place("copia"), &world.archive());
+    succeed(&world, "backup-restored");
+    world.run(["log", "consistency", "secondo.txt"]).check_error(5, "entries were taken back");
+}
+
+#[test]
+fn an_interrupted_succession_is_completed_only_when_asked() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    succeed(&world, "log-forked");
+    let before = world.objects();
+    world.run(["log", "succeed"]).check(0, "Nothing was changed");
+    assert_eq!(world.objects(), before);
+    world.run(["init", "archivio", "--entity", "Comune di Prova"]).check(0, "");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.run(["log", "anchor"]).check(0, "TRIAL time-stamp");
+    world.run(["log", "anchor", "--list"]).check(0, "TRIAL time-stamp");
+    world.check_intact(1);
+}
