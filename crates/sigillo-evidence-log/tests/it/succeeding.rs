@@ -175,6 +175,21 @@ async fn an_old_writer_is_fenced_and_old_keys_write_nothing() {
 }
 
 #[tokio::test]
+async fn who_learns_no_more_is_shown_no_other_log() {
+    let mut world = archive(Place::Folder).await;
+    let reader = world.archive().await;
+    reader.learn().await.unwrap();
+    reader.learn_no_more();
+    let done = succeeded(&mut world, SuccessionReason::KeysExposed).await;
+    for result in [reader.commit(done.commit).await.map(drop), read_view(&reader).await.map(drop)] {
+        let error = result.unwrap_err();
+        assert!(matches!(error, LogError::Succeeded { generation: 2, .. }), "{error}");
+    }
+    assert_eq!(reader.generation(), 1);
+    assert!(reader.commit(done.commit - 1).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_commit_of_the_old_log_behind_its_end_is_found() {
     let mut world = archive(Place::Folder).await;
     let mut open = world.writer().await;

@@ -76,6 +76,18 @@ fn a_log_that_a_stranger_began_is_not_read_and_nobody_is_led_to_follow_it() {
 }
 
 #[test]
+fn whom_to_believe_is_asked_of_the_logs_that_were_read() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    forge(&world);
+    // With a gap nobody finds out beforehand which logs there are.
+    fs::remove_file(world.archive().join("log/seq/00000000000000000003")).unwrap();
+    let ran = world.run(["verify", "--json"]);
+    assert_eq!(ran.code, 5, "{ran:?}");
+    let report = ran.json();
+    assert!(codes(&report).contains(&"F601") && codes(&report).contains(&"F301"), "{report}");
+}
+
+#[test]
 fn an_archive_that_lacks_a_believed_log_is_not_believed() {
     let world = World::with(&[("uno.txt", b"uno")]);
     copy(&world.archive(), &world.place("prima"));
