@@ -80,7 +80,7 @@ fn whom_to_believe_is_asked_of_the_logs_that_were_read() {
     let world = World::with(&[("uno.txt", b"uno")]);
     forge(&world);
     // With a gap nobody finds out beforehand which logs there are.
-    fs::remove_file(world.archive().join("log/seq/00000000000000000003")).unwrap();
+    fs::remove_file(world.archive().join("log/seq/00000000000000000004")).unwrap();
     let ran = world.run(["verify", "--json"]);
     assert_eq!(ran.code, 5, "{ran:?}");
     let report = ran.json();
