@@ -134,3 +134,46 @@ pub const fn reason_in_words(reason: SuccessionReason) -> &'static str {
         _ => "of a reason that this program does not know",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sigillo_model::Sha256Digest;
+
+    use super::*;
+
+    #[test]
+    fn no_more_is_said_to_be_lost_than_the_act_names() {
+        let root = |name: &str| Sha256Digest::of(name.as_bytes());
+        let checkpoint = Checkpoint {
+            origin: "o".to_owned(),
+            size: 9,
+            root: sigillo_merkle::TreeHash::from_bytes(*root("stated").as_bytes()),
+        };
+        let terms = Succession {
+            checkpoint: Some(checkpoint.to_text()),
+            commit: String::new(),
+            generation: 2,
+            last: 3,
+            last_sha256: root("last"),
+            log: String::new(),
+            reason: SuccessionReason::TailLost,
+            root: root("end"),
+            seal: None,
+            size: 6,
+        };
+        for (size, name, is_lost) in [
+            (5, "any", false),
+            (6, "end", false),
+            (6, "other", false),
+            (7, "any", true),
+            (9, "stated", true),
+            (9, "other", false),
+            (10, "any", false),
+        ] {
+            let head = SignedHead { size, root: root(name) };
+            assert_eq!(is_said_lost(&terms, head), is_lost, "{size} {name}");
+        }
+        let unknown = Succession { checkpoint: None, ..terms };
+        assert!(!is_said_lost(&unknown, SignedHead { size: 7, root: root("any") }));
+    }
+}

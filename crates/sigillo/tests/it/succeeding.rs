@@ -328,6 +328,9 @@ fn a_succession_that_was_interrupted_is_completed_and_not_repeated() {
         fs::remove_dir_all(world.home().join(name)).unwrap();
         copy(&world.place("casa").join(name), &world.home().join(name));
     }
+    let before = world.objects();
+    world.run(["log", "succeed"]).check(0, "Nothing was changed");
+    assert_eq!(world.objects(), before);
     let again = ["log", "succeed", "--reason", "keys-exposed", "--trial", "--yes"];
     world.run(again).check(0, "had begun, and is complete now");
     world.run(["log", "checkpoint"]).check(0, "/g2");
