@@ -94,6 +94,11 @@ impl Authorities {
         self
     }
 
+    /// Returns whom the certificates of tokens are to lead to.
+    pub fn anchors(&self) -> &TrustAnchors {
+        &self.anchors
+    }
+
     /// Gathers what can be known now of the revocation of the certificates of a token; nothing if
     /// nobody is to be asked.
     pub async fn gather_revocation(

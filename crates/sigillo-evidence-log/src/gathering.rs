@@ -188,6 +188,9 @@ pub async fn gather_again(
             }
             fresh = gathered.evidence;
         }
+        let known = kept.iter().map(|der| &der[..]);
+        let known = known.chain(fresh.iter().map(|it| &it.der[..]));
+        outcome.note_revoked((&raw, rules.anchors), known, clock.now());
         let there: HashSet<_> = kept.iter().map(|der| Sha256Digest::of(der)).collect();
         fresh.retain(|evidence| !there.contains(&Sha256Digest::of(&evidence.der)));
         if fresh.is_empty() {

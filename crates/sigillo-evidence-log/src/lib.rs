@@ -81,7 +81,9 @@ pub use succession::{
 };
 pub use summary::{LineSummary, LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};
-pub use validation::{GatherOutcome, KeptEvidence, gather_validation, read_validation};
+pub use validation::{
+    GatherOutcome, KeptEvidence, RevokedCertificate, gather_validation, read_validation,
+};
 pub use view::{
     LogView, LoggedAnchor, LoggedBatch, LoggedRehash, LoggedRenewal, LoggedSealing, LoggedStamp,
     LoggedSuccession, read_commits, read_view,

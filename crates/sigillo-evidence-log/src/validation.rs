@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sigillo_authorities::{Authorities, GatheredEvidence, Refusal};
-use sigillo_ers::{REVOCATION_BYTES_MAX, RevocationKind, TimeStampToken};
+use sigillo_ers::{
+    REVOCATION_BYTES_MAX, RevocationEffect, RevocationKind, RevocationSet, RevocationStatus,
+    TimeStampToken, TrustAnchors, token_revocation,
+};
 use sigillo_model::{
     Clock, EvidenceKind, ListedEvidence, LogTime, ObjectKey, SealingStamped, Sha256Digest,
     VALIDATION_FORMAT, VALIDATION_LIST_BYTES_MAX, VALIDATION_LISTS_MAX, ValidationList,
@@ -30,6 +33,44 @@ pub struct GatherOutcome {
     pub kept: Vec<KeptEvidence>,
     /// For how many time-stamps nothing came that was not there already.
     pub unchanged: usize,
+    /// Certificates that what came says to be revoked, so that a time-stamp is worth nothing or may be
+    /// dated back.
+    pub revoked: Vec<RevokedCertificate>,
+}
+
+/// A certificate behind a time-stamp that was revoked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RevokedCertificate {
+    /// Its subject, in words.
+    pub subject: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// SHA-256 of the token that rests on it.
+    pub token_sha256: Sha256Digest,
+}
+
+impl GatherOutcome {
+    /// Notes which certificates of a token are revoked by what is known of them at a time.
+    pub(crate) fn note_revoked<'e>(
+        &mut self,
+        (raw, anchors): (&[u8], &TrustAnchors),
+        evidence: impl Iterator<Item = &'e [u8]>,
+        at: Timestamp,
+    ) {
+        let mut set = RevocationSet::new();
+        for der in evidence {
+            // What cannot be read says nothing.
+            let _is_read = set.add("gathered", der).is_ok();
+        }
+        let told = token_revocation(raw, anchors, &set, at).unwrap_or_default();
+        let token_sha256 = Sha256Digest::of(raw);
+        self.revoked.extend(told.into_iter().filter_map(|it| match it.status {
+            RevocationStatus::Revoked { at, effect, .. } if effect != RevocationEffect::None => {
+                Some(RevokedCertificate { subject: it.subject, at, token_sha256 })
+            }
+            _ => None,
+        }));
+    }
 }
 
 /// A piece of evidence that an address gave.
@@ -82,6 +123,8 @@ pub async fn gather_validation(
         if gathered.evidence.is_empty() {
             continue;
         }
+        let evidence = gathered.evidence.iter().map(|it| &it.der[..]);
+        outcome.note_revoked((token.raw(), authorities.anchors()), evidence, clock.now());
         outcome.stored += gathered.evidence.len();
         outcome.kept.extend(gathered.evidence.iter().map(KeptEvidence::of));
         let of = (body.sealing.into(), body.line.as_str(), body.token_sha256);

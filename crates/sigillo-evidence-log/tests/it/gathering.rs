@@ -106,7 +106,10 @@ async fn an_audit_finds_what_was_revoked_before_it_was_stamped() {
     }
     let (world, far) = (World::new(Place::Folder).await, Far::new(true));
     far.revoke("superseded");
-    assert_eq!(stamp(&world, &far).await.gathered.stored, 1);
+    let stamped = stamp(&world, &far).await;
+    assert_eq!(stamped.gathered.stored, 1);
+    let [revoked] = &stamped.gathered.revoked[..] else { panic!("{:?}", stamped.gathered) };
+    assert_eq!(revoked.token_sha256, stamped.stamped[0].token_sha256);
     let audited = audit(&world, &far).await;
     let codes: Vec<_> = audited.findings.iter().map(|it| it.code).collect();
     assert!(codes.contains(&FindingCode::CertificateRevoked), "{:?}", audited.findings);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sigillo_evidence_log::{GatherOutcome, GatherPlan, GatherRules, gather_again, plan_gathering};
 
 use crate::{
-    commands::{EXIT_CLEAN, EXIT_TRANSIENT},
+    commands::{EXIT_CLEAN, EXIT_FINDINGS, EXIT_TRANSIENT},
     context::Context,
     error::CommandError,
     output::{counted, size_text, visible},
@@ -48,7 +48,13 @@ pub(crate) async fn run(context: &Context, yes: bool) -> Result<u8, CommandError
         "outcome": outcome_json(&outcome, left), "performed": true, "plan": plan_json(&plan),
     });
     context.output.result("sigillo.renew.gather/1", &text, value);
-    Ok(if is_transient { EXIT_TRANSIENT } else { EXIT_CLEAN })
+    Ok(if is_transient {
+        EXIT_TRANSIENT
+    } else if outcome.revoked.is_empty() {
+        EXIT_CLEAN
+    } else {
+        EXIT_FINDINGS
+    })
 }
 
 fn plan_text(plan: &GatherPlan) -> String {
@@ -110,6 +116,7 @@ fn outcome_text(outcome: &GatherOutcome, left: usize) -> String {
             visible(&refused.words)
         ));
     }
+    text.push_str(&revoked_text(outcome));
     text.push_str(&format!("Kept {}", counted(outcome.stored as u64, "answer")));
     if outcome.unchanged > 0 {
         let unchanged = counted(outcome.unchanged as u64, "time-stamp");
@@ -127,6 +134,27 @@ fn outcome_text(outcome: &GatherOutcome, left: usize) -> String {
         ));
     }
     text
+}
+
+/// Says which certificates are revoked, so that time-stamps are not worth what they seem to be.
+pub(crate) fn revoked_text(outcome: &GatherOutcome) -> String {
+    let each = outcome.revoked.iter().map(|revoked| {
+        format!(
+            "REVOKED: the certificate of {} behind the time-stamp {}, since {}. Do not rely on that \
+             time-stamp; `sigillo verify` says more, and another authority's comes with `sigillo renew`\n",
+            visible(&revoked.subject),
+            revoked.token_sha256,
+            revoked.at,
+        )
+    });
+    each.collect()
+}
+
+pub(crate) fn revoked_json(outcome: &GatherOutcome) -> Vec<Value> {
+    let each = outcome.revoked.iter().map(|it| {
+        json!({"at": it.at.to_string(), "subject": it.subject, "token_sha256": it.token_sha256})
+    });
+    each.collect()
 }
 
 fn plan_json(plan: &GatherPlan) -> Value {
@@ -161,6 +189,7 @@ fn outcome_json(outcome: &GatherOutcome, left: usize) -> Value {
         "refused": outcome.refused.iter().map(|refused| json!({
             "address": refused.authority, "words": refused.words,
         })).collect::<Vec<_>>(),
+        "revoked": revoked_json(outcome),
         "still_wanting": left,
         "unchanged": outcome.unchanged,
     })

@@ -7,7 +7,10 @@ use sigillo_evidence_log::{LogWriter, SealOutcome, Sealed, Sealer, StampOutcome,
 
 use crate::{
     cli::SealArgs,
-    commands::{EXIT_CLEAN, EXIT_TRANSIENT},
+    commands::{
+        EXIT_CLEAN, EXIT_FINDINGS, EXIT_TRANSIENT,
+        gather::{revoked_json, revoked_text},
+    },
     context::Context,
     error::CommandError,
     lines::Line,
@@ -60,8 +63,11 @@ pub(crate) async fn seal_and_stamp(
 
 impl SealReport {
     pub(crate) fn exit_code(&self) -> u8 {
-        let waits = self.lines.iter().any(|(_, stamps)| stamps.waiting > 0);
-        if waits { EXIT_TRANSIENT } else { EXIT_CLEAN }
+        if self.lines.iter().any(|(_, stamps)| stamps.waiting > 0) {
+            return EXIT_TRANSIENT;
+        }
+        let is_void = self.lines.iter().any(|(_, stamps)| !stamps.gathered.revoked.is_empty());
+        if is_void { EXIT_FINDINGS } else { EXIT_CLEAN }
     }
 
     pub(crate) fn text(&self) -> String {
@@ -102,6 +108,7 @@ impl SealReport {
                 "refused": self.all(|_, it| it.gathered.refused.iter().map(|refused| json!({
                     "address": refused.authority, "words": refused.words,
                 })).collect()),
+                "revoked": self.all(|_, it| revoked_json(&it.gathered)),
             },
             "stamped": self.all(|_, it| it.stamped.iter().map(|stamp| json!(stamp)).collect()),
             "refused": self.all(|line, it| it.refused.iter().map(|refused| json!({
@@ -151,6 +158,7 @@ fn stamps_text(stamps: &StampOutcome, on: &str) -> String {
             visible(&refused.words)
         ));
     }
+    text.push_str(&revoked_text(&stamps.gathered));
     if stamps.waiting > 0 {
         text.push_str(&format!(
             "{} for a time-stamp{on}; nothing is lost. Later: sigillo seal --stamp-only\n",

@@ -286,7 +286,11 @@ fn what_was_revoked_before_the_time_stamp_is_damage_everywhere() {
     let entry = "R\t491231000000Z\t250101000000Z,superseded\t20\tunknown\t/CN=tsa\n";
     fs::write(authority.folder.join("index"), entry).unwrap();
     authority.answers.store(true, Ordering::SeqCst);
-    world.run(["renew", "--gather", "--yes"]).check(0, "Kept 1 answer");
+    world.run(["renew", "--gather", "--yes"]).check(3, "REVOKED: the certificate of CN=tsa");
+    // Who is told so at once is told so, too.
+    world.write("due.txt", b"due");
+    world.run(["ingest", "--no-seal", "carte"]).check(0, "1 document archived");
+    world.run(["seal"]).check(3, "REVOKED: the certificate of CN=tsa");
     world.run(["verify"]).check(5, "F917");
     world.run(["prove", "carte/uno.txt", "-o", "prova.zip"]).check(0, "prova.zip");
     let checked = world.run(["check", "prova.zip"]);
