@@ -194,7 +194,11 @@ fn keys(
     let fits = keys.log_signer().public_key()[..] == *archive.log_keys().first().public_key()
         && keys.seal_pem() == archive.seal_at(u64::MAX);
     let folder = keys.path().display();
-    checks.push(if fits {
+    let current = keys.log_signer().of_key(archive.log_keys().current().public_key());
+    checks.push(if let Err(error) = current {
+        let words = format!("the key that signs the log now is not in {folder}: {error}");
+        Check::fail("keys", words, format!("restore '{folder}' from its newest copy"))
+    } else if fits {
         let message =
             format!("all are in {folder}, readable by their owner only, and are this archive's");
         Check::ok("keys", message)
@@ -221,6 +225,14 @@ fn trust(context: &Context, archive: &Archive) -> Check {
             }
             Err(error) => of_error(name, &error, "sigillo trust list"),
         },
+        Ok((false, _)) if archive.generation() > 1 && context.trust.knows(archive) => Check::fail(
+            name,
+            format!(
+                "LOG_UNBELIEVED: nothing in the trust store vouches for log {} of this archive",
+                archive.generation()
+            ),
+            "sigillo verify",
+        ),
         Ok((false, _)) => Check::warn(
             name,
             "the trust store does not believe this archive, so `sigillo verify` cannot tell whose \

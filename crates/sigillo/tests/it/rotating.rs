@@ -47,6 +47,12 @@ fn what_was_given_out_before_and_after_a_rotation_is_believed() {
     // What it says of disks is another matter.
     let doctor = world.run(["doctor"]);
     assert!(doctor.stdout.contains("OK    keys"), "{doctor:?}");
+    let folder = world.home().join(".local/share/sigillo/keys");
+    let folder = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    fs::rename(folder.join("log-3.key"), world.place("log-3.key")).unwrap();
+    let doctor = world.run(["doctor"]);
+    assert!(doctor.stdout.contains("the key that signs the log now is not in"), "{doctor:?}");
+    fs::rename(world.place("log-3.key"), folder.join("log-3.key")).unwrap();
     for (id, name) in [("carte/uno.txt", "uno.zip"), ("carte/tre.txt", "tre.zip")] {
         world.run(["prove", id, "-o", name]).check(0, name);
     }

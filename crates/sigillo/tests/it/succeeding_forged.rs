@@ -50,6 +50,8 @@ fn a_log_that_a_stranger_began_is_not_read_and_nobody_is_led_to_follow_it() {
     let (code, report) = world.verify();
     assert_eq!(code, 3, "{report}");
     assert!(codes(&report).contains(&"F601"), "{report}");
+    let doctor = world.run(["doctor"]);
+    assert!(doctor.stdout.contains("LOG_UNBELIEVED: nothing in the trust store"), "{doctor:?}");
     world.write("due.txt", b"due");
     for args in [
         &["ingest", "carte"][..],
