@@ -201,6 +201,7 @@ impl PeriodMaker<'_> {
             log: description.keys.log.clone(),
             origin: description.origin.clone(),
             rotations: log.rotations(&self.archive.log_keys(), size)?,
+            successions: Vec::new(),
             trial: description.trial,
         })
     }
@@ -329,7 +330,7 @@ impl PeriodLog {
         let proof =
             inclusion_path(index, size, &self.tree).map_err(|_| MakePeriodError::Outside)?;
         let proof = proof.into_iter().map(digest).collect();
-        Ok(LoggedLine { index, line: line.to_owned(), proof })
+        Ok(LoggedLine { index, line: line.to_owned(), log: 1, proof })
     }
 
     fn is_too_large(&self) -> bool {

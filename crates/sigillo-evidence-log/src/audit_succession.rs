@@ -112,13 +112,5 @@ pub fn entries_lost(terms: &Succession) -> u64 {
 
 /// Says in words why a log was succeeded.
 pub const fn reason_in_words(reason: SuccessionReason) -> &'static str {
-    match reason {
-        SuccessionReason::BackupRestored => "the store was restored from a backup",
-        SuccessionReason::HashFunction => "its hash function comes to its end",
-        SuccessionReason::KeysExposed => "somebody else may have its keys",
-        SuccessionReason::KeysLost => "its keys are lost",
-        SuccessionReason::LogForked => "its keys signed two histories",
-        SuccessionReason::TailLost => "its newest commits are lost",
-        _ => "of a reason that this program does not know",
-    }
+    reason.in_words()
 }

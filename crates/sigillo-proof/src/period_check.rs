@@ -12,7 +12,8 @@ use sigillo_model::{Finding, FindingCode, Sha256Digest, Verdict};
 
 use crate::{
     CountedPeriod, PeriodError, PeriodStatement, ReceiptTrust, StatedPeriod, TypeCount,
-    check::{Checker, ProvenArchive, not_qualified, tree_hash},
+    check::{Checker, not_qualified, tree_hash},
+    check_logs::ProvenArchive,
     count_period,
     period_make::period_value,
     receipt::CosignedNote,
@@ -139,7 +140,7 @@ impl PeriodChecker {
         archive: &ProvenArchive,
     ) -> Option<CountedPeriod> {
         let code = FindingCode::PeriodEntries;
-        let log = archive.log.as_ref()?;
+        let log = &archive.logs.last()?.keys;
         let (size, root) = match &stated.older {
             None => (0, empty_root()),
             Some(note) => {
@@ -243,7 +244,7 @@ impl PeriodChecker {
         match verify_seal(&period.seal.0, statement, &trust.anchors, at) {
             Ok(seal) => {
                 // Where the description cannot be read, that is a finding already.
-                let ours = archive.seal_certificate;
+                let ours = archive.logs.last().and_then(|it| it.seal_certificate);
                 if ours.is_some_and(|sha256| sha256 != seal.certificate_sha256) {
                     let message = "its seal was made with another certificate than the archive's";
                     self.find(FindingCode::PeriodSeal, message);

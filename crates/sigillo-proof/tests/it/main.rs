@@ -1,6 +1,7 @@
 //! Tests of receipts from outside: honest ones are proven, and nothing in one can be changed.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it did not expect")]
 
+mod documents;
 mod period_log;
 mod world;
 
@@ -16,4 +17,5 @@ mod samples;
 mod schema;
 mod second;
 mod second_records;
+mod successions;
 mod witnesses;

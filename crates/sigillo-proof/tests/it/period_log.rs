@@ -172,6 +172,7 @@ impl Log {
                 log: description["keys"]["log"].as_str().unwrap().to_owned(),
                 origin: text("origin"),
                 rotations: Vec::new(),
+                successions: Vec::new(),
                 trial: true,
             },
             at: LogTime::new(now()),
