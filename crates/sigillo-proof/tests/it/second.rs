@@ -15,6 +15,7 @@ use sigillo_proof::{
 
 use crate::{
     mutations::{changes, each_scalar},
+    successions::{Border, succeeded},
     witnesses::{cosign, with_unknown_kind},
     world::{Changes, Plan, World, file_bytes, receipt, receipt_changed, receipt_described},
 };
@@ -398,6 +399,43 @@ fn of_rotated_log_keys_the_second_implementation_thinks_the_same() {
     assert_eq!(names, ["rotated twice"]);
     let differing = disagreements(&cases, &world);
     assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
+}
+
+#[test]
+fn of_several_logs_the_second_implementation_thinks_the_same() {
+    if !has_programs() {
+        return;
+    }
+    for borders in
+        [&[Border::Received][..], &[Border::Stamped], &[Border::Committed, Border::Stamped]]
+    {
+        let (mut world, mut receipt) = succeeded(borders, true);
+        receipt.documents.truncate(1);
+        let (trust, mut cases) = (world.trust(), Cases::default());
+        let bundle = Bundle { receipt, files: Vec::new() };
+        let zip = bundle.to_zip().unwrap();
+        cases.push("two logs", zip.clone(), &trust);
+        assert_eq!(cases.bundles[0].2, Verdict::Intact);
+        cases.flip_and_cut(&zip, 61, &trust);
+        cases.change_values(&bundle, &trust);
+        let (_, mut unsigned) = succeeded(borders, false);
+        unsigned.documents.truncate(1);
+        let unsigned = Bundle { receipt: unsigned, files: Vec::new() };
+        cases.push("not signed for", unsigned.to_zip().unwrap(), &trust);
+        let mut forged = crate::successions::other_archives(&bundle.receipt);
+        if borders == [Border::Stamped] {
+            forged.extend(crate::successions::false_beginnings(&mut world, &bundle.receipt));
+        }
+        for (name, receipt) in forged {
+            let Ok(zip) = (Bundle { receipt, files: Vec::new() }).to_zip() else { continue };
+            cases.push(name, zip, &trust);
+        }
+        let intact =
+            cases.bundles.iter().filter(|it| it.2 == Verdict::Intact && !it.0.contains('['));
+        assert_eq!(intact.count(), 1, "{borders:?}");
+        let differing = disagreements(&cases, &world);
+        assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
+    }
 }
 
 fn validation(pieces: &[&[u8]]) -> Vec<ValidationSection> {

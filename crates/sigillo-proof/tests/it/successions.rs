@@ -341,7 +341,16 @@ pub(crate) fn false_beginnings(
 }
 
 /// Returns receipts whose logs somebody changed without any key, each with what was done.
-pub(crate) fn swapped(honest: &Receipt, other: &Receipt) -> Vec<(&'static str, Receipt)> {
+pub(crate) fn other_archives(honest: &Receipt) -> Vec<(&'static str, Receipt)> {
+    let plan = Plan { batches: vec![2], every: 1, sealed: true };
+    let borders = &[Border::Stamped];
+    let changes = Changes { borders, log_key: 9, renewals: 1, ..Changes::default() };
+    let (_, mut other) = receipt_changed(&plan, &changes);
+    other.submission = None;
+    swapped(honest, &other)
+}
+
+fn swapped(honest: &Receipt, other: &Receipt) -> Vec<(&'static str, Receipt)> {
     let mut forgeries = Vec::new();
     let mut add = |name, change: &dyn Fn(&mut Receipt)| {
         let mut receipt = honest.clone();
@@ -397,12 +406,7 @@ fn nothing_false_is_believed_of_where_a_log_ended_and_another_began() {
 #[test]
 fn no_log_can_be_left_out_or_taken_from_another_archive() {
     let (world, receipt) = succeeded(&[Border::Stamped], true);
-    let plan = Plan { batches: vec![2], every: 1, sealed: true };
-    let borders = &[Border::Stamped];
-    let changes = Changes { borders, log_key: 9, renewals: 1, ..Changes::default() };
-    let (_, mut other) = receipt_changed(&plan, &changes);
-    other.submission = None;
-    for (name, forged) in swapped(&receipt, &other) {
+    for (name, forged) in other_archives(&receipt) {
         let Ok(forged) = Receipt::parse(&forged.to_json()) else { continue };
         let checked = check_receipt(&forged, &world.trust(), &[]);
         assert_eq!(checked.verdict, Verdict::Damaged, "{name}: {:?}", checked.findings);
