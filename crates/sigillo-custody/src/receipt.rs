@@ -9,14 +9,12 @@ use sigillo_ers::EvidenceTree;
 use sigillo_evidence_log::{Archive, BatchObjectError, LoggedBatch, read_leaves, read_pack_list};
 use sigillo_merkle::{MemoryTree, inclusion_path, leaf_hash, parse_cosigned_checkpoint};
 use sigillo_model::{
-    ARCHIVE_BYTES_MAX, Entry, ListedPack, ObjectKey, Sha256Digest, SubmissionCompleted,
-    SubmissionId, VersionId,
+    Entry, ListedPack, ObjectKey, Sha256Digest, SubmissionCompleted, SubmissionId, VersionId,
 };
 use sigillo_proof::{
-    ArchiveSection, BUNDLE_DOCUMENTS_MAX, Base64Bytes, BatchSection, Counts, DocumentSection,
-    EntryPlace, LoggedLine, RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, Receipt,
-    ReceiptError, SUCCESSION_INDEX, StatedReport, SubmissionSection, SuccessionSection, extends,
-    needs_leaves,
+    BUNDLE_DOCUMENTS_MAX, Base64Bytes, BatchSection, Counts, DocumentSection, EntryPlace,
+    RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, Receipt, ReceiptError,
+    StatedReport, SubmissionSection, extends, needs_leaves,
 };
 use sigillo_store::ReadPool;
 
@@ -79,7 +77,7 @@ impl ReceiptMaker<'_> {
         };
         let covered = covered?;
         let mut receipt = Receipt {
-            archive: self.archive_section().await?,
+            archive: self.log.archive_section(self.archive).await?,
             batches: Vec::with_capacity(covered.len()),
             checkpoint: self.log.note.clone(),
             documents: Vec::new(),
@@ -132,47 +130,6 @@ impl ReceiptMaker<'_> {
         keep_from(older, &mut newer.receipt, self.log)?;
         extends(older, &newer.receipt).map_err(GiveReceiptError::Differs)?;
         Ok(newer)
-    }
-
-    async fn archive_section(&self) -> Result<ArchiveSection, GiveReceiptError> {
-        let created = self.log.entries().find(|(_, it)| matches!(it, Entry::ArchiveCreated(_)));
-        let what = "the beginning of the archive";
-        let (place, _) = created.ok_or(GiveReceiptError::NotCovered { what })?;
-        let read = self.archive.store().read(&ObjectKey::archive(), ARCHIVE_BYTES_MAX).await;
-        let bytes = read.map_err(|source| CustodyError::Store {
-            doing: "reading the description of the archive",
-            source,
-        })?;
-        let text = String::from_utf8(bytes.to_vec())
-            .map_err(|error| unreadable(ObjectKey::archive(), &error.to_string()))?;
-        let description = self.archive.description();
-        Ok(ArchiveSection {
-            created: self.log.line(place)?,
-            description: text,
-            entity: description.entity.name.clone(),
-            id: description.archive,
-            log: description.keys.log.clone(),
-            origin: description.origin.clone(),
-            rotations: self.rotations(1)?,
-            successions: self.successions()?,
-            trial: description.trial,
-        })
-    }
-
-    /// Returns what leads from the first key of a log to the one that signs its end, or the checkpoint.
-    fn rotations(&self, log: u64) -> Result<Vec<LoggedLine>, GiveReceiptError> {
-        let keys = self.archive.log_keys_of(log).unwrap_or_else(|| self.archive.log_keys());
-        let rotations = self.log.rotations(log, &keys, self.log.size_of(log)).into_iter();
-        rotations.map(|place| self.log.line(place)).collect()
-    }
-
-    /// Returns how the log of the checkpoint came after the first.
-    fn successions(&self) -> Result<Vec<SuccessionSection>, GiveReceiptError> {
-        let later = (2..=self.log.generation()).map(|log| {
-            let entry = self.log.line(EntryPlace { log, index: SUCCESSION_INDEX })?;
-            Ok(SuccessionSection { entry, rotations: self.rotations(log)? })
-        });
-        later.collect()
     }
 
     /// Says what the log and its report say of a submission.

@@ -216,7 +216,7 @@ impl ReceiptLog {
     }
 
     /// Returns the proof that an entry is among the first `size` of its log.
-    fn inclusion(
+    pub(crate) fn inclusion(
         &self,
         place: EntryPlace,
         size: u64,
@@ -272,12 +272,7 @@ impl ReceiptLog {
         let later = usize::try_from(newest - 1).unwrap_or(usize::MAX);
         receipt.archive.successions.truncate(later);
         receipt.archive.receipt_schema().clone_into(&mut receipt.schema);
-        // A rotation that the checkpoint does not cover has not signed it.
-        let rotations = receipt.archive.newest_rotations_mut();
-        rotations.retain(|line| line.index < size);
-        for line in rotations {
-            line.proof = self.inclusion(line.place(), size)?;
-        }
+        self.prove_section(&mut receipt.archive, size)?;
         for line in receipt.lines_mut().filter(|line| line.log == newest) {
             line.proof = self.inclusion(line.place(), size)?;
         }

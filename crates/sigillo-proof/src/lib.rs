@@ -61,9 +61,9 @@ pub use extends::{ReceiptDifference, extends};
 pub use html::{CheckedPage, CheckedSort, render_html};
 pub use logged::{ArchiveSection, EntryPlace, LoggedLine, SUCCESSION_INDEX, SuccessionSection};
 pub use period::{
-    PERIOD_BYTES_MAX, PERIOD_ENTRIES_MAX, PERIOD_SCHEMA, PERIOD_TYPES_MAX, PeriodBatch,
-    PeriodCommit, PeriodCounts, PeriodError, PeriodStatement, StatedPeriod, TypeCount,
-    is_period_statement,
+    EndedPeriod, PERIOD_BYTES_MAX, PERIOD_ENTRIES_MAX, PERIOD_SCHEMA, PERIOD_SCHEMA_OF_LOGS,
+    PERIOD_TYPES_MAX, PeriodBatch, PeriodCommit, PeriodCounts, PeriodError, PeriodStatement,
+    StatedPeriod, TypeCount, is_period_statement,
 };
 pub use period_check::{PeriodCheck, PeriodTime, check_period};
 pub use period_count::{CountedPeriod, ENTRY_TYPES, PeriodFault, count_period};

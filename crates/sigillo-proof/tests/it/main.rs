@@ -7,6 +7,7 @@ mod world;
 
 mod bounds;
 mod bundles;
+mod ended_periods;
 mod evidence;
 mod forgeries;
 mod honest;

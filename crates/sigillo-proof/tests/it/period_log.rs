@@ -178,6 +178,7 @@ impl Log {
             at: LogTime::new(now()),
             consistency: consistency_path(older, newer, &self.world.tree).unwrap(),
             edge: frontier_at(older, &self.world.tree).unwrap(),
+            ended: None,
             entries: ended(lines.map(|line| String::from_utf8_lossy(line))),
             newer: self.checkpoint(through),
             older: (after > 0).then(|| self.checkpoint(after)),

@@ -86,7 +86,8 @@ impl World {
         }
     }
 
-    fn succeed(&mut self, changes: &Changes<'_>, last: u64) {
+    /// Ends the newest log with this commit, and begins another.
+    pub(crate) fn succeed(&mut self, changes: &Changes<'_>, last: u64) {
         let (generation, size) = (self.generation() + 1, self.tree.size());
         let [log, commit] =
             [300, 400].map(|seed| MemorySigner::new(seed + generation + changes.log_key));

@@ -85,7 +85,26 @@ fn work_goes_on_in_the_next_log() {
     for name in ["prima.zip", "poi.zip", "tre.zip"] {
         world.run(["check", name]).check(0, "PROVEN");
     }
-    world.run(["log", "statement", "-o", "periodo.json"]).check_error(1, "succeeded by log 2");
+    check_statements(&world);
+}
+
+/// States what happened in each of two logs.
+fn check_statements(world: &World) {
+    let state = |args: &[&str]| world.run(["log", "statement"].iter().chain(args));
+    state(&["-o", "anno.json"]).check_error(1, "entries of log 1 and of log 2");
+    state(&["-o", "anno.json"]).check_error(1, "with --generation 1, then with --generation 2");
+    state(&["--generation", "3", "-o", "anno.json"]).check_error(1, "has no log 3");
+    state(&["--generation", "1", "-o", "primo.json"]).check(0, "from the beginning of the log");
+    state(&["--generation", "2", "-o", "secondo.json"]).check(0, "from the beginning of log 2");
+    world.run(["check", "primo.json"]).check(0, "PROVEN");
+    world.run(["check", "secondo.json"]).check(0, "PROVEN");
+    // From a checkpoint of the second log there is no border to cross.
+    state(&["--from", "tenuto.txt", "-o", "poi.json"]).check(0, "from the checkpoint of");
+    world.run(["check", "poi.json"]).check(0, "PROVEN");
+    let counts = |name: &str| world.run(["check", name, "--json"]).json()["counts"].clone();
+    let (first, second) = (counts("primo.json"), counts("secondo.json"));
+    assert_eq!((&first["archived"], &first["incidents"]), (&1.into(), &0.into()));
+    assert_eq!((&second["archived"], &second["incidents"]), (&2.into(), &1.into()));
 }
 
 /// Lets the program of the format's page verify one document of each batch, over the border of logs.
@@ -166,6 +185,9 @@ fn lost_keys_are_followed_by_others_that_have_to_be_given() {
     world.run(["trust", "add", "nuovo.json", "--config", "vecchio"]).check(0, "Believed");
     world.run(["verify", "--full", "--config", "vecchio"]).check(0, "INTACT");
     by_old("due.zip").check(0, "PROVEN");
+    // What happened in the log whose keys are lost is stated all the same.
+    world.run(["log", "statement", "--generation", "1", "-o", "primo.json"]).check(0, "");
+    by_old("primo.json").check(0, "PROVEN");
 }
 
 #[test]
