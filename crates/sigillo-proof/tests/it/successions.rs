@@ -105,7 +105,7 @@ impl World {
                 log: verifier_key(&origin, &log).to_string(),
                 reason: SuccessionReason::KeysExposed,
                 root: root_of_tree(&self.tree),
-                seal: None,
+                seal: changes.seals_anew.then(|| self.seal_anew()),
                 size,
             },
         };
@@ -124,7 +124,7 @@ impl World {
     }
 
     /// Returns the keys of the newest log as somebody knows them who was given them.
-    fn successor_keys(&self) -> SuccessorKeys {
+    pub(crate) fn successor_keys(&self) -> SuccessorKeys {
         let body = self.successions().last().unwrap().body().unwrap().succession;
         SuccessorKeys {
             generation: body.generation,
@@ -244,10 +244,44 @@ fn keys_that_rotated_in_both_logs_lead_from_one_to_the_other() {
 }
 
 #[test]
+fn a_seal_is_by_the_certificate_of_its_log() {
+    let plan = Plan { batches: vec![2], every: 1, sealed: true };
+    for borders in BORDERS.into_iter().filter(|it| it.len() == 1) {
+        let changes = Changes { borders, seals_anew: true, renewals: 1, ..Changes::default() };
+        let (mut world, receipt) = receipt_changed(&plan, &changes);
+        check_verdict(&receipt, &world.trust(), Verdict::Intact);
+        // As if the next log had not named it.
+        if borders != [Border::Stamped] {
+            let unnamed = world.begun_otherwise(&receipt, &|it| it.succession.seal = None);
+            let checked = check(&unnamed, &world.trust());
+            let told = checked.findings.iter().any(|it| it.code == FindingCode::SealDamaged);
+            assert!(told, "{borders:?}: {:?}", checked.findings);
+        }
+    }
+}
+
+#[test]
+fn what_begins_a_log_stands_at_its_beginning() {
+    let (mut world, mut receipt) = succeeded(&[Border::Stamped], true);
+    let again = world.lines[1].clone();
+    let index = world.push_line(again);
+    receipt.lines_mut().filter(|line| line.log == 2).for_each(|line| {
+        *line = world.line(line.index);
+    });
+    receipt.checkpoint = world.signed_checkpoint();
+    check_verdict(&receipt, &world.trust(), Verdict::Intact);
+    receipt.archive.successions[0].entry = world.line(index);
+    let checked = check(&receipt, &world.trust());
+    assert_eq!(checked.findings[0].code, FindingCode::SuccessionFalse, "{:?}", checked.findings);
+}
+
+#[test]
 fn a_receipt_of_several_logs_extends_one_of_the_first_alone() {
     let (_, newer) = succeeded(&[Border::Stamped], true);
     let mut older = newer.clone();
     older.archive.successions.clear();
+    // The first log had more entries than the next has yet.
+    older.checkpoint = format!("{ORIGIN}\n999\nAA==\n\n");
     older.sealings[0].tokens[0].renewals.clear();
     assert_eq!(extends(&older, &newer), Ok(()));
     assert!(extends(&newer, &older).is_err());

@@ -88,6 +88,8 @@ pub(crate) struct Changes<'c> {
     pub(crate) borders: &'c [Border],
     /// Whether the key of the old log signs for the new one.
     pub(crate) vouched: bool,
+    /// Whether another key seals from there on.
+    pub(crate) seals_anew: bool,
 }
 
 impl Default for Changes<'_> {
@@ -102,6 +104,7 @@ impl Default for Changes<'_> {
             forged: false,
             borders: &[],
             vouched: true,
+            seals_anew: false,
         }
     }
 }
@@ -113,6 +116,8 @@ pub(crate) struct World {
     /// The keys that followed, each with the place of the entry that names it.
     pub(crate) later: Vec<(u64, MemorySigner)>,
     seal_key: Key,
+    /// Key and certificate that can seal after it.
+    next_seal: Option<(Key, Vec<u8>)>,
     tsa_key: Key,
     seal: Vec<u8>,
     tsa: Vec<u8>,
@@ -131,7 +136,7 @@ impl World {
     }
 
     fn with_log_key(log_key: u64) -> Self {
-        let [root_key, tsa_key, seal_key] = [(); 3].map(|()| Key::generate());
+        let [root_key, tsa_key, seal_key, next_key] = [(); 4].map(|()| Key::generate());
         let make = |role, subject: &str, key: &Key| {
             let content = CertificateContent {
                 role,
@@ -150,6 +155,8 @@ impl World {
         let root = make(CertificateRole::TrialRoot, "Sigillo TRIAL root", &root_key);
         let tsa = make(CertificateRole::TrialTimeStamping, "Sigillo TRIAL time-stamps", &tsa_key);
         let seal = make(CertificateRole::TrialSeal, "Comune di Prova TRIAL seal", &seal_key);
+        let next = make(CertificateRole::TrialSeal, "Comune di Prova TRIAL next seal", &next_key);
+        let next_seal = Some((next_key, next));
         let mut anchors = TrustAnchors::new();
         anchors.add_der("trial", &root).unwrap();
         let signer = MemorySigner::new(log_key);
@@ -157,7 +164,21 @@ impl World {
         let tree = MemoryTree::new();
         let lines = Vec::new();
         let (later, ended) = (Vec::new(), Vec::new());
-        Self { signer, log, later, seal_key, tsa_key, seal, tsa, anchors, root, lines, tree, ended }
+        Self {
+            signer,
+            log,
+            later,
+            seal_key,
+            next_seal,
+            tsa_key,
+            seal,
+            tsa,
+            anchors,
+            root,
+            lines,
+            tree,
+            ended,
+        }
     }
 
     /// Returns the verifier key of the first log.
@@ -297,6 +318,13 @@ impl World {
         self.pass(changes, Border::Stamped);
         let renewals = self.renew(&token, changes);
         Sealed { older, index, stamped, statement: text, seal, token, renewals, tree }
+    }
+
+    /// Lets another key seal from here on, and returns its certificate.
+    pub(crate) fn seal_anew(&mut self) -> String {
+        let next = self.next_seal.take().unwrap();
+        (self.seal_key, self.seal) = next;
+        to_pem("CERTIFICATE", &self.seal)
     }
 
     /// Makes a seal over what has this digest.

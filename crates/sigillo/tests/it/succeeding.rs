@@ -126,6 +126,7 @@ fn an_archive_restored_from_a_backup_goes_on() {
     copy(&world.archive(), &world.place("copia"));
     world.write("due.txt", b"due");
     assert_eq!(world.ingest(&[]).code, 0);
+    world.run(["receipt", "show", "carte/due.txt", "-o", "perduta.json"]).check(0, "");
     // What is published of the log was not lost.
     fs::copy(world.archive().join("log/checkpoint"), world.place("copia/log/checkpoint")).unwrap();
     fs::remove_dir_all(world.archive()).unwrap();
@@ -144,6 +145,11 @@ fn an_archive_restored_from_a_backup_goes_on() {
     // The checkpoint of a statement takes the place of that which covers what is lost.
     world.run(["prove", "carte/uno.txt", "-o", "uno.zip"]).check(0, "");
     world.run(["check", "uno.zip"]).check(0, "PROVEN");
+    // What came in again is proven by the next log; what proved it before is history.
+    world.run(["prove", "carte/due.txt", "-o", "due.zip"]).check(0, "");
+    world.run(["check", "due.zip"]).check(0, "entries that a checkpoint of it covers are lost");
+    world.run(["verify", "--receipt", "perduta.json"]).check(0, "INTACT");
+    world.run(["receipt", "refresh", "perduta.json"]).check_error(5, "does not begin with");
     fs::remove_file(world.archive().join("log/checkpoint")).unwrap();
     world.run(["verify", "--full", "--state", "terzo"]).check(0, "INTACT");
     world.run(["status"]).check(0, "2 documents");
@@ -256,8 +262,16 @@ fn a_witness_cosigns_the_next_log_once_it_is_told_of_it() {
     ask(&world).check_error(1, "does not know the log");
     fs::write(world.place("comune.json"), world.run(["trust", "export"]).stdout).unwrap();
     elsewhere(&world, &["trust", "add", "comune.json"]).check(0, "Believed");
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
     cosigned(&world);
     world.run(["verify", "--require", "witnessed"]).check(0, "INTACT");
+    // A bundle of each log has what was cosigned of it.
+    for name in ["uno", "due"] {
+        let bundle = format!("{name}.zip");
+        world.run(["prove", &format!("carte/{name}.txt"), "-o", &bundle]).check(0, "");
+        world.run(["check", &bundle, "--require", "witnessed"]).check(0, "cosigned at");
+    }
 }
 
 /// Runs openssl beside a world; says no if there is none.
