@@ -7,14 +7,16 @@
 
 Written from ../format.md and public specifications, with Python's standard library and the program openssl (3.0 or
 later). Prints a line for each finding, and last INTACT (exit code 0), DAMAGED (5) or CANNOT TELL (3); 2 means wrong
-usage. README.md says what is checked, and what is not. Here are bundles; the rest is in public_specs.py beside this."""
+usage. README.md says what is checked, and what is not. Here are bundles, but their logs, which are in archive_logs.py
+beside this, and what others specified, which is in public_specs.py."""
 import argparse, functools, itertools, os, re, struct, sys, time, types, zlib
 
+from archive_logs import is_believed, log_of_commit, open_checkpoint, parse_entry, place, prove_logs, stated_logs
 from public_specs import (
-    TEXT, CannotTell, b64, check_cms, check_cosignature, check_ed25519, check_lines, der, digest, evidence_chain,
-    evidence_levels, evidence_record, in_order, inclusion_root, is_consistent, leaf, many, members, need,
-    parse_checkpoint, parse_json, parse_key, parse_signature, parse_token, pem, read_all, seconds, sha256, sha512,
-    signed_data, steps, tree_root, unhex, value, verdict, verify_proof, verify_record, write_proof)
+    TEXT, CannotTell, b64, check_cms, check_lines, der, digest, evidence_chain, evidence_levels, evidence_record,
+    in_order, inclusion_root, is_consistent, leaf, many, members, need, parse_json, parse_key, parse_token, pem,
+    read_all, seconds, sha256, sha512, signed_data, steps, tree_root, unhex, value, verdict, verify_proof,
+    verify_record, write_proof)
 
 # ---- Bundles (format.md, Bundles) ----------------------------------------------------------------------------------
 @verdict
@@ -52,19 +54,21 @@ def read_zip(data):
 # proof.json is closed and canonical, so that a regular expression says what members it has.
 HASH, LONG_HASH, EITHER = '"[0-9a-f]{64}"', '"[0-9a-f]{128}"', '"(?:[0-9a-f]{64}){1,2}"'
 EMPTY, INDEX, DIGESTS = '""', "[0-9]{1,16}", many(EITHER, 256, 1)
-PATH, LONG_PATH, LOGGED = many(HASH, 128), many(LONG_HASH, 128), members(index=INDEX, line=TEXT, proof=many(HASH, 128))
+PATH, LONG_PATH, LOG = many(HASH, 128), many(LONG_HASH, 128), "?(?:[2-9]|[1-9][0-9])"
+LOGGED = members(index=INDEX, line=TEXT, log=LOG, proof=PATH)
 RENEWALS = members(entry=LOGGED, path=many(EITHER, 128), token="?" + EMPTY, validation="?" + DIGESTS)
 RENEWALS = "?" + many(RENEWALS, 64, 1)
 PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=members(
     archive=members(created=LOGGED, description=EMPTY, entity=TEXT, id='"[0-9a-f]{32}"', log=TEXT, origin=TEXT,
-                    rotations="?" + many(LOGGED, 64, 1), trial="(?:true|false)"),
-    batches=many(members(entry=members(index=INDEX, line=EMPTY, proof=PATH), leaves="?" + TEXT,
+                    rotations="?" + many(LOGGED, 64, 1), successions="?" + many(members(
+                        entry=LOGGED, rotations="?" + many(LOGGED, 64, 1)), 63, 1), trial="(?:true|false)"),
+    batches=many(members(entry=members(index=INDEX, line=EMPTY, log=LOG, proof=PATH), leaves="?" + TEXT,
                          sealed="?" + members(number=INDEX, tree_path=PATH)), 100_000),
     checkpoint=EMPTY,
     documents=many(members(batch=INDEX, hash_trees="?" + many(members(line=TEXT, path=LONG_PATH), 64, 1),
                            leaf_index=INDEX, order_proof="?" + PATH, record=EMPTY, record_sha256=HASH,
                            sha512="?" + many(LONG_HASH, 65_534, 1), tree_path="?" + PATH, version_id=HASH), 1000),
-    schema=r'"sigillo\.receipt/1"',
+    schema=r'"sigillo\.receipt/[12]"',
     sealings=many(members(consistency=PATH, entry=LOGGED, seal=EMPTY, statement=EMPTY, tokens=many(members(
         entry=LOGGED, hash_tree="?" + members(entry=LOGGED, path=LONG_PATH, renewals=RENEWALS, token=EMPTY),
         line='"[a-z0-9-]{1,64}"', path=PATH, renewals=RENEWALS, token=EMPTY), 64)), 10_000),
@@ -72,11 +76,14 @@ PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=
     witnesses="?" + many(TEXT, 64, 1)), schema=TEXT))
 
 def read_proof(text):
-    is_whole, is_known = PROOF.fullmatch(text), text.endswith('"schema":"sigillo.bundle/1"}')
-    if is_whole and not is_known or re.search(r'"schema":"sigillo\.bundle/(?!1")', text):
-        raise CannotTell("its schema is another than sigillo.bundle/1")
+    is_whole, version = PROOF.fullmatch(text), re.search(r'"schema":"sigillo\.bundle/([12])"}\Z', text)
+    if is_whole and not version or re.search(r'"schema":"sigillo\.bundle/(?![12]")', text):
+        raise CannotTell("its schema is another than sigillo.bundle/1 and /2")
     need(is_whole, "proof.json has not the members that it should")
-    return parse_json(text.encode())
+    proof = parse_json(text.encode())
+    right = "2" if "successions" in proof["receipt"]["archive"] else "1"
+    need([version[1], proof["receipt"]["schema"][-1]] == [right, right], "its schemas are not those of so many logs")
+    return proof
 
 README_SHA256 = "712a03026c81e7f356b23a2504a633dc5b52e42575e98beaeaf17f3926515ac2"
 ORDER = "README.txt proof.json archive.json checkpoint log documents sealings validation files".split()
@@ -90,8 +97,9 @@ def put_back(receipt, files, parts):
     receipt["checkpoint"] = take("checkpoint").decode()
     for n, batch in enumerate(receipt["batches"], 1):
         batch["entry"]["line"] = take(f"log/{n}.entry").decode()
-        proof = write_proof(batch["entry"]["index"], batch["entry"]["proof"], receipt["checkpoint"])
-        right[f"log/{n}.tlog-proof"] = proof
+        log, index = place(batch["entry"])
+        if log == len(receipt["archive"].get("successions", [])) + 1:  # of one that ended no checkpoint is signed
+            right[f"log/{n}.tlog-proof"] = write_proof(index, batch["entry"]["proof"], receipt["checkpoint"])
     for n, sealing in enumerate(receipt["sealings"], 1):
         sealing["statement"] = take(f"sealings/{n}/statement.json").decode()
         sealing["seal"] = take(f"sealings/{n}/seal.p7s")
@@ -133,12 +141,6 @@ def parse_record(text):
     record = parse_json(text.encode(), 16 << 20, canonical=False)
     need(record["format"] == 1 and record["files"], "a record is of another format, or has no files")
     return {**record, "digests": [sha256(text.encode()), *(it["sha256"] for it in record["files"])]}
-
-@functools.lru_cache(4096)
-def parse_entry(line, kind):
-    entry = parse_json(line.encode(), 65535)
-    need([entry["type"], entry["v"]] == [kind, 1], f"there is another log entry where {kind} should be")
-    return entry
 
 def entry_of(section, kind): return parse_entry(section["entry"]["line"], kind)
 def sealed_entry(sealing): return entry_of(sealing, "batches.sealed")
@@ -201,83 +203,44 @@ def path_of(document, batch):
 # ---- Receipts, as they are in bundles (format.md, Receipts, Checking) ----------------------------------------------
 def check_receipt(receipt, log_key, ca, at):
     section, archive = receipt["archive"], parse_json(receipt["archive"]["description"].encode(), 65536)
-    key, created = parse_key(section["log"]), parse_entry(section["created"]["line"], "archive.created")
+    logs, created = stated_logs(section, archive), parse_entry(section["created"]["line"], "archive.created")
     need(created["archive_sha256"] == sha256(section["description"].encode())
          and [created["archive"], archive["archive"], archive["entity"]["name"], archive["keys"]["log"],
-              archive["origin"], key.name, archive["trial"]]
+              archive["origin"], logs[0].keys[0][1].name, archive["trial"]]
          == [section[it] for it in ("id", "id", "entity", "log", "origin", "origin", "trial")],
          "archive.json, proof.json and the log do not speak of the same archive")
-    keys, witnesses = rotated_keys(section), []
-    yield from [check_signature for _, _, check_signature in keys[1:]]
+    yield from [check_signature for log in logs for _, _, check_signature in log.keys[1:]]
+    witnesses = []
     try: witnesses += [parse_key(it, {4: 33, 6: 1313}) for it in receipt.get("witnesses", [])]
     except CannotTell as why:
         witnesses = None
         yield f"cannot tell: {why}"
-    head = open_checkpoint(receipt["checkpoint"], keys, witnesses)
+    head = open_checkpoint(receipt["checkpoint"], logs[-1].keys, witnesses)
     yield from [*head.check_signatures, *(head.seen or ["note: no witness has cosigned the checkpoint"])]
-    for it in logged_lines(receipt):
-        need(inclusion_root(leaf(it["line"].encode()), it["index"], head.size, it["proof"]) == head.root,
-             f"the entry {it['index']} of the log does not lead to the root of the checkpoint")
+    yield from prove_logs(logs, head, receipt)
     for batch in receipt["batches"]:
         committed = batch["committed"] = entry_of(batch, "batch.committed")
         stated = [committed["documents"], committed["root"], committed["order_root"]]
         leaves, levels, order_root = trees_of(batch["leaves"]) if "leaves" in batch else ([], [], "")
         need(not leaves or [len(leaves), levels[-1][0], order_root] == stated, "the leaves of a batch are wrong")
     numbers = [sealed_entry(it)["number"] for it in receipt["sealings"]]
-    need(in_order([it["entry"]["index"] for it in receipt["batches"]]) and in_order(numbers)
-         and in_order([it["entry"]["index"] for it in receipt["sealings"]])
+    need(in_order([place(it["entry"]) for it in receipt["batches"]]) and in_order(numbers)
+         and in_order([place(it["entry"]) for it in receipt["sealings"]])
          and in_order([(it["batch"], it["leaf_index"]) for it in receipt["documents"]])
          and {it["sealed"]["number"] for it in receipt["batches"] if "sealed" in it} == {*numbers},
          "batches, documents and sealings do not stand in order, or do not belong together")
     for n, document in enumerate(receipt["documents"], 1): check_document(f"documents/{n}", document, receipt)
     for n, sealing in enumerate(receipt["sealings"], 1):
-        yield from check_sealing(f"sealings/{n}", sealing, receipt, archive, keys, head, ca, at)
+        yield from check_sealing(f"sealings/{n}", sealing, receipt, logs, ca, at)
     if [archive["format"], archive["encryption"], archive["algorithms"]] != [
             1, "none", {"address": "blake3", "evidence": "sha256"}]:
         yield "cannot tell: archive.json has a format, an encryption or algorithms that are not known here"
     if not all("sealed" in it for it in receipt["batches"]): yield "note: not all of the documents are sealed yet"
     if archive["trial"]: yield "note: the keys of the archive are for trial, and prove nothing to others"
     yield "note: whether the archive has grown since, or a certificate was revoked, was not looked at"
-    if log_key not in [it.text for _, it, _ in keys]:
+    if not is_believed(logs, log_key):
         yield "cannot tell: whether its log is to be believed: " + (
-            "its key is another than the one named" if log_key else "name its key, got elsewhere (--log-key)")
-
-def logged_lines(it):
-    """All logged lines in a receipt: entries with their places in the log and proofs."""
-    if isinstance(it, dict) and "proof" in it: return [it]
-    parts = it.values() if isinstance(it, dict) else it if isinstance(it, list) else []
-    return [line for part in parts for line in logged_lines(part)]
-
-def rotated_keys(section):
-    """The keys of a log, each with the place of the entry that names it, and the check of its signature by the key
-    before it (format.md, Keys of the log)."""
-    keys = [(-1, parse_key(section["log"]), None)]
-    for number, logged in enumerate(section.get("rotations", []), 1):
-        entry, (last, key, _) = parse_entry(logged["line"], "key.rotated"), keys[-1]
-        new, (signer, signature) = parse_key(entry["log"]), parse_signature(entry["signature"])
-        need(signer == (key.name, key.id) and str(entry["number"]) == str(number) and new.name == key.name
-             and last < logged["index"] and all(new.text != it.text for _, it, _ in keys),
-             "a rotation of the log's key does not follow")
-        text = f"sigillo key rotation v1\n{key.name}\n{number}\n{new.text}\n".encode()
-        keys.append((logged["index"], new, functools.partial(check_ed25519, key.bytes, text, signature)))
-    return keys
-
-def open_checkpoint(note, keys, witnesses=()):
-    """Reads a checkpoint of the log itself: three lines, the signature by the key of its size, and then one of each of
-    the witnesses, in their order; of any witnesses, which cannot be checked, if that is None."""
-    head = parse_checkpoint(note)
-    signers = [[key for index, key, _ in keys if index < head.size][-1], *(witnesses or [])]
-    signatures = [parse_signature(line) for line in head.lines[:1 if witnesses is None else None]]
-    need(head.origin == signers[0].name and not head.more and in_order([it.text for it in signers[1:]])
-         and [it for it, _ in signatures] == [(it.name, it.id) for it in signers],
-         "a checkpoint has not three lines, and the signatures of its log and of its witnesses, in order")
-    by_log = functools.partial(check_ed25519, signers[0].bytes, head.text, signatures[0][1])
-    head.check_signatures, head.seen = [by_log], []
-    for witness, (_, given) in zip(signers[1:], signatures[1:]):
-        head.check_signatures.append(functools.partial(check_cosignature, witness, head.text, given))
-        at = f"{int.from_bytes(given[:8], 'big')} seconds after 1970, by its clock"
-        head.seen.append(f"note: {witness.name} has cosigned the checkpoint, {at}")
-    return head
+            "the key named does not lead to its own" if log_key else "name its key, got elsewhere (--log-key)")
 
 def check_document(where, document, receipt):
     """From record and files to both roots of the batch, and, of a document that says so, to new hash trees."""
@@ -302,19 +265,20 @@ def check_document(where, document, receipt):
         root = entry_of(tree.section, "evidence.rehashed")["root"]
         need(tree.covers == root, f"{where}: it does not lead to the root of the new hash trees")
 
-def check_sealing(where, sealing, receipt, archive, keys, head, ca, at):
+def check_sealing(where, sealing, receipt, logs, ca, at):
     """Statement and seal by their digests; the time-stamps over them; the seal, as of the first of these."""
     entry, statement = sealed_entry(sealing), parse_json(sealing["statement"].encode())
     need([sha256(sealing["statement"].encode()), sha256(sealing["seal"])]
          == [entry["statement_sha256"], entry["seal_sha256"]], f"{where}: the log states other digests")
-    need(in_order([it["entry"]["index"] for it in [sealing, *sealing["tokens"]]]), f"{where}: it is not in order")
+    need(in_order([place(it["entry"]) for it in [sealing, *sealing["tokens"]]]), f"{where}: it is not in order")
     lines = [read_line(f"{where}/{k}-{it['line']}", sealing, it) for k, it in enumerate(sealing["tokens"], 1)]
     yield functools.partial(check_lines, lines, ca, at)
     if not lines: yield f"note: {where} has no time-stamp yet"
     is_known = (statement["format"], statement["profile"]) == (1, "plain")
     judged_at = lines[0][0].time if lines else is_known and statement["at"]
-    if judged_at: yield functools.partial(check_seal, f"{where}/seal.p7s", sealing, archive, judged_at, ca)
-    if is_known: yield from check_statement(where, sealing, statement, receipt["batches"], keys, head)
+    seal = logs[place(sealing["entry"])[0] - 1].seal
+    if judged_at: yield functools.partial(check_seal, f"{where}/seal.p7s", sealing, seal, judged_at, ca)
+    if is_known: yield from check_statement(where, sealing, statement, receipt["batches"], logs)
     else: yield f"cannot tell: {where}: its statement has a format or a profile that is not known here"
 
 def read_line(name, sealing, token):
@@ -322,7 +286,7 @@ def read_line(name, sealing, token):
     stamps, sealed, tree = [], sealed_entry(sealing), token.get("hash_tree")
     kind = lambda it: "sealing.stamped" if it is token else "evidence.rehashed" if it is tree else "evidence.renewed"
     sections = [it for first in (token, tree) if first for it in [first, *first.get("renewals", [])]]
-    need(in_order([it["entry"]["index"] for it in sections])
+    need(in_order([place(it["entry"]) for it in sections])
          and all("token" in it or not it["path"] + it.get("validation", []) for it in sections)
          and all(entry_of(it, kind(it))["line"] == token["line"] for it in sections),
          f"{name}: its renewals are not those of its line, in the order of the log")
@@ -340,20 +304,21 @@ def read_line(name, sealing, token):
         stamps.append(types.SimpleNamespace(**{**vars(stamp), "where": f"{it.name}.tst", "trial": entry["trial"]}))
     return stamps
 
-def check_seal(where, sealing, archive, moment, ca):
+def check_seal(where, sealing, seal, moment, ca):
     hash, content = signed_data(sealing["seal"], "2a864886f70d010701")
     need(content is None, f"{where}: it is not detached")
     if hash != "sha256": raise CannotTell(f"{where}: its hash function is not SHA-256")
-    is_ours = lambda certificate: certificate == pem(archive["keys"]["seal"])
+    is_ours = lambda certificate: certificate == pem(seal)
     check_cms(where, sealing["seal"], sealing["statement"].encode(), is_ours, "any", moment, ca)
 
-def check_statement(where, sealing, statement, batches, keys, head):
+def check_statement(where, sealing, statement, batches, logs):
     """A statement says what the log says, and lists the batches that lead to its sealing."""
-    entry = sealed_entry(sealing)
+    entry, log = sealed_entry(sealing), log_of_commit(logs, statement["through"])
     if statement["policy"] != "none": yield f"cannot tell: {where}: it has a policy that is not known here"
-    older = open_checkpoint(statement["checkpoint"], keys)
+    older = open_checkpoint(statement["checkpoint"], log.keys)
     yield from older.check_signatures
-    need(older.size <= sealing["entry"]["index"] and is_consistent(older, head, sealing["consistency"]),
+    need((log.number, older.size) <= place(sealing["entry"])
+         and is_consistent(older, log.head, sealing["consistency"]),
          f"{where}: the log of its statement is not the beginning of that of the bundle")
     root = evidence_levels([*(it["root"] for it in statement["batches"]), sha256(older.text)])[-1][0]
     stated = {"root": root, **{it: statement[it] for it in ("sealing", "number", "after", "through")}}
@@ -366,7 +331,7 @@ def check_statement(where, sealing, statement, batches, keys, head):
         elif batch["sealed"]["number"] == entry["number"]:
             need(value(steps([committed["root"], *batch["sealed"]["tree_path"]])) == entry["root"]
                  and listed[committed["batch"]] == facts(committed)
-                 and batch["entry"]["index"] < sealing["entry"]["index"], f"{where}: a batch does not lead to it")
+                 and place(batch["entry"]) < place(sealing["entry"]), f"{where}: a batch does not lead to it")
 
 # ---- The commands --------------------------------------------------------------------------------------------------
 def main():

@@ -55,7 +55,7 @@ fn algorithms() -> AlgorithmTable {
 }
 
 fn trust() -> ReceiptTrust {
-    ReceiptTrust { log: Some(log_key().into()), anchors: anchors(ROOT), witnesses: None }
+    ReceiptTrust { log: Some(log_key().into()), anchors: anchors(ROOT), ..ReceiptTrust::default() }
 }
 
 fn anchors(pem: &str) -> TrustAnchors {

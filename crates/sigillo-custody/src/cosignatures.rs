@@ -7,7 +7,7 @@ use sigillo_merkle::{
     CHECKPOINT_BYTES_MAX, Checkpoint, CosignedAt, NoteSignature, SignedNote, VerifierKey,
     parse_cosigned_checkpoint,
 };
-use sigillo_model::{ObjectKey, Sha256Digest, Statement, parse_canonical};
+use sigillo_model::{ObjectKey, Sha256Digest};
 use sigillo_proof::{RECEIPT_WITNESSES_MAX, Receipt};
 use sigillo_store::CreateOutcome;
 
@@ -170,7 +170,7 @@ impl ReceiptLog {
         if let Some(found) = read_cosignatures(archive, published, witnesses).await? {
             return Ok(Some(found));
         }
-        let sizes = list_sizes(archive, self.generation).await?.into_iter();
+        let sizes = list_sizes(archive, self.generation()).await?.into_iter();
         let sizes = sizes.filter(|size| (size_min..published.size).contains(size));
         for size in sizes.take(SIZES_TRIED_MAX) {
             let Some(checkpoint) = self.checkpoint_at(size) else { continue };
@@ -193,37 +193,16 @@ impl ReceiptLog {
         receipt: &mut Receipt,
         witnesses: &[VerifierKey],
     ) -> Result<(), GiveReceiptError> {
-        let size_min = receipt.lines().map(|line| line.index + 1).max().unwrap_or(0);
-        let found = self.newest_cosigned(archive, size_min, witnesses).await?;
+        let log = self.behind(receipt);
+        let newest = log.generation();
+        let lines = receipt.lines().filter(|line| line.log == newest);
+        let size_min = lines.map(|line| line.index + 1).max().unwrap_or(0);
+        let found = log.newest_cosigned(archive, size_min, witnesses).await?;
         let Some(found) = found else { return Ok(()) };
-        let size = found.checkpoint.size;
-        if size != self.checkpoint().size {
-            // A rotation that the older checkpoint does not cover has not signed it.
-            receipt.archive.rotations.retain(|line| line.index < size);
-            for line in &mut receipt.archive.rotations {
-                line.proof = self.inclusion(line.index, size)?;
-            }
-            for line in receipt.lines_mut() {
-                line.proof = self.inclusion(line.index, size)?;
-            }
-            for sealing in &mut receipt.sealings {
-                let older = older_of(&sealing.statement).ok_or(GiveReceiptError::Checkpoint {
-                    what: "that of a statement cannot be read".to_owned(),
-                })?;
-                sealing.consistency = self.consistency_to(&older, size)?;
-            }
-        }
-        receipt.checkpoint = found.to_text();
+        log.prove_under(receipt, (found.to_text(), found.checkpoint.size))?;
         receipt.witnesses = found.witnesses.iter().map(|(key, _)| key.to_string()).collect();
         Ok(())
     }
-}
-
-/// Reads the checkpoint in a statement.
-fn older_of(statement: &str) -> Option<Checkpoint> {
-    let statement: Statement = parse_canonical(statement.as_bytes()).ok()?;
-    let note = SignedNote::parse(statement.checkpoint.as_bytes()).ok()?;
-    Checkpoint::parse(&note.text).ok()
 }
 
 /// Returns the key of the log that must have signed a checkpoint.

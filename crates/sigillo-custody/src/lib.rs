@@ -35,6 +35,7 @@ mod bundled_files;
 mod cosignatures;
 mod qualified;
 mod receipt;
+mod receipt_archive;
 mod receipt_log;
 mod receipt_records;
 mod receipt_sealings;
@@ -49,6 +50,7 @@ mod submissions;
 
 mod period;
 mod period_error;
+mod period_log;
 
 mod catalogue;
 mod doctor;

@@ -6,7 +6,7 @@ use sigillo_evidence_log::LogError;
 use sigillo_model::{ErrorKind, ObjectKey, SignerError};
 use sigillo_proof::{PeriodError, PeriodFault};
 
-use crate::CustodyError;
+use crate::{CustodyError, GiveReceiptError};
 
 /// Why a period statement could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,15 @@ pub enum MakePeriodError {
         /// Entries that it covers.
         size: u64,
     },
+    /// The logs of the archive cannot be read.
+    #[error("the logs of the archive could not be read")]
+    Logs(#[source] GiveReceiptError),
+    /// The archive has no such log.
+    #[error("the archive has no log {generation}")]
+    NoLog {
+        /// The generation asked for.
+        generation: u64,
+    },
     /// A checkpoint that was named does not cover whole commits.
     #[error("the checkpoint of {size} entries does not cover whole commits")]
     NotWhole {
@@ -49,21 +58,20 @@ pub enum MakePeriodError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The period has entries of several logs, one after the other.
+    #[error("the period has entries of log {first} and of log {last}, which came after it")]
+    OverBorder {
+        /// The generation of the first.
+        first: u64,
+        /// The generation of the last.
+        last: u64,
+    },
     /// Something is not in the tree that must be.
     #[error("the log does not hold what it must")]
     Outside,
     /// The seal key could not sign.
     #[error("the period could not be sealed")]
     Signer(#[source] SignerError),
-    /// The log came after another one: statements over both are not made yet.
-    #[error(
-        "the log of this archive was succeeded by log {generation}: statements of an archive with \
-         more than one log cannot be made yet"
-    )]
-    Succeeded {
-        /// The generation of the newest log.
-        generation: u64,
-    },
     /// It would be larger than a period statement may be.
     #[error("the period is too large for one statement")]
     TooLarge(#[source] PeriodError),
@@ -84,12 +92,14 @@ impl MakePeriodError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Custody(error) => error.kind(),
+            Self::Logs(error) => error.kind(),
             Self::Key(error) => error.kind(),
             Self::Certificate(_)
             | Self::Empty
+            | Self::NoLog { .. }
             | Self::NotWhole { .. }
+            | Self::OverBorder { .. }
             | Self::Signer(_)
-            | Self::Succeeded { .. }
             | Self::TooLarge(_)
             | Self::TooMuch { .. } => ErrorKind::Invalid,
             Self::Fault(_) | Self::LogDiffers { .. } | Self::Object { .. } | Self::Outside => {

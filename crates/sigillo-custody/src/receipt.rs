@@ -9,13 +9,12 @@ use sigillo_ers::EvidenceTree;
 use sigillo_evidence_log::{Archive, BatchObjectError, LoggedBatch, read_leaves, read_pack_list};
 use sigillo_merkle::{MemoryTree, inclusion_path, leaf_hash, parse_cosigned_checkpoint};
 use sigillo_model::{
-    ARCHIVE_BYTES_MAX, Entry, Finding, FindingCode, ListedPack, ObjectKey, Sha256Digest,
-    SubmissionCompleted, SubmissionId, VersionId,
+    Entry, ListedPack, ObjectKey, Sha256Digest, SubmissionCompleted, SubmissionId, VersionId,
 };
 use sigillo_proof::{
-    ArchiveSection, BUNDLE_DOCUMENTS_MAX, Base64Bytes, BatchSection, Counts, DocumentSection,
-    LoggedLine, RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_SCHEMA,
-    Receipt, ReceiptError, StatedReport, SubmissionSection, extends, needs_leaves,
+    BUNDLE_DOCUMENTS_MAX, Base64Bytes, BatchSection, Counts, DocumentSection, EntryPlace,
+    RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, Receipt, ReceiptError,
+    StatedReport, SubmissionSection, extends, needs_leaves,
 };
 use sigillo_store::ReadPool;
 
@@ -64,14 +63,10 @@ impl ReceiptMaker<'_> {
     /// [`GiveReceiptError`] if what it is for is not in the archive or under its checkpoint, or if
     /// something that the receipt must show cannot be read.
     pub async fn make(&self, of: &ReceiptOf) -> Result<GivenReceipt, GiveReceiptError> {
-        let generation = self.archive.generation();
-        if self.log.generation > 1 {
-            return Err(GiveReceiptError::Succeeded { generation });
-        }
         let mut submission = None;
         let covered = match of {
             ReceiptOf::Submission(id) => {
-                let section = self.submission(*id).await.map_err(|error| self.of_later(error))?;
+                let section = self.submission(*id).await?;
                 let report = section.report.as_deref().map(StatedReport::parse).transpose();
                 let report = report.map_err(|error| self.unreadable(*id, &error.to_string()))?;
                 let already = report.and_then(|it| it.already_versions).unwrap_or_default();
@@ -80,18 +75,19 @@ impl ReceiptMaker<'_> {
             }
             ReceiptOf::Versions(versions) => self.cover(None, versions).await,
         };
-        let covered = covered.map_err(|error| self.of_later(error))?;
+        let covered = covered?;
         let mut receipt = Receipt {
-            archive: self.archive_section().await?,
+            archive: self.log.archive_section(self.archive).await?,
             batches: Vec::with_capacity(covered.len()),
             checkpoint: self.log.note.clone(),
             documents: Vec::new(),
-            schema: RECEIPT_SCHEMA.to_owned(),
+            schema: String::new(),
             sealings: Vec::new(),
             submission,
             validation: Vec::new(),
             witnesses: Vec::new(),
         };
+        receipt.archive.receipt_schema().clone_into(&mut receipt.schema);
         for batch in &covered {
             self.add_batch(&mut receipt, batch).await?;
         }
@@ -106,29 +102,11 @@ impl ReceiptMaker<'_> {
         if size_bytes > RECEIPT_BYTES_MAX {
             return Err(GiveReceiptError::TooLarge(ReceiptError::TooLong { size_bytes }));
         }
-        let mut findings = left_out.findings();
-        if generation > 1 {
-            let message = format!(
-                "the log of these documents was succeeded by log {generation}: sealings, time-stamps and \
-                 renewals that were recorded since are not in this receipt"
-            );
-            findings.push(Finding::new(FindingCode::LogSucceeded, "checkpoint", message));
+        // Who knows only the first log needs no other, and other programs read what they always read.
+        if let Some(first) = self.log.alone(&receipt) {
+            first.prove_under(&mut receipt, (first.note.clone(), first.checkpoint.size))?;
         }
-        Ok(GivenReceipt { receipt, findings })
-    }
-
-    /// Says why what is not in the first log cannot be given, where there are others.
-    fn of_later(&self, error: GiveReceiptError) -> GiveReceiptError {
-        let generation = self.archive.generation();
-        let is_missing = matches!(
-            error,
-            GiveReceiptError::NoSubmission { .. } | GiveReceiptError::NoVersion { .. }
-        );
-        if is_missing && generation > 1 {
-            GiveReceiptError::Succeeded { generation }
-        } else {
-            error
-        }
+        Ok(GivenReceipt { receipt, findings: left_out.findings() })
     }
 
     /// Gives an older receipt anew, with what came since. Renewals that it has and the archive has
@@ -154,38 +132,6 @@ impl ReceiptMaker<'_> {
         Ok(newer)
     }
 
-    async fn archive_section(&self) -> Result<ArchiveSection, GiveReceiptError> {
-        let created = self.log.entries().find(|(_, it)| matches!(it, Entry::ArchiveCreated(_)));
-        let what = "the beginning of the archive";
-        let (index, _) = created.ok_or(GiveReceiptError::NotCovered { what })?;
-        let read = self.archive.store().read(&ObjectKey::archive(), ARCHIVE_BYTES_MAX).await;
-        let bytes = read.map_err(|source| CustodyError::Store {
-            doing: "reading the description of the archive",
-            source,
-        })?;
-        let text = String::from_utf8(bytes.to_vec())
-            .map_err(|error| unreadable(ObjectKey::archive(), &error.to_string()))?;
-        let description = self.archive.description();
-        Ok(ArchiveSection {
-            created: self.log.line(index)?,
-            description: text,
-            entity: description.entity.name.clone(),
-            id: description.archive,
-            log: description.keys.log.clone(),
-            origin: description.origin.clone(),
-            rotations: self.rotations()?,
-            trial: description.trial,
-        })
-    }
-
-    /// Returns what leads from the log's first key to the one that signs its checkpoint.
-    fn rotations(&self) -> Result<Vec<LoggedLine>, GiveReceiptError> {
-        let keys = self.archive.log_keys_of(self.log.generation);
-        let keys = keys.unwrap_or_else(|| self.archive.log_keys());
-        let rotations = self.log.rotations(&keys, self.log.checkpoint.size).into_iter();
-        rotations.map(|index| self.log.line(index)).collect()
-    }
-
     /// Says what the log and its report say of a submission.
     async fn submission(&self, id: SubmissionId) -> Result<SubmissionSection, GiveReceiptError> {
         let mut section = SubmissionSection {
@@ -199,13 +145,13 @@ impl ReceiptMaker<'_> {
             source: None,
         };
         let mut known = false;
-        for (index, entry) in self.log.entries() {
+        for (place, entry) in self.log.entries() {
             match entry {
                 Entry::SubmissionReceived(body) if body.submission == id => {
-                    section.received = Some(self.log.line(index)?);
+                    section.received = Some(self.log.line(place)?);
                 }
                 Entry::SubmissionCompleted(body) if body.submission == id => {
-                    section.completed = Some(self.log.line(index)?);
+                    section.completed = Some(self.log.line(place)?);
                     self.add_report(&mut section, body).await?;
                 }
                 Entry::BatchCommitted(body) if body.submission == id => {}
@@ -257,7 +203,6 @@ impl ReceiptMaker<'_> {
     ) -> Result<Vec<Covered<'_>>, GiveReceiptError> {
         let mut missing: BTreeSet<_> = versions.iter().copied().collect();
         let (mut covered, mut documents) = (Vec::new(), 0);
-        let under = self.log.checkpoint.size;
         for logged in &self.log.view.batches {
             let is_whole = submission == Some(logged.body.submission);
             if !is_whole && missing.is_empty() {
@@ -275,7 +220,7 @@ impl ReceiptMaker<'_> {
             if wanted.is_empty() {
                 continue;
             }
-            if logged.entry_index >= under {
+            if !self.log.covers(place_of(logged)) {
                 return Err(GiveReceiptError::NotCovered { what: "all of the documents" });
             }
             documents += wanted.len();
@@ -323,7 +268,7 @@ impl ReceiptMaker<'_> {
         }
         let leaves = with_leaves
             .then(|| Base64Bytes(batch.leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect()));
-        let entry = self.log.line(batch.logged.entry_index)?;
+        let entry = self.log.line(place_of(batch.logged))?;
         receipt.batches.push(BatchSection { entry, leaves, sealed: None });
         Ok(())
     }
@@ -370,6 +315,11 @@ impl ReceiptMaker<'_> {
         let read = read.map_err(|_| CustodyError::Panicked)?;
         Ok(read.map_err(|source| CustodyError::Pack { key, source })?)
     }
+}
+
+/// Returns where the entry of a batch stands.
+const fn place_of(logged: &LoggedBatch) -> EntryPlace {
+    EntryPlace { log: logged.generation, index: logged.entry_index }
 }
 
 /// A batch that holds documents of a receipt.

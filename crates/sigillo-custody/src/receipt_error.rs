@@ -54,15 +54,6 @@ pub enum GiveReceiptError {
         /// The version asked for.
         version: VersionId,
     },
-    /// It is not in the first log of the archive: what proves over more than one log is not given yet.
-    #[error(
-        "the first log of this archive was succeeded by log {generation}: receipts and bundles of what \
-         came after that cannot be given yet"
-    )]
-    Succeeded {
-        /// The generation of the newest log.
-        generation: u64,
-    },
     /// It would be larger than a receipt may be.
     #[error("the receipt would be too large: {0}")]
     TooLarge(ReceiptError),
@@ -77,7 +68,6 @@ impl GiveReceiptError {
             Self::FilesTooLarge { .. }
             | Self::NoSubmission { .. }
             | Self::NoVersion { .. }
-            | Self::Succeeded { .. }
             | Self::TooLarge(_) => ErrorKind::Invalid,
             Self::Checkpoint { .. } | Self::Differs(_) | Self::LogDiffers { .. } => {
                 ErrorKind::Integrity

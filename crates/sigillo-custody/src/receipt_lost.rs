@@ -184,7 +184,7 @@ pub(crate) fn keep_from(
                 let mut kept = before.clone();
                 let renewals = kept.renewals.iter_mut().map(|it| &mut it.entry);
                 for entry in std::iter::once(&mut kept.entry).chain(renewals) {
-                    *entry = log.line(entry.index)?;
+                    *entry = log.line(entry.place())?;
                 }
                 *tree = Some(kept);
             }
@@ -204,21 +204,21 @@ fn keep_lines(
         if tokens.iter().any(|it| it.line == kept.line) {
             continue;
         }
-        let entry = log.line(kept.entry.index)?;
+        let entry = log.line(kept.entry.place())?;
         if entry.line != kept.entry.line {
             continue;
         }
         let mut kept = TokenSection { entry, ..kept.clone() };
         for renewal in &mut kept.renewals {
-            renewal.entry = log.line(renewal.entry.index)?;
+            renewal.entry = log.line(renewal.entry.place())?;
         }
         if let Some(tree) = &mut kept.hash_tree {
-            tree.entry = log.line(tree.entry.index)?;
+            tree.entry = log.line(tree.entry.place())?;
             for renewal in &mut tree.renewals {
-                renewal.entry = log.line(renewal.entry.index)?;
+                renewal.entry = log.line(renewal.entry.place())?;
             }
         }
-        let after = |it: &TokenSection| it.entry.index > kept.entry.index;
+        let after = |it: &TokenSection| it.entry.place() > kept.entry.place();
         let at = tokens.iter().position(after).unwrap_or(tokens.len());
         tokens.insert(at, kept);
     }
@@ -239,11 +239,11 @@ fn keep(
             }
             continue;
         }
-        let entry = log.line(kept.entry.index)?;
+        let entry = log.line(kept.entry.place())?;
         if entry.line != kept.entry.line {
             continue;
         }
-        let after = |it: &RenewalSection| it.entry.index > entry.index;
+        let after = |it: &RenewalSection| it.entry.place() > entry.place();
         let at = renewals.iter().position(after).unwrap_or(renewals.len());
         renewals.insert(at, RenewalSection { entry, ..kept.clone() });
     }

@@ -12,8 +12,8 @@ use sigillo_model::{
     Sha256Digest, Statement, parse_canonical,
 };
 use sigillo_proof::{
-    Base64Bytes, HashTreeSection, PROOF_HASHES_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_TOKENS_MAX,
-    Receipt, RenewalSection, SealedIn, SealingSection, TokenSection,
+    Base64Bytes, EntryPlace, HashTreeSection, PROOF_HASHES_MAX, RECEIPT_RENEWALS_MAX,
+    RECEIPT_TOKENS_MAX, Receipt, RenewalSection, SealedIn, SealingSection, TokenSection,
 };
 
 use crate::{
@@ -30,11 +30,11 @@ pub(crate) async fn seal_batches(
     batches: &[&LoggedBatch],
 ) -> Result<LeftOut, GiveReceiptError> {
     let (chains, mut left_out) = (Chains::read(archive, &log.view).await?, LeftOut::default());
-    let sealings = log.entries().filter_map(|(index, entry)| match entry {
-        Entry::BatchesSealed(body) => Some((index, body)),
+    let sealings = log.entries().filter_map(|(place, entry)| match entry {
+        Entry::BatchesSealed(body) => Some((place, body)),
         _ => None,
     });
-    for (index, body) in sealings {
+    for (place, body) in sealings {
         let within = |commit| body.after < commit && commit <= body.through;
         let covered: Vec<_> =
             (0..).zip(batches).filter(|(_, batch)| within(batch.commit)).collect();
@@ -47,11 +47,11 @@ pub(crate) async fn seal_batches(
             return Err(unreadable(key, "its checkpoint is no note"));
         };
         let places: BTreeMap<_, _> =
-            (0..).zip(&statement.batches).map(|(place, it)| (it.batch, place)).collect();
+            (0..).zip(&statement.batches).map(|(at, it)| (it.batch, at)).collect();
         let tree = EvidenceTree::new(sealing_leaves(&statement, checkpoint));
         for (number, batch) in covered {
-            let place = places.get(&batch.body.batch);
-            let Some(tree_path) = place.and_then(|place| tree.path(*place)) else {
+            let at = places.get(&batch.body.batch);
+            let Some(tree_path) = at.and_then(|at| tree.path(*at)) else {
                 return Err(unreadable(key, "it does not list a batch that it should cover"));
             };
             let section: usize = number;
@@ -64,7 +64,7 @@ pub(crate) async fn seal_batches(
         let seal = read_named(archive, key, bytes_max, body.seal_sha256).await?;
         receipt.sealings.push(SealingSection {
             consistency: log.consistency(&older)?,
-            entry: log.line(index)?,
+            entry: log.line(place)?,
             seal: Base64Bytes(seal.to_vec()),
             statement: text,
             tokens: tokens((archive, log, &chains), body, &mut left_out).await?,
@@ -96,11 +96,11 @@ async fn tokens(
 ) -> Result<Vec<TokenSection>, GiveReceiptError> {
     let mut sections: Vec<TokenSection> = Vec::new();
     let mut missing: Vec<(ObjectKey, &str, &'static str)> = Vec::new();
-    let stamps = log.entries().filter_map(|(index, entry)| match entry {
-        Entry::SealingStamped(body) if body.number == sealing.number => Some((index, body)),
+    let stamps = log.entries().filter_map(|(place, entry)| match entry {
+        Entry::SealingStamped(body) if body.number == sealing.number => Some((place, body)),
         _ => None,
     });
-    for (index, body) in stamps.take(RECEIPT_TOKENS_MAX) {
+    for (place, body) in stamps.take(RECEIPT_TOKENS_MAX) {
         let is_known = |line: &str| line == body.line;
         if sections.iter().any(|section| is_known(&section.line))
             || missing.iter().any(|(_, line, _)| is_known(line))
@@ -119,7 +119,7 @@ async fn tokens(
         let mut lost = LeftOut::default();
         let (renewals, hash_tree) = newer((archive, log, chains), body, &mut lost).await?;
         let section = TokenSection {
-            entry: log.line(index)?,
+            entry: log.line(place)?,
             hash_tree,
             line: body.line.clone(),
             path: token_path(archive, body).await?,
@@ -153,9 +153,10 @@ async fn newer(
     let (mut first, mut tree) = (Vec::new(), None::<HashTreeSection>);
     let mut is_whole = true;
     for token in chains.of(&stamped.line, stamped.number) {
-        let Some(index) = token.entry_index(&log.view) else { continue };
+        let Some((generation, index)) = token.entry_place(&log.view) else { continue };
+        let place = EntryPlace { log: generation, index };
         let renewals = tree.as_mut().map_or(&mut first, |tree| &mut tree.renewals);
-        if index >= log.checkpoint().size || renewals.len() == RECEIPT_RENEWALS_MAX {
+        if !log.covers(place) || renewals.len() == RECEIPT_RENEWALS_MAX {
             break;
         }
         let (key, bytes_max) = (token.key(&log.view), TOKEN_BYTES_MAX as u64);
@@ -167,7 +168,7 @@ async fn newer(
                 None
             }
         };
-        let (entry, path) = (log.line(index)?, chains.path(token));
+        let (entry, path) = (log.line(place)?, chains.path(token));
         match (token.from, raw) {
             (TokenFrom::Rehashed { .. }, Some(raw)) if is_whole => {
                 let path = path.iter().filter_map(EvidenceDigest::sha512).collect();
@@ -185,7 +186,8 @@ async fn newer(
         }
     }
     for unread in chains.perhaps_renewed(&log.view, &stamped.line, stamped.number) {
-        if unread.entry_index(&log.view) < log.checkpoint().size {
+        let (generation, index) = unread.entry_place(&log.view);
+        if log.covers(EntryPlace { log: generation, index }) {
             lost.list(&log.view, chains, unread);
         }
     }

@@ -124,15 +124,7 @@ pub fn is_said_lost(terms: &Succession, head: SignedHead) -> bool {
 
 /// Says in words why a log was succeeded.
 pub const fn reason_in_words(reason: SuccessionReason) -> &'static str {
-    match reason {
-        SuccessionReason::BackupRestored => "the store was restored from a backup",
-        SuccessionReason::HashFunction => "its hash function comes to its end",
-        SuccessionReason::KeysExposed => "somebody else may have its keys",
-        SuccessionReason::KeysLost => "its keys are lost",
-        SuccessionReason::LogForked => "its keys signed two histories",
-        SuccessionReason::TailLost => "its newest commits are lost",
-        _ => "of a reason that this program does not know",
-    }
+    reason.in_words()
 }
 
 #[cfg(test)]

@@ -384,12 +384,13 @@ impl ChainToken {
         }
     }
 
-    /// Returns the place in the log of the entry that names the token.
-    pub fn entry_index(&self, view: &LogView) -> Option<u64> {
+    /// Returns the generation of the log and the place in it of the entry that names the token; nothing
+    /// for a first time-stamp.
+    pub fn entry_place(&self, view: &LogView) -> Option<(u64, u64)> {
         match self.from {
             TokenFrom::Stamped { .. } => None,
-            TokenFrom::Renewed { renewal, .. } => Some(view.renewals[renewal].entry_index),
-            TokenFrom::Rehashed { rehash, .. } => Some(view.rehashes[rehash].entry_index),
+            TokenFrom::Renewed { renewal, .. } => Some(Unread::Renewal(renewal).entry_place(view)),
+            TokenFrom::Rehashed { rehash, .. } => Some(Unread::Rehash(rehash).entry_place(view)),
         }
     }
 

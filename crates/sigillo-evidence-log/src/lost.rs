@@ -41,11 +41,11 @@ impl Unread {
         }
     }
 
-    /// Returns the place in the log of its entry.
-    pub fn entry_index(self, view: &LogView) -> u64 {
+    /// Returns the generation of the log of its entry, and its place in that.
+    pub fn entry_place(self, view: &LogView) -> (u64, u64) {
         match self {
-            Self::Renewal(at) => view.renewals[at].entry_index,
-            Self::Rehash(at) => view.rehashes[at].entry_index,
+            Self::Renewal(at) => (view.renewals[at].generation, view.renewals[at].entry_index),
+            Self::Rehash(at) => (view.rehashes[at].generation, view.rehashes[at].entry_index),
         }
     }
 

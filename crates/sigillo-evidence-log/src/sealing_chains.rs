@@ -72,7 +72,7 @@ impl SealingChains {
                     _ if !token.is_placed() => Err(unplaced(view, token)),
                     Some(bytes) => Ok(bytes.clone()),
                     // What is wrong with it was told already.
-                    None if only_known && token.entry_index(view).is_some() => {
+                    None if only_known && token.entry_place(view).is_some() => {
                         Err(Finding::new(token.damage(), token.key(view), "it does not count"))
                     }
                     None => read_token(archive, view, token).await?,
@@ -82,7 +82,7 @@ impl SealingChains {
                 match (read, last) {
                     (Ok(bytes), last) => {
                         // A first time-stamp belongs to one sealing, and is not needed again.
-                        if token.entry_index(view).is_some() {
+                        if token.entry_place(view).is_some() {
                             known.insert(token.sha256, bytes.clone());
                         }
                         let path = chains.path(token);

@@ -53,12 +53,7 @@ impl KeysOfLog {
             return Err(RotationError::Reused);
         }
         let (text, current) = (rotation_text(number, &next), self.current());
-        let is_signed = NoteSignature::parse_line(signature).is_some_and(|line| {
-            line.to_line().strip_suffix('\n') == Some(signature)
-                && (line.name.as_str(), line.id) == (current.name(), current.id())
-                && current.verify(text.as_bytes(), &line.signature)
-        });
-        if !is_signed {
+        if !current.has_signed(&text, signature) {
             return Err(RotationError::Signature);
         }
         self.later.push((index, next));

@@ -8,7 +8,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::{CosignedAt, cosignature::subtree_message, cosignature_message};
+use crate::{CosignedAt, NoteSignature, cosignature::subtree_message, cosignature_message};
 
 /// The longest text of a key that is read, in bytes: one of ML-DSA-44 has some 1,800.
 pub const VERIFIER_KEY_BYTES_MAX: usize = 4096;
@@ -111,6 +111,16 @@ impl VerifierKey {
                 self.verify_cosignature(text, signature).is_some()
             }
         }
+    }
+
+    /// Tells whether this key signed `text` with the signature that a line of a note states: the line
+    /// without newline, in its one spelling, under this key's name and id.
+    pub fn has_signed(&self, text: &str, line: &str) -> bool {
+        NoteSignature::parse_line(line).is_some_and(|stated| {
+            stated.to_line().strip_suffix('\n') == Some(line)
+                && (stated.name.as_str(), stated.id) == (self.name(), self.id())
+                && self.verify(text.as_bytes(), &stated.signature)
+        })
     }
 
     /// Verifies a cosignature of `text` and returns the time it states.

@@ -42,6 +42,20 @@ pub enum SuccessionReason {
     TailLost,
 }
 
+impl SuccessionReason {
+    /// Says it in words, behind "because".
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::BackupRestored => "the store was restored from a backup",
+            Self::HashFunction => "its hash function comes to its end",
+            Self::KeysExposed => "somebody else may have its keys",
+            Self::KeysLost => "its keys are lost",
+            Self::LogForked => "its keys signed two histories",
+            Self::TailLost => "its newest commits are lost",
+        }
+    }
+}
+
 /// Where one log ends and how the next begins.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Succession {

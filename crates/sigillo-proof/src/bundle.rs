@@ -15,14 +15,17 @@ use sigillo_model::{
 };
 
 use crate::{
-    Base64Bytes, RECEIPT_SCHEMA, Receipt, SealingSection, TokenSection, ValidationSection,
+    Base64Bytes, Receipt, SealingSection, TokenSection, ValidationSection,
     bundle_zip::{BUNDLE_BYTES_MAX, ZipEntry, read_zip, write_zip},
     check::tree_hash,
     evidence::{EvidenceMaker, sealing_tree_value},
 };
 
-/// The schema of the bundles this program writes and reads.
+/// The schema of the bundles that need one log.
 pub const BUNDLE_SCHEMA: &str = "sigillo.bundle/1";
+
+/// The schema of the bundles that need several logs of an archive, one after the other.
+pub const BUNDLE_SCHEMA_OF_LOGS: &str = "sigillo.bundle/2";
 
 /// What the schema of every bundle begins with.
 const SCHEMA_PREFIX: &str = "sigillo.bundle/";
@@ -66,7 +69,7 @@ pub enum BundleError {
         what: &'static str,
     },
     /// Another schema.
-    #[error("the bundle has another schema than {BUNDLE_SCHEMA}")]
+    #[error("the bundle has another schema than {BUNDLE_SCHEMA} and {BUNDLE_SCHEMA_OF_LOGS}")]
     OtherSchema,
     /// Not a bundle.
     #[error("this is no bundle: {what}")]
@@ -142,10 +145,13 @@ impl Bundle {
             .push("archive.json".to_owned(), receipt.archive.description.clone().into_bytes())?;
         entries.push("checkpoint".to_owned(), receipt.checkpoint.clone().into_bytes())?;
         for (number, batch) in (1..).zip(&receipt.batches) {
-            let path: Vec<_> = batch.entry.proof.iter().copied().map(tree_hash).collect();
-            let proof = write_tlog_proof(batch.entry.index, &path, &receipt.checkpoint);
             entries.push(format!("log/{number}.entry"), batch.entry.line.clone().into_bytes())?;
-            entries.push(format!("log/{number}.tlog-proof"), proof.into_bytes())?;
+            // Of a log that ended there is no checkpoint that would be signed.
+            if batch.entry.log == receipt.archive.newest_log() {
+                let path: Vec<_> = batch.entry.proof.iter().copied().map(tree_hash).collect();
+                let proof = write_tlog_proof(batch.entry.index, &path, &receipt.checkpoint);
+                entries.push(format!("log/{number}.tlog-proof"), proof.into_bytes())?;
+            }
         }
         let maker = EvidenceMaker::new(receipt);
         for (number, document) in (1..).zip(&receipt.documents) {
@@ -220,7 +226,7 @@ impl Bundle {
         Skeleton {
             files: self.files.iter().map(|it| (it.document + 1, it.position + 1)).collect(),
             receipt,
-            schema: BUNDLE_SCHEMA.to_owned(),
+            schema: schema_of(&self.receipt).to_owned(),
         }
     }
 }
@@ -280,15 +286,19 @@ impl Skeleton {
         }
         let skeleton: Self = serde_json::from_slice(json).map_err(|error| {
             let is_other = serde_json::from_slice(json).is_ok_and(|Schema { schema }| {
-                schema.starts_with(SCHEMA_PREFIX) && schema != BUNDLE_SCHEMA
+                let known = [BUNDLE_SCHEMA, BUNDLE_SCHEMA_OF_LOGS];
+                schema.starts_with(SCHEMA_PREFIX) && !known.contains(&&*schema)
             });
             if is_other { BundleError::OtherSchema } else { malformed(error.to_string()) }
         })?;
-        if skeleton.schema != BUNDLE_SCHEMA {
+        if ![BUNDLE_SCHEMA, BUNDLE_SCHEMA_OF_LOGS].contains(&&*skeleton.schema) {
             return Err(BundleError::OtherSchema);
         }
+        if skeleton.schema != schema_of(&skeleton.receipt) {
+            return Err(malformed("its schema is not that of one of so many logs".to_owned()));
+        }
         // Nothing else protects it.
-        if skeleton.receipt.schema != RECEIPT_SCHEMA {
+        if skeleton.receipt.schema != skeleton.receipt.archive.receipt_schema() {
             return Err(malformed("its receipt has another schema".to_owned()));
         }
         skeleton.receipt.check_bounds().map_err(|error| malformed(error.to_string()))?;
@@ -378,6 +388,11 @@ impl Entries {
         self.list.push((name, bytes));
         Ok(())
     }
+}
+
+/// Returns the schema of a bundle of a receipt.
+fn schema_of(receipt: &Receipt) -> &'static str {
+    if receipt.archive.successions.is_empty() { BUNDLE_SCHEMA } else { BUNDLE_SCHEMA_OF_LOGS }
 }
 
 fn missing(name: &str) -> BundleError {

@@ -1,8 +1,8 @@
-//! Checking a receipt without its archive: archive, checkpoint, log entries, submission, files.
+//! Checking a receipt without its archive: description, log entries, batches, files.
 
 use std::collections::BTreeMap;
 
-use sigillo_ers::{TrustAnchors, VerifiedToken, pem_blocks};
+use sigillo_ers::{TrustAnchors, VerifiedToken};
 use sigillo_merkle::{
     Checkpoint, KeysOfLog, TreeHash, VerifierKey, WitnessPolicy, leaf_hash, verify_inclusion,
 };
@@ -12,14 +12,14 @@ use sigillo_model::{
 };
 
 use crate::{
-    ArchiveSection, CosignedBy, LoggedLine, Receipt, ReceiptError,
+    ArchiveSection, CheckedLog, CosignedBy, LoggedLine, Receipt, ReceiptError,
     check_documents::check_documents,
     check_hash_trees::check_hash_trees,
+    check_logs::{LogTree, certificate_in},
     check_sealings::check_sealings,
     check_submission::check_submission,
     check_validation::check_validation,
     line_findings::{LineFindings, LineOf},
-    receipt::CosignedNote,
 };
 
 /// At most this many findings are kept in words; more are counted.
@@ -28,12 +28,25 @@ pub const FINDINGS_MAX: usize = 10_000;
 /// Whom the caller believes about the archive that a receipt names. Never taken from the receipt.
 #[derive(Clone, Debug, Default)]
 pub struct ReceiptTrust {
-    /// The keys of the archive's log, as far as the caller knows them.
+    /// The keys of the archive's first log, as far as the caller knows them.
     pub log: Option<KeysOfLog>,
+    /// The keys of the logs that came after it, as far as the caller knows them.
+    pub successors: Vec<SuccessorKeys>,
     /// The certificates that count for its seals and time-stamps.
     pub anchors: TrustAnchors,
     /// The witnesses that the caller knows, and how many of them it takes.
     pub witnesses: Option<WitnessPolicy>,
+}
+
+/// The keys that a log began with which came after another one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SuccessorKeys {
+    /// The generation of the log, from 2.
+    pub generation: u64,
+    /// The key that signs its commits.
+    pub commit: VerifierKey,
+    /// The first key that signs its checkpoints.
+    pub log: VerifierKey,
 }
 
 /// A file that lies beside a receipt.
@@ -99,6 +112,8 @@ pub struct ReceiptCheck {
     pub documents: u64,
     /// The checkpoint, if it bears the signature of the log that the receipt names.
     pub checkpoint: Option<Checkpoint>,
+    /// The logs that are proven, oldest first: that of the checkpoint, and those that ended before it.
+    pub logs: Vec<CheckedLog>,
     /// The witnesses that cosigned it, known or not, in the order of the receipt.
     pub cosigned: Vec<CosignedBy>,
     /// Whether those whom the caller knows are enough, by the rule of the caller.
@@ -147,15 +162,6 @@ pub(crate) fn begin_check(receipt: &Receipt, trust: &ReceiptTrust, files: &[Give
     check_validation(&mut checker, receipt);
     matcher.conclude(&mut checker);
     checker
-}
-
-/// What is known of the archive once its description was read.
-#[derive(Debug, Default)]
-pub(crate) struct ProvenArchive {
-    pub(crate) log: Option<KeysOfLog>,
-    /// SHA-256 of the certificate that seals.
-    pub(crate) seal_certificate: Option<Sha256Digest>,
-    pub(crate) trial: bool,
 }
 
 /// A record of the receipt, with the version it belongs to.
@@ -236,6 +242,9 @@ pub(crate) struct Checker {
     worst: Option<Finding>,
     pub(crate) documents: u64,
     pub(crate) checkpoint: Option<Checkpoint>,
+    /// What is proven of each log, oldest first.
+    pub(crate) trees: Vec<Option<LogTree>>,
+    pub(crate) logs: Vec<CheckedLog>,
     pub(crate) cosigned: Vec<CosignedBy>,
     pub(crate) is_witnessed: bool,
     pub(crate) sealings: u64,
@@ -301,6 +310,7 @@ impl Checker {
             more_findings: self.more_findings,
             documents: self.documents,
             checkpoint: self.checkpoint,
+            logs: self.logs,
             cosigned: self.cosigned,
             is_witnessed: self.is_witnessed,
             sealings: self.sealings,
@@ -309,63 +319,9 @@ impl Checker {
         }
     }
 
-    /// Checks what is said of the archive, the checkpoint `note`, and whether it is believed.
-    pub(crate) fn archive(
-        &mut self,
-        section: &ArchiveSection,
-        note: CosignedNote<'_>,
-        trust: &ReceiptTrust,
-    ) -> ProvenArchive {
-        let log = VerifierKey::parse(&section.log).ok();
-        let log = log.filter(|key| !key.is_cosigner() && key.name() == section.origin);
-        let log = log.map(|first| self.rotated(first, &section.rotations));
-        match &log {
-            None => {
-                let message = "the key of the log is none, or not that of its origin";
-                self.find(FindingCode::ReceiptCheckpoint, "checkpoint", message);
-            }
-            Some(keys) => self.checkpoint(note, keys, trust),
-        }
-        for rotation in &section.rotations {
-            // That it is one was seen; now that it is in the log.
-            let _ = self.entry(rotation, "key of the log");
-        }
-        let size = self.checkpoint.as_ref().map_or(0, |it| it.size);
-        let known = trust.log.as_ref().zip(log.as_ref());
-        if !known.is_some_and(|(known, shown)| known.believes(shown, size)) {
-            let message = "the log's key is in no trust store: what is here may be consistent, but \
-                           from whom it is cannot be told";
-            self.find(FindingCode::OriginUnknown, "checkpoint", message);
-        }
-        if section.trial {
-            let message = "the archive, its seals and its time-stamps are for trial, not qualified";
-            self.find(FindingCode::TrialEvidence, "archive", message);
-        }
-        let seal_certificate = self.description(section);
-        ProvenArchive { log, seal_certificate, trial: section.trial }
-    }
-
-    /// Follows the rotations from the first key of the log: each is signed by the key before it.
-    fn rotated(&mut self, first: VerifierKey, rotations: &[LoggedLine]) -> KeysOfLog {
-        let mut keys = KeysOfLog::new(first);
-        for logged in rotations {
-            let followed = match Entry::parse_line(logged.line.as_bytes()) {
-                Ok(Entry::KeyRotated(it)) => keys
-                    .rotate(logged.index, it.number, &it.log, &it.signature)
-                    .map_err(|error| error.to_string()),
-                Ok(_) => Err("it is another entry".to_owned()),
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(what) = followed {
-                let message = format!("log entry {}, a rotation of the key: {what}", logged.index);
-                self.find(FindingCode::KeyRotationFalse, "key of the log", message);
-            }
-        }
-        keys
-    }
-
-    /// Checks the description against the log, and the section against the description.
-    fn description(&mut self, section: &ArchiveSection) -> Option<Sha256Digest> {
+    /// Checks the description against the log, and the section against the description; returns the
+    /// certificate that it names.
+    pub(crate) fn description(&mut self, section: &ArchiveSection) -> Option<Sha256Digest> {
         let differs = FindingCode::ReceiptDiffers;
         match self.entry(&section.created, "archive") {
             Some(Entry::ArchiveCreated(body))
@@ -396,30 +352,29 @@ impl Checker {
         if !same {
             self.find(differs, "archive", "what is said of it differs from its description");
         }
-        let blocks = pem_blocks(&description.keys.seal, "CERTIFICATE").unwrap_or_default();
-        let certificate = blocks.first().map(|der| Sha256Digest::of(der));
+        let certificate = certificate_in(&description.keys.seal);
         if certificate.is_none() {
             self.find(differs, "archive", "its description has no certificate of its seal");
         }
         certificate
     }
 
-    /// Reads an entry if it leads to the root of the checkpoint.
+    /// Reads an entry if it leads to the root of its log: that of the checkpoint, or, of one that ended,
+    /// the one that the next log names.
     pub(crate) fn entry(&mut self, logged: &LoggedLine, object: &str) -> Option<Entry> {
         let code = FindingCode::ReceiptLogProof;
-        // Without a checkpoint there is nothing to lead to, which is a finding already.
-        let checkpoint = self.checkpoint.as_ref()?;
+        // Without a root there is nothing to lead to, which is a finding already.
+        let LogTree { size, root } = self.tree_of(logged.log)?;
         let proof: Vec<_> = logged.proof.iter().copied().map(tree_hash).collect();
         let leaf = leaf_hash(logged.line.as_bytes());
-        let (size, root) = (checkpoint.size, checkpoint.root);
         if let Err(error) = verify_inclusion(leaf, logged.index, &proof, size, root) {
-            self.find(code, object, format!("log entry {}: {error}", logged.index));
+            self.find(code, object, format!("{}: {error}", logged.name()));
             return None;
         }
         match Entry::parse_line(logged.line.as_bytes()) {
             Ok(entry) => Some(entry),
             Err(error) => {
-                self.find(code, object, format!("log entry {}: {error}", logged.index));
+                self.find(code, object, format!("{}: {error}", logged.name()));
                 None
             }
         }
@@ -431,11 +386,11 @@ impl Checker {
         let mut checked = Vec::with_capacity(receipt.batches.len());
         for (number, batch) in receipt.batches.iter().enumerate() {
             let object = format!("batch {number}");
-            if after.is_some_and(|index| batch.entry.index <= index) {
+            if after.is_some_and(|place| batch.entry.place() <= place) {
                 let message = "the batches do not stand in the order of the log";
                 self.find(FindingCode::ReceiptDiffers, &object, message);
             }
-            after = Some(batch.entry.index);
+            after = Some(batch.entry.place());
             checked.push(match self.entry(&batch.entry, &object) {
                 Some(Entry::BatchCommitted(body)) => Some(body),
                 Some(_) => {

@@ -9,7 +9,7 @@ use sigillo_model::{
 };
 
 use crate::{
-    HashTreeSection, RenewalSection, SealingSection, TokenSection,
+    EntryPlace, HashTreeSection, RenewalSection, SealingSection, TokenSection,
     check::{AttestedTime, not_qualified},
     check_sealings::SealingsCheck,
     evidence::sealing_tree_value,
@@ -17,8 +17,8 @@ use crate::{
 
 /// How far a check of what came after a time-stamp is.
 struct Newest {
-    /// Place in the log of the entry of the newest time-stamp.
-    index: u64,
+    /// Where the entry of the newest time-stamp stands.
+    place: EntryPlace,
     /// The time that it attests, if it is known.
     stamped_at: Option<Timestamp>,
 }
@@ -32,13 +32,13 @@ impl SealingsCheck<'_> {
         token: &TokenSection,
         stamped_at: Option<Timestamp>,
     ) {
-        let mut newest = Newest { index: token.entry.index, stamped_at };
+        let mut newest = Newest { place: token.entry.place(), stamped_at };
         for chain in token.chains() {
             if let (1, Some(tree)) = (chain.place, &token.hash_tree) {
                 self.hash_tree((section, body), token, tree, &mut newest);
             }
             for (place, section) in chain.renewals.iter().enumerate() {
-                self.in_order(body, section.entry.index, &mut newest);
+                self.in_order(body, section.entry.place(), &mut newest);
                 let Some(entry) = self.renewal_entry(body, token, section) else { continue };
                 let Some(raw) = &section.token else {
                     self.left_out(body, section, &entry);
@@ -67,7 +67,7 @@ impl SealingsCheck<'_> {
         tree: &HashTreeSection,
         newest: &mut Newest,
     ) {
-        self.in_order(body, tree.entry.index, newest);
+        self.in_order(body, tree.entry.place(), newest);
         let Some(entry) = self.tree_entry(body, token, tree) else { return };
         let value = sealing_tree_value(section, body, token);
         if value.map(|value| walk_path(value, &tree.path)) != Some(entry.root) {
@@ -79,12 +79,12 @@ impl SealingsCheck<'_> {
         self.newer_token(body, &tree.token.0, stated, newest);
     }
 
-    fn in_order(&mut self, body: &BatchesSealed, index: u64, newest: &mut Newest) {
-        if index <= newest.index {
+    fn in_order(&mut self, body: &BatchesSealed, place: EntryPlace, newest: &mut Newest) {
+        if place <= newest.place {
             let message = "the renewals of a time-stamp do not stand in the order of the log";
             self.find(FindingCode::ReceiptDiffers, body, message);
         }
-        newest.index = index;
+        newest.place = place;
     }
 
     /// Reads the log entry of new hash trees that names their token and their line.

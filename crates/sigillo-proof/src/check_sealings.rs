@@ -12,8 +12,9 @@ use sigillo_model::{
 };
 
 use crate::{
-    Receipt, ReceiptTrust, SealingSection, TokenSection,
-    check::{AttestedTime, Checker, ProvenArchive, not_qualified, tree_hash},
+    EntryPlace, Receipt, ReceiptTrust, SealingSection, TokenSection,
+    check::{AttestedTime, Checker, not_qualified, tree_hash},
+    check_logs::ProvenArchive,
 };
 
 /// The format of the statements that this program knows.
@@ -42,13 +43,13 @@ pub(crate) fn check_sealings(
     let mut proven: Vec<Proven<'_>> = Vec::new();
     let mut after = None;
     for section in &receipt.sealings {
-        if after.is_some_and(|after| section.entry.index <= after) {
+        if after.is_some_and(|after| section.entry.place() <= after) {
             let message = "the sealings do not stand in the order of the log";
             check.checker.find(FindingCode::ReceiptDiffers, "sealing", message);
             // The same one again and again would be verified each time.
             continue;
         }
-        after = Some(section.entry.index);
+        after = Some(section.entry.place());
         let Some(sealing) = check.sealing(section) else { continue };
         if proven.last().is_some_and(|last| last.body.number >= sealing.body.number) {
             let message = "the sealings do not stand in the order of the log";
@@ -140,15 +141,15 @@ impl SealingsCheck<'_> {
         if root != Some(body.root) {
             return Some("the batches and the checkpoint of its statement do not give its root");
         }
-        let log = self.archive.log.as_ref()?;
+        let (generation, log) = self.archive.log_of_commit(body.through)?;
         let note = statement.checkpoint.as_bytes();
-        let Ok(older) = parse_signed_checkpoint(note, log.of_note(note)) else {
+        let Ok(older) = parse_signed_checkpoint(note, log.keys.of_note(note)) else {
             return Some("the checkpoint of its statement does not bear the log's signature");
         };
-        if older.size > section.entry.index {
+        if (EntryPlace { log: generation, index: older.size }) > section.entry.place() {
             return Some("the checkpoint of its statement covers the entry of the sealing itself");
         }
-        let newer = self.checker.checkpoint.as_ref()?;
+        let newer = self.checker.tree_of(generation)?;
         let path: Vec<_> = section.consistency.iter().copied().map(tree_hash).collect();
         let grown = verify_consistency(older.size, older.root, newer.size, newer.root, &path);
         grown.is_err().then_some("the log of its statement's checkpoint is not that of the receipt")
@@ -161,15 +162,15 @@ impl SealingsCheck<'_> {
         body: &BatchesSealed,
     ) -> Option<jiff::Timestamp> {
         let mut first = None;
-        let mut after = section.entry.index;
+        let mut after = section.entry.place();
         for token in &section.tokens {
-            if token.entry.index <= after {
+            if token.entry.place() <= after {
                 let message = "its time-stamps do not stand in the order of the log";
                 self.find(FindingCode::ReceiptDiffers, body, message);
                 // The same one again and again would be verified each time.
                 continue;
             }
-            after = token.entry.index;
+            after = token.entry.place();
             self.checker.look_at_line(Some((body.number, token.line.clone())));
             let stamped_at = self.token(body, token);
             self.renewals((section, body), token, stamped_at);
@@ -255,7 +256,8 @@ impl SealingsCheck<'_> {
         }
         match verify_seal(&section.seal.0, body.statement_sha256, &self.trust.anchors, at) {
             Ok(seal) => {
-                let ours = self.archive.seal_certificate;
+                let log = self.archive.log(section.entry.log);
+                let ours = log.and_then(|it| it.seal_certificate);
                 // Where the description cannot be read, that is a finding already.
                 let other = ours.is_some_and(|sha256| sha256 != seal.certificate_sha256);
                 if other {
@@ -313,7 +315,7 @@ impl SealingsCheck<'_> {
                 self.checker.find(FindingCode::ReceiptBatchProof, &object, message);
             }
             let listed = sealing.statement.as_ref().is_none_or(|it| lists(it, body));
-            if !listed || section.entry.index >= sealing.section.entry.index {
+            if !listed || section.entry.place() >= sealing.section.entry.place() {
                 let message = "the statement of its sealing does not list it";
                 self.checker.find(FindingCode::StatementDiffers, &object, message);
             }

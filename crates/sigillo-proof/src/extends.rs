@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use sigillo_model::Entry;
 
-use crate::{DocumentSection, Receipt, SealingSection, SubmissionSection, TokenSection};
+use crate::{
+    DocumentSection, EntryPlace, Receipt, SealingSection, SubmissionSection, TokenSection,
+};
 
 /// What an older receipt said and a newer one does not say any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -42,12 +44,12 @@ pub enum ReceiptDifference {
 pub fn extends(older: &Receipt, newer: &Receipt) -> Result<(), ReceiptDifference> {
     let (a, b) = (&older.archive, &newer.archive);
     let same = (a.id, &a.description, &a.log) == (b.id, &b.description, &b.log)
-        && a.created.index == b.created.index
+        && a.created.place() == b.created.place()
         && a.created.line == b.created.line;
     if !same {
         return Err(ReceiptDifference::Archive);
     }
-    if size_of(older) > size_of(newer) {
+    if (a.newest_log(), size_of(older)) > (b.newest_log(), size_of(newer)) {
         return Err(ReceiptDifference::Checkpoint);
     }
     match (&older.submission, &newer.submission) {
@@ -83,15 +85,15 @@ fn size_of(receipt: &Receipt) -> u64 {
 fn place_of<'a>(
     receipt: &'a Receipt,
     document: &'a DocumentSection,
-) -> (&'a str, Option<(u64, &'a str)>, u64) {
+) -> (&'a str, Option<(EntryPlace, &'a str)>, u64) {
     let batch = usize::try_from(document.batch).ok().and_then(|at| receipt.batches.get(at));
-    let entry = batch.map(|batch| (batch.entry.index, batch.entry.line.as_str()));
+    let entry = batch.map(|batch| (batch.entry.place(), batch.entry.line.as_str()));
     (&document.record, entry, document.leaf_index)
 }
 
 fn submission_extends(older: &SubmissionSection, newer: &SubmissionSection) -> bool {
     let line = |section: &SubmissionSection| {
-        section.completed.as_ref().map(|it| (it.index, it.line.clone()))
+        section.completed.as_ref().map(|it| (it.place(), it.line.clone()))
     };
     older.id == newer.id
         && (older.completed.is_none() || line(older) == line(newer))
@@ -99,7 +101,7 @@ fn submission_extends(older: &SubmissionSection, newer: &SubmissionSection) -> b
 }
 
 fn sealing_extends(older: &SealingSection, newer: &SealingSection) -> bool {
-    let same = (older.entry.index, &older.entry.line) == (newer.entry.index, &newer.entry.line)
+    let same = (older.entry.place(), &older.entry.line) == (newer.entry.place(), &newer.entry.line)
         && older.statement == newer.statement
         && older.seal == newer.seal;
     let kept = |token: &TokenSection| {

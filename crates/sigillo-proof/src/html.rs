@@ -3,13 +3,16 @@
 
 use jiff::Timestamp;
 
-use sigillo_ers::{RevocationKind, RevocationSummary, pem_blocks};
+use sigillo_ers::{RevocationKind, RevocationSummary};
 use sigillo_model::{
     ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, Record, Severity,
     Sha256Digest, Statement, Verdict, parse_canonical,
 };
 
-use crate::{DocumentSection, Receipt, ReceiptCheck, SealingSection, render::shown};
+use crate::{
+    DocumentSection, LoggedLine, Receipt, ReceiptCheck, SealingSection, check_logs::certificate_in,
+    render::shown,
+};
 
 /// At most this many documents stand on a page.
 const DOCUMENTS_MAX: usize = 1_000;
@@ -291,7 +294,7 @@ fn batches(html: &mut Html, receipt: &Receipt) {
         html.raw("<table>\n");
         html.row("Lotto / batch", &body.batch.to_string());
         html.row("Documenti / documents", &body.documents.to_string());
-        html.row("Voce del registro / log entry", &batch.entry.index.to_string());
+        html.row("Voce del registro / log entry", &place_of(&batch.entry));
         html.row("Radice RFC 4998 / evidence root", &body.root.to_string());
         html.row("Radice RFC 6962 / order root", &body.order_root.to_string());
         let sealed = batch.sealed.as_ref().map_or_else(
@@ -309,13 +312,8 @@ fn sealings(html: &mut Html, receipt: &Receipt, check: &ReceiptCheck) {
     if receipt.sealings.is_empty() {
         html.raw("<p>Nessuna <small>/ none yet</small></p>\n");
     }
-    let description = parse_canonical::<ArchiveDescription>(receipt.archive.description.as_bytes());
-    let certificate = description.ok().and_then(|it| {
-        let blocks = pem_blocks(&it.keys.seal, "CERTIFICATE").ok()?;
-        blocks.first().map(|der| Sha256Digest::of(der).to_string())
-    });
     for sealing in receipt.sealings.iter().take(BATCHES_MAX) {
-        sealing_table(html, sealing, certificate.as_deref());
+        sealing_table(html, sealing, seal_certificate(receipt, sealing.entry.log).as_deref());
         let Some(number) = number_of(sealing) else { continue };
         for time in check.times.iter().filter(|time| time.sealing == number) {
             html.raw("<table>\n");
@@ -338,6 +336,18 @@ fn sealings(html: &mut Html, receipt: &Receipt, check: &ReceiptCheck) {
     ));
 }
 
+/// Returns the digest of the certificate that is said to seal in the time of a log.
+fn seal_certificate(receipt: &Receipt, log: u64) -> Option<String> {
+    let archive = &receipt.archive;
+    let later = archive.successions.iter().filter(|it| it.entry.log <= log);
+    let later = later.rev().find_map(|it| it.body()?.succession.seal);
+    let description = || {
+        let description = parse_canonical::<ArchiveDescription>(archive.description.as_bytes());
+        description.ok().map(|it| it.keys.seal)
+    };
+    certificate_in(&later.or_else(description)?).map(|it| it.to_string())
+}
+
 fn number_of(sealing: &SealingSection) -> Option<u64> {
     match Entry::parse_line(sealing.entry.line.as_bytes()).ok()? {
         Entry::BatchesSealed(body) => Some(body.number),
@@ -350,7 +360,7 @@ fn sealing_table(html: &mut Html, sealing: &SealingSection, certificate: Option<
     if let Some(number) = number_of(sealing) {
         html.row("Sigillatura / sealing", &number.to_string());
     }
-    html.row("Voce del registro / log entry", &sealing.entry.index.to_string());
+    html.row("Voce del registro / log entry", &place_of(&sealing.entry));
     if let Ok(statement) = parse_canonical::<Statement>(sealing.statement.as_bytes()) {
         html.row("Dichiarata il / stated at", &statement.at.to_string());
         let interval = format!("{} < commit ≤ {}", statement.after, statement.through);
@@ -364,21 +374,21 @@ fn sealing_table(html: &mut Html, sealing: &SealingSection, certificate: Option<
     }
     for token in &sealing.tokens {
         let sha256 = Sha256Digest::of(&token.token.0);
-        let words = format!("{} ({}), voce / entry {}", sha256, token.line, token.entry.index);
+        let words = format!("{} ({}), voce / entry {}", sha256, token.line, place_of(&token.entry));
         html.row("Token RFC 3161, SHA-256", &words);
         for chain in token.chains() {
             if let (1, Some(tree)) = (chain.place, &token.hash_tree) {
-                let (sha256, index) = (Sha256Digest::of(chain.first), tree.entry.index);
-                let words = format!("{sha256} ({}), voce / entry {index}", token.line);
+                let (sha256, place) = (Sha256Digest::of(chain.first), place_of(&tree.entry));
+                let words = format!("{sha256} ({}), voce / entry {place}", token.line);
                 html.row("Nuovi alberi di hash / new hash trees, SHA-256", &words);
             }
             for renewal in chain.renewals {
-                let index = renewal.entry.index;
+                let place = place_of(&renewal.entry);
                 let which = match &renewal.token {
                     Some(raw) => Sha256Digest::of(&raw.0).to_string(),
                     None => "non incluso / not in it".to_owned(),
                 };
-                let words = format!("{which} ({}), voce / entry {index}", token.line);
+                let words = format!("{which} ({}), voce / entry {place}", token.line);
                 html.row("Rinnovo / renewal, SHA-256", &words);
             }
         }
@@ -394,8 +404,7 @@ fn log(html: &mut Html, page: &CheckedPage<'_>, receipt: &Receipt, check: &Recei
         "<h3>4. Registro, checkpoint, testimoni <small>/ Log, checkpoint, witnesses</small></h3>\n",
     );
     html.raw("<table>\n");
-    html.row("Registro / log", &receipt.archive.origin);
-    html.row("Chiave / key", &receipt.archive.log);
+    logs(html, receipt, check);
     html.row(
         "Creduta / believed",
         if page.log_believed {
@@ -431,6 +440,26 @@ fn log(html: &mut Html, page: &CheckedPage<'_>, receipt: &Receipt, check: &Recei
         },
     );
     html.raw("</table>\n");
+}
+
+/// Names the logs, oldest first, and the first key of each.
+fn logs(html: &mut Html, receipt: &Receipt, check: &ReceiptCheck) {
+    let archive = &receipt.archive;
+    html.row("Registro / log", &archive.origin);
+    html.row("Chiave / key", &archive.log);
+    for (generation, section) in (2..).zip(&archive.successions) {
+        let ended = check.logs.iter().find(|it| it.generation + 1 == generation);
+        let ended = ended.map_or_else(
+            || "non provato / not proven".to_owned(),
+            |it| {
+                format!("{} voci / entries, {}", it.checkpoint.size, it.checkpoint.root.to_base64())
+            },
+        );
+        html.row("Fine del registro / end of the log", &ended);
+        html.row("Registro successivo / next log", &format!("{}/g{generation}", archive.origin));
+        let key = section.body().map(|it| it.succession.log).unwrap_or_default();
+        html.row("Chiave / key", &key);
+    }
 }
 
 fn findings(html: &mut Html, page: &CheckedPage<'_>) {
@@ -497,6 +526,14 @@ fn not_checked(html: &mut Html, page: &CheckedPage<'_>) {
         "<li>Che cosa dicano i documenti, e se sia vero <small>/ what the documents say, and whether \
          it is true</small></li>\n</ul>\n",
     );
+}
+
+/// Says where an entry stands.
+fn place_of(entry: &LoggedLine) -> String {
+    match entry.log {
+        1 => entry.index.to_string(),
+        log => format!("{} del registro / of log {log}", entry.index),
+    }
 }
 
 fn batch_of(line: &str) -> Option<BatchCommitted> {

@@ -7,6 +7,7 @@
 //! "Receipts", "Period statements", "Samples".
 
 mod bytes;
+mod logged;
 mod receipt;
 mod receipt_error;
 mod spelling;
@@ -17,6 +18,7 @@ mod check;
 mod check_checkpoint;
 mod check_documents;
 mod check_hash_trees;
+mod check_logs;
 mod check_renewals;
 mod check_sealings;
 mod check_submission;
@@ -42,21 +44,26 @@ mod html;
 mod render;
 mod renewals;
 
-pub use bundle::{BUNDLE_DOCUMENTS_MAX, BUNDLE_SCHEMA, Bundle, BundleError, BundledFile};
+pub use bundle::{
+    BUNDLE_DOCUMENTS_MAX, BUNDLE_SCHEMA, BUNDLE_SCHEMA_OF_LOGS, Bundle, BundleError, BundledFile,
+};
 pub use bundle_check::{BundleCheck, BundleRules, check_bundle};
 pub use bundle_zip::{BUNDLE_BYTES_MAX, BUNDLE_ENTRIES_MAX};
 pub use bytes::Base64Bytes;
 pub use check::{
-    AttestedTime, FINDINGS_MAX, GivenFile, MatchedFile, ReceiptCheck, ReceiptTrust, check_receipt,
+    AttestedTime, FINDINGS_MAX, GivenFile, MatchedFile, ReceiptCheck, ReceiptTrust, SuccessorKeys,
+    check_receipt,
 };
 pub use check_checkpoint::{CosignedBy, is_witnessed, not_witnessed};
+pub use check_logs::CheckedLog;
 pub use evidence::{DocumentEvidence, EvidenceMaker};
 pub use extends::{ReceiptDifference, extends};
 pub use html::{CheckedPage, CheckedSort, render_html};
+pub use logged::{ArchiveSection, EntryPlace, LoggedLine, SUCCESSION_INDEX, SuccessionSection};
 pub use period::{
-    PERIOD_BYTES_MAX, PERIOD_ENTRIES_MAX, PERIOD_SCHEMA, PERIOD_TYPES_MAX, PeriodBatch,
-    PeriodCommit, PeriodCounts, PeriodError, PeriodStatement, StatedPeriod, TypeCount,
-    is_period_statement,
+    EndedPeriod, PERIOD_BYTES_MAX, PERIOD_ENTRIES_MAX, PERIOD_SCHEMA, PERIOD_SCHEMA_OF_LOGS,
+    PERIOD_TYPES_MAX, PeriodBatch, PeriodCommit, PeriodCounts, PeriodError, PeriodStatement,
+    StatedPeriod, TypeCount, is_period_statement,
 };
 pub use period_check::{PeriodCheck, PeriodTime, check_period};
 pub use period_count::{CountedPeriod, ENTRY_TYPES, PeriodFault, count_period};
@@ -64,9 +71,9 @@ pub use period_make::{PeriodDraft, period_value};
 pub use period_render::render_period;
 pub use proofs::{EXPLICIT_PROOFS_MAX, LEAVES_SHARE, needs_leaves};
 pub use receipt::{
-    ArchiveSection, BatchSection, Counts, DocumentSection, DocumentTreeSection, HashTreeSection,
-    LoggedLine, PROOF_HASHES_MAX, RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX,
-    RECEIPT_REFUSALS_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SEALINGS_MAX,
+    BatchSection, Counts, DocumentSection, DocumentTreeSection, HashTreeSection, PROOF_HASHES_MAX,
+    RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_REFUSALS_MAX,
+    RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS, RECEIPT_SEALINGS_MAX,
     RECEIPT_TOKENS_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX,
     RECEIPT_WITNESSES_MAX, Receipt, RefusedDocument, RenewalSection, SealedIn, SealingSection,
     StatedReport, SubmissionSection, TokenSection, ValidationSection,

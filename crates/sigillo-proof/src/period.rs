@@ -2,15 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use sigillo_model::{ArchiveId, BatchId, JSON_INTEGER_MAX, JsonError, LogTime, Sha256Digest};
+use sigillo_model::{ArchiveId, BatchId, JsonError, LogTime, Sha256Digest};
 
 use crate::{
-    ArchiveSection, Base64Bytes, PROOF_HASHES_MAX,
+    ArchiveSection, Base64Bytes, PROOF_HASHES_MAX, ReceiptError,
     spelling::{is_spelling_of, written_bytes},
 };
 
-/// The schema of the period statements this program writes and reads.
+/// The schema of the period statements of the first log of an archive.
 pub const PERIOD_SCHEMA: &str = "sigillo.period-statement/1";
+
+/// The schema of the period statements that need several logs, one after the other.
+pub const PERIOD_SCHEMA_OF_LOGS: &str = "sigillo.period-statement/2";
+
+/// The newest version of the schema that is known here.
+const SCHEMA_VERSION_MAX: u32 = 2;
 
 /// What the schema of every period statement begins with.
 const SCHEMA_PREFIX: &str = "sigillo.period-statement/";
@@ -38,11 +44,14 @@ pub struct PeriodStatement {
     pub consistency: Vec<Sha256Digest>,
     /// The roots of the complete subtrees of the older checkpoint's tree, largest first.
     pub edge: Vec<Sha256Digest>,
+    /// What proves the newer checkpoint, if it is of a log that ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<EndedPeriod>,
     /// Every entry of the period in order, each with its newline.
     pub entries: String,
     /// `packs.json` of every batch of the period in order, each followed by a newline.
     pub packs: String,
-    /// [`PERIOD_SCHEMA`].
+    /// [`PERIOD_SCHEMA`], or [`PERIOD_SCHEMA_OF_LOGS`].
     pub schema: String,
     /// The seal over `statement` (CAdES).
     pub seal: Base64Bytes,
@@ -51,6 +60,16 @@ pub struct PeriodStatement {
     /// A time-stamp over statement and seal, if an authority gave one (RFC 3161).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Base64Bytes>,
+}
+
+/// What proves the newer checkpoint of a period in a log that ended: its key may be lost.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndedPeriod {
+    /// A signed checkpoint of the newest log that the archive names.
+    pub checkpoint: String,
+    /// The hashes by which the log of the newer checkpoint became the one that ended (RFC 6962).
+    pub consistency: Vec<Sha256Digest>,
 }
 
 /// What a period statement says: the text that is sealed.
@@ -71,9 +90,9 @@ pub struct StatedPeriod {
     /// The last commit of the period, if there is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<PeriodCommit>,
-    /// The signed checkpoint at the end of the period.
+    /// The checkpoint at the end of the period: signed, or, of a log that ended, its three lines.
     pub newer: String,
-    /// The signed checkpoint at its beginning; absent at the beginning of the log.
+    /// The checkpoint at its beginning, likewise; absent at the beginning of the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub older: Option<String>,
     /// How many entries there are of each type and version, sorted by both.
@@ -215,7 +234,7 @@ impl PeriodStatement {
             Ok(this) => this,
             Err(error) => return Err(unreadable(bytes, &error)),
         };
-        if this.schema != PERIOD_SCHEMA {
+        if this.schema != schema_of_archive(&this.archive) {
             return Err(other_schema(this.schema));
         }
         this.check_bounds()?;
@@ -236,26 +255,32 @@ impl PeriodStatement {
     ///
     /// [`PeriodError::TooMany`] and [`PeriodError::Shape`].
     pub(crate) fn check_bounds(&self) -> Result<(), PeriodError> {
-        let proofs = [&self.consistency, &self.edge, &self.archive.created.proof];
+        let ended = self.ended.as_ref().map(|it| &it.consistency);
+        let proofs = [&self.consistency, &self.edge].into_iter().chain(ended);
         let counts = [
             ("entries", newlines(&self.entries), PERIOD_ENTRIES_MAX),
             ("lists of packs", newlines(&self.packs), PERIOD_ENTRIES_MAX),
-            (
-                "hashes in a proof",
-                proofs.map(Vec::len).into_iter().max().unwrap_or(0),
-                PROOF_HASHES_MAX,
-            ),
+            ("hashes in a proof", proofs.map(Vec::len).max().unwrap_or(0), PROOF_HASHES_MAX),
         ];
         for (what, count, max) in counts {
             if count > max {
                 return Err(PeriodError::TooMany { what, count, max });
             }
         }
-        if self.archive.created.index > JSON_INTEGER_MAX {
-            return Err(PeriodError::Shape { reason: "a number above 2^53-1".to_owned() });
+        if self.ended.is_some() && self.archive.successions.is_empty() {
+            let reason = "a log that ended, and none after it".to_owned();
+            return Err(PeriodError::Shape { reason });
         }
-        Ok(())
+        self.archive.check_bounds().map_err(|error| match error {
+            ReceiptError::TooMany { what, count, max } => PeriodError::TooMany { what, count, max },
+            other => PeriodError::Shape { reason: other.to_string() },
+        })
     }
+}
+
+/// Returns the schema of a period statement of the logs that are named.
+pub(crate) fn schema_of_archive(archive: &ArchiveSection) -> &'static str {
+    if archive.successions.is_empty() { PERIOD_SCHEMA } else { PERIOD_SCHEMA_OF_LOGS }
 }
 
 /// Tells whether bytes are meant to be a period statement: an object that names its schema, or none
@@ -280,17 +305,20 @@ fn schema_of(bytes: &[u8]) -> Option<String> {
 /// Tells a period statement of a later schema from what is none.
 fn unreadable(bytes: &[u8], error: &serde_json::Error) -> PeriodError {
     match schema_of(bytes) {
-        Some(schema) if schema != PERIOD_SCHEMA => other_schema(schema),
+        Some(schema) if ![PERIOD_SCHEMA, PERIOD_SCHEMA_OF_LOGS].contains(&&*schema) => {
+            other_schema(schema)
+        }
         _ => PeriodError::Shape { reason: error.to_string() },
     }
 }
 
 fn other_schema(schema: String) -> PeriodError {
     let version = schema.strip_prefix(SCHEMA_PREFIX).and_then(|version| version.parse().ok());
-    if version.is_some_and(|version: u32| version > 1) {
+    if version.is_some_and(|version: u32| version > SCHEMA_VERSION_MAX) {
         return PeriodError::LaterSchema { schema };
     }
-    PeriodError::Shape { reason: "its schema is not that of a period statement".to_owned() }
+    let reason = "its schema is not that of a period statement, or not that of one of so many logs";
+    PeriodError::Shape { reason: reason.to_owned() }
 }
 
 /// Why bytes are no period statement that this program reads, or why none could be made.
@@ -304,7 +332,10 @@ pub enum PeriodError {
         error: JsonError,
     },
     /// A later schema, which this program does not read.
-    #[error("the period statement has the schema {schema}, this program reads {PERIOD_SCHEMA}")]
+    #[error(
+        "the period statement has the schema {schema}, this program reads {PERIOD_SCHEMA} and \
+         {PERIOD_SCHEMA_OF_LOGS}"
+    )]
     LaterSchema {
         /// The schema found.
         schema: String,

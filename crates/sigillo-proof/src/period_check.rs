@@ -12,7 +12,8 @@ use sigillo_model::{Finding, FindingCode, Sha256Digest, Verdict};
 
 use crate::{
     CountedPeriod, PeriodError, PeriodStatement, ReceiptTrust, StatedPeriod, TypeCount,
-    check::{Checker, ProvenArchive, not_qualified, tree_hash},
+    check::{Checker, not_qualified, tree_hash},
+    check_logs::ProvenArchive,
     count_period,
     period_make::period_value,
     receipt::CosignedNote,
@@ -45,10 +46,15 @@ pub struct PeriodCheck {
     pub more_findings: u64,
     /// What is stated, as far as it can be read.
     pub stated: Option<StatedPeriod>,
-    /// The newer checkpoint, if it bears the signature of the log that the archive names.
+    /// The newer checkpoint, if it bears the signature of the log that the archive names, or is proven to
+    /// be of one that ended.
     pub checkpoint: Option<Checkpoint>,
-    /// The older checkpoint, if there is one and it does.
+    /// The older checkpoint, if there is one and it is as well.
     pub older: Option<Checkpoint>,
+    /// The checkpoint that bears a signature, of the newest log that the archive names.
+    pub signed: Option<Checkpoint>,
+    /// The generation of the log that the period is of, if it is known.
+    pub generation: Option<u64>,
     /// What the entries add up to, if they lead from the older checkpoint to the newer one.
     pub counted: Option<CountedPeriod>,
     /// The types of entries that this program does not know.
@@ -84,8 +90,10 @@ pub fn check_period(period: &PeriodStatement, trust: &ReceiptTrust) -> PeriodChe
         Ok(stated) => stated,
         Err(error) => return PeriodCheck::unreadable(&error),
     };
-    let newer = CosignedNote { note: &stated.newer, witnesses: &[] };
-    let archive = check.checker.archive(&period.archive, newer, trust);
+    let note = period.ended.as_ref().map_or(&stated.newer, |it| &it.checkpoint);
+    let note = CosignedNote { note, witnesses: &[] };
+    let archive = check.checker.archive(&period.archive, note, trust);
+    check.newer(period, &stated);
     if stated.archive != period.archive.id {
         check.find(FindingCode::PeriodDiffers, "it is stated of another archive");
     }
@@ -103,6 +111,8 @@ pub fn check_period(period: &PeriodStatement, trust: &ReceiptTrust) -> PeriodChe
 struct PeriodChecker {
     checker: Checker,
     stated: Option<StatedPeriod>,
+    newer: Option<Checkpoint>,
+    generation: Option<u64>,
     older: Option<Checkpoint>,
     counted: Option<CountedPeriod>,
     unknown: Vec<TypeCount>,
@@ -121,7 +131,9 @@ impl PeriodChecker {
             verdict: check.verdict,
             findings: check.findings,
             more_findings: check.more_findings,
-            checkpoint: check.checkpoint,
+            checkpoint: self.newer,
+            signed: check.checkpoint,
+            generation: self.generation,
             stated: self.stated,
             older: self.older,
             counted: self.counted,
@@ -129,6 +141,55 @@ impl PeriodChecker {
             time: self.time,
             sealed_by: self.sealed_by,
         }
+    }
+
+    /// Reads the newer checkpoint: the signed one, or that of a log that ended, which must become what
+    /// the next log names.
+    fn newer(&mut self, period: &PeriodStatement, stated: &StatedPeriod) {
+        let Some(ended) = &period.ended else {
+            self.newer.clone_from(&self.checker.checkpoint);
+            self.generation = Some(period.archive.newest_log());
+            return;
+        };
+        let code = FindingCode::PeriodEntries;
+        let newer = match Checkpoint::parse_strict(&stated.newer) {
+            Ok(newer) => newer,
+            Err(error) => return self.find(code, format!("the newer checkpoint: {error}")),
+        };
+        let logs = self.checker.logs.iter().filter(|it| it.ended);
+        let mut logs = logs.filter(|it| it.checkpoint.origin == newer.origin);
+        // Without such a log, what should have proven it is a finding, or it is of another archive.
+        let Some(log) = logs.next().cloned() else {
+            return self
+                .find(code, "the newer checkpoint is of no log that is proven to have ended");
+        };
+        let path: Vec<_> = ended.consistency.iter().copied().map(tree_hash).collect();
+        let end = &log.checkpoint;
+        if let Err(error) = verify_consistency(newer.size, newer.root, end.size, end.root, &path) {
+            return self
+                .find(code, format!("the newer checkpoint is not of the log that ended: {error}"));
+        }
+        self.generation = Some(log.generation);
+        self.newer = Some(newer);
+    }
+
+    /// Reads the older checkpoint, of the same log as the newer one.
+    fn older(
+        &self,
+        period: &PeriodStatement,
+        note: &str,
+        archive: &ProvenArchive,
+    ) -> Result<Checkpoint, String> {
+        if period.ended.is_none() {
+            let keys = archive.logs.last().map(|log| &log.keys).ok_or("its log is not known")?;
+            let read = parse_signed_checkpoint(note.as_bytes(), keys.of_note(note.as_bytes()));
+            return read.map_err(|error| error.to_string());
+        }
+        let older = Checkpoint::parse_strict(note).map_err(|error| error.to_string())?;
+        if self.newer.as_ref().is_some_and(|newer| newer.origin != older.origin) {
+            return Err("it is of another log".to_owned());
+        }
+        Ok(older)
     }
 
     /// Checks that the entries lead from the older checkpoint to the newer one, and counts them.
@@ -139,24 +200,21 @@ impl PeriodChecker {
         archive: &ProvenArchive,
     ) -> Option<CountedPeriod> {
         let code = FindingCode::PeriodEntries;
-        let log = archive.log.as_ref()?;
         let (size, root) = match &stated.older {
             None => (0, empty_root()),
-            Some(note) => {
-                match parse_signed_checkpoint(note.as_bytes(), log.of_note(note.as_bytes())) {
-                    Ok(older) => {
-                        self.older = Some(older.clone());
-                        (older.size, older.root)
-                    }
-                    Err(error) => {
-                        self.find(code, format!("the older checkpoint: {error}"));
-                        return None;
-                    }
+            Some(note) => match self.older(period, note, archive) {
+                Ok(older) => {
+                    self.older = Some(older.clone());
+                    (older.size, older.root)
                 }
-            }
+                Err(error) => {
+                    self.find(code, format!("the older checkpoint: {error}"));
+                    return None;
+                }
+            },
         };
         // Without a newer one there is nothing to lead to, which is a finding already.
-        let newer = self.checker.checkpoint.clone()?;
+        let newer = self.newer.clone()?;
         let path: Vec<_> = period.consistency.iter().copied().map(tree_hash).collect();
         if let Err(error) = verify_consistency(size, root, newer.size, newer.root, &path) {
             self.find(code, format!("the consistency proof of its checkpoints: {error}"));
@@ -243,7 +301,7 @@ impl PeriodChecker {
         match verify_seal(&period.seal.0, statement, &trust.anchors, at) {
             Ok(seal) => {
                 // Where the description cannot be read, that is a finding already.
-                let ours = archive.seal_certificate;
+                let ours = archive.logs.last().and_then(|it| it.seal_certificate);
                 if ours.is_some_and(|sha256| sha256 != seal.certificate_sha256) {
                     let message = "its seal was made with another certificate than the archive's";
                     self.find(FindingCode::PeriodSeal, message);

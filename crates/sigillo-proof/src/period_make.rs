@@ -5,8 +5,8 @@ use sigillo_merkle::{Frontier, TreeHash};
 use sigillo_model::{LogTime, Sha256Digest, to_canonical_in_order};
 
 use crate::{
-    ArchiveSection, Base64Bytes, PERIOD_BYTES_MAX, PERIOD_SCHEMA, PeriodError, PeriodFault,
-    PeriodStatement, StatedPeriod, period_count::count_period,
+    ArchiveSection, Base64Bytes, EndedPeriod, PERIOD_BYTES_MAX, PeriodError, PeriodFault,
+    PeriodStatement, StatedPeriod, period::schema_of_archive, period_count::count_period,
 };
 
 /// Everything that a period statement is made of before it is sealed.
@@ -20,11 +20,13 @@ pub struct PeriodDraft {
     pub consistency: Vec<TreeHash>,
     /// The log at the beginning of the period.
     pub edge: Frontier,
+    /// What proves the newer checkpoint, if it is of a log that ended.
+    pub ended: Option<EndedPeriod>,
     /// Every entry of the period in order, each with its newline.
     pub entries: String,
-    /// The signed checkpoint at the end.
+    /// The checkpoint at the end: signed, or, of a log that ended, its three lines.
     pub newer: String,
-    /// The signed checkpoint at the beginning; none at the beginning of the log.
+    /// The checkpoint at the beginning, likewise; none at the beginning of the log.
     pub older: Option<String>,
     /// `packs.json` of every batch of the period in order, each followed by a newline.
     pub packs: String,
@@ -67,10 +69,11 @@ impl PeriodDraft {
         let this = PeriodStatement {
             consistency: digests(&self.consistency),
             edge: digests(self.edge.edge()),
+            schema: schema_of_archive(&self.archive).to_owned(),
             archive: self.archive,
+            ended: self.ended,
             entries: self.entries,
             packs: self.packs,
-            schema: PERIOD_SCHEMA.to_owned(),
             seal: Base64Bytes(seal),
             statement: stated.to_json(),
             token: None,

@@ -2,20 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
-use sigillo_merkle::{KEY_ROTATIONS_MAX, VerifierKey, VerifierKeyError};
+use sigillo_merkle::{VerifierKey, VerifierKeyError};
 use sigillo_model::{
-    ArchiveId, EvidenceDigest, JSON_INTEGER_MAX, JsonError, LogTime, RENEWAL_VALIDATION_MAX,
-    Sha256Digest, Sha512Digest, SubmissionCompleted, SubmissionId, VersionId,
+    EvidenceDigest, JSON_INTEGER_MAX, JsonError, LogTime, RENEWAL_VALIDATION_MAX, Sha256Digest,
+    Sha512Digest, SubmissionCompleted, SubmissionId, VersionId,
 };
 
 use crate::{
-    Base64Bytes, ReceiptError,
+    ArchiveSection, Base64Bytes, LoggedLine, ReceiptError,
     bytes::up_to,
     spelling::{is_spelling_of, written_bytes},
 };
 
-/// The schema of the receipts this program writes and reads.
+/// The schema of the receipts that need one log.
 pub const RECEIPT_SCHEMA: &str = "sigillo.receipt/1";
+
+/// The schema of the receipts that need several logs of an archive, one after the other.
+pub const RECEIPT_SCHEMA_OF_LOGS: &str = "sigillo.receipt/2";
+
+/// The newest version of the schema that is known here.
+const SCHEMA_VERSION_MAX: u32 = 2;
 
 /// What the schema of every receipt begins with.
 const SCHEMA_PREFIX: &str = "sigillo.receipt/";
@@ -69,12 +75,13 @@ pub struct Receipt {
     /// The batches that the documents are in, in log order.
     #[serde(deserialize_with = "up_to::<_, _, RECEIPT_BATCHES_MAX>")]
     pub batches: Vec<BatchSection>,
-    /// A signed checkpoint of the archive's log; every log entry here is in its tree.
+    /// A signed checkpoint of the newest log that is needed; every log entry here is in its tree, or in
+    /// that of a log before it whose root follows from it.
     pub checkpoint: String,
     /// The documents, by batch and place in it.
     #[serde(deserialize_with = "up_to::<_, _, RECEIPT_DOCUMENTS_MAX>")]
     pub documents: Vec<DocumentSection>,
-    /// [`RECEIPT_SCHEMA`].
+    /// [`RECEIPT_SCHEMA`], or [`RECEIPT_SCHEMA_OF_LOGS`].
     pub schema: String,
     /// The sealings that cover the batches, as far as there are any, in log order.
     #[serde(deserialize_with = "up_to::<_, _, RECEIPT_SEALINGS_MAX>")]
@@ -93,46 +100,6 @@ pub struct Receipt {
     /// their cosignatures below the log's signature.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub witnesses: Vec<String>,
-}
-
-/// An entry of the log, with the proof that it is in the tree of the checkpoint.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct LoggedLine {
-    /// Its place in the log, from 0.
-    pub index: u64,
-    /// The entry as it stands in the log, without newline.
-    pub line: String,
-    /// The siblings from its leaf up to the root (RFC 6962).
-    pub proof: Vec<Sha256Digest>,
-}
-
-/// The archive that a receipt is of.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ArchiveSection {
-    /// The entry `archive.created`, which holds the digest of the description.
-    pub created: LoggedLine,
-    /// `archive.json`, byte for byte.
-    pub description: String,
-    /// The public body whose records these are.
-    pub entity: String,
-    /// The archive's id.
-    pub id: ArchiveId,
-    /// The first key of the log, as a C2SP verifier key.
-    pub log: String,
-    /// The C2SP origin of the log.
-    pub origin: String,
-    /// The entries `key.rotated` under the checkpoint, in log order: they lead from the first key to the
-    /// one that signs it.
-    #[serde(
-        default,
-        deserialize_with = "up_to::<_, _, KEY_ROTATIONS_MAX>",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    pub rotations: Vec<LoggedLine>,
-    /// Whether keys and time-stamps are for trial only.
-    pub trial: bool,
 }
 
 /// A batch that holds documents of the receipt.
@@ -416,7 +383,7 @@ impl Receipt {
             Ok(receipt) => receipt,
             Err(error) => return Err(unreadable(bytes, &error)),
         };
-        if receipt.schema != RECEIPT_SCHEMA {
+        if receipt.schema != receipt.archive.receipt_schema() {
             return Err(other_schema(receipt.schema));
         }
         receipt.check_bounds()?;
@@ -431,7 +398,7 @@ impl Receipt {
         written_bytes(self)
     }
 
-    /// Returns every log entry that the receipt carries.
+    /// Returns every log entry that the receipt carries, but rotations of keys.
     pub fn lines(&self) -> impl Iterator<Item = &LoggedLine> {
         let submission = self.submission.iter();
         let ends = submission.flat_map(|it| it.received.iter().chain(&it.completed));
@@ -440,10 +407,11 @@ impl Receipt {
             std::iter::once(&it.entry).chain(stamps)
         });
         let batches = self.batches.iter().map(|it| &it.entry);
-        std::iter::once(&self.archive.created).chain(ends).chain(batches).chain(seals)
+        let begins = self.archive.begins();
+        begins.chain(ends).chain(batches).chain(seals)
     }
 
-    /// Returns every log entry that the receipt carries, to be proven anew.
+    /// Returns the same log entries, to be proven anew.
     pub fn lines_mut(&mut self) -> impl Iterator<Item = &mut LoggedLine> {
         let submission = self.submission.iter_mut();
         let ends = submission.flat_map(|it| it.received.iter_mut().chain(&mut it.completed));
@@ -458,7 +426,9 @@ impl Receipt {
             }))
         });
         let batches = self.batches.iter_mut().map(|it| &mut it.entry);
-        std::iter::once(&mut self.archive.created).chain(ends).chain(batches).chain(seals)
+        let successions = self.archive.successions.iter_mut().map(|it| &mut it.entry);
+        let begins = std::iter::once(&mut self.archive.created).chain(successions);
+        begins.chain(ends).chain(batches).chain(seals)
     }
 
     /// Reads the keys of the witnesses. That they are believed is for the caller to see.
@@ -503,6 +473,12 @@ impl Receipt {
             if count > max {
                 return Err(ReceiptError::TooMany { what, count, max });
             }
+        }
+        self.archive.check_bounds()?;
+        let logs = self.archive.newest_log();
+        if self.lines().any(|it| it.log == 0 || it.log > logs) {
+            let reason = "an entry of a log that it does not have".to_owned();
+            return Err(ReceiptError::Shape { reason });
         }
         let indexes = self.lines().map(|it| it.index);
         let places = self.documents.iter().flat_map(|it| [it.batch, it.leaf_index]);
@@ -571,7 +547,9 @@ fn unreadable(bytes: &[u8], error: &serde_json::Error) -> ReceiptError {
         schema: String,
     }
     match serde_json::from_slice(bytes) {
-        Ok(Schema { schema }) if schema != RECEIPT_SCHEMA => other_schema(schema),
+        Ok(Schema { schema }) if ![RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS].contains(&&*schema) => {
+            other_schema(schema)
+        }
         _ => ReceiptError::Shape { reason: error.to_string() },
     }
 }
@@ -580,9 +558,10 @@ fn other_schema(schema: String) -> ReceiptError {
     let is_later = schema
         .strip_prefix(SCHEMA_PREFIX)
         .and_then(|version| version.parse().ok())
-        .is_some_and(|version: u32| version > 1);
+        .is_some_and(|version: u32| version > SCHEMA_VERSION_MAX);
     if is_later {
         return ReceiptError::LaterSchema { schema };
     }
-    ReceiptError::Shape { reason: "its schema is not that of a receipt".to_owned() }
+    let reason = "its schema is not that of a receipt, or not that of one of so many logs";
+    ReceiptError::Shape { reason: reason.to_owned() }
 }

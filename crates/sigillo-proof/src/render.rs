@@ -22,6 +22,13 @@ pub fn render_text(receipt: &Receipt, documents_max: usize) -> String {
     if let (Some(size), Some(root)) = (head.next(), head.next()) {
         line(&mut text, "Checkpoint", &shown(&format!("{size} entries, root {root}")));
     }
+    let logs = archive.newest_log();
+    if logs > 1 {
+        let words = format!(
+            "{logs}, one after the other / uno dopo l'altro; the checkpoint is of the newest"
+        );
+        line(&mut text, "Logs / registri", &words);
+    }
     documents_text(&mut text, receipt, documents_max);
     sealings_text(&mut text, receipt);
     text
@@ -132,7 +139,7 @@ fn sealings_text(text: &mut String, receipt: &Receipt) {
             text.push_str(&format!("    {what}: {stamped_at} ({line})\n"));
             let renewals = token.chains().flat_map(|chain| chain.renewals);
             let lost: Vec<_> =
-                renewals.filter(|it| it.token.is_none()).map(|it| it.entry.index).collect();
+                renewals.filter(|it| it.token.is_none()).map(|it| it.entry.place()).collect();
             for newer in token.lines().skip(1) {
                 let (what, stamped_at) = match Entry::parse_line(newer.line.as_bytes()) {
                     Ok(Entry::EvidenceRenewed(body)) => ("renewed / rinnovata", body.stamped_at),
@@ -141,7 +148,7 @@ fn sealings_text(text: &mut String, receipt: &Receipt) {
                     }
                     _ => continue,
                 };
-                let lost = if lost.contains(&newer.index) {
+                let lost = if lost.contains(&newer.place()) {
                     ", its token is lost / il token è andato perduto"
                 } else {
                     ""

@@ -11,7 +11,7 @@ use sigillo_ers::{TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{Archive, LogView, is_vouched_by_old_key};
 use sigillo_merkle::{KeysOfLog, VerifierKey};
 use sigillo_model::{ArchiveId, Entry, ErrorKind, parse_json, to_canonical};
-use sigillo_proof::{ArchiveSection, ReceiptTrust};
+use sigillo_proof::{ArchiveSection, ReceiptTrust, SuccessorKeys};
 
 use crate::{error::CommandError, places::write_whole};
 
@@ -144,8 +144,20 @@ impl Trusted {
                 _ => None,
             });
         let known: Vec<_> = keys.iter().map(ToString::to_string).collect();
+        let is_successor = |it: &TrustedSuccessor| {
+            let shown = section.first_key_of(it.generation);
+            shown.is_some_and(|key| key.to_string() == it.log)
+        };
         self.archive == section.id
-            && shown.chain([section.log.clone()]).any(|key| known.contains(&key))
+            && (shown.chain([section.log.clone()]).any(|key| known.contains(&key))
+                || self.successors.iter().any(is_successor))
+    }
+
+    /// Says whom to believe of a receipt that names one of its keys.
+    fn believe(&self, trust: &mut ReceiptTrust) -> Result<(), CommandError> {
+        trust.log = self.log_keys().ok();
+        trust.successors = self.successors.iter().filter_map(TrustedSuccessor::keys).collect();
+        self.anchors_into(&mut trust.anchors)
     }
 
     pub(crate) fn to_json(&self) -> Vec<u8> {
@@ -251,6 +263,15 @@ impl TrustedSuccessor {
             commit: archive.commit_key_of(generation)?.to_string(),
             generation,
             log: archive.log_keys_of(generation)?.first().to_string(),
+        })
+    }
+
+    /// Returns its keys, if they are some.
+    fn keys(&self) -> Option<SuccessorKeys> {
+        Some(SuccessorKeys {
+            generation: self.generation,
+            commit: VerifierKey::parse(&self.commit).ok()?,
+            log: VerifierKey::parse(&self.log).ok()?,
         })
     }
 
@@ -408,8 +429,7 @@ impl TrustStore {
         self.add_listed(&mut trust.anchors)?;
         for trusted in self.list()? {
             if trusted.names(section) {
-                trust.log = trusted.log_keys().ok();
-                trusted.anchors_into(&mut trust.anchors)?;
+                trusted.believe(&mut trust)?;
             }
         }
         Ok(trust)
@@ -438,8 +458,7 @@ impl TrustStore {
         }
         let trusted = read_trusted(&path)?;
         if trusted.names(section) {
-            trust.log = trusted.log_keys().ok();
-            trusted.anchors_into(&mut trust.anchors)?;
+            trusted.believe(&mut trust)?;
         }
         Ok(trust)
     }

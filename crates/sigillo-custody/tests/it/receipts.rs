@@ -12,15 +12,19 @@ use sigillo_custody::{GiveReceiptError, ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_ers::{TrustAnchors, pem_blocks, tree_root, version_id};
 use sigillo_evidence_log::{
     Archive, CommitOutcome, EVIDENCE_LINE, LogKeys, LogWriter, NewArchive, SealOutcome, Sealer,
-    stamp_sealings,
+    SuccessionTerms, plan_succession, sign_succession_act, stamp_sealings, succeed_log,
+    write_succession_act,
 };
 use sigillo_merkle::{leaf_hash, root_of};
 use sigillo_model::{
     BatchCommitted, BatchId, Entity, Entropy as _, Entry, ErrorKind, ListedPack, LogTime,
     ObjectKey, PackList, Sha256Digest, SubmissionCompleted, SubmissionId, SubmissionReceived,
-    Verdict, VersionId, to_canonical,
+    SuccessionReason, Verdict, VersionId, to_canonical,
 };
-use sigillo_proof::{Receipt, ReceiptCheck, ReceiptTrust, check_receipt};
+use sigillo_proof::{
+    RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS as SEVERAL, Receipt, ReceiptCheck, ReceiptTrust,
+    check_receipt,
+};
 use sigillo_store::{
     ReadPool, Store,
     pack::{PackWriter, SegmentEntry, entry_name, record_name},
@@ -180,21 +184,42 @@ impl World {
         anchors
     }
 
+    /// Lets another log begin, as if the keys of the old one were lost unless they are to sign for it.
+    async fn succeed(&mut self, vouched: bool) {
+        let (clock, entropy) = (Arc::new(self.clock.clone()), Arc::clone(&self.entropy));
+        let (old, entity) = (self.keys.path().to_owned(), "Comune di Prova");
+        let keys = KeyFolder::create_successor(&old.join("g2"), &old, entity, &*clock, &*entropy);
+        let keys = keys.unwrap();
+        let signers = || LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
+        let at = LogTime::new("2026-11-25T09:00:00Z".parse().unwrap());
+        let (reason, words) = (SuccessionReason::KeysExposed, "furto".to_owned());
+        let terms = SuccessionTerms { at, checkpoint: None, reason, words };
+        let plan = plan_succession(&self.archive).await.unwrap();
+        let new = (&signers(), keys.seal_pem());
+        let act = write_succession_act(&self.archive, &plan, new, terms).unwrap();
+        let signature = sign_succession_act(&keys.seal(), &act, at).unwrap();
+        let with = (signers(), vouched.then(|| self.keys.log_signer()));
+        let (archive, given) = (self.archive.clone(), (act.as_slice(), signature.as_slice()));
+        let done = succeed_log(archive, with, given, &self.anchors(), clock, &*entropy).await;
+        (self.log, self.keys) = (done.unwrap().writer, keys);
+    }
+
     async fn give(&self, of: ReceiptOf) -> Result<Receipt, GiveReceiptError> {
-        let log = ReceiptLog::read(&self.archive).await?;
+        let log = ReceiptLog::read_for_receipts(&self.archive).await?;
         let (archive, log, reads) = (&self.archive, &log, &self.reads);
         ReceiptMaker { archive, log, reads }.make(&of).await.map(|it| it.receipt)
     }
 
     async fn refresh(&self, older: &Receipt) -> Result<Receipt, GiveReceiptError> {
-        let log = ReceiptLog::read(&self.archive).await?;
+        let log = ReceiptLog::read_for_receipts(&self.archive).await?;
         let (archive, log, reads) = (&self.archive, &log, &self.reads);
         ReceiptMaker { archive, log, reads }.refresh(older).await.map(|it| it.receipt)
     }
 
     fn check(&self, receipt: &Receipt) -> ReceiptCheck {
-        let log = Some(self.archive.log_keys());
-        let trust = ReceiptTrust { log, anchors: self.anchors(), witnesses: None };
+        // Who knows the first log, and no other.
+        let log = self.archive.log_keys_of(1);
+        let trust = ReceiptTrust { log, anchors: self.anchors(), ..ReceiptTrust::default() };
         check_receipt(&Receipt::parse(&receipt.to_json()).unwrap(), &trust, &[])
     }
 }
@@ -285,6 +310,45 @@ async fn nothing_is_given_that_the_published_checkpoint_does_not_cover() {
     store.replace_derived(&key, "nonsense".into()).await.unwrap();
     let error = world.give(ReceiptOf::Submission(FIRST)).await.unwrap_err();
     assert!(matches!(error, GiveReceiptError::Checkpoint { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_receipt_is_completed_over_the_border_of_two_logs() {
+    for vouched in [true, false] {
+        let mut world = World::new().await;
+        world.receive(FIRST, 3).await;
+        let before = world.batch(FIRST, &[2, 1]).await;
+        world.end(FIRST, 3, &[]).await;
+        let older = world.give(ReceiptOf::Submission(FIRST)).await.unwrap();
+        world.succeed(vouched).await;
+        // Nothing of the next log is needed yet.
+        assert_eq!(world.give(ReceiptOf::Submission(FIRST)).await.unwrap(), older);
+        check_intact(&world.check(&older), 3, &["F506", "F507", "F605"]);
+        // The first sealing of the next log covers what none had covered.
+        world.seal().await;
+        let newer = world.refresh(&older).await.unwrap();
+        assert_eq!((older.schema.as_str(), newer.schema.as_str()), (RECEIPT_SCHEMA, SEVERAL));
+        let places = |it: &Receipt| (it.batches[0].entry.log, it.sealings[0].entry.log);
+        assert_eq!(places(&newer), (1, 2));
+        // A later submission in the next log, with what had been there before.
+        world.receive(SECOND, 3).await;
+        world.batch(SECOND, &[2]).await;
+        world.end(SECOND, 2, &before[..1]).await;
+        world.seal().await;
+        let across = world.give(ReceiptOf::Submission(SECOND)).await.unwrap();
+        let logs: Vec<_> = across.batches.iter().map(|it| it.entry.log).collect();
+        assert_eq!(logs, [1, 2]);
+        for receipt in [&newer, &across] {
+            let check = world.check(receipt);
+            if vouched {
+                check_intact(&check, 3, &["F308", "F507", "F605"]);
+            } else {
+                assert_eq!(check.verdict, Verdict::CannotTell);
+                assert_eq!(check.findings[0].code.code(), "F601");
+            }
+        }
+        assert_eq!(world.refresh(&newer).await.unwrap().documents, newer.documents);
+    }
 }
 
 #[tokio::test]

@@ -441,8 +441,8 @@ fn what_is_too_much_or_of_another_schema_is_refused() {
     assert!(!is_period_statement(b"PK\x03\x04"));
     assert!(!is_period_statement(br#"{"schema":"sigillo.receipt/1"}"#));
     let refusal = |bytes: &[u8]| PeriodStatement::parse(bytes).unwrap_err().to_string();
-    let later = text.replace("period-statement/1", "period-statement/2");
-    assert!(refusal(later.as_bytes()).contains("period-statement/2"));
+    let later = text.replace("period-statement/1", "period-statement/3");
+    assert!(refusal(later.as_bytes()).contains("period-statement/3"));
     assert_eq!(
         PeriodCheck::unreadable(&PeriodStatement::parse(later.as_bytes()).unwrap_err()).verdict,
         Verdict::CannotTell

@@ -11,12 +11,13 @@ impl World {
     /// Rotates the key of the log to the next one; somebody else signs what is `forged`.
     pub(crate) fn rotate(&mut self, forged: bool) {
         let number = self.later.len() as u64 + 1;
-        let next = MemorySigner::new(100 + number);
+        let next = MemorySigner::new(100 * self.generation() + number);
         let signer = self.later.last().map_or(&self.signer, |(_, signer)| signer);
-        let mut body = rotation(number, signer, &next);
-        if forged {
-            body.signature = signature_of(number, signer, &next, &MemorySigner::new(77));
-        }
+        let (origin, other) = (self.origin(), MemorySigner::new(77));
+        let log = verifier_key(&origin, &next).to_string();
+        let by = if forged { &other } else { signer };
+        let signature = signature_of(&origin, number, (signer, by), &next);
+        let body = KeyRotated { log, number, signature };
         let index = self.push(&Entry::KeyRotated(body));
         self.later.push((index, next));
     }
@@ -26,24 +27,24 @@ impl World {
         let later = self.later.iter().map(|(_, signer)| verifier_key(ORIGIN, signer));
         std::iter::once(self.log_key().clone()).chain(later).collect()
     }
-
-    /// Returns the rotations that lead to the key of the newest checkpoint.
-    pub(crate) fn rotations(&self) -> Vec<LoggedLine> {
-        self.later.iter().map(|(index, _)| self.line(*index)).collect()
-    }
 }
 
 /// Makes a rotation from one key to another.
 fn rotation(number: u64, old: &MemorySigner, next: &MemorySigner) -> KeyRotated {
     let log = verifier_key(ORIGIN, next).to_string();
-    KeyRotated { log, number, signature: signature_of(number, old, next, old) }
+    KeyRotated { log, number, signature: signature_of(ORIGIN, number, (old, old), next) }
 }
 
 /// Signs a rotation by any key, under the name and id of the old one.
-fn signature_of(number: u64, old: &MemorySigner, next: &MemorySigner, by: &MemorySigner) -> String {
-    let text = rotation_text(number, &verifier_key(ORIGIN, next));
-    let (signature, id) = (by.sign(text.as_bytes()).unwrap(), verifier_key(ORIGIN, old).id());
-    let line = NoteSignature { name: ORIGIN.to_owned(), id, signature }.to_line();
+fn signature_of(
+    origin: &str,
+    number: u64,
+    (old, by): (&MemorySigner, &MemorySigner),
+    next: &MemorySigner,
+) -> String {
+    let text = rotation_text(number, &verifier_key(origin, next));
+    let (signature, id) = (by.sign(text.as_bytes()).unwrap(), verifier_key(origin, old).id());
+    let line = NoteSignature { name: origin.to_owned(), id, signature }.to_line();
     line.trim_end().to_owned()
 }
 

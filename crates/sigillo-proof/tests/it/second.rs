@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use sigillo_ers::{AlgorithmTable, to_pem};
+use sigillo_merkle::VerifierKey;
 use sigillo_model::{ArchiveDescription, Record, Sha256Digest, Verdict};
 use sigillo_proof::{
     Base64Bytes, Bundle, BundleCheck, BundleRules, BundledFile, Receipt, ReceiptTrust,
@@ -15,6 +16,7 @@ use sigillo_proof::{
 
 use crate::{
     mutations::{changes, each_scalar},
+    successions::{Border, succeeded},
     witnesses::{cosign, with_unknown_kind},
     world::{Changes, Plan, World, file_bytes, receipt, receipt_changed, receipt_described},
 };
@@ -176,6 +178,11 @@ fn with_file(mut bundle: Bundle) -> Bundle {
 
 /// Lets the other verifier judge the cases, and returns those on which the two disagree.
 fn disagreements(cases: &Cases, world: &World) -> Vec<String> {
+    disagreements_by(cases, world, world.log_key())
+}
+
+/// Does the same with another key of the log.
+fn disagreements_by(cases: &Cases, world: &World, log: &VerifierKey) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     fs::write(place("root.pem"), to_pem("CERTIFICATE", &world.root)).unwrap();
@@ -188,7 +195,7 @@ fn disagreements(cases: &Cases, world: &World) -> Vec<String> {
     let at: Timestamp = AT.parse().unwrap();
     let list = json!({
         "at": at.as_second(), "bundles": names, "ca": place("root.pem"),
-        "log_key": world.log_key().to_string(),
+        "log_key": log.to_string(),
     });
     fs::write(place("cases.json"), list.to_string()).unwrap();
     let mut python = Command::new("python3");
@@ -398,6 +405,61 @@ fn of_rotated_log_keys_the_second_implementation_thinks_the_same() {
     assert_eq!(names, ["rotated twice"]);
     let differing = disagreements(&cases, &world);
     assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
+}
+
+#[test]
+fn of_several_logs_the_second_implementation_thinks_the_same() {
+    if !has_programs() {
+        return;
+    }
+    for borders in
+        [&[Border::Received][..], &[Border::Stamped], &[Border::Committed, Border::Stamped]]
+    {
+        let (mut world, mut receipt) = succeeded(borders, true);
+        receipt.documents.truncate(1);
+        let (trust, mut cases) = (world.trust(), Cases::default());
+        let bundle = Bundle { receipt, files: Vec::new() };
+        let zip = bundle.to_zip().unwrap();
+        cases.push("two logs", zip.clone(), &trust);
+        assert_eq!(cases.bundles[0].2, Verdict::Intact);
+        cases.flip_and_cut(&zip, 61, &trust);
+        cases.change_values(&bundle, &trust);
+        let mut forged = crate::successions::other_archives(&bundle.receipt);
+        if borders == [Border::Stamped] {
+            forged.extend(crate::successions::false_beginnings(&mut world, &bundle.receipt));
+        }
+        for (name, receipt) in forged {
+            let Ok(zip) = (Bundle { receipt, files: Vec::new() }).to_zip() else { continue };
+            cases.push(name, zip, &trust);
+        }
+        let intact =
+            cases.bundles.iter().filter(|it| it.2 == Verdict::Intact && !it.0.contains('['));
+        assert_eq!(intact.count(), 1, "{borders:?}");
+        let differing = disagreements(&cases, &world);
+        assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
+    }
+}
+
+#[test]
+fn of_a_log_that_nobody_signed_for_the_second_implementation_thinks_the_same() {
+    if !has_programs() {
+        return;
+    }
+    for borders in [&[Border::Received][..], &[Border::Committed, Border::Stamped]] {
+        let (world, receipt) = succeeded(borders, false);
+        let zip = Bundle { receipt, files: Vec::new() }.to_zip().unwrap();
+        let mut by_old = Cases::default();
+        by_old.push("by the old key", zip.clone(), &world.trust());
+        assert_eq!(by_old.bundles[0].2, Verdict::CannotTell);
+        assert_eq!(disagreements(&by_old, &world), Vec::<String>::new());
+        // Whoever was given the new one believes it.
+        let known = world.successor_keys();
+        let (mut by_new, log) = (Cases::default(), known.log.clone());
+        let trust = ReceiptTrust { successors: vec![known], ..world.trust() };
+        by_new.push("by the new key", zip, &trust);
+        assert_eq!(by_new.bundles[0].2, Verdict::Intact);
+        assert_eq!(disagreements_by(&by_new, &world, &log), Vec::<String>::new());
+    }
 }
 
 fn validation(pieces: &[&[u8]]) -> Vec<ValidationSection> {

@@ -9,25 +9,30 @@ use jiff::{SignedDuration, Timestamp};
 use sigillo_ers::{
     CertificateContent, CertificateRole, EvidenceTree, Expectations, TimeStampRequest,
     TokenContent, TrustAnchors, check_response, list_value, prepare_certificate, prepare_seal,
-    prepare_token, sealing_leaves, sealing_value, to_pem, tree_root, version_id, walk_path,
+    prepare_token, sealing_leaves, sealing_value, to_pem, walk_path,
 };
 use sigillo_merkle::{
     Checkpoint, MemoryTree, NoteSignature, SignedNote, TreeHash, VerifierKey, consistency_path,
-    inclusion_path, leaf_hash, root_at, root_of,
+    inclusion_path, leaf_hash, root_at,
 };
 use sigillo_model::{
     Algorithms, ArchiveCreated, ArchiveDescription, ArchiveId, ArchiveKeys, BatchCommitted,
-    BatchId, BatchesSealed, Description, DocumentId, DocumentKey, Entity, Entry, EvidenceRenewed,
-    FileEntry, LogTime, Operation, Record, RecordKind, RenewalId, SealedBatch, SealingId,
+    BatchesSealed, Entity, Entry, EvidenceRenewed, LogTime, RenewalId, SealedBatch, SealingId,
     SealingStamped, Sha256Digest, Signer as _, Statement, SubmissionCompleted, SubmissionId,
-    SubmissionReceived, VersionId, to_canonical,
+    SubmissionReceived, to_canonical,
 };
 use sigillo_proof::{
-    ArchiveSection, Base64Bytes, BatchSection, Counts, DocumentSection, LoggedLine, RECEIPT_SCHEMA,
-    Receipt, ReceiptTrust, RefusedDocument, RenewalSection, SealedIn, SealingSection,
-    SubmissionSection, TokenSection, needs_leaves,
+    ArchiveSection, Base64Bytes, BatchSection, Counts, EntryPlace, LoggedLine, Receipt,
+    ReceiptTrust, RefusedDocument, RenewalSection, SealedIn, SealingSection, SubmissionSection,
+    TokenSection,
 };
 use sigillo_testkit::MemorySigner;
+
+pub(crate) use crate::documents::{document, file_bytes};
+use crate::{
+    documents::{add_documents, batch},
+    successions::{Border, Ended},
+};
 
 pub(crate) const ORIGIN: &str = "sigillo.invalid/prova";
 const LINE: &str = "plain-sha256-trial";
@@ -79,6 +84,12 @@ pub(crate) struct Changes<'c> {
     pub(crate) rotations: usize,
     /// Whether its rotations are signed by somebody else, under the id of the right key.
     pub(crate) forged: bool,
+    /// Where its log is succeeded by another.
+    pub(crate) borders: &'c [Border],
+    /// Whether the key of the old log signs for the new one.
+    pub(crate) vouched: bool,
+    /// Whether another key seals from there on.
+    pub(crate) seals_anew: bool,
 }
 
 impl Default for Changes<'_> {
@@ -91,6 +102,9 @@ impl Default for Changes<'_> {
             covered: Vec::new(),
             rotations: 0,
             forged: false,
+            borders: &[],
+            vouched: true,
+            seals_anew: false,
         }
     }
 }
@@ -102,6 +116,8 @@ pub(crate) struct World {
     /// The keys that followed, each with the place of the entry that names it.
     pub(crate) later: Vec<(u64, MemorySigner)>,
     seal_key: Key,
+    /// Key and certificate that can seal after it.
+    next_seal: Option<(Key, Vec<u8>)>,
     tsa_key: Key,
     seal: Vec<u8>,
     tsa: Vec<u8>,
@@ -110,6 +126,8 @@ pub(crate) struct World {
     pub(crate) root: Vec<u8>,
     pub(crate) lines: Vec<Vec<u8>>,
     pub(crate) tree: MemoryTree,
+    /// The logs that ended, oldest first.
+    pub(crate) ended: Vec<Ended>,
 }
 
 impl World {
@@ -118,7 +136,7 @@ impl World {
     }
 
     fn with_log_key(log_key: u64) -> Self {
-        let [root_key, tsa_key, seal_key] = [(); 3].map(|()| Key::generate());
+        let [root_key, tsa_key, seal_key, next_key] = [(); 4].map(|()| Key::generate());
         let make = |role, subject: &str, key: &Key| {
             let content = CertificateContent {
                 role,
@@ -137,17 +155,33 @@ impl World {
         let root = make(CertificateRole::TrialRoot, "Sigillo TRIAL root", &root_key);
         let tsa = make(CertificateRole::TrialTimeStamping, "Sigillo TRIAL time-stamps", &tsa_key);
         let seal = make(CertificateRole::TrialSeal, "Comune di Prova TRIAL seal", &seal_key);
+        let next = make(CertificateRole::TrialSeal, "Comune di Prova TRIAL next seal", &next_key);
+        let next_seal = Some((next_key, next));
         let mut anchors = TrustAnchors::new();
         anchors.add_der("trial", &root).unwrap();
         let signer = MemorySigner::new(log_key);
         let log = verifier_key(ORIGIN, &signer);
         let tree = MemoryTree::new();
         let lines = Vec::new();
-        let later = Vec::new();
-        Self { signer, log, later, seal_key, tsa_key, seal, tsa, anchors, root, lines, tree }
+        let (later, ended) = (Vec::new(), Vec::new());
+        Self {
+            signer,
+            log,
+            later,
+            seal_key,
+            next_seal,
+            tsa_key,
+            seal,
+            tsa,
+            anchors,
+            root,
+            lines,
+            tree,
+            ended,
+        }
     }
 
-    /// Returns the verifier key of the log.
+    /// Returns the verifier key of the first log.
     pub(crate) fn log_key(&self) -> &VerifierKey {
         &self.log
     }
@@ -183,12 +217,13 @@ impl World {
     /// Does the same with any key, under the name and id of the log's.
     pub(crate) fn checkpoint_by(&self, signer: &MemorySigner, size: u64) -> String {
         let root = root_at(size, &self.tree).unwrap();
-        let text = Checkpoint { origin: ORIGIN.to_owned(), size, root }.to_text();
+        let origin = self.origin();
+        let text = Checkpoint { origin: origin.clone(), size, root }.to_text();
         let signature = signer.sign(text.as_bytes()).unwrap();
         let is_later = |it: &&(u64, MemorySigner)| it.1.public_key() == signer.public_key();
         let later = self.later.iter().find(is_later);
-        let id = later.map_or(self.log.id(), |(_, it)| verifier_key(ORIGIN, it).id());
-        let signature = NoteSignature { name: ORIGIN.to_owned(), id, signature };
+        let id = verifier_key(&origin, later.map_or(&self.signer, |(_, it)| it)).id();
+        let signature = NoteSignature { name: origin, id, signature };
         let note = SignedNote::new(text, vec![signature]).unwrap();
         String::from_utf8(note.to_bytes()).unwrap()
     }
@@ -201,7 +236,8 @@ impl World {
     pub(crate) fn line_of(&self, index: u64, size: u64) -> LoggedLine {
         let line = self.lines[usize::try_from(index).unwrap()].clone();
         let proof = inclusion_path(index, size, &self.tree).unwrap();
-        LoggedLine { index, line: String::from_utf8(line).unwrap(), proof: digests(&proof) }
+        let (line, log) = (String::from_utf8(line).unwrap(), self.generation());
+        LoggedLine { index, line, log, proof: digests(&proof) }
     }
 
     pub(crate) fn describe(&mut self, change: &dyn Fn(&mut ArchiveDescription)) -> (u64, String) {
@@ -228,7 +264,7 @@ impl World {
         (self.push(&Entry::ArchiveCreated(ArchiveCreated { archive, archive_sha256 })), text)
     }
 
-    fn seal(&mut self, batches: &[(u64, BatchCommitted)], changes: &Changes<'_>) -> Sealed {
+    fn seal(&mut self, batches: &[(EntryPlace, BatchCommitted)], changes: &Changes<'_>) -> Sealed {
         let mut statement = Statement {
             after: 0,
             at: LogTime::new(now()),
@@ -254,7 +290,7 @@ impl World {
         let text = to_canonical(&statement);
         let statement_sha256 = Sha256Digest::of(&text);
         let seal = self.seal_over(statement_sha256);
-        let older = self.tree.size();
+        let older = self.at(self.tree.size());
         let note = SignedNote::parse(statement.checkpoint.as_bytes()).unwrap();
         let leaves = sealing_leaves(&statement, Sha256Digest::of(note.text.as_bytes()));
         let tree = EvidenceTree::new(leaves);
@@ -268,6 +304,7 @@ impl World {
             through: 2,
         };
         let index = self.push(&Entry::BatchesSealed(body.clone()));
+        let index = self.at(index);
         let (token, stamped_at) = self.stamp(sealing_value(&body));
         let stamped = self.push(&Entry::SealingStamped(SealingStamped {
             line: LINE.to_owned(),
@@ -277,8 +314,17 @@ impl World {
             token_sha256: Sha256Digest::of(&token),
             trial: true,
         }));
+        let stamped = self.at(stamped);
+        self.pass(changes, Border::Stamped);
         let renewals = self.renew(&token, changes);
         Sealed { older, index, stamped, statement: text, seal, token, renewals, tree }
+    }
+
+    /// Lets another key seal from here on, and returns its certificate.
+    pub(crate) fn seal_anew(&mut self) -> String {
+        let next = self.next_seal.take().unwrap();
+        (self.seal_key, self.seal) = next;
+        to_pem("CERTIFICATE", &self.seal)
     }
 
     /// Makes a seal over what has this digest.
@@ -312,6 +358,7 @@ impl World {
                 token_sha512: None,
                 trial: true,
             }));
+            let index = self.at(index);
             renewals.push(Renewed { index, path, token, covered: covered.to_vec() });
         }
         renewals
@@ -343,9 +390,9 @@ impl World {
 
 /// A sealing with everything that belongs to it.
 struct Sealed {
-    older: u64,
-    index: u64,
-    stamped: u64,
+    older: EntryPlace,
+    index: EntryPlace,
+    stamped: EntryPlace,
     statement: Vec<u8>,
     seal: Vec<u8>,
     token: Vec<u8>,
@@ -355,7 +402,7 @@ struct Sealed {
 
 /// A renewal: its place in the log, the siblings in its tree, the token, what it covers besides.
 struct Renewed {
-    index: u64,
+    index: EntryPlace,
     path: Vec<Sha256Digest>,
     token: Vec<u8>,
     covered: Vec<Sha256Digest>,
@@ -384,41 +431,46 @@ pub(crate) fn receipt_changed(plan: &Plan, changes: &Changes<'_>) -> (World, Rec
         received_sha256: Sha256Digest::of(b"received"),
         submission: SUBMISSION,
     }));
+    let (created, received) = (world.at(created), world.at(received));
+    world.pass(changes, Border::Received);
     let (mut batches, mut records) = (Vec::new(), Vec::new());
     for (number, count) in plan.batches.iter().enumerate() {
         let documents: Vec<_> = (0..*count).map(|index| document(number, index)).collect();
         let body = batch(number, &documents);
-        batches.push((world.push(&Entry::BatchCommitted(body.clone())), body));
+        let index = world.push(&Entry::BatchCommitted(body.clone()));
+        batches.push((world.at(index), body));
         records.push(documents);
     }
     let archived = plan.batches.iter().sum::<usize>() as u64;
     let completed = (plan.every == 1).then(|| end(&mut world, archived));
     (1..changes.rotations).for_each(|_| world.rotate(changes.forged));
+    world.pass(changes, Border::Committed);
     let sealed = plan.sealed.then(|| world.seal(&batches, changes));
     (0..changes.rotations.min(1)).for_each(|_| world.rotate(changes.forged));
     world.push_line(br#"{"type":"commit.opened","v":2}"#.to_vec());
 
     let mut receipt = Receipt {
         archive: ArchiveSection {
-            created: world.line(created),
+            created: world.line_at(created),
             description,
             entity: "Comune di Prova".to_owned(),
             id: ArchiveId::from_bytes([1; 16]),
             log: world.log.to_string(),
             origin: ORIGIN.to_owned(),
-            rotations: world.rotations(),
+            rotations: world.rotations_of(1),
+            successions: world.successions(),
             trial: true,
         },
         batches: Vec::new(),
         checkpoint: world.signed_checkpoint(),
         documents: Vec::new(),
-        schema: RECEIPT_SCHEMA.to_owned(),
+        schema: String::new(),
         sealings: Vec::new(),
         submission: completed.map(|(index, counts, report)| SubmissionSection {
-            completed: Some(world.line(index)),
+            completed: Some(world.line_at(index)),
             counts: Some(counts),
             id: SUBMISSION,
-            received: Some(world.line(received)),
+            received: Some(world.line_at(received)),
             received_at: Some(LogTime::new(now())),
             refusals: vec![refusal()],
             report: Some(report),
@@ -427,8 +479,9 @@ pub(crate) fn receipt_changed(plan: &Plan, changes: &Changes<'_>) -> (World, Rec
         validation: Vec::new(),
         witnesses: Vec::new(),
     };
+    receipt.archive.receipt_schema().clone_into(&mut receipt.schema);
     for (number, ((index, _), documents)) in batches.iter().zip(&records).enumerate() {
-        let entry = world.line(*index);
+        let entry = world.line_at(*index);
         let sealed = sealed
             .as_ref()
             .map(|sealed| SealedIn { number: 1, tree_path: sealed.tree.path(number).unwrap() });
@@ -442,14 +495,15 @@ pub(crate) fn receipt_changed(plan: &Plan, changes: &Changes<'_>) -> (World, Rec
 }
 
 fn sealing_section(world: &World, sealed: &Sealed) -> SealingSection {
-    let path = consistency_path(sealed.older, world.tree.size(), &world.tree).unwrap();
+    let tree = world.tree_of(sealed.older.log);
+    let path = consistency_path(sealed.older.index, tree.size(), tree).unwrap();
     SealingSection {
         consistency: digests(&path),
-        entry: world.line(sealed.index),
+        entry: world.line_at(sealed.index),
         seal: Base64Bytes(sealed.seal.clone()),
         statement: String::from_utf8(sealed.statement.clone()).unwrap(),
         tokens: vec![TokenSection {
-            entry: world.line(sealed.stamped),
+            entry: world.line_at(sealed.stamped),
             hash_tree: None,
             line: LINE.to_owned(),
             path: Vec::new(),
@@ -457,7 +511,7 @@ fn sealing_section(world: &World, sealed: &Sealed) -> SealingSection {
                 .renewals
                 .iter()
                 .map(|it| RenewalSection {
-                    entry: world.line(it.index),
+                    entry: world.line_at(it.index),
                     path: it.path.iter().map(|it| (*it).into()).collect(),
                     token: Some(Base64Bytes(it.token.clone())),
                     validation: it.covered.iter().map(|it| (*it).into()).collect(),
@@ -468,7 +522,7 @@ fn sealing_section(world: &World, sealed: &Sealed) -> SealingSection {
     }
 }
 
-fn end(world: &mut World, archived: u64) -> (u64, Counts, String) {
+fn end(world: &mut World, archived: u64) -> (EntryPlace, Counts, String) {
     let report = serde_json::json!({
         "already": 0, "archived": archived, "format": 1, "received_at": LogTime::new(now()),
         "refusals": [refusal()], "salt": "00", "source": "atti", "submission": SUBMISSION,
@@ -485,7 +539,7 @@ fn end(world: &mut World, archived: u64) -> (u64, Counts, String) {
         report_sha256: Sha256Digest::of(report.as_bytes()),
         submission: SUBMISSION,
     }));
-    (index, counts, report)
+    (world.at(index), counts, report)
 }
 
 fn refusal() -> RefusedDocument {
@@ -497,92 +551,8 @@ fn refusal() -> RefusedDocument {
     }
 }
 
-/// Returns a record and its version id.
-pub(crate) fn document(batch: usize, index: usize) -> (String, VersionId) {
-    let name = format!("{batch}-{index}.pdf");
-    let record = Record {
-        description: Description { subject: Some("Bilancio".to_owned()), ..Description::default() },
-        document: DocumentId::from_bytes(first_bytes(name.as_bytes())),
-        files: vec![FileEntry {
-            media_type: Some("application/pdf".to_owned()),
-            sha256: Sha256Digest::of(file_bytes(batch, index).as_bytes()),
-            size: file_bytes(batch, index).len() as u64,
-            name: name.clone(),
-            puid: None,
-            role: "main".to_owned(),
-            sha512: None,
-            stored_in: None,
-        }],
-        format: 1,
-        key: DocumentKey::Path { path: name.clone(), source: "atti".to_owned() },
-        kind: RecordKind::Document,
-        operation: Operation::New,
-        received_at: LogTime::new(now()),
-        salt: Sha256Digest::of(format!("salt of {name}").as_bytes()).to_string(),
-        supersedes: None,
-        version: 1,
-    };
-    let bytes = record.to_json();
-    let version = version_id(Sha256Digest::of(&bytes), &[record.files[0].sha256]);
-    (String::from_utf8(bytes).unwrap(), version)
-}
-
-/// Returns what the file of a document holds.
-pub(crate) fn file_bytes(batch: usize, index: usize) -> String {
-    format!("document {index} of batch {batch}")
-}
-
-fn batch(number: usize, documents: &[(String, VersionId)]) -> BatchCommitted {
-    let leaves: Vec<_> =
-        documents.iter().map(|(_, id)| Sha256Digest::from_bytes(*id.as_bytes())).collect();
-    let order = root_of(documents.iter().map(|(_, id)| leaf_hash(id.as_bytes())));
-    BatchCommitted {
-        batch: BatchId::from_bytes(first_bytes(&number.to_be_bytes())),
-        documents: u32::try_from(documents.len()).unwrap(),
-        leaves_sha256: Sha256Digest::of(b"leaves"),
-        order_root: Sha256Digest::from_bytes(*order.as_bytes()),
-        packs_sha256: Sha256Digest::of(b"packs"),
-        root: tree_root(&leaves).unwrap(),
-        submission: SUBMISSION,
-    }
-}
-
-/// Adds every so-many-th document of a batch; returns its leaves if they are needed.
-fn add_documents(
-    receipt: &mut Receipt,
-    documents: &[(String, VersionId)],
-    every: usize,
-) -> Option<Base64Bytes> {
-    let listed = documents.len().div_ceil(every) as u64;
-    let with_leaves = needs_leaves(listed, documents.len() as u64);
-    let leaves: Vec<_> =
-        documents.iter().map(|(_, id)| Sha256Digest::from_bytes(*id.as_bytes())).collect();
-    let evidence = EvidenceTree::new(leaves);
-    let order: MemoryTree = documents.iter().map(|(_, id)| leaf_hash(id.as_bytes())).collect();
-    for (index, (record, version)) in documents.iter().enumerate().step_by(every) {
-        let proof = || digests(&inclusion_path(index as u64, order.size(), &order).unwrap());
-        receipt.documents.push(DocumentSection {
-            batch: receipt.batches.len() as u64,
-            hash_trees: Vec::new(),
-            leaf_index: index as u64,
-            order_proof: (!with_leaves).then(proof),
-            record: record.clone(),
-            record_sha256: Sha256Digest::of(record.as_bytes()),
-            sha512: Vec::new(),
-            tree_path: (!with_leaves).then(|| evidence.path(index).unwrap()),
-            version_id: *version,
-        });
-    }
-    let bytes = documents.iter().flat_map(|(_, id)| *id.as_bytes()).collect();
-    with_leaves.then_some(Base64Bytes(bytes))
-}
-
 pub(crate) fn digests(hashes: &[TreeHash]) -> Vec<Sha256Digest> {
     hashes.iter().map(|hash| Sha256Digest::from_bytes(*hash.as_bytes())).collect()
-}
-
-fn first_bytes(text: &[u8]) -> [u8; 16] {
-    Sha256Digest::of(text).as_bytes()[..16].try_into().unwrap()
 }
 
 pub(crate) fn verifier_key(name: &str, signer: &MemorySigner) -> VerifierKey {

@@ -415,7 +415,7 @@ impl World {
         let trust = ReceiptTrust {
             log: Some(self.archive().await.log_keys()),
             anchors: self.anchors.clone(),
-            witnesses: None,
+            ..ReceiptTrust::default()
         };
         let at = self.clock.now();
         check_bundle(bundle, &[], &BundleRules { trust: &trust, algorithms: &self.algorithms, at })

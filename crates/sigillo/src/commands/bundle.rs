@@ -6,7 +6,6 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use sigillo_custody::{ReceiptLog, ReceiptMaker, ReceiptOf};
-use sigillo_evidence_log::Archive;
 use sigillo_model::{ErrorKind, Sha256Digest, Verdict};
 use sigillo_proof::{
     ArchiveSection, BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, CheckedPage, CheckedSort,
@@ -22,7 +21,8 @@ use crate::{
         export::locate,
         log_statement,
         receipt::{
-            cosigned_json, cosigned_text, fork, given_file, renewals_in, stamps_text, told_left_out,
+            cosigned_json, cosigned_text, fork, given_file, is_believed, logs_json, logs_text,
+            renewals_in, stamps_text, told_left_out,
         },
         verify::{exit_code, findings_text},
     },
@@ -94,26 +94,12 @@ pub(crate) struct CheckArgs {
     html: Option<PathBuf>,
 }
 
-/// Says, of what was not found in the first log, that there are others.
-pub(crate) fn of_later_log(archive: &Archive, error: CommandError) -> CommandError {
-    let generation = archive.generation();
-    if generation == 1 {
-        return error;
-    }
-    error.hint(format!(
-        "the first log of this archive was succeeded by log {generation}: receipts and bundles of what \
-         came after that cannot be given yet"
-    ))
-}
-
 pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, CommandError> {
     let output = &args.output;
     refuse_taken(output)?;
     let archive = context.archive().await?;
     let (log, reads) = (ReceiptLog::read_for_receipts(&archive).await?, ReadPool::start()?);
-    let located = locate(context, &archive, &log.view, &reads, &args.ids)
-        .await
-        .map_err(|error| of_later_log(&archive, error))?;
+    let located = locate(context, &archive, &log.view, &reads, &args.ids).await?;
     let of = ReceiptOf::Versions(located.iter().map(|it| it.version).collect());
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
     let given = maker.make(&of).await?;
@@ -206,9 +192,10 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
         Err(error) => (BundleCheck::unreadable(&error), None),
         Ok(bundle) => {
             let trust = trust(context, args.trust.as_deref(), &bundle.receipt.archive)?;
-            log_believed = trust.log.is_some();
             let rules = BundleRules { trust: &trust, algorithms: &algorithms, at };
-            (check_bundle(&bundle, &given, &rules), Some(bundle))
+            let check = check_bundle(&bundle, &given, &rules);
+            log_believed = is_believed(&check.findings);
+            (check, Some(bundle))
         }
     };
     if let (Some(bundle), Some(receipt)) = (&bundle, &check.receipt)
@@ -318,10 +305,8 @@ fn chain_text(bundle: &Bundle, receipt: &ReceiptCheck, check: &BundleCheck) -> S
         ));
     }
     text.push_str(&summary_text(&check.revocation));
-    if let Some(checkpoint) = &receipt.checkpoint {
-        text.push_str(&format!("  log {} of {} entries\n", archive.origin, checkpoint.size));
-        text.push_str(&cosigned_text(&receipt.cosigned));
-    }
+    text.push_str(&logs_text(&receipt.logs));
+    text.push_str(&cosigned_text(&receipt.cosigned));
     text
 }
 
@@ -342,6 +327,7 @@ fn check_json(check: &BundleCheck, bundle: Option<&Bundle>) -> Value {
         "log": receipt.and_then(|it| it.checkpoint.as_ref()).map(|it| json!({
             "root": it.root.to_string(), "size": it.size,
         })),
+        "logs": logs_json(receipt.map_or(&[], |it| &it.logs)),
         "more_findings": check.more_findings,
         "revocation": summary_json(&check.revocation),
         "sealings": receipt.map_or(0, |it| it.sealings),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use sigillo_custody::{MadePeriod, MakePeriodError, PeriodAsked, PeriodBound, PeriodMaker};
 use sigillo_evidence_log::Archive;
-use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX, VerifierKey};
+use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX};
 use sigillo_model::{ErrorKind, Finding, FindingCode, Verdict};
 use sigillo_proof::{
     ArchiveSection, PeriodCheck, PeriodCommit, PeriodStatement, ReceiptTrust, TypeCount,
@@ -45,6 +45,9 @@ const DAY_BYTES: usize = 10;
 /// it goes on to the newest commit. Statements leave no gap if the newer checkpoint of one is the
 /// older one of the next; `sigillo check` names both.
 ///
+/// A statement is of one log. Where a log was succeeded by another within the period, state each by
+/// itself: with --generation 1 to the end of the first, with --generation 2 from there on.
+///
 /// Example: sigillo log statement --from 2026-01-01 --to 2026-12-31 -o 2026.json --archive /srv/archive
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -55,6 +58,9 @@ pub(crate) struct StatementArgs {
     /// Where the period ends
     #[arg(long, value_name = "CHECKPOINT|DATE")]
     to: Option<String>,
+    /// The log that it is of, where one came after another, from 1 [default: that of the entries]
+    #[arg(long, value_name = "NUMBER")]
+    generation: Option<u64>,
     /// The file to write the statement to; it is not overwritten [default: it is printed]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -76,6 +82,7 @@ pub(crate) async fn run(context: &Context, args: &StatementArgs) -> Result<u8, C
             Some(to) => Some(bound_of(to, &archive, true).await?),
             None => None,
         },
+        generation: args.generation,
     };
     let keys = context.keys(&archive)?;
     let authorities = context.authorities(&keys)?;
@@ -101,6 +108,7 @@ pub(crate) async fn run(context: &Context, args: &StatementArgs) -> Result<u8, C
         "counts": made.stated.counts,
         "file": output.display().to_string(),
         "first": commit_json(made.stated.first.as_ref()),
+        "generation": made.generation,
         "last": commit_json(made.stated.last.as_ref()),
         "newer": checkpoint_json(Some(&made.newer)),
         "older": checkpoint_json(made.older.as_ref()),
@@ -152,6 +160,11 @@ fn explained(error: &MakePeriodError) -> CommandError {
         MakePeriodError::Empty => {
             this.hint("`sigillo log entries` lists what there is, with the times of the commits")
         }
+        MakePeriodError::OverBorder { first, last } => {
+            let each = (*first..=*last).map(|it| format!("--generation {it}"));
+            let each = each.collect::<Vec<_>>().join(", then with ");
+            this.hint(format!("state each log by itself, over the same period: with {each}"))
+        }
         MakePeriodError::LogDiffers { .. } => this.hint(
             "keep the checkpoint: it proves that the log was shortened or rewritten; `sigillo log \
              consistency` says which",
@@ -172,7 +185,7 @@ fn made_text(made: &MadePeriod, output: &Path, size: u64) -> String {
             None => "without a time-stamp".to_owned(),
         },
     );
-    text.push_str(&bounds_text(made.older.as_ref(), &made.newer));
+    text.push_str(&bounds_text(made.older.as_ref(), &made.newer, made.generation));
     text.push_str(&render_period(&made.stated, PRINTED_MAX));
     text.push_str(&unknown_text(&unknown(&made.stated.types)));
     for refused in &made.refused {
@@ -188,9 +201,10 @@ fn made_text(made: &MadePeriod, output: &Path, size: u64) -> String {
     text
 }
 
-fn bounds_text(older: Option<&Checkpoint>, newer: &Checkpoint) -> String {
+fn bounds_text(older: Option<&Checkpoint>, newer: &Checkpoint, generation: u64) -> String {
+    let log = if generation > 1 { format!("log {generation}") } else { "the log".to_owned() };
     let from = match older {
-        None => "the beginning of the log".to_owned(),
+        None => format!("the beginning of {log}"),
         Some(older) => checkpoint_text(older),
     };
     format!("  from {from}\n  to {}\n", checkpoint_text(newer))
@@ -255,8 +269,10 @@ pub(crate) fn check(
 /// Compares the checkpoints of a statement, if its log is believed, with what was seen of the log.
 fn fork(context: &Context, archive: &ArchiveSection, check: &PeriodCheck) -> Option<Finding> {
     let is_believed = check.findings.iter().all(|it| it.code != FindingCode::OriginUnknown);
-    let log = VerifierKey::parse(&archive.log).ok().filter(|_| is_believed)?;
-    let mut both = check.older.iter().chain(&check.checkpoint);
+    let log = archive.first_key_of(archive.newest_log()).filter(|_| is_believed)?;
+    // Of a log that ended it has no checkpoint that was signed.
+    let older = check.older.as_ref().filter(|_| check.signed == check.checkpoint);
+    let mut both = older.into_iter().chain(&check.signed);
     both.find_map(|checkpoint| context.meet(archive.id, &log, checkpoint))
 }
 
@@ -291,7 +307,7 @@ fn check_text(check: &PeriodCheck, archive: Option<&ArchiveSection>) -> String {
     if let (Some(stated), Some(newer), Some(_), true) =
         (&check.stated, &check.checkpoint, &check.counted, check.verdict != Verdict::Damaged)
     {
-        text.push_str(&bounds_text(check.older.as_ref(), newer));
+        text.push_str(&bounds_text(check.older.as_ref(), newer, check.generation.unwrap_or(1)));
         text.push_str(&render_period(stated, PRINTED_MAX));
         text.push_str(&unknown_text(&check.unknown.iter().collect::<Vec<_>>()));
     }
@@ -308,6 +324,7 @@ fn check_json(check: &PeriodCheck, archive: Option<&ArchiveSection>) -> Value {
         "entity": archive.map(|it| &it.entity),
         "findings": check.findings,
         "first": commit_json(counted.and_then(|it| it.first.as_ref())),
+        "generation": check.generation,
         "last": commit_json(counted.and_then(|it| it.last.as_ref())),
         "more_findings": check.more_findings,
         "newer": checkpoint_json(check.checkpoint.as_ref()),

@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 
 use sigillo_custody::{PREFIX_DIGITS_MIN, ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_evidence_log::Archive;
-use sigillo_merkle::VerifierKey;
+use sigillo_merkle::Checkpoint;
 use sigillo_model::{
     ErrorKind, Finding, FindingCode, Severity, Sha256Digest, Sha256Hasher, Sha512Hasher,
     SubmissionId, Verdict, encode_name,
 };
 use sigillo_proof::{
-    CheckedPage, CheckedSort, CosignedBy, GivenFile, RECEIPT_BYTES_MAX,
+    CheckedLog, CheckedPage, CheckedSort, CosignedBy, GivenFile, RECEIPT_BYTES_MAX,
     RECEIPT_VALIDATION_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError, check_receipt, extends,
     render_html, render_text,
 };
@@ -27,7 +27,7 @@ use sigillo_store::ReadPool;
 use crate::{
     commands::{
         EXIT_CLEAN,
-        bundle::{name_of, of_later_log},
+        bundle::name_of,
         export::locate,
         verify::{exit_code, findings_text},
     },
@@ -103,9 +103,7 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
     }
     let archive = context.archive().await?;
     let (log, reads) = (ReceiptLog::read_for_receipts(&archive).await?, ReadPool::start()?);
-    let of = named(context, &archive, &log, &reads, &args.ids)
-        .await
-        .map_err(|error| of_later_log(&archive, error))?;
+    let of = named(context, &archive, &log, &reads, &args.ids).await?;
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
     let given = maker.make(&of).await?;
     let mut receipt = given.receipt;
@@ -285,8 +283,9 @@ pub(crate) fn verify(
     let (mut check, receipt) = match parsed {
         Ok(receipt) => {
             let trust = context.trust.receipt_trust(&receipt.archive)?;
-            log_believed = trust.log.is_some();
-            (check_receipt(&receipt, &trust, &given), Some(receipt))
+            let check = check_receipt(&receipt, &trust, &given);
+            log_believed = is_believed(&check.findings);
+            (check, Some(receipt))
         }
         Err(error) => (ReceiptCheck::unreadable(&error), None),
     };
@@ -326,9 +325,14 @@ pub(crate) fn verify(
 
 /// Compares the checkpoint of a receipt, if its log is believed, with what was seen of the log.
 pub(crate) fn fork(context: &Context, receipt: &Receipt, check: &ReceiptCheck) -> Option<Finding> {
-    let is_believed = check.findings.iter().all(|it| it.code != FindingCode::OriginUnknown);
-    let log = VerifierKey::parse(&receipt.archive.log).ok().filter(|_| is_believed)?;
+    let newest = receipt.archive.newest_log();
+    let log = receipt.archive.first_key_of(newest).filter(|_| is_believed(&check.findings))?;
     context.meet(receipt.archive.id, &log, check.checkpoint.as_ref()?)
+}
+
+/// Tells whether whoever checked a receipt believes the key of its log.
+pub(crate) fn is_believed(findings: &[Finding]) -> bool {
+    findings.iter().all(|it| it.code != FindingCode::OriginUnknown)
 }
 
 pub(crate) fn given_file(path: &Path) -> Result<GivenFile, CommandError> {
@@ -435,6 +439,9 @@ fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
     if let Some(checkpoint) = &check.checkpoint {
         text.push_str(&format!("  under a checkpoint of {}\n", counted(checkpoint.size, "entry")));
     }
+    if check.logs.len() > 1 {
+        text.push_str(&logs_text(&check.logs));
+    }
     text.push_str(&cosigned_text(&check.cosigned));
     for time in &check.times {
         let what = match (time.trial, time.qualified) {
@@ -471,7 +478,29 @@ pub(crate) fn cosigned_text(by: &[CosignedBy]) -> String {
     by.iter().map(line).collect()
 }
 
+/// Says which logs were proven, a line each.
+pub(crate) fn logs_text(logs: &[CheckedLog]) -> String {
+    let line = |it: &CheckedLog| {
+        let Checkpoint { origin, size, .. } = &it.checkpoint;
+        let ended = if it.ended { ", which ended; the next names its root" } else { "" };
+        format!("  log {} of {}{ended}\n", visible(origin), counted(*size, "entry"))
+    };
+    logs.iter().map(line).collect()
+}
+
 /// Says the same to programs.
+pub(crate) fn logs_json(logs: &[CheckedLog]) -> Value {
+    let value = |it: &CheckedLog| {
+        let Checkpoint { origin, size, root } = &it.checkpoint;
+        json!({
+            "ended": it.ended, "generation": it.generation, "origin": origin,
+            "root": root.to_string(), "size": size,
+        })
+    };
+    logs.iter().map(value).collect()
+}
+
+/// Says who cosigned to programs.
 pub(crate) fn cosigned_json(by: &[CosignedBy]) -> Value {
     let value = |it: &CosignedBy| json!({"at": it.at, "key": it.key, "known": it.is_known, "witness": it.witness});
     by.iter().map(value).collect()
@@ -499,6 +528,7 @@ fn check_json(check: &ReceiptCheck, receipt: Option<&Receipt>) -> Value {
         "log": check.checkpoint.as_ref().map(|it| {
             json!({"root": it.root.to_string(), "size": it.size})
         }),
+        "logs": logs_json(&check.logs),
         "more_findings": check.more_findings,
         "sealings": check.sealings,
         "submission": receipt.and_then(|it| it.submission.as_ref()).map(|it| it.id),

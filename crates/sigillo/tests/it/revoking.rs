@@ -228,7 +228,7 @@ fn what_a_renewal_covers_is_known_when_who_answered_is_long_gone() {
     let root = fs::read_to_string(authority.folder.join("root.pem")).unwrap();
     let mut anchors = TrustAnchors::new();
     anchors.add_der("Altra", &pem_blocks(&root, "CERTIFICATE").unwrap()[0]).unwrap();
-    let trust = ReceiptTrust { log: None, anchors, witnesses: None };
+    let trust = ReceiptTrust { anchors, ..ReceiptTrust::default() };
     let table = "source = \"a future that was made up\"\nissued = \"2026-01-01\"\n\
                  [[hash]]\nname = \"SHA-256\"\n[[signature]]\nscheme = \"ecdsa\"\nbits_min = 256\n";
     let algorithms = AlgorithmTable::from_toml(table).unwrap();
