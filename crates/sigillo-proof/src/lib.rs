@@ -42,7 +42,9 @@ mod html;
 mod render;
 mod renewals;
 
-pub use bundle::{BUNDLE_DOCUMENTS_MAX, BUNDLE_SCHEMA, Bundle, BundleError, BundledFile};
+pub use bundle::{
+    BUNDLE_DOCUMENTS_MAX, BUNDLE_SCHEMA, BUNDLE_SCHEMA_OF_TREES, Bundle, BundleError, BundledFile,
+};
 pub use bundle_check::{BundleCheck, BundleRules, check_bundle};
 pub use bundle_zip::{BUNDLE_BYTES_MAX, BUNDLE_ENTRIES_MAX};
 pub use bytes::Base64Bytes;
@@ -66,8 +68,8 @@ pub use proofs::{EXPLICIT_PROOFS_MAX, LEAVES_SHARE, needs_leaves};
 pub use receipt::{
     ArchiveSection, BatchSection, Counts, DocumentSection, DocumentTreeSection, HashTreeSection,
     LoggedLine, PROOF_HASHES_MAX, RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX,
-    RECEIPT_REFUSALS_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SEALINGS_MAX,
-    RECEIPT_TOKENS_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX,
+    RECEIPT_REFUSALS_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_TREES,
+    RECEIPT_SEALINGS_MAX, RECEIPT_TOKENS_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX,
     RECEIPT_WITNESSES_MAX, Receipt, RefusedDocument, RenewalSection, SealedIn, SealingSection,
     StatedReport, SubmissionSection, TokenSection, ValidationSection,
 };

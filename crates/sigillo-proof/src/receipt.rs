@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sigillo_merkle::{KEY_ROTATIONS_MAX, VerifierKey, VerifierKeyError};
 use sigillo_model::{
     ArchiveId, EvidenceDigest, JSON_INTEGER_MAX, JsonError, LogTime, RENEWAL_VALIDATION_MAX,
-    Sha256Digest, Sha512Digest, SubmissionCompleted, SubmissionId, VersionId,
+    Sha256Digest, Sha512Digest, SubmissionCompleted, SubmissionId, VersionId, is_sha512_line,
 };
 
 use crate::{
@@ -14,8 +14,14 @@ use crate::{
     spelling::{is_spelling_of, written_bytes},
 };
 
-/// The schema of the receipts this program writes and reads.
+/// The schema of the receipts without an evidence line of SHA-512.
 pub const RECEIPT_SCHEMA: &str = "sigillo.receipt/1";
+
+/// The schema of the receipts with one: who knows the other alone would take them for changed.
+pub const RECEIPT_SCHEMA_OF_TREES: &str = "sigillo.receipt/3";
+
+/// The schemas that are known here.
+const SCHEMAS: [&str; 2] = [RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_TREES];
 
 /// What the schema of every receipt begins with.
 const SCHEMA_PREFIX: &str = "sigillo.receipt/";
@@ -74,7 +80,7 @@ pub struct Receipt {
     /// The documents, by batch and place in it.
     #[serde(deserialize_with = "up_to::<_, _, RECEIPT_DOCUMENTS_MAX>")]
     pub documents: Vec<DocumentSection>,
-    /// [`RECEIPT_SCHEMA`].
+    /// [`RECEIPT_SCHEMA`], or [`RECEIPT_SCHEMA_OF_TREES`].
     pub schema: String,
     /// The sealings that cover the batches, as far as there are any, in log order.
     #[serde(deserialize_with = "up_to::<_, _, RECEIPT_SEALINGS_MAX>")]
@@ -230,8 +236,9 @@ pub struct TokenSection {
     pub hash_tree: Option<HashTreeSection>,
     /// The evidence line.
     pub line: String,
-    /// The siblings from the sealing's value up to what the token covers; mostly none.
-    pub path: Vec<Sha256Digest>,
+    /// The siblings from the sealing's value up to what the token covers; mostly none, unless the line is
+    /// of SHA-512.
+    pub path: Vec<EvidenceDigest>,
     /// The time-stamps that renewed it, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub renewals: Vec<RenewalSection>,
@@ -416,7 +423,7 @@ impl Receipt {
             Ok(receipt) => receipt,
             Err(error) => return Err(unreadable(bytes, &error)),
         };
-        if receipt.schema != RECEIPT_SCHEMA {
+        if receipt.schema != receipt.schema_wanted() {
             return Err(other_schema(receipt.schema));
         }
         receipt.check_bounds()?;
@@ -424,6 +431,16 @@ impl Receipt {
             return Err(ReceiptError::Json { error: JsonError::NotCanonical });
         }
         Ok(receipt)
+    }
+
+    /// Returns the schema that the receipt must have, by what is in it.
+    pub fn schema_wanted(&self) -> &'static str {
+        let mut tokens = self.sealings.iter().flat_map(|sealing| &sealing.tokens);
+        if tokens.any(TokenSection::is_over_trees) {
+            RECEIPT_SCHEMA_OF_TREES
+        } else {
+            RECEIPT_SCHEMA
+        }
     }
 
     /// Returns the length of the receipt as it would be written, in bytes.
@@ -554,6 +571,16 @@ impl CosignedNote<'_> {
 }
 
 impl TokenSection {
+    /// Tells whether it is of SHA-512, over hash trees of its own.
+    pub fn is_over_trees(&self) -> bool {
+        is_sha512_line(&self.line)
+    }
+
+    /// Tells whether documents have places in hash trees on its line, if they are in them.
+    pub fn has_trees(&self) -> bool {
+        self.hash_tree.is_some() || self.is_over_trees()
+    }
+
     /// Returns its log entry and those of what renewed it, oldest first.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &LoggedLine> {
         let tree = self.hash_tree.iter().flat_map(|tree| {
@@ -571,7 +598,7 @@ fn unreadable(bytes: &[u8], error: &serde_json::Error) -> ReceiptError {
         schema: String,
     }
     match serde_json::from_slice(bytes) {
-        Ok(Schema { schema }) if schema != RECEIPT_SCHEMA => other_schema(schema),
+        Ok(Schema { schema }) if !SCHEMAS.contains(&schema.as_str()) => other_schema(schema),
         _ => ReceiptError::Shape { reason: error.to_string() },
     }
 }
@@ -580,9 +607,10 @@ fn other_schema(schema: String) -> ReceiptError {
     let is_later = schema
         .strip_prefix(SCHEMA_PREFIX)
         .and_then(|version| version.parse().ok())
-        .is_some_and(|version: u32| version > 1);
+        .is_some_and(|version: u32| version > 1 && !SCHEMAS.contains(&schema.as_str()));
     if is_later {
         return ReceiptError::LaterSchema { schema };
     }
-    ReceiptError::Shape { reason: "its schema is not that of a receipt".to_owned() }
+    let reason = "its schema is not that of a receipt, or not of one with these evidence lines";
+    ReceiptError::Shape { reason: reason.to_owned() }
 }

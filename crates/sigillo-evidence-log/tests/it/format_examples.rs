@@ -461,6 +461,7 @@ fn entries_example() -> String {
         sealing: SealingId::from_bytes([0x66; 16]),
         stamped_at: "2026-11-25T08:00:03.25Z".to_owned(),
         token_sha256: Sha256Digest::of(b"token"),
+        tree: None,
         trial: true,
     };
     let completed = SubmissionCompleted {

@@ -275,6 +275,7 @@ impl World {
             sealing: body.sealing,
             stamped_at,
             token_sha256: Sha256Digest::of(&token),
+            tree: None,
             trial: true,
         }));
         let renewals = self.renew(&token, changes);

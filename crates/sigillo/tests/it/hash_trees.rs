@@ -135,9 +135,9 @@ fn what_is_changed_under_new_hash_trees_is_found() {
     for (ends, said) in [
         ("tree.json", "it does not have the digest"),
         ("token.tst", "its bytes do not have the digest"),
-        ("objects-1.sha512", "its bytes are not those that the renewal covers"),
+        ("objects-1.sha512", "its bytes are not those that the hash trees cover"),
         ("leaves/", "its bytes do not have the digest"),
-        ("packs.json", "its bytes are not those that a hash-tree renewal covers"),
+        ("packs.json", "its bytes are not those that hash trees cover"),
     ] {
         let world = two_sealings(&[]);
         json(&world, 0, &["renew", "--hash-tree", "--yes"]);
