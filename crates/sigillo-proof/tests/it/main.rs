@@ -7,6 +7,7 @@ mod world;
 mod bounds;
 mod bundles;
 mod evidence;
+mod families;
 mod forgeries;
 mod honest;
 mod mutations;

@@ -7,7 +7,7 @@ use aws_lc_rs::{
 use jiff::{SignedDuration, Timestamp};
 
 use sigillo_ers::{
-    CertificateContent, CertificateRole, EvidenceTree, Expectations, TimeStampRequest,
+    CertificateContent, CertificateRole, EvidenceTree, Expectations, Imprint, TimeStampRequest,
     TokenContent, TrustAnchors, check_response, list_value, prepare_certificate, prepare_seal,
     prepare_token, sealing_leaves, sealing_value, to_pem, tree_root, version_id, walk_path,
 };
@@ -30,7 +30,7 @@ use sigillo_proof::{
 use sigillo_testkit::MemorySigner;
 
 pub(crate) const ORIGIN: &str = "sigillo.invalid/prova";
-const LINE: &str = "plain-sha256-trial";
+pub(crate) const LINE: &str = "plain-sha256-trial";
 pub(crate) const SUBMISSION: SubmissionId = SubmissionId::from_bytes([5; 16]);
 
 struct Key(EcdsaKeyPair);
@@ -318,11 +318,11 @@ impl World {
         renewals
     }
 
-    pub(crate) fn stamp(&self, imprint: Sha256Digest) -> (Vec<u8>, String) {
+    pub(crate) fn stamp(&self, imprint: impl Into<Imprint>) -> (Vec<u8>, String) {
         self.stamp_at(imprint, now())
     }
 
-    fn stamp_at(&self, imprint: Sha256Digest, at: Timestamp) -> (Vec<u8>, String) {
+    pub(crate) fn stamp_at(&self, imprint: impl Into<Imprint>, at: Timestamp) -> (Vec<u8>, String) {
         let request = TimeStampRequest { imprint: imprint.into(), nonce: [0x80; 8], policy: None };
         let prepared = prepare_token(&TokenContent {
             request: &request,
