@@ -1,5 +1,5 @@
-"""The time-stamps of an evidence line in a bundle, for sigillo_verify.py beside this: which there are over a sealing and
-over a document, what each covers, and whether the log says the same (format.md, Sealings and Evidence records)."""
+"""The time-stamps of an evidence line in a bundle, for sigillo_verify.py beside this: which there are over a sealing
+and over a document, what each covers, and whether the log says the same (format.md, Sealings and Evidence records)."""
 import functools, re, types
 
 from public_specs import (

@@ -88,10 +88,9 @@ mod tests {
 
     #[test]
     fn the_verifier_for_auditors_is_short() {
-        for path in ["sigillo_verify.py", "evidence_lines.py", "public_specs.py"]
-            .map(|it| format!("docs/verify/{it}"))
-        {
-            assert_none(&verifier_problems(path, &crate::tree::file(path).text));
+        for name in ["sigillo_verify.py", "evidence_lines.py", "public_specs.py"] {
+            let path = format!("docs/verify/{name}");
+            assert_none(&verifier_problems(&path, &crate::tree::file(&path).text));
         }
         let long = "\n".repeat(VERIFIER_LINES_MAX + 1);
         assert_one(&verifier_problems("a.py", &long), "401");

@@ -38,8 +38,8 @@ pub(crate) async fn cover_validation(
     let each: BTreeMap<Sha256Digest, ChainToken> = real.map(|it| (it.sha256, *it)).collect();
     let evidence: BTreeMap<Sha256Digest, Digests> = stream::iter(each.into_values())
         .map(|token| async move {
-            let read = read_validation(archive, token.validation_of(view), token.sha256).await?;
-            let digests = read.iter().map(|der| (Sha256Digest::of(der), Sha512Digest::of(der)));
+            let kept = read_validation(archive, token.validation_of(view), token.sha256).await?;
+            let digests = kept.iter().map(|der| (Sha256Digest::of(der), Sha512Digest::of(der)));
             Ok::<_, LogError>((token.sha256, digests.collect()))
         })
         .buffer_unordered(EVIDENCE_AHEAD_MAX)

@@ -9,6 +9,7 @@
 mod bytes;
 mod receipt;
 mod receipt_error;
+mod receipt_schema;
 mod spelling;
 
 mod proofs;
@@ -68,12 +69,13 @@ pub use proofs::{EXPLICIT_PROOFS_MAX, LEAVES_SHARE, needs_leaves};
 pub use receipt::{
     ArchiveSection, BatchSection, Counts, DocumentSection, DocumentTreeSection, HashTreeSection,
     LoggedLine, PROOF_HASHES_MAX, RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX,
-    RECEIPT_REFUSALS_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_TREES,
-    RECEIPT_SEALINGS_MAX, RECEIPT_TOKENS_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX,
-    RECEIPT_WITNESSES_MAX, Receipt, RefusedDocument, RenewalSection, SealedIn, SealingSection,
-    StatedReport, SubmissionSection, TokenSection, ValidationSection,
+    RECEIPT_REFUSALS_MAX, RECEIPT_RENEWALS_MAX, RECEIPT_SEALINGS_MAX, RECEIPT_TOKENS_MAX,
+    RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX, RECEIPT_WITNESSES_MAX, Receipt,
+    RefusedDocument, RenewalSection, SealedIn, SealingSection, StatedReport, SubmissionSection,
+    TokenSection, ValidationSection,
 };
 pub use receipt_error::ReceiptError;
+pub use receipt_schema::{RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_TREES};
 pub use render::render_text;
 pub use sample::{
     CheckpointSeed, DETECTION_SHARE_PPM, SAMPLE_DOCUMENTS_MAX, SAMPLE_WITNESSES_MAX, SeedError,

@@ -278,11 +278,9 @@ fn version_of(entry: &Entry, line: &str) -> Result<u64, String> {
     struct Version {
         v: u64,
     }
-    match entry.version() {
-        Some(version) => Ok(version),
-        None => {
-            let version = parse_json::<Version>(line.as_bytes());
-            version.map(|it| it.v).map_err(|error| error.to_string())
-        }
+    if let Some(version) = entry.version() {
+        return Ok(version);
     }
+    let version = parse_json::<Version>(line.as_bytes());
+    version.map(|it| it.v).map_err(|error| error.to_string())
 }

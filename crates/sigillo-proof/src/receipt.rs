@@ -5,26 +5,15 @@ use serde::{Deserialize, Serialize};
 use sigillo_merkle::{KEY_ROTATIONS_MAX, VerifierKey, VerifierKeyError};
 use sigillo_model::{
     ArchiveId, EvidenceDigest, JSON_INTEGER_MAX, JsonError, LogTime, RENEWAL_VALIDATION_MAX,
-    Sha256Digest, Sha512Digest, SubmissionCompleted, SubmissionId, VersionId, is_sha512_line,
+    Sha256Digest, Sha512Digest, SubmissionCompleted, SubmissionId, VersionId,
 };
 
 use crate::{
     Base64Bytes, ReceiptError,
     bytes::up_to,
+    receipt_schema::{other_schema, unreadable},
     spelling::{is_spelling_of, written_bytes},
 };
-
-/// The schema of the receipts without an evidence line of SHA-512.
-pub const RECEIPT_SCHEMA: &str = "sigillo.receipt/1";
-
-/// The schema of the receipts with one: who knows the other alone would take them for changed.
-pub const RECEIPT_SCHEMA_OF_TREES: &str = "sigillo.receipt/3";
-
-/// The schemas that are known here.
-const SCHEMAS: [&str; 2] = [RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_TREES];
-
-/// What the schema of every receipt begins with.
-const SCHEMA_PREFIX: &str = "sigillo.receipt/";
 
 /// Largest receipt written or read, in bytes: some 250,000 documents. Reading one takes about twice
 /// its size.
@@ -433,16 +422,6 @@ impl Receipt {
         Ok(receipt)
     }
 
-    /// Returns the schema that the receipt must have, by what is in it.
-    pub fn schema_wanted(&self) -> &'static str {
-        let mut tokens = self.sealings.iter().flat_map(|sealing| &sealing.tokens);
-        if tokens.any(TokenSection::is_over_trees) {
-            RECEIPT_SCHEMA_OF_TREES
-        } else {
-            RECEIPT_SCHEMA
-        }
-    }
-
     /// Returns the length of the receipt as it would be written, in bytes.
     pub fn size_bytes(&self) -> u64 {
         written_bytes(self)
@@ -571,16 +550,6 @@ impl CosignedNote<'_> {
 }
 
 impl TokenSection {
-    /// Tells whether it is of SHA-512, over hash trees of its own.
-    pub fn is_over_trees(&self) -> bool {
-        is_sha512_line(&self.line)
-    }
-
-    /// Tells whether documents have places in hash trees on its line, if they are in them.
-    pub fn has_trees(&self) -> bool {
-        self.hash_tree.is_some() || self.is_over_trees()
-    }
-
     /// Returns its log entry and those of what renewed it, oldest first.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &LoggedLine> {
         let tree = self.hash_tree.iter().flat_map(|tree| {
@@ -589,28 +558,4 @@ impl TokenSection {
         let renewals = self.renewals.iter().map(|it| &it.entry);
         std::iter::once(&self.entry).chain(renewals).chain(tree)
     }
-}
-
-/// Tells a receipt of a later schema from what is no receipt.
-fn unreadable(bytes: &[u8], error: &serde_json::Error) -> ReceiptError {
-    #[derive(Deserialize)]
-    struct Schema {
-        schema: String,
-    }
-    match serde_json::from_slice(bytes) {
-        Ok(Schema { schema }) if !SCHEMAS.contains(&schema.as_str()) => other_schema(schema),
-        _ => ReceiptError::Shape { reason: error.to_string() },
-    }
-}
-
-fn other_schema(schema: String) -> ReceiptError {
-    let is_later = schema
-        .strip_prefix(SCHEMA_PREFIX)
-        .and_then(|version| version.parse().ok())
-        .is_some_and(|version: u32| version > 1 && !SCHEMAS.contains(&schema.as_str()));
-    if is_later {
-        return ReceiptError::LaterSchema { schema };
-    }
-    let reason = "its schema is not that of a receipt, or not of one with these evidence lines";
-    ReceiptError::Shape { reason: reason.to_owned() }
 }

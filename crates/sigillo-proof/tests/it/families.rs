@@ -188,11 +188,13 @@ fn a_bundle_with_a_line_of_sha_512_proves_and_its_records_are_of_that_alone() {
     assert!(stamps.iter().all(|it| it.hash == Some(Ok(HashFunction::Sha512))));
 }
 
+/// A change of a receipt.
+type Change<'c> = &'c dyn Fn(&mut Receipt);
+
 #[test]
 fn what_is_not_as_it_was_on_a_line_of_sha_512_is_damage() {
     let (world, bundle) = two_families(1, None);
     let other = || Sha512Digest::of(b"another");
-    type Change<'c> = &'c dyn Fn(&mut Receipt);
     let changes: [(&str, Change<'_>); 8] = [
         ("the path of the sealing", &|it| {
             it.sealings[0].tokens[1].path[0] = Sha512Digest::of(b"another").into();
@@ -214,10 +216,10 @@ fn what_is_not_as_it_was_on_a_line_of_sha_512_is_damage() {
         }),
     ];
     for (name, change) in changes {
-        let mut changed = bundle.receipt.clone();
-        change(&mut changed);
-        assert_ne!(changed, bundle.receipt, "{name}");
-        let verdict = check_receipt(&changed, &world.trust(), &[]).verdict;
+        let mut receipt = bundle.receipt.clone();
+        change(&mut receipt);
+        assert_ne!(receipt, bundle.receipt, "{name}");
+        let verdict = check_receipt(&receipt, &world.trust(), &[]).verdict;
         assert_eq!(verdict, Verdict::Damaged, "{name}");
     }
 }
@@ -253,9 +255,8 @@ fn a_document_that_is_not_in_the_trees_has_no_record_there_and_the_line_stands_i
     let maker = EvidenceMaker::new(&bundle.receipt);
     let of = |at: usize| maker.records_of(&bundle.receipt.documents[at]);
     let lines = |at| of(at).into_iter().map(|it| (it.place, it.line)).collect::<Vec<_>>();
-    let short = (1, LINE.to_owned());
-    assert_eq!(lines(0), [short.clone()]);
-    assert_eq!(lines(1), [short, (2, LONG.to_owned())]);
+    assert_eq!(lines(0), [(1, LINE.to_owned())]);
+    assert_eq!(lines(1), [(1, LINE.to_owned()), (2, LONG.to_owned())]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `sigillo seal`: statement, seal and time-stamp for what waits.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ use crate::{
     error::CommandError,
     lines::Line,
     output::{counted, visible, waiting},
+    progress::{Count, Shown, Work},
 };
 
 /// What was sealed and stamped.
@@ -84,32 +85,39 @@ async fn stamp_line(
     }
     let with = StampWith { line: name, authorities, clock, entropy };
     let mut stamping = Stamping::begin(log, with).await?;
-    let (archive, view, chains) =
-        (log.archive().clone(), stamping.view().clone(), Chains::default());
     let waiting = stamping.waiting();
-    if !waiting.is_empty() {
-        let cpu = CpuPool::start(0)?;
-        for sealing in waiting {
-            let progress = Arc::new(VerifyProgress::default());
-            let rehasher = Rehasher {
-                archive: &archive,
-                cpu: &cpu,
-                view: &view,
-                chains: &chains,
-                line: name,
-                progress,
-            };
-            let made = rehasher.first(&sealing, RenewalId::random(entropy)).await?;
-            left_out.extend(made.findings);
-            // One whose statement or seal is not there waits, and keeps no other waiting.
-            let is_made = !made.tree.sealings.is_empty();
-            if is_made && !stamping.stamp(log, &sealing, Some((&made.tree, made.documents))).await?
-            {
-                break;
-            }
+    if waiting.is_empty() {
+        return Ok(stamping.finish(log).await?);
+    }
+    let (archive, view) = (log.archive().clone(), stamping.view().clone());
+    let (cpu, chains) = (CpuPool::start(0)?, Chains::default());
+    let progress = Arc::new(VerifyProgress::default());
+    let batches = waiting.iter().flat_map(|sealing| view.batches_of(sealing));
+    let total = batches.map(|batch| u64::from(batch.body.documents)).sum();
+    let shown = shown(context, Arc::clone(&progress), total);
+    let (archive, cpu, view, chains) = (&archive, &cpu, &view, &chains);
+    let rehasher = Rehasher { archive, cpu, view, chains, line: name, progress };
+    for sealing in waiting {
+        let made = rehasher.first(&sealing, RenewalId::random(entropy)).await?;
+        left_out.extend(made.findings);
+        // One whose statement or seal is not there waits, and keeps no other waiting.
+        let is_made = !made.tree.sealings.is_empty();
+        if is_made && !stamping.stamp(log, &sealing, Some((&made.tree, made.documents))).await? {
+            break;
         }
     }
+    drop(shown);
     Ok(stamping.finish(log).await?)
+}
+
+/// Shows how far the making of hash trees is.
+fn shown(context: &Context, progress: Arc<VerifyProgress>, total: u64) -> Shown {
+    let work = Work { verb: "Hashed", unit: "documents" };
+    Shown::begin(context.global.progress, context.output, work, move || Count {
+        done: progress.documents.load(Ordering::Relaxed),
+        total,
+        bytes: progress.bytes_read.load(Ordering::Relaxed),
+    })
 }
 
 impl SealReport {

@@ -207,7 +207,7 @@ fn what_is_lost_of_new_hash_trees_is_left_out_of_proofs_and_told() {
 }
 
 /// Changes the bytes of a file within its pack.
-fn spoil(world: &World, content: &[u8]) {
+pub(crate) fn spoil(world: &World, content: &[u8]) {
     let packs = files_below(&world.archive().join("packs"));
     let zips = packs.into_iter().filter(|path| path.extension().is_some_and(|it| it == "zip"));
     for path in zips {
@@ -223,7 +223,7 @@ fn spoil(world: &World, content: &[u8]) {
     panic!("no pack holds it");
 }
 
-fn files_below(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -100,7 +100,7 @@ impl Authority {
     }
 
     /// Gives it a certificate that lasts longer than the one it has.
-    fn certify_again(&self) {
+    pub(crate) fn certify_again(&self) {
         let line = "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x21 -days 5000 \
                     -extfile openssl.cnf -extensions tsa -out tsa.pem";
         openssl(&self.folder, line);
@@ -268,7 +268,7 @@ fn what_a_renewal_covers_is_known_when_who_answered_is_long_gone() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "OpenSSL stamps with the real time")]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 
