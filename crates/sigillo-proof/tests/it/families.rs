@@ -7,13 +7,14 @@ use sigillo_ers::{
 };
 use sigillo_merkle::consistency_path;
 use sigillo_model::{
-    BatchesSealed, Entry, EvidenceDigest, EvidenceRenewed, FindingCode, Record, RenewalId,
-    SealingStamped, Sha256Digest, Sha512Digest, StampedTree, Verdict,
+    BatchesSealed, Entry, EvidenceDigest, EvidenceRehashed, EvidenceRenewed, FindingCode, Record,
+    RenewalId, SealingStamped, Sha256Digest, Sha512Digest, StampedTree, Verdict,
 };
 use sigillo_proof::{
     BUNDLE_SCHEMA, BUNDLE_SCHEMA_OF_TREES, Base64Bytes, Bundle, BundleCheck, BundleError,
-    BundleRules, DocumentSection, DocumentTreeSection, EvidenceMaker, RECEIPT_SCHEMA,
-    RECEIPT_SCHEMA_OF_TREES, Receipt, RenewalSection, TokenSection, check_bundle, check_receipt,
+    BundleRules, DocumentSection, DocumentTreeSection, EvidenceMaker, HashTreeSection,
+    RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_TREES, Receipt, RenewalSection, TokenSection, check_bundle,
+    check_receipt,
 };
 
 use crate::{
@@ -30,6 +31,7 @@ pub(crate) fn add_line(
     world: &mut World,
     receipt: &mut Receipt,
     (renewals, left_out): (u64, Option<usize>),
+    change: &dyn Fn(&mut StampedTree),
 ) {
     let section = &receipt.sealings[0];
     let Ok(Entry::BatchesSealed(body)) = Entry::parse_line(section.entry.line.as_bytes()) else {
@@ -45,7 +47,7 @@ pub(crate) fn add_line(
     let whole = EvidenceTree::new(leaves);
     place_documents(receipt, (&whole, &trees), left_out);
     let path = whole.path(0).unwrap().into_iter().map(EvidenceDigest::from).collect();
-    let (index, token) = stamp(world, &body, whole.root().unwrap());
+    let (index, token) = stamp(world, &body, whole.root().unwrap(), change);
     let renewals = renew(world, &token, renewals);
     prove_again(world, receipt);
     receipt.sealings[0].tokens.push(TokenSection {
@@ -104,21 +106,28 @@ fn place_documents(
     }
 }
 
-fn stamp(world: &mut World, body: &BatchesSealed, root: Sha512Digest) -> (u64, Vec<u8>) {
+fn stamp(
+    world: &mut World,
+    body: &BatchesSealed,
+    root: Sha512Digest,
+    change: &dyn Fn(&mut StampedTree),
+) -> (u64, Vec<u8>) {
     let (token, stamped_at) = world.stamp(EvidenceDigest::from(root));
+    let mut tree = StampedTree {
+        documents: 2,
+        renewal: RenewalId::from_bytes([5; 16]),
+        root,
+        token_sha512: Sha512Digest::of(&token),
+        tree_sha256: Sha256Digest::of(b"tree"),
+    };
+    change(&mut tree);
     let index = world.push(&Entry::SealingStamped(SealingStamped {
         line: LONG.to_owned(),
         number: body.number,
         sealing: body.sealing,
         stamped_at,
         token_sha256: Sha256Digest::of(&token),
-        tree: Some(StampedTree {
-            documents: 2,
-            renewal: RenewalId::from_bytes([5; 16]),
-            root,
-            token_sha512: Sha512Digest::of(&token),
-            tree_sha256: Sha256Digest::of(b"tree"),
-        }),
+        tree: Some(tree),
         trial: true,
     }));
     (index, token)
@@ -162,10 +171,18 @@ fn prove_again(world: &World, receipt: &mut Receipt) {
 
 /// A bundle of two documents with a line of each hash function.
 pub(crate) fn two_families(renewals: u64, left_out: Option<usize>) -> (World, Bundle) {
+    two_families_changed((renewals, left_out), &|_| ())
+}
+
+/// Does the same where the log says something else of the tree.
+fn two_families_changed(
+    of: (u64, Option<usize>),
+    change: &dyn Fn(&mut StampedTree),
+) -> (World, Bundle) {
     let plan = Plan { batches: vec![2], every: 1, sealed: true };
     let (mut world, mut receipt) = receipt(&plan);
     receipt.submission = None;
-    add_line(&mut world, &mut receipt, (renewals, left_out));
+    add_line(&mut world, &mut receipt, of, change);
     (world, Bundle { receipt, files: Vec::new() })
 }
 
@@ -257,6 +274,63 @@ fn a_document_that_is_not_in_the_trees_has_no_record_there_and_the_line_stands_i
     let lines = |at| of(at).into_iter().map(|it| (it.place, it.line)).collect::<Vec<_>>();
     assert_eq!(lines(0), [(1, LINE.to_owned())]);
     assert_eq!(lines(1), [(1, LINE.to_owned()), (2, LONG.to_owned())]);
+}
+
+/// Demands that both verifiers find a bundle damaged.
+fn demand_damage(world: &World, bundle: &Bundle, what: &str) {
+    let mut cases = Cases::default();
+    cases.push(what, bundle.to_zip().unwrap(), &world.trust());
+    assert_eq!(cases.bundles[0].2, Verdict::Damaged, "{what}");
+    if has_programs() {
+        assert_eq!(disagreements(&cases, world), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_log_that_says_something_else_of_the_tree_is_not_believed() {
+    let changes: [(&str, &dyn Fn(&mut StampedTree)); 2] = [
+        ("another root", &|it| it.root = Sha512Digest::of(b"another")),
+        ("another token", &|it| it.token_sha512 = Sha512Digest::of(b"another")),
+    ];
+    for (what, change) in changes {
+        let (world, bundle) = two_families_changed((0, None), change);
+        demand_damage(&world, &bundle, what);
+    }
+}
+
+#[test]
+fn new_hash_trees_on_a_line_of_sha_512_are_damage() {
+    let (mut world, mut bundle) = two_families(0, None);
+    let receipt = &mut bundle.receipt;
+    let section = &receipt.sealings[0];
+    let signed = [section.statement.as_bytes(), &section.seal.0].map(Sha512Digest::of);
+    let root = list_value(&signed).unwrap();
+    let at = now() + SignedDuration::from_hours(1);
+    let (token, stamped_at) = world.stamp_at(EvidenceDigest::from(root), at);
+    let index = world.push(&Entry::EvidenceRehashed(EvidenceRehashed {
+        documents: 2,
+        line: LONG.to_owned(),
+        renewal: RenewalId::from_bytes([9; 16]),
+        root,
+        sealings: 1,
+        stamped_at,
+        token_sha256: Sha256Digest::of(&token),
+        token_sha512: Sha512Digest::of(&token),
+        tree_sha256: Sha256Digest::of(b"tree"),
+        trial: true,
+    }));
+    prove_again(&world, receipt);
+    receipt.documents.iter_mut().for_each(|it| it.hash_trees.clear());
+    receipt.documents.iter_mut().for_each(|it| it.sha512.clear());
+    let unchanged = bundle.clone();
+    bundle.receipt.sealings[0].tokens[1].hash_tree = Some(HashTreeSection {
+        entry: world.line(index),
+        path: Vec::new(),
+        renewals: Vec::new(),
+        token: Base64Bytes(token),
+    });
+    assert_eq!(check(&world, &unchanged).verdict, Verdict::Intact);
+    demand_damage(&world, &bundle, "new hash trees");
 }
 
 #[test]
