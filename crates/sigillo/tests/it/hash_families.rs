@@ -1,7 +1,7 @@
 //! Evidence lines of SHA-512 from the first time-stamp on: what they prove when SHA-256 has fallen, and what
 //! others say of them.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command, sync::atomic::Ordering};
 
 use rstest::rstest;
 use serde_json::Value;
@@ -122,6 +122,10 @@ fn a_document_holds_by_its_line_of_sha_512_when_sha_256_falls_over_night() {
     let checked = json(world, 0, &["check", "prova.zip", "carte/uno.txt"]);
     assert_eq!(checked["verdict"], "intact", "{checked}");
     second_verifier(world, &it.roots()).check(0, "INTACT");
+    // Who believes the authority of either line alone is told the same.
+    for root in it.roots() {
+        second_verifier(world, &[root]).check(0, "INTACT");
+    }
     let both = bundle(world);
     assert_eq!([false, true].map(|fallen| verdict(&it, &both, fallen)), [Verdict::Intact; 2]);
     // With the first line alone nothing can be told any more.
@@ -138,6 +142,10 @@ fn a_document_holds_by_its_line_of_sha_512_when_sha_256_falls_over_night() {
     partly.receipt.documents[0].sha512.clear();
     let verdicts = [false, true].map(|fallen| verdict(&it, &partly, fallen));
     assert_eq!(verdicts, [Verdict::Intact, Verdict::CannotTell]);
+    fs::write(world.place("prova.zip"), partly.to_zip().unwrap()).unwrap();
+    let [short, long] = it.roots();
+    second_verifier(world, &[long]).check(3, "CANNOT TELL");
+    second_verifier(world, &[short]).check(0, "INTACT");
 }
 
 #[test]
@@ -289,6 +297,7 @@ fn what_is_changed_under_a_line_of_sha_512_is_found_and_the_other_line_proves() 
         let world = &it.world;
         assert_eq!(world.create().code, 0);
         believe(world);
+        json(world, 0, &["receipt", "show", "carte/uno.txt", "-o", "prima.json"]);
         let found = files_below(&world.archive()).into_iter().find(|path| {
             let path = path.to_str().unwrap();
             let is_leaves = ends.ends_with('/') && path.contains("renewals/leaves/");
@@ -307,6 +316,11 @@ fn what_is_changed_under_a_line_of_sha_512_is_found_and_the_other_line_proves() 
         assert_eq!(codes(&given).contains(&"F516"), lost, "{ends}: {given}");
         assert_eq!(json(world, 0, &["check", "prova.zip"])["verdict"], "intact", "{ends}");
         second_verifier(world, &it.roots()).check(0, "INTACT");
+        // An older receipt is a copy of what was lost.
+        json(world, 0, &["receipt", "refresh", "prima.json"]);
+        let checked = json(world, 0, &["verify", "--receipt", "prima.json"]);
+        assert_eq!(checked["time_stamps"].as_array().unwrap().len(), 2, "{ends}");
+        assert!(!codes(&checked).contains(&"F511"), "{ends}: {checked}");
     }
 }
 
@@ -328,6 +342,23 @@ fn an_authority_of_the_line_that_is_down_keeps_its_sealings_waiting_and_no_other
     assert_eq!((&stamped["stamped"][0]["line"], &stamped["waiting"]), (&LONG.into(), &0.into()));
     believe(world);
     assert_eq!(json(world, 0, &["verify", "--full"])["verdict"], "intact");
+}
+
+#[test]
+fn time_stamps_of_a_line_of_sha_512_can_be_filled() {
+    let Some(it) = Families::new() else { return };
+    let (world, line_name) = (&it.world, "tr-esor-sha512-c");
+    let line = line(line_name, "sha512", "Seconda").replace("plain", "tr-esor");
+    it.set(&[it.long.section(), line].concat());
+    world.create().check(0, "waits for a time-stamp");
+    it.long.answers.store(true, Ordering::SeqCst);
+    assert_eq!(json(world, 0, &["seal", "--stamp-only"])["stamped"][0]["line"], line_name);
+    believe(world);
+    assert_eq!(json(world, 0, &["verify", "--full"])["verdict"], "intact");
+    json(world, 0, &["prove", "carte/uno.txt", "-o", "prova.zip"]);
+    json(world, 0, &["check", "prova.zip", "--require", "revocation"]);
+    second_verifier(world, &it.roots()).check(0, "INTACT");
+    assert_eq!(verdict(&it, &bundle(world), true), Verdict::Intact);
 }
 
 #[rstest]
