@@ -18,7 +18,7 @@ use sigillo_proof::{
 };
 
 use crate::{
-    second::{AT, Cases, TABLE, disagreements, has_programs},
+    second::{AT, Cases, TABLE, disagreements, has_programs, with_checksums},
     world::{LINE, Plan, World, digests, file_bytes, now, receipt},
 };
 
@@ -355,7 +355,29 @@ fn of_lines_of_sha_512_the_second_implementation_thinks_the_same() {
             other.receipt.sealings[0].tokens.pop();
             cases.push(format!("without, {schema}"), other.to_zip().unwrap(), &trust);
         }
+        for (name, from, to) in [
+            ("another schema of the receipt", "sigillo.receipt/3", "sigillo.receipt/1"),
+            ("another schema of the bundle", "sigillo.bundle/3", "sigillo.bundle/1"),
+            ("a later schema of the bundle", "sigillo.bundle/3", "sigillo.bundle/4"),
+            ("another of both", "/3\"", "/1\""),
+        ] {
+            cases.push(name, with_checksums(&replaced(&zip, from, to)).unwrap(), &trust);
+        }
+        let verdicts: Vec<_> = cases.bundles.iter().rev().take(4).map(|it| it.2).collect();
+        let (damaged, unknown) = (Verdict::Damaged, Verdict::CannotTell);
+        assert_eq!(verdicts, [damaged, unknown, damaged, damaged]);
         let differing = disagreements(&cases, &world);
         assert!(differing.is_empty(), "{} disagree:\n{}", differing.len(), differing.join("\n"));
     }
+}
+
+/// Puts bytes in the place of others of the same length, wherever they are.
+fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for at in 0..bytes.len() - from.len() {
+        if bytes[at..].starts_with(from.as_bytes()) {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        }
+    }
+    bytes
 }

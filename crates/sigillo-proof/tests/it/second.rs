@@ -97,7 +97,7 @@ impl Cases {
 }
 
 /// Writes the checksums of a ZIP anew, if its headers can be read.
-fn with_checksums(zip: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn with_checksums(zip: &[u8]) -> Option<Vec<u8>> {
     let mut zip = zip.to_vec();
     let number = |zip: &[u8], at: usize| {
         Some(usize::from(*zip.get(at)?) | usize::from(*zip.get(at + 1)?) << 8)
