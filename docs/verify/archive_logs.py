@@ -1,15 +1,20 @@
 """The logs of an archive, one after the other (format.md, Keys of the log, A log that succeeds another, Receipts):
 which there are, whose keys sign them, and what is proven of each. The rest of bundles is in sigillo_verify.py."""
-import functools, types
+import functools, re, types
 
 from public_specs import (
     check_cosignature, check_ed25519, in_order, inclusion_root, leaf, need, parse_checkpoint, parse_json, parse_key,
     parse_signature, pem)
 
+def is_long(line):
+    """Whether the time-stamps of a line are of SHA-512 from the first on, over hash trees of that."""
+    return re.match("(plain|tr-esor)-sha512-", line) is not None
+
 @functools.lru_cache(4096)
 def parse_entry(line, kind):
     entry = parse_json(line.encode(), 65535)
-    need([entry["type"], entry["v"]] == [kind, 1], f"there is another log entry where {kind} should be")
+    version = 2 if kind in ("sealing.stamped", "evidence.renewed") and is_long(entry["line"]) else 1
+    need([entry["type"], entry["v"]] == [kind, version], f"there is another log entry where {kind} should be")
     return entry
 
 def place(logged):

@@ -98,12 +98,13 @@ def check_tokens(stamps, ca, at):
         yield functools.partial(check_token, stamp, seconds(newer.time) if newer else at, ca)
 
 def check_lines(lines, ca, at):
-    """Redundant lines of time-stamps (RFC 4998, 7): one that holds is enough; one for trial, for others such."""
+    """Redundant lines of time-stamps (RFC 4998, 7): one that holds is enough, if all objects are on it; one for trial,
+    for others such."""
     sound, doubts = [], []
     for line in lines:
         try:
             for check_signature in check_tokens(line, ca, at): check_signature()
-            sound.append(line[0].trial)
+            if line[0].is_whole: sound.append(line[0].trial)
         except CannotTell as why: doubts.append((line[0].trial, why))
     for trial, why in doubts:
         if not any(trial or not it for it in sound): raise why

@@ -7,16 +7,18 @@
 
 Written from ../format.md and public specifications, with Python's standard library and the program openssl (3.0 or
 later). Prints a line for each finding, and last INTACT (exit code 0), DAMAGED (5) or CANNOT TELL (3); 2 means wrong
-usage. README.md says what is checked, and what is not. Here are bundles, but their logs, which are in archive_logs.py
-beside this, and what others specified, which is in public_specs.py."""
-import argparse, functools, itertools, os, re, struct, sys, time, types, zlib
+usage. README.md says what is checked, and what is not. Here are bundles; beside this, archive_logs.py has the logs in
+them, evidence_lines.py their time-stamps, public_specs.py what others have specified."""
+import argparse, functools, itertools, os, re, struct, sys, time, zlib
 
-from archive_logs import is_believed, log_of_commit, open_checkpoint, parse_entry, place, prove_logs, stated_logs
+from archive_logs import (
+    is_believed, is_long, log_of_commit, open_checkpoint, parse_entry, place, prove_logs, stated_logs)
+from evidence_lines import (
+    entry_of, line_of_sealing, lines_of_document, parse_record, read_line, root_of_trees, sealed_entry, trees_of)
 from public_specs import (
-    TEXT, CannotTell, b64, check_cms, check_lines, der, digest, evidence_chain, evidence_levels, evidence_record,
-    in_order, inclusion_root, is_consistent, leaf, many, members, need, parse_json, parse_key, parse_token, pem,
-    read_all, seconds, sha256, sha512, signed_data, steps, tree_root, unhex, value, verdict, verify_proof,
-    verify_record, write_proof)
+    TEXT, CannotTell, check_cms, check_lines, digest, evidence_levels, evidence_record, in_order, inclusion_root,
+    is_consistent, leaf, many, members, need, parse_json, parse_key, pem, read_all, seconds, sha256, sha512,
+    signed_data, steps, unhex, value, verdict, verify_proof, verify_record, write_proof)
 
 # ---- Bundles (format.md, Bundles) ----------------------------------------------------------------------------------
 @verdict
@@ -68,21 +70,23 @@ PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=
     documents=many(members(batch=INDEX, hash_trees="?" + many(members(line=TEXT, path=LONG_PATH), 64, 1),
                            leaf_index=INDEX, order_proof="?" + PATH, record=EMPTY, record_sha256=HASH,
                            sha512="?" + many(LONG_HASH, 65_534, 1), tree_path="?" + PATH, version_id=HASH), 1000),
-    schema=r'"sigillo\.receipt/[12]"',
+    schema=r'"sigillo\.receipt/[123]"',
     sealings=many(members(consistency=PATH, entry=LOGGED, seal=EMPTY, statement=EMPTY, tokens=many(members(
         entry=LOGGED, hash_tree="?" + members(entry=LOGGED, path=LONG_PATH, renewals=RENEWALS, token=EMPTY),
-        line='"[a-z0-9-]{1,64}"', path=PATH, renewals=RENEWALS, token=EMPTY), 64)), 10_000),
+        line='"[a-z0-9-]{1,64}"', path=many(EITHER, 128), renewals=RENEWALS, token=EMPTY), 64)), 10_000),
     validation="?" + many(members(evidence=EMPTY, sha256=HASH), 64, 1),
     witnesses="?" + many(TEXT, 64, 1)), schema=TEXT))
 
 def read_proof(text):
-    is_whole, version = PROOF.fullmatch(text), re.search(r'"schema":"sigillo\.bundle/([12])"}\Z', text)
-    if is_whole and not version or re.search(r'"schema":"sigillo\.bundle/(?![12]")', text):
-        raise CannotTell("its schema is another than sigillo.bundle/1 and /2")
+    is_whole, is_known = PROOF.fullmatch(text), re.search(r'"schema":"sigillo\.bundle/[123]"}\Z', text)
+    if is_whole and not is_known or re.search(r'"schema":"sigillo\.bundle/(?![123]")', text):
+        raise CannotTell("its schema is another than sigillo.bundle/1, /2 and /3")
     need(is_whole, "proof.json has not the members that it should")
     proof = parse_json(text.encode())
-    right = "2" if "successions" in proof["receipt"]["archive"] else "1"
-    need([version[1], proof["receipt"]["schema"][-1]] == [right, right], "its schemas are not those of so many logs")
+    lines = [token["line"] for sealing in proof["receipt"]["sealings"] for token in sealing["tokens"]]
+    number = "3" if any(map(is_long, lines)) else "2" if "successions" in proof["receipt"]["archive"] else "1"
+    need([proof["schema"], proof["receipt"]["schema"]] == [f"sigillo.bundle/{number}", f"sigillo.receipt/{number}"],
+         "proof.json has not the schema that goes with its logs and evidence lines")
     return proof
 
 README_SHA256 = "712a03026c81e7f356b23a2504a633dc5b52e42575e98beaeaf17f3926515ac2"
@@ -110,7 +114,7 @@ def put_back(receipt, files, parts):
                 right[f"{stamp.name}.imprint"] = stamp.covers.encode()
     for n, document in enumerate(receipt["documents"], 1):
         document["record"] = take(f"documents/{n}/record.json").decode()
-        for k, (name, line) in enumerate(lines_of_document(document, receipt), 1):
+        for k, name, line in lines_of_document(document, receipt):
             right[f"documents/{n}/{k}-{name}.er"] = evidence_record(line)
     evidence = [(it["sha256"], take(f"validation/{it['sha256']}")) for it in receipt.get("validation", [])]
     need(in_order([name for name, _ in evidence]) and all(sha256(it) == name for name, it in evidence)
@@ -135,70 +139,6 @@ def spell(path):
     """The name of a file as records spell it: what is no UTF-8, or a control character, as %XX."""
     escaped = lambda it: "".join(f"%{byte:02X}" for byte in os.fsencode(it.group()))
     return re.sub("[%\0-\x1f\x7f-\x9f\udc80-\udcff]", escaped, os.fsdecode(os.path.basename(path)))
-
-@functools.lru_cache(1024)
-def parse_record(text):
-    record = parse_json(text.encode(), 16 << 20, canonical=False)
-    need(record["format"] == 1 and record["files"], "a record is of another format, or has no files")
-    return {**record, "digests": [sha256(text.encode()), *(it["sha256"] for it in record["files"])]}
-
-def entry_of(section, kind): return parse_entry(section["entry"]["line"], kind)
-def sealed_entry(sealing): return entry_of(sealing, "batches.sealed")
-
-# ---- The time-stamps of an evidence line (format.md, Sealings, and below: Evidence records) --------------------------
-def stamps_of(name, hash, first, lists, join="."):
-    """The time-stamps of a chain, oldest first, each with the lists that lead to what it covers. A renewal covers the
-    digests of all before it (RFC 4998, 5.2), also of lost ones, which the log states."""
-    older = []
-    for m, it in enumerate([first, *first.get("renewals", [])]):
-        if "token" in it:
-            lists = [older, *steps(it["path"])] if m else lists
-            yield types.SimpleNamespace(name=f"{name}{join}renewal-{m}" if m else name, section=it, hash=hash,
-                                        lists=lists, covers=value(lists, hash))
-        stated = None if "token" in it else entry_of(it, "evidence.renewed")
-        older = [*older, stated[f"token_{hash}"] if stated else digest(hash, it["token"])]
-
-def line_of(name, token, lists, again, tree_path):
-    """The time-stamps over objects: the chain that lists lead to, and that over new hash trees, where the SHA-512 of
-    each object is joined with that of the first chain (RFC 4998, 5.2)."""
-    yield from stamps_of(name, "sha256", token, lists)
-    if "hash_tree" in token and tree_path is not None:
-        chain = sha512(der(0x30, evidence_chain("sha256", stamps_of(name, "sha256", token, lists))))
-        lists = [[sha512(unhex(it, chain)) for it in again], *steps(tree_path)]
-        yield from stamps_of(f"{name}.hash-tree", "sha512", token["hash_tree"], lists, "-")
-
-def line_of_sealing(name, sealing, token):
-    """The time-stamps over statement and seal. Without a path the first covers V of the chapter Sealings."""
-    sealed, again = sealed_entry(sealing), [sha512(sealing["statement"].encode()), sha512(sealing["seal"])]
-    lists = [[sealed["statement_sha256"], sealed["seal_sha256"]], *steps([sealed["root"], *token["path"]])]
-    return line_of(name, token, lists, again, token.get("hash_tree", {}).get("path"))
-
-def lines_of_document(document, receipt):
-    """The time-stamps over record and files, for each evidence line of the sealing, with its name."""
-    batch, trees = receipt["batches"][document["batch"]], document.get("hash_trees", [])
-    path, tree_paths = path_of(document, batch), {it["line"]: it["path"] for it in trees}
-    again = [sha512(document["record"].encode()), *document.get("sha512", [])]
-    for sealing in receipt["sealings"]:
-        entry = sealed_entry(sealing)
-        if "sealed" not in batch or batch["sealed"]["number"] != entry["number"]: continue
-        path = [*path, *batch["sealed"]["tree_path"], value([[entry["statement_sha256"], entry["seal_sha256"]]])]
-        for it in sealing["tokens"]:
-            lists = [parse_record(document["record"])["digests"], *steps([*path, *it["path"]])]
-            yield it["line"], line_of("", it, lists, again, tree_paths.get(it["line"]))
-
-@functools.lru_cache(8)
-def trees_of(leaves):
-    """Returns the leaves of a batch, the levels of its evidence tree, and its order root."""
-    data = b64(leaves)
-    need(0 < len(data) <= 3_200_000 and len(data) % 32 == 0, "the leaves of a batch are cut off, or too many")
-    leaves = [data[at:at + 32].hex() for at in range(0, len(data), 32)]
-    return leaves, evidence_levels(leaves), tree_root([leaf(unhex(it)) for it in leaves])
-
-def path_of(document, batch):
-    """The siblings of a document in the evidence tree of its batch."""
-    if "leaves" not in batch: return document["tree_path"]
-    levels, place = trees_of(batch["leaves"])[1], document["leaf_index"]
-    return [it for n, level in enumerate(levels[:-1]) for it in level[place >> n ^ 1:][:1]]
 
 # ---- Receipts, as they are in bundles (format.md, Receipts, Checking) ----------------------------------------------
 def check_receipt(receipt, log_key, ca, at):
@@ -260,10 +200,11 @@ def check_document(where, document, receipt):
     need(bool(names) == bool(second) and in_order(names) and len(second) == len(files)
          and all(file.get("sha512", it) == it for file, it in zip(files, second)),
          f"{where}: its second digests are not those of its files")
-    lines = dict(lines_of_document(document, receipt)) if names else {}
-    for tree in [[it for it in lines[name] if it.name == ".hash-tree"][0] for name in names]:
-        root = entry_of(tree.section, "evidence.rehashed")["root"]
-        need(tree.covers == root, f"{where}: it does not lead to the root of the new hash trees")
+    lines = {name: [*line] for _, name, line in lines_of_document(document, receipt)} if names else {}
+    for name in names:
+        tree = [it for it in lines[name] if it.name == ("" if is_long(name) else ".hash-tree")][0]
+        need(tree.covers == root_of_trees(tree.section, name),
+             f"{where}: it does not lead to the root of the hash trees")
 
 def check_sealing(where, sealing, receipt, logs, ca, at):
     """Statement and seal by their digests; the time-stamps over them; the seal, as of the first of these."""
@@ -272,6 +213,11 @@ def check_sealing(where, sealing, receipt, logs, ca, at):
          == [entry["statement_sha256"], entry["seal_sha256"]], f"{where}: the log states other digests")
     need(in_order([place(it["entry"]) for it in [sealing, *sealing["tokens"]]]), f"{where}: it is not in order")
     lines = [read_line(f"{where}/{k}-{it['line']}", sealing, it) for k, it in enumerate(sealing["tokens"], 1)]
+    own = [it for it in receipt["documents"]
+           if receipt["batches"][it["batch"]].get("sealed", {}).get("number") == entry["number"]]
+    for token, line in zip(sealing["tokens"], lines):
+        line[0].is_whole = not is_long(token["line"]) or all(
+            any(tree["line"] == token["line"] for tree in it.get("hash_trees", [])) for it in own)
     yield functools.partial(check_lines, lines, ca, at)
     if not lines: yield f"note: {where} has no time-stamp yet"
     is_known = (statement["format"], statement["profile"]) == (1, "plain")
@@ -280,29 +226,6 @@ def check_sealing(where, sealing, receipt, logs, ca, at):
     if judged_at: yield functools.partial(check_seal, f"{where}/seal.p7s", sealing, seal, judged_at, ca)
     if is_known: yield from check_statement(where, sealing, statement, receipt["batches"], logs)
     else: yield f"cannot tell: {where}: its statement has a format or a profile that is not known here"
-
-def read_line(name, sealing, token):
-    """Reads the time-stamps of a sealing on a line: each is in the log after those before it, and covers them."""
-    stamps, sealed, tree = [], sealed_entry(sealing), token.get("hash_tree")
-    kind = lambda it: "sealing.stamped" if it is token else "evidence.rehashed" if it is tree else "evidence.renewed"
-    sections = [it for first in (token, tree) if first for it in [first, *first.get("renewals", [])]]
-    need(in_order([place(it["entry"]) for it in sections])
-         and all("token" in it or not it["path"] + it.get("validation", []) for it in sections)
-         and all(entry_of(it, kind(it))["line"] == token["line"] for it in sections),
-         f"{name}: its renewals are not those of its line, in the order of the log")
-    for it in line_of_sealing(name, sealing, token):
-        raw, entry, covered = it.section["token"], entry_of(it.section, kind(it.section)), it.section.get("validation")
-        stamp = parse_token(raw)
-        stated = {"token_sha256": sha256(raw), "stamped_at": stamp.time}
-        if it.section is token: stated.update(sealing=sealed["sealing"], number=sealed["number"])
-        else: stated.update(root=it.covers)
-        if it.section is tree: stated.update(token_sha512=sha512(raw))
-        need(stated.items() <= entry.items(), f"{it.name}.tst: it is not the one that the log states")
-        need((stamp.hash, stamp.imprint) == (it.hash, it.covers), f"{it.name}.tst: it does not cover what it should")
-        need(not covered or in_order(covered) and it.section["path"][:1] == [value([covered], it.hash)],
-             f"{it.name}.tst: it does not cover the revocation evidence that it should")
-        stamps.append(types.SimpleNamespace(**{**vars(stamp), "where": f"{it.name}.tst", "trial": entry["trial"]}))
-    return stamps
 
 def check_seal(where, sealing, seal, moment, ca):
     hash, content = signed_data(sealing["seal"], "2a864886f70d010701")

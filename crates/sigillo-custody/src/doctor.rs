@@ -276,6 +276,7 @@ mod tests {
             sealing: SealingId::from_bytes([1; 16]),
             stamped_at: "2026-11-24T10:00:00Z".to_owned(),
             token_sha256: Sha256Digest::of(b""),
+            tree: None,
             trial: true,
         };
         LoggedStamp { body, commit: 4, at: at("2026-11-24T10:00:00Z") }

@@ -87,7 +87,6 @@ impl ReceiptMaker<'_> {
             validation: Vec::new(),
             witnesses: Vec::new(),
         };
-        receipt.archive.receipt_schema().clone_into(&mut receipt.schema);
         for batch in &covered {
             self.add_batch(&mut receipt, batch).await?;
         }
@@ -98,6 +97,7 @@ impl ReceiptMaker<'_> {
             let from = (self.archive, self.reads);
             place_in_trees(from, self.log, &mut receipt, &batches, &mut left_out).await?;
         }
+        receipt.schema = receipt.schema_wanted().to_owned();
         let size_bytes = receipt.size_bytes();
         if size_bytes > RECEIPT_BYTES_MAX {
             return Err(GiveReceiptError::TooLarge(ReceiptError::TooLong { size_bytes }));
@@ -128,6 +128,7 @@ impl ReceiptMaker<'_> {
         }
         let mut newer = self.make(&ReceiptOf::of(older)).await?;
         keep_from(older, &mut newer.receipt, self.log)?;
+        newer.receipt.schema = newer.receipt.schema_wanted().to_owned();
         extends(older, &newer.receipt).map_err(GiveReceiptError::Differs)?;
         Ok(newer)
     }

@@ -271,7 +271,7 @@ impl ReceiptLog {
         let newest = self.generation();
         let later = usize::try_from(newest - 1).unwrap_or(usize::MAX);
         receipt.archive.successions.truncate(later);
-        receipt.archive.receipt_schema().clone_into(&mut receipt.schema);
+        receipt.schema_wanted().clone_into(&mut receipt.schema);
         self.prove_section(&mut receipt.archive, size)?;
         for line in receipt.lines_mut().filter(|line| line.log == newest) {
             line.proof = self.inclusion(line.place(), size)?;

@@ -1,7 +1,7 @@
 //! Renewals and evidence lines that a receipt leaves out because the archive has lost them, and what
 //! that means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -191,7 +191,35 @@ pub(crate) fn keep_from(
             (None, _) => {}
         }
     }
+    keep_places(older, newer);
     Ok(())
+}
+
+/// Keeps the places of documents in the trees of lines of SHA-512 whose token is the same: a token has
+/// one tree.
+fn keep_places(older: &Receipt, newer: &mut Receipt) {
+    let tokens = |it: &Receipt| -> HashSet<(String, Vec<u8>)> {
+        let tokens = it.sealings.iter().flat_map(|it| &it.tokens).filter(|it| it.is_over_trees());
+        tokens.map(|it| (it.line.clone(), it.token.0.clone())).collect()
+    };
+    let (before, after) = (tokens(older), tokens(newer));
+    let lines: HashSet<_> = before.intersection(&after).map(|(line, _)| line.as_str()).collect();
+    let known: HashMap<_, _> = older
+        .documents
+        .iter()
+        .filter(|it| !it.hash_trees.is_empty())
+        .map(|it| (it.version_id, it))
+        .collect();
+    for document in &mut newer.documents {
+        let Some(before) = known.get(&document.version_id) else { continue };
+        for place in before.hash_trees.iter().filter(|it| lines.contains(it.line.as_str())) {
+            if !document.hash_trees.iter().any(|it| it.line == place.line) {
+                document.hash_trees.push(place.clone());
+                document.sha512.clone_from(&before.sha512);
+            }
+        }
+        document.hash_trees.sort_by(|a, b| a.line.cmp(&b.line));
+    }
 }
 
 /// Keeps those lines of a sealing.

@@ -116,13 +116,20 @@ async fn tokens(
                 continue;
             }
         };
+        let path = match token_path((archive, chains), body).await? {
+            Ok(path) => path,
+            Err(key) => {
+                missing.push((key, &body.line, "its hash trees are not there as they were"));
+                continue;
+            }
+        };
         let mut lost = LeftOut::default();
         let (renewals, hash_tree) = newer((archive, log, chains), body, &mut lost).await?;
         let section = TokenSection {
             entry: log.line(place)?,
             hash_tree,
             line: body.line.clone(),
-            path: token_path(archive, body).await?,
+            path,
             renewals,
             token: Base64Bytes(token.to_vec()),
         };
@@ -194,11 +201,16 @@ async fn newer(
     Ok((first, tree))
 }
 
-/// Reads the siblings from a sealing's value up to what its token covers; mostly there are none.
+/// Reads the siblings from a sealing's value up to what its token covers; mostly there are none, unless
+/// the token is over hash trees. Those lead nowhere if they are not there: then their key is returned.
 async fn token_path(
-    archive: &Archive,
+    (archive, chains): (&Archive, &Chains),
     body: &SealingStamped,
-) -> Result<Vec<Sha256Digest>, GiveReceiptError> {
+) -> Result<Result<Vec<EvidenceDigest>, ObjectKey>, GiveReceiptError> {
+    if let Some(tree) = &body.tree {
+        let first = chains.of(&body.line, body.number).first().filter(|it| it.is_placed());
+        return Ok(first.map(|it| chains.path(it)).ok_or(ObjectKey::hash_tree(tree.renewal)));
+    }
     let key = ObjectKey::token_path(body.sealing, &body.line, body.token_sha256);
     let bytes_max = (PROOF_HASHES_MAX * Sha256Digest::LENGTH_BYTES) as u64;
     let read = archive.store().read_optional(&key, bytes_max).await;
@@ -211,7 +223,7 @@ async fn token_path(
     if !rest.is_empty() {
         return Err(unreadable(key, "it is no list of hashes"));
     }
-    Ok(hashes.iter().map(|hash| Sha256Digest::from_bytes(*hash)).collect())
+    Ok(Ok(hashes.iter().map(|hash| Sha256Digest::from_bytes(*hash).into()).collect()))
 }
 
 /// Reads an object whose digest the log states.

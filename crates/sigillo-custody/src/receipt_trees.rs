@@ -1,4 +1,4 @@
-//! Where the documents of a receipt are in the new hash trees of their sealings.
+//! Where the documents of a receipt are in the hash trees of SHA-512 of their sealings.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,10 +7,9 @@ use std::{
 
 use sigillo_ers::EvidenceTree;
 use sigillo_evidence_log::{
-    Archive, BatchObjectError, Chains, LoggedBatch, Rehash, TokenFrom, read_pack_list,
-    read_rehashed_leaves,
+    Archive, BatchObjectError, Chains, LoggedBatch, Rehash, read_pack_list, read_rehashed_leaves,
 };
-use sigillo_model::{Blake3Digest, ObjectKey, Sha512Digest, VersionId};
+use sigillo_model::{Blake3Digest, ObjectKey, Sha512Digest, VersionId, is_sha512_line};
 use sigillo_proof::{DocumentTreeSection, Receipt};
 use sigillo_store::ReadPool;
 
@@ -22,7 +21,7 @@ use crate::{
     rehash_pack::{DigestReader, Without},
 };
 
-/// Says of every document of a receipt where it is in new hash trees, with its second digests.
+/// Says of every document of a receipt where it is in hash trees of SHA-512, with its second digests.
 ///
 /// Content is read only where a record does not state the second digest of a file. What is not there as
 /// it was is left out.
@@ -47,7 +46,7 @@ pub(crate) async fn place_in_trees(
                 let of = (*number, line.as_str(), rehash);
                 match in_batch(archive, receipt, (at, batch), of).await? {
                     Ok(found) => placed.extend(found),
-                    Err((key, what)) => left_out.add(&key, renewed_at(log, rehash), &what),
+                    Err((key, what)) => not_there(log, left_out, (line, rehash), (key, &what)),
                 }
             }
         }
@@ -65,10 +64,12 @@ pub(crate) async fn place_in_trees(
                 Ok(digests) => receipt.documents[at].sha512 = digests,
                 Err((key, what)) => {
                     receipt.documents[at].hash_trees.clear();
-                    let rehash =
-                        lines.iter().find_map(|(number, line)| rehash_of(&chains, line, *number));
-                    let renewed_at = rehash.map_or("", |rehash| renewed_at(log, rehash));
-                    left_out.add(&key, renewed_at, &what);
+                    let mut trees = lines.iter().filter_map(|(number, line)| {
+                        Some((line.as_str(), rehash_of(&chains, line, *number)?))
+                    });
+                    if let Some(trees) = trees.next() {
+                        not_there(log, left_out, trees, (key, &what));
+                    }
                 }
             }
         }
@@ -79,6 +80,21 @@ pub(crate) async fn place_in_trees(
 /// What is not there as it was, and what is wrong with it.
 type NotThere = (ObjectKey, String);
 
+/// Takes note of something that is not there of hash trees, which so prove no document of a batch: of a
+/// renewal, or of the first time-stamps of a line.
+fn not_there(
+    log: &ReceiptLog,
+    left_out: &mut LeftOut,
+    (line, rehash): (&str, &Rehash),
+    (key, what): (ObjectKey, &str),
+) {
+    if is_sha512_line(line) {
+        left_out.line(&key, line, what);
+    } else {
+        left_out.add(&key, renewed_at(log, rehash), what);
+    }
+}
+
 /// Returns the time that the token over new hash trees attests, as the log states it.
 fn renewed_at<'l>(log: &'l ReceiptLog, rehash: &Rehash) -> &'l str {
     let mut rehashes = log.view.rehashes.iter().map(|it| &it.body);
@@ -86,7 +102,7 @@ fn renewed_at<'l>(log: &'l ReceiptLog, rehash: &Rehash) -> &'l str {
     body.map_or("", |body| &body.stamped_at)
 }
 
-/// Returns the sealings and lines of a receipt that have new hash trees.
+/// Returns the sealings and lines of a receipt that have hash trees.
 fn lines_of(receipt: &Receipt) -> Vec<(u64, String)> {
     let numbers: BTreeMap<_, _> = receipt
         .sealings
@@ -100,18 +116,14 @@ fn lines_of(receipt: &Receipt) -> Vec<(u64, String)> {
         })
         .collect();
     let lines = numbers.into_iter().flat_map(|(number, section)| {
-        let tokens = section.tokens.iter().filter(|token| token.hash_tree.is_some());
+        let tokens = section.tokens.iter().filter(|token| token.has_trees());
         tokens.map(move |token| (number, token.line.clone()))
     });
     lines.collect()
 }
 
 fn rehash_of<'c>(chains: &'c Chains, line: &str, number: u64) -> Option<&'c Rehash> {
-    let rehash = chains.of(line, number).iter().find_map(|token| match token.from {
-        TokenFrom::Rehashed { rehash, .. } => Some(rehash),
-        _ => None,
-    });
-    chains.rehashes().get(rehash?)?.as_ref().ok()
+    chains.of(line, number).iter().find_map(|token| chains.trees_under(token))
 }
 
 /// Returns the places of the documents of a batch in the new hash trees of its sealing.

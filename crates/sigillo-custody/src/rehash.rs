@@ -1,5 +1,5 @@
-//! Making new hash trees of SHA-512 over documents and over everything that proves them, and comparing
-//! those that were made with what is there.
+//! Making hash trees of SHA-512 over documents and over everything that proves them, for renewals and for
+//! first time-stamps, and comparing those that were made with what is there.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -14,8 +14,8 @@ use sigillo_ers::{
 };
 use sigillo_evidence_log::{
     Archive, BatchObjectError, ChainToken, Chains, LogView, PlannedRehash, ReadTokens,
-    SealingChains, checkpoint_value, list_objects, read_leaves, read_pack_list,
-    read_rehashed_leaves,
+    SealingChains, checkpoint_value, list_objects, list_sealed_objects, read_leaves,
+    read_pack_list, read_rehashed_leaves,
 };
 use sigillo_model::{
     BatchCommitted, BatchId, BatchesSealed, Blake3Digest, Finding, FindingCode,
@@ -92,6 +92,20 @@ struct BatchLeaves {
     content_bytes: u64,
 }
 
+impl MadeTree {
+    fn new(line: &str, renewal: RenewalId) -> Self {
+        let tree = HashTree {
+            format: FORMAT,
+            hash: HashTree::HASH.to_owned(),
+            line: line.to_owned(),
+            objects: Vec::new(),
+            renewal,
+            sealings: Vec::new(),
+        };
+        Self { tree, documents: 0, left_out: 0, content_bytes: 0, findings: Vec::new() }
+    }
+}
+
 impl Rehasher<'_> {
     /// Makes the trees of planned sealings, at most [`HASH_TREE_SEALINGS_MAX`] of them. Leaves and lists
     /// are in the store when it returns; nothing names them yet.
@@ -107,41 +121,15 @@ impl Rehasher<'_> {
         renewal: RenewalId,
         journal: &mut RehashJournal,
     ) -> Result<MadeTree, CustodyError> {
-        let mut made = MadeTree {
-            tree: HashTree {
-                format: FORMAT,
-                hash: HashTree::HASH.to_owned(),
-                line: self.line.to_owned(),
-                objects: Vec::new(),
-                renewal,
-                sealings: Vec::new(),
-            },
-            documents: 0,
-            left_out: 0,
-            content_bytes: 0,
-            findings: Vec::new(),
-        };
-        let mut known = ReadTokens::new();
+        let (mut made, mut known) = (MadeTree::new(self.line, renewal), ReadTokens::new());
         for planned in planned.iter().take(HASH_TREE_SEALINGS_MAX) {
             let tokens = self.chains.of(self.line, planned.number);
-            let Some(work) =
-                self.sealing((planned.number, tokens), &mut known, &mut made.findings).await?
-            else {
+            let of = (planned.number, tokens);
+            let Some(work) = self.sealing(of, &mut known, &mut made.findings).await? else {
                 continue;
             };
-            let value = self.value(planned.number, &work);
-            let Some(value) = value else { continue };
-            let by = RehashJournal::key(self.line, &planned.tokens);
-            let mut batches = Vec::with_capacity(work.statement.batches.len());
-            for place in 0..work.statement.batches.len() {
-                batches.push(self.store_batch((&work, place), (by, journal), &mut made).await?);
-            }
-            made.tree.sealings.push(RehashedSealing {
-                batches,
-                number: planned.number,
-                tokens: planned.tokens.clone(),
-                value,
-            });
+            let of = (planned.number, planned.tokens.as_slice());
+            self.add_sealing(of, &work, journal, &mut made).await?;
         }
         if !made.tree.sealings.is_empty() {
             let (lists, findings) =
@@ -152,7 +140,49 @@ impl Rehasher<'_> {
         Ok(made)
     }
 
-    /// Compares the new hash trees that were made with what is there now: of every document that is in
+    /// Makes the trees that the first time-stamp of a sealing on a line of SHA-512 covers: as
+    /// [`make`](Self::make), without older time-stamps.
+    ///
+    /// # Errors
+    ///
+    /// As [`make`](Self::make).
+    pub async fn first(
+        &self,
+        sealing: &BatchesSealed,
+        renewal: RenewalId,
+    ) -> Result<MadeTree, CustodyError> {
+        let (mut made, number) = (MadeTree::new(self.line, renewal), sealing.number);
+        let mut known = ReadTokens::new();
+        let work = self.sealing((number, &[]), &mut known, &mut made.findings).await?;
+        let Some(work) = work else { return Ok(made) };
+        self.add_sealing((number, &[]), &work, &mut RehashJournal::default(), &mut made).await?;
+        let (lists, findings) =
+            list_sealed_objects(self.archive, (self.view, sealing), renewal).await?;
+        made.tree.objects = lists;
+        made.findings.extend(findings);
+        Ok(made)
+    }
+
+    /// Adds a sealing with the leaves of its documents to a tree.
+    async fn add_sealing(
+        &self,
+        (number, tokens): (u64, &[Sha256Digest]),
+        work: &SealingWork,
+        journal: &mut RehashJournal,
+        made: &mut MadeTree,
+    ) -> Result<(), CustodyError> {
+        let Some(value) = self.value(number, work) else { return Ok(()) };
+        let by = RehashJournal::key(self.line, tokens);
+        let mut batches = Vec::with_capacity(work.statement.batches.len());
+        for place in 0..work.statement.batches.len() {
+            batches.push(self.store_batch((work, place), (by, journal), made).await?);
+        }
+        let tokens = tokens.to_vec();
+        made.tree.sealings.push(RehashedSealing { batches, number, tokens, value });
+        Ok(())
+    }
+
+    /// Compares hash trees that were made with what is there now: of every document that is in
     /// them the leaf, of every batch the root.
     ///
     /// # Errors
@@ -160,8 +190,8 @@ impl Rehasher<'_> {
     /// [`CustodyError`] only if it could not look; damage is a finding.
     pub async fn compare(&self, tree: &HashTree) -> Result<Vec<Finding>, CustodyError> {
         let (mut findings, mut known) = (Vec::new(), ReadTokens::new());
-        let code = FindingCode::RenewalDamaged;
         for sealing in &tree.sealings {
+            let code = damage_under(&sealing.tokens);
             let tokens = self.chains.of(self.line, sealing.number);
             let older = &tokens[..sealing.tokens.len().min(tokens.len())];
             // What is wrong with sealings and their time-stamps is told where they are audited.
@@ -194,7 +224,7 @@ impl Rehasher<'_> {
                     continue;
                 }
                 let found = self.batch(&work, place).await?;
-                findings.extend(differences(&key, batch, &stored, &found));
+                findings.extend(differences((code, &key), batch, &stored, &found));
             }
         }
         Ok(findings)
@@ -211,7 +241,7 @@ impl Rehasher<'_> {
         let sealing = &sealing.body;
         let of = (self.archive, self.view, self.chains);
         let mut lacking = |key: String, what: &str| {
-            let message = format!("sealing {number} has no new hash trees: {what}");
+            let message = format!("sealing {number} is in no hash trees: {what}");
             findings.push(Finding::new(FindingCode::RenewalDamaged, key, message));
         };
         let read = SealingChains::read(of, tokens, known).await?;
@@ -259,8 +289,11 @@ impl Rehasher<'_> {
         }))
     }
 
-    /// Returns what statement and seal are in the new trees.
+    /// Returns what statement and seal are in the trees.
     fn value(&self, number: u64, work: &SealingWork) -> Option<Sha512Digest> {
+        if work.chains.count() == 0 {
+            return list_value(&work.signed);
+        }
         let BatchesSealed { root, statement_sha256, seal_sha256, .. } =
             &self.view.sealing(number)?.body;
         let group = [statement_sha256, seal_sha256].map(|it| it.as_bytes().to_vec()).to_vec();
@@ -423,9 +456,8 @@ impl BatchLeaves {
             Ok(object) => Ok(Some(object)),
             Err(BatchObjectError::Store(error)) => Err(error.into()),
             Err(error) => {
-                let message = format!(
-                    "the documents of the batch are left out of the new hash trees: {error}"
-                );
+                let message =
+                    format!("the documents of the batch are left out of the hash trees: {error}");
                 self.findings.push(Finding::new(FindingCode::NotRead, key, message));
                 Ok(None)
             }
@@ -433,10 +465,16 @@ impl BatchLeaves {
     }
 }
 
+/// Returns what damage under hash trees is: of a renewal, or of first time-stamps, which have none before
+/// them.
+fn damage_under(older: &[Sha256Digest]) -> FindingCode {
+    if older.is_empty() { FindingCode::TokenDamaged } else { FindingCode::RenewalDamaged }
+}
+
 /// Compares the leaves of a batch that were stored with those that its documents give now. What
 /// cannot be read now is told where it lies.
 fn differences(
-    key: &ObjectKey,
+    (code, key): (FindingCode, &ObjectKey),
     batch: &RehashedBatch,
     stored: &[Sha512Digest],
     found: &BatchLeaves,
@@ -456,12 +494,12 @@ fn differences(
             "{other} documents of batch {} do not give the leaves that they have there",
             batch.batch
         );
-        findings.push(Finding::new(FindingCode::RenewalDamaged, key, message));
+        findings.push(Finding::new(code, key, message));
     }
     let documents = found.leaves.len() + found.left_out.len();
     if place as usize != documents && !found.leaves.is_empty() {
         let message = format!("it has leaves for {place} places, and the batch {documents}");
-        findings.push(Finding::new(FindingCode::RenewalDamaged, key, message));
+        findings.push(Finding::new(code, key, message));
     }
     findings
 }

@@ -28,7 +28,7 @@ pub(crate) struct PackWork {
     pub(crate) tree: Arc<EvidenceTree>,
     /// The siblings from its root up to what the first time-stamp of the sealing covers.
     pub(crate) above: Arc<Vec<Sha256Digest>>,
-    /// The older chain of the sealing.
+    /// The older chain of the sealing, which has none under first time-stamps.
     pub(crate) chains: Arc<SealingChains>,
     /// The packs of earlier versions that hold files of these; not known yet the first time.
     pub(crate) held: Option<Arc<HashMap<VersionId, Blake3Digest>>>,
@@ -81,7 +81,7 @@ pub(crate) fn rehash_pack(work: &PackWork) -> Result<PackLeaves, PackError> {
         Ok(open) => open,
         Err(error) => {
             let message = format!(
-                "{} documents in it are left out of the new hash trees: {error}",
+                "{} documents in it are left out of the hash trees: {error}",
                 work.documents.len()
             );
             let key = ObjectKey::pack(work.pack);
@@ -97,7 +97,7 @@ pub(crate) fn rehash_pack(work: &PackWork) -> Result<PackLeaves, PackError> {
                 made.wanted.extend(wanted);
             }
             Err(Without::Damaged(what)) => {
-                let message = format!("a document is left out of the new hash trees: {what}");
+                let message = format!("a document is left out of the hash trees: {what}");
                 let at = Place { version: Some(version.to_string()), ..Place::default() };
                 let key = ObjectKey::pack(work.pack);
                 made.findings.push(Finding::new(FindingCode::NotRead, key, message).at(at));
@@ -109,7 +109,8 @@ pub(crate) fn rehash_pack(work: &PackWork) -> Result<PackLeaves, PackError> {
 }
 
 impl PackWork {
-    /// Computes the new leaf of a document: the value of record and files, joined with their older chain.
+    /// Computes the new leaf of a document: the value of record and files, joined with their older chain if
+    /// they have one.
     fn leaf(
         &self,
         open: &OpenPack,
@@ -119,6 +120,9 @@ impl PackWork {
         let damaged = |what: &str| Without::Damaged(what.to_owned());
         let reader = DigestReader { holders: &self.holders, held: self.held.as_deref() };
         let digests = reader.read(open, version, content_bytes)?;
+        if self.chains.count() == 0 {
+            return list_value(&digests.sha512).ok_or_else(|| damaged("it has no digests"));
+        }
         let tree_path = usize::try_from(place).ok().and_then(|place| self.tree.path(place));
         let mut path = tree_path.ok_or_else(|| damaged("it has no place in its batch"))?;
         path.extend(self.above.iter());

@@ -14,7 +14,7 @@ use futures::{StreamExt as _, stream};
 use sigillo_authorities::SignedHead;
 use sigillo_ers::RevocationSummary;
 use sigillo_evidence_log::{
-    Archive, AuditKnowledge, Chains, LogView, audit_log, check_objects, read_pack_list,
+    Archive, AuditKnowledge, Chains, LogView, LoggedStamp, audit_log, check_objects, read_pack_list,
 };
 use sigillo_model::{
     BatchCommitted, Blake3Digest, Finding, FindingCode, ObjectKey, Verdict, VersionId,
@@ -210,28 +210,31 @@ impl Verifier {
         Ok(())
     }
 
-    /// Compares new hash trees with the documents, and the objects under them with what they were.
+    /// Compares hash trees of SHA-512 with the documents, and the objects under them with what they were.
     async fn hash_trees(&self, report: &mut VerifyReport) -> Result<(), CustodyError> {
-        if report.view.rehashes.is_empty() {
+        let is_over_tree = |it: &LoggedStamp| it.body.tree.is_some();
+        if report.view.rehashes.is_empty() && !report.view.stamps.iter().any(is_over_tree) {
             return Ok(());
         }
         let view = report.view.clone();
         let chains = Chains::read(&self.archive, &view).await?;
-        for (rehash, made) in view.rehashes.iter().zip(chains.rehashes()) {
-            // One that does not count is a finding already.
-            let Ok(made) = made else { continue };
+        // One that does not count is a finding already.
+        let made = chains.rehashes().iter().filter_map(|made| made.as_ref().ok());
+        let made = made.map(|made| (FindingCode::RenewalDamaged, &made.tree));
+        let first = chains.first_trees().filter_map(|(_, made)| made.as_ref().ok());
+        let first = first.map(|made| (FindingCode::TokenDamaged, &made.tree));
+        for (code, tree) in first.chain(made) {
             let rehasher = Rehasher {
                 archive: &self.archive,
                 cpu: &self.cpu,
                 view: &view,
                 chains: &chains,
-                line: &rehash.body.line,
+                line: &tree.line,
                 progress: Arc::new(VerifyProgress::default()),
             };
-            report.findings.extend(rehasher.compare(&made.tree).await?);
-            let tree = &made.tree;
-            let checked = check_objects(&self.archive, tree.renewal, &tree.objects).await?;
-            report.findings.extend(checked);
+            report.findings.extend(rehasher.compare(tree).await?);
+            let lists = (tree.renewal, tree.objects.as_slice());
+            report.findings.extend(check_objects(&self.archive, lists, code).await?);
         }
         Ok(())
     }

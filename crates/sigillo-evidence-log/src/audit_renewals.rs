@@ -15,7 +15,7 @@ use sigillo_model::{
 };
 
 use crate::{
-    Archive, AuditKnowledge, ChainToken, Chains, LogError, LogView, RENEWAL_LEAD, TokenFrom,
+    Archive, AuditKnowledge, ChainToken, Chains, LogError, LogView, RENEWAL_LEAD,
     audit::AuditTime,
     audit_lines::outweigh,
     audit_revocation::RevocationAudit,
@@ -58,6 +58,11 @@ pub(crate) async fn audit_renewals(
             let key = ObjectKey::renewal_token(body.renewal);
             let stated = (body.token_sha256, body.stamped_at.as_str(), body.trial);
             audit.token(&key, body.root, stated, renewal.at).await?;
+        }
+    }
+    for (stamp, made) in chains.first_trees() {
+        if let (Err(what), Some(tree)) = (made, &view.stamps[stamp].body.tree) {
+            audit.find(FindingCode::TokenDamaged, &ObjectKey::hash_tree(tree.renewal), what);
         }
     }
     for (rehash, made) in view.rehashes.iter().zip(chains.rehashes()) {
@@ -158,8 +163,8 @@ impl RenewalsAudit<'_> {
         (line, number): (&str, u64),
         tokens: &[ChainToken],
     ) -> Result<(), LogError> {
-        let is_rehashed = tokens.iter().any(|it| matches!(it.from, TokenFrom::Rehashed { .. }));
-        if self.knowledge.time.is_none() && !is_rehashed {
+        let has_trees = tokens.iter().any(|it| self.chains.trees_under(it).is_some());
+        if self.knowledge.time.is_none() && !has_trees {
             return Ok(());
         }
         let Some(sealing) = self.view.sealing(number) else { return Ok(()) };
@@ -210,24 +215,30 @@ impl RenewalsAudit<'_> {
         let read = SealingChains::read_with(of, tokens, &mut self.tokens, true).await?;
         // What is not there as it should be is told where it lies.
         let Ok(read) = read else { return Ok(None) };
-        let signed = [sealing.statement_sha256, sealing.seal_sha256];
-        let group = signed.iter().map(|it| it.as_bytes().to_vec()).collect();
-        let first = read
-            .stamps(0, &[])
-            .map(|stamps| stamps.write(vec![group, vec![sealing.root.as_bytes().to_vec()]]));
-        let Some(first) = first else { return Ok(None) };
-        let mut evidence =
-            Evidence { chains: vec![first], hashes: vec![HashFunction::Sha256], sha512: None };
-        if read.count() > 1 {
-            let Some(signed) = self.signed(sealing).await? else { return Ok(None) };
-            let group = rehashed_group(&signed, &[&evidence.chains[0]]);
-            if !self.leads(tokens, sealing.number, &group) {
+        let first = tokens.first().filter(|it| it.sha512.is_some());
+        let mut evidence = Evidence { chains: Vec::new(), hashes: Vec::new(), sha512: None };
+        if first.is_none() {
+            let signed = [sealing.statement_sha256, sealing.seal_sha256];
+            let group = signed.iter().map(|it| it.as_bytes().to_vec()).collect();
+            let lists = vec![group, vec![sealing.root.as_bytes().to_vec()]];
+            let Some(stamps) = read.stamps(0, &[]) else { return Ok(None) };
+            evidence.push(HashFunction::Sha256, stamps.write(lists));
+        }
+        let place = evidence.chains.len();
+        if read.count() > place {
+            let over = tokens.iter().find(|it| self.chains.trees_under(it).is_some());
+            let (Some(over), Some(signed)) = (over, self.signed(sealing).await?) else {
+                return Ok(None);
+            };
+            let older: Vec<&[u8]> = evidence.chains.iter().map(Vec::as_slice).collect();
+            let group =
+                if older.is_empty() { signed.to_vec() } else { rehashed_group(&signed, &older) };
+            if !self.leads(over, sealing.number, &group) {
                 return Ok(None);
             }
             let lists = vec![group.iter().map(|it| it.as_bytes().to_vec()).collect()];
-            let Some(stamps) = read.stamps(1, read.path(1)) else { return Ok(None) };
-            evidence.chains.push(stamps.write(lists));
-            evidence.hashes.push(HashFunction::Sha512);
+            let Some(stamps) = read.stamps(place, read.path(place)) else { return Ok(None) };
+            evidence.push(HashFunction::Sha512, stamps.write(lists));
             evidence.sha512 = Some(signed);
         }
         Ok(Some((evidence, read)))
@@ -248,14 +259,10 @@ impl RenewalsAudit<'_> {
         Ok(both.map(|(statement, seal)| [Sha512Digest::of(&statement), Sha512Digest::of(&seal)]))
     }
 
-    /// Tells whether statement and seal give the value that the new hash trees have of the sealing.
-    fn leads(&mut self, tokens: &[ChainToken], number: u64, group: &[Sha512Digest]) -> bool {
-        let rehash = tokens.iter().find_map(|it| match it.from {
-            TokenFrom::Rehashed { rehash, .. } => Some(rehash),
-            _ => None,
-        });
-        let Some(rehash) = rehash else { return false };
-        let Some(Ok(made)) = self.chains.rehashes().get(rehash) else { return false };
+    /// Tells whether statement and seal give the value that the hash trees under a token have of the
+    /// sealing.
+    fn leads(&mut self, token: &ChainToken, number: u64, group: &[Sha512Digest]) -> bool {
+        let Some(made) = self.chains.trees_under(token) else { return false };
         let stated = made.tree.sealings.binary_search_by_key(&number, |it| it.number);
         let stated = stated.ok().map(|at| made.tree.sealings[at].value);
         if stated == list_value(group) {
@@ -265,7 +272,7 @@ impl RenewalsAudit<'_> {
         let message = format!(
             "statement, seal and time-stamps of sealing {number} do not give the value that it has there"
         );
-        self.find(FindingCode::RenewalDamaged, &key, message);
+        self.find(token.damage(), &key, message);
         false
     }
 
@@ -325,6 +332,13 @@ struct Evidence {
     hashes: Vec<HashFunction>,
     /// SHA-512 of statement and seal, where a chain needs them.
     sha512: Option<[Sha512Digest; 2]>,
+}
+
+impl Evidence {
+    fn push(&mut self, hash: HashFunction, chain: Vec<u8>) {
+        self.hashes.push(hash);
+        self.chains.push(chain);
+    }
 }
 
 /// Returns the place among the time-stamps of a sealing of the one that a finding about time is of,

@@ -11,8 +11,8 @@ use sigillo_ers::{
 };
 use sigillo_merkle::KeysOfLog;
 use sigillo_model::{
-    Finding, FindingCode, LogTime, ObjectKey, STATEMENT_BYTES_MAX, SealedBatch, Sha256Digest,
-    Statement, parse_canonical,
+    EvidenceDigest, Finding, FindingCode, LogTime, ObjectKey, STATEMENT_BYTES_MAX, SealedBatch,
+    Sha256Digest, Statement, parse_canonical,
 };
 use sigillo_store::StoreError;
 
@@ -237,7 +237,9 @@ impl SealingsAudit<'_> {
             self.find(FindingCode::StatementUnknown, &key, message);
             return Ok(());
         }
-        match verify_token(&bytes, sealing_value(sealing), self.anchors) {
+        let own = || EvidenceDigest::from(sealing_value(sealing));
+        let covered = body.tree.as_ref().map_or_else(own, |tree| tree.root.into());
+        match verify_token(&bytes, covered, self.anchors) {
             Ok(token) => {
                 let stated = (body.stamped_at.as_str(), body.trial);
                 self.findings.extend(told_of(&token, stated, stamp.at, (code, &key)));

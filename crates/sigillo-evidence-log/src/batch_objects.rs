@@ -7,8 +7,9 @@ use sigillo_model::{
     BATCH_DOCUMENTS_MAX, BATCH_PACKS_MAX, BatchCommitted, EvidenceRehashed, EvidenceRenewed,
     HASH_TREE_BYTES_MAX, HASH_TREE_LISTS_MAX, HASH_TREE_SEALINGS_MAX, HashTree, ListedPack,
     ObjectKey, PACK_LIST_BYTES_MAX, PackList, RENEWAL_BYTES_MAX, RENEWAL_MEMBERS_MAX,
-    RENEWAL_TOKENS_MAX, RENEWAL_VALIDATION_MAX, RehashedBatch, RenewalMember, RenewalMembers,
-    Sha256Digest, Sha512Digest, VersionId, parse_canonical,
+    RENEWAL_TOKENS_MAX, RENEWAL_VALIDATION_MAX, RehashedBatch, RenewalId, RenewalMember,
+    RenewalMembers, SealingStamped, Sha256Digest, Sha512Digest, StampedTree, VersionId,
+    parse_canonical,
 };
 use sigillo_store::{Store, StoreError};
 
@@ -122,29 +123,70 @@ pub(crate) async fn read_hash_tree(
     store: &Store,
     body: &EvidenceRehashed,
 ) -> Result<HashTree, BatchObjectError> {
-    let key = ObjectKey::hash_tree(body.renewal);
-    let bytes = read(store, &key, HASH_TREE_BYTES_MAX, body.tree_sha256).await?;
+    let tree = read_tree(store, (body.renewal, body.tree_sha256)).await?;
     let damaged = |what| BatchObjectError::Damaged { what };
-    let tree: HashTree =
-        parse_canonical(&bytes).map_err(|_| damaged("it is no tree of a hash-tree renewal"))?;
-    if tree.format != 1 || tree.hash != HashTree::HASH {
-        return Err(damaged(
-            "it is of another format, or of a hash function that is not known here",
-        ));
-    }
     let sealings = 1..=HASH_TREE_SEALINGS_MAX;
-    if !sealings.contains(&tree.sealings.len()) || tree.objects.len() > HASH_TREE_LISTS_MAX {
-        return Err(damaged("it has no sealings, too many of them, or too many lists"));
+    if !sealings.contains(&tree.sealings.len()) {
+        return Err(damaged("it has no sealings, or too many of them"));
     }
-    let stated = (tree.renewal, tree.line.as_str(), tree.sealings.len() as u64);
-    if stated != (body.renewal, body.line.as_str(), body.sealings) {
-        return Err(damaged("it is the tree of another renewal than the log says"));
+    if (tree.line.as_str(), tree.sealings.len() as u64) != (&body.line, body.sealings) {
+        return Err(damaged(OTHER_TREE));
     }
     if !tree.sealings.is_sorted_by(|a, b| a.number < b.number) {
         return Err(damaged("its sealings do not stand in the order of their numbers"));
     }
     if tree.sealings.iter().any(|it| !(1..=RENEWAL_TOKENS_MAX).contains(&it.tokens.len())) {
         return Err(damaged("a sealing of it has no time-stamps, or too many"));
+    }
+    Ok(tree)
+}
+
+/// Reads what the first time-stamp of a sealing on a line of SHA-512 covers: that sealing alone, which
+/// has no older ones.
+///
+/// # Errors
+///
+/// As [`read_hash_tree`].
+pub(crate) async fn read_first_tree(
+    store: &Store,
+    (stamped, body): (&SealingStamped, &StampedTree),
+) -> Result<HashTree, BatchObjectError> {
+    let tree = read_tree(store, (body.renewal, body.tree_sha256)).await?;
+    let damaged = |what| Err(BatchObjectError::Damaged { what });
+    let [sealing] = tree.sealings.as_slice() else {
+        return damaged("it is of more sealings than one, or of none");
+    };
+    if (tree.line.as_str(), sealing.number) != (&stamped.line, stamped.number) {
+        return damaged(OTHER_TREE);
+    }
+    if !sealing.tokens.is_empty() {
+        return damaged("it names older time-stamps, and is that of a first one");
+    }
+    Ok(tree)
+}
+
+/// What is wrong with a tree that is there in the place of another.
+const OTHER_TREE: &str = "it is another tree than the log says";
+
+async fn read_tree(
+    store: &Store,
+    (renewal, sha256): (RenewalId, Sha256Digest),
+) -> Result<HashTree, BatchObjectError> {
+    let key = ObjectKey::hash_tree(renewal);
+    let bytes = read(store, &key, HASH_TREE_BYTES_MAX, sha256).await?;
+    let damaged = |what| BatchObjectError::Damaged { what };
+    let tree: HashTree =
+        parse_canonical(&bytes).map_err(|_| damaged("it says of no hash trees what is in them"))?;
+    if tree.format != 1 || tree.hash != HashTree::HASH {
+        return Err(damaged(
+            "it is of another format, or of a hash function that is not known here",
+        ));
+    }
+    if tree.objects.len() > HASH_TREE_LISTS_MAX {
+        return Err(damaged("it has too many lists"));
+    }
+    if tree.renewal != renewal {
+        return Err(damaged(OTHER_TREE));
     }
     for batch in tree.sealings.iter().flat_map(|sealing| &sealing.batches) {
         check_rehashed(batch).map_err(damaged)?;

@@ -6,13 +6,13 @@ use sigillo_ers::{
     EvidenceTree, HashFunction, TreeDigest, evidence_value, renewal_leaf, sealing_value,
 };
 use sigillo_model::{
-    EvidenceDigest, FindingCode, HashTree, ObjectKey, RenewalMember, Sha256Digest, Sha512Digest,
-    ValidationOf,
+    EvidenceDigest, FindingCode, HashTree, ObjectKey, RenewalMember, SealingStamped, Sha256Digest,
+    Sha512Digest, ValidationOf,
 };
 
 use crate::{
     Archive, LogError, LogView,
-    batch_objects::{BatchObjectError, read_hash_tree, read_members},
+    batch_objects::{BatchObjectError, read_first_tree, read_hash_tree, read_members},
     lost::{Unread, told_by_later, told_by_tree},
 };
 
@@ -34,6 +34,8 @@ pub enum TokenFrom {
     Stamped {
         /// Its place among the stamps of the view.
         stamp: usize,
+        /// Whether it is known how it leads to the sealing: on a line of SHA-512 its tree says so.
+        is_placed: bool,
     },
     /// It renewed those before it in its chain.
     Renewed {
@@ -66,7 +68,7 @@ enum RenewalLevels {
     Sha512(EvidenceTree<Sha512Digest>),
 }
 
-/// A hash-tree renewal that counts.
+/// A hash-tree renewal that counts, or what a first time-stamp of SHA-512 covers.
 #[derive(Debug)]
 pub struct Rehash {
     /// What it covers.
@@ -91,7 +93,10 @@ pub struct Chains {
     trees: Vec<Result<RenewalTree, String>>,
     /// The hash-tree renewals of the view, or why one does not count.
     rehashes: Vec<Result<Rehash, String>>,
-    /// Those of both whose list of what they cover is not there.
+    /// The trees that first time-stamps of SHA-512 cover, by their place in the view, or why one does
+    /// not count.
+    first_trees: BTreeMap<usize, Result<Rehash, String>>,
+    /// Those of both renewals whose list of what they cover is not there.
     unread: Vec<Unread>,
 }
 
@@ -129,8 +134,10 @@ impl Chains {
             match event {
                 Event::Stamped(stamp) => {
                     let body = &view.stamps[stamp].body;
-                    let from = TokenFrom::Stamped { stamp };
-                    let token = ChainToken { sha256: body.token_sha256, sha512: None, from };
+                    let is_placed = chains.first_tree(archive, (stamp, body)).await?;
+                    let from = TokenFrom::Stamped { stamp, is_placed };
+                    let sha512 = body.tree.as_ref().map(|it| it.token_sha512);
+                    let token = ChainToken { sha256: body.token_sha256, sha512, from };
                     // Of several first time-stamps the first counts.
                     let key = (body.line.clone(), body.number);
                     chains.chains.entry(key).or_insert_with(|| vec![token]);
@@ -160,6 +167,24 @@ impl Chains {
             }
         }
         Ok(chains)
+    }
+
+    /// Reads what a first time-stamp covers, if that does not follow from its sealing; says whether it is
+    /// known how it leads there.
+    async fn first_tree(
+        &mut self,
+        archive: &Archive,
+        (stamp, body): (usize, &SealingStamped),
+    ) -> Result<bool, LogError> {
+        let Some(stated) = &body.tree else { return Ok(true) };
+        let tree = read_first_tree(archive.store(), (body, stated)).await;
+        let made = read_or_fault(tree)?.and_then(|tree| {
+            let levels = rooted(tree.tree_leaves(), stated.root)?;
+            Ok(Rehash { leaves: HashMap::from([(body.number, 0)]), levels, tree })
+        });
+        let is_placed = made.is_ok();
+        self.first_trees.insert(stamp, made);
+        Ok(is_placed)
     }
 
     /// Adds a renewal to the chains of its members.
@@ -270,8 +295,24 @@ impl Chains {
         &self.rehashes
     }
 
+    /// Returns what first time-stamps of SHA-512 cover, by their place in the view, or why one does not
+    /// count.
+    pub fn first_trees(&self) -> impl Iterator<Item = (usize, &Result<Rehash, String>)> {
+        self.first_trees.iter().map(|(stamp, made)| (*stamp, made))
+    }
+
+    /// Returns the hash trees of SHA-512 that a token is over, `None` if it is over none, or they do not
+    /// count.
+    pub fn trees_under(&self, token: &ChainToken) -> Option<&Rehash> {
+        match token.from {
+            TokenFrom::Stamped { stamp, .. } => self.first_trees.get(&stamp)?.as_ref().ok(),
+            TokenFrom::Renewed { .. } => None,
+            TokenFrom::Rehashed { rehash, .. } => self.rehashes.get(rehash)?.as_ref().ok(),
+        }
+    }
+
     /// Returns the siblings from what a token covers of its sealing up to its root; none for the first
-    /// token of a sealing.
+    /// token of a sealing, unless it is over hash trees.
     pub fn path(&self, token: &ChainToken) -> Vec<EvidenceDigest> {
         fn of<D: TreeDigest + Into<EvidenceDigest>>(
             tree: &EvidenceTree<D>,
@@ -280,7 +321,9 @@ impl Chains {
             tree.path(leaf).unwrap_or_default().into_iter().map(Into::into).collect()
         }
         match token.from {
-            TokenFrom::Stamped { .. } => Vec::new(),
+            TokenFrom::Stamped { .. } => {
+                self.trees_under(token).map(|it| of(&it.levels, 0)).unwrap_or_default()
+            }
             TokenFrom::Renewed { renewal, member } => {
                 let Some(Ok(tree)) = self.trees.get(renewal) else { return Vec::new() };
                 let above = match &tree.levels {
@@ -371,7 +414,7 @@ impl ChainToken {
     /// Returns where the token lies.
     pub fn key(&self, view: &LogView) -> ObjectKey {
         match self.from {
-            TokenFrom::Stamped { stamp } => {
+            TokenFrom::Stamped { stamp, .. } => {
                 let body = &view.stamps[stamp].body;
                 ObjectKey::token(body.sealing, &body.line, body.token_sha256)
             }
@@ -397,7 +440,7 @@ impl ChainToken {
     /// Returns beside what the evidence on its certificates lies.
     pub fn validation_of(&self, view: &LogView) -> ValidationOf {
         match self.from {
-            TokenFrom::Stamped { stamp } => view.stamps[stamp].body.sealing.into(),
+            TokenFrom::Stamped { stamp, .. } => view.stamps[stamp].body.sealing.into(),
             TokenFrom::Renewed { renewal, .. } => view.renewals[renewal].body.renewal.into(),
             TokenFrom::Rehashed { rehash, .. } => view.rehashes[rehash].body.renewal.into(),
         }
@@ -406,9 +449,11 @@ impl ChainToken {
     /// Returns what the token covers, `None` if the log does not name its sealing.
     pub fn covers(&self, view: &LogView) -> Option<EvidenceDigest> {
         match self.from {
-            TokenFrom::Stamped { stamp } => {
-                let number = view.stamps[stamp].body.number;
-                view.sealing(number).map(|it| sealing_value(&it.body).into())
+            TokenFrom::Stamped { stamp, .. } => {
+                let SealingStamped { number, tree, .. } = &view.stamps[stamp].body;
+                let sealing = &view.sealing(*number)?.body;
+                let value = || sealing_value(sealing).into();
+                Some(tree.as_ref().map_or_else(value, |it| it.root.into()))
             }
             TokenFrom::Renewed { renewal, .. } => Some(view.renewals[renewal].body.root),
             TokenFrom::Rehashed { rehash, .. } => Some(view.rehashes[rehash].body.root.into()),
@@ -418,7 +463,7 @@ impl ChainToken {
     /// Returns what the log says of it: the time that it attests, and whether it is for trial.
     pub fn stated<'a>(&self, view: &'a LogView) -> (&'a str, bool) {
         match self.from {
-            TokenFrom::Stamped { stamp } => {
+            TokenFrom::Stamped { stamp, .. } => {
                 let body = &view.stamps[stamp].body;
                 (&body.stamped_at, body.trial)
             }

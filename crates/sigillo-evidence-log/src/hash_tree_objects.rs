@@ -1,11 +1,12 @@
-//! Lists of all objects that prove documents, with their SHA-512: what a hash-tree renewal covers
-//! beside the documents. They are spelt as `sha512sum --check` reads them.
+//! Lists of objects that prove documents, with their SHA-512: what hash trees cover beside the
+//! documents. They are spelt as `sha512sum --check` reads them.
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use sigillo_model::{
-    Finding, FindingCode, HASH_TREE_LISTS_MAX, ObjectKey, RenewalId, Sha512Digest,
+    BatchesSealed, Finding, FindingCode, HASH_TREE_LISTS_MAX, HashTree, ObjectKey, RenewalId,
+    Sha512Digest,
 };
 use sigillo_store::{CreateOutcome, StoreError};
 
@@ -37,6 +38,34 @@ pub async fn list_objects(
     renewal: RenewalId,
 ) -> Result<(Vec<Sha512Digest>, Vec<Finding>), LogError> {
     let keys = keys_of(archive, view, chains).await?;
+    store_lists(archive, keys, renewal).await
+}
+
+/// As [`list_objects`], of what proves the documents of one sealing to be in the log: the description
+/// of the archive, the commits that the sealing covers, leaves and pack lists of their batches.
+///
+/// # Errors
+///
+/// As [`list_objects`].
+pub async fn list_sealed_objects(
+    archive: &Archive,
+    (view, sealing): (&LogView, &BatchesSealed),
+    renewal: RenewalId,
+) -> Result<(Vec<Sha512Digest>, Vec<Finding>), LogError> {
+    let mut keys = vec![ObjectKey::archive()];
+    keys.extend((sealing.after + 1..=sealing.through).map(ObjectKey::commit));
+    for batch in view.batches_of(sealing) {
+        let batch = batch.body.batch;
+        keys.extend([ObjectKey::leaves(batch), ObjectKey::pack_list(batch)]);
+    }
+    store_lists(archive, keys, renewal).await
+}
+
+async fn store_lists(
+    archive: &Archive,
+    keys: Vec<ObjectKey>,
+    renewal: RenewalId,
+) -> Result<(Vec<Sha512Digest>, Vec<Finding>), LogError> {
     let (mut lists, mut findings) = (Vec::new(), Vec::new());
     for (number, keys) in (1..).zip(keys.chunks(LIST_OBJECTS_MAX)) {
         let lines: Vec<Result<String, Finding>> = stream::iter(keys)
@@ -81,7 +110,10 @@ async fn keys_of(
     for stamp in &view.stamps {
         let body = &stamp.body;
         keys.push(ObjectKey::token(body.sealing, &body.line, body.token_sha256));
+        keys.extend(body.tree.iter().map(|tree| ObjectKey::hash_tree(tree.renewal)));
     }
+    let first = chains.first_trees().filter_map(|(_, made)| made.as_ref().ok());
+    keys.extend(first.flat_map(|made| keys_under(&made.tree)));
     for renewal in &view.renewals {
         let renewal = renewal.body.renewal;
         keys.extend([ObjectKey::renewal_members(renewal), ObjectKey::renewal_token(renewal)]);
@@ -89,12 +121,7 @@ async fn keys_of(
     for (rehash, made) in view.rehashes.iter().zip(chains.rehashes()) {
         let renewal = rehash.body.renewal;
         keys.extend([ObjectKey::hash_tree(renewal), ObjectKey::renewal_token(renewal)]);
-        let Ok(made) = made else { continue };
-        let batches = made.tree.sealings.iter().flat_map(|sealing| &sealing.batches);
-        let leaves = batches.filter_map(|batch| batch.leaves);
-        keys.extend(leaves.map(ObjectKey::hash_tree_leaves));
-        let lists = 1..=made.tree.objects.len() as u64;
-        keys.extend(lists.map(|number| ObjectKey::hash_tree_objects(renewal, number)));
+        keys.extend(made.iter().flat_map(|made| keys_under(&made.tree)));
     }
     for logged in &view.successions {
         let (body, generation) = (&logged.body, logged.body.succession.generation);
@@ -124,12 +151,20 @@ async fn keys_of(
     Ok(keys)
 }
 
+/// Returns the keys of the objects that hash trees consist of.
+fn keys_under(tree: &HashTree) -> impl Iterator<Item = ObjectKey> {
+    let batches = tree.sealings.iter().flat_map(|sealing| &sealing.batches);
+    let leaves = batches.filter_map(|batch| batch.leaves).map(ObjectKey::hash_tree_leaves);
+    let lists = 1..=tree.objects.len() as u64;
+    leaves.chain(lists.map(|number| ObjectKey::hash_tree_objects(tree.renewal, number)))
+}
+
 /// Reads an object and spells its line; a finding if it is not there.
 async fn line_of(archive: &Archive, key: &ObjectKey) -> Result<Result<String, Finding>, LogError> {
     Ok(match digest_of(archive, key).await {
         Ok(digest) => Ok(format!("{digest}  {key}\n")),
         Err(message) => {
-            let message = format!("the hash-tree renewal does not cover it: {message}");
+            let message = format!("the new hash trees do not cover it: {message}");
             Err(Finding::new(FindingCode::NotRead, key, message))
         }
     })
@@ -143,26 +178,25 @@ async fn digest_of(archive: &Archive, key: &ObjectKey) -> Result<Sha512Digest, S
     }
 }
 
-/// Compares every object in the lists of a hash-tree renewal with what it was; `lists` are their
-/// SHA-512.
+/// Compares every object in the lists under hash trees with what it was; `lists` are their SHA-512. What
+/// is damaged is a finding of `code`.
 ///
 /// # Errors
 ///
 /// [`LogError`] if the store did not answer; damage is a finding.
 pub async fn check_objects(
     archive: &Archive,
-    renewal: RenewalId,
-    lists: &[Sha512Digest],
+    (renewal, lists): (RenewalId, &[Sha512Digest]),
+    code: FindingCode,
 ) -> Result<Vec<Finding>, LogError> {
     let mut findings = Vec::new();
-    let damaged =
-        |key: &ObjectKey, what: &str| Finding::new(FindingCode::RenewalDamaged, key, what);
+    let damaged = |key: &ObjectKey, what: &str| Finding::new(code, key, what);
     for (number, digest) in (1..).zip(lists.iter().take(HASH_TREE_LISTS_MAX)) {
         let key = ObjectKey::hash_tree_objects(renewal, number);
         let bytes = match archive.store().read(&key, LIST_BYTES_MAX).await {
             Ok(bytes) if Sha512Digest::of(&bytes) == *digest => bytes,
             Ok(_) => {
-                findings.push(damaged(&key, "its bytes are not those that the renewal covers"));
+                findings.push(damaged(&key, "its bytes are not those that the hash trees cover"));
                 continue;
             }
             Err(StoreError::NotFound { .. }) => {
@@ -183,10 +217,10 @@ pub async fn check_objects(
             .map(|(digest, key)| async move {
                 let what = match digest_of(archive, &key).await {
                     Ok(found) if found == digest => return None,
-                    Ok(_) => "its bytes are not those that a hash-tree renewal covers".to_owned(),
-                    Err(what) => format!("a hash-tree renewal covers it, and {what}"),
+                    Ok(_) => "its bytes are not those that hash trees cover".to_owned(),
+                    Err(what) => format!("hash trees cover it, and {what}"),
                 };
-                Some(Finding::new(FindingCode::RenewalDamaged, &key, what))
+                Some(Finding::new(code, &key, what))
             })
             .buffered(OBJECTS_AHEAD_MAX)
             .collect()

@@ -57,11 +57,11 @@ pub use chains::{ChainToken, Chains, Rehash, TokenFrom, chain_hash, chains_of, l
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
 pub use error::LogError;
 pub use gathering::{GatherPlan, GatherRules, PlannedGathering, gather_again, plan_gathering};
-pub use hash_tree_objects::{check_objects, list_objects};
+pub use hash_tree_objects::{check_objects, list_objects, list_sealed_objects};
 pub use head::{COMMITS_MAX, find_head};
 pub use indexing::{UnreadDocuments, catch_up_index, forget_foreign_index, index_commit, indexed};
 pub use key_rotation::{LoggedRotation, RotatedKey, is_rotation_unfinished, rotate_log_key};
-pub use lines::{LINE_NAME_CHARS_MAX, LineProfile, is_trial_line, plan_lines};
+pub use lines::{HashFamily, LINE_NAME_CHARS_MAX, LineProfile, is_trial_line, plan_lines};
 pub use lost::Unread;
 pub use publish::{PublishedCheckpoint, Standing, read_checkpoint, rebuild_log};
 pub use records::proven_record;
@@ -74,7 +74,7 @@ pub use renewing::{
 pub use right_edge::RightEdge;
 pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use sealing_chains::{ReadTokens, SealingChains};
-pub use stamping::{EVIDENCE_LINE, StampOutcome, stamp_sealings};
+pub use stamping::{EVIDENCE_LINE, StampOutcome, StampWith, Stamping, stamp_sealings};
 pub use succession::{
     SucceededLog, SuccessionPlan, SuccessionTerms, is_vouched_by_old_key, plan_succession,
     read_act, sign_succession_act, succeed_log, write_succession_act,

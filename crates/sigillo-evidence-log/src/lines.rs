@@ -1,6 +1,6 @@
 //! Evidence lines: what their names say, and what is to be renewed on each.
 
-use sigillo_model::{Finding, FindingCode, ObjectKey};
+use sigillo_model::{Finding, FindingCode, ObjectKey, is_sha512_line};
 
 use crate::{
     Archive, Chains, EVIDENCE_LINE, LogError, LogView, RenewalPlan, RenewalRules, read_view,
@@ -20,6 +20,34 @@ pub enum LineProfile {
     TrEsor,
 }
 
+/// The hash function of an evidence line, from its first time-stamps on until new hash trees.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum HashFamily {
+    /// SHA-256: what time-stamps cover follows from the log.
+    #[default]
+    Sha256,
+    /// SHA-512, over hash trees of its own.
+    Sha512,
+}
+
+impl HashFamily {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Sha256, Self::Sha512];
+
+    /// Returns its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// Returns the hash function of the line of this name.
+    pub fn of_line(line: &str) -> Self {
+        if is_sha512_line(line) { Self::Sha512 } else { Self::Sha256 }
+    }
+}
+
 impl LineProfile {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Plain, Self::TrEsor];
@@ -33,8 +61,8 @@ impl LineProfile {
     }
 
     /// Returns what the names of its lines begin with: profile and hash family.
-    pub fn prefix(self) -> String {
-        format!("{}-sha256-", self.name())
+    pub fn prefix(self, family: HashFamily) -> String {
+        format!("{}-{}-", self.name(), family.name())
     }
 
     /// Returns the profile of the line of this name; `None` for a name that is none of this version.
@@ -42,7 +70,13 @@ impl LineProfile {
         let is_plain =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let fits = line.len() <= LINE_NAME_CHARS_MAX && line.bytes().all(is_plain);
-        let begins = |it: &Self| line.strip_prefix(&it.prefix()).is_some_and(|it| !it.is_empty());
+        let of = |it: Self, family| line.strip_prefix(&it.prefix(family));
+        let begins = |it: &Self| {
+            HashFamily::ALL
+                .into_iter()
+                .filter_map(|family| of(*it, family))
+                .any(|it| !it.is_empty())
+        };
         Self::ALL.into_iter().find(begins).filter(|_| fits)
     }
 }
@@ -114,7 +148,10 @@ mod tests {
     #[case("plain-sha256-unqualified", Some(LineProfile::Plain))]
     #[case("tr-esor-sha256-1", Some(LineProfile::TrEsor))]
     #[case("plain-sha256-", None)]
-    #[case("plain-sha512-a", None)]
+    #[case("plain-sha512-a", Some(LineProfile::Plain))]
+    #[case("tr-esor-sha512-a", Some(LineProfile::TrEsor))]
+    #[case("plain-sha512-", None)]
+    #[case("plain-sha384-a", None)]
     #[case("tr-esor", None)]
     #[case("plain-sha256-A", None)]
     #[case("plain-sha256-a/b", None)]

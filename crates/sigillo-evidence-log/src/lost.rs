@@ -86,7 +86,7 @@ impl ChainToken {
     /// Returns the commit that added it.
     fn commit(&self, view: &LogView) -> u64 {
         match self.from {
-            TokenFrom::Stamped { stamp } => view.stamps[stamp].commit,
+            TokenFrom::Stamped { stamp, .. } => view.stamps[stamp].commit,
             TokenFrom::Renewed { renewal, .. } => view.renewals[renewal].commit,
             TokenFrom::Rehashed { rehash, .. } => view.rehashes[rehash].commit,
         }
@@ -97,7 +97,8 @@ impl ChainToken {
     pub fn is_placed(&self) -> bool {
         !matches!(
             self.from,
-            TokenFrom::Renewed { member: UNPLACED, .. }
+            TokenFrom::Stamped { is_placed: false, .. }
+                | TokenFrom::Renewed { member: UNPLACED, .. }
                 | TokenFrom::Rehashed { leaf: UNPLACED, .. }
         )
     }

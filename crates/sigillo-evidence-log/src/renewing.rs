@@ -172,6 +172,13 @@ pub(crate) async fn plan_of(
             plan.findings.push(Finding::new(FindingCode::RenewalDamaged, key, what.as_str()));
         }
     }
+    for (stamp, made) in chains.first_trees() {
+        let body = &view.stamps[stamp].body;
+        if let (true, Err(what), Some(tree)) = (body.line == rules.line, made, &body.tree) {
+            let key = ObjectKey::hash_tree(tree.renewal);
+            plan.findings.push(Finding::new(FindingCode::TokenDamaged, key, what.as_str()));
+        }
+    }
     if rules.over_lost {
         return plan.over_lost((archive, view, chains), rules).await.map(|()| plan);
     }

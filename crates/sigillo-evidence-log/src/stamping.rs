@@ -1,11 +1,14 @@
 //! Stamping: a time-stamp for every sealing that has none yet.
 
 use sigillo_authorities::{AllRefused, Authorities, Refusal};
-use sigillo_ers::sealing_value;
-use sigillo_model::{Clock, Entropy, Entry, ObjectKey, SealingStamped, Sha256Digest};
+use sigillo_ers::{TimeStampToken, sealing_value, tree_root};
+use sigillo_model::{
+    BatchesSealed, Clock, Entropy, Entry, EvidenceDigest, HashTree, ObjectKey, SealingStamped,
+    Sha256Digest, Sha512Digest, StampedTree, is_sha512_line, to_canonical,
+};
 
 use crate::{
-    CommitOutcome, GatherOutcome, LogError, LogWriter, gather_validation, read_view,
+    CommitOutcome, GatherOutcome, LogError, LogView, LogWriter, gather_validation, read_view,
     sealing::create_fresh,
 };
 
@@ -28,7 +31,8 @@ pub struct StampOutcome {
     pub gathered: GatherOutcome,
 }
 
-/// Asks the authorities for a time-stamp on every sealing without one, oldest first.
+/// Asks the authorities for a time-stamp on every sealing without one, oldest first. A line of SHA-512
+/// needs more for that: see [`Stamping`].
 ///
 /// That no authority helps is an outcome, not an error: nothing is lost, the sealings wait. When all
 /// is stamped, what is known of the revocation of the certificates is gathered, within a limit of
@@ -44,20 +48,103 @@ pub async fn stamp_sealings(
     clock: &dyn Clock,
     entropy: &dyn Entropy,
 ) -> Result<StampOutcome, LogError> {
-    let view = read_view(log.archive()).await?;
-    let waiting: Vec<_> = view.unstamped(line).into_iter().map(|it| it.body.clone()).collect();
-    let mut outcome = StampOutcome { waiting: waiting.len(), ..StampOutcome::default() };
-    let mut stamps = Vec::new();
-    for sealing in waiting {
-        let stamped = match authorities.stamp(sealing_value(&sealing), clock, entropy).await {
+    let with = StampWith { line, authorities, clock, entropy };
+    let mut stamping = Stamping::begin(log, with).await?;
+    for sealing in stamping.waiting() {
+        if !stamping.stamp(log, &sealing, None).await? {
+            break;
+        }
+    }
+    stamping.finish(log).await
+}
+
+/// What stamping needs besides the log.
+#[derive(Clone, Copy, Debug)]
+pub struct StampWith<'a> {
+    /// The evidence line.
+    pub line: &'a str,
+    /// Who gives the time-stamps.
+    pub authorities: &'a Authorities,
+    /// The clock.
+    pub clock: &'a dyn Clock,
+    /// Where nonces come from.
+    pub entropy: &'a dyn Entropy,
+}
+
+/// Stamping the sealings without a time-stamp on a line one by one, for who makes hash trees of them.
+#[derive(Debug)]
+pub struct Stamping<'a> {
+    with: StampWith<'a>,
+    view: LogView,
+    outcome: StampOutcome,
+    stamps: Vec<(SealingStamped, TimeStampToken)>,
+}
+
+impl<'a> Stamping<'a> {
+    /// Reads which sealings wait.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the log or the store failed.
+    pub async fn begin(log: &LogWriter, with: StampWith<'a>) -> Result<Self, LogError> {
+        let view = read_view(log.archive()).await?;
+        let waiting = view.unstamped(with.line).len();
+        let outcome = StampOutcome { waiting, ..StampOutcome::default() };
+        Ok(Self { with, view, outcome, stamps: Vec::new() })
+    }
+
+    /// Returns the sealings that waited when it began, oldest first.
+    pub fn waiting(&self) -> Vec<BatchesSealed> {
+        self.view.unstamped(self.with.line).into_iter().map(|it| it.body.clone()).collect()
+    }
+
+    /// Returns what the log said when it began.
+    pub fn view(&self) -> &LogView {
+        &self.view
+    }
+
+    /// Asks for a time-stamp on a sealing, and commits it: on a line of SHA-512 over `tree`, with how many
+    /// documents are in that, on another over what follows from the sealing. Says whether an authority
+    /// helped.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the log or the store failed.
+    pub async fn stamp(
+        &mut self,
+        log: &mut LogWriter,
+        sealing: &BatchesSealed,
+        tree: Option<(&HashTree, u64)>,
+    ) -> Result<bool, LogError> {
+        let (StampWith { line, authorities, clock, entropy }, outcome) =
+            (self.with, &mut self.outcome);
+        let root = tree.and_then(|(tree, _)| tree_root(&tree.tree_leaves()));
+        // What the name of the line promises, its tokens hold.
+        if root.is_some() != is_sha512_line(line) {
+            return Ok(false);
+        }
+        let own = || EvidenceDigest::from(sealing_value(sealing));
+        let covered = root.map_or_else(own, Into::into);
+        let stamped = match authorities.stamp(covered, clock, entropy).await {
             Ok(stamped) => stamped,
             Err(AllRefused { refusals }) => {
                 outcome.refused.extend(refusals);
-                break;
+                return Ok(false);
             }
         };
         outcome.refused.extend(stamped.refused);
         let token_sha256 = Sha256Digest::of(stamped.token.raw());
+        let stated = match (tree, root) {
+            (Some((tree, documents)), Some(root)) => {
+                let bytes = to_canonical(tree);
+                let tree_sha256 = Sha256Digest::of(&bytes);
+                create_fresh(log, ObjectKey::hash_tree(tree.renewal), bytes).await?;
+                let token_sha512 = Sha512Digest::of(stamped.token.raw());
+                let renewal = tree.renewal;
+                Some(StampedTree { documents, renewal, root, token_sha512, tree_sha256 })
+            }
+            _ => None,
+        };
         if let Some(received) = stamped.received {
             let key = ObjectKey::received_token(sealing.sealing, line, token_sha256);
             create_fresh(log, key, received).await?;
@@ -70,16 +157,27 @@ pub async fn stamp_sealings(
             sealing: sealing.sealing,
             stamped_at: stamped.token.verified().stamped_at.to_string(),
             token_sha256,
+            tree: stated,
             trial: stamped.token.verified().trial,
         };
         if commit_unless_stamped(log, &body).await? {
             outcome.stamped.push(body.clone());
-            stamps.push((body, stamped.token));
+            self.stamps.push((body, stamped.token));
         }
         outcome.waiting -= 1;
+        Ok(true)
     }
-    outcome.gathered = gather_validation(log, &stamps, authorities, clock).await?;
-    Ok(outcome)
+
+    /// Gathers what is known of the revocation of the certificates, and says what became of all.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the log or the store failed.
+    pub async fn finish(self, log: &LogWriter) -> Result<StampOutcome, LogError> {
+        let Self { with, stamps, mut outcome, .. } = self;
+        outcome.gathered = gather_validation(log, &stamps, with.authorities, with.clock).await?;
+        Ok(outcome)
+    }
 }
 
 /// Commits a stamping unless another one of the same sealing and line came first.

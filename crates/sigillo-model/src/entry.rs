@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::{
     ArchiveId, BatchId, EvidenceDigest, JsonError, LogSucceeded, LogTime, RenewalId, SealingId,
-    Sha256Digest, Sha512Digest, SubmissionId, WriterId, json::parse_canonical, to_canonical,
+    Sha256Digest, Sha512Digest, SubmissionId, WriterId, json::parse_canonical,
+    line::is_sha512_line, to_canonical,
 };
 
 /// Longest entry, in bytes without its newline (C2SP tlog-tiles entry bundles allow no more).
@@ -174,8 +175,26 @@ pub struct SealingStamped {
     pub stamped_at: String,
     /// SHA-256 of the token as received.
     pub token_sha256: Sha256Digest,
+    /// What a token of the hash family SHA-512 covers; absent on other lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<StampedTree>,
     /// Whether the token is for trial only.
     pub trial: bool,
+}
+
+/// The hash tree of SHA-512 that the first time-stamp of a sealing covers.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct StampedTree {
+    /// How many documents are in it.
+    pub documents: u64,
+    /// The folder of `tree.json`.
+    pub renewal: RenewalId,
+    /// Root of the tree: what the time-stamp covers.
+    pub root: Sha512Digest,
+    /// SHA-512 of the token as received.
+    pub token_sha512: Sha512Digest,
+    /// SHA-256 of `tree.json`.
+    pub tree_sha256: Sha256Digest,
 }
 
 /// Time-stamps of sealings are under a newer one (RFC 4998 §5.2, time-stamp renewal).
@@ -271,8 +290,12 @@ impl Entry {
             Self::SubmissionCompleted(body) => line_of("submission.completed", body),
             Self::BatchCommitted(body) => line_of("batch.committed", body),
             Self::BatchesSealed(body) => line_of("batches.sealed", body),
-            Self::SealingStamped(body) => line_of("sealing.stamped", body),
-            Self::EvidenceRenewed(body) => line_of("evidence.renewed", body),
+            Self::SealingStamped(body) => {
+                versioned("sealing.stamped", version_on(&body.line), body)
+            }
+            Self::EvidenceRenewed(body) => {
+                versioned("evidence.renewed", version_on(&body.line), body)
+            }
             Self::EvidenceRehashed(body) => line_of("evidence.rehashed", body),
             Self::CheckpointAnchored(body) => line_of("checkpoint.anchored", body),
             Self::KeyRotated(body) => line_of("key.rotated", body),
@@ -299,7 +322,11 @@ impl Entry {
             (Some(Value::String(name)), Some(Value::Number(_))) => name.clone(),
             _ => return Err(EntryError::NoType),
         };
-        if value.get("v").and_then(Value::as_u64) != Some(1) {
+        let version = match (type_name.as_str(), value.get("line")) {
+            ("sealing.stamped" | "evidence.renewed", Some(Value::String(line))) => version_on(line),
+            _ => 1,
+        };
+        if value.get("v").and_then(Value::as_u64) != Some(version) {
             return Ok(Self::Other { type_name });
         }
         match type_name.as_str() {
@@ -309,13 +336,24 @@ impl Entry {
             "submission.completed" => body_of(value).map(Self::SubmissionCompleted),
             "batch.committed" => body_of(value).map(Self::BatchCommitted),
             "batches.sealed" => body_of(value).map(Self::BatchesSealed),
-            "sealing.stamped" => body_of(value).map(Self::SealingStamped),
+            "sealing.stamped" => stamped_of(value).map(Self::SealingStamped),
             "evidence.renewed" => body_of(value).map(Self::EvidenceRenewed),
             "evidence.rehashed" => body_of(value).map(Self::EvidenceRehashed),
             "checkpoint.anchored" => body_of(value).map(Self::CheckpointAnchored),
             "key.rotated" => body_of(value).map(Self::KeyRotated),
             "log.succeeded" => body_of(value).map(|it| Self::LogSucceeded(Box::new(it))),
             _ => Ok(Self::Other { type_name }),
+        }
+    }
+
+    /// Returns the version of the entry's type: 1, but for what is on evidence lines of SHA-512. `None`
+    /// for what this program does not know.
+    pub fn version(&self) -> Option<u64> {
+        match self {
+            Self::SealingStamped(SealingStamped { line, .. })
+            | Self::EvidenceRenewed(EvidenceRenewed { line, .. }) => Some(version_on(line)),
+            Self::Other { .. } => None,
+            _ => Some(1),
         }
     }
 
@@ -339,11 +377,32 @@ impl Entry {
     }
 }
 
+/// Returns the version of the entries about time-stamps on an evidence line: who knows SHA-256 alone
+/// would take those of SHA-512 for damaged.
+fn version_on(line: &str) -> u64 {
+    if is_sha512_line(line) { 2 } else { 1 }
+}
+
+/// Reads the entry of a first time-stamp, which says what it covers if that does not follow from the
+/// sealing.
+fn stamped_of(value: Value) -> Result<SealingStamped, EntryError> {
+    let body: SealingStamped = body_of(value)?;
+    if body.tree.is_some() == is_sha512_line(&body.line) {
+        return Ok(body);
+    }
+    let reason = "a hash tree goes with the lines of SHA-512, and with no other".to_owned();
+    Err(EntryError::Json { error: JsonError::Shape { reason } })
+}
+
 fn line_of<T: Serialize>(type_name: &str, body: &T) -> Vec<u8> {
+    versioned(type_name, 1, body)
+}
+
+fn versioned<T: Serialize>(type_name: &str, version: u64, body: &T) -> Vec<u8> {
     let mut value = serde_json::to_value(body).expect("our types have text keys and no floats");
     if let Value::Object(members) = &mut value {
         members.insert("type".to_owned(), Value::from(type_name));
-        members.insert("v".to_owned(), Value::from(1));
+        members.insert("v".to_owned(), Value::from(version));
     }
     to_canonical(&value)
 }
@@ -415,6 +474,44 @@ mod tests {
         assert_eq!(Entry::parse_line(br#"{"type":"moon.landed","v":1}"#), Ok(other));
         let later = Entry::Other { type_name: "commit.opened".to_owned() };
         assert_eq!(Entry::parse_line(br#"{"type":"commit.opened","v":2}"#), Ok(later));
+    }
+
+    fn stamped(line: &str, tree: Option<StampedTree>) -> SealingStamped {
+        SealingStamped {
+            line: line.to_owned(),
+            number: 1,
+            sealing: SealingId::from_bytes([6; 16]),
+            stamped_at: "2026-11-25T08:00:03Z".to_owned(),
+            token_sha256: Sha256Digest::of(b"token"),
+            tree,
+            trial: false,
+        }
+    }
+
+    #[test]
+    fn what_is_on_a_line_of_sha_512_has_version_2_and_says_what_it_covers() {
+        let tree = StampedTree {
+            documents: 3,
+            renewal: RenewalId::from_bytes([7; 16]),
+            root: Sha512Digest::of(b"root"),
+            token_sha512: Sha512Digest::of(b"token"),
+            tree_sha256: Sha256Digest::of(b"tree"),
+        };
+        let good = Entry::SealingStamped(stamped("plain-sha512-a", Some(tree.clone())));
+        let line = String::from_utf8(good.to_line().unwrap()).unwrap();
+        assert!(line.ends_with(r#""trial":false,"type":"sealing.stamped","v":2}"#), "{line}");
+        assert_eq!((Entry::parse_line(line.as_bytes()), good.version()), (Ok(good), Some(2)));
+        // A reader that meets another version than that of the line says nothing of its meaning.
+        let other = Ok(Entry::Other { type_name: "sealing.stamped".to_owned() });
+        let older = line.replace("\"v\":2", "\"v\":1");
+        assert_eq!(Entry::parse_line(older.as_bytes()), other);
+        let plain = Entry::SealingStamped(stamped("plain-sha256-a", None));
+        let plain = String::from_utf8(plain.to_line().unwrap()).unwrap();
+        assert_eq!(Entry::parse_line(plain.replace("\"v\":1", "\"v\":2").as_bytes()), other);
+        for bad in [stamped("plain-sha512-a", None), stamped("plain-sha256-a", Some(tree))] {
+            let line = Entry::SealingStamped(bad).to_line().unwrap();
+            assert!(Entry::parse_line(&line).is_err());
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod error_kind;
 mod ids;
 mod json;
 mod layout;
+mod line;
 mod name;
 mod seams;
 
@@ -35,7 +36,7 @@ pub use digest::{
 pub use entry::{
     ArchiveCreated, BatchCommitted, BatchesSealed, COMMIT_ENTRIES_MAX, CheckpointAnchored,
     CommitOpened, ENTRY_BYTES_MAX, Entry, EntryError, EvidenceRehashed, EvidenceRenewed,
-    KeyRotated, SealingStamped, SubmissionCompleted, SubmissionReceived,
+    KeyRotated, SealingStamped, StampedTree, SubmissionCompleted, SubmissionReceived,
 };
 pub use error_kind::ErrorKind;
 pub use finding::{Finding, FindingCode, Place, Severity, Verdict};
@@ -53,6 +54,7 @@ pub use json::{
 };
 pub use key::DocumentKey;
 pub use layout::ObjectKey;
+pub use line::is_sha512_line;
 pub use name::{decode_name, encode_name};
 pub use record::{
     FileEntry, Operation, RECORD_BYTES_MAX, Record, RecordError, RecordKind, SALT_BYTES, salt_text,

@@ -8,24 +8,29 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use sigillo_ers::{list_value, pair_value, walk_path};
+use sigillo_ers::walk_path;
 use sigillo_merkle::write_tlog_proof;
-use sigillo_model::{
-    BatchesSealed, Entry, EvidenceDigest, Record, Sha256Digest, Sha512Digest, to_canonical,
-};
+use sigillo_model::{Entry, EvidenceDigest, Record, Sha512Digest, to_canonical};
 
 use crate::{
-    Base64Bytes, Receipt, SealingSection, TokenSection, ValidationSection,
+    Base64Bytes, RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS, Receipt, SealingSection, TokenSection, ValidationSection,
     bundle_zip::{BUNDLE_BYTES_MAX, ZipEntry, read_zip, write_zip},
     check::tree_hash,
+    check_sealings::imprint_of,
     evidence::{EvidenceMaker, sealing_tree_value},
 };
 
-/// The schema of the bundles that need one log.
+/// The schema of the bundles that need one log, and have no evidence line of SHA-512.
 pub const BUNDLE_SCHEMA: &str = "sigillo.bundle/1";
 
 /// The schema of the bundles that need several logs of an archive, one after the other.
 pub const BUNDLE_SCHEMA_OF_LOGS: &str = "sigillo.bundle/2";
+
+/// The schema of the bundles with an evidence line of SHA-512, of one log or several.
+pub const BUNDLE_SCHEMA_OF_TREES: &str = "sigillo.bundle/3";
+
+/// The schemas that are known here.
+const SCHEMAS: [&str; 3] = [BUNDLE_SCHEMA, BUNDLE_SCHEMA_OF_LOGS, BUNDLE_SCHEMA_OF_TREES];
 
 /// What the schema of every bundle begins with.
 const SCHEMA_PREFIX: &str = "sigillo.bundle/";
@@ -69,7 +74,10 @@ pub enum BundleError {
         what: &'static str,
     },
     /// Another schema.
-    #[error("the bundle has another schema than {BUNDLE_SCHEMA} and {BUNDLE_SCHEMA_OF_LOGS}")]
+    #[error(
+        "the bundle has another schema than {BUNDLE_SCHEMA}, {BUNDLE_SCHEMA_OF_LOGS} and \
+         {BUNDLE_SCHEMA_OF_TREES}"
+    )]
     OtherSchema,
     /// Not a bundle.
     #[error("this is no bundle: {what}")]
@@ -157,8 +165,8 @@ impl Bundle {
         for (number, document) in (1..).zip(&receipt.documents) {
             let record = document.record.clone().into_bytes();
             entries.push(record_name(number), record)?;
-            for (at, evidence) in (1..).zip(maker.records_of(document)) {
-                let name = format!("documents/{number}/{at}-{}.er", evidence.line);
+            for evidence in maker.records_of(document) {
+                let name = format!("documents/{number}/{}-{}.er", evidence.place, evidence.line);
                 entries.push(name, evidence.record)?;
             }
         }
@@ -286,19 +294,18 @@ impl Skeleton {
         }
         let skeleton: Self = serde_json::from_slice(json).map_err(|error| {
             let is_other = serde_json::from_slice(json).is_ok_and(|Schema { schema }| {
-                let known = [BUNDLE_SCHEMA, BUNDLE_SCHEMA_OF_LOGS];
-                schema.starts_with(SCHEMA_PREFIX) && !known.contains(&&*schema)
+                schema.starts_with(SCHEMA_PREFIX) && !SCHEMAS.contains(&schema.as_str())
             });
             if is_other { BundleError::OtherSchema } else { malformed(error.to_string()) }
         })?;
-        if ![BUNDLE_SCHEMA, BUNDLE_SCHEMA_OF_LOGS].contains(&&*skeleton.schema) {
+        if !SCHEMAS.contains(&skeleton.schema.as_str()) {
             return Err(BundleError::OtherSchema);
         }
         if skeleton.schema != schema_of(&skeleton.receipt) {
-            return Err(malformed("its schema is not that of one of so many logs".to_owned()));
+            return Err(malformed("its schema is not that of one with these logs and lines".to_owned()));
         }
         // Nothing else protects it.
-        if skeleton.receipt.schema != skeleton.receipt.archive.receipt_schema() {
+        if skeleton.receipt.schema != skeleton.receipt.schema_wanted() {
             return Err(malformed("its receipt has another schema".to_owned()));
         }
         skeleton.receipt.check_bounds().map_err(|error| malformed(error.to_string()))?;
@@ -392,7 +399,11 @@ impl Entries {
 
 /// Returns the schema of a bundle of a receipt.
 fn schema_of(receipt: &Receipt) -> &'static str {
-    if receipt.archive.successions.is_empty() { BUNDLE_SCHEMA } else { BUNDLE_SCHEMA_OF_LOGS }
+    match receipt.schema_wanted() {
+        RECEIPT_SCHEMA => BUNDLE_SCHEMA,
+        RECEIPT_SCHEMA_OF_LOGS => BUNDLE_SCHEMA_OF_LOGS,
+        _ => BUNDLE_SCHEMA_OF_TREES,
+    }
 }
 
 fn missing(name: &str) -> BundleError {
@@ -438,7 +449,7 @@ fn sealing_entries(number: usize, sealing: &SealingSection) -> Vec<ZipEntry> {
         };
         for chain in token.chains() {
             if chain.place == 0 {
-                push("", chain.first, imprint(sealing, token).map(Into::into));
+                push("", chain.first, imprint(sealing, token));
             } else {
                 push(TREE_NAME, chain.first, tree_imprint(sealing, token).map(Into::into));
             }
@@ -463,12 +474,9 @@ fn tree_imprint(sealing: &SealingSection, token: &TokenSection) -> Option<Sha512
 }
 
 /// Returns what a token of a sealing should cover, as far as its log entry can be read.
-fn imprint(sealing: &SealingSection, token: &TokenSection) -> Option<Sha256Digest> {
-    let entry = Entry::parse_line(sealing.entry.line.as_bytes()).ok()?;
-    let Entry::BatchesSealed(BatchesSealed { root, statement_sha256, seal_sha256, .. }) = entry
-    else {
-        return None;
-    };
-    let signed = list_value(&[statement_sha256, seal_sha256])?;
-    Some(walk_path(pair_value(root, signed), &token.path))
+fn imprint(sealing: &SealingSection, token: &TokenSection) -> Option<EvidenceDigest> {
+    match Entry::parse_line(sealing.entry.line.as_bytes()).ok()? {
+        Entry::BatchesSealed(body) => imprint_of((sealing, &body), token),
+        _ => None,
+    }
 }

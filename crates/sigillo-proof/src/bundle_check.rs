@@ -8,14 +8,15 @@ use sigillo_ers::{
     AlgorithmTable, Authorities, HashFunction, RecordObject, RecordReport, RecordRules,
     RevocationRules, RevocationSet, RevocationSummary, verify_record,
 };
-use sigillo_model::{FileEntry, Finding, FindingCode, Sha256Digest, Sha512Digest, Verdict};
+use sigillo_model::{Entry, FileEntry, Finding, FindingCode, Sha256Digest, Sha512Digest, Verdict};
 
 use crate::{
-    Bundle, BundleError, BundledFile, DocumentSection, EvidenceMaker, GivenFile, ReceiptCheck,
-    ReceiptTrust,
+    Bundle, BundleError, BundledFile, DocumentSection, EvidenceMaker, GivenFile, Receipt,
+    ReceiptCheck, ReceiptTrust,
     bundle::RecordAt,
     check::begin_check,
     check_validation::{RevocationCheck, evidence},
+    line_findings::LineOf,
 };
 
 /// By what a bundle is checked.
@@ -90,14 +91,14 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
     let mut revocation = RevocationCheck::default();
     let (maker, mut seen) = (EvidenceMaker::new(&bundle.receipt), HashSet::new());
     for (number, document) in (1..).zip(&bundle.receipt.documents) {
-        // Those of one sealing have the same time-stamps.
         let batch = usize::try_from(document.batch).ok();
         let batch = batch.and_then(|batch| bundle.receipt.batches.get(batch));
         let sealing = batch.and_then(|batch| batch.sealed.as_ref()).map(|sealed| sealed.number);
-        if !seen.insert(sealing) {
-            continue;
-        }
         for evidence in maker.records_of(document) {
+            // Those of one sealing have the same time-stamps on a line.
+            if !seen.insert((sealing, evidence.line.clone())) {
+                continue;
+            }
             let report = verify(document, &evidence.record, rules, &evidence_set);
             revocation.take(&format!("documents/{number}, {}", evidence.line), &report);
             checker.look_at_line(sealing.map(|sealing| (sealing, evidence.line.clone())));
@@ -107,6 +108,9 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
             }
             checker.look_at_line(None);
         }
+    }
+    for line in incomplete_lines(&bundle.receipt) {
+        checker.lines.doubt(&line);
     }
     let receipt = checker.conclude();
     findings.extend(receipt.findings.iter().cloned());
@@ -119,6 +123,31 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
     let verdict = Verdict::of(&findings).max(receipt.verdict);
     let (receipt, revocation) = (Some(receipt), revocation.summary);
     BundleCheck { verdict, findings, more_findings, receipt, files: counted, revocation }
+}
+
+/// Returns the lines of SHA-512 that do not prove all documents of the bundle in their sealing: they stand
+/// in for no other line.
+fn incomplete_lines(receipt: &Receipt) -> HashSet<LineOf> {
+    let sealed = |document: &DocumentSection| {
+        let batch = receipt.batches.get(usize::try_from(document.batch).ok()?)?;
+        Some(batch.sealed.as_ref()?.number)
+    };
+    let mut lines = HashSet::new();
+    for section in &receipt.sealings {
+        let Ok(Entry::BatchesSealed(body)) = Entry::parse_line(section.entry.line.as_bytes())
+        else {
+            continue;
+        };
+        for token in section.tokens.iter().filter(|token| token.is_over_trees()) {
+            let mut of_sealing =
+                receipt.documents.iter().filter(|it| sealed(it) == Some(body.number));
+            let is_in = |it: &DocumentSection| it.hash_trees.iter().any(|at| at.line == token.line);
+            if !of_sealing.all(is_in) {
+                lines.insert((body.number, token.line.clone()));
+            }
+        }
+    }
+    lines
 }
 
 /// Tells whether a file has the SHA-512 that is stated of it, if one is.

@@ -1,15 +1,16 @@
-//! Checking that the documents of a receipt are in the new hash trees of their sealings.
+//! Checking that the documents of a receipt are in the hash trees of SHA-512 of their sealings.
 
 use sigillo_ers::walk_path;
 use sigillo_model::{Entry, FileEntry, FindingCode, Record, Sha512Digest};
 
-use crate::{DocumentSection, EvidenceMaker, Receipt, SealingSection, check::Checker};
+use crate::{
+    DocumentSection, EvidenceMaker, Receipt, SealingSection, TokenSection, check::Checker,
+};
 
-/// Checks every document that says it is in new hash trees, and tells of those that are not in the new
-/// hash trees of their sealing.
+/// Checks every document that says it is in hash trees of SHA-512, and tells of those that are in none
+/// of their sealing.
 pub(crate) fn check_hash_trees(checker: &mut Checker, receipt: &Receipt) {
-    let has_trees =
-        |sealing: &SealingSection| sealing.tokens.iter().any(|it| it.hash_tree.is_some());
+    let has_trees = |sealing: &SealingSection| sealing.tokens.iter().any(TokenSection::has_trees);
     let stated =
         receipt.documents.iter().any(|it| !it.hash_trees.is_empty() || !it.sha512.is_empty());
     if !stated && !receipt.sealings.iter().any(has_trees) {
@@ -26,8 +27,8 @@ pub(crate) fn check_hash_trees(checker: &mut Checker, receipt: &Receipt) {
     }
     if outside > 0 {
         let message = format!(
-            "{outside} documents are not in the new hash trees of their sealing, or this does not say \
-             where: SHA-256 alone proves them (a bundle says where, sigillo prove)"
+            "{outside} documents are not in the hash trees of SHA-512 of their sealing, or this does not \
+             say where: SHA-256 alone proves them (a bundle says where, sigillo prove)"
         );
         checker.find(FindingCode::RenewalDue, "documents", message);
     }
@@ -65,20 +66,27 @@ fn check(
     if !document.hash_trees.is_sorted_by(|a, b| a.line < b.line) {
         return Err("its places in hash trees do not stand in the order of their lines");
     }
-    let sealing = sealing.ok_or("it is in new hash trees, and in no sealing")?;
+    let sealing = sealing.ok_or("it is in hash trees, and in no sealing")?;
     for place in &document.hash_trees {
         let token = sealing.tokens.iter().find(|token| token.line == place.line);
-        let tree = token.and_then(|token| token.hash_tree.as_ref());
-        let tree = tree.ok_or("its sealing has no new hash trees on a line that it names")?;
+        let token = token.filter(|token| token.has_trees());
+        let token = token.ok_or("its sealing has no hash trees on a line that it names")?;
         // That the entry is in the log is checked with the sealing.
-        let Ok(Entry::EvidenceRehashed(entry)) = Entry::parse_line(tree.entry.line.as_bytes())
-        else {
-            continue;
-        };
+        let Some(root) = root_of(token) else { continue };
         let value = maker.tree_value(document, &place.line);
-        if value.map(|value| walk_path(value, &place.path)) != Some(entry.root) {
-            return Err("record and files do not lead to the root of the new hash trees");
+        if value.map(|value| walk_path(value, &place.path)) != Some(root) {
+            return Err("record and files do not lead to the root of the hash trees");
         }
     }
     Ok(())
+}
+
+/// Returns the root of the hash trees on a line, as the log states it.
+fn root_of(token: &TokenSection) -> Option<Sha512Digest> {
+    let entry = token.hash_tree.as_ref().map_or(&token.entry, |tree| &tree.entry);
+    match Entry::parse_line(entry.line.as_bytes()) {
+        Ok(Entry::EvidenceRehashed(body)) => Some(body.root),
+        Ok(Entry::SealingStamped(body)) => body.tree.map(|tree| tree.root),
+        _ => None,
+    }
 }

@@ -69,6 +69,11 @@ impl SealingsCheck<'_> {
     ) {
         self.in_order(body, tree.entry.place(), newest);
         let Some(entry) = self.tree_entry(body, token, tree) else { return };
+        if token.is_over_trees() {
+            let message = "a line of SHA-512 has no new hash trees of it";
+            self.find(FindingCode::RenewalDamaged, body, message);
+            return;
+        }
         let value = sealing_tree_value(section, body, token);
         if value.map(|value| walk_path(value, &tree.path)) != Some(entry.root) {
             let message = "statement and seal do not lead to the root of their new hash trees";

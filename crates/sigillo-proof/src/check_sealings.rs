@@ -7,14 +7,15 @@ use sigillo_ers::{
 };
 use sigillo_merkle::{SignedNote, parse_signed_checkpoint, verify_consistency};
 use sigillo_model::{
-    BatchCommitted, BatchesSealed, Entry, Finding, FindingCode, Sha256Digest, Statement,
-    parse_canonical,
+    BatchCommitted, BatchesSealed, Entry, EvidenceDigest, Finding, FindingCode, Sha256Digest,
+    Sha512Digest, Statement, parse_canonical,
 };
 
 use crate::{
     EntryPlace, Receipt, ReceiptTrust, SealingSection, TokenSection,
     check::{AttestedTime, Checker, not_qualified, tree_hash},
     check_logs::ProvenArchive,
+    evidence::sealing_tree_value,
 };
 
 /// The format of the statements that this program knows.
@@ -172,7 +173,7 @@ impl SealingsCheck<'_> {
             }
             after = token.entry.place();
             self.checker.look_at_line(Some((body.number, token.line.clone())));
-            let stamped_at = self.token(body, token);
+            let stamped_at = self.token((section, body), token);
             self.renewals((section, body), token, stamped_at);
             self.checker.look_at_line(None);
             first = first.or(stamped_at);
@@ -187,7 +188,11 @@ impl SealingsCheck<'_> {
         first
     }
 
-    fn token(&mut self, body: &BatchesSealed, section: &TokenSection) -> Option<jiff::Timestamp> {
+    fn token(
+        &mut self,
+        (sealing, body): (&SealingSection, &BatchesSealed),
+        section: &TokenSection,
+    ) -> Option<jiff::Timestamp> {
         let code = FindingCode::TokenDamaged;
         let Entry::SealingStamped(stamped) = self.checker.entry(&section.entry, "time-stamp")?
         else {
@@ -202,7 +207,18 @@ impl SealingsCheck<'_> {
             self.find(code, body, "its time-stamp is not the one that the log names");
             return None;
         }
-        let imprint = walk_path(sealing_value(body), &section.path);
+        let Some(imprint) = imprint_of((sealing, body), section) else {
+            self.find(code, body, "a hash of its time-stamp is of another hash function");
+            return None;
+        };
+        let stated = stamped.tree.as_ref();
+        let own = stated.map(|it| (EvidenceDigest::from(it.root), it.token_sha512));
+        if own.is_some_and(|own| own != (imprint, Sha512Digest::of(&section.token.0))) {
+            let message = "statement and seal do not lead to what the log says that its time-stamp \
+                           covers, or that is another token";
+            self.find(code, body, message);
+            return None;
+        }
         match verify_token(&section.token.0, imprint, &self.trust.anchors) {
             Ok(token) => {
                 self.checker.verified_line(token.trial);
@@ -332,6 +348,21 @@ impl SealingsCheck<'_> {
             self.checker.find(FindingCode::NotSealed, "batches", message);
         }
     }
+}
+
+/// Returns what the first token of a line should cover, `None` if a hash is of another hash function than
+/// the line.
+pub(crate) fn imprint_of(
+    (sealing, body): (&SealingSection, &BatchesSealed),
+    section: &TokenSection,
+) -> Option<EvidenceDigest> {
+    if section.is_over_trees() {
+        let path: Option<Vec<_>> = section.path.iter().map(EvidenceDigest::sha512).collect();
+        let value = sealing_tree_value(sealing, body, section)?;
+        return Some(walk_path(value, &path?).into());
+    }
+    let path: Option<Vec<_>> = section.path.iter().map(EvidenceDigest::sha256).collect();
+    Some(walk_path(sealing_value(body), &path?).into())
 }
 
 fn lists(statement: &Statement, body: &BatchCommitted) -> bool {

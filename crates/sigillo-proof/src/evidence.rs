@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sigillo_ers::{
     ChainStamps, EvidenceTree, HashFunction, list_value, rehashed_group, write_record,
 };
-use sigillo_model::{BatchesSealed, Entry, Record, Sha256Digest, Sha512Digest};
+use sigillo_model::{BatchesSealed, Entry, EvidenceDigest, Record, Sha256Digest, Sha512Digest};
 
 use crate::{
     BatchSection, DocumentSection, Receipt, SealingSection, TokenSection, renewals::ChainSection,
@@ -19,6 +19,8 @@ type Lists = (Vec<Vec<Vec<u8>>>, Vec<Sha256Digest>);
 pub struct DocumentEvidence {
     /// The evidence line of its time-stamps.
     pub line: String,
+    /// The place of the line among those of its sealing, from 1.
+    pub place: usize,
     /// The record, DER.
     pub record: Vec<u8>,
 }
@@ -53,27 +55,35 @@ impl<'r> EvidenceMaker<'r> {
     ///
     /// The first list holds exactly the digests of `record.json` and of every file it lists, the
     /// following ones a sibling each: up to the root of the batch, up to that of the sealing, S, up
-    /// to what the token covers. Renewals follow as further time-stamps of the chain, new hash trees
-    /// as a second chain. Source: RFC 4998 §4.2, §5.2, `docs/format.md`, "Evidence records".
+    /// to what the token covers. On a line of SHA-512 they lead through the hash trees of that. Renewals
+    /// follow as further time-stamps of the chain, new hash trees as a second chain. Source: RFC 4998
+    /// §4.2, §5.2, `docs/format.md`, "Evidence records".
     pub fn records_of(&self, document: &DocumentSection) -> Vec<DocumentEvidence> {
         let Some((lists, sealing)) = self.lists_up_to_sealing(document) else { return Vec::new() };
-        let made = sealing.tokens.iter().map(|token| {
-            let first = first_chain(token, lists.clone());
-            let mut hashes = vec![HashFunction::Sha256];
-            let second = second_chain(document, token, &first);
+        let made = (1..).zip(&sealing.tokens).filter_map(|(place, token)| {
+            let (first, hash) = if token.is_over_trees() {
+                let chain = token.chains().next()?;
+                (tree_chain(document, (token, chain), &[])?, HashFunction::Sha512)
+            } else {
+                (first_chain(token, lists.clone()), HashFunction::Sha256)
+            };
+            let mut hashes = vec![hash];
+            let newer = token.chains().nth(1);
+            let second = newer.and_then(|chain| tree_chain(document, (token, chain), &[&first]));
             if second.is_some() {
                 hashes.push(HashFunction::Sha512);
             }
             let chains: Vec<&[u8]> =
                 std::iter::once(&first).chain(&second).map(Vec::as_slice).collect();
             let record = write_record(&hashes, &chains);
-            DocumentEvidence { line: token.line.clone(), record }
+            Some(DocumentEvidence { line: token.line.clone(), place, record })
         });
         made.collect()
     }
 
-    /// Returns what a document is in the new hash trees of its sealing on a line: the value of record
-    /// and files, joined with their older chain. `None` where the receipt does not say enough.
+    /// Returns what a document is in the hash trees of its sealing on a line: the value of record and
+    /// files, joined with their older chain if they have one. `None` where the receipt does not say
+    /// enough.
     pub(crate) fn tree_value(
         &self,
         document: &DocumentSection,
@@ -81,7 +91,11 @@ impl<'r> EvidenceMaker<'r> {
     ) -> Option<Sha512Digest> {
         let (lists, sealing) = self.lists_up_to_sealing(document)?;
         let token = sealing.tokens.iter().find(|token| token.line == line)?;
-        list_value(&rehashed_group(&group_of(document), &[&first_chain(token, lists)]))
+        let group = group_of(document);
+        if token.is_over_trees() {
+            return list_value(&group);
+        }
+        list_value(&rehashed_group(&group, &[&first_chain(token, lists)]))
     }
 
     /// Returns the lists from the group of a document up to the value of its sealing, V.
@@ -107,35 +121,45 @@ impl<'r> EvidenceMaker<'r> {
     }
 }
 
-/// Returns what statement and seal are in the new hash trees of their sealing: their value as a group,
-/// joined with their older chain.
+/// Returns what statement and seal are in the hash trees of their sealing: their value as a group,
+/// joined with their older chain if they have one.
 pub(crate) fn sealing_tree_value(
     section: &SealingSection,
     body: &BatchesSealed,
     token: &TokenSection,
 ) -> Option<Sha512Digest> {
+    let again = [section.statement.as_bytes(), &section.seal.0].map(Sha512Digest::of);
+    if token.is_over_trees() {
+        return list_value(&again);
+    }
     let signed = [body.statement_sha256, body.seal_sha256];
     let group = signed.iter().map(|digest| digest.as_bytes().to_vec()).collect();
     let first = first_chain(token, (vec![group], vec![body.root]));
-    let signed = [section.statement.as_bytes(), &section.seal.0].map(Sha512Digest::of);
-    list_value(&rehashed_group(&signed, &[&first]))
+    list_value(&rehashed_group(&again, &[&first]))
 }
 
 /// Writes the chain of the first time-stamp of a line and of its renewals.
-fn first_chain(token: &TokenSection, (lists, mut path): Lists) -> Vec<u8> {
-    path.extend(&token.path);
+fn first_chain(token: &TokenSection, (lists, path): Lists) -> Vec<u8> {
+    let own = path.into_iter().map(EvidenceDigest::from);
+    let path: Vec<EvidenceDigest> = own.chain(token.path.iter().copied()).collect();
     let mut stamps = ChainStamps::new(HashFunction::Sha256, &path, &token.token.0);
     add_renewals(&mut stamps, token.chains().next());
     stamps.write(lists)
 }
 
-/// Writes the chain of the time-stamp over new hash trees, if the document is in them.
-fn second_chain(document: &DocumentSection, token: &TokenSection, first: &[u8]) -> Option<Vec<u8>> {
-    let tree = token.hash_tree.as_ref()?;
+/// Writes the chain of a time-stamp over hash trees, if the document is in them.
+fn tree_chain(
+    document: &DocumentSection,
+    (token, chain): (&TokenSection, ChainSection<'_>),
+    older: &[&[u8]],
+) -> Option<Vec<u8>> {
     let place = document.hash_trees.iter().find(|place| place.line == token.line)?;
-    let mut stamps = ChainStamps::new(HashFunction::Sha512, &place.path, &tree.token.0);
-    add_renewals(&mut stamps, token.chains().nth(1));
-    let group = rehashed_group(&group_of(document), &[first]);
+    let mut stamps = ChainStamps::new(HashFunction::Sha512, &place.path, chain.first);
+    add_renewals(&mut stamps, Some(chain));
+    let mut group = group_of(document);
+    if !older.is_empty() {
+        group = rehashed_group(&group, older);
+    }
     Some(stamps.write(vec![group.iter().map(|digest| digest.as_bytes().to_vec()).collect()]))
 }
 

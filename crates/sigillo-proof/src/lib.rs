@@ -10,6 +10,7 @@ mod bytes;
 mod logged;
 mod receipt;
 mod receipt_error;
+mod receipt_schema;
 mod spelling;
 
 mod proofs;
@@ -45,7 +46,8 @@ mod render;
 mod renewals;
 
 pub use bundle::{
-    BUNDLE_DOCUMENTS_MAX, BUNDLE_SCHEMA, BUNDLE_SCHEMA_OF_LOGS, Bundle, BundleError, BundledFile,
+    BUNDLE_DOCUMENTS_MAX, BUNDLE_SCHEMA, BUNDLE_SCHEMA_OF_LOGS, BUNDLE_SCHEMA_OF_TREES, Bundle,
+    BundleError, BundledFile,
 };
 pub use bundle_check::{BundleCheck, BundleRules, check_bundle};
 pub use bundle_zip::{BUNDLE_BYTES_MAX, BUNDLE_ENTRIES_MAX};
@@ -73,12 +75,12 @@ pub use proofs::{EXPLICIT_PROOFS_MAX, LEAVES_SHARE, needs_leaves};
 pub use receipt::{
     BatchSection, Counts, DocumentSection, DocumentTreeSection, HashTreeSection, PROOF_HASHES_MAX,
     RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_REFUSALS_MAX,
-    RECEIPT_RENEWALS_MAX, RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS, RECEIPT_SEALINGS_MAX,
-    RECEIPT_TOKENS_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX,
-    RECEIPT_WITNESSES_MAX, Receipt, RefusedDocument, RenewalSection, SealedIn, SealingSection,
-    StatedReport, SubmissionSection, TokenSection, ValidationSection,
+    RECEIPT_RENEWALS_MAX, RECEIPT_SEALINGS_MAX, RECEIPT_TOKENS_MAX, RECEIPT_VALIDATION_BYTES_MAX,
+    RECEIPT_VALIDATION_MAX, RECEIPT_WITNESSES_MAX, Receipt, RefusedDocument, RenewalSection,
+    SealedIn, SealingSection, StatedReport, SubmissionSection, TokenSection, ValidationSection,
 };
 pub use receipt_error::ReceiptError;
+pub use receipt_schema::{RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS, RECEIPT_SCHEMA_OF_TREES};
 pub use render::render_text;
 pub use sample::{
     CheckpointSeed, DETECTION_SHARE_PPM, SAMPLE_DOCUMENTS_MAX, SAMPLE_WITNESSES_MAX, SeedError,

@@ -34,6 +34,11 @@ impl LineFindings {
         (state.is_verified, state.trial) = (true, trial);
     }
 
+    /// Takes note that a line does not prove all that it should: no other one rests on it.
+    pub(crate) fn doubt(&mut self, line: &LineOf) {
+        self.lines.entry(line.clone()).or_default().is_doubtful = true;
+    }
+
     /// Takes in a finding on a line. Gives back what counts whatever other lines are like: that
     /// something was changed after it was made, and what says nothing against the line.
     pub(crate) fn take(&mut self, line: &LineOf, finding: Finding) -> Option<Finding> {

@@ -7,7 +7,7 @@ use sigillo_model::{
     ArchiveId, Entry, GENERATIONS_MAX, JSON_INTEGER_MAX, LogSucceeded, Sha256Digest,
 };
 
-use crate::{PROOF_HASHES_MAX, RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS, ReceiptError, bytes::up_to};
+use crate::{PROOF_HASHES_MAX, ReceiptError, bytes::up_to};
 
 /// Most logs that came after the first one of an archive.
 const SUCCESSIONS_MAX: usize = 63;
@@ -150,11 +150,6 @@ impl ArchiveSection {
             Some(newest) => &mut newest.rotations,
             None => &mut self.rotations,
         }
-    }
-
-    /// Returns the schema of a receipt of these logs.
-    pub fn receipt_schema(&self) -> &'static str {
-        if self.successions.is_empty() { RECEIPT_SCHEMA } else { RECEIPT_SCHEMA_OF_LOGS }
     }
 
     /// Returns the entries with which archive and later logs begin.

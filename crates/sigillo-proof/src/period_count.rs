@@ -272,17 +272,15 @@ fn add(sum: &mut u64, more: u64) {
     *sum = sum.saturating_add(more).min(JSON_INTEGER_MAX);
 }
 
-/// Returns the version of an entry's type: 1 for every type that is read, since others are not.
+/// Returns the version of an entry's type.
 fn version_of(entry: &Entry, line: &str) -> Result<u64, String> {
     #[derive(Deserialize)]
     struct Version {
         v: u64,
     }
-    match entry {
-        Entry::Other { .. } => {
-            let version = parse_json::<Version>(line.as_bytes());
-            version.map(|it| it.v).map_err(|error| error.to_string())
-        }
-        _ => Ok(1),
+    if let Some(version) = entry.version() {
+        return Ok(version);
     }
+    let version = parse_json::<Version>(line.as_bytes());
+    version.map(|it| it.v).map_err(|error| error.to_string())
 }

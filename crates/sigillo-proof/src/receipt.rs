@@ -11,20 +11,9 @@ use sigillo_model::{
 use crate::{
     ArchiveSection, Base64Bytes, LoggedLine, ReceiptError,
     bytes::up_to,
+    receipt_schema::{other_schema, unreadable},
     spelling::{is_spelling_of, written_bytes},
 };
-
-/// The schema of the receipts that need one log.
-pub const RECEIPT_SCHEMA: &str = "sigillo.receipt/1";
-
-/// The schema of the receipts that need several logs of an archive, one after the other.
-pub const RECEIPT_SCHEMA_OF_LOGS: &str = "sigillo.receipt/2";
-
-/// The newest version of the schema that is known here.
-const SCHEMA_VERSION_MAX: u32 = 2;
-
-/// What the schema of every receipt begins with.
-const SCHEMA_PREFIX: &str = "sigillo.receipt/";
 
 /// Largest receipt written or read, in bytes: some 250,000 documents. Reading one takes about twice
 /// its size.
@@ -81,7 +70,7 @@ pub struct Receipt {
     /// The documents, by batch and place in it.
     #[serde(deserialize_with = "up_to::<_, _, RECEIPT_DOCUMENTS_MAX>")]
     pub documents: Vec<DocumentSection>,
-    /// [`RECEIPT_SCHEMA`], or [`RECEIPT_SCHEMA_OF_LOGS`].
+    /// [`RECEIPT_SCHEMA`](crate::RECEIPT_SCHEMA), or that of several logs, or of lines of SHA-512.
     pub schema: String,
     /// The sealings that cover the batches, as far as there are any, in log order.
     #[serde(deserialize_with = "up_to::<_, _, RECEIPT_SEALINGS_MAX>")]
@@ -197,8 +186,9 @@ pub struct TokenSection {
     pub hash_tree: Option<HashTreeSection>,
     /// The evidence line.
     pub line: String,
-    /// The siblings from the sealing's value up to what the token covers; mostly none.
-    pub path: Vec<Sha256Digest>,
+    /// The siblings from the sealing's value up to what the token covers; mostly none, unless the line is
+    /// of SHA-512.
+    pub path: Vec<EvidenceDigest>,
     /// The time-stamps that renewed it, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub renewals: Vec<RenewalSection>,
@@ -383,7 +373,7 @@ impl Receipt {
             Ok(receipt) => receipt,
             Err(error) => return Err(unreadable(bytes, &error)),
         };
-        if receipt.schema != receipt.archive.receipt_schema() {
+        if receipt.schema != receipt.schema_wanted() {
             return Err(other_schema(receipt.schema));
         }
         receipt.check_bounds()?;
@@ -538,30 +528,4 @@ impl TokenSection {
         let renewals = self.renewals.iter().map(|it| &it.entry);
         std::iter::once(&self.entry).chain(renewals).chain(tree)
     }
-}
-
-/// Tells a receipt of a later schema from what is no receipt.
-fn unreadable(bytes: &[u8], error: &serde_json::Error) -> ReceiptError {
-    #[derive(Deserialize)]
-    struct Schema {
-        schema: String,
-    }
-    match serde_json::from_slice(bytes) {
-        Ok(Schema { schema }) if ![RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS].contains(&&*schema) => {
-            other_schema(schema)
-        }
-        _ => ReceiptError::Shape { reason: error.to_string() },
-    }
-}
-
-fn other_schema(schema: String) -> ReceiptError {
-    let is_later = schema
-        .strip_prefix(SCHEMA_PREFIX)
-        .and_then(|version| version.parse().ok())
-        .is_some_and(|version: u32| version > SCHEMA_VERSION_MAX);
-    if is_later {
-        return ReceiptError::LaterSchema { schema };
-    }
-    let reason = "its schema is not that of a receipt, or not that of one of so many logs";
-    ReceiptError::Shape { reason: reason.to_owned() }
 }

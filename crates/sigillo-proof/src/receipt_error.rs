@@ -2,7 +2,7 @@
 
 use sigillo_model::JsonError;
 
-use crate::{RECEIPT_BYTES_MAX, RECEIPT_SCHEMA};
+use crate::{RECEIPT_BYTES_MAX, RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_TREES};
 
 /// Why bytes are no receipt that this program reads.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -15,7 +15,9 @@ pub enum ReceiptError {
         error: JsonError,
     },
     /// A later schema, which this program does not read.
-    #[error("the receipt has the schema {schema}, this program reads {RECEIPT_SCHEMA}")]
+    #[error(
+        "the receipt has the schema {schema}, this program reads {RECEIPT_SCHEMA} and {RECEIPT_SCHEMA_OF_TREES}"
+    )]
     LaterSchema {
         /// The schema found.
         schema: String,

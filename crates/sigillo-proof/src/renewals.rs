@@ -5,10 +5,12 @@ use sigillo_model::{Entry, EvidenceDigest, Sha256Digest, Sha512Digest};
 
 use crate::{RenewalSection, TokenSection};
 
-/// A chain of a receipt, by its place: 0 is of SHA-256, 1 of SHA-512.
+/// A chain of a receipt, by its place; the second one is over new hash trees.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChainSection<'r> {
     pub(crate) place: usize,
+    /// Whether it is of SHA-512: the second one, or any of a line of that.
+    pub(crate) is_sha512: bool,
     /// The first token.
     pub(crate) first: &'r [u8],
     pub(crate) renewals: &'r [RenewalSection],
@@ -21,6 +23,7 @@ impl TokenSection {
         let chains = std::iter::once((&self.token, &self.renewals)).chain(tree);
         chains.enumerate().map(|(place, (first, renewals))| ChainSection {
             place,
+            is_sha512: place > 0 || self.is_over_trees(),
             first: &first.0,
             renewals,
         })
@@ -54,9 +57,10 @@ impl ChainSection<'_> {
         {
             return None;
         }
-        match self.place {
-            0 => root(&older, path, EvidenceDigest::sha256),
-            _ => root(&older, path, EvidenceDigest::sha512),
+        if self.is_sha512 {
+            root(&older, path, EvidenceDigest::sha512)
+        } else {
+            root(&older, path, EvidenceDigest::sha256)
         }
     }
 
@@ -79,17 +83,14 @@ impl ChainSection<'_> {
         else {
             return None;
         };
-        if self.place == 0 {
-            Some(body.token_sha256.into())
-        } else {
+        if self.is_sha512 {
             body.token_sha512.map(Into::into)
+        } else {
+            Some(body.token_sha256.into())
         }
     }
 
     fn digest(&self, token: &[u8]) -> EvidenceDigest {
-        match self.place {
-            0 => Sha256Digest::of(token).into(),
-            _ => Sha512Digest::of(token).into(),
-        }
+        if self.is_sha512 { Sha512Digest::of(token).into() } else { Sha256Digest::of(token).into() }
     }
 }

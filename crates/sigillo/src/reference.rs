@@ -52,7 +52,9 @@ fn every_command_has_a_schema_of_its_name_and_no_schema_is_left_over() {
     expected.sort();
     assert_eq!(schemas.keys().cloned().collect::<Vec<_>>(), expected);
     for (name, schema) in &schemas {
-        let stated = &schema["properties"]["schema"]["const"];
+        let stated = &schema["properties"]["schema"];
+        // A receipt has another schema with what programs from before do not know.
+        let stated = if stated["const"].is_null() { &stated["enum"][0] } else { &stated["const"] };
         assert_eq!(*stated, format!("sigillo.{name}/1"), "in docs/schemas/{name}.json");
     }
 }

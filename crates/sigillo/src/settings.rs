@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use sigillo_evidence_log::{LINE_NAME_CHARS_MAX, LineProfile, is_trial_line};
+use sigillo_evidence_log::{HashFamily, LINE_NAME_CHARS_MAX, LineProfile, is_trial_line};
 use sigillo_model::ErrorKind;
 
 use crate::error::{CommandError, most_similar};
@@ -55,6 +55,8 @@ pub(crate) struct AuthoritySettings {
 pub(crate) struct LineSettings {
     pub(crate) name: String,
     pub(crate) profile: ProfileSetting,
+    #[serde(default)]
+    pub(crate) hash: HashSetting,
     /// The names of the authorities that give its time-stamps, in the order in which they are asked.
     pub(crate) authorities: Vec<String>,
 }
@@ -65,6 +67,24 @@ pub(crate) struct LineSettings {
 pub(crate) enum ProfileSetting {
     Plain,
     TrEsor,
+}
+
+/// The hash function of a line, from its first time-stamps on.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum HashSetting {
+    #[default]
+    Sha256,
+    Sha512,
+}
+
+impl From<HashSetting> for HashFamily {
+    fn from(hash: HashSetting) -> Self {
+        match hash {
+            HashSetting::Sha256 => Self::Sha256,
+            HashSetting::Sha512 => Self::Sha512,
+        }
+    }
 }
 
 impl From<ProfileSetting> for LineProfile {
@@ -83,6 +103,13 @@ impl AuthoritySettings {
 }
 
 impl Settings {
+    /// Tells whether records state SHA-512 of their files: lines of SHA-512 need it of every file, and
+    /// whoever has it reads none again.
+    pub(crate) fn wants_second_digest(&self) -> bool {
+        let is_long = |line: &LineSettings| HashFamily::from(line.hash) == HashFamily::Sha512;
+        self.second_digest || self.lines.iter().any(is_long)
+    }
+
     /// Reads the settings; without a file there are none.
     pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
         let size = match path.metadata() {
@@ -154,14 +181,17 @@ impl Settings {
                     "that line is for the trial authority alone: choose another",
                 );
             }
-            let profile = LineProfile::from(line.profile);
-            if LineProfile::of_line(name) != Some(profile) {
-                let words =
-                    format!("gives an evidence line a name that is none of its profile: {name:?}");
+            let (profile, family) = (LineProfile::from(line.profile), HashFamily::from(line.hash));
+            let is_named = LineProfile::of_line(name) == Some(profile);
+            if !is_named || HashFamily::of_line(name) != family {
+                let words = format!(
+                    "gives an evidence line a name that is none of its profile and hash function: \
+                     {name:?}"
+                );
                 let hint = format!(
                     "begin it with {}, and go on with a-z, 0-9 and -, up to {LINE_NAME_CHARS_MAX} \
                      characters",
-                    profile.prefix()
+                    profile.prefix(family)
                 );
                 return invalid(words, &hint);
             }

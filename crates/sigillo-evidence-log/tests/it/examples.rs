@@ -2,6 +2,11 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
+/// The examples that are held to the page elsewhere: what a seed draws by
+/// `sigillo-proof/tests/it/samples.rs`, the rest beside.
+pub(crate) const HELD_ELSEWHERE: [&str; 6] =
+    ["sample", "succession-act", "succession-text", "commit-3", "line-of-sha-512", "stamped"];
+
 fn page() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/format.md"))
 }

@@ -5,6 +5,7 @@
 mod world;
 
 mod examples;
+mod families_example;
 mod format_examples;
 
 mod gathering;

@@ -42,12 +42,12 @@ for name in cases["bundles"]:
 
 /// Bundles with the verdict of this program on each.
 #[derive(Default)]
-struct Cases {
-    bundles: Vec<(String, Vec<u8>, Verdict)>,
+pub(crate) struct Cases {
+    pub(crate) bundles: Vec<(String, Vec<u8>, Verdict)>,
 }
 
 impl Cases {
-    fn push(&mut self, name: impl Into<String>, zip: Vec<u8>, trust: &ReceiptTrust) {
+    pub(crate) fn push(&mut self, name: impl Into<String>, zip: Vec<u8>, trust: &ReceiptTrust) {
         let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
         let at: Timestamp = AT.parse().unwrap();
         let check = match Bundle::parse(&zip) {
@@ -61,7 +61,7 @@ impl Cases {
 
     /// Flips a bit of every `step`-th byte, also with checksums that are right again, and cuts the
     /// bundle off at some places.
-    fn flip_and_cut(&mut self, zip: &[u8], step: usize, trust: &ReceiptTrust) {
+    pub(crate) fn flip_and_cut(&mut self, zip: &[u8], step: usize, trust: &ReceiptTrust) {
         for place in (0..zip.len()).step_by(step) {
             let mut changed = zip.to_vec();
             changed[place] ^= 1 << (place % 8);
@@ -77,7 +77,7 @@ impl Cases {
 
     /// Changes every value in the receipt of a bundle in turn, and makes everything that follows
     /// from it anew.
-    fn change_values(&mut self, bundle: &Bundle, trust: &ReceiptTrust) {
+    pub(crate) fn change_values(&mut self, bundle: &Bundle, trust: &ReceiptTrust) {
         let whole = serde_json::to_value(&bundle.receipt).unwrap();
         let mut others: Vec<(String, Value)> = Vec::new();
         each_scalar(&whole, "", &mut |path, value| {
@@ -99,7 +99,7 @@ impl Cases {
 }
 
 /// Writes the checksums of a ZIP anew, if its headers can be read.
-fn with_checksums(zip: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn with_checksums(zip: &[u8]) -> Option<Vec<u8>> {
     let mut zip = zip.to_vec();
     let number = |zip: &[u8], at: usize| {
         Some(usize::from(*zip.get(at)?) | usize::from(*zip.get(at + 1)?) << 8)
@@ -177,7 +177,7 @@ fn with_file(mut bundle: Bundle) -> Bundle {
 }
 
 /// Lets the other verifier judge the cases, and returns those on which the two disagree.
-fn disagreements(cases: &Cases, world: &World) -> Vec<String> {
+pub(crate) fn disagreements(cases: &Cases, world: &World) -> Vec<String> {
     disagreements_by(cases, world, world.log_key())
 }
 

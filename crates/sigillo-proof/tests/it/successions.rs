@@ -390,7 +390,7 @@ fn swapped(honest: &Receipt, other: &Receipt) -> Vec<(&'static str, Receipt)> {
     let mut add = |name, change: &dyn Fn(&mut Receipt)| {
         let mut receipt = honest.clone();
         change(&mut receipt);
-        receipt.archive.receipt_schema().clone_into(&mut receipt.schema);
+        receipt.schema_wanted().clone_into(&mut receipt.schema);
         forgeries.push((name, receipt));
     };
     add("no logs after the first", &|it| it.archive.successions.clear());

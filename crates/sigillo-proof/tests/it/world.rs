@@ -7,7 +7,7 @@ use aws_lc_rs::{
 use jiff::{SignedDuration, Timestamp};
 
 use sigillo_ers::{
-    CertificateContent, CertificateRole, EvidenceTree, Expectations, TimeStampRequest,
+    CertificateContent, CertificateRole, EvidenceTree, Expectations, Imprint, TimeStampRequest,
     TokenContent, TrustAnchors, check_response, list_value, prepare_certificate, prepare_seal,
     prepare_token, sealing_leaves, sealing_value, to_pem, walk_path,
 };
@@ -35,7 +35,7 @@ use crate::{
 };
 
 pub(crate) const ORIGIN: &str = "sigillo.invalid/prova";
-const LINE: &str = "plain-sha256-trial";
+pub(crate) const LINE: &str = "plain-sha256-trial";
 pub(crate) const SUBMISSION: SubmissionId = SubmissionId::from_bytes([5; 16]);
 
 struct Key(EcdsaKeyPair);
@@ -312,6 +312,7 @@ impl World {
             sealing: body.sealing,
             stamped_at,
             token_sha256: Sha256Digest::of(&token),
+            tree: None,
             trial: true,
         }));
         let stamped = self.at(stamped);
@@ -364,11 +365,11 @@ impl World {
         renewals
     }
 
-    pub(crate) fn stamp(&self, imprint: Sha256Digest) -> (Vec<u8>, String) {
+    pub(crate) fn stamp(&self, imprint: impl Into<Imprint>) -> (Vec<u8>, String) {
         self.stamp_at(imprint, now())
     }
 
-    fn stamp_at(&self, imprint: Sha256Digest, at: Timestamp) -> (Vec<u8>, String) {
+    pub(crate) fn stamp_at(&self, imprint: impl Into<Imprint>, at: Timestamp) -> (Vec<u8>, String) {
         let request = TimeStampRequest { imprint: imprint.into(), nonce: [0x80; 8], policy: None };
         let prepared = prepare_token(&TokenContent {
             request: &request,
@@ -479,7 +480,7 @@ pub(crate) fn receipt_changed(plan: &Plan, changes: &Changes<'_>) -> (World, Rec
         validation: Vec::new(),
         witnesses: Vec::new(),
     };
-    receipt.archive.receipt_schema().clone_into(&mut receipt.schema);
+    receipt.schema_wanted().clone_into(&mut receipt.schema);
     for (number, ((index, _), documents)) in batches.iter().zip(&records).enumerate() {
         let entry = world.line_at(*index);
         let sealed = sealed

@@ -1,6 +1,7 @@
 //! The whole system cut off at every call of its store, and the controls that must fail.
 
 mod controls;
+mod family_faults;
 mod faults;
 mod ingests;
 mod model;

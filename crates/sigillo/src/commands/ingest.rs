@@ -71,7 +71,7 @@ pub(crate) async fn run(context: Context, args: IngestArgs) -> Result<u8, Comman
     let options = IngestOptions {
         batch_documents_max: None,
         new_versions: args.new_versions,
-        second_digest: args.second_digest || context.settings()?.second_digest,
+        second_digest: args.second_digest || context.settings()?.wants_second_digest(),
     };
     let mut outcomes: Vec<(String, IngestOutcome, u64)> = Vec::new();
     let mut failed = None;

@@ -340,9 +340,8 @@ fn plan_text(before: &Before) -> String {
             .to_owned()
     });
     text.push_str(
-        "Receipts, bundles and statements that were given out stay as they are. Of the first log new \
-         receipts and bundles can be given as of its end; of what comes after, and period statements, \
-         this version gives none.\n",
+        "Receipts, bundles and statements that were given out stay as they are. New ones that need both \
+         logs say so, and need a version of Sigillo that knows of it.\n",
     );
     text
 }

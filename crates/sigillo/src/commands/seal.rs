@@ -1,20 +1,30 @@
 //! `sigillo seal`: statement, seal and time-stamp for what waits.
 
+use std::sync::{Arc, atomic::Ordering};
+
 use serde_json::{Value, json};
 
 use sigillo_authorities::KeyFolder;
-use sigillo_evidence_log::{LogWriter, SealOutcome, Sealed, Sealer, StampOutcome, stamp_sealings};
+use sigillo_custody::{Rehasher, VerifyProgress};
+use sigillo_evidence_log::{
+    Chains, HashFamily, LogWriter, SealOutcome, Sealed, Sealer, StampOutcome, StampWith, Stamping,
+    stamp_sealings,
+};
+use sigillo_model::{Finding, RenewalId, Verdict};
+use sigillo_store::CpuPool;
 
 use crate::{
     cli::SealArgs,
     commands::{
-        EXIT_CLEAN, EXIT_FINDINGS, EXIT_TRANSIENT,
+        EXIT_FINDINGS, EXIT_TRANSIENT,
         gather::{revoked_json, revoked_text},
+        verify::{exit_code, findings_text},
     },
     context::Context,
     error::CommandError,
     lines::Line,
     output::{counted, visible, waiting},
+    progress::{Count, Shown, Work},
 };
 
 /// What was sealed and stamped.
@@ -23,6 +33,8 @@ pub(crate) struct SealReport {
     sealed: Option<Box<Sealed>>,
     /// What became of each evidence line.
     lines: Vec<(String, StampOutcome)>,
+    /// What could not be read, and is left out of the hash trees of a line of SHA-512.
+    left_out: Vec<Finding>,
 }
 
 /// Seals what is new, unless only time-stamps are asked for, and asks for the time-stamps.
@@ -52,22 +64,73 @@ pub(crate) async fn seal_and_stamp(
             sealed = Some(done);
         }
     }
-    let (clock, entropy) = (&*context.clock, &*context.entropy);
-    let mut lines = Vec::new();
-    for Line { name, authorities } in context.lines(keys)? {
-        let stamps = stamp_sealings(log, &name, &authorities, clock, entropy).await?;
-        lines.push((name, stamps));
+    let (mut lines, mut left_out) = (Vec::new(), Vec::new());
+    for line in context.lines(keys)? {
+        let stamps = stamp_line(context, log, &line, &mut left_out).await?;
+        lines.push((line.name, stamps));
     }
-    Ok(SealReport { sealed, lines })
+    Ok(SealReport { sealed, lines, left_out })
+}
+
+/// Stamps what waits on a line; one of SHA-512 gets hash trees of its own, from which what cannot be read
+/// is left out.
+async fn stamp_line(
+    context: &Context,
+    log: &mut LogWriter,
+    Line { name, authorities }: &Line,
+    left_out: &mut Vec<Finding>,
+) -> Result<StampOutcome, CommandError> {
+    let (clock, entropy) = (&*context.clock, &*context.entropy);
+    if HashFamily::of_line(name) == HashFamily::Sha256 {
+        return Ok(stamp_sealings(log, name, authorities, clock, entropy).await?);
+    }
+    let with = StampWith { line: name, authorities, clock, entropy };
+    let mut stamping = Stamping::begin(log, with).await?;
+    let waiting = stamping.waiting();
+    if waiting.is_empty() {
+        return Ok(stamping.finish(log).await?);
+    }
+    let (archive, view) = (log.archive().clone(), stamping.view().clone());
+    let (cpu, chains) = (CpuPool::start(0)?, Chains::default());
+    let progress = Arc::new(VerifyProgress::default());
+    let batches = waiting.iter().flat_map(|sealing| view.batches_of(sealing));
+    let total = batches.map(|batch| u64::from(batch.body.documents)).sum();
+    let shown = shown(context, Arc::clone(&progress), total);
+    let (archive, cpu, view, chains) = (&archive, &cpu, &view, &chains);
+    let rehasher = Rehasher { archive, cpu, view, chains, line: name, progress };
+    for sealing in waiting {
+        let made = rehasher.first(&sealing, RenewalId::random(entropy)).await?;
+        left_out.extend(made.findings);
+        // One whose statement or seal is not there waits, and keeps no other waiting.
+        let is_made = !made.tree.sealings.is_empty();
+        if is_made && !stamping.stamp(log, &sealing, Some((&made.tree, made.documents))).await? {
+            break;
+        }
+    }
+    drop(shown);
+    Ok(stamping.finish(log).await?)
+}
+
+/// Shows how far the making of hash trees is.
+fn shown(context: &Context, progress: Arc<VerifyProgress>, total: u64) -> Shown {
+    let work = Work { verb: "Hashed", unit: "documents" };
+    Shown::begin(context.global.progress, context.output, work, move || Count {
+        done: progress.documents.load(Ordering::Relaxed),
+        total,
+        bytes: progress.bytes_read.load(Ordering::Relaxed),
+    })
 }
 
 impl SealReport {
     pub(crate) fn exit_code(&self) -> u8 {
-        if self.lines.iter().any(|(_, stamps)| stamps.waiting > 0) {
+        let waits = self.lines.iter().any(|(_, stamps)| stamps.waiting > 0);
+        let damaged = Verdict::of(&self.left_out) == Verdict::Damaged;
+        if waits && !damaged {
             return EXIT_TRANSIENT;
         }
         let is_void = self.lines.iter().any(|(_, stamps)| !stamps.gathered.revoked.is_empty());
-        if is_void { EXIT_FINDINGS } else { EXIT_CLEAN }
+        let code = exit_code(&self.left_out);
+        if is_void { code.max(EXIT_FINDINGS) } else { code }
     }
 
     pub(crate) fn text(&self) -> String {
@@ -86,6 +149,7 @@ impl SealReport {
                 if self.lines.len() > 1 { format!(" on the line {line}") } else { String::new() };
             text.push_str(&stamps_text(stamps, &on));
         }
+        text.push_str(&findings_text(&self.left_out, 0));
         text
     }
 
@@ -99,6 +163,7 @@ impl SealReport {
                 "sealing": sealed.body.sealing,
                 "through": sealed.body.through,
             })),
+            "left_out": self.left_out,
             "lines": self.lines.iter().map(|(line, stamps)| json!({
                 "line": line, "stamped": stamps.stamped.len(), "waiting": stamps.waiting,
             })).collect::<Vec<_>>(),

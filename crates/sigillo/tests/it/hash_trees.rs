@@ -135,9 +135,9 @@ fn what_is_changed_under_new_hash_trees_is_found() {
     for (ends, said) in [
         ("tree.json", "it does not have the digest"),
         ("token.tst", "its bytes do not have the digest"),
-        ("objects-1.sha512", "its bytes are not those that the renewal covers"),
+        ("objects-1.sha512", "its bytes are not those that the hash trees cover"),
         ("leaves/", "its bytes do not have the digest"),
-        ("packs.json", "its bytes are not those that a hash-tree renewal covers"),
+        ("packs.json", "its bytes are not those that hash trees cover"),
     ] {
         let world = two_sealings(&[]);
         json(&world, 0, &["renew", "--hash-tree", "--yes"]);
@@ -207,7 +207,7 @@ fn what_is_lost_of_new_hash_trees_is_left_out_of_proofs_and_told() {
 }
 
 /// Changes the bytes of a file within its pack.
-fn spoil(world: &World, content: &[u8]) {
+pub(crate) fn spoil(world: &World, content: &[u8]) {
     let packs = files_below(&world.archive().join("packs"));
     let zips = packs.into_iter().filter(|path| path.extension().is_some_and(|it| it == "zip"));
     for path in zips {
@@ -223,7 +223,7 @@ fn spoil(world: &World, content: &[u8]) {
     panic!("no pack holds it");
 }
 
-fn files_below(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -24,6 +24,7 @@ mod filling;
 mod finding;
 mod forging;
 mod giving_back;
+mod hash_families;
 mod hash_trees;
 mod hostile;
 mod identity;

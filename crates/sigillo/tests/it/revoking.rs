@@ -25,6 +25,7 @@ use crate::program::{World, finish, skip};
 pub(crate) struct Authority {
     pub(crate) folder: PathBuf,
     pub(crate) answers: Arc<AtomicBool>,
+    name: &'static str,
     address: String,
 }
 
@@ -46,6 +47,15 @@ impl Authority {
 
     /// Sets up one whose certificate says this.
     pub(crate) fn naming(folder: PathBuf, whom: &str) -> Self {
+        Self::signing(folder, whom, ("Altra", "sha256", "P-256"))
+    }
+
+    /// Sets up one of a name that signs with this hash function and curve, and whose certificate says this.
+    pub(crate) fn signing(
+        folder: PathBuf,
+        whom: &str,
+        (name, digest, curve): (&'static str, &str, &str),
+    ) -> Self {
         fs::create_dir(&folder).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -54,28 +64,32 @@ impl Authority {
              [root]\nbasicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\n\
              [tsa]\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping\n\
              {}\n\
-             [ca]\ndefault_md=sha256\ndatabase=index\ncrlnumber=number\n\
-             [t]\nserial=serial\nsigner_cert=tsa.pem\nsigner_key=tsa.key\nsigner_digest=sha256\n\
-             default_policy=1.2.3.4.1\ndigests=sha256\ness_cert_id_alg=sha256\n",
+             [ca]\ndefault_md={digest}\ndatabase=index\ncrlnumber=number\n\
+             [t]\nserial=serial\nsigner_cert=tsa.pem\nsigner_key=tsa.key\nsigner_digest={digest}\n\
+             default_policy=1.2.3.4.1\ndigests=sha256,sha512\ness_cert_id_alg={digest}\n",
             whom.replace("ADDRESS", &address)
         );
         fs::write(folder.join("openssl.cnf"), configuration).unwrap();
         fs::write(folder.join("serial"), "01\n").unwrap();
         fs::write(folder.join("number"), "01\n").unwrap();
         fs::write(folder.join("index"), "V\t491231000000Z\t\t20\tunknown\t/CN=tsa\n").unwrap();
-        let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -config openssl.cnf";
+        let new_key = format!(
+            "-newkey ec -pkeyopt ec_paramgen_curve:{curve} -{digest} -nodes -config openssl.cnf"
+        );
         for line in [
             &format!(
-                "req -x509 {new_key} -keyout root.key -out root.pem -days 7300 -subj /CN=Altra \
+                "req -x509 {new_key} -keyout root.key -out root.pem -days 7300 -subj /CN={name} \
                  -extensions root"
             ),
             &format!("req -new {new_key} -keyout tsa.key -subj /CN=tsa -out tsa.csr"),
-            "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x20 -days 3650 \
-             -extfile openssl.cnf -extensions tsa -out tsa.pem",
+            &format!(
+                "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x20 -days 3650 \
+                 -{digest} -extfile openssl.cnf -extensions tsa -out tsa.pem"
+            ),
         ] {
             openssl(&folder, line);
         }
-        let this = Self { folder, answers: Arc::default(), address };
+        let this = Self { folder, answers: Arc::default(), name, address };
         let (place, answers) = (this.folder.clone(), Arc::clone(&this.answers));
         thread::spawn(move || {
             while let Ok((mut stream, _)) = listener.accept() {
@@ -86,7 +100,7 @@ impl Authority {
     }
 
     /// Gives it a certificate that lasts longer than the one it has.
-    fn certify_again(&self) {
+    pub(crate) fn certify_again(&self) {
         let line = "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x21 -days 5000 \
                     -extfile openssl.cnf -extensions tsa -out tsa.pem";
         openssl(&self.folder, line);
@@ -103,7 +117,8 @@ impl Authority {
     /// Returns what settings say of it.
     pub(crate) fn section(&self) -> String {
         format!(
-            "[[authorities]]\nname = \"Altra\"\nurl = \"http://{}/tsa\"\nanchor_file = {:?}\n",
+            "[[authorities]]\nname = {:?}\nurl = \"http://{}/tsa\"\nanchor_file = {:?}\n",
+            self.name,
             self.address,
             self.folder.join("root.pem").to_str().unwrap()
         )
@@ -253,7 +268,7 @@ fn what_a_renewal_covers_is_known_when_who_answered_is_long_gone() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "OpenSSL stamps with the real time")]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 
