@@ -88,8 +88,7 @@ mod tests {
 
     #[test]
     fn the_verifier_for_auditors_is_short() {
-        for name in
-            ["sigillo_verify.py", "archive_logs.py", "evidence_lines.py", "public_specs.py"]
+        for name in ["sigillo_verify.py", "archive_logs.py", "evidence_lines.py", "public_specs.py"]
         {
             let path = format!("docs/verify/{name}");
             assert_none(&verifier_problems(&path, &crate::tree::file(&path).text));

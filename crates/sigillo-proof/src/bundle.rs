@@ -13,7 +13,8 @@ use sigillo_merkle::write_tlog_proof;
 use sigillo_model::{Entry, EvidenceDigest, Record, Sha512Digest, to_canonical};
 
 use crate::{
-    Base64Bytes, RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS, Receipt, SealingSection, TokenSection, ValidationSection,
+    Base64Bytes, RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS, Receipt, SealingSection, TokenSection,
+    ValidationSection,
     bundle_zip::{BUNDLE_BYTES_MAX, ZipEntry, read_zip, write_zip},
     check::tree_hash,
     check_sealings::imprint_of,
@@ -302,7 +303,9 @@ impl Skeleton {
             return Err(BundleError::OtherSchema);
         }
         if skeleton.schema != schema_of(&skeleton.receipt) {
-            return Err(malformed("its schema is not that of one with these logs and lines".to_owned()));
+            return Err(malformed(
+                "its schema is not that of one with these logs and lines".to_owned(),
+            ));
         }
         // Nothing else protects it.
         if skeleton.receipt.schema != skeleton.receipt.schema_wanted() {

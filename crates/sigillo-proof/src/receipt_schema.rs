@@ -68,6 +68,7 @@ pub(crate) fn other_schema(schema: String) -> ReceiptError {
     if is_later {
         return ReceiptError::LaterSchema { schema };
     }
-    let reason = "its schema is not that of a receipt, or not of one with these logs and evidence lines";
+    let reason =
+        "its schema is not that of a receipt, or not of one with these logs and evidence lines";
     ReceiptError::Shape { reason: reason.to_owned() }
 }

@@ -188,7 +188,8 @@ impl World {
     async fn succeed(&mut self, vouched: bool) {
         let (clock, entropy) = (Arc::new(self.clock.clone()), Arc::clone(&self.entropy));
         let (old, entity) = (self.keys.path().to_owned(), "Comune di Prova");
-        let keys = KeyFolder::create_successor(&old.join("g2"), &old, entity, &*clock, &*entropy);
+        let keys =
+            KeyFolder::create_successor(&old.join("g2"), Some(&old), entity, &*clock, &*entropy);
         let keys = keys.unwrap();
         let signers = || LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
         let at = LogTime::new("2026-11-25T09:00:00Z".parse().unwrap());

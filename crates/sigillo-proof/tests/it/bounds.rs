@@ -42,8 +42,8 @@ fn what_is_no_receipt_is_refused() {
 fn a_later_schema_cannot_be_told() {
     let (_, mut receipt) = receipt(&Plan { batches: vec![1], every: 1, sealed: false });
     let unknown = FindingCode::ReceiptSchemaUnknown;
-    receipt.schema = "sigillo.receipt/3".to_owned();
-    check_refused(&receipt.to_json(), unknown, "sigillo.receipt/3");
+    receipt.schema = "sigillo.receipt/4".to_owned();
+    check_refused(&receipt.to_json(), unknown, "sigillo.receipt/4");
     check_refused(br#"{"else":[1.5],"schema":"sigillo.receipt/7"}"#, unknown, "receipt/7");
 }
 

@@ -180,11 +180,11 @@ fn schemas_are_those_of_this_program() {
     let end = zip.windows(27).position(|it| it == b"\"schema\":\"sigillo.bundle/1\"").unwrap() + 28;
     let proof = std::str::from_utf8(&zip[start..end]).unwrap();
     // A later one, with a member that this program does not know.
-    let later = proof.replace("bundle/1", "bundle/3").replace("\"files\"", "\"lists\"");
+    let later = proof.replace("bundle/1", "bundle/4").replace("\"files\"", "\"lists\"");
     let later = replace(&zip, proof.as_bytes(), later.as_bytes());
     assert_eq!(Bundle::parse(&later), Err(BundleError::OtherSchema));
     // The receipt in it has its own, which nothing else protects.
-    bundle.receipt.schema = "sigillo.receipt/3".to_owned();
+    bundle.receipt.schema = "sigillo.receipt/4".to_owned();
     let other = bundle.to_zip().unwrap();
     assert!(matches!(Bundle::parse(&other), Err(BundleError::Malformed { .. })));
 }
