@@ -294,9 +294,6 @@ impl Skeleton {
         if ![BUNDLE_SCHEMA, BUNDLE_SCHEMA_OF_LOGS].contains(&&*skeleton.schema) {
             return Err(BundleError::OtherSchema);
         }
-        if skeleton.schema != schema_of(&skeleton.receipt) {
-            return Err(malformed("its schema is not that of one of so many logs".to_owned()));
-        }
         // Nothing else protects it.
         if skeleton.receipt.schema != skeleton.receipt.archive.receipt_schema() {
             return Err(malformed("its receipt has another schema".to_owned()));
