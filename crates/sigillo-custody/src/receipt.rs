@@ -63,6 +63,16 @@ impl ReceiptMaker<'_> {
     /// [`GiveReceiptError`] if what it is for is not in the archive or under its checkpoint, or if
     /// something that the receipt must show cannot be read.
     pub async fn make(&self, of: &ReceiptOf) -> Result<GivenReceipt, GiveReceiptError> {
+        let mut given = self.make_of_all_logs(of).await?;
+        // Who knows only the first log needs no other, and other programs read what they always read.
+        if let Some(first) = self.log.alone(&given.receipt) {
+            let under = (first.note.clone(), first.checkpoint.size);
+            first.prove_under(&mut given.receipt, under)?;
+        }
+        Ok(given)
+    }
+
+    async fn make_of_all_logs(&self, of: &ReceiptOf) -> Result<GivenReceipt, GiveReceiptError> {
         let mut submission = None;
         let covered = match of {
             ReceiptOf::Submission(id) => {
@@ -102,10 +112,6 @@ impl ReceiptMaker<'_> {
         if size_bytes > RECEIPT_BYTES_MAX {
             return Err(GiveReceiptError::TooLarge(ReceiptError::TooLong { size_bytes }));
         }
-        // Who knows only the first log needs no other, and other programs read what they always read.
-        if let Some(first) = self.log.alone(&receipt) {
-            first.prove_under(&mut receipt, (first.note.clone(), first.checkpoint.size))?;
-        }
         Ok(GivenReceipt { receipt, findings: left_out.findings() })
     }
 
@@ -126,9 +132,20 @@ impl ReceiptMaker<'_> {
         if !self.log.begins_with(&checkpoint) {
             return Err(GiveReceiptError::LogDiffers { size: checkpoint.size });
         }
+<<<<<<< HEAD
         let mut newer = self.make(&ReceiptOf::of(older)).await?;
         keep_from(older, &mut newer.receipt, self.log)?;
         newer.receipt.schema = newer.receipt.schema_wanted().to_owned();
+=======
+        // What needed several logs has perhaps lost what is in the later ones, and gets it from the older.
+        let mut newer = if older.archive.successions.is_empty() {
+            self.make(&ReceiptOf::of(older)).await?
+        } else {
+            self.make_of_all_logs(&ReceiptOf::of(older)).await?
+        };
+        let log = self.log.behind(&newer.receipt);
+        keep_from(older, &mut newer.receipt, log)?;
+>>>>>>> recs-m
         extends(older, &newer.receipt).map_err(GiveReceiptError::Differs)?;
         Ok(newer)
     }

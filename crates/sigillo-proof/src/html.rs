@@ -507,6 +507,12 @@ fn not_checked(html: &mut Html, page: &CheckedPage<'_>) {
              known witnesses have cosigned</small></li>\n",
         );
     }
+    if page.receipt.is_some_and(|(receipt, _)| receipt.archive.newest_log() > 1) {
+        html.raw(
+            "<li>Gli atti con cui un registro è succeduto a un altro, e chi li ha firmati <small>/ the \
+             acts by which a log came after another, and who signed them</small></li>\n",
+        );
+    }
     let unasked = page.findings.iter().any(|it| it.code == FindingCode::RevocationUnknown);
     if unasked || page.sort == CheckedSort::Receipt {
         html.raw(

@@ -53,7 +53,7 @@ fn every_command_has_a_schema_of_its_name_and_no_schema_is_left_over() {
     assert_eq!(schemas.keys().cloned().collect::<Vec<_>>(), expected);
     for (name, schema) in &schemas {
         let stated = &schema["properties"]["schema"];
-        // A receipt has another schema with what programs from before do not know.
+        // With what programs from before do not know, receipts and the like have another schema.
         let stated = if stated["const"].is_null() { &stated["enum"][0] } else { &stated["const"] };
         assert_eq!(*stated, format!("sigillo.{name}/1"), "in docs/schemas/{name}.json");
     }

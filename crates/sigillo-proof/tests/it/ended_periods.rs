@@ -8,8 +8,11 @@ use sigillo_proof::{EndedPeriod, EntryPlace, PERIOD_SCHEMA_OF_LOGS, PeriodDraft,
 use crate::{
     mutations::{changes, each_scalar},
     period_log::Log,
+    schema::compare,
     world::{Changes, digests},
 };
+
+const SCHEMA: &str = include_str!("../../../../docs/schemas/period-statement.json");
 
 /// Returns the text of a note without its signatures.
 fn bare(note: &str) -> String {
@@ -53,6 +56,9 @@ fn a_period_of_a_log_that_ended_is_proven_by_the_next() {
             (Some(1), log.sizes[through])
         );
         assert!(check.findings.iter().any(|it| it.code == FindingCode::LogSucceeded));
+        let (schema, mut problems) = (serde_json::from_str(SCHEMA).unwrap(), Vec::new());
+        compare(&schema, &schema, &serde_json::to_value(&statement).unwrap(), "", &mut problems);
+        assert_eq!(problems, Vec::<String>::new());
     }
 }
 

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::world::{Plan, receipt};
+use crate::{
+    successions::{Border, succeeded},
+    world::{Plan, receipt},
+};
 
 const SCHEMA: &str = include_str!("../../../../docs/schemas/receipt.json");
 
@@ -62,7 +65,10 @@ fn every_receipt_is_as_its_schema_says() {
             assert_eq!(problems, Vec::<String>::new());
         }
     }
+    let (_, receipt) = succeeded(&[Border::Committed, Border::Stamped], true);
     let mut problems = Vec::new();
+    compare(&schema, &schema, &serde_json::to_value(&receipt).unwrap(), "", &mut problems);
+    assert_eq!(problems, Vec::<String>::new());
     compare(&schema, &schema, &serde_json::json!({"x": 1}), "", &mut problems);
     assert_eq!(problems.len(), 7, "{problems:?}");
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use sigillo_ers::{AlgorithmTable, TrustAnchors, pem_blocks};
 use sigillo_model::{FindingCode, Verdict};
-use sigillo_proof::{Bundle, BundleRules, ReceiptTrust, check_bundle};
+use sigillo_proof::{Bundle, BundleRules, RECEIPT_SCHEMA_OF_TREES, ReceiptTrust, check_bundle};
 
 use crate::{
     evidence_records::{can_judge, only_root, shared},
@@ -106,6 +106,30 @@ fn verdict(it: &Families, bundle: &Bundle, fallen: bool) -> Verdict {
 
 fn bundle(world: &World) -> Bundle {
     Bundle::parse(&fs::read(world.place("prova.zip")).unwrap()).unwrap()
+}
+
+#[test]
+fn lines_of_sha_512_go_on_in_the_log_that_comes_after_another() {
+    let Some(it) = Families::new() else { return };
+    let world = &it.world;
+    assert_eq!(world.create().code, 0);
+    believe(world);
+    world.run(["log", "succeed", "--reason", "log-forked", "--trial", "--yes"]).check(0, "Log 2");
+    world.write("tre.txt", b"tre");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.run(["renew", "--all", "--yes"]).check(0, "");
+    world.check_intact(3);
+    // Of before the border, renewed behind it, and of both at once.
+    for ids in [&["carte/uno.txt"][..], &["carte/uno.txt", "carte/tre.txt"]] {
+        let _ = fs::remove_file(world.place("prova.zip")).ok();
+        world.run(["prove", "-o", "prova.zip"].iter().chain(ids)).check(0, "prova.zip");
+        let bundle = bundle(world);
+        assert_eq!(bundle.receipt.schema, RECEIPT_SCHEMA_OF_TREES);
+        assert_eq!(bundle.receipt.archive.successions.len(), 1);
+        world.run(["check", "prova.zip", "carte/uno.txt"]).check(0, "PROVEN");
+        second_verifier(world, &it.roots()).check(0, "INTACT");
+        assert_eq!([false, true].map(|fallen| verdict(&it, &bundle, fallen)), [Verdict::Intact; 2]);
+    }
 }
 
 #[test]

@@ -101,6 +101,30 @@ fn of_a_renewal_without_its_members_proofs_are_given_without_it_and_say_so() {
 }
 
 #[test]
+fn a_receipt_keeps_a_lost_renewal_whichever_log_it_is_in() {
+    let begin_next = ["log", "succeed", "--reason", "keys-exposed", "--trial", "--yes"];
+    for renewed_before in [true, false] {
+        let world = three_sealings();
+        let members = if renewed_before {
+            let [_, members] = renew(&world);
+            json(&world, 0, &["receipt", "show", "carte/due.txt", "-o", "rdv.json"]);
+            json(&world, 0, &begin_next);
+            members
+        } else {
+            json(&world, 0, &begin_next);
+            let [_, members] = renew(&world);
+            json(&world, 0, &["receipt", "show", "carte/due.txt", "-o", "rdv.json"]);
+            members
+        };
+        fs::remove_file(&members).unwrap();
+        let told = json(&world, 3, &["receipt", "refresh", "rdv.json"]);
+        assert_eq!((codes(&told), &told["renewals"]), (vec!["F514"], &1.into()));
+        let checked = json(&world, 0, &["verify", "--receipt", "rdv.json"]);
+        assert_eq!(checked["logs"].as_array().unwrap().len(), 2 - usize::from(renewed_before));
+    }
+}
+
+#[test]
 fn over_a_lost_newest_time_stamp_it_is_renewed_on_demand_and_others_verify_what_is_left() {
     let world = three_sealings();
     renew(&world);

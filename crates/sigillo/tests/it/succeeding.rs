@@ -238,7 +238,9 @@ fn who_believes_the_old_key_believes_the_next_that_it_signed_for() {
         assert!(ran.stdout.contains(said), "{said}: {ran:?}");
     }
     let page = fs::read_to_string(world.place("due.html")).unwrap();
-    assert!(page.contains("/g3") && page.contains("next log"), "{page}");
+    for said in ["/g3", "next log", "the acts by which a log came after another"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
     world.run(["receipt", "show", "carte/due.txt", "-o", "due.json"]).check(0, "");
     world.run(["receipt", "refresh", "due.json"]).check(0, "");
     world
