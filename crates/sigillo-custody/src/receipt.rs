@@ -132,11 +132,6 @@ impl ReceiptMaker<'_> {
         if !self.log.begins_with(&checkpoint) {
             return Err(GiveReceiptError::LogDiffers { size: checkpoint.size });
         }
-<<<<<<< HEAD
-        let mut newer = self.make(&ReceiptOf::of(older)).await?;
-        keep_from(older, &mut newer.receipt, self.log)?;
-        newer.receipt.schema = newer.receipt.schema_wanted().to_owned();
-=======
         // What needed several logs has perhaps lost what is in the later ones, and gets it from the older.
         let mut newer = if older.archive.successions.is_empty() {
             self.make(&ReceiptOf::of(older)).await?
@@ -145,7 +140,7 @@ impl ReceiptMaker<'_> {
         };
         let log = self.log.behind(&newer.receipt);
         keep_from(older, &mut newer.receipt, log)?;
->>>>>>> recs-m
+        newer.receipt.schema = newer.receipt.schema_wanted().to_owned();
         extends(older, &newer.receipt).map_err(GiveReceiptError::Differs)?;
         Ok(newer)
     }

@@ -302,14 +302,6 @@ impl Skeleton {
         if !SCHEMAS.contains(&skeleton.schema.as_str()) {
             return Err(BundleError::OtherSchema);
         }
-<<<<<<< HEAD
-        if skeleton.schema != schema_of(&skeleton.receipt) {
-            return Err(malformed(
-                "its schema is not that of one with these logs and lines".to_owned(),
-            ));
-        }
-=======
->>>>>>> recs-m
         // Nothing else protects it.
         if skeleton.receipt.schema != skeleton.receipt.schema_wanted() {
             return Err(malformed("its receipt has another schema".to_owned()));
