@@ -1,6 +1,6 @@
 //! Sixty years of a whole archive: certificates of authorities end, a signature algorithm falls, then
-//! SHA-256; authorities are silent for a year, and sealings wait. Every year every document is
-//! verified, in some years by others too.
+//! SHA-256; authorities are silent for a year, and sealings wait; two logs end, and others come after
+//! them. Every year every document is verified, in some years by others too.
 
 use std::{fs, path::Path, process::Command, sync::Arc};
 
@@ -42,6 +42,8 @@ use sigillo_store::{CpuPool, ReadPool, Store};
 use sigillo_testkit::{Durability, ManualClock, SeededEntropy, VolatileBackend};
 
 use crate::support::slow;
+
+mod logs;
 
 const TABLE: &str = r#"
     source = "a future that was made up"
@@ -419,7 +421,7 @@ impl World {
 
     async fn check_bundle(&self, bundle: &Bundle) -> BundleCheck {
         let trust = ReceiptTrust {
-            log: Some(self.archive().await.log_keys()),
+            log: self.archive().await.log_keys_of(1),
             anchors: self.anchors.clone(),
             ..ReceiptTrust::default()
         };
@@ -557,6 +559,9 @@ async fn live(second_digest: bool) -> (Vec<(i16, usize)>, Vec<(i16, usize)>) {
     let (mut stamps, mut trees) = (Vec::new(), Vec::new());
     for year in FIRST..=LAST {
         world.enter(year);
+        if let Some((_, reason)) = logs::ENDS.iter().find(|it| it.0 == year) {
+            Box::pin(world.succeed(*reason)).await;
+        }
         if year <= LAST_INGEST {
             Box::pin(world.ingest(year)).await;
         }
