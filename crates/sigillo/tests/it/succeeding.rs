@@ -232,7 +232,7 @@ fn a_log_that_ended_with_two_histories_of_one_size_is_forked() {
     let world = World::with(&[("uno.txt", b"uno")]);
     fs::write(world.place("vecchio.json"), world.run(["trust", "export"]).stdout).unwrap();
     for folder in ["archivio", "home"] {
-        copy(&world.place(folder), &world.place(&format!("{folder}-copia")));
+        copy(&world.place(folder), &world.place(format!("{folder}-copia")));
     }
     let prove = |content: &[u8], bundle: &str| {
         world.write("due.txt", content);
@@ -247,7 +247,7 @@ fn a_log_that_ended_with_two_histories_of_one_size_is_forked() {
     prove(b"due", "una.zip");
     for folder in ["archivio", "home"] {
         fs::remove_dir_all(world.place(folder)).unwrap();
-        fs::rename(world.place(&format!("{folder}-copia")), world.place(folder)).unwrap();
+        fs::rename(world.place(format!("{folder}-copia")), world.place(folder)).unwrap();
     }
     fs::remove_file(world.place("carte/tre.txt")).unwrap();
     prove(b"un altro due", "altra.zip");
