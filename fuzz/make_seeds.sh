@@ -36,6 +36,13 @@ run log rotate-key --yes
 run log rotate-key --yes
 run prove carte/uno.txt -o rehashed.zip
 "$sigillo" log entries >entries.txt 2>/dev/null
+# Documents that need two logs: one of each.
+run log succeed --reason keys-exposed --trial --yes
+printf quattro >carte/quattro.txt
+run ingest carte
+run renew --all --yes
+run prove carte/uno.txt carte/quattro.txt -o logs.zip
+run receipt show carte/quattro.txt -o logs.json
 
 # An authority that revokes: its certificate, a time-stamp, and a list and an answer before and after.
 mkdir ca
@@ -112,9 +119,9 @@ seeds = pathlib.Path(sys.argv[1])
 trusted = json.load(open("trust.json"))["trusted"]
 (seeds / "trust/root.pem").write_text(trusted["anchors"][0])
 (seeds / "trust/log.vkey").write_text(trusted["log"] + "\n")
-for name in ["one.zip", "files.zip", "rehashed.zip"]:
+for name in ["one.zip", "files.zip", "rehashed.zip", "logs.zip"]:
     (seeds / "bundle" / name).write_bytes(open(name, "rb").read())
-for name in ["submission.json", "document.json"]:
+for name in ["submission.json", "document.json", "logs.json"]:
     (seeds / "receipt" / name).write_bytes(open(name, "rb").read())
 for name in ["group.er", "renewed.er", "rehashed.er"]:
     (seeds / "record" / name).write_bytes(open(name, "rb").read())

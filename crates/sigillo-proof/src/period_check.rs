@@ -11,7 +11,7 @@ use sigillo_merkle::{
 use sigillo_model::{Finding, FindingCode, Sha256Digest, Verdict};
 
 use crate::{
-    CountedPeriod, PeriodError, PeriodStatement, ReceiptTrust, StatedPeriod, TypeCount,
+    CheckedLog, CountedPeriod, PeriodError, PeriodStatement, ReceiptTrust, StatedPeriod, TypeCount,
     check::{Checker, not_qualified, tree_hash},
     check_logs::ProvenArchive,
     count_period,
@@ -51,8 +51,8 @@ pub struct PeriodCheck {
     pub checkpoint: Option<Checkpoint>,
     /// The older checkpoint, if there is one and it is as well.
     pub older: Option<Checkpoint>,
-    /// The checkpoint that bears a signature, of the newest log that the archive names.
-    pub signed: Option<Checkpoint>,
+    /// The logs that are proven, oldest first: the newest by a checkpoint that bears a signature.
+    pub logs: Vec<CheckedLog>,
     /// The generation of the log that the period is of, if it is known.
     pub generation: Option<u64>,
     /// What the entries add up to, if they lead from the older checkpoint to the newer one.
@@ -132,7 +132,7 @@ impl PeriodChecker {
             findings: check.findings,
             more_findings: check.more_findings,
             checkpoint: self.newer,
-            signed: check.checkpoint,
+            logs: check.logs,
             generation: self.generation,
             stated: self.stated,
             older: self.older,

@@ -19,6 +19,7 @@ use crate::{
     commands::{
         EXIT_CLEAN,
         log::checkpoint_of,
+        receipt::logs_text,
         verify::{exit_code, findings_text},
     },
     context::Context,
@@ -266,14 +267,21 @@ pub(crate) fn check(
     Ok(exit_code(&check.findings))
 }
 
-/// Compares the checkpoints of a statement, if its log is believed, with what was seen of the log.
+/// Compares the checkpoints of a statement, and where logs ended, with what was seen of them, if the
+/// newest is believed.
 fn fork(context: &Context, archive: &ArchiveSection, check: &PeriodCheck) -> Option<Finding> {
     let is_believed = check.findings.iter().all(|it| it.code != FindingCode::OriginUnknown);
-    let log = archive.first_key_of(archive.newest_log()).filter(|_| is_believed)?;
-    // Of a log that ended it has no checkpoint that was signed.
-    let older = check.older.as_ref().filter(|_| check.signed == check.checkpoint);
-    let mut both = older.into_iter().chain(&check.signed);
-    both.find_map(|checkpoint| context.meet(archive.id, &log, checkpoint))
+    if !is_believed {
+        return None;
+    }
+    // The older one of a log that ended bears no signature.
+    let older = check.older.as_ref().filter(|_| check.generation == Some(archive.newest_log()));
+    let bounds = older.into_iter().chain(&check.checkpoint);
+    let bounds = bounds.filter_map(|it| Some((check.generation?, it)));
+    let logs = check.logs.iter().map(|it| (it.generation, &it.checkpoint));
+    bounds.chain(logs).find_map(|(generation, checkpoint)| {
+        context.meet(archive.id, &archive.first_key_of(generation)?, checkpoint)
+    })
 }
 
 fn check_text(check: &PeriodCheck, archive: Option<&ArchiveSection>) -> String {
@@ -302,6 +310,9 @@ fn check_text(check: &PeriodCheck, archive: Option<&ArchiveSection>) -> String {
             visible(&time.authority),
             if time.trial { " (TRIAL)" } else { "" },
         ));
+    }
+    if check.logs.len() > 1 {
+        text.push_str(&logs_text(&check.logs));
     }
     // What does not follow from the entries is not shown as if it did.
     if let (Some(stated), Some(newer), Some(_), true) =

@@ -323,11 +323,16 @@ pub(crate) fn verify(
     Ok(exit_code(&check.findings))
 }
 
-/// Compares the checkpoint of a receipt, if its log is believed, with what was seen of the log.
+/// Compares the logs of a receipt, if the newest is believed, with what was seen of each: its checkpoint,
+/// and where those before it ended.
 pub(crate) fn fork(context: &Context, receipt: &Receipt, check: &ReceiptCheck) -> Option<Finding> {
-    let newest = receipt.archive.newest_log();
-    let log = receipt.archive.first_key_of(newest).filter(|_| is_believed(&check.findings))?;
-    context.meet(receipt.archive.id, &log, check.checkpoint.as_ref()?)
+    if !is_believed(&check.findings) {
+        return None;
+    }
+    check.logs.iter().find_map(|log| {
+        let key = receipt.archive.first_key_of(log.generation)?;
+        context.meet(receipt.archive.id, &key, &log.checkpoint)
+    })
 }
 
 /// Tells whether whoever checked a receipt believes the key of its log.

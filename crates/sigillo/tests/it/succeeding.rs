@@ -249,6 +249,43 @@ fn who_believes_the_old_key_believes_the_next_that_it_signed_for() {
 }
 
 #[test]
+fn a_log_that_ended_with_two_histories_of_one_size_is_forked() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    fs::write(world.place("vecchio.json"), world.run(["trust", "export"]).stdout).unwrap();
+    for folder in ["archivio", "home"] {
+        copy(&world.place(folder), &world.place(format!("{folder}-copia")));
+    }
+    let prove = |content: &[u8], bundle: &str| {
+        world.write("due.txt", content);
+        assert_eq!(world.ingest(&[]).code, 0);
+        succeed(&world, "keys-exposed");
+        world.write("tre.txt", b"tre");
+        assert_eq!(world.ingest(&[]).code, 0);
+        world.run(["prove", "carte/tre.txt", "-o", bundle]).check(0, "");
+        let period = format!("{bundle}.json");
+        world.run(["log", "statement", "--generation", "2", "-o", &period]).check(0, "");
+    };
+    prove(b"due", "una.zip");
+    for folder in ["archivio", "home"] {
+        fs::remove_dir_all(world.place(folder)).unwrap();
+        fs::rename(world.place(format!("{folder}-copia")), world.place(folder)).unwrap();
+    }
+    fs::remove_file(world.place("carte/tre.txt")).unwrap();
+    prove(b"un altro due", "altra.zip");
+    let auditor = ["--config", "revisore", "--state", "revisore-stato"];
+    let run = |args: &[&str]| world.run([args, &auditor[..]].concat());
+    run(&["trust", "add", "vecchio.json"]).check(0, "Believed");
+    run(&["check", "una.zip"]).check(0, "PROVEN");
+    run(&["check", "una.zip"]).check(0, "PROVEN");
+    run(&["check", "altra.zip"]).check(5, "DAMAGE F304 checkpoint: the log was forked");
+    // The same with statements of a period of the next log.
+    let second = ["--config", "revisore", "--state", "secondo-stato"];
+    let run = |args: &[&str]| world.run([args, &second[..]].concat());
+    run(&["check", "una.zip.json"]).check(0, "which ended; the next names its root");
+    run(&["check", "altra.zip.json"]).check(5, "DAMAGE F304 checkpoint: the log was forked");
+}
+
+#[test]
 fn an_archive_without_the_log_that_was_seen_is_rolled_back() {
     let world = World::with(&[("uno.txt", b"uno")]);
     copy(&world.archive(), &world.place("copia"));
