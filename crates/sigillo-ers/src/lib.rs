@@ -77,7 +77,7 @@ pub use record_check::{
 pub use record_revocation::RevocationRules;
 pub use renewal::{
     Due, DueCause, PreparedRenewal, Renewal, RenewalError, renew_hash_tree, renew_time_stamp,
-    renewals_due, token_certificate_end, token_renewals_due,
+    renewals_due, token_certificate_end, token_renewals_due, token_signature,
 };
 pub use request::{REQUEST_BYTES_MAX, RequestError, TimeStampRequest};
 pub use response::{

@@ -107,6 +107,18 @@ pub fn token_certificate_end(token: &[u8]) -> Result<Timestamp, TokenError> {
     Ok(ReadToken::read(token)?.check_signature(Accepted::Kept)?.not_after)
 }
 
+/// Returns what a time-stamp is signed with, `None` if that is not known here. Only its signature is
+/// checked.
+///
+/// # Errors
+///
+/// As [`token_renewals_due`].
+pub fn token_signature(token: &[u8]) -> Result<Option<SignatureUse>, TokenError> {
+    let token = ReadToken::read(token)?;
+    let certificate = token.check_signature(Accepted::Kept)?;
+    Ok(token.signature_use(&certificate))
+}
+
 fn due_before(
     certificate_end: Timestamp,
     signature: Option<SignatureUse>,

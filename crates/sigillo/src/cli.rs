@@ -335,7 +335,8 @@ pub(crate) struct VerifyArgs {
 /// Seal and time-stamp what waits for it
 ///
 /// Every sealing gets a time-stamp on each evidence line of the settings. Exits with 4 if one waits,
-/// for no authority of its line helped: nothing is lost, and no other line waits for that.
+/// for no authority of its line helped: nothing is lost, and no other line waits for that. Exits with 3
+/// if a line of SHA-512 leaves out documents that could not be read as they were archived.
 ///
 /// Example: sigillo seal --archive /srv/archive
 #[derive(Args, Debug)]

@@ -25,13 +25,16 @@ use crate::{
 /// The line of SHA-512 of these tests.
 pub(crate) const LONG: &str = "plain-sha512-b";
 
+/// A change of what the log says of the tree.
+type TreeChange<'c> = &'c dyn Fn(&mut StampedTree);
+
 /// Adds a line of SHA-512 to an archive and its receipt, with renewals an hour apart. The hash trees are
 /// of the documents of the receipt, all those of their batches, but for `left_out`.
 pub(crate) fn add_line(
     world: &mut World,
     receipt: &mut Receipt,
     (renewals, left_out): (u64, Option<usize>),
-    change: &dyn Fn(&mut StampedTree),
+    change: TreeChange<'_>,
 ) {
     let section = &receipt.sealings[0];
     let Ok(Entry::BatchesSealed(body)) = Entry::parse_line(section.entry.line.as_bytes()) else {
@@ -110,7 +113,7 @@ fn stamp(
     world: &mut World,
     body: &BatchesSealed,
     root: Sha512Digest,
-    change: &dyn Fn(&mut StampedTree),
+    change: TreeChange<'_>,
 ) -> (u64, Vec<u8>) {
     let (token, stamped_at) = world.stamp(EvidenceDigest::from(root));
     let mut tree = StampedTree {
@@ -175,10 +178,7 @@ pub(crate) fn two_families(renewals: u64, left_out: Option<usize>) -> (World, Bu
 }
 
 /// Does the same where the log says something else of the tree.
-fn two_families_changed(
-    of: (u64, Option<usize>),
-    change: &dyn Fn(&mut StampedTree),
-) -> (World, Bundle) {
+fn two_families_changed(of: (u64, Option<usize>), change: TreeChange<'_>) -> (World, Bundle) {
     let plan = Plan { batches: vec![2], every: 1, sealed: true };
     let (mut world, mut receipt) = receipt(&plan);
     receipt.submission = None;
@@ -288,7 +288,7 @@ fn demand_damage(world: &World, bundle: &Bundle, what: &str) {
 
 #[test]
 fn a_log_that_says_something_else_of_the_tree_is_not_believed() {
-    let changes: [(&str, &dyn Fn(&mut StampedTree)); 2] = [
+    let changes: [(&str, TreeChange<'_>); 2] = [
         ("another root", &|it| it.root = Sha512Digest::of(b"another")),
         ("another token", &|it| it.token_sha512 = Sha512Digest::of(b"another")),
     ];

@@ -10,9 +10,9 @@ use sigillo_custody::{
     Check, Health, check_catalogue, check_certificates, check_clock, check_index, check_last_read,
     check_published, check_sealing, check_signer, check_space, check_stamping, growth_a_day,
 };
-use sigillo_ers::pem_blocks;
-use sigillo_evidence_log::{Archive, LogView, read_view};
-use sigillo_model::{ArchiveId, ErrorKind, Sha256Digest};
+use sigillo_ers::{HashFunction, pem_blocks, token_signature};
+use sigillo_evidence_log::{Archive, HashFamily, LogView, read_view};
+use sigillo_model::{ArchiveId, ErrorKind, EvidenceDigest, Sha256Digest, Sha512Digest};
 use sigillo_store::ReadPool;
 
 use crate::{
@@ -329,11 +329,22 @@ async fn authorities(context: &Context, keys: &KeyFolder, checks: &mut Vec<Check
 async fn authorities_of(context: &Context, line: &Line, on: &str) -> Check {
     let name = "authorities";
     let mend = "see to it that an authority of the settings answers; sealings wait meanwhile";
-    let imprint = Sha256Digest::of(b"sigillo doctor");
+    let (family, imprint) = (HashFamily::of_line(&line.name), b"sigillo doctor");
+    let imprint: EvidenceDigest = match family {
+        HashFamily::Sha256 => Sha256Digest::of(imprint).into(),
+        HashFamily::Sha512 => Sha512Digest::of(imprint).into(),
+    };
     match line.authorities.stamp(imprint, &*context.clock, &*context.entropy).await {
         Ok(stamped) => {
             let silent: BTreeSet<_> = stamped.refused.iter().map(|it| &it.authority[..]).collect();
             let message = format!("{} gives time-stamps{on}", stamped.authority);
+            let signed = token_signature(stamped.token.raw()).ok().flatten();
+            let signed = signed.and_then(|signed| signed.hash);
+            if (family, signed) == (HashFamily::Sha512, Some(HashFunction::Sha256)) {
+                let words = "signs them with SHA-256: they fall with it";
+                let mend = "give the line an authority that signs with SHA-384 or SHA-512";
+                return Check::warn(name, format!("{message}, and {words}"), mend);
+            }
             match silent.into_iter().next() {
                 None => Check::ok(name, message),
                 Some(other) => Check::warn(name, format!("{message}, but {other} does not"), mend),

@@ -385,6 +385,22 @@ fn time_stamps_of_a_line_of_sha_512_can_be_filled() {
     assert_eq!(verdict(&it, &bundle(world), true), Verdict::Intact);
 }
 
+#[test]
+fn an_authority_that_signs_with_sha_256_is_told_of_on_the_line() {
+    let Some(it) = Families::new() else { return };
+    let world = &it.world;
+    assert_eq!(world.create().code, 0);
+    believe(world);
+    let falls = "and signs them with SHA-256: they fall with it";
+    let examined = world.run(["doctor", "--online"]);
+    examined.check(examined.code, &format!("Seconda gives time-stamps on the line {LONG}"));
+    assert!(!examined.stdout.contains(falls), "{examined:?}");
+    let swapped = [line(SHORT, "sha256", "Seconda"), line(LONG, "sha512", "Prima")];
+    it.set(&[&[it.short.section(), it.long.section()], &swapped[..]].concat().concat());
+    let words = format!("Prima gives time-stamps on the line {LONG}, {falls}");
+    world.run(["doctor", "--online"]).check(3, &words);
+}
+
 #[rstest]
 #[case::not_its_name("plain-sha512-b", "sha256", "begin it with plain-sha256-")]
 #[case::not_its_hash("plain-sha256-b", "sha512", "begin it with plain-sha512-")]
