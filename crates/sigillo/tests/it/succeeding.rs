@@ -258,7 +258,7 @@ fn a_log_that_ended_with_two_histories_of_one_size_is_forked() {
     let prove = |content: &[u8], bundle: &str| {
         world.write("due.txt", content);
         assert_eq!(world.ingest(&[]).code, 0);
-        succeed(&world, "keys-exposed");
+        succeed(&world, "log-forked");
         world.write("tre.txt", b"tre");
         assert_eq!(world.ingest(&[]).code, 0);
         world.run(["prove", "carte/tre.txt", "-o", bundle]).check(0, "");
