@@ -9,7 +9,10 @@ use sigillo_model::{
     Sha256Digest, Statement, Verdict, parse_canonical,
 };
 
-use crate::{DocumentSection, Receipt, ReceiptCheck, SealingSection, render::shown};
+use crate::{
+    DocumentSection, Receipt, ReceiptCheck, SealingSection, check_hash_trees::root_of,
+    render::shown,
+};
 
 /// At most this many documents stand on a page.
 const DOCUMENTS_MAX: usize = 1_000;
@@ -366,6 +369,9 @@ fn sealing_table(html: &mut Html, sealing: &SealingSection, certificate: Option<
         let sha256 = Sha256Digest::of(&token.token.0);
         let words = format!("{} ({}), voce / entry {}", sha256, token.line, token.entry.index);
         html.row("Token RFC 3161, SHA-256", &words);
+        if let (true, Some(root)) = (token.is_over_trees(), root_of(token)) {
+            html.row("Sopra alberi di hash / over hash trees, SHA-512", &root.to_string());
+        }
         for chain in token.chains() {
             if let (1, Some(tree)) = (chain.place, &token.hash_tree) {
                 let (sha256, index) = (Sha256Digest::of(chain.first), tree.entry.index);
