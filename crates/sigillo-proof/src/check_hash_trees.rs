@@ -82,7 +82,7 @@ fn check(
 }
 
 /// Returns the root of the hash trees on a line, as the log states it.
-fn root_of(token: &TokenSection) -> Option<Sha512Digest> {
+pub(crate) fn root_of(token: &TokenSection) -> Option<Sha512Digest> {
     let entry = token.hash_tree.as_ref().map_or(&token.entry, |tree| &tree.entry);
     match Entry::parse_line(entry.line.as_bytes()) {
         Ok(Entry::EvidenceRehashed(body)) => Some(body.root),

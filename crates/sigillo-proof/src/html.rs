@@ -10,8 +10,8 @@ use sigillo_model::{
 };
 
 use crate::{
-    DocumentSection, LoggedLine, Receipt, ReceiptCheck, SealingSection, check_logs::certificate_in,
-    render::shown,
+    DocumentSection, LoggedLine, Receipt, ReceiptCheck, SealingSection, check_hash_trees::root_of,
+    check_logs::certificate_in, render::shown,
 };
 
 /// At most this many documents stand on a page.
@@ -376,6 +376,9 @@ fn sealing_table(html: &mut Html, sealing: &SealingSection, certificate: Option<
         let sha256 = Sha256Digest::of(&token.token.0);
         let words = format!("{} ({}), voce / entry {}", sha256, token.line, place_of(&token.entry));
         html.row("Token RFC 3161, SHA-256", &words);
+        if let (true, Some(root)) = (token.is_over_trees(), root_of(token)) {
+            html.row("Sopra alberi di hash / over hash trees, SHA-512", &root.to_string());
+        }
         for chain in token.chains() {
             if let (1, Some(tree)) = (chain.place, &token.hash_tree) {
                 let (sha256, place) = (Sha256Digest::of(chain.first), place_of(&tree.entry));

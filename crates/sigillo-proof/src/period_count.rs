@@ -60,10 +60,18 @@ pub const ENTRY_TYPES: [&str; 37] = [
     "unit.annulled",
 ];
 
+/// The types of entries, of version 2, that are on evidence lines of SHA-512.
+const TYPES_OF_TREES: [&str; 2] = ["evidence.renewed", "sealing.stamped"];
+
 impl TypeCount {
     /// Tells whether this schema knows the type: of others only their number can be told.
     pub fn is_known(&self) -> bool {
-        self.v == 1 && ENTRY_TYPES.contains(&self.type_name.as_str())
+        self.v == 1 && ENTRY_TYPES.contains(&self.type_name.as_str()) || self.is_of_trees()
+    }
+
+    /// Tells whether it is one of those of evidence lines of SHA-512, which are known and in no sum.
+    pub fn is_of_trees(&self) -> bool {
+        self.v == 2 && TYPES_OF_TREES.contains(&self.type_name.as_str())
     }
 }
 

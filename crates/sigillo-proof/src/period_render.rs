@@ -1,6 +1,6 @@
 //! A period statement in words.
 
-use crate::{PeriodBatch, PeriodCounts, StatedPeriod};
+use crate::{PeriodBatch, PeriodCounts, StatedPeriod, TypeCount};
 
 /// Puts what is stated of a period into words, with at most `batches_max` of its batches.
 ///
@@ -16,6 +16,10 @@ pub fn render_period(stated: &StatedPeriod, batches_max: usize) -> String {
     }
     for (what, number) in lines_of(&stated.counts) {
         text.push_str(&format!("  {number:>16}  {what}\n"));
+    }
+    for TypeCount { count, type_name, .. } in stated.types.iter().filter(|it| it.is_of_trees()) {
+        let what = "entries more, on evidence lines of SHA-512, of the type";
+        text.push_str(&format!("  {count:>16}  {what} {type_name}\n"));
     }
     for PeriodBatch { batch, bytes, documents, root, .. } in stated.batches.iter().take(batches_max)
     {

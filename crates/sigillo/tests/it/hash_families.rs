@@ -254,6 +254,19 @@ fn a_line_of_sha_512_is_renewed_and_gets_no_new_hash_trees() {
     json(world, 0, &[&["prove"][..], &all, &["-o", "prova.zip"]].concat());
     assert_eq!(json(world, 0, &["check", "prova.zip"])["verdict"], "intact");
     second_verifier(world, &it.roots()).check(0, "INTACT");
+    let html = ["check", "prova.zip", "--html", "verdetto.html"];
+    world.run(html).check(0, "PROVEN");
+    let page = fs::read_to_string(world.place("verdetto.html")).unwrap();
+    let root = bundle(world).receipt.sealings[0].tokens[1].entry.line.clone();
+    let root = serde_json::from_str::<Value>(&root).unwrap()["tree"]["root"].clone();
+    assert!(page.contains("over hash trees, SHA-512") && page.contains(root.as_str().unwrap()));
+    // A period statement names what it does not count.
+    json(world, 0, &["log", "statement", "-o", "rendiconto.json"]);
+    world
+        .run(["check", "rendiconto.json"])
+        .check(0, "2  entries more, on evidence lines of SHA-512");
+    let stated = fs::read_to_string(world.place("rendiconto.json")).unwrap();
+    assert!(stated.contains(r#"{\"count\":2,\"type\":\"sealing.stamped\",\"v\":2}"#), "{stated}");
     // Both hold now that SHA-256 has fallen, one by its new trees.
     assert_eq!(verdict(&it, &bundle(world), true), Verdict::Intact);
     json(world, 0, &["receipt", "show", "carte/tre.txt", "-o", "ricevuta.json"]);
