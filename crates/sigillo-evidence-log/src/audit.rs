@@ -1,5 +1,7 @@
 //! Auditing the log: everything is derived from the commits again and compared.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
@@ -162,6 +164,8 @@ struct ChainAudit<'a> {
     tree_known: bool,
     /// Commits that could not be read since the last good one.
     lost: u64,
+    /// All commits that could not be read.
+    bad: BTreeSet<u64>,
     view: LogView,
     boundaries: Boundaries,
     derived: DerivedAudit,
@@ -175,6 +179,7 @@ impl<'a> ChainAudit<'a> {
             chain: Chain::default(),
             tree_known: true,
             lost: 0,
+            bad: BTreeSet::new(),
             view: LogView::default(),
             boundaries: vec![Some(SignedHead {
                 size: 0,
@@ -194,6 +199,12 @@ impl<'a> ChainAudit<'a> {
             ReadCommit::Bytes(bytes) => match self.archive.parse_commit(number, &bytes).await {
                 Ok(commit) => self.take_good(commit).await?,
                 Err(LogError::CommitDamaged { fault, .. }) => self.take_damaged(number, &fault),
+                // One that names a log which a sound commit would have begun is not of this archive.
+                Err(LogError::CommitMissing { number: before }) if !self.bad.contains(&before) => {
+                    let fault =
+                        CommitFault::Opening { opened: before, what: "follows from no commit" };
+                    self.take_damaged(number, &fault);
+                }
                 Err(error) => {
                     let message = format!("its log is not known: {}", causes_of(&error));
                     self.find(FindingCode::NotRead, number, message);
@@ -214,6 +225,7 @@ impl<'a> ChainAudit<'a> {
         }
         // What a lost commit left behind is only known once a good one follows.
         if self.lost > 0 {
+            self.bad.insert(number);
             self.boundaries.push(None);
         }
         Ok(())
@@ -224,7 +236,11 @@ impl<'a> ChainAudit<'a> {
             CommitFault::AfterEnd { .. } => {
                 (FindingCode::CommitChain, format!("commit {number} does not belong: {fault}"))
             }
-            CommitFault::Opening { opened, .. } if *opened != number => {
+            // What began its log is known to be damaged, so that this one may be sound. If it is sound,
+            // and begins no log, this one is of none.
+            CommitFault::Opening { opened, .. }
+                if *opened != number && self.bad.contains(opened) =>
+            {
                 (FindingCode::NotRead, format!("commit {number} could not be checked: {fault}"))
             }
             _ => (FindingCode::CommitDamaged, format!("commit {number} is damaged: {fault}")),

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use sigillo_authorities::SignedHead;
 use sigillo_merkle::{
-    EntryBundleId, KeysOfLog, NOTE_BYTES_MAX, TILE_WIDTH, TileId, TreeHash, decode_entries,
-    encode_entries,
+    Checkpoint, EntryBundleId, KeysOfLog, NOTE_BYTES_MAX, SignedNote, TILE_WIDTH, TileId, TreeHash,
+    decode_entries, encode_entries,
 };
 use sigillo_model::{Finding, FindingCode, ObjectKey};
 
@@ -116,7 +116,8 @@ pub(crate) async fn check_checkpoint(
     let bytes = read.map_err(LogError::store("reading the checkpoint"))?;
     let published = bytes.as_ref().and_then(|bytes| signed_checkpoint(keys, bytes));
     let head = boundaries.last().copied().flatten();
-    let (code, message) = match (bytes, published) {
+    let (code, message) = match (&bytes, published) {
+        (Some(bytes), None) if is_said_lost_note(archive, generation, bytes) => return Ok(()),
         (bytes, None) if archive.opened(generation + 1).is_some() => {
             let is_known = ended_note(archive, generation, keys).is_some();
             match bytes {
@@ -175,6 +176,21 @@ pub(crate) async fn check_checkpoint(
     };
     findings.push(Finding::new(code, key, message));
     Ok(())
+}
+
+/// Tells whether what is published of a log that ended is about entries that the act of its end says to be
+/// lost: perhaps so is the entry that names the key that signed it.
+fn is_said_lost_note(archive: &Archive, generation: u64, note: &[u8]) -> bool {
+    let Some(body) = archive.succession(generation + 1) else { return false };
+    let stated = SignedNote::parse(note).ok();
+    let stated = stated.and_then(|note| Checkpoint::parse(&note.text).ok());
+    stated.is_some_and(|it| {
+        it.origin == archive.description().origin_of(generation)
+            && is_said_lost(
+                &body.succession,
+                SignedHead { size: it.size, root: sha256_of(it.root) },
+            )
+    })
 }
 
 /// Tells of a checkpoint of a log that would come after the newest: that one may be lost.

@@ -44,11 +44,14 @@ async fn signer(
     findings: &mut Vec<Finding>,
 ) -> Result<Option<VerifiedSeal>, LogError> {
     let (body, code) = (&logged.body, FindingCode::SuccessionFalse);
+    let mut signed_at = logged.at;
     let generation = body.succession.generation;
     let key = ObjectKey::succession_act(generation, body.act_sha256);
     let stated = (&key, SUCCESSION_ACT_BYTES_MAX, body.act_sha256);
     if let Some(bytes) = read_stated(archive, stated, code, findings).await? {
-        let is_same = read_act(&bytes).is_ok_and(|act| {
+        let act = read_act(&bytes).ok();
+        signed_at = act.as_ref().map_or(signed_at, |act| act.at);
+        let is_same = act.is_some_and(|act| {
             act.archive == archive.description().archive && act.succession == body.succession
         });
         if !is_same {
@@ -59,7 +62,7 @@ async fn signer(
     let key = ObjectKey::succession_signature(generation, body.signature_sha256);
     let stated = (&key, SEAL_BYTES_MAX as u64, body.signature_sha256);
     let Some(bytes) = read_stated(archive, stated, code, findings).await? else { return Ok(None) };
-    match verify_seal(&bytes, body.act_sha256, &knowledge.anchors, logged.at.timestamp()) {
+    match verify_seal(&bytes, body.act_sha256, &knowledge.anchors, signed_at.timestamp()) {
         Ok(signer) => Ok(Some(signer)),
         Err(error) if error.is_unknown_algorithm() => {
             let code = FindingCode::AlgorithmUnknown;

@@ -41,7 +41,7 @@ impl Chain {
             rotated: header.rotated,
             sealed: header.sealed,
             succeeded: header.succeeded.filter(|_| !is_first(header)),
-            epoch: header.epoch.saturating_sub(u64::from(is_first(header))),
+            epoch: header.epoch,
             edge,
         }
     }
@@ -81,9 +81,8 @@ impl Chain {
         if header.rotated != self.rotated.filter(|_| !begins) {
             return fault("the last commit with another key of the log");
         }
-        // A log begins one above the last, whatever its keys: nobody can use the numbers up.
-        let next = self.epoch.max(1) + 1;
-        if if begins { header.epoch != next } else { header.epoch < self.epoch.max(1) } {
+        // Every log begins with the first one: whoever had the keys of the last cannot use them up.
+        if if begins { header.epoch != 1 } else { header.epoch < self.epoch.max(1) } {
             return fault("its epoch");
         }
         let expected_at = self.at.map_or(header.clock, |before| before.max(header.clock));

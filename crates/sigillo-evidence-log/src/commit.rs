@@ -135,6 +135,7 @@ pub(crate) fn encode_commit(
         return Err(LogError::Entries { source: None });
     }
     let mut text = Vec::new();
+    let number = header.commit;
     let header = Entry::CommitOpened(header);
     for entry in std::iter::once(&header).chain(entries) {
         let line = entry.to_line().map_err(|error| LogError::Entries { source: Some(error) })?;
@@ -146,7 +147,10 @@ pub(crate) fn encode_commit(
     let text = String::from_utf8(text).expect("entries are canonical JSON, which is UTF-8");
     let note =
         SignedNote::new(text, vec![signature]).map_err(|_| LogError::Entries { source: None })?;
-    Ok(note.to_bytes().into())
+    let bytes = Bytes::from(note.to_bytes());
+    // What could not be read again must not take a number of the log.
+    Commit::parse(&bytes, number, key).map_err(|_| LogError::Entries { source: None })?;
+    Ok(bytes)
 }
 
 /// Why an object is not the commit it should be.

@@ -8,12 +8,16 @@ use futures::{FutureExt as _, future::BoxFuture};
 use sigillo_merkle::{Checkpoint, KeysOfLog, SignedNote, VerifierKey};
 use sigillo_model::{
     ArchiveDescription, CommitOpened, ENTRY_BYTES_MAX, Entry, GENERATIONS_MAX, LogSucceeded,
+    LogTime,
 };
 
 use crate::{
     Archive, Commit, CommitFault, LogError, RightEdge, archive::commit_key_name, chain::sha256_of,
     find_head, key_rotation::KnownKeys,
 };
+
+/// So many commits before the newest are also asked which log they are of.
+const LEARNT_MAX: u64 = 1;
 
 /// One log of an archive, as far as it is known.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub(crate) struct Generation {
     pub(crate) seal: String,
     /// How it came after the one before it; nothing for the first.
     pub(crate) body: Option<LogSucceeded>,
+    /// The time of the commit that it begins with; nothing for the first.
+    pub(crate) at: Option<LogTime>,
 }
 
 /// The logs of one archive, oldest first, never none.
@@ -53,6 +59,7 @@ impl KnownLogs {
             keys: KnownKeys::new(log),
             seal: description.keys.seal.clone(),
             body: None,
+            at: None,
         };
         Self { logs: vec![first], closed: false }
     }
@@ -140,6 +147,11 @@ impl Archive {
         self.with_logs(|logs| logs.of(generation).and_then(|it| it.body.clone()))
     }
 
+    /// Returns when the log of a generation came after the one before it; nothing for the first.
+    pub fn succeeded_at(&self, generation: u64) -> Option<LogTime> {
+        self.with_logs(|logs| logs.of(generation).and_then(|it| it.at))
+    }
+
     /// Learns of all logs of the archive and their keys.
     ///
     /// # Errors
@@ -147,6 +159,15 @@ impl Archive {
     /// [`LogError`] if the log cannot be read for it.
     pub async fn learn(&self) -> Result<(), LogError> {
         let head = find_head(self.store(), 0).await?;
+        // The newest alone could be one of a log that ended: what lies before it knows better.
+        for number in (head.saturating_sub(LEARNT_MAX).max(1)..head).rev() {
+            if let Some(bytes) = self.commit_bytes(number).await? {
+                let stated = stated_header(&bytes).map(|it| it.generation);
+                if stated.is_some_and(|it| it > self.generation()) {
+                    self.parse_commit(number, &bytes).await?;
+                }
+            }
+        }
         if head > 0 {
             self.commit(head).await?;
         }
@@ -301,6 +322,7 @@ impl Archive {
             keys: KnownKeys::new(log),
             seal: terms.seal.clone().unwrap_or(seal),
             body: Some(*body),
+            at: Some(header.at),
         })
     }
 }

@@ -198,7 +198,8 @@ pub async fn succeed_log(
     entropy: &dyn Entropy,
 ) -> Result<SucceededLog, LogError> {
     let read = read_act(act)?;
-    let signer = signer_of(act, signature, anchors, LogTime::new(clock.now()))?;
+    // As of when the person says to sign: whoever reads it later judges it so, too.
+    let signer = signer_of(act, signature, anchors, read.at)?;
     let recovered = Recovered::read(&archive, 0).await?;
     let known = archive.succession(archive.generation());
     let is_done = known.as_ref().is_some_and(|body| body.act_sha256 == Sha256Digest::of(act));
@@ -345,8 +346,8 @@ impl Writing<'_> {
             at: chain.at.map_or(clock, |before| before.max(clock)),
             clock,
             commit: chain.number + 1,
-            // What was made for the old log and is in no commit must not come into the new one unseen.
-            epoch: chain.epoch.max(1) + 1,
+            // Everything begins anew: writers of the old log are stopped by the generation.
+            epoch: 1,
             first_leaf: 0,
             generation,
             previous: chain.digest,

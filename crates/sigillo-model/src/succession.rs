@@ -56,6 +56,13 @@ impl SuccessionReason {
     }
 }
 
+impl SuccessionReason {
+    /// Tells whether others than the archive may sign with the keys of the log that ended.
+    pub const fn others_may_sign(self) -> bool {
+        matches!(self, Self::KeysExposed | Self::LogForked)
+    }
+}
+
 /// Where one log ends and how the next begins.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Succession {

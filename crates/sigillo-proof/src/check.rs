@@ -7,15 +7,15 @@ use sigillo_merkle::{
     Checkpoint, KeysOfLog, TreeHash, VerifierKey, WitnessPolicy, leaf_hash, verify_inclusion,
 };
 use sigillo_model::{
-    ARCHIVE_BYTES_MAX, ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, Place,
-    Record, Sha256Digest, Sha512Digest, Verdict, VersionId, parse_canonical,
+    ARCHIVE_BYTES_MAX, ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, LogTime,
+    Place, Record, Sha256Digest, Sha512Digest, Verdict, VersionId, parse_canonical,
 };
 
 use crate::{
     ArchiveSection, CheckedLog, CosignedBy, LoggedLine, Receipt, ReceiptError,
     check_documents::check_documents,
     check_hash_trees::check_hash_trees,
-    check_logs::{LogTree, certificate_in},
+    check_logs::{LogTree, certificate_in, check_ended},
     check_sealings::check_sealings,
     check_submission::check_submission,
     check_validation::check_validation,
@@ -47,6 +47,21 @@ pub struct SuccessorKeys {
     pub commit: VerifierKey,
     /// The first key that signs its checkpoints.
     pub log: VerifierKey,
+    /// How the log before it ended, if the caller knows.
+    pub before: Option<EndedLog>,
+}
+
+/// How a log ended that another one came after.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EndedLog {
+    /// When the next one began.
+    pub at: LogTime,
+    /// Whether others than the archive may sign with its keys.
+    pub others_may_sign: bool,
+    /// RFC 6962 root over its entries.
+    pub root: Sha256Digest,
+    /// How many entries it has.
+    pub size: u64,
 }
 
 /// A file that lies beside a receipt.
@@ -159,6 +174,7 @@ pub(crate) fn begin_check(receipt: &Receipt, trust: &ReceiptTrust, files: &[Give
         check_submission(&mut checker, receipt, submission, &batches);
     }
     check_sealings(&mut checker, receipt, &proven, &batches, trust);
+    check_ended(&mut checker, receipt, trust);
     check_validation(&mut checker, receipt);
     matcher.conclude(&mut checker);
     checker

@@ -40,7 +40,12 @@ impl Context {
             let next = archive.log_keys_of(generation + 1).map(|keys| keys.first().clone());
             let is_named = next.is_some_and(|next| named.contains(&(generation + 1, next)));
             let terms = archive.succession(generation + 1).filter(|_| is_named);
-            let is_lost = |head| terms.is_some_and(|it| is_said_lost(&it.succession, head));
+            // Where others may sign with its keys, whatever was seen of it may be theirs.
+            let is_lost = |head| {
+                terms.is_some_and(|it| {
+                    it.succession.reason.others_may_sign() || is_said_lost(&it.succession, head)
+                })
+            };
             let head = head.filter(|head| !is_lost(*head));
             SeenLog { generation, log, head }
         });

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use sigillo_ers::{TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{Archive, LogView, is_vouched_by_old_key};
 use sigillo_merkle::{KeysOfLog, VerifierKey};
-use sigillo_model::{ArchiveId, Entry, ErrorKind, parse_json, to_canonical};
-use sigillo_proof::{ArchiveSection, ReceiptTrust, SuccessorKeys};
+use sigillo_model::{
+    ArchiveId, Entry, ErrorKind, LogSucceeded, LogTime, Sha256Digest, SuccessionReason, parse_json,
+    to_canonical,
+};
+use sigillo_proof::{ArchiveSection, EndedLog, ReceiptTrust, SuccessorKeys};
 
 use crate::{error::CommandError, places::write_whole};
 
@@ -52,6 +55,19 @@ pub(crate) struct TrustedSuccessor {
     generation: u64,
     /// Its first log key, as a C2SP verifier key.
     pub(crate) log: String,
+    /// How the log before it ended; older files do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<TrustedEnd>,
+}
+
+/// How a log ended that another one came after.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct TrustedEnd {
+    at: LogTime,
+    reason: SuccessionReason,
+    root: Sha256Digest,
+    /// How many entries it has.
+    pub(crate) size: u64,
 }
 
 /// How a log came to its newest key.
@@ -188,7 +204,7 @@ impl Trusted {
             let shown = TrustedSuccessor::of(archive, generation);
             let known = self.successors.iter().find(|it| it.generation == generation);
             if let Some(known) = known {
-                return Some(shown.as_ref() == Some(known));
+                return Some(shown.is_some_and(|it| it.has_keys_of(known)));
             }
             let old = archive.log_keys_of(generation - 1);
             let body = archive.succession(generation);
@@ -259,11 +275,33 @@ impl Trusted {
 impl TrustedSuccessor {
     /// Names the keys of the log of a generation; nothing if it is not known.
     fn of(archive: &Archive, generation: u64) -> Option<Self> {
+        let before = archive.succeeded_at(generation).zip(archive.succession(generation));
         Some(Self {
             commit: archive.commit_key_of(generation)?.to_string(),
             generation,
             log: archive.log_keys_of(generation)?.first().to_string(),
+            before: before.map(|(at, LogSucceeded { succession: terms, .. })| TrustedEnd {
+                at,
+                reason: terms.reason,
+                root: terms.root,
+                size: terms.size,
+            }),
         })
+    }
+
+    fn has_keys_of(&self, other: &Self) -> bool {
+        (&self.commit, self.generation, &self.log) == (&other.commit, other.generation, &other.log)
+    }
+
+    /// Returns how the log with an origin ended, if that is the one before this.
+    pub(crate) fn end_of(&self, origin: &str) -> Option<&TrustedEnd> {
+        let own = VerifierKey::parse(&self.log).ok()?;
+        let first = own.name().strip_suffix(&format!("/g{}", self.generation))?;
+        let before = match self.generation - 1 {
+            1 => first.to_owned(),
+            generation => format!("{first}/g{generation}"),
+        };
+        self.before.as_ref().filter(|_| before == origin)
     }
 
     /// Returns its keys, if they are some.
@@ -272,6 +310,12 @@ impl TrustedSuccessor {
             generation: self.generation,
             commit: VerifierKey::parse(&self.commit).ok()?,
             log: VerifierKey::parse(&self.log).ok()?,
+            before: self.before.as_ref().map(|it| EndedLog {
+                at: it.at,
+                others_may_sign: it.reason.others_may_sign(),
+                root: it.root,
+                size: it.size,
+            }),
         })
     }
 
@@ -340,7 +384,8 @@ impl TrustStore {
                     && (newer.contains(older.current()) || older.contains(newer.current()))
             });
             let differs = known.successors.iter().any(|it| {
-                trusted.successors.iter().any(|new| new.generation == it.generation && new != it)
+                let mut new = trusted.successors.iter();
+                new.any(|new| new.generation == it.generation && !new.has_keys_of(it))
             });
             if !grows || differs || known.commit != trusted.commit {
                 let words = format!(

@@ -129,7 +129,7 @@ async fn a_commit_under_another_number_is_damaged() {
 }
 
 /// Returns the lines of a next commit with the given entries behind its header.
-async fn next_lines(world: &World, entries: &[&str]) -> Vec<String> {
+pub(crate) async fn next_lines(world: &World, entries: &[&str]) -> Vec<String> {
     let archive = world.archive().await;
     let (mut leaves, mut newest) = (Vec::new(), None);
     for number in 1.. {

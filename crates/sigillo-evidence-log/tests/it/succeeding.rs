@@ -65,9 +65,18 @@ async fn carry_out(
 
 /// Succeeds the log of a world whose keys are all there; the world has the new keys from then on.
 pub(crate) async fn succeeded(world: &mut World, reason: SuccessionReason) -> SucceededLog {
+    succeeded_with(world, reason, None).await
+}
+
+/// Does the same where a checkpoint of the log is known.
+pub(crate) async fn succeeded_with(
+    world: &mut World,
+    reason: SuccessionReason,
+    checkpoint: Option<String>,
+) -> SucceededLog {
     let old = world.keys.clone();
     let keys = next_keys(world, &old);
-    let given = act(world, &keys, terms(reason)).await;
+    let given = act(world, &keys, SuccessionTerms { checkpoint, ..terms(reason) }).await;
     let done = carry_out(world, (&keys, Some(&old)), &given).await.unwrap();
     world.keys = keys;
     done

@@ -5,15 +5,16 @@ use std::fs;
 
 use rstest::rstest;
 
-use sigillo_evidence_log::{CommitFault, LogAudit, LogError, rebuild_log};
+use sigillo_evidence_log::{CommitFault, LogAudit, LogError, rebuild_log, rotate_log_key};
 use sigillo_merkle::{NoteSignature, SignedNote};
 use sigillo_model::{
-    CommitOpened, Entry, ErrorKind, LogSucceeded, ObjectKey, Sha256Digest, SuccessionReason,
+    CommitOpened, Entry, ErrorKind, LogSucceeded, LogTime, ObjectKey, Sha256Digest,
+    SuccessionReason,
 };
 
 use crate::{
-    forging::line_of,
-    succeeding::{archive, succeeded},
+    forging::{line_of, next_lines, signed},
+    succeeding::{archive, succeeded, succeeded_with},
     world::{Place, World, commit, completed, faults},
 };
 
@@ -87,7 +88,7 @@ async fn a_succession_that_teaches_no_keys_stops_readers_and_writers() {
 #[case::a_root(&|header: &mut CommitOpened| header.root = Sha256Digest::of(b"other"), "F302")]
 #[case::a_rotation(&|header: &mut CommitOpened| header.rotated = Some(3), "F302")]
 #[case::the_highest_epoch(&|header: &mut CommitOpened| header.epoch = (1 << 53) - 1, "F303")]
-#[case::the_same_epoch(&|header: &mut CommitOpened| header.epoch -= 1, "F303")]
+#[case::a_later_epoch(&|header: &mut CommitOpened| header.epoch += 1, "F303")]
 #[tokio::test]
 async fn a_log_begins_with_nothing(#[case] change: &dyn Fn(&mut CommitOpened), #[case] code: &str) {
     let world = forged(|header, _| change(header)).await;
@@ -145,7 +146,7 @@ async fn a_checkpoint_of_a_log_that_no_commit_begins_is_told() {
 async fn a_report_is_given_where_the_opening_of_a_log_is_lost_and_the_one_before_had_two_keys() {
     let mut world = archive(Place::Folder).await;
     let mut log = world.writer().await;
-    sigillo_evidence_log::rotate_log_key(&mut log, &world.keys.log_signer()).await.unwrap();
+    rotate_log_key(&mut log, &world.keys.log_signer()).await.unwrap();
     commit(&mut log, &[completed(1)]).await;
     drop(log);
     let mut done = succeeded(&mut world, SuccessionReason::KeysExposed).await;
@@ -153,4 +154,86 @@ async fn a_report_is_given_where_the_opening_of_a_log_is_lost_and_the_one_before
     fs::remove_file(world.file(&ObjectKey::commit(done.commit))).unwrap();
     let found = world.audit().await;
     assert!(codes(&found).contains(&"F301"), "{:?}", found.findings);
+}
+
+#[rstest]
+#[case(2, 4)]
+#[case(3, 4)]
+#[case(64, 3)]
+#[tokio::test]
+async fn a_commit_that_says_to_be_of_a_log_that_no_commit_begins_is_damage(
+    #[case] generation: u64,
+    #[case] succeeded: u64,
+) {
+    let world = archive(Place::Folder).await;
+    let key = ObjectKey::commit(5);
+    let text = String::from_utf8(world.read(&key).await.to_vec()).unwrap();
+    let stated = format!("\"generation\":{generation},");
+    let text = text.replacen("\"generation\":1,", &stated, 1);
+    let stated = format!(",\"succeeded\":{succeeded},\"type\":\"commit.opened\"");
+    let text = text.replacen(",\"type\":\"commit.opened\"", &stated, 1);
+    fs::write(world.file(&key), text).unwrap();
+    let audit = world.audit().await;
+    assert!(faults(&audit).contains(&("F302", key.as_str())), "{:?}", audit.findings);
+}
+
+#[tokio::test]
+async fn whoever_had_the_old_keys_cannot_use_up_epochs_or_time() {
+    let mut world = archive(Place::Folder).await;
+    let lines = next_lines(&world, &[]).await;
+    let Ok(Entry::CommitOpened(mut header)) = Entry::parse_line(lines[0].trim_end().as_bytes())
+    else {
+        panic!("no header");
+    };
+    let number = header.commit;
+    header.epoch = (1 << 53) - 1;
+    header.clock = LogTime::new("2060-01-01T00:00:00Z".parse().unwrap());
+    header.at = header.clock;
+    let bytes = signed(&world, &[line_of(&Entry::CommitOpened(header))]).await;
+    fs::write(world.file(&ObjectKey::commit(number)), bytes).unwrap();
+    // What could not be read again takes no number.
+    let error = world.writer().await.raise_epoch().await.map(drop).unwrap_err();
+    assert!(matches!(error, LogError::Entries { .. }), "{error}");
+    assert!(!world.file(&ObjectKey::commit(number + 1)).exists());
+    let mut log = succeeded(&mut world, SuccessionReason::KeysExposed).await.writer;
+    commit(&mut log, &[completed(1)]).await;
+    log.raise_epoch().await.unwrap();
+    assert_eq!(faults(&world.audit().await), []);
+}
+
+#[tokio::test]
+async fn a_commit_of_the_old_keys_behind_the_newest_does_not_hide_the_log() {
+    let mut world = archive(Place::Folder).await;
+    let lines = next_lines(&world, &[]).await;
+    let (late, old) = (signed(&world, &lines).await, world.keys.clone());
+    let done = succeeded(&mut world, SuccessionReason::KeysExposed).await;
+    drop(done.writer);
+    let key = ObjectKey::commit(done.commit + 1);
+    let text = String::from_utf8(late.to_vec()).unwrap();
+    let (from, to) =
+        (format!("\"commit\":{},", done.commit), format!("\"commit\":{},", done.commit + 1));
+    // Signed anew, as the old key can.
+    let line = text.lines().next().unwrap().replace(&from, &to) + "\n";
+    let new = std::mem::replace(&mut world.keys, old);
+    let bytes = signed(&world, &[line]).await;
+    world.keys = new;
+    fs::write(world.file(&key), bytes).unwrap();
+    let reader = world.archive().await;
+    let error = reader.learn().await.unwrap_err();
+    assert_eq!((reader.generation(), error.kind()), (2, ErrorKind::Integrity), "{error}");
+}
+
+#[tokio::test]
+async fn a_checkpoint_by_a_key_that_is_lost_with_the_entries_that_name_it_is_no_damage() {
+    let mut world = archive(Place::Folder).await;
+    let mut log = world.writer().await;
+    let first = log.head() + 1;
+    rotate_log_key(&mut log, &world.keys.log_signer()).await.unwrap();
+    let last = commit(&mut log, &[completed(1)]).await;
+    drop(log);
+    for number in first..=last.number {
+        fs::remove_file(world.file(&ObjectKey::commit(number))).unwrap();
+    }
+    succeeded_with(&mut world, SuccessionReason::TailLost, Some(last.checkpoint)).await;
+    assert_eq!(faults(&world.audit().await), []);
 }

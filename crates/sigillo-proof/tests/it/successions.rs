@@ -130,6 +130,7 @@ impl World {
             generation: body.generation,
             commit: VerifierKey::parse(&body.commit).unwrap(),
             log: VerifierKey::parse(&body.log).unwrap(),
+            before: None,
         }
     }
 }

@@ -152,6 +152,7 @@ fn cosign(
         this.hint("give a file that `sigillo log consistency` printed")
     })?;
     let log = log_key(context, &request.checkpoint, log)?;
+    refuse_ended(context, &request.checkpoint)?;
     let key = key_of(witness)?;
     let at = LogTime::new(context.clock.now());
     let cosigned_at = u64::try_from(at.timestamp().as_second()).ok();
@@ -208,6 +209,26 @@ fn log_key(
             "add what its owner exported with `sigillo trust add`, or name its key with --log",
         )
     })
+}
+
+/// Refuses to cosign what a log would have beyond its end, if the trust store knows that it ended.
+fn refuse_ended(context: &Context, checkpoint: &Checkpoint) -> Result<(), CommandError> {
+    let trusted = context.trust.list()?;
+    let mut ends = trusted.iter().flat_map(|it| &it.successors);
+    let Some(end) = ends.find_map(|it| it.end_of(&checkpoint.origin)) else { return Ok(()) };
+    if checkpoint.size <= end.size {
+        return Ok(());
+    }
+    let words = format!(
+        "{} ended with {} entries by what the trust store says, and this is a checkpoint of {}: nothing was \
+         cosigned",
+        visible(&checkpoint.origin),
+        end.size,
+        checkpoint.size
+    );
+    Err(CommandError::new(ErrorKind::Integrity, words).hint(
+        "somebody may sign with keys that are not theirs: tell the entity, and keep the file",
+    ))
 }
 
 fn checkpoint_of(last: &Witnessed) -> Checkpoint {

@@ -184,3 +184,47 @@ fn an_interrupted_succession_is_completed_only_when_asked() {
     world.run(["log", "anchor", "--list"]).check(0, "TRIAL time-stamp");
     world.check_intact(1);
 }
+
+#[test]
+fn what_a_thief_of_the_old_keys_makes_is_not_believed_by_who_knows_of_the_next_log() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let auditor = ["--config", "revisore", "--state", "revisore-stato"];
+    fs::write(world.place("prima.zip.json"), world.run(["trust", "export"]).stdout).unwrap();
+    world.run(["trust", "add", "prima.zip.json"].iter().chain(&auditor)).check(0, "Believed");
+    world.run(["prove", "carte/uno.txt", "-o", "vera.zip"]).check(0, "");
+    for folder in ["archivio", "home"] {
+        copy(&world.place(folder), &world.place(format!("{folder}-rubata")));
+    }
+    succeed(&world, "keys-exposed");
+    fs::write(world.place("nuovo.json"), world.run(["trust", "export"]).stdout).unwrap();
+    // The thief goes on with a copy, and the old keys.
+    world.write("falso.txt", b"falso");
+    let thief = |args: &[&str]| {
+        let mut command = world.command(args);
+        command.env("HOME", world.place("home-rubata"));
+        command.env("SIGILLO_ARCHIVE", world.place("archivio-rubata"));
+        finish(command)
+    };
+    thief(&["ingest", "carte"]).check(0, "archived");
+    thief(&["prove", "carte/falso.txt", "-o", "falsa.zip"]).check(0, "");
+    thief(&["log", "statement", "-o", "falso.json"]).check(0, "");
+    thief(&["log", "consistency", "-o", "x"]).check_error(2, "");
+    fs::write(world.place("richiesta.txt"), thief(&["log", "consistency"]).stdout).unwrap();
+    // Who does not know that the log ended believes it: nobody could tell.
+    world
+        .run(["check", "falsa.zip"].iter().chain(&["--state", "ignaro", "--config", "revisore"]))
+        .check(0, "PROVEN");
+    world.run(["trust", "add", "nuovo.json"].iter().chain(&auditor)).check(0, "Believed");
+    for name in ["falsa.zip", "falso.json"] {
+        let ran = world.run(["check", name].iter().chain(&auditor));
+        ran.check(3, "F601 checkpoint: this log ended with");
+    }
+    world.run(["check", "vera.zip"].iter().chain(&auditor)).check(0, "PROVEN");
+    world.run(["verify", "--full"].iter().chain(&auditor)).check(0, "INTACT");
+    let witness = ["log", "witness", "--name", "provincia.example/w"];
+    world.run(witness.iter().chain(&auditor)).check(0, "");
+    let asked = ["log", "witness", "richiesta.txt"];
+    world.run(asked.iter().chain(&auditor)).check_error(5, "nothing was cosigned");
+    // One that the thief makes shorter is younger than the end, and so are its time-stamps.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+}
