@@ -216,10 +216,14 @@ impl Checker {
         vouched
     }
 
-    /// Compares the checkpoint with where its log ended, if the caller knows that it did: nothing that it
-    /// covers beyond that is the archive's.
+    /// Compares the checkpoint with where its log ended, if the caller knows that it did and that others may
+    /// sign for it: nothing that it covers beyond that is known to be the archive's. Of a log whose tail
+    /// was lost, what covers the tail proves what was there.
     fn end_known(&mut self, section: &ArchiveSection, trust: &ReceiptTrust) {
         let (Some(ended), Some(head)) = (ended(section, trust), &self.checkpoint) else { return };
+        if !ended.others_may_sign {
+            return;
+        }
         let is_other = head.size == ended.size && head.root != tree_hash(ended.root);
         if head.size <= ended.size && !is_other {
             return;
