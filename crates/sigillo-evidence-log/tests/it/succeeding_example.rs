@@ -89,7 +89,7 @@ fn expected(page: &BTreeMap<String, String>) -> BTreeMap<&'static str, String> {
         at: at(),
         clock: at(),
         commit: 3,
-        epoch: 2,
+        epoch: 1,
         first_leaf: 0,
         generation: 2,
         previous: Some(last_sha256),
