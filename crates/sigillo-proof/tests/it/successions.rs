@@ -5,16 +5,19 @@ use sigillo_merkle::{
     KeysOfLog, MemoryTree, NoteSignature, VerifierKey, inclusion_path, leaf_hash, root_at,
 };
 use sigillo_model::{
-    Entry, FindingCode, LogSucceeded, Sha256Digest, Signer as _, Statement, Succession,
+    Entry, FindingCode, LogSucceeded, LogTime, Sha256Digest, Signer as _, Statement, Succession,
     SuccessionReason, Verdict, parse_canonical,
 };
 use sigillo_proof::{
-    Bundle, EntryPlace, LoggedLine, RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS, Receipt, ReceiptCheck,
-    ReceiptTrust, SUCCESSION_INDEX, SuccessionSection, SuccessorKeys, check_receipt, extends,
+    Bundle, EndedLog, EntryPlace, LoggedLine, RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS, Receipt,
+    ReceiptCheck, ReceiptTrust, SUCCESSION_INDEX, SuccessionSection, SuccessorKeys, check_receipt,
+    extends,
 };
 use sigillo_testkit::MemorySigner;
 
-use crate::world::{Changes, ORIGIN, Plan, World, digests, receipt_changed, verifier_key};
+use crate::world::{
+    Changes, ORIGIN, Plan, World, digests, receipt as receipt_of, receipt_changed, verifier_key,
+};
 
 /// After what the log of a test is succeeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -468,4 +471,47 @@ fn the_schema_says_whether_there_are_several_logs() {
     // What reads only the first schema refuses the second by its name.
     assert!(String::from_utf8_lossy(&zip(&several)).contains("\"schema\":\"sigillo.bundle/2\""));
     assert!(!String::from_utf8(one.to_json()).unwrap().contains("successions"));
+}
+
+/// Judges receipts of a log that ended as somebody knows it who was given how.
+#[test]
+fn where_others_may_sign_for_a_log_that_ended_only_what_is_older_is_believed() {
+    let plan = |sealed| Plan { batches: vec![2], every: 1, sealed };
+    let (world, sealed) = receipt_of(&plan(true));
+    let (unsealed_world, unsealed) = receipt_of(&plan(false));
+    let known = |world: &World, receipt: &Receipt, change: &dyn Fn(&mut EndedLog)| {
+        let head = check(receipt, &world.trust()).checkpoint.unwrap();
+        let mut before = EndedLog {
+            at: LogTime::new("2090-01-01T00:00:00Z".parse().unwrap()),
+            others_may_sign: true,
+            root: Sha256Digest::from_bytes(*head.root.as_bytes()),
+            size: head.size,
+        };
+        change(&mut before);
+        let key = |name: &str| verifier_key(name, &MemorySigner::new(77));
+        let next = SuccessorKeys {
+            generation: 2,
+            commit: key(&format!("{ORIGIN}/g2/commit")),
+            log: key(&format!("{ORIGIN}/g2")),
+            before: Some(before),
+        };
+        ReceiptTrust { successors: vec![next], ..world.trust() }
+    };
+    let early = |it: &mut EndedLog| it.at = LogTime::new("1990-01-01T00:00:00Z".parse().unwrap());
+    let cases: [(&dyn Fn(&mut EndedLog), Verdict); 6] = [
+        (&|_| {}, Verdict::Intact),
+        (&|it| it.size += 1, Verdict::Intact),
+        (&|it| it.size -= 1, Verdict::CannotTell),
+        (&|it| it.root = Sha256Digest::of(b"other"), Verdict::CannotTell),
+        (&early, Verdict::CannotTell),
+        (&|it| (it.size, it.others_may_sign) = (it.size - 1, false), Verdict::Intact),
+    ];
+    for (change, verdict) in cases {
+        check_verdict(&sealed, &known(&world, &sealed, change), verdict);
+    }
+    // What nothing time-stamps may be from afterwards.
+    let trust = known(&unsealed_world, &unsealed, &|_| {});
+    check_verdict(&unsealed, &trust, Verdict::CannotTell);
+    let trust = known(&unsealed_world, &unsealed, &|it| it.others_may_sign = false);
+    check_verdict(&unsealed, &trust, Verdict::Intact);
 }
