@@ -99,11 +99,12 @@ def check_tokens(stamps, ca, at):
 
 def check_lines(lines, ca, at):
     """Redundant lines of time-stamps (RFC 4998, 7): one that holds is enough, if all objects are on it; one for trial,
-    for others such."""
+    for others such. The oldest of a line must hold alone, too, where some objects are under these only."""
     sound, doubts = [], []
     for line in lines:
         try:
-            for check_signature in check_tokens(line, ca, at): check_signature()
+            for chain in (line, line[0].alone):
+                for check_signature in check_tokens(chain, ca, at): check_signature()
             if line[0].is_whole: sound.append(line[0].trial)
         except CannotTell as why: doubts.append((line[0].trial, why))
     for trial, why in doubts:

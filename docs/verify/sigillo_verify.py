@@ -211,13 +211,18 @@ def check_sealing(where, sealing, receipt, logs, ca, at):
     entry, statement = sealed_entry(sealing), parse_json(sealing["statement"].encode())
     need([sha256(sealing["statement"].encode()), sha256(sealing["seal"])]
          == [entry["statement_sha256"], entry["seal_sha256"]], f"{where}: the log states other digests")
-    need(in_order([place(it["entry"]) for it in [sealing, *sealing["tokens"]]]), f"{where}: it is not in order")
+    need(in_order([place(it["entry"]) for it in [sealing, *sealing["tokens"]]])
+         and len({it["line"] for it in sealing["tokens"]}) == len(sealing["tokens"]),
+         f"{where}: it is not in order, or has two time-stamps on one line")
     lines = [read_line(f"{where}/{k}-{it['line']}", sealing, it) for k, it in enumerate(sealing["tokens"], 1)]
-    own = [it for it in receipt["documents"]
-           if receipt["batches"][it["batch"]].get("sealed", {}).get("number") == entry["number"]]
+    own = {n: {tree["line"] for tree in it.get("hash_trees", [])} for n, it in enumerate(receipt["documents"], 1)
+           if receipt["batches"][it["batch"]].get("sealed", {}).get("number") == entry["number"]}
     for token, line in zip(sealing["tokens"], lines):
-        line[0].is_whole = not is_long(token["line"]) or all(
-            any(tree["line"] == token["line"] for tree in it.get("hash_trees", [])) for it in own)
+        are_in = all(token["line"] in it for it in own.values())
+        line[0].is_whole = are_in or not is_long(token["line"])
+        line[0].alone = [it for it in line if it.hash == "sha256"] if "hash_tree" in token and not are_in else []
+    if lines and all(is_long(it["line"]) for it in sealing["tokens"]):
+        yield from (f"cannot tell: documents/{n}: no evidence record of it follows" for n, it in own.items() if not it)
     yield functools.partial(check_lines, lines, ca, at)
     if not lines: yield f"note: {where} has no time-stamp yet"
     is_known = (statement["format"], statement["profile"]) == (1, "plain")

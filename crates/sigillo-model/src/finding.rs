@@ -134,6 +134,8 @@ finding_codes! {
     AnchorDamaged = "F518", Damage;
     /// Revocation evidence that a renewal covers is missing or damaged.
     CoveredEvidenceLost = "F519", Damage;
+    /// No evidence record of a document follows from the time-stamps of its sealing.
+    DocumentNotStamped = "F520", CannotTell;
     /// The log's key is in no trust store, so who wrote the archive cannot be told.
     OriginUnknown = "F601", CannotTell;
     /// The certificate of a seal leads to no anchor of the trust store.

@@ -1,5 +1,7 @@
 //! Checking that the documents of a receipt are in the hash trees of SHA-512 of their sealings.
 
+use std::collections::HashMap;
+
 use sigillo_ers::walk_path;
 use sigillo_model::{Entry, FileEntry, FindingCode, Record, Sha512Digest};
 
@@ -8,7 +10,7 @@ use crate::{
 };
 
 /// Checks every document that says it is in hash trees of SHA-512, and tells of those that are in none
-/// of their sealing.
+/// of their sealing. A line of SHA-512 on which not all are stands in for no other.
 pub(crate) fn check_hash_trees(checker: &mut Checker, receipt: &Receipt) {
     let has_trees = |sealing: &SealingSection| sealing.tokens.iter().any(TokenSection::has_trees);
     let stated =
@@ -18,29 +20,47 @@ pub(crate) fn check_hash_trees(checker: &mut Checker, receipt: &Receipt) {
     }
     let (maker, mut outside) = (EvidenceMaker::new(receipt), 0);
     for (number, document) in receipt.documents.iter().enumerate() {
-        let sealing = sealing_of(receipt, document);
+        let sealing = maker.sealing_of(document).map(|(section, _)| *section);
         if let Err(message) = check(&maker, document, sealing) {
             let what = (number, document.version_id, None);
             checker.find_document(FindingCode::RenewalDamaged, what, message);
         }
         outside += u64::from(sealing.is_some_and(has_trees) && document.hash_trees.is_empty());
     }
+    doubt_incomplete_lines(checker, &maker, receipt);
     if outside > 0 {
         let message = format!(
             "{outside} documents are not in the hash trees of SHA-512 of their sealing, or this does not \
-             say where: SHA-256 alone proves them (a bundle says where, sigillo prove)"
+             say where: SHA-256 alone proves them here (receipts of submissions never say where, \
+             bundles do)"
         );
         checker.find(FindingCode::RenewalDue, "documents", message);
     }
 }
 
-fn sealing_of<'r>(receipt: &'r Receipt, document: &DocumentSection) -> Option<&'r SealingSection> {
-    let batch = receipt.batches.get(usize::try_from(document.batch).ok()?)?;
-    let number = batch.sealed.as_ref()?.number;
-    receipt.sealings.iter().find(|section| {
-        let entry = Entry::parse_line(section.entry.line.as_bytes());
-        matches!(entry, Ok(Entry::BatchesSealed(body)) if body.number == number)
-    })
+/// Takes note of the lines of SHA-512 on which not all documents of the receipt have a place in their
+/// sealing: they stand in for no other line.
+fn doubt_incomplete_lines(checker: &mut Checker, maker: &EvidenceMaker<'_>, receipt: &Receipt) {
+    // Of each sealing those on which every document had its place so far.
+    let mut whole: HashMap<u64, Vec<&str>> = HashMap::new();
+    for (section, body) in maker.sealings() {
+        let trees = section.tokens.iter().filter(|token| token.is_over_trees());
+        let lines: Vec<_> = trees.map(|token| token.line.as_str()).collect();
+        if !lines.is_empty() {
+            whole.insert(body.number, lines);
+        }
+    }
+    for document in &receipt.documents {
+        let Some((_, body)) = maker.sealing_of(document) else { continue };
+        let Some(lines) = whole.get_mut(&body.number) else { continue };
+        lines.retain(|line| {
+            let is_in = document.hash_trees.iter().any(|place| place.line == *line);
+            if !is_in {
+                checker.lines.doubt(&(body.number, (*line).to_owned()));
+            }
+            is_in
+        });
+    }
 }
 
 /// Checks the places of one document.

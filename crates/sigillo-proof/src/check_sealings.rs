@@ -163,7 +163,7 @@ impl SealingsCheck<'_> {
         body: &BatchesSealed,
     ) -> Option<jiff::Timestamp> {
         let mut first = None;
-        let mut after = section.entry.place();
+        let (mut after, mut lines) = (section.entry.place(), HashSet::new());
         for token in &section.tokens {
             if token.entry.place() <= after {
                 let message = "its time-stamps do not stand in the order of the log";
@@ -172,6 +172,12 @@ impl SealingsCheck<'_> {
                 continue;
             }
             after = token.entry.place();
+            if !lines.insert(token.line.as_str()) {
+                let message =
+                    "it has two time-stamps on one evidence line, of which only the first counts";
+                self.find(FindingCode::ReceiptDiffers, body, message);
+                continue;
+            }
             self.checker.look_at_line(Some((body.number, token.line.clone())));
             let stamped_at = self.token((section, body), token);
             self.renewals((section, body), token, stamped_at);

@@ -21,6 +21,8 @@ pub struct DocumentEvidence {
     pub line: String,
     /// The place of the line among those of its sealing, from 1.
     pub place: usize,
+    /// How many chains it has: two if the document is in the new hash trees of its sealing.
+    pub chains: usize,
     /// The record, DER.
     pub record: Vec<u8>,
 }
@@ -76,7 +78,7 @@ impl<'r> EvidenceMaker<'r> {
             let chains: Vec<&[u8]> =
                 std::iter::once(&first).chain(&second).map(Vec::as_slice).collect();
             let record = write_record(&hashes, &chains);
-            Some(DocumentEvidence { line: token.line.clone(), place, record })
+            Some(DocumentEvidence { line: token.line.clone(), place, chains: chains.len(), record })
         });
         made.collect()
     }
@@ -96,6 +98,22 @@ impl<'r> EvidenceMaker<'r> {
             return list_value(&group);
         }
         list_value(&rehashed_group(&group, &[&first_chain(token, lists)]))
+    }
+
+    /// Returns the sealing of a document, if it has one that can be read.
+    pub(crate) fn sealing_of(
+        &self,
+        document: &DocumentSection,
+    ) -> Option<&(&'r SealingSection, BatchesSealed)> {
+        let batch = self.receipt.batches.get(usize::try_from(document.batch).ok()?)?;
+        self.sealings.get(&batch.sealed.as_ref()?.number)
+    }
+
+    /// Returns the sealings that can be read, each once, by number.
+    pub(crate) fn sealings(&self) -> impl Iterator<Item = &(&'r SealingSection, BatchesSealed)> {
+        let mut known: Vec<_> = self.sealings.values().collect();
+        known.sort_by_key(|(_, body)| body.number);
+        known.into_iter()
     }
 
     /// Returns the lists from the group of a document up to the value of its sealing, V.
@@ -128,14 +146,48 @@ pub(crate) fn sealing_tree_value(
     body: &BatchesSealed,
     token: &TokenSection,
 ) -> Option<Sha512Digest> {
-    let again = [section.statement.as_bytes(), &section.seal.0].map(Sha512Digest::of);
+    let again = second_digests(section);
     if token.is_over_trees() {
         return list_value(&again);
     }
+    list_value(&rehashed_group(&again, &[&sealing_chain(body, token)]))
+}
+
+/// Makes the evidence record of a time-stamp and all that came after it over statement and seal, as one
+/// group: what a document of the sealing has, without what leads from it to the sealing.
+pub(crate) fn sealing_record(
+    section: &SealingSection,
+    body: &BatchesSealed,
+    token: &TokenSection,
+) -> Vec<u8> {
+    let again = second_digests(section);
+    let (mut hashes, mut chains) = (Vec::new(), Vec::<Vec<u8>>::new());
+    for chain in token.chains() {
+        let older: Vec<&[u8]> = chains.iter().map(Vec::as_slice).collect();
+        let written = match (chain.is_sha512, &token.hash_tree) {
+            (false, _) => sealing_chain(body, token),
+            (true, Some(tree)) if chain.place > 0 => {
+                chain_over_trees(&again, &tree.path, chain, &older)
+            }
+            (true, _) => chain_over_trees(&again, &token.path, chain, &older),
+        };
+        hashes.push(if chain.is_sha512 { HashFunction::Sha512 } else { HashFunction::Sha256 });
+        chains.push(written);
+    }
+    let chains: Vec<&[u8]> = chains.iter().map(Vec::as_slice).collect();
+    write_record(&hashes, &chains)
+}
+
+/// Returns the SHA-512 of statement and seal.
+fn second_digests(section: &SealingSection) -> [Sha512Digest; 2] {
+    [section.statement.as_bytes(), &section.seal.0].map(Sha512Digest::of)
+}
+
+/// Writes the chain of SHA-256 over statement and seal.
+fn sealing_chain(body: &BatchesSealed, token: &TokenSection) -> Vec<u8> {
     let signed = [body.statement_sha256, body.seal_sha256];
     let group = signed.iter().map(|digest| digest.as_bytes().to_vec()).collect();
-    let first = first_chain(token, (vec![group], vec![body.root]));
-    list_value(&rehashed_group(&again, &[&first]))
+    first_chain(token, (vec![group], vec![body.root]))
 }
 
 /// Writes the chain of the first time-stamp of a line and of its renewals.
@@ -154,13 +206,26 @@ fn tree_chain(
     older: &[&[u8]],
 ) -> Option<Vec<u8>> {
     let place = document.hash_trees.iter().find(|place| place.line == token.line)?;
-    let mut stamps = ChainStamps::new(HashFunction::Sha512, &place.path, chain.first);
+    Some(chain_over_trees(&group_of(document), &place.path, chain, older))
+}
+
+/// Writes the chain of a time-stamp over hash trees, and of its renewals, for a group whose value leads
+/// there by `path`.
+fn chain_over_trees<D: Into<EvidenceDigest> + Copy>(
+    group: &[Sha512Digest],
+    path: &[D],
+    chain: ChainSection<'_>,
+    older: &[&[u8]],
+) -> Vec<u8> {
+    let mut stamps = ChainStamps::new(HashFunction::Sha512, path, chain.first);
     add_renewals(&mut stamps, Some(chain));
-    let mut group = group_of(document);
-    if !older.is_empty() {
-        group = rehashed_group(&group, older);
-    }
-    Some(stamps.write(vec![group.iter().map(|digest| digest.as_bytes().to_vec()).collect()]))
+    let bytes = |digest: &Sha512Digest| digest.as_bytes().to_vec();
+    let first = if older.is_empty() {
+        group.iter().map(bytes).collect()
+    } else {
+        rehashed_group(group, older).iter().map(bytes).collect()
+    };
+    stamps.write(vec![first])
 }
 
 /// Adds the renewals of a chain, without those whose token is lost: each names all before it, so none

@@ -30,6 +30,7 @@ mod evidence;
 
 mod bundle;
 mod bundle_check;
+mod bundle_times;
 mod bundle_zip;
 
 mod period;

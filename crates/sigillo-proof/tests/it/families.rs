@@ -72,7 +72,7 @@ pub(crate) fn add_line(
     receipt.schema = receipt.schema_wanted().to_owned();
 }
 
-fn second_digests(receipt: &Receipt, number: usize) -> Vec<Sha512Digest> {
+pub(crate) fn second_digests(receipt: &Receipt, number: usize) -> Vec<Sha512Digest> {
     let record = Record::parse(receipt.documents[number].record.as_bytes()).unwrap();
     let (batch, index) =
         record.files[0].name.strip_suffix(".pdf").unwrap().split_once('-').unwrap();
@@ -161,7 +161,7 @@ fn renew(world: &mut World, token: &[u8], count: u64) -> Vec<(u64, Sha512Digest,
 }
 
 /// Proves everything in a receipt under the newest checkpoint.
-fn prove_again(world: &World, receipt: &mut Receipt) {
+pub(crate) fn prove_again(world: &World, receipt: &mut Receipt) {
     receipt.checkpoint = world.signed_checkpoint();
     let (size, older) = (world.tree.size(), receipt.sealings[0].statement.clone());
     for line in receipt.lines_mut() {

@@ -12,6 +12,7 @@ mod evidence;
 mod families;
 mod forgeries;
 mod honest;
+mod judged;
 mod mutations;
 mod periods;
 mod rotations;

@@ -44,12 +44,18 @@ for name in cases["bundles"]:
 #[derive(Default)]
 pub(crate) struct Cases {
     pub(crate) bundles: Vec<(String, Vec<u8>, Verdict)>,
+    /// The time as of which they are checked, if it is another than [`AT`].
+    pub(crate) at: Option<Timestamp>,
 }
 
 impl Cases {
+    fn at(&self) -> Timestamp {
+        self.at.unwrap_or_else(|| AT.parse().unwrap())
+    }
+
     pub(crate) fn push(&mut self, name: impl Into<String>, zip: Vec<u8>, trust: &ReceiptTrust) {
         let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
-        let at: Timestamp = AT.parse().unwrap();
+        let at = self.at();
         let check = match Bundle::parse(&zip) {
             Ok(bundle) => {
                 check_bundle(&bundle, &[], &BundleRules { trust, algorithms: &algorithms, at })
@@ -192,9 +198,8 @@ fn disagreements_by(cases: &Cases, world: &World, log: &VerifierKey) -> Vec<Stri
         fs::write(&path, zip).unwrap();
         names.push(path);
     }
-    let at: Timestamp = AT.parse().unwrap();
     let list = json!({
-        "at": at.as_second(), "bundles": names, "ca": place("root.pem"),
+        "at": cases.at().as_second(), "bundles": names, "ca": place("root.pem"),
         "log_key": log.to_string(),
     });
     fs::write(place("cases.json"), list.to_string()).unwrap();

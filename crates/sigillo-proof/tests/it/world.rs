@@ -36,6 +36,8 @@ use crate::{
 
 pub(crate) const ORIGIN: &str = "sigillo.invalid/prova";
 pub(crate) const LINE: &str = "plain-sha256-trial";
+/// Until when certificates are valid.
+const UNTIL: &str = "2036-01-01T00:00:00Z";
 pub(crate) const SUBMISSION: SubmissionId = SubmissionId::from_bytes([5; 16]);
 
 struct Key(EcdsaKeyPair);
@@ -90,6 +92,8 @@ pub(crate) struct Changes<'c> {
     pub(crate) vouched: bool,
     /// Whether another key seals from there on.
     pub(crate) seals_anew: bool,
+    /// Until when the certificate of its authority is valid.
+    pub(crate) authority_until: &'c str,
 }
 
 impl Default for Changes<'_> {
@@ -105,6 +109,7 @@ impl Default for Changes<'_> {
             borders: &[],
             vouched: true,
             seals_anew: false,
+            authority_until: UNTIL,
         }
     }
 }
@@ -119,8 +124,10 @@ pub(crate) struct World {
     /// Key and certificate that can seal after it.
     next_seal: Option<(Key, Vec<u8>)>,
     tsa_key: Key,
-    seal: Vec<u8>,
-    tsa: Vec<u8>,
+    /// Key and certificate of another authority.
+    next_tsa: Option<(Key, Vec<u8>)>,
+    pub(crate) seal: Vec<u8>,
+    pub(crate) tsa: Vec<u8>,
     pub(crate) anchors: TrustAnchors,
     /// The certificate of the root, DER.
     pub(crate) root: Vec<u8>,
@@ -132,19 +139,19 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self::with_log_key(1)
+        Self::with(&Changes::default())
     }
 
-    fn with_log_key(log_key: u64) -> Self {
-        let [root_key, tsa_key, seal_key, next_key] = [(); 4].map(|()| Key::generate());
-        let make = |role, subject: &str, key: &Key| {
+    fn with(changes: &Changes<'_>) -> Self {
+        let [root_key, tsa_key, other_key, seal_key, next_key] = [(); 5].map(|()| Key::generate());
+        let make = |role, subject: &str, key: &Key, until: &str| {
             let content = CertificateContent {
                 role,
                 subject: subject.to_owned(),
                 issuer: "Sigillo TRIAL root".to_owned(),
                 serial: Sha256Digest::of(subject.as_bytes()).as_bytes()[..16].try_into().unwrap(),
                 not_before: "2026-01-01T00:00:00Z".parse().unwrap(),
-                not_after: "2036-01-01T00:00:00Z".parse().unwrap(),
+                not_after: until.parse().unwrap(),
                 public_key: key.public(),
                 issuer_public_key: root_key.public(),
             };
@@ -152,14 +159,19 @@ impl World {
             let signature = root_key.sign(prepared.to_sign());
             prepared.finish(&signature)
         };
-        let root = make(CertificateRole::TrialRoot, "Sigillo TRIAL root", &root_key);
-        let tsa = make(CertificateRole::TrialTimeStamping, "Sigillo TRIAL time-stamps", &tsa_key);
-        let seal = make(CertificateRole::TrialSeal, "Comune di Prova TRIAL seal", &seal_key);
-        let next = make(CertificateRole::TrialSeal, "Comune di Prova TRIAL next seal", &next_key);
+        let root = make(CertificateRole::TrialRoot, "Sigillo TRIAL root", &root_key, UNTIL);
+        let tsa = |key, until| {
+            make(CertificateRole::TrialTimeStamping, "Sigillo TRIAL time-stamps", key, until)
+        };
+        let (tsa, other) = (tsa(&tsa_key, changes.authority_until), tsa(&other_key, UNTIL));
+        let next_tsa = Some((other_key, other));
+        let seal = |subject, key| make(CertificateRole::TrialSeal, subject, key, UNTIL);
+        let next = seal("Comune di Prova TRIAL next seal", &next_key);
+        let seal = seal("Comune di Prova TRIAL seal", &seal_key);
         let next_seal = Some((next_key, next));
         let mut anchors = TrustAnchors::new();
         anchors.add_der("trial", &root).unwrap();
-        let signer = MemorySigner::new(log_key);
+        let signer = MemorySigner::new(changes.log_key);
         let log = verifier_key(ORIGIN, &signer);
         let tree = MemoryTree::new();
         let lines = Vec::new();
@@ -171,6 +183,7 @@ impl World {
             seal_key,
             next_seal,
             tsa_key,
+            next_tsa,
             seal,
             tsa,
             anchors,
@@ -328,6 +341,11 @@ impl World {
         to_pem("CERTIFICATE", &self.seal)
     }
 
+    /// Lets another authority stamp from here on.
+    pub(crate) fn stamp_anew(&mut self) {
+        (self.tsa_key, self.tsa) = self.next_tsa.take().unwrap();
+    }
+
     /// Makes a seal over what has this digest.
     pub(crate) fn seal_over(&self, sha256: Sha256Digest) -> Vec<u8> {
         let prepared = prepare_seal(sha256, &self.seal, &[], now()).unwrap();
@@ -424,7 +442,7 @@ pub(crate) fn receipt_described(
 
 /// Does the same with other changes.
 pub(crate) fn receipt_changed(plan: &Plan, changes: &Changes<'_>) -> (World, Receipt) {
-    let mut world = World::with_log_key(changes.log_key);
+    let mut world = World::with(changes);
     world.push_line(br#"{"type":"commit.opened","v":2}"#.to_vec());
     let (created, description) = world.describe(changes.description);
     let received = world.push(&Entry::SubmissionReceived(SubmissionReceived {
