@@ -27,18 +27,53 @@ impl Context {
         if generation == 1 || !self.trust.knows(archive) || self.trust.knowledge_of(archive)?.0 {
             return Ok(());
         }
+        Err(self.unbelieved(archive)?)
+    }
+
+    /// Says why a log that succeeded another is not to be read: the archive lacks one that is known
+    /// here, or nobody who is believed vouches for it.
+    pub(crate) fn unbelieved(&self, archive: &Archive) -> Result<CommandError, CommandError> {
+        let generation = archive.generation();
+        let own = self.own_keys(archive).map(|keys| {
+            format!(
+                "the keys in {} began log {generation}: the same `sigillo log succeed` again completes it",
+                keys.path().display()
+            )
+        });
+        if let Some((words, file)) = self.lacks_log(archive)? {
+            let words = format!("LOG_DIVERGED: {words}; nothing was written");
+            let this = CommandError::new(ErrorKind::Integrity, words)
+                .hint(BACKUP)
+                .hint(format!("what is known is in {}", file.display()));
+            return Ok(match own {
+                Some(own) => this.hint(own),
+                None => this.hint(LOST_SUCCESSOR),
+            });
+        }
         let words = format!(
             "LOG_UNBELIEVED: log {generation} of this archive began with commit {}, and nothing in the \
              trust store vouches for it; nothing was read or written",
             archive.opened(generation).unwrap_or_default()
         );
-        Err(CommandError::new(ErrorKind::Integrity, words)
+        let this = CommandError::new(ErrorKind::Integrity, words);
+        if let Some(own) = own {
+            return Ok(this.hint(own));
+        }
+        Ok(this
             .hint("`sigillo verify` says by whose act it began; ask the entity whether it is theirs")
             .hint("if it is, get what `sigillo trust export` prints there, and `sigillo trust add` it")
             .hint(
                 "if it is not, somebody wrote to the store who should not: keep these commits \
-                 elsewhere and take them out of log/seq",
+                 elsewhere and take them out of log/seq; the log before goes on then",
             ))
+    }
+
+    /// Returns the keys of a log that succeeded another, if they are this user's: nobody else can have
+    /// begun it.
+    pub(crate) fn own_keys(&self, archive: &Archive) -> Option<KeyFolder> {
+        let keys = self.keys(archive).ok().filter(|_| archive.generation() > 1)?;
+        let is_own = keys.log_signer().public_key()[..] == *archive.log_keys().first().public_key();
+        is_own.then_some(keys)
     }
 
     /// Refuses a log that lacks what this user saw of it, or what these keys signed, if they are here.
@@ -77,7 +112,12 @@ impl Context {
 }
 
 /// What to do about a log that is older than what is known of it.
-const BACKUP: &str = "the store may have been restored from a backup: bring back its newest state";
+pub(crate) const BACKUP: &str =
+    "the store may have been restored from a backup: bring back its newest state";
+
+/// What to do about a log that came after another, and is nowhere any more.
+const LOST_SUCCESSOR: &str = "if that log is lost for good, `sigillo log succeed --lost-successor` goes on \
+                              without it: it says what is lost, and what it keeps elsewhere";
 
 /// Refuses to go on with a log where the keys of a later one were used already: the archive had that,
 /// and does not show it.
@@ -94,10 +134,9 @@ pub(crate) fn refuse_used_keys(archive: &Archive, keys: &KeyFolder) -> Result<()
                 folder.display(),
                 last.size
             );
-            return Err(CommandError::new(ErrorKind::Integrity, words).hint(BACKUP).hint(
-                "if that log is lost for good: keep that folder elsewhere, and `sigillo log succeed` \
-                 begins another in its place, with other keys",
-            ));
+            return Err(CommandError::new(ErrorKind::Integrity, words)
+                .hint(BACKUP)
+                .hint(LOST_SUCCESSOR));
         }
     }
     Ok(())

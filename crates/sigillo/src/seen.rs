@@ -8,7 +8,11 @@ use sigillo_evidence_log::{Archive, LogSummary, SeenLog, is_said_lost, log_conta
 use sigillo_merkle::{Checkpoint, VerifierKey};
 use sigillo_model::{ArchiveId, Finding, FindingCode, LogTime, Sha256Digest};
 
-use crate::{context::Context, error::CommandError, places::write_whole};
+use crate::{
+    context::Context,
+    error::CommandError,
+    places::{write_new, write_whole},
+};
 
 /// The file of the state that names the logs that were seen of an archive beyond its first.
 const SEEN_LOGS: &str = "seen-logs";
@@ -52,6 +56,41 @@ impl Context {
         Ok(seen.collect())
     }
 
+    /// Returns those of [`seen_before`](Self::seen_before) that the archive does not have.
+    pub(crate) fn lost_logs(&self, archive: &Archive) -> Result<Vec<SeenLog>, CommandError> {
+        let is_there =
+            |it: &SeenLog| archive.log_keys_of(it.generation).is_some_and(|k| *k.first() == it.log);
+        let logs = self.seen_before(archive)?;
+        Ok(logs.into_iter().filter(|it| !is_there(it)).collect())
+    }
+
+    /// Forgets that these logs were seen of an archive, and keeps what was remembered in a file with
+    /// `kept` behind its name; tells whether any was remembered.
+    pub(crate) fn forget_logs(
+        &self,
+        archive: &Archive,
+        lost: &[SeenLog],
+        kept: &str,
+    ) -> Result<bool, CommandError> {
+        let file = self.seen_logs_file(archive);
+        let (logs, all) = (read_logs(&self.places.state_of(archive.description().archive)), lost);
+        let is_lost = |it: &(u64, VerifierKey)| all.iter().any(|lost| is_of(lost, it));
+        if !logs.iter().any(is_lost) {
+            return Ok(false);
+        }
+        let bytes =
+            std::fs::read(&file).map_err(|error| CommandError::file("reading", &file, &error))?;
+        write_new(&file.with_file_name(format!("{SEEN_LOGS}{kept}")), &bytes)?;
+        let left: Vec<_> = logs.into_iter().filter(|it| !is_lost(it)).collect();
+        write_logs(&file, &left)?;
+        Ok(true)
+    }
+
+    /// Where it is remembered which logs were seen of an archive beyond its first.
+    pub(crate) fn seen_logs_file(&self, archive: &Archive) -> PathBuf {
+        self.places.state_of(archive.description().archive).join(SEEN_LOGS)
+    }
+
     /// Says that the archive does not have a log that it must have, if that is so, and where that is
     /// remembered.
     pub(crate) fn lacks_log(
@@ -60,9 +99,7 @@ impl Context {
     ) -> Result<Option<(String, PathBuf)>, CommandError> {
         let id = archive.description().archive;
         let named = self.trust.successors_of(archive)?;
-        let is_there =
-            |it: &SeenLog| archive.log_keys_of(it.generation).is_some_and(|k| *k.first() == it.log);
-        let lacking = self.seen_before(archive)?.into_iter().find(|it| !is_there(it));
+        let lacking = self.lost_logs(archive)?.into_iter().next();
         Ok(lacking.map(|it| {
             let words = format!(
                 "log {} of this archive was seen earlier, or is believed, and here is none with its key: \
@@ -84,8 +121,7 @@ impl Context {
             let mut logs = read_logs(&state);
             if !logs.contains(&log) {
                 logs.push(log);
-                let lines = logs.iter().map(|(number, key)| format!("{number} {key}\n"));
-                write_whole(&state.join(SEEN_LOGS), lines.collect::<String>().as_bytes())?;
+                write_logs(&state.join(SEEN_LOGS), &logs)?;
             }
         }
         self.remember_in(&self.seen_file(archive), head)
@@ -176,6 +212,16 @@ fn read_logs(state: &Path) -> Vec<(u64, VerifierKey)> {
         Some((number.parse().ok()?, VerifierKey::parse(key).ok()?))
     });
     lines.collect()
+}
+
+fn write_logs(file: &Path, logs: &[(u64, VerifierKey)]) -> Result<(), CommandError> {
+    let lines = logs.iter().map(|(number, key)| format!("{number} {key}\n"));
+    write_whole(file, lines.collect::<String>().as_bytes())
+}
+
+/// Tells whether a log is the one of a generation with this first key.
+pub(crate) fn is_of(log: &SeenLog, (generation, key): &(u64, VerifierKey)) -> bool {
+    log.generation == *generation && log.log == *key
 }
 
 /// The memory of one log: whoever copies the archive's id has another key.

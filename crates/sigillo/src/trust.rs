@@ -16,7 +16,10 @@ use sigillo_model::{
 };
 use sigillo_proof::{ArchiveSection, EndedLog, ReceiptTrust, SuccessorKeys};
 
-use crate::{error::CommandError, places::write_whole};
+use crate::{
+    error::CommandError,
+    places::{write_new, write_whole},
+};
 
 /// Largest file of the trust store, in bytes.
 const TRUST_BYTES_MAX: u64 = 1 << 20;
@@ -337,6 +340,13 @@ fn certificates_in(pem: &str) -> Result<Vec<Vec<u8>>, String> {
     Ok(ders)
 }
 
+/// Leaves out certificates that were named before.
+pub(crate) fn without_repeats(pems: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut ders = HashSet::new();
+    let is_new = |pem: &String| certificates_in(pem).is_ok_and(|found| ders.insert(found));
+    pems.into_iter().filter(is_new).collect()
+}
+
 /// A folder with one file for each archive that is believed.
 #[derive(Clone, Debug)]
 pub(crate) struct TrustStore {
@@ -444,6 +454,72 @@ impl TrustStore {
         let trusted = read_trusted(&self.file_of(archive.description().archive))?;
         let logs = trusted.successors.iter();
         Ok(logs.filter_map(|it| Some((it.generation, VerifierKey::parse(&it.log).ok()?))).collect())
+    }
+
+    /// Returns the certificates that are believed of an archive, PEM.
+    pub(crate) fn anchors_of(&self, archive: &Archive) -> Result<Vec<String>, CommandError> {
+        if !self.knows(archive) {
+            return Ok(Vec::new());
+        }
+        Ok(read_trusted(&self.file_of(archive.description().archive))?.anchors)
+    }
+
+    /// Returns whether the newest log that the archive shows is believed, whatever logs after it are
+    /// believed as well.
+    pub(crate) fn believes_shown(&self, archive: &Archive) -> Result<bool, CommandError> {
+        if !self.knows(archive) {
+            return Ok(false);
+        }
+        let mut trusted = read_trusted(&self.file_of(archive.description().archive))?;
+        trusted.successors.retain(|it| it.generation <= archive.generation());
+        Ok(trusted.matches(archive))
+    }
+
+    /// Refuses an archive of which other keys are believed than those that it shows:
+    /// [`add`](Self::add) would, too late.
+    pub(crate) fn refuse_others(&self, archive: &Archive) -> Result<(), CommandError> {
+        if !self.knows(archive) || self.believes_shown(archive)? {
+            return Ok(());
+        }
+        let path = self.file_of(archive.description().archive);
+        let known = read_trusted(&path)?;
+        let shown = Trusted::of(archive, Vec::new());
+        let first = |it: &Trusted| it.log_keys().ok().map(|keys| keys.first().to_string());
+        let differs = |it: &TrustedSuccessor| {
+            shown.successors.iter().any(|new| new.generation == it.generation && new != it)
+        };
+        if known.commit == shown.commit
+            && first(&known) == first(&shown)
+            && !known.successors.iter().any(differs)
+        {
+            return Ok(());
+        }
+        let words = format!("the trust store has other keys for this archive of {}", shown.entity);
+        Err(CommandError::new(ErrorKind::Invalid, words)
+            .hint(format!("see whose they are: {}; nothing was written", path.display())))
+    }
+
+    /// Takes back that logs are believed of an archive, each by its generation and first key, and keeps
+    /// what was believed in a file with `kept` behind its name; tells whether any was.
+    pub(crate) fn forget_successors(
+        &self,
+        archive: &Archive,
+        lost: &[(u64, VerifierKey)],
+        kept: &str,
+    ) -> Result<bool, CommandError> {
+        if !self.successors_of(archive)?.iter().any(|it| lost.contains(it)) {
+            return Ok(false);
+        }
+        let path = self.file_of(archive.description().archive);
+        let mut trusted = read_trusted(&path)?;
+        write_new(
+            &self.folder.join(format!("{}.json{kept}", trusted.archive)),
+            &trusted.to_json(),
+        )?;
+        trusted.successors.retain(|it| {
+            !lost.iter().any(|(number, key)| *number == it.generation && key.to_string() == it.log)
+        });
+        write_whole(&path, &trusted.to_json()).map(|()| true)
     }
 
     /// Returns whether the archive's log is believed, and which certificates count for it.

@@ -19,6 +19,7 @@ use crate::{
     commands::{EXIT_CLEAN, EXIT_FINDINGS},
     context::Context,
     error::CommandError,
+    guard::BACKUP,
     lines::Line,
     machine::{check_durability, check_leftovers, space_of},
     output::{counted, grouped, visible},
@@ -123,7 +124,10 @@ async fn of_archive(
     ));
     checks.push(check_published(archive, &view).await?);
     if let Some(keys) = &keys {
-        checks.push(check_signer(archive, &view, keys.log_signer().last_signed()?).await?);
+        checks.push(match keys.log_signer().last_signed()? {
+            None if archive.generation() > 1 => unfinished(archive),
+            last => check_signer(archive, &view, last).await?,
+        });
         checks.push(certificates(context, keys));
     }
     checks.push(check_clock(&view, now));
@@ -215,8 +219,24 @@ fn keys(
     Ok(fits.then_some(keys))
 }
 
+/// Says that a log began and that its key did not sign yet: the program was stopped between.
+fn unfinished(archive: &Archive) -> Check {
+    let words = format!(
+        "log {} began, and its key has signed nothing yet: `sigillo log succeed` was interrupted",
+        archive.generation()
+    );
+    Check::fail("signer", words, COMPLETE_SUCCESSION)
+}
+
+/// What to do about a succession that was interrupted.
+const COMPLETE_SUCCESSION: &str =
+    "the same `sigillo log succeed` again, with --trial --yes or with act and signature";
+
 fn trust(context: &Context, archive: &Archive) -> Check {
     let name = "trust";
+    if let Ok(Some((words, _))) = context.lacks_log(archive) {
+        return Check::fail(name, format!("LOG_DIVERGED: {words}"), BACKUP);
+    }
     match context.trust.knowledge_of(archive) {
         Ok((true, _)) => match context.trust.check(archive) {
             Ok(anchors) => {
@@ -231,7 +251,11 @@ fn trust(context: &Context, archive: &Archive) -> Check {
                 "LOG_UNBELIEVED: nothing in the trust store vouches for log {} of this archive",
                 archive.generation()
             ),
-            "sigillo verify",
+            if context.own_keys(archive).is_some() {
+                COMPLETE_SUCCESSION
+            } else {
+                "sigillo verify"
+            },
         ),
         Ok((false, _)) => Check::warn(
             name,

@@ -8,20 +8,23 @@ use serde_json::{Value, json};
 use sigillo_authorities::{CheckpointSigner, KeyFolder};
 use sigillo_ers::{SEAL_BYTES_MAX, Trust, TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{
-    Archive, LogError, LogKeys, SucceededLog, SuccessionPlan, SuccessionTerms, plan_succession,
-    read_act, read_checkpoint, reason_in_words, sign_succession_act, succeed_log,
-    write_succession_act,
+    Archive, LogError, LogKeys, SuccessionPlan, SuccessionTerms, plan_succession, read_act,
+    reason_in_words, sign_succession_act, succeed_log, write_succession_act,
 };
-use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX, TreeHash};
-use sigillo_model::{ErrorKind, LogTime, SUCCESSION_ACT_BYTES_MAX, SuccessionReason};
+use sigillo_merkle::VerifierKey;
+use sigillo_model::{ErrorKind, LogTime, SUCCESSION_ACT_BYTES_MAX, Succession, SuccessionReason};
 
 use crate::{
-    commands::{EXIT_CLEAN, log::checkpoint_of},
+    commands::{
+        EXIT_CLEAN,
+        log_succeed_again::Begun,
+        log_succeed_known::{Known, Lost, words_of_act},
+    },
     context::Context,
     error::CommandError,
-    guard::{base_of, keys_of_log},
-    output::{grouped, visible},
-    places::{read_beginning, write_new},
+    guard::{BACKUP, base_of, keys_of_log},
+    output::{counted, grouped, visible},
+    places::{read_beginning, refuse_taken, write_new},
     trust::Trusted,
 };
 
@@ -55,6 +58,9 @@ pub(crate) struct SucceedArgs {
     /// The newest checkpoint of the log that somebody kept
     #[arg(long, value_name = "FILE", requires = "reason")]
     pub(crate) checkpoint: Option<PathBuf>,
+    /// A log that came after this one is lost for good: what knows of it here is kept elsewhere
+    #[arg(long)]
+    pub(crate) lost_successor: bool,
     /// Write the act to be signed to this file; with --signature, the act that was signed
     #[arg(long, value_name = "FILE")]
     pub(crate) act: Option<PathBuf>,
@@ -87,11 +93,14 @@ pub(crate) enum SucceedReason {
 }
 
 /// The name of the command's result.
-const SCHEMA: &str = "sigillo.log.succeed/1";
+pub(super) const SCHEMA: &str = "sigillo.log.succeed/1";
 
 /// What is to be done once another log has begun.
-const AFTERWARDS: &str = "Copy the key folder anew. Give those who believe the archive what \
-                          `sigillo trust export` prints now, and witnesses the key of the new log.\n";
+pub(super) const AFTERWARDS: &str = "Copy the key folder anew. Give those who believe the archive what \
+                          `sigillo trust export` prints now, and witnesses the key of the new log. What \
+                          came in with commits that are gone or were moved out of log/seq is named by \
+                          none any more: ingest it again before `sigillo sweep --yes`, which removes \
+                          it.\n";
 
 /// What is known before anything is done.
 struct Before {
@@ -101,8 +110,10 @@ struct Before {
     old: PathBuf,
     /// Whether they are all there.
     has_old_keys: bool,
-    /// The newest checkpoint that is known of the log as it is, and how many entries it covers.
-    newest: Option<(u64, String)>,
+    /// What is known of the log as it is.
+    known: Known,
+    /// What came after it and is lost.
+    lost: Lost,
 }
 
 impl From<SucceedReason> for SuccessionReason {
@@ -123,21 +134,26 @@ impl From<SucceedReason> for SuccessionReason {
 pub(crate) async fn run(context: &Context, args: &SucceedArgs) -> Result<u8, CommandError> {
     let archive = context.archive_as_found().await?;
     archive.learn().await.map_err(|error| unreadable(&error))?;
-    refuse_unbelieved(context, &archive)?;
-    if let Some(code) = complete(context, args, &archive).await? {
+    let begun = Begun::find(context, &archive).await?;
+    if begun.is_none() {
+        refuse_unbelieved(context, &archive)?;
+    }
+    if let Some(begun) = begun
+        && let Some(code) = begun.complete(context, args, &archive).await?
+    {
         return Ok(code);
     }
     if let (Some(act), Some(signature)) = (&args.act, &args.signature) {
-        return carry_out_file(context, archive, act, signature).await;
+        return carry_out_file(context, args, archive, (act, signature)).await;
     }
     let before = look(context, args, archive).await?;
-    let plan = plan_text(&before);
+    let plan = plan_text(context, &before)?;
     let Some(reason) = args.reason.map(SuccessionReason::from) else {
         let text = format!(
             "{plan}Nothing was changed. Say why with --reason, and have the act signed that --act \
              writes; in a trial archive, --trial --yes signs it with the archive's own seal.\n"
         );
-        context.output.result(SCHEMA, &text, value_of(&before, None));
+        context.output.result(SCHEMA, &text, value_of(&before));
         return Ok(EXIT_CLEAN);
     };
     refuse_reason(&before, reason)?;
@@ -152,17 +168,32 @@ pub(crate) async fn run(context: &Context, args: &SucceedArgs) -> Result<u8, Com
              act to be signed; in a trial archive --trial --yes does all of it.\n",
             reason_in_words(reason)
         );
-        context.output.result(SCHEMA, &text, value_of(&before, None));
+        context.output.result(SCHEMA, &text, value_of(&before));
         return Ok(EXIT_CLEAN);
     }
     if !context.output.is_json() {
         context.output.data(&plan);
     }
-    let keys = next_keys(context, &before, reason)?;
+    begin(context, args, before, reason).await
+}
+
+/// Writes the act, and in trial archives carries it out.
+async fn begin(
+    context: &Context,
+    args: &SucceedArgs,
+    before: Before,
+    reason: SuccessionReason,
+) -> Result<u8, CommandError> {
+    before.lost.refuse_unless(context, &before.archive, args.lost_successor)?;
+    context.trust.refuse_others(&before.archive)?;
+    if let Some(file) = &args.act {
+        refuse_taken(file)?;
+    }
     let at = LogTime::new(context.clock.now());
-    let checkpoint = before.newest.as_ref().map(|(_, text)| text.clone());
-    let words = args.words.clone().unwrap_or_default();
-    let terms = SuccessionTerms { at, checkpoint, reason, words };
+    before.lost.set_keys_aside(at)?;
+    let keys = next_keys(context, &before, reason)?;
+    let words = words_of_act(args.words.as_deref(), &before.known, &before.lost);
+    let terms = SuccessionTerms { at, checkpoint: before.known.checkpoint(), reason, words };
     let signers = log_keys(&keys);
     let new = (&signers, keys.seal_pem());
     let act = write_succession_act(&before.archive, &before.plan, new, terms)?;
@@ -175,59 +206,24 @@ pub(crate) async fn run(context: &Context, args: &SucceedArgs) -> Result<u8, Com
              again.\n",
             file.display()
         );
-        context.output.result(SCHEMA, &text, value_of(&before, None));
+        context.output.result(SCHEMA, &text, value_of(&before));
         return Ok(EXIT_CLEAN);
     }
     let signature = sign_succession_act(&keys.seal(), &act, at)?;
-    let old = old_signer(&before.archive, &before.old);
-    finish(context, (before.archive, keys, old), (&act, &signature)).await
+    let old = old_signer(context, &before.archive)?;
+    finish(context, args, (before.archive, keys, old), (&act, &signature)).await
 }
 
 /// Refuses to end a log that came after another and that nobody vouches for: somebody else may have
 /// begun it, and who follows it would let them.
 fn refuse_unbelieved(context: &Context, archive: &Archive) -> Result<(), CommandError> {
-    let generation = archive.generation();
-    if generation == 1 || context.trust.knowledge_of(archive)?.0 {
+    if archive.generation() == 1
+        || context.trust.knowledge_of(archive)?.0
+        || context.trust.believes_shown(archive)?
+    {
         return Ok(());
     }
-    let words = format!(
-        "LOG_UNBELIEVED: log {generation} of this archive began with commit {}, and nothing in the trust \
-         store vouches for it; nothing was written",
-        archive.opened(generation).unwrap_or_default()
-    );
-    Err(CommandError::new(ErrorKind::Integrity, words)
-        .hint("`sigillo verify` says by whose act it began")
-        .hint("if it is yours, add what `sigillo trust export` printed where it was begun")
-        .hint(
-            "if it is not, keep these commits elsewhere and take them out of log/seq: the log before \
-             goes on then",
-        ))
-}
-
-/// Completes a succession that was interrupted before its key had signed, if there is one.
-async fn complete(
-    context: &Context,
-    args: &SucceedArgs,
-    archive: &Archive,
-) -> Result<Option<u8>, CommandError> {
-    if archive.generation() == 1 || !(args.yes || args.signature.is_some()) {
-        return Ok(None);
-    }
-    let Ok(keys) = context.keys(archive) else { return Ok(None) };
-    if keys.log_signer().last_signed()?.is_some() {
-        return Ok(None);
-    }
-    context.trust.add(&trusted(context, archive, &keys)?)?;
-    context.log(archive, &keys).await?;
-    context.remember_signed_or_warn(archive, &keys);
-    let generation = archive.generation();
-    let text = format!("Log {generation} had begun, and is complete now.\n{AFTERWARDS}");
-    let value = json!({
-        "act_sha256": null, "commit": archive.opened(generation), "generation": generation,
-        "lost": null, "origin": archive.origin(), "performed": true, "signer": null,
-    });
-    context.output.result(SCHEMA, &text, value);
-    Ok(Some(EXIT_CLEAN))
+    Err(context.unbelieved(archive)?)
 }
 
 /// Looks at the log as it is, at its keys, and at what is known of it.
@@ -241,53 +237,23 @@ async fn look(
     let old = keys_of_log(&context.places.keys_of(&context.url()?), generation);
     let found = context.keys(&archive).ok();
     let old = found.as_ref().map_or(old, |keys| keys.path().to_owned());
-    let newest = newest_known(context, args, &archive, old_signer(&archive, &old)).await?;
+    let signer = old_signer(context, &archive)?;
+    let known = Known::read(context, args.checkpoint.as_deref(), (&archive, &plan), signer).await?;
+    let lost = Lost::find(context, &archive, &base_of(&old, generation))?;
     let has_old_keys = found.is_some();
-    Ok(Before { archive, plan, old, has_old_keys, newest })
+    Ok(Before { archive, plan, old, has_old_keys, known, lost })
 }
 
-fn unreadable(error: &LogError) -> CommandError {
-    CommandError::of(error.kind(), error).hint(
-        "a log is succeeded where its commits end: whatever lies behind a gap, or is damaged at the \
-         end, has to be moved out of log/seq first, and kept",
-    )
-}
-
-/// Finds the newest checkpoint of the log as it is: given, published, signed last, or seen.
-async fn newest_known(
-    context: &Context,
-    args: &SucceedArgs,
-    archive: &Archive,
-    old: Option<CheckpointSigner>,
-) -> Result<Option<(u64, String)>, CommandError> {
-    let mut known: Vec<(u64, String)> = Vec::new();
-    if let Some(file) = &args.checkpoint {
-        let bytes = read_beginning(file, NOTE_BYTES_MAX as u64)?;
-        let key = archive.key_of(&bytes).await?;
-        let checkpoint = checkpoint_of(&bytes, &key).map_err(|what| {
-            let words = format!("{} is no checkpoint of this log: {what}", file.display());
-            CommandError::new(ErrorKind::Invalid, words)
-        })?;
-        if checkpoint.origin != archive.origin() {
-            let words =
-                format!("{} is a checkpoint of a log of this archive that ended", file.display());
-            return Err(CommandError::new(ErrorKind::Invalid, words)
-                .hint(format!("give one of its newest log, {}", archive.origin())));
-        }
-        known.push((checkpoint.size, String::from_utf8_lossy(&bytes).into_owned()));
-    }
-    if let Some(published) = read_checkpoint(archive).await? {
-        known.push((published.head.size, published.note));
-    }
-    let signed = old.and_then(|old| old.last_signed().ok().flatten());
-    for head in [signed, context.seen(archive)].into_iter().flatten() {
-        let root = TreeHash::from_bytes(*head.root.as_bytes());
-        let checkpoint = Checkpoint { origin: archive.origin(), size: head.size, root };
-        known.push((head.size, checkpoint.to_text()));
-    }
-    // Of equal ones the first, which is signed.
-    known.reverse();
-    Ok(known.into_iter().max_by_key(|(size, _)| *size))
+pub(super) fn unreadable(error: &LogError) -> CommandError {
+    CommandError::of(error.kind(), error)
+        .hint(
+            "a log is succeeded where its commits end: whatever lies behind a gap, or is damaged at the \
+             end, has to be moved out of log/seq first, and kept",
+        )
+        .hint(
+            "what those commits brought in has to be ingested again before `sigillo sweep --yes`, which \
+             removes what no commit names",
+        )
 }
 
 /// Refuses a reason that the keys contradict.
@@ -308,7 +274,7 @@ fn refuse_reason(before: &Before, reason: SuccessionReason) -> Result<(), Comman
     Ok(())
 }
 
-fn plan_text(before: &Before) -> String {
+fn plan_text(context: &Context, before: &Before) -> Result<String, CommandError> {
     let plan = &before.plan;
     let generation = plan.generation;
     let mut text = format!(
@@ -320,18 +286,8 @@ fn plan_text(before: &Before) -> String {
         grouped(plan.last + 1),
         before.archive.description().origin_of(generation),
     );
-    text.push_str(&match &before.newest {
-        None => "No checkpoint of the log as it is is known here.\n".to_owned(),
-        Some((size, _)) if *size > plan.size => format!(
-            "The newest checkpoint known covers {} entries: {} of them are lost, and stay so. Look for \
-             a copy that has them before you go on.\n",
-            grouped(*size),
-            grouped(size - plan.size)
-        ),
-        Some((size, _)) => {
-            format!("The newest checkpoint known covers {} entries.\n", grouped(*size))
-        }
-    });
+    text.push_str(&before.known.text());
+    text.push_str(&before.lost.text(context, &before.archive)?);
     text.push_str(&if before.has_old_keys {
         format!("The keys in {} sign for the new ones.\n", before.old.display())
     } else {
@@ -343,20 +299,15 @@ fn plan_text(before: &Before) -> String {
         "Receipts, bundles and statements that were given out stay as they are. New ones that need both \
          logs say so, and need a version of Sigillo that knows of it.\n",
     );
-    text
+    Ok(text)
 }
 
-fn value_of(before: &Before, done: Option<&SucceededLog>) -> Value {
-    let newest = before.newest.as_ref().map_or(0, |(size, _)| *size);
+fn value_of(before: &Before) -> Value {
     let generation = before.plan.generation;
     json!({
-        "act_sha256": done.map(|it| it.body.act_sha256),
-        "commit": before.plan.last + 1,
-        "generation": generation,
-        "lost": newest.saturating_sub(before.plan.size),
-        "origin": before.archive.description().origin_of(generation),
-        "performed": done.is_some(),
-        "signer": done.map(|it| it.signer.signer.clone()),
+        "act_sha256": null, "commit": before.plan.last + 1, "generation": generation,
+        "lost": before.known.lost(), "origin": before.archive.description().origin_of(generation),
+        "performed": false, "signer": null,
     })
 }
 
@@ -371,40 +322,45 @@ fn next_keys(
     let generation = before.plan.generation;
     let base = base_of(&before.old, generation.saturating_sub(1));
     let path = keys_of_log(&base, generation);
-    if let Ok(signer) = KeyFolder::open_log_signer(&path)
-        && let Some(last) = signer.last_signed()?
-    {
+    let is_exposed = reason == SuccessionReason::KeysExposed;
+    if is_exposed && path.exists() {
         let words = format!(
-            "LOG_DIVERGED: the keys in {} signed {} entries of log {generation} already, which this \
-             archive does not show; nothing was written",
-            path.display(),
-            last.size
+            "the keys in {} were there before, and whoever has the other keys may have these",
+            path.display()
         );
-        return Err(CommandError::new(ErrorKind::Integrity, words)
-            .hint("the store may have been restored from a backup: bring back its newest state")
-            .hint("if that log is lost for good, keep that folder elsewhere, and try again"));
+        let kept = path.with_file_name(format!("g{generation}-unused"));
+        return Err(CommandError::new(ErrorKind::Invalid, words).hint(format!(
+            "if no act that names them is being signed, put them elsewhere and try again: mv '{}' '{}'",
+            path.display(),
+            kept.display()
+        )));
     }
     let entity = &before.archive.description().entity.name;
     let (clock, entropy) = (&*context.clock, &*context.entropy);
-    let is_exposed = reason == SuccessionReason::KeysExposed;
     let old = (!is_exposed).then_some(before.old.as_path());
-    let keys = KeyFolder::create_successor(&path, old, entity, clock, entropy)?;
-    if is_exposed && keys.seal_pem() == before.archive.seal_at(before.plan.last) {
-        let words = format!(
-            "the keys in {} were made for another reason, and with them goes on the seal that somebody \
-             else may have",
-            path.display()
-        );
-        return Err(CommandError::new(ErrorKind::Invalid, words)
-            .hint("they signed nothing yet: remove that folder, and try again"));
-    }
-    Ok(keys)
+    Ok(KeyFolder::create_successor(&path, old, entity, clock, entropy)?)
 }
 
-/// Opens the log key of the log as it is, whatever else is lost.
-fn old_signer(archive: &Archive, folder: &Path) -> Option<CheckpointSigner> {
-    let signer = KeyFolder::open_log_signer(folder).ok()?;
-    (signer.public_key()[..] == *archive.log_keys().first().public_key()).then_some(signer)
+/// Lists the folders in which the keys of the log of a generation may lie: where they are expected, what
+/// was named, and those of other archives of this user, for one that was moved.
+fn folders_of(context: &Context, generation: u64) -> Result<Vec<PathBuf>, CommandError> {
+    let named = context.places.keys_of(&context.url()?);
+    let base = base_of(&named, generation.saturating_sub(1));
+    let mut folders = vec![keys_of_log(&named, generation), named, keys_of_log(&base, generation)];
+    let others = context.places.all_keys();
+    folders.extend(others.into_iter().map(|it| keys_of_log(&it, generation)));
+    Ok(folders)
+}
+
+/// Opens the log key of the log as it is, wherever it lies and whatever else is lost.
+fn old_signer(
+    context: &Context,
+    archive: &Archive,
+) -> Result<Option<CheckpointSigner>, CommandError> {
+    let first = archive.log_keys().first().clone();
+    let folders = folders_of(context, archive.generation())?;
+    let mut signers = folders.iter().filter_map(|it| KeyFolder::open_log_signer(it).ok());
+    Ok(signers.find(|it| it.public_key()[..] == *first.public_key()))
 }
 
 fn log_keys(keys: &KeyFolder) -> LogKeys {
@@ -414,30 +370,78 @@ fn log_keys(keys: &KeyFolder) -> LogKeys {
 /// Carries out an act that somebody signed.
 async fn carry_out_file(
     context: &Context,
+    args: &SucceedArgs,
     archive: Archive,
-    act: &Path,
-    signature: &Path,
+    (act, signature): (&Path, &Path),
 ) -> Result<u8, CommandError> {
     let bytes = read_beginning(act, SUCCESSION_ACT_BYTES_MAX)?;
     let signature = read_beginning(signature, SEAL_BYTES_MAX as u64)?;
-    let generation = read_act(&bytes)?.succession.generation;
-    let base = context.places.keys_of(&context.url()?);
-    let older = generation.saturating_sub(1).max(1);
-    let keys = KeyFolder::open(&keys_of_log(&base, generation)).map_err(|error| {
-        CommandError::from(error)
-            .hint("name the folder with the keys made with the act with --keys")
-    })?;
-    let old = if archive.generation() < generation {
-        old_signer(&archive, &keys_of_log(&base, older))
+    let terms = read_act(&bytes)?.succession;
+    let keys = keys_of_act(context, &terms)?;
+    let old = if archive.generation() < terms.generation {
+        let base = base_of(keys.path(), terms.generation);
+        let lost = Lost::find(context, &archive, &base)?;
+        lost.refuse_unless(context, &archive, args.lost_successor)?;
+        refuse_used(&keys, terms.generation)?;
+        context.trust.refuse_others(&archive)?;
+        let old = old_signer(context, &archive)?;
+        if old.is_none() && terms.reason != SuccessionReason::KeysLost {
+            return Err(missing_old_key(context, &archive)?);
+        }
+        old
     } else {
         None
     };
-    finish(context, (archive, keys, old), (&bytes, &signature)).await
+    finish(context, args, (archive, keys, old), (&bytes, &signature)).await
+}
+
+/// Opens the keys that an act names, wherever they lie; else those where they are expected.
+fn keys_of_act(context: &Context, terms: &Succession) -> Result<KeyFolder, CommandError> {
+    let folders = folders_of(context, terms.generation)?;
+    let named = VerifierKey::parse(&terms.commit).ok();
+    let is_named = |keys: &KeyFolder| {
+        named.as_ref().is_some_and(|it| keys.commit_signer().public_key()[..] == *it.public_key())
+    };
+    let found = folders.iter().filter_map(|it| KeyFolder::open(it).ok()).find(is_named);
+    if let Some(keys) = found {
+        return Ok(keys);
+    }
+    let base = context.places.keys_of(&context.url()?);
+    KeyFolder::open(&keys_of_log(&base, terms.generation)).map_err(|error| {
+        CommandError::from(error)
+            .hint("name the folder with the keys made with the act with --keys")
+    })
+}
+
+/// Refuses an act whose keys signed already: the log that it began is not there any more.
+fn refuse_used(keys: &KeyFolder, generation: u64) -> Result<(), CommandError> {
+    let Some(last) = keys.log_signer().last_signed()? else { return Ok(()) };
+    let words = format!(
+        "LOG_DIVERGED: the keys of this act signed {} of log {generation} already, and the archive does \
+         not show it; nothing was written",
+        counted(last.size, "entry")
+    );
+    Err(CommandError::new(ErrorKind::Integrity, words).hint(BACKUP).hint(
+        "if that log is lost for good, write another act: --lost-successor --reason REASON --act",
+    ))
+}
+
+fn missing_old_key(context: &Context, archive: &Archive) -> Result<CommandError, CommandError> {
+    let generation = archive.generation();
+    let folder = keys_of_log(&context.places.keys_of(&context.url()?), generation);
+    let words = format!(
+        "the key of log {generation}, which is to sign for the next, is not in {}; nothing was written",
+        folder.display()
+    );
+    Ok(CommandError::new(ErrorKind::Invalid, words)
+        .hint("bring the key folder back, or name it with --keys: it holds the keys of all logs")
+        .hint("if it is lost for good, write the act again with --reason keys-lost"))
 }
 
 /// Carries out an act, and remembers what came of it.
 async fn finish(
     context: &Context,
+    args: &SucceedArgs,
     (archive, keys, old): (Archive, KeyFolder, Option<CheckpointSigner>),
     (act, signature): (&[u8], &[u8]),
 ) -> Result<u8, CommandError> {
@@ -449,7 +453,7 @@ async fn finish(
     let done =
         succeed_log(archive, signers, (act, signature), &anchors, clock, &*context.entropy).await?;
     let archive = done.writer.archive().clone();
-    context.trust.add(&trusted(context, &archive, &keys)?)?;
+    believe(context, args, &archive, &keys)?;
     context.remember_signed_or_warn(&archive, &keys);
     let body = &done.body;
     let (by, terms) = (&done.signer, &body.succession);
@@ -474,15 +478,23 @@ async fn finish(
     Ok(EXIT_CLEAN)
 }
 
-/// Says what is believed of an archive with this log.
-fn trusted(
+/// Believes a log that these keys began, and no more those that are lost, if that was asked for.
+pub(super) fn believe(
     context: &Context,
+    args: &SucceedArgs,
     archive: &Archive,
     keys: &KeyFolder,
-) -> Result<Trusted, CommandError> {
+) -> Result<(), CommandError> {
+    if args.lost_successor {
+        let lost = Lost::find(context, archive, &base_of(keys.path(), archive.generation()))?;
+        let at = LogTime::new(context.clock.now());
+        lost.set_keys_aside(at)?;
+        lost.forget(context, archive, at)?;
+    }
     let mut anchors = vec![keys.trial_root_pem().to_owned()];
     anchors.extend(context.authority_anchors()?);
-    Ok(Trusted::of(archive, anchors))
+    context.trust.add(&Trusted::of(archive, anchors))?;
+    Ok(())
 }
 
 fn add_root(anchors: &mut TrustAnchors, keys: &KeyFolder) -> Result<(), CommandError> {

@@ -16,6 +16,8 @@ pub(crate) mod log_anchor;
 pub(crate) mod log_rotate;
 pub(crate) mod log_statement;
 pub(crate) mod log_succeed;
+mod log_succeed_again;
+mod log_succeed_known;
 pub(crate) mod log_witness;
 mod rebuild;
 pub(crate) mod receipt;

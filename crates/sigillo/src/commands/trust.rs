@@ -15,7 +15,7 @@ use crate::{
     error::CommandError,
     output::{counted, visible},
     places::read_beginning,
-    trust::{Trusted, read_trusted},
+    trust::{Trusted, read_trusted, without_repeats},
 };
 
 pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, CommandError> {
@@ -43,6 +43,9 @@ pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, 
             let keys = context.keys(&archive)?;
             let mut anchors = vec![keys.trial_root_pem().to_owned()];
             anchors.extend(context.authority_anchors()?);
+            // Whoever has only this must be able to verify what was signed before, under other keys.
+            anchors.extend(context.trust.anchors_of(&archive)?);
+            let anchors = without_repeats(anchors);
             let view = read_view(&archive).await?;
             let trusted = Trusted::of(&archive, anchors).rotated_by(&archive, &view);
             let text = format!("{}\n", String::from_utf8_lossy(&trusted.to_json()));

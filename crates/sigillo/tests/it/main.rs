@@ -45,6 +45,7 @@ mod schemas;
 mod sealing_later;
 mod stating;
 mod succeeding;
+mod succeeding_again;
 mod succeeding_forged;
 mod sweeping;
 mod texts;

@@ -134,7 +134,7 @@ fn everyday(cases: &mut Cases) {
 
 /// Lets another log begin, and looks at what is left of the first.
 fn successions(cases: &mut Cases, world: &World) {
-    let because = ["log", "succeed", "--reason", "keys-exposed"];
+    let because = ["log", "succeed", "--reason", "tail-lost"];
     cases.run(world, 0, &["log", "succeed"]);
     cases.run(world, 0, &[&because[..], &["--act", "atto.json"]].concat());
     cases.run(world, 1, &[&because[..], &["--act", "atto.json"]].concat());

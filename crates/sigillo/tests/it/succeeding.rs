@@ -9,12 +9,12 @@ use crate::{
     witnessing::{ask, cosigned, elsewhere, introduced},
 };
 
-fn codes(report: &Value) -> Vec<&str> {
+pub(crate) fn codes(report: &Value) -> Vec<&str> {
     let findings = report["findings"].as_array().unwrap().iter();
     findings.map(|finding| finding["code"].as_str().unwrap()).collect()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
     assert!(copied.success());
 }
@@ -28,7 +28,7 @@ fn succeed(world: &World, reason: &str) -> Ran {
 }
 
 /// Returns the one key folder of a world.
-fn keys_of(world: &World) -> PathBuf {
+pub(crate) fn keys_of(world: &World) -> PathBuf {
     let mut folders = world.home().join(".local/share/sigillo/keys").read_dir().unwrap();
     let folder = folders.next().unwrap().unwrap().path();
     assert!(folders.next().is_none());
@@ -335,7 +335,7 @@ fn a_witness_cosigns_the_next_log_once_it_is_told_of_it() {
 }
 
 /// Runs openssl beside a world; says no if there is none.
-fn openssl(world: &World, args: &[&str]) -> bool {
+pub(crate) fn openssl(world: &World, args: &[&str]) -> bool {
     let ran = Command::new("openssl").args(args).current_dir(world.folder.path()).output();
     let Ok(ran) = ran else { return false };
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));

@@ -112,7 +112,7 @@ fn an_archive_that_lacks_a_believed_log_is_not_believed() {
     world.write("due.txt", b"due");
     world.run(["ingest", "carte"]).check_error(5, "g2 signed 2 entries of log 2");
     let again = ["log", "succeed", "--reason", "backup-restored", "--trial", "--yes"];
-    world.run(again).check_error(5, "keep that folder elsewhere");
+    world.run(again).check_error(5, "--lost-successor goes on without it");
     assert_eq!(world.objects(), before);
     // Other keys begin another log in its place.
     let keys = world.home().join(".local/share/sigillo/keys");
@@ -134,7 +134,7 @@ fn keys_that_others_may_have_sign_nothing_any_more() {
     world.run(act).check(0, "Have it signed");
     assert_eq!(seal(&keys), seal(&keys.join("g2")));
     let exposed = ["log", "succeed", "--reason", "keys-exposed", "--trial", "--yes"];
-    world.run(exposed).check_error(1, "made for another reason");
+    world.run(exposed).check_error(1, "were there before");
     fs::remove_dir_all(keys.join("g2")).unwrap();
     succeed(&world, "keys-exposed");
     for name in ["seal.key", "seal.pem", "tsa.key", "root.key", "commit.key", "log.key"] {

@@ -1,0 +1,343 @@
+//! What `sigillo log succeed` knows of the log as it is: the heads that somebody kept, and logs after it
+//! that are lost.
+
+use std::path::{Path, PathBuf};
+
+use sigillo_authorities::{CheckpointSigner, KeyFolder, SignedHead};
+use sigillo_evidence_log::{Archive, SeenLog, SuccessionPlan, log_contains, read_checkpoint};
+use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX, TreeHash};
+use sigillo_model::{ErrorKind, GENERATIONS_MAX, LogTime, Sha256Digest};
+
+use crate::{
+    commands::log::checkpoint_of,
+    context::{Context, head_text},
+    error::CommandError,
+    guard::{BACKUP, keys_of_log},
+    output::{counted, grouped},
+    places::read_beginning,
+};
+
+/// What the words of an act go on with, where something of the log is known that is not in it.
+const KNOWN: &str = "Known when this was written: ";
+
+/// A head of the log that somebody kept.
+struct KnownHead {
+    head: SignedHead,
+    /// The checkpoint, as it was signed if it is known so.
+    text: String,
+    whence: String,
+    is_contained: bool,
+    /// Whether this user saw it.
+    is_seen: bool,
+}
+
+/// All that is known of a log as it is.
+pub(super) struct Known {
+    /// Of equal ones the first, which is signed.
+    heads: Vec<KnownHead>,
+    /// Entries of the log as it is.
+    size: u64,
+    /// Where the head that was seen here is remembered.
+    seen_file: PathBuf,
+}
+
+impl Known {
+    /// Reads what was given, published, signed last and seen of the log that a plan ends.
+    pub(super) async fn read(
+        context: &Context,
+        given: Option<&Path>,
+        (archive, plan): (&Archive, &SuccessionPlan),
+        old: Option<CheckpointSigner>,
+    ) -> Result<Self, CommandError> {
+        let (size, seen_file) = (plan.size, context.seen_file(archive));
+        let mut this = Self { heads: Vec::new(), size, seen_file };
+        if let Some(file) = given {
+            let (checkpoint, text) = read_given(file, archive).await?;
+            let root = Sha256Digest::from_bytes(*checkpoint.root.as_bytes());
+            this.add(SignedHead { size: checkpoint.size, root }, text, "given");
+        }
+        if let Some(published) = read_checkpoint(archive).await? {
+            this.add(published.head, published.note, "published");
+        }
+        let signed = old.and_then(|old| old.last_signed().ok().flatten());
+        for (head, whence) in [(signed, "signed last"), (context.seen(archive), "seen")] {
+            let Some(head) = head else { continue };
+            let root = TreeHash::from_bytes(*head.root.as_bytes());
+            let checkpoint = Checkpoint { origin: archive.origin(), size: head.size, root };
+            this.add(head, checkpoint.to_text(), whence);
+        }
+        for known in &mut this.heads {
+            known.is_contained =
+                known.head.size <= size && log_contains(archive, known.head).await?;
+        }
+        Ok(this)
+    }
+
+    fn add(&mut self, head: SignedHead, text: String, whence: &str) {
+        let is_seen = whence == "seen";
+        if let Some(known) = self.heads.iter_mut().find(|it| it.head == head) {
+            known.whence.push_str(&format!(", {whence}"));
+            known.is_seen |= is_seen;
+            return;
+        }
+        let whence = whence.to_owned();
+        self.heads.push(KnownHead { head, text, whence, is_contained: false, is_seen });
+    }
+
+    /// Returns the newest; of those of one size one that the log does not contain.
+    fn newest(&self) -> Option<&KnownHead> {
+        let newest = self.heads.iter().rev();
+        newest.max_by_key(|it| (it.head.size, !it.is_contained))
+    }
+
+    /// Returns the text of the newest checkpoint.
+    pub(super) fn checkpoint(&self) -> Option<String> {
+        self.newest().map(|it| it.text.clone())
+    }
+
+    /// Counts the entries that the newest checkpoint covers beyond the end of the log.
+    pub(super) fn lost(&self) -> u64 {
+        self.newest().map_or(0, |it| it.head.size.saturating_sub(self.size))
+    }
+
+    /// Tells whether two histories are known: of one size there are two heads, or the log lacks one of
+    /// its own size or below.
+    fn is_forked(&self) -> bool {
+        let strange: Vec<_> = self.strange().collect();
+        strange.iter().any(|it| {
+            it.head.size <= self.size
+                || strange
+                    .iter()
+                    .any(|other| other.head.size == it.head.size && other.head.root != it.head.root)
+        })
+    }
+
+    fn strange(&self) -> impl Iterator<Item = &KnownHead> {
+        self.heads.iter().filter(|it| !it.is_contained)
+    }
+
+    /// Says in one line which heads the log does not contain; nothing if it contains all.
+    fn strange_text(&self) -> Option<String> {
+        let all: Vec<_> =
+            self.strange().map(|it| format!("{} ({})", head_text(it.head), it.whence)).collect();
+        (!all.is_empty()).then(|| format!("this log does not contain {}", all.join("; ")))
+    }
+
+    /// Says for people what is known.
+    pub(super) fn text(&self) -> String {
+        let Some(newest) = self.newest() else {
+            return "No checkpoint of the log as it is is known here.\n".to_owned();
+        };
+        let covered = grouped(newest.head.size);
+        let mut text = format!("The newest checkpoint known covers {covered} entries");
+        text.push_str(&match self.lost() {
+            0 => ".\n".to_owned(),
+            lost => format!(
+                ": {}{} of them are lost, and stay so. Look for a copy that has them before you go on.\n",
+                if self.is_forked() { "at least " } else { "" },
+                grouped(lost)
+            ),
+        });
+        if let Some(strange) = self.strange_text() {
+            text.push_str(&format!("Known here, and yet {strange}.\n"));
+        }
+        if self.is_forked() {
+            let contained = self.heads.iter().filter(|it| it.is_contained);
+            let shared = contained.map(|it| it.head.size).max().unwrap_or(0);
+            text.push_str(&format!(
+                "So there are two histories of it, which are the same through entry {} as far as is known \
+                 here: whatever the other has beyond that is not in this log. Find out which of the two \
+                 is the archive's before you go on (--reason log-forked).\n",
+                grouped(shared)
+            ));
+        }
+        text.push_str(&self.for_ever_text().unwrap_or_default());
+        text
+    }
+
+    /// Says that what was seen here will be missed for ever, if no act can say that it is lost: it
+    /// speaks of what lay beyond the end.
+    fn for_ever_text(&self) -> Option<String> {
+        let newest = self.newest()?.head;
+        let is_told =
+            |head: SignedHead| head.size > self.size && (head == newest || head.size < newest.size);
+        let missed = self.strange().find(|it| it.is_seen && !is_told(it.head))?;
+        Some(format!(
+            "Whoever saw {} is told of a rollback (F304) whenever they verify, and so are you until you \
+             move {} elsewhere.\n",
+            head_text(missed.head),
+            self.seen_file.display()
+        ))
+    }
+}
+
+async fn read_given(file: &Path, archive: &Archive) -> Result<(Checkpoint, String), CommandError> {
+    let bytes = read_beginning(file, NOTE_BYTES_MAX as u64)?;
+    let key = archive.key_of(&bytes).await?;
+    let checkpoint = checkpoint_of(&bytes, &key).map_err(|what| {
+        let words = format!("{} is no checkpoint of this log: {what}", file.display());
+        CommandError::new(ErrorKind::Invalid, words)
+    })?;
+    if checkpoint.origin != archive.origin() {
+        let words = format!("{} is of a log of this archive that ended already", file.display());
+        return Err(CommandError::new(ErrorKind::Invalid, words)
+            .hint(format!("give one of its newest log, {}", archive.origin())));
+    }
+    Ok((checkpoint, String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Returns the words of an act: those that were given, and what is known that the log lacks.
+pub(super) fn words_of_act(given: Option<&str>, known: &Known, lost: &Lost) -> String {
+    let all: Vec<_> = known.strange_text().into_iter().chain(lost.lines()).collect();
+    let given = given.unwrap_or_default().trim_end();
+    match (given, all.is_empty()) {
+        (given, true) => given.to_owned(),
+        ("", false) => format!("{KNOWN}{}.", all.join("; ")),
+        (given, false) => format!("{given}\n\n{KNOWN}{}.", all.join("; ")),
+    }
+}
+
+/// Returns the words that a person gave, of those of an act.
+pub(super) fn words_given(words: &str) -> &str {
+    words.split(KNOWN).next().unwrap_or_default().trim_end()
+}
+
+/// Logs that came after the newest one that the archive shows: known here, and lost.
+pub(super) struct Lost {
+    /// Those that were seen here or that the trust store names.
+    logs: Vec<SeenLog>,
+    /// Key folders that signed one, with what they signed last.
+    folders: Vec<(u64, PathBuf, SignedHead)>,
+}
+
+impl Lost {
+    /// Looks for them in the memory, in the trust store and in the key folder.
+    pub(super) fn find(
+        context: &Context,
+        archive: &Archive,
+        keys: &Path,
+    ) -> Result<Self, CommandError> {
+        let used = |generation| {
+            let folder = keys_of_log(keys, generation);
+            let last = KeyFolder::open_log_signer(&folder).ok()?.last_signed().ok().flatten()?;
+            Some((generation, folder, last))
+        };
+        let later = archive.generation() + 1..=GENERATIONS_MAX;
+        Ok(Self { logs: context.lost_logs(archive)?, folders: later.filter_map(used).collect() })
+    }
+
+    fn generations(&self) -> Vec<u64> {
+        let seen = self.logs.iter().map(|it| it.generation);
+        let mut all: Vec<_> = seen.chain(self.folders.iter().map(|it| it.0)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Says of each how much of it is known to be lost.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        self.generations().into_iter().map(|generation| {
+            let of_seen = self.logs.iter().filter(|it| it.generation == generation);
+            let of_seen = of_seen.filter_map(|it| it.head);
+            let of_keys = self.folders.iter().filter(|it| it.0 == generation).map(|it| it.2);
+            let size = of_seen.chain(of_keys).map(|head| head.size).max();
+            let known = size.map_or_else(
+                || "how many entries it had is not known here".to_owned(),
+                |size| format!("{} of it are known", counted(size, "entry")),
+            );
+            format!("Log {generation}, which came after it, is lost: {known}")
+        })
+    }
+
+    /// Says for people what is lost, and what would be kept elsewhere; nothing if there is nothing.
+    pub(super) fn text(
+        &self,
+        context: &Context,
+        archive: &Archive,
+    ) -> Result<String, CommandError> {
+        let lines: Vec<_> = self.lines().collect();
+        let mut text = String::new();
+        if !lines.is_empty() {
+            text.push_str(&format!(
+                "{}.\nLook for a copy that has it before you go on. --lost-successor goes on without it, and \
+                 keeps elsewhere what knows of it: {}. Whoever has its key, or a proof from it, has to be \
+                 told.\n",
+                lines.join(".\n"),
+                self.places(context, archive)?
+            ));
+        }
+        Ok(text)
+    }
+
+    /// Refuses to go on without these logs unless that was asked for.
+    pub(super) fn refuse_unless(
+        &self,
+        context: &Context,
+        archive: &Archive,
+        is_asked: bool,
+    ) -> Result<(), CommandError> {
+        let generations = self.generations();
+        let Some(first) = generations.first().filter(|_| !is_asked) else { return Ok(()) };
+        let words = format!(
+            "LOG_DIVERGED: log {first} of this archive is known here, and the archive does not show it: \
+             it was rolled back or rewritten; nothing was written"
+        );
+        Err(CommandError::new(ErrorKind::Integrity, words).hint(BACKUP).hint(format!(
+            "if that log is lost for good, --lost-successor goes on without it; the act says so, and \
+             what knows of it is kept elsewhere: {}",
+            self.places(context, archive)?
+        )))
+    }
+
+    /// Names everything here that knows of them.
+    fn places(&self, context: &Context, archive: &Archive) -> Result<String, CommandError> {
+        let named = context.trust.successors_of(archive)?;
+        let is_named = |it: &SeenLog| {
+            named.iter().any(|(number, key)| (it.generation, &it.log) == (*number, key))
+        };
+        let mut all: Vec<_> = self.folders.iter().map(|it| it.1.display().to_string()).collect();
+        if self.logs.iter().any(is_named) {
+            let file = context.trust.file_of(archive.description().archive);
+            all.push(file.display().to_string());
+        }
+        let seen = context.seen_logs_file(archive);
+        if !self.logs.is_empty() && seen.exists() {
+            all.push(seen.display().to_string());
+        }
+        Ok(all.join(", "))
+    }
+
+    /// Keeps the key folders elsewhere that signed them: beside, under another name.
+    pub(super) fn set_keys_aside(&self, at: LogTime) -> Result<(), CommandError> {
+        for (_, folder, _) in &self.folders {
+            let mut name = folder.file_name().unwrap_or_default().to_owned();
+            name.push(kept_name(at));
+            let kept = folder.with_file_name(name);
+            let moved = std::fs::rename(folder, &kept).and_then(|()| match kept.parent() {
+                Some(above) => std::fs::File::open(above)?.sync_all(),
+                None => Ok(()),
+            });
+            moved.map_err(|error| CommandError::file("moving", folder, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Takes them out of trust store and memory, and keeps what these were beside them.
+    pub(super) fn forget(
+        &self,
+        context: &Context,
+        archive: &Archive,
+        at: LogTime,
+    ) -> Result<(), CommandError> {
+        let kept = kept_name(at);
+        context.forget_logs(archive, &self.logs, &kept)?;
+        let logs: Vec<_> = self.logs.iter().map(|it| (it.generation, it.log.clone())).collect();
+        context.trust.forget_successors(archive, &logs, &kept)?;
+        Ok(())
+    }
+}
+
+/// What is put behind the name of something that is kept, and not used any more.
+fn kept_name(at: LogTime) -> String {
+    format!("-lost-{}", at.to_string().replace(['-', ':'], ""))
+}
