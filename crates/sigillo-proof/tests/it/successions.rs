@@ -473,13 +473,15 @@ fn the_schema_says_whether_there_are_several_logs() {
     assert!(!String::from_utf8(one.to_json()).unwrap().contains("successions"));
 }
 
-/// Judges receipts of a log that ended as somebody knows it who was given how.
+/// Changes what somebody knows of the end of a log.
+type Change<'c> = &'c dyn Fn(&mut EndedLog);
+
 #[test]
 fn where_others_may_sign_for_a_log_that_ended_only_what_is_older_is_believed() {
     let plan = |sealed| Plan { batches: vec![2], every: 1, sealed };
     let (world, sealed) = receipt_of(&plan(true));
     let (unsealed_world, unsealed) = receipt_of(&plan(false));
-    let known = |world: &World, receipt: &Receipt, change: &dyn Fn(&mut EndedLog)| {
+    let known = |world: &World, receipt: &Receipt, change: Change<'_>| {
         let head = check(receipt, &world.trust()).checkpoint.unwrap();
         let mut before = EndedLog {
             at: LogTime::new("2090-01-01T00:00:00Z".parse().unwrap()),
@@ -498,7 +500,7 @@ fn where_others_may_sign_for_a_log_that_ended_only_what_is_older_is_believed() {
         ReceiptTrust { successors: vec![next], ..world.trust() }
     };
     let early = |it: &mut EndedLog| it.at = LogTime::new("1990-01-01T00:00:00Z".parse().unwrap());
-    let cases: [(&dyn Fn(&mut EndedLog), Verdict); 6] = [
+    let cases: [(Change<'_>, Verdict); 6] = [
         (&|_| {}, Verdict::Intact),
         (&|it| it.size += 1, Verdict::Intact),
         (&|it| it.size -= 1, Verdict::CannotTell),
