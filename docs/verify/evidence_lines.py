@@ -1,6 +1,6 @@
 """The time-stamps of an evidence line in a bundle, for sigillo_verify.py beside this: which there are over a sealing
 and over a document, what each covers, and whether the log says the same (format.md, Sealings and Evidence records)."""
-import functools, types
+import functools, re, types
 
 from archive_logs import is_long, parse_entry, place
 from public_specs import (
@@ -83,6 +83,14 @@ def path_of(document, batch):
     levels, at = trees_of(batch["leaves"])[1], document["leaf_index"]
     return [it for n, level in enumerate(levels[:-1]) for it in level[at >> n ^ 1:][:1]]
 
+def check_tree(stamp, entry, is_over_trees):
+    """The log states the hash trees under a first time-stamp on lines of SHA-512, and on no others."""
+    own, tree = {"root": stamp.covers, "token_sha512": sha512(stamp.section["token"])}, entry.get("tree")
+    need((tree is not None) == is_over_trees and (not tree or own.items() <= tree.items()
+         and type(tree["documents"]) is int
+         and re.fullmatch("[0-9a-f]{32} [0-9a-f]{64}", "{renewal} {tree_sha256}".format(**tree))),
+         f"{stamp.name}.tst: it is not the one that the log states")
+
 def read_line(name, sealing, token):
     """Reads the time-stamps of a sealing on a line: each is in the log after those before it, and covers them."""
     stamps, sealed, tree = [], sealed_entry(sealing), token.get("hash_tree")
@@ -99,10 +107,8 @@ def read_line(name, sealing, token):
         stated = {"token_sha256": sha256(raw), "stamped_at": stamp.time}
         if it.section is token: stated.update(sealing=sealed["sealing"], number=sealed["number"])
         else: stated.update(root=it.covers)
-        if it.section is token and is_long(token["line"]):
-            own = {"root": it.covers, "token_sha512": sha512(raw)}
-            need(own.items() <= entry["tree"].items(), f"{it.name}.tst: it is not the one that the log states")
-        if it.section is tree: stated.update(token_sha512=sha512(raw))
+        if it.section is token: check_tree(it, entry, is_long(token["line"]))
+        if it.section is tree or entry.get("token_sha512") is not None: stated.update(token_sha512=sha512(raw))
         need(stated.items() <= entry.items(), f"{it.name}.tst: it is not the one that the log states")
         need((stamp.hash, stamp.imprint) == (it.hash, it.covers), f"{it.name}.tst: it does not cover what it should")
         need(not covered or in_order(covered) and it.section["path"][:1] == [value([covered], it.hash)],

@@ -32,7 +32,8 @@ def read_all(paths): return b"\n".join(open(path, "rb").read() for path in paths
 # ---- Evidence records (RFC 4998, 5.3) ------------------------------------------------------------------------------
 @verdict
 def verify_record(data, objects, ca=(), group=False, at=None):
-    """Checks an evidence record; an object is a name, and a function from hash function to digest."""
+    """Checks an evidence record; an object is a name, a function from hash function to digest, and perhaps a content,
+    which is looked at then: it may be what is hashed for a list of hashes (RFC 4998, 4.2.1)."""
     need(len(data) <= 16 << 20, "the record is larger than 16 MiB")
     version, algorithms, *hints, (tag, sequence, _) = der_items(inside(data, 0x30))
     need(version[:2] == (2, b"\1") and algorithms[0] == tag == 0x30
@@ -69,7 +70,7 @@ def read_stamp(data):
 def check_objects(stamp, first, older, objects, group):
     """The first list must hold the objects: as they are, or, in a later chain, joined with the older ones."""
     present = []
-    for name, digest_of in objects:
+    for name, digest_of, *content in objects:
         own = digest_of(stamp.hash)
         if own is None:
             yield f"cannot tell: the {stamp.hash} digest of {name} is not at hand"
@@ -77,7 +78,14 @@ def check_objects(stamp, first, older, objects, group):
         either = [digest(stamp.hash, unhex(*it)) for it in ([own, *older], sorted([own, *older]))] if older else [own]
         present += [it for it in either if it in first][:1]
         need(any(it in first for it in either), f"the first list of {stamp.where} does not hold {name}")
+        if any(is_node(it, len(unhex(own))) for it in content):
+            yield f"cannot tell: {name} spells hashes, and may be a node of a tree: name its record.json, too"
     need(not group or sorted(present) == sorted(first), f"the first list of {stamp.where} holds others, too")
+
+def is_node(content, size):
+    """Whether a content spells two hashes of a size, or more, in ascending order."""
+    return len(content) >= 2 * size and len(content) % size == 0 and all(
+        content[at - size:at] <= content[at:at + size] for at in range(size, len(content), size))
 
 def evidence_chain(hash, stamps):
     """Writes a chain of archive time-stamps, each of a section that holds the token, and the lists that lead to it."""

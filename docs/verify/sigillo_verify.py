@@ -69,7 +69,7 @@ PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=
     checkpoint=EMPTY,
     documents=many(members(batch=INDEX, hash_trees="?" + many(members(line=TEXT, path=LONG_PATH), 64, 1),
                            leaf_index=INDEX, order_proof="?" + PATH, record=EMPTY, record_sha256=HASH,
-                           sha512="?" + many(LONG_HASH, 65_534, 1), tree_path="?" + PATH, version_id=HASH), 1000),
+                           sha512="?" + many(LONG_HASH, 65_534, 1), tree_path="?" + PATH, version_id=HASH), 1000, 1),
     schema=r'"sigillo\.receipt/[123]"',
     sealings=many(members(consistency=PATH, entry=LOGGED, seal=EMPTY, statement=EMPTY, tokens=many(members(
         entry=LOGGED, hash_tree="?" + members(entry=LOGGED, path=LONG_PATH, renewals=RENEWALS, token=EMPTY),
@@ -134,6 +134,11 @@ def files_of(document):
 def facts_of(content): return len(content), sha256(content), sha512(content)
 def is_file(facts, file, second):
     return facts[:2] == (file["size"], file["sha256"]) and {*second, file.get("sha512", facts[2])} == {facts[2]}
+
+def files_named(content):
+    """The digests of the files that a record names; nothing if it is none."""
+    try: return [str(it["sha256"]) for it in parse_record(content.decode())["files"]]
+    except (ValueError, LookupError, TypeError, AttributeError): return []
 
 def spell(path):
     """The name of a file as records spell it: what is no UTF-8, or a control character, as %XX."""
@@ -279,7 +284,9 @@ def main():
         elif given.command == "record":
             hashed = lambda content: lambda hash: digest(hash, content)
             stated = lambda text: {hash: unhex(it).hex() for hash, it in re.findall(r"(\w+):(\w+)", text)}.get
-            objects = [(spell(it), hashed(read_all([it]))) for it in given.files]
+            contents = [(spell(it), read_all([it])) for it in given.files]
+            named = {it for _, content in contents for it in files_named(content)}
+            objects = [(name, hashed(it), *([] if sha256(it) in named else [it])) for name, it in contents]
             objects += [(it, stated(it)) for it in given.digest]
             need(objects, "name a file or a digest")
             result, lines = verify_record(data, objects, given.ca, given.group, given.at)

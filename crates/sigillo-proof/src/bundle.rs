@@ -307,6 +307,9 @@ impl Skeleton {
             return Err(malformed("its receipt has another schema".to_owned()));
         }
         skeleton.receipt.check_bounds().map_err(|error| malformed(error.to_string()))?;
+        if skeleton.receipt.documents.is_empty() {
+            return Err(malformed("it has no document".to_owned()));
+        }
         // Before anything is copied for them.
         if !skeleton.files.is_sorted_by(|a, b| a < b) {
             return Err(malformed("its files do not stand in their order".to_owned()));

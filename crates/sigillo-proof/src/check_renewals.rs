@@ -9,7 +9,7 @@ use sigillo_model::{
 };
 
 use crate::{
-    EntryPlace, HashTreeSection, RenewalSection, SealingSection, TokenSection,
+    Base64Bytes, EntryPlace, HashTreeSection, RenewalSection, SealingSection, TokenSection,
     check::{AttestedTime, not_qualified},
     check_sealings::SealingsCheck,
     evidence::sealing_tree_value,
@@ -123,8 +123,11 @@ impl SealingsCheck<'_> {
             self.find(FindingCode::ReceiptLogProof, body, "a log entry is of another type");
             return None;
         };
-        let sha256 = section.token.as_ref().map(|raw| Sha256Digest::of(&raw.0));
-        if entry.line == token.line && sha256.is_none_or(|it| it == entry.token_sha256) {
+        let is_named = |raw: &Base64Bytes| {
+            Sha256Digest::of(&raw.0) == entry.token_sha256
+                && entry.token_sha512.is_none_or(|it| it == Sha512Digest::of(&raw.0))
+        };
+        if entry.line == token.line && section.token.as_ref().is_none_or(is_named) {
             return Some(entry);
         }
         let message = "a renewal is not the one that the log names";

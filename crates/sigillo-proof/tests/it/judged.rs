@@ -7,16 +7,16 @@ use sigillo_ers::{
     rehashed_group, sealing_value,
 };
 use sigillo_model::{
-    BatchesSealed, Entry, EvidenceDigest, EvidenceRehashed, FindingCode, Record, RenewalId,
-    SealingStamped, Severity, Sha256Digest, Sha512Digest, Verdict,
+    BatchesSealed, Entry, EvidenceDigest, EvidenceRehashed, EvidenceRenewed, FindingCode, Record,
+    RenewalId, SealingStamped, Severity, Sha256Digest, Sha512Digest, Verdict,
 };
 use sigillo_proof::{
-    Base64Bytes, Bundle, BundleCheck, BundleRules, DocumentTreeSection, HashTreeSection, Receipt,
-    TokenSection, check_bundle, check_receipt,
+    Base64Bytes, Bundle, BundleCheck, BundleError, BundleRules, DocumentTreeSection,
+    HashTreeSection, Receipt, RenewalSection, TokenSection, check_bundle, check_receipt,
 };
 
 use crate::{
-    families::{add_line, prove_again, second_digests},
+    families::{LONG, add_line, prove_again, second_digests},
     second::{Cases, TABLE, disagreements, has_programs},
     world::{Changes, LINE, Plan, World, now, receipt_changed},
 };
@@ -186,6 +186,8 @@ fn a_document_that_is_not_in_new_hash_trees_does_not_hold_by_its_neighbour() {
     // By the sealing itself, if no document says where it is.
     (0..2).for_each(|document| strip(&mut receipt, document));
     demand(&world, &receipt, AFTER, Verdict::CannotTell, &[ended]);
+    let later = FindingCode::RecordFromLater;
+    demand(&world, &receipt, "2026-11-25T10:00:00Z", Verdict::CannotTell, &[later]);
     for left_out in 0..2 {
         let (mut world, mut receipt) = ending();
         rehash(&mut world, &mut receipt, &[left_out]);
@@ -278,4 +280,72 @@ fn two_time_stamps_of_a_sealing_on_one_line_are_damage() {
         document.hash_trees = place;
     }
     demand(&world, &receipt, BEFORE, Verdict::Damaged, &[FindingCode::ReceiptDiffers]);
+}
+
+/// Renews the time-stamp on a line of SHA-512; the log says of its token what it says.
+fn renew(world: &mut World, receipt: &mut Receipt, token_sha512: impl Fn(&[u8]) -> Sha512Digest) {
+    let older = Sha512Digest::of(&receipt.sealings[0].tokens[0].token.0);
+    let at = now() + SignedDuration::from_hours(1);
+    let (token, stamped_at) = world.stamp_at(EvidenceDigest::from(older), at);
+    let index = world.push(&Entry::EvidenceRenewed(EvidenceRenewed {
+        line: LONG.to_owned(),
+        members: 1,
+        members_sha256: Sha256Digest::of(b"members"),
+        renewal: RenewalId::from_bytes([9; 16]),
+        root: older.into(),
+        stamped_at,
+        token_sha256: Sha256Digest::of(&token),
+        token_sha512: Some(token_sha512(&token)),
+        trial: true,
+    }));
+    prove_again(world, receipt);
+    receipt.sealings[0].tokens[0].renewals.push(RenewalSection {
+        entry: world.line(index),
+        path: Vec::new(),
+        token: Some(Base64Bytes(token)),
+        validation: Vec::new(),
+    });
+}
+
+#[test]
+fn a_renewal_has_every_digest_that_the_log_states_of_it() {
+    let (mut world, mut receipt) = ending_of_sha_512();
+    renew(&mut world, &mut receipt, Sha512Digest::of);
+    demand(&world, &receipt, BEFORE, Verdict::Intact, &[]);
+    let (mut world, mut receipt) = ending_of_sha_512();
+    renew(&mut world, &mut receipt, |_| Sha512Digest::of(b"another"));
+    demand(&world, &receipt, BEFORE, Verdict::Damaged, &[FindingCode::RenewalDamaged]);
+}
+
+#[test]
+fn an_entry_of_hash_trees_that_cannot_be_read_is_damage() {
+    let damaged = (Verdict::Damaged, &[FindingCode::ReceiptLogProof][..]);
+    for (from, to, (verdict, codes)) in [
+        ("\"documents\":2", "\"documents\":3", (Verdict::Intact, &[][..])),
+        ("\"documents\":2", "\"documents\":\"2\"", damaged),
+        ("\"renewal\":\"05", "\"renewal\":\"5", damaged),
+        ("\"tree_sha256\":\"", "\"tree_sha256\":\"A", damaged),
+    ] {
+        let (mut world, mut receipt) = ending_of_sha_512();
+        let line = receipt.sealings[0].tokens[0].entry.line.clone();
+        assert_eq!(line.matches(from).count(), 1, "{line}");
+        let index = world.push_line(line.replace(from, to).into_bytes());
+        receipt.sealings[0].tokens[0].entry = world.line(index);
+        prove_again(&world, &mut receipt);
+        demand(&world, &receipt, BEFORE, verdict, codes);
+    }
+}
+
+#[test]
+fn a_bundle_without_documents_is_none() {
+    let (world, mut receipt) = ending();
+    receipt.documents.clear();
+    let zip = Bundle { receipt, files: Vec::new() }.to_zip().unwrap();
+    assert!(matches!(Bundle::parse(&zip), Err(BundleError::Malformed { .. })));
+    let mut cases = Cases::default();
+    cases.push("without documents", zip, &world.trust());
+    assert_eq!(cases.bundles[0].2, Verdict::Damaged);
+    if has_programs() {
+        assert_eq!(disagreements(&cases, &world), Vec::<String>::new());
+    }
 }

@@ -1,16 +1,16 @@
 //! The verifier of `docs/verify` on evidence records and log proofs that were changed.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use sigillo_ers::{
-    AlgorithmTable, Authorities, HashFunction, RecordObject, RecordRules, RevocationRules, to_pem,
-    verify_record,
+    AlgorithmTable, Authorities, HashFunction, RecordObject, RecordRules, RevocationRules,
+    StampParts, to_pem, verify_record, write_chain, write_record,
 };
 use sigillo_merkle::{TreeHash, write_tlog_proof};
-use sigillo_model::{Record, Sha256Digest};
+use sigillo_model::{EvidenceDigest, Record, Sha256Digest, Sha512Digest};
 use sigillo_proof::{EvidenceMaker, Receipt};
 
 use crate::{
@@ -166,6 +166,69 @@ fn of_changed_evidence_records_and_log_proofs_it_thinks_the_same() {
     assert!(intact[0] == 0 && intact.len() < 100, "{intact:?}");
     for (number, (theirs, findings)) in of_proofs.iter().enumerate() {
         assert_eq!(number == 0, theirs == "INTACT", "proof {number}: {findings:?}");
+    }
+}
+
+/// Runs the other verifier on an evidence record and files; returns its exit code and what it says.
+fn run_record(folder: &Path, files: &[&str]) -> (Option<i32>, String) {
+    let mut python = Command::new("python3");
+    python.current_dir(folder).args([
+        "-B",
+        &format!("{SCRIPTS}/sigillo_verify.py"),
+        "record",
+        "it.er",
+    ]);
+    let ran = python.args(files).args(["--ca", "root.pem", "--at", AT]).output().unwrap();
+    (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned())
+}
+
+#[test]
+fn a_file_that_may_be_a_node_is_told_unless_a_record_names_it() {
+    if !has_programs() {
+        return;
+    }
+    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    write("root.pem", to_pem("CERTIFICATE", &world.root).as_bytes());
+    for (hash, length) in [(HashFunction::Sha256, 32), (HashFunction::Sha512, 64)] {
+        for (first, second, may_be) in [(1, 2, true), (2, 1, false)] {
+            let file = [vec![first; length], vec![second; length]].concat();
+            let record = |of: &[u8]| {
+                let sha256 = Sha256Digest::of(of);
+                format!(r#"{{"files":[{{"name":"a","sha256":"{sha256}"}}],"format":1}}"#)
+            };
+            let record = [record(&file), record(b"another")];
+            let group: Vec<_> = record.iter().map(String::as_bytes).chain([&file[..]]).collect();
+            let group: Vec<_> = group.into_iter().map(|it| hash.digest(it)).collect();
+            let mut sorted = group.clone();
+            sorted.sort_unstable();
+            let root = hash.digest(&sorted.concat());
+            let (token, _) = match hash {
+                HashFunction::Sha256 => {
+                    world.stamp(Sha256Digest::from_bytes(root.try_into().unwrap()))
+                }
+                _ => world.stamp(EvidenceDigest::from(Sha512Digest::from_bytes(
+                    root.try_into().unwrap(),
+                ))),
+            };
+            let chain = write_chain(&[StampParts { hash, lists: vec![group], token: &token }]);
+            write("it.er", &write_record(&[hash], &[&chain]));
+            write("due.bin", &file);
+            write("record.json", record[0].as_bytes());
+            write("other.json", record[1].as_bytes());
+            write("false.json", record[0].replace("\"a\"", "\"b\"").as_bytes());
+            for (files, unknown) in [
+                (&["due.bin"][..], may_be),
+                (&["record.json", "due.bin"], false),
+                (&["due.bin", "other.json"], may_be),
+                (&["record.json"], false),
+            ] {
+                let (code, said) = run_record(folder.path(), files);
+                assert_eq!(code, Some(if unknown { 3 } else { 0 }), "{hash} {files:?}: {said}");
+                assert_eq!(said.contains("may be a node"), unknown, "{said}");
+            }
+            assert_eq!(run_record(folder.path(), &["due.bin", "false.json"]).0, Some(5));
+        }
     }
 }
 
