@@ -224,7 +224,7 @@ fn unread<T>(
 ) -> Result<Result<T, NotThere>, GiveReceiptError> {
     let key = ObjectKey::pack(pack);
     match without {
-        Without::Damaged(what) => Ok(Err((key, what))),
+        Without::Damaged(_, what) => Ok(Err((key, what))),
         Without::Pack(source) => Err(CustodyError::Pack { key, source }.into()),
         Without::Waits(_) => {
             Ok(Err((key, "an earlier version that it needs was not found".to_owned())))

@@ -310,8 +310,8 @@ fn a_document_that_is_damaged_is_left_out_of_the_line_and_told() {
     assert_eq!(world.create().code, 0);
     spoil(world, b"uno, che si ritrova");
     it.set(&it.both());
-    let stamped = json(world, 3, &["seal", "--stamp-only"]);
-    assert_eq!(stamped["left_out"].as_array().unwrap().len(), 1, "{stamped}");
+    let stamped = json(world, 5, &["seal", "--stamp-only"]);
+    assert_eq!(codes(&serde_json::json!({"findings": stamped["left_out"]})), ["F105"]);
     assert_eq!(stamped["stamped"][0]["tree"]["documents"], 1, "{stamped}");
     believe(world);
     json(world, 0, &["prove", "carte/due.txt", "-o", "prova.zip"]);
@@ -320,6 +320,40 @@ fn a_document_that_is_damaged_is_left_out_of_the_line_and_told() {
     let verified = world.run(["verify", "--full"]);
     verified.check(5, "DAMAGE");
     assert!(!verified.stdout.contains("F503"), "the trees are as they were made: {verified:?}");
+}
+
+/// Moves the packs of an archive away and returns where they were.
+fn without_packs(world: &World) -> Vec<(PathBuf, PathBuf)> {
+    let packs = files_below(&world.archive().join("packs"));
+    let zips = packs.into_iter().filter(|path| path.extension().is_some_and(|it| it == "zip"));
+    let moved: Vec<_> = zips
+        .enumerate()
+        .map(|(number, path)| (path, world.place(&format!("via-{number}"))))
+        .collect();
+    moved.iter().for_each(|(from, to)| fs::rename(from, to).unwrap());
+    moved
+}
+
+#[test]
+fn a_sealing_none_of_whose_documents_is_there_waits_and_no_tree_without_documents_is_stamped() {
+    let Some(it) = Families::new() else { return };
+    let world = &it.world;
+    it.set(&[it.short.section(), line(SHORT, "sha256", "Prima")].concat());
+    assert_eq!(world.create().code, 0);
+    it.set(&it.both());
+    let moved = without_packs(world);
+    let ran = world.run(["seal", "--stamp-only"]);
+    ran.check(5, "sealing 1 is in no hash trees, and waits");
+    assert!(ran.stdout.contains("F101") && !ran.stdout.contains("has a time-stamp"), "{ran:?}");
+    let renewed = world.run(["renew", "--hash-tree", "--yes"]);
+    renewed.check(5, "sealing 1 is in no hash trees, and waits");
+    moved.iter().for_each(|(from, to)| fs::rename(to, from).unwrap());
+    let stamped = json(world, 0, &["seal", "--stamp-only"]);
+    assert_eq!(stamped["stamped"][0]["tree"]["documents"], 2, "{stamped}");
+    let done = json(world, 0, &["renew", "--hash-tree", "--yes"]);
+    assert_eq!(done["hash_trees"][0]["rehashed"]["documents"], 2, "{done}");
+    believe(world);
+    assert_eq!(json(world, 0, &["verify", "--full"])["verdict"], "intact");
 }
 
 #[test]
