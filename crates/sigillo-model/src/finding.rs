@@ -134,6 +134,8 @@ finding_codes! {
     AnchorDamaged = "F518", Damage;
     /// Revocation evidence that a renewal covers is missing or damaged.
     CoveredEvidenceLost = "F519", Damage;
+    /// Documents were left out of the hash trees of SHA-512 of their sealing when these were made.
+    DocumentsLeftOut = "F520", Note;
     /// The log's key is in no trust store, so who wrote the archive cannot be told.
     OriginUnknown = "F601", CannotTell;
     /// The certificate of a seal leads to no anchor of the trust store.

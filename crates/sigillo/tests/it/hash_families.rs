@@ -19,19 +19,19 @@ use crate::{
     revoking::{Authority, RESPONDER, has_openssl, now},
 };
 
-const SHORT: &str = "plain-sha256-a";
-const LONG: &str = "plain-sha512-b";
+pub(crate) const SHORT: &str = "plain-sha256-a";
+pub(crate) const LONG: &str = "plain-sha512-b";
 
 /// An archive whose sealings are stamped on a line of SHA-256 and on one of SHA-512, by two authorities
 /// that sign with these.
-struct Families {
-    world: World,
-    short: Authority,
-    long: Authority,
+pub(crate) struct Families {
+    pub(crate) world: World,
+    pub(crate) short: Authority,
+    pub(crate) long: Authority,
 }
 
 impl Families {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         if !has_openssl() {
             return None;
         }
@@ -46,7 +46,7 @@ impl Families {
         Some(this)
     }
 
-    fn both(&self) -> String {
+    pub(crate) fn both(&self) -> String {
         [
             self.short.section(),
             self.long.section(),
@@ -56,7 +56,7 @@ impl Families {
         .concat()
     }
 
-    fn set(&self, settings: &str) {
+    pub(crate) fn set(&self, settings: &str) {
         let folder = self.world.home().join(".config/sigillo");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("settings.toml"), settings).unwrap();
@@ -67,7 +67,7 @@ impl Families {
     }
 }
 
-fn line(name: &str, hash: &str, authority: &str) -> String {
+pub(crate) fn line(name: &str, hash: &str, authority: &str) -> String {
     format!(
         "[[lines]]\nname = \"{name}\"\nprofile = \"plain\"\nhash = \"{hash}\"\n\
          authorities = [\"{authority}\"]\n"
@@ -94,7 +94,7 @@ fn table(fallen: bool) -> AlgorithmTable {
     AlgorithmTable::from_toml(&table).unwrap()
 }
 
-fn verdict(it: &Families, bundle: &Bundle, fallen: bool) -> Verdict {
+pub(crate) fn verdict(it: &Families, bundle: &Bundle, fallen: bool) -> Verdict {
     let trust = ReceiptTrust { anchors: anchors(it), ..ReceiptTrust::default() };
     let (algorithms, at) = (table(fallen), now());
     let rules = BundleRules { trust: &trust, algorithms: &algorithms, at };
@@ -104,7 +104,7 @@ fn verdict(it: &Families, bundle: &Bundle, fallen: bool) -> Verdict {
     Verdict::of(&others.by_ref().cloned().collect::<Vec<_>>())
 }
 
-fn bundle(world: &World) -> Bundle {
+pub(crate) fn bundle(world: &World) -> Bundle {
     Bundle::parse(&fs::read(world.place("prova.zip")).unwrap()).unwrap()
 }
 
@@ -320,40 +320,6 @@ fn a_document_that_is_damaged_is_left_out_of_the_line_and_told() {
     let verified = world.run(["verify", "--full"]);
     verified.check(5, "DAMAGE");
     assert!(!verified.stdout.contains("F503"), "the trees are as they were made: {verified:?}");
-}
-
-/// Moves the packs of an archive away and returns where they were.
-fn without_packs(world: &World) -> Vec<(PathBuf, PathBuf)> {
-    let packs = files_below(&world.archive().join("packs"));
-    let zips = packs.into_iter().filter(|path| path.extension().is_some_and(|it| it == "zip"));
-    let moved: Vec<_> = zips
-        .enumerate()
-        .map(|(number, path)| (path, world.place(&format!("via-{number}"))))
-        .collect();
-    moved.iter().for_each(|(from, to)| fs::rename(from, to).unwrap());
-    moved
-}
-
-#[test]
-fn a_sealing_none_of_whose_documents_is_there_waits_and_no_tree_without_documents_is_stamped() {
-    let Some(it) = Families::new() else { return };
-    let world = &it.world;
-    it.set(&[it.short.section(), line(SHORT, "sha256", "Prima")].concat());
-    assert_eq!(world.create().code, 0);
-    it.set(&it.both());
-    let moved = without_packs(world);
-    let ran = world.run(["seal", "--stamp-only"]);
-    ran.check(5, "sealing 1 is in no hash trees, and waits");
-    assert!(ran.stdout.contains("F101") && !ran.stdout.contains("has a time-stamp"), "{ran:?}");
-    let renewed = world.run(["renew", "--hash-tree", "--yes"]);
-    renewed.check(5, "sealing 1 is in no hash trees, and waits");
-    moved.iter().for_each(|(from, to)| fs::rename(to, from).unwrap());
-    let stamped = json(world, 0, &["seal", "--stamp-only"]);
-    assert_eq!(stamped["stamped"][0]["tree"]["documents"], 2, "{stamped}");
-    let done = json(world, 0, &["renew", "--hash-tree", "--yes"]);
-    assert_eq!(done["hash_trees"][0]["rehashed"]["documents"], 2, "{done}");
-    believe(world);
-    assert_eq!(json(world, 0, &["verify", "--full"])["verdict"], "intact");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// An archive with two sealings, of four documents and of one.
-fn two_sealings(more: &[&str]) -> World {
+pub(crate) fn two_sealings(more: &[&str]) -> World {
     let world = World::new();
     for (name, content) in
         [("uno", "uno, che si ritrova"), ("due", "due"), ("tre", "tre"), ("quattro", "quattro")]
