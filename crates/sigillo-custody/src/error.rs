@@ -27,6 +27,14 @@ pub enum CustodyError {
         /// The commit of the batch that names it.
         commit: u64,
     },
+    /// The store did not give an object, and may give it later.
+    #[error("{key}: {what}")]
+    NotGiven {
+        /// Its key.
+        key: String,
+        /// What stood in the way.
+        what: String,
+    },
     /// A pack could not be read.
     #[error("pack {key} could not be read")]
     Pack {
@@ -82,6 +90,7 @@ impl CustodyError {
         match self {
             Self::Log(error) => error.kind(),
             Self::Pack { source, .. } => source.kind(),
+            Self::NotGiven { .. } => ErrorKind::Transient,
             Self::Panicked => ErrorKind::Bug,
             Self::Store { source, .. } => source.kind(),
             Self::NamedMissing { .. } | Self::Unreadable { .. } => ErrorKind::Integrity,

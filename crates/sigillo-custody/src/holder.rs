@@ -97,13 +97,29 @@ pub(crate) fn read_stored_record(
     version: VersionId,
     entries: &[PackEntry],
 ) -> Option<(Record, Vec<u8>)> {
-    let entry = entries.iter().find(|entry| entry.part == Part::Record)?;
-    if entry.size_bytes > RECORD_BYTES_MAX {
-        return None;
-    }
-    let mut bytes = vec![0; usize::try_from(entry.size_bytes).ok()?];
-    source.read_exact_at(entry.data_offset, &mut bytes).ok()?;
-    proven_record(version, &bytes).map(|record| (record, bytes))
+    given_record(source, version, entries).ok().flatten()
+}
+
+/// As [`read_stored_record`], and tells a record that is damaged (`None`) from one that the store does not
+/// give now.
+///
+/// # Errors
+///
+/// [`PackError::Store`] if its bytes could not be read.
+pub(crate) fn given_record(
+    source: &dyn PackSource,
+    version: VersionId,
+    entries: &[PackEntry],
+) -> Result<Option<(Record, Vec<u8>)>, PackError> {
+    let entry = entries.iter().find(|entry| entry.part == Part::Record);
+    let Some(entry) = entry.filter(|entry| entry.size_bytes <= RECORD_BYTES_MAX) else {
+        return Ok(None);
+    };
+    let Ok(size) = usize::try_from(entry.size_bytes) else { return Ok(None) };
+    let mut bytes = vec![0; size];
+    let read = source.read_exact_at(entry.data_offset, &mut bytes);
+    read.map_err(|source| PackError::Store { doing: "reading a record", source })?;
+    Ok(proven_record(version, &bytes).map(|record| (record, bytes)))
 }
 
 /// Returns the entry of the file in an earlier version that a later one refers to, or says in words

@@ -45,6 +45,7 @@ mod receipt_validation;
 mod rehash;
 mod rehash_journal;
 mod rehash_pack;
+mod trees_check;
 
 mod submissions;
 
@@ -97,4 +98,5 @@ pub use submissions::{CompletedAt, SubmissionAccount, read_submissions, source_o
 pub use sweep::{SWEPT_MAX, SweepOutcome, SweepPlan, perform_sweep, plan_sweep};
 pub use sweep_names::{NAMED_MAX, Names, Standing};
 pub use target::{OTHERS, RECORDS};
+pub use trees_check::check_trees;
 pub use verify::{FINDINGS_MAX, Scope, Verifier, VerifyProgress, VerifyReport};

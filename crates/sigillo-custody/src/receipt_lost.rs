@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use sigillo_ers::token_certificate_end;
 use sigillo_evidence_log::{ChainToken, Chains, LogView, TokenFrom, Unread};
-use sigillo_model::{Entry, Finding, FindingCode, ObjectKey};
+use sigillo_model::{Entry, Finding, FindingCode, ObjectKey, Severity, is_sha512_line};
 use sigillo_proof::{Receipt, RenewalSection, SealingSection, TokenSection};
 
 use crate::{ReceiptLog, receipt_error::GiveReceiptError};
@@ -94,6 +94,45 @@ impl LeftOut {
         self.lines.push(Finding::new(FindingCode::LineLeftOut, key, message));
     }
 
+    /// Takes note that documents have no place on a line of SHA-512, for what is under its time-stamp is lost.
+    pub(crate) fn places(
+        &mut self,
+        key: &ObjectKey,
+        (line, what): (&str, &str),
+        documents: usize,
+        has_other: bool,
+    ) {
+        let message = format!(
+            "{what}: {} not in the hash trees of the evidence line {line} as it is given, {}; bring the \
+             object back from a copy of the archive, then make this again",
+            are(documents),
+            instead(has_other),
+        );
+        self.lines.push(graver(Finding::new(FindingCode::LineLeftOut, key, message), has_other));
+    }
+
+    /// Takes note that documents were left out of hash trees when these were made.
+    pub(crate) fn never_in(
+        &mut self,
+        key: &ObjectKey,
+        (line, number): (&str, u64),
+        documents: usize,
+        has_other: bool,
+    ) {
+        let instead = if is_sha512_line(line) {
+            instead(has_other)
+        } else {
+            "what came before these on the line proves them alone"
+        };
+        let message = format!(
+            "{} not in the hash trees of sealing {number} on the evidence line {line}, for they were left \
+             out when these were made, and never will be; {instead}",
+            are(documents),
+        );
+        self.lines
+            .push(graver(Finding::new(FindingCode::DocumentsLeftOut, key, message), has_other));
+    }
+
     /// Says until when the time-stamps of a sealing hold that lacks everything in `self`.
     pub(crate) fn hold(&mut self, section: &TokenSection) {
         let until = holds_until(section);
@@ -116,6 +155,32 @@ impl LeftOut {
     pub(crate) fn findings(self) -> Vec<Finding> {
         self.objects.into_values().map(Lost::finding).chain(self.lines).collect()
     }
+}
+
+/// Says how many documents of a proof something is said of.
+fn are(documents: usize) -> String {
+    match documents {
+        1 => "1 document of this is".to_owned(),
+        documents => format!("{documents} documents of this are"),
+    }
+}
+
+/// Says what proves documents that are not on a line of SHA-512.
+fn instead(has_other: bool) -> &'static str {
+    if has_other {
+        "and the other lines of the sealing prove them alone"
+    } else {
+        "and no other line of the sealing has them: there is no evidence record of them, and only the \
+         statement of the sealing, by SHA-256, leads from them to a time-stamp"
+    }
+}
+
+/// Makes of a note what it is where no other line proves the documents.
+fn graver(mut finding: Finding, has_other: bool) -> Finding {
+    if !has_other {
+        finding.severity = Severity::CannotTell;
+    }
+    finding
 }
 
 impl Lost {

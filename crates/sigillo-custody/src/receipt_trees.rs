@@ -9,8 +9,8 @@ use sigillo_ers::EvidenceTree;
 use sigillo_evidence_log::{
     Archive, BatchObjectError, Chains, LoggedBatch, Rehash, read_pack_list, read_rehashed_leaves,
 };
-use sigillo_model::{Blake3Digest, ObjectKey, Sha512Digest, VersionId, is_sha512_line};
-use sigillo_proof::{DocumentTreeSection, Receipt};
+use sigillo_model::{Blake3Digest, Entry, ObjectKey, Sha512Digest, VersionId, is_sha512_line};
+use sigillo_proof::{DocumentTreeSection, Receipt, SealingSection};
 use sigillo_store::ReadPool;
 
 use crate::{
@@ -38,15 +38,24 @@ pub(crate) async fn place_in_trees(
     }
     let chains = Chains::read(archive, &log.view).await?;
     let mut placed: Vec<(usize, DocumentTreeSection)> = Vec::new();
+    let mut unplaced: Vec<Unplaced<'_>> = Vec::new();
     for (number, line) in &lines {
         let Some(rehash) = rehash_of(&chains, line, *number) else { continue };
+        let trees = Trees { line, number: *number, rehash };
         for (at, batch) in batches.iter().enumerate() {
             let sealed = receipt.batches[at].sealed.as_ref().map(|sealed| sealed.number);
-            if sealed == Some(*number) {
-                let of = (*number, line.as_str(), rehash);
-                match in_batch(archive, receipt, (at, batch), of).await? {
-                    Ok(found) => placed.extend(found),
-                    Err((key, what)) => not_there(log, left_out, (line, rehash), (key, &what)),
+            if sealed != Some(*number) {
+                continue;
+            }
+            match in_batch(archive, receipt, (at, batch), trees).await? {
+                Ok(found) => {
+                    placed.extend(found.placed);
+                    unplaced.push(Unplaced { trees, documents: found.left_out, lost: None });
+                }
+                Err(lost) => {
+                    let documents = documents_in(receipt, at).map(|(document, _)| document);
+                    let documents = documents.collect();
+                    unplaced.push(Unplaced { trees, documents, lost: Some(lost) });
                 }
             }
         }
@@ -57,41 +66,82 @@ pub(crate) async fn place_in_trees(
     for at in 0..receipt.documents.len() {
         let section = &mut receipt.documents[at];
         section.hash_trees.sort_by(|a, b| a.line.cmp(&b.line));
-        if !section.hash_trees.is_empty() {
-            let batch = usize::try_from(section.batch).unwrap_or(usize::MAX);
-            let place = (section.leaf_index, section.version_id);
-            match second_digests((archive, reads), log, batches[batch], place).await? {
-                Ok(digests) => receipt.documents[at].sha512 = digests,
-                Err((key, what)) => {
-                    receipt.documents[at].hash_trees.clear();
-                    let mut trees = lines.iter().filter_map(|(number, line)| {
-                        Some((line.as_str(), rehash_of(&chains, line, *number)?))
+        if section.hash_trees.is_empty() {
+            continue;
+        }
+        let batch = usize::try_from(section.batch).unwrap_or(usize::MAX);
+        let place = (section.leaf_index, section.version_id);
+        match second_digests((archive, reads), log, batches[batch], place).await? {
+            Ok(digests) => receipt.documents[at].sha512 = digests,
+            Err(lost) => {
+                let sealed = receipt.batches[batch].sealed.as_ref().map(|sealed| sealed.number);
+                for place in std::mem::take(&mut receipt.documents[at].hash_trees) {
+                    let known = lines
+                        .iter()
+                        .find(|(number, line)| Some(*number) == sealed && *line == place.line);
+                    let trees = known.and_then(|(number, line)| {
+                        let rehash = rehash_of(&chains, line, *number)?;
+                        Some(Trees { line, number: *number, rehash })
                     });
-                    if let Some(trees) = trees.next() {
-                        not_there(log, left_out, trees, (key, &what));
-                    }
+                    let lost = Some(lost.clone());
+                    let documents = vec![at];
+                    unplaced.extend(trees.map(|trees| Unplaced { trees, documents, lost }));
                 }
             }
         }
     }
+    for unplaced in unplaced.iter().filter(|it| !it.documents.is_empty()) {
+        unplaced.tell(log, receipt, left_out);
+    }
     Ok(())
+}
+
+/// Hash trees that a sealing has on a line.
+#[derive(Clone, Copy)]
+struct Trees<'a> {
+    line: &'a str,
+    /// The number of the sealing.
+    number: u64,
+    rehash: &'a Rehash,
+}
+
+/// Documents of one batch that have no place in hash trees of their sealing.
+struct Unplaced<'a> {
+    trees: Trees<'a>,
+    documents: Vec<usize>,
+    /// What is not there as it was; `None` if they were left out when the trees were made.
+    lost: Option<NotThere>,
 }
 
 /// What is not there as it was, and what is wrong with it.
 type NotThere = (ObjectKey, String);
 
-/// Takes note of something that is not there of hash trees, which so prove no document of a batch: of a
-/// renewal, or of the first time-stamps of a line.
-fn not_there(
-    log: &ReceiptLog,
-    left_out: &mut LeftOut,
-    (line, rehash): (&str, &Rehash),
-    (key, what): (ObjectKey, &str),
-) {
-    if is_sha512_line(line) {
-        left_out.line(&key, line, what);
-    } else {
-        left_out.add(&key, renewed_at(log, rehash), what);
+impl Unplaced<'_> {
+    /// Takes note of them: of new hash trees of a renewal, or of those of a line of SHA-512.
+    fn tell(&self, log: &ReceiptLog, receipt: &Receipt, left_out: &mut LeftOut) {
+        let (Trees { line, number, rehash }, count) = (self.trees, self.documents.len());
+        let is_of_line = is_sha512_line(line);
+        let has_other = !is_of_line || self.documents.iter().all(|it| self.has_other(receipt, *it));
+        match &self.lost {
+            Some((key, what)) if is_of_line => left_out.places(key, (line, what), count, has_other),
+            Some((key, what)) => left_out.add(key, renewed_at(log, rehash), what),
+            None => {
+                let key = ObjectKey::hash_tree(rehash.tree.renewal);
+                left_out.never_in(&key, (line, number), count, has_other);
+            }
+        }
+    }
+
+    /// Tells whether another line of the sealing proves a document as well.
+    fn has_other(&self, receipt: &Receipt, document: usize) -> bool {
+        let is_placed = |line: &str| {
+            receipt.documents[document].hash_trees.iter().any(|place| place.line == line)
+        };
+        let section = sections_of(receipt).find(|(number, _)| *number == self.trees.number);
+        let mut tokens = section.into_iter().flat_map(|(_, section)| &section.tokens);
+        tokens.any(|token| {
+            token.line != self.trees.line && (!token.is_over_trees() || is_placed(&token.line))
+        })
     }
 }
 
@@ -104,17 +154,7 @@ fn renewed_at<'l>(log: &'l ReceiptLog, rehash: &Rehash) -> &'l str {
 
 /// Returns the sealings and lines of a receipt that have hash trees.
 fn lines_of(receipt: &Receipt) -> Vec<(u64, String)> {
-    let numbers: BTreeMap<_, _> = receipt
-        .sealings
-        .iter()
-        .filter_map(|section| {
-            let entry = sigillo_model::Entry::parse_line(section.entry.line.as_bytes());
-            match entry {
-                Ok(sigillo_model::Entry::BatchesSealed(body)) => Some((body.number, section)),
-                _ => None,
-            }
-        })
-        .collect();
+    let numbers: BTreeMap<_, _> = sections_of(receipt).collect();
     let lines = numbers.into_iter().flat_map(|(number, section)| {
         let tokens = section.tokens.iter().filter(|token| token.has_trees());
         tokens.map(move |token| (number, token.line.clone()))
@@ -122,24 +162,52 @@ fn lines_of(receipt: &Receipt) -> Vec<(u64, String)> {
     lines.collect()
 }
 
+/// Returns the sealings of a receipt with their numbers.
+fn sections_of(receipt: &Receipt) -> impl Iterator<Item = (u64, &SealingSection)> {
+    receipt.sealings.iter().filter_map(|section| {
+        match Entry::parse_line(section.entry.line.as_bytes()) {
+            Ok(Entry::BatchesSealed(body)) => Some((body.number, section)),
+            _ => None,
+        }
+    })
+}
+
+/// Returns the documents of a receipt that are in a batch of it, with their places there.
+fn documents_in(receipt: &Receipt, batch: usize) -> impl Iterator<Item = (usize, u64)> {
+    let documents = receipt.documents.iter().enumerate();
+    let documents = documents.filter(move |(_, it)| usize::try_from(it.batch) == Ok(batch));
+    documents.map(|(at, it)| (at, it.leaf_index))
+}
+
 fn rehash_of<'c>(chains: &'c Chains, line: &str, number: u64) -> Option<&'c Rehash> {
     chains.of(line, number).iter().find_map(|token| chains.trees_under(token))
 }
 
-/// Returns the places of the documents of a batch in the new hash trees of its sealing.
+/// The documents of a batch in the hash trees of its sealing.
+#[derive(Default)]
+struct InTrees {
+    placed: Vec<(usize, DocumentTreeSection)>,
+    /// Those that were left out when the trees were made.
+    left_out: Vec<usize>,
+}
+
+/// Returns the places of the documents of a batch in the hash trees of its sealing.
 async fn in_batch(
     archive: &Archive,
     receipt: &Receipt,
     (at, batch): (usize, &LoggedBatch),
-    (number, line, rehash): (u64, &str, &Rehash),
-) -> Result<Result<Vec<(usize, DocumentTreeSection)>, NotThere>, GiveReceiptError> {
-    let (none, sealings) = (Ok(Ok(Vec::new())), &rehash.tree.sealings);
+    Trees { line, number, rehash }: Trees<'_>,
+) -> Result<Result<InTrees, NotThere>, GiveReceiptError> {
+    let (none, sealings) = (Ok(Ok(InTrees::default())), &rehash.tree.sealings);
     let sealing = sealings.binary_search_by_key(&number, |it| it.number).ok();
     let Some(sealing) = sealing.map(|at| &sealings[at]) else { return none };
     let place = sealing.batches.iter().position(|it| it.batch == batch.body.batch);
     let Some(place) = place else { return none };
     let (listed, above) = (&sealing.batches[place], rehash.batch_path(number, place));
-    let (Some(above), Some(sha256)) = (above, listed.leaves) else { return none };
+    let (Some(above), Some(sha256)) = (above, listed.leaves) else {
+        let left_out = documents_in(receipt, at).map(|(document, _)| document).collect();
+        return Ok(Ok(InTrees { placed: Vec::new(), left_out }));
+    };
     let key = ObjectKey::hash_tree_leaves(sha256);
     let leaves = match read_rehashed_leaves(archive.store(), listed).await {
         Ok(leaves) => leaves,
@@ -150,22 +218,22 @@ async fn in_batch(
     if tree.root() != listed.root {
         return Ok(Err((key, "its leaves do not give the root of their batch".to_owned())));
     }
-    let mut places = Vec::new();
-    for (document, section) in receipt.documents.iter().enumerate() {
-        if usize::try_from(section.batch) != Ok(at) {
-            continue;
-        }
-        let Ok(leaf) = u32::try_from(section.leaf_index) else { continue };
+    let mut found = InTrees::default();
+    for (document, leaf_index) in documents_in(receipt, at) {
+        let Ok(leaf) = u32::try_from(leaf_index) else { continue };
         // Documents that could not be read then have no leaf.
-        let Err(before) = listed.left_out.binary_search(&leaf) else { continue };
+        let Err(before) = listed.left_out.binary_search(&leaf) else {
+            found.left_out.push(document);
+            continue;
+        };
         let Some(mut path) = usize::try_from(leaf).ok().and_then(|it| tree.path(it - before))
         else {
             return Ok(Err((key, "it has too few leaves".to_owned())));
         };
         path.extend(&above);
-        places.push((document, DocumentTreeSection { line: line.to_owned(), path }));
+        found.placed.push((document, DocumentTreeSection { line: line.to_owned(), path }));
     }
-    Ok(Ok(places))
+    Ok(Ok(found))
 }
 
 /// Returns the SHA-512 of the files of a document.
@@ -224,7 +292,7 @@ fn unread<T>(
 ) -> Result<Result<T, NotThere>, GiveReceiptError> {
     let key = ObjectKey::pack(pack);
     match without {
-        Without::Damaged(what) => Ok(Err((key, what))),
+        Without::Damaged(_, what) => Ok(Err((key, what))),
         Without::Pack(source) => Err(CustodyError::Pack { key, source }.into()),
         Without::Waits(_) => {
             Ok(Err((key, "an earlier version that it needs was not found".to_owned())))

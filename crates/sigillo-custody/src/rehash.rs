@@ -26,6 +26,7 @@ use sigillo_store::{CpuPool, CreateOutcome};
 
 use crate::{
     CustodyError, RehashJournal, VerifyProgress,
+    batch_check::not_read,
     holder::Holders,
     locate::packs_of,
     named::read_or_lost,
@@ -156,6 +157,9 @@ impl Rehasher<'_> {
         let work = self.sealing((number, &[]), &mut known, &mut made.findings).await?;
         let Some(work) = work else { return Ok(made) };
         self.add_sealing((number, &[]), &work, &mut RehashJournal::default(), &mut made).await?;
+        if made.tree.sealings.is_empty() {
+            return Ok(made);
+        }
         let (lists, findings) =
             list_sealed_objects(self.archive, (self.view, sealing), renewal).await?;
         made.tree.objects = lists;
@@ -163,7 +167,8 @@ impl Rehasher<'_> {
         Ok(made)
     }
 
-    /// Adds a sealing with the leaves of its documents to a tree.
+    /// Adds a sealing with the leaves of its documents to a tree; one none of whose documents is there as it
+    /// was archived waits, which is told.
     async fn add_sealing(
         &self,
         (number, tokens): (u64, &[Sha256Digest]),
@@ -176,6 +181,16 @@ impl Rehasher<'_> {
         let mut batches = Vec::with_capacity(work.statement.batches.len());
         for place in 0..work.statement.batches.len() {
             batches.push(self.store_batch((work, place), (by, journal), made).await?);
+        }
+        if !batches.is_empty() && batches.iter().all(|batch| batch.root.is_none()) {
+            made.left_out -= batches.iter().map(|batch| batch.left_out.len() as u64).sum::<u64>();
+            let key = ObjectKey::statement(work.statement.sealing);
+            let message = format!(
+                "sealing {number} is in no hash trees, and waits: none of its documents is there as it was \
+                 archived; see that the store has its packs, or bring them back from a copy of the archive"
+            );
+            made.findings.push(Finding::new(FindingCode::NotRead, key, message));
+            return Ok(());
         }
         let tokens = tokens.to_vec();
         made.tree.sealings.push(RehashedSealing { batches, number, tokens, value });
@@ -195,8 +210,15 @@ impl Rehasher<'_> {
             let tokens = self.chains.of(self.line, sealing.number);
             let older = &tokens[..sealing.tokens.len().min(tokens.len())];
             // What is wrong with sealings and their time-stamps is told where they are audited.
-            let work = self.sealing((sealing.number, older), &mut known, &mut Vec::new()).await?;
-            let Some(work) = work else { continue };
+            let work = self.sealing((sealing.number, older), &mut known, &mut Vec::new()).await;
+            let work = match work {
+                Ok(Some(work)) => work,
+                Ok(None) => continue,
+                Err(error) => {
+                    findings.push(not_read(ObjectKey::hash_tree(tree.renewal), &error));
+                    continue;
+                }
+            };
             let listed = work.statement.batches.iter().map(|it| it.batch);
             if !listed.eq(sealing.batches.iter().map(|it| it.batch)) {
                 let key = ObjectKey::hash_tree(tree.renewal);
@@ -212,7 +234,10 @@ impl Rehasher<'_> {
                 let key = ObjectKey::hash_tree_leaves(sha256);
                 let stored = match read_rehashed_leaves(self.archive.store(), batch).await {
                     Ok(stored) => stored,
-                    Err(BatchObjectError::Store(error)) => return Err(error.into()),
+                    Err(BatchObjectError::Store(error)) => {
+                        findings.push(not_read(&key, &error.into()));
+                        continue;
+                    }
                     Err(error) => {
                         findings.push(Finding::new(code, &key, error.to_string()));
                         continue;
@@ -223,7 +248,13 @@ impl Rehasher<'_> {
                     findings.push(Finding::new(code, &key, message));
                     continue;
                 }
-                let found = self.batch(&work, place).await?;
+                let found = match self.batch(&work, place).await {
+                    Ok(found) => found,
+                    Err(error) => {
+                        findings.push(not_read(&key, &error));
+                        continue;
+                    }
+                };
                 findings.extend(differences((code, &key), batch, &stored, &found));
             }
         }
@@ -252,6 +283,12 @@ impl Rehasher<'_> {
                     Ok(chains) => chains.lost(),
                     Err(finding) => Some(finding),
                 };
+                if let Some(Finding { object, message, .. }) =
+                    lost.filter(|finding| finding.code == FindingCode::NotRead)
+                {
+                    let (key, what) = (object.clone(), message.clone());
+                    return Err(CustodyError::NotGiven { key, what });
+                }
                 let key = lost.map(|finding| finding.object.clone()).unwrap_or_default();
                 lacking(key, "this time-stamp of it is lost; bring it back from a copy");
                 return Ok(None);
@@ -368,13 +405,13 @@ impl Rehasher<'_> {
         };
         let key = ObjectKey::leaves(sealed.batch);
         let leaves = read_leaves(self.archive.store(), logged).await;
-        let Some(leaves) = made.object(leaves, key)? else {
+        let Some(leaves) = made.object(leaves, (FindingCode::LeavesDamaged, key))? else {
             made.left_out = (0..count).collect();
             return Ok(made);
         };
         let key = ObjectKey::pack_list(sealed.batch);
         let list = read_pack_list(self.archive.store(), logged).await;
-        let packs = made.object(list, key)?.unwrap_or_default();
+        let packs = made.object(list, (FindingCode::PackListDamaged, key))?.unwrap_or_default();
         let mut rest = (0..).zip(leaves.iter().copied());
         let documents: Vec<(Blake3Digest, Vec<(u32, VersionId)>)> = packs
             .iter()
@@ -450,7 +487,7 @@ impl BatchLeaves {
     fn object<T>(
         &mut self,
         read: Result<T, BatchObjectError>,
-        key: ObjectKey,
+        (code, key): (FindingCode, ObjectKey),
     ) -> Result<Option<T>, CustodyError> {
         match read {
             Ok(object) => Ok(Some(object)),
@@ -458,7 +495,7 @@ impl BatchLeaves {
             Err(error) => {
                 let message =
                     format!("the documents of the batch are left out of the hash trees: {error}");
-                self.findings.push(Finding::new(FindingCode::NotRead, key, message));
+                self.findings.push(Finding::new(code, key, message));
                 Ok(None)
             }
         }

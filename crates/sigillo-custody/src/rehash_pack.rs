@@ -9,11 +9,11 @@ use sigillo_model::{
     Sha256Digest, Sha256Hasher, Sha512Digest, Sha512Hasher, VersionId,
 };
 use sigillo_store::{
-    PackSource,
+    BackendError, PackSource,
     pack::{PackEntry, PackError, Part},
 };
 
-use crate::holder::{Holders, OpenPack, held_file, read_record, read_stored_record};
+use crate::holder::{Holders, OpenPack, given_record, held_file};
 
 /// Files are read in pieces of this many bytes.
 const PIECE_BYTES: usize = 1 << 20;
@@ -53,41 +53,50 @@ pub(crate) struct PackLeaves {
 pub(crate) enum Without {
     /// Earlier versions hold files of it.
     Waits(Vec<VersionId>),
-    /// It cannot be read as it was archived.
-    Damaged(String),
-    /// The store did not give it.
+    /// It is known not to be there as it was archived: what is damaged, and how.
+    Damaged(FindingCode, String),
+    /// The store did not give it, and may give it later.
     Pack(PackError),
 }
 
 impl From<PackError> for Without {
     fn from(error: PackError) -> Self {
+        let missing = |what: &str| Self::Damaged(FindingCode::PackMissing, what.to_owned());
         match error {
+            PackError::Store { source: BackendError::NotFound, .. } => {
+                missing("the pack is not in the store")
+            }
+            PackError::Store { source: BackendError::NotAnObject, .. } => {
+                missing("something that is not a regular file is in the place of the pack")
+            }
             PackError::Store { .. } => Self::Pack(error),
-            error => Self::Damaged(error.to_string()),
+            error => Self::Damaged(FindingCode::PackDirectory, error.to_string()),
         }
     }
 }
 
-/// Computes the new leaves of documents; what cannot be read as it was archived is left out.
+/// Computes the new leaves of documents; what is known not to be there as it was archived is left out.
 ///
 /// A file whose second digest is in the record is not read.
 ///
 /// # Errors
 ///
-/// [`PackError::Store`] if the pack is there and was not given.
+/// [`PackError::Store`] if the store did not give something, which it may give later: then nothing is left
+/// out for it.
 pub(crate) fn rehash_pack(work: &PackWork) -> Result<PackLeaves, PackError> {
     let mut made = PackLeaves::default();
-    let open = match work.holders.pack(work.pack) {
+    let key = ObjectKey::pack(work.pack);
+    let open = match work.holders.pack(work.pack).map_err(Without::from) {
         Ok(open) => open,
-        Err(error) => {
-            let message = format!(
-                "{} documents in it are left out of the hash trees: {error}",
-                work.documents.len()
-            );
-            let key = ObjectKey::pack(work.pack);
-            made.findings.push(Finding::new(FindingCode::NotRead, key, message));
+        Err(Without::Damaged(code, what)) => {
+            let count = work.documents.len();
+            let message = format!("{count} documents in it are left out of the hash trees: {what}");
+            made.findings.push(Finding::new(code, key, message));
             return Ok(made);
         }
+        Err(Without::Pack(error)) => return Err(error),
+        // A pack waits for no other.
+        Err(Without::Waits(_)) => return Ok(made),
     };
     for (place, version) in &work.documents {
         match work.leaf(&open, (*place, *version), &mut made.content_bytes) {
@@ -96,11 +105,10 @@ pub(crate) fn rehash_pack(work: &PackWork) -> Result<PackLeaves, PackError> {
                 made.waiting.push((*place, *version));
                 made.wanted.extend(wanted);
             }
-            Err(Without::Damaged(what)) => {
+            Err(Without::Damaged(code, what)) => {
                 let message = format!("a document is left out of the hash trees: {what}");
                 let at = Place { version: Some(version.to_string()), ..Place::default() };
-                let key = ObjectKey::pack(work.pack);
-                made.findings.push(Finding::new(FindingCode::NotRead, key, message).at(at));
+                made.findings.push(Finding::new(code, &key, message).at(at));
             }
             Err(Without::Pack(error)) => return Err(error),
         }
@@ -117,7 +125,7 @@ impl PackWork {
         (place, version): (u32, VersionId),
         content_bytes: &mut u64,
     ) -> Result<Sha512Digest, Without> {
-        let damaged = |what: &str| Without::Damaged(what.to_owned());
+        let damaged = |what: &str| Without::Damaged(FindingCode::RecordDamaged, what.to_owned());
         let reader = DigestReader { holders: &self.holders, held: self.held.as_deref() };
         let digests = reader.read(open, version, content_bytes)?;
         if self.chains.count() == 0 {
@@ -157,9 +165,11 @@ impl DigestReader<'_> {
         content_bytes: &mut u64,
     ) -> Result<DocumentDigests, Without> {
         let entries = open.entries(version);
-        let read = read_stored_record(&*open.source, version, entries);
-        let (record, bytes) =
-            read.ok_or_else(|| Without::Damaged("its record is not there as it was".to_owned()))?;
+        let lost = || {
+            let what = "its record is not there as it was".to_owned();
+            Without::Damaged(FindingCode::RecordDamaged, what)
+        };
+        let (record, bytes) = given_record(&*open.source, version, entries)?.ok_or_else(lost)?;
         self.await_earlier(&record)?;
         let mut digests = DocumentDigests {
             sha256: vec![Sha256Digest::of(&bytes)],
@@ -191,7 +201,10 @@ impl DigestReader<'_> {
         entries: &[PackEntry],
         content_bytes: &mut u64,
     ) -> Result<Sha512Digest, Without> {
-        let lost = || Without::Damaged(format!("file {position} of it is not in its pack"));
+        let lost = || {
+            let what = format!("file {position} of it is not in its pack");
+            Without::Damaged(FindingCode::FileDamaged, what)
+        };
         let Some(version) = file.stored_in else {
             let entry = entries.iter().find(|entry| {
                 matches!(entry.part, Part::File { position: found, .. } if found == position)
@@ -202,10 +215,11 @@ impl DigestReader<'_> {
         let pack = self.held.and_then(|held| held.get(&version)).ok_or_else(lost)?;
         let holder = self.holders.pack(*pack)?;
         let entries = holder.entries(version);
-        let held = read_record(&*holder.source, version, entries).ok_or_else(lost)?;
+        let (held, _) = given_record(&*holder.source, version, entries)?.ok_or_else(lost)?;
         let facts = (file.sha256, file.size);
         let entry = held_file(&held, entries, record.document, facts).map_err(|what| {
-            Without::Damaged(format!("file {position} lies in version {version}, {what}"))
+            let what = format!("file {position} lies in version {version}, {what}");
+            Without::Damaged(FindingCode::EarlierFileDamaged, what)
         })?;
         hash_file(&*holder.source, &entry, (position, file), content_bytes)
     }
@@ -219,7 +233,8 @@ fn hash_file(
     content_bytes: &mut u64,
 ) -> Result<Sha512Digest, Without> {
     let other = || {
-        Without::Damaged(format!("file {position} of it does not have the digest of its record"))
+        let what = format!("file {position} of it does not have the digest of its record");
+        Without::Damaged(FindingCode::FileDamaged, what)
     };
     if entry.size_bytes != file.size {
         return Err(other());

@@ -27,6 +27,7 @@ use crate::{
     links::Links,
     pack_check::{PackCheck, PackTask, check_document, check_pack},
     report_check::check_submissions,
+    trees_check::{left_out_of, missing_of, trees_of},
 };
 
 /// At most this many findings are kept in words; more are counted.
@@ -120,9 +121,9 @@ impl Verifier {
         };
         if scope != Scope::Log {
             self.batches(&mut report, scope).await?;
-            if scope == Scope::Full {
-                self.hash_trees(&mut report).await?;
-            }
+        }
+        self.hash_trees(&mut report, scope).await?;
+        if scope != Scope::Log {
             report.findings.extend(check_submissions(&self.archive, &report.view).await);
         }
         report.conclude();
@@ -210,20 +211,30 @@ impl Verifier {
         Ok(())
     }
 
-    /// Compares hash trees of SHA-512 with the documents, and the objects under them with what they were.
-    async fn hash_trees(&self, report: &mut VerifyReport) -> Result<(), CustodyError> {
+    /// Says what hash trees of SHA-512 leave out, and looks whether they are there; in full, compares them
+    /// with the documents, and the objects under them with what they were.
+    async fn hash_trees(
+        &self,
+        report: &mut VerifyReport,
+        scope: Scope,
+    ) -> Result<(), CustodyError> {
         let is_over_tree = |it: &LoggedStamp| it.body.tree.is_some();
         if report.view.rehashes.is_empty() && !report.view.stamps.iter().any(is_over_tree) {
             return Ok(());
         }
         let view = report.view.clone();
         let chains = Chains::read(&self.archive, &view).await?;
+        report.findings.extend(left_out_of(&view, &chains));
+        match scope {
+            Scope::Log => return Ok(()),
+            Scope::Presence => {
+                report.findings.extend(missing_of(&self.archive, &chains).await);
+                return Ok(());
+            }
+            Scope::Full => {}
+        }
         // One that does not count is a finding already.
-        let made = chains.rehashes().iter().filter_map(|made| made.as_ref().ok());
-        let made = made.map(|made| (FindingCode::RenewalDamaged, &made.tree));
-        let first = chains.first_trees().filter_map(|(_, made)| made.as_ref().ok());
-        let first = first.map(|made| (FindingCode::TokenDamaged, &made.tree));
-        for (code, tree) in first.chain(made) {
+        for (code, tree) in trees_of(&chains) {
             let rehasher = Rehasher {
                 archive: &self.archive,
                 cpu: &self.cpu,

@@ -10,7 +10,10 @@ use sigillo_model::{
 };
 use sigillo_store::{CreateOutcome, StoreError};
 
-use crate::{Archive, COMMIT_BYTES_MAX, Chains, LogError, LogView, audit::causes_of};
+use crate::{
+    Archive, COMMIT_BYTES_MAX, Chains, LogError, LogView, audit::causes_of,
+    batch_objects::NOT_AN_OBJECT,
+};
 
 /// At most this many objects stand in one list.
 const LIST_OBJECTS_MAX: usize = 100_000;
@@ -159,9 +162,10 @@ fn keys_under(tree: &HashTree) -> impl Iterator<Item = ObjectKey> {
     leaves.chain(lists.map(|number| ObjectKey::hash_tree_objects(tree.renewal, number)))
 }
 
-/// Reads an object and spells its line; a finding if it is not there.
+/// Reads an object and spells its line; a finding if it is known not to be there.
 async fn line_of(archive: &Archive, key: &ObjectKey) -> Result<Result<String, Finding>, LogError> {
-    Ok(match digest_of(archive, key).await {
+    let read = digest_of(archive, key).await;
+    Ok(match read.map_err(LogError::store("reading evidence"))? {
         Ok(digest) => Ok(format!("{digest}  {key}\n")),
         Err(message) => {
             let message = format!("the new hash trees do not cover it: {message}");
@@ -170,11 +174,18 @@ async fn line_of(archive: &Archive, key: &ObjectKey) -> Result<Result<String, Fi
     })
 }
 
-async fn digest_of(archive: &Archive, key: &ObjectKey) -> Result<Sha512Digest, String> {
+/// Reads the digest of an object, or says what is known to be there in its place; an error if the store
+/// does not give it now.
+async fn digest_of(
+    archive: &Archive,
+    key: &ObjectKey,
+) -> Result<Result<Sha512Digest, &'static str>, StoreError> {
     match archive.store().read(key, COMMIT_BYTES_MAX).await {
-        Ok(bytes) => Ok(Sha512Digest::of(&bytes)),
-        Err(StoreError::NotFound { .. }) => Err("it is not in the store".to_owned()),
-        Err(error) => Err(format!("it could not be read: {}", causes_of(&error))),
+        Ok(bytes) => Ok(Ok(Sha512Digest::of(&bytes))),
+        Err(StoreError::NotFound { .. }) => Ok(Err("it is not in the store")),
+        Err(StoreError::TooLarge { .. }) => Ok(Err("it is larger than it can be")),
+        Err(StoreError::NotAnObject { .. }) => Ok(Err(NOT_AN_OBJECT)),
+        Err(error) => Err(error),
     }
 }
 
@@ -215,10 +226,14 @@ pub async fn check_objects(
         };
         let checked: Vec<Option<Finding>> = stream::iter(listed)
             .map(|(digest, key)| async move {
-                let what = match digest_of(archive, &key).await {
-                    Ok(found) if found == digest => return None,
-                    Ok(_) => "its bytes are not those that hash trees cover".to_owned(),
-                    Err(what) => format!("hash trees cover it, and {what}"),
+                let (code, what) = match digest_of(archive, &key).await {
+                    Ok(Ok(found)) if found == digest => return None,
+                    Ok(Ok(_)) => (code, "its bytes are not those that hash trees cover".to_owned()),
+                    Ok(Err(what)) => (code, format!("hash trees cover it, and {what}")),
+                    Err(error) => {
+                        let what = format!("it could not be read: {}", causes_of(&error));
+                        (FindingCode::NotRead, what)
+                    }
                 };
                 Some(Finding::new(code, &key, what))
             })

@@ -335,8 +335,9 @@ pub(crate) struct VerifyArgs {
 /// Seal and time-stamp what waits for it
 ///
 /// Every sealing gets a time-stamp on each evidence line of the settings. Exits with 4 if one waits,
-/// for no authority of its line helped: nothing is lost, and no other line waits for that. Exits with 3
-/// if a line of SHA-512 leaves out documents that could not be read as they were archived.
+/// for no authority of its line helped: nothing is lost, and no other line waits for that. Exits with 5
+/// if a line of SHA-512 leaves out documents that are damaged or lost: they are never on that line.
+/// What the store does not give now makes its sealing wait, with 4.
 ///
 /// Example: sigillo seal --archive /srv/archive
 #[derive(Args, Debug)]

@@ -53,7 +53,7 @@ async fn stamp(world: &World, change: Change<'_>) -> Result<StampOutcome, Failed
         let archive = log.archive().clone();
         let mut made = Box::pin(make(world, (&archive, stamping.view()), &sealing)).await?;
         change(&mut made.tree);
-        if made.left_out > 0 || made.tree.sealings.is_empty() {
+        if made.tree.sealings.is_empty() {
             break;
         }
         let tree = (&made.tree, made.documents);
@@ -71,9 +71,48 @@ async fn sealed() -> World {
     world
 }
 
+/// Counts the time-stamps on the line, which must be over all documents.
 async fn stamps_on_line(world: &World) -> usize {
     let view = read_view(&world.archive().await).await.unwrap();
-    view.stamps.iter().filter(|it| it.body.line == LONG).count()
+    let stamps: Vec<_> = view.stamps.iter().filter(|it| it.body.line == LONG).collect();
+    for stamp in &stamps {
+        let documents = stamp.body.tree.as_ref().map(|tree| tree.documents);
+        assert_eq!(documents, Some(view.documents()), "nothing is left out for a passing failure");
+    }
+    stamps.len()
+}
+
+#[tokio::test]
+async fn what_the_store_does_not_give_now_is_never_left_out_of_the_trees_of_a_line() {
+    let mut world = sealed().await;
+    Box::pin(world.ingest(FIRST + 1)).await;
+    let (whole, view) = (world.store.clone(), read_view(&world.archive().await).await.unwrap());
+    let sealing = view.unstamped(LONG)[0].body.clone();
+    for fault in [Fault::Fails, Fault::LosesAnswer, Fault::LosesRequest] {
+        let (mut number, mut failed) = (1, 0);
+        loop {
+            let faulty = FaultPlan::at(number, fault);
+            world.store = faulty.wrap(&whole);
+            if let Ok(archive) = world.try_archive().await {
+                match Box::pin(make(&world, (&archive, &view), &sealing)).await {
+                    Ok(made) => {
+                        let call = faulty.trace().into_iter().find(|it| it.number == number);
+                        assert_eq!(
+                            (made.left_out, made.findings),
+                            (0, vec![]),
+                            "{fault:?}: {call:?}"
+                        );
+                    }
+                    Err(_) => failed += 1,
+                }
+            }
+            if !faulty.struck() {
+                break;
+            }
+            number += 1;
+        }
+        assert!(number > 10 && failed > 5, "{number} calls only, of which {failed} stopped it");
+    }
 }
 
 /// Stamps while a call of the store goes wrong, and sees that nothing acknowledged is lost and that the

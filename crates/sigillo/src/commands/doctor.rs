@@ -8,10 +8,11 @@ use serde_json::json;
 use sigillo_authorities::{KeyError, KeyFolder};
 use sigillo_custody::{
     Check, Health, check_catalogue, check_certificates, check_clock, check_index, check_last_read,
-    check_published, check_sealing, check_signer, check_space, check_stamping, growth_a_day,
+    check_published, check_sealing, check_signer, check_space, check_stamping, check_trees,
+    growth_a_day,
 };
 use sigillo_ers::{HashFunction, pem_blocks, token_signature};
-use sigillo_evidence_log::{Archive, HashFamily, LogView, read_view};
+use sigillo_evidence_log::{Archive, Chains, HashFamily, LogView, read_view};
 use sigillo_model::{ArchiveId, ErrorKind, EvidenceDigest, Sha256Digest, Sha512Digest};
 use sigillo_store::ReadPool;
 
@@ -133,6 +134,10 @@ async fn of_archive(
     checks.push(check_clock(&view, now));
     checks.push(check_sealing(&view, now));
     stamping(context, &view, checks);
+    match Chains::read(archive, &view).await {
+        Ok(chains) => checks.extend(check_trees(&chains)),
+        Err(error) => checks.push(of_error("hash-trees", &error.into(), "sigillo verify --full")),
+    }
     checks.push(index(context, archive, &view).await);
     checks.push(catalogue(archive).await?);
     let begun = archive.commit(1).await.ok().flatten().map(|commit| commit.header.at);

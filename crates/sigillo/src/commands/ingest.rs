@@ -306,6 +306,10 @@ fn report(
     if stopped {
         return EXIT_INTERRUPTED;
     }
+    // What was found damaged on the way is graver than what was refused.
+    if let Some(code) = sealed.and_then(SealReport::damage_code) {
+        return code;
+    }
     if outcomes.iter().any(|(_, outcome, _)| outcome.refused > 0) {
         return EXIT_REFUSED;
     }

@@ -140,8 +140,13 @@ pub(crate) fn told_left_out(context: &Context, findings: &[Finding]) -> u8 {
     }
     let text = findings_text(findings, 0);
     let of_renewals = findings.iter().any(|it| it.code == FindingCode::RenewalLeftOut);
-    let what = if of_renewals { "RENEWALS" } else { "TIME-STAMPS" };
-    context.output.say(&format!("NOT ALL {what} ARE IN IT:\n{}", text.trim_end()));
+    let of_lines = findings.iter().any(|it| it.code == FindingCode::LineLeftOut);
+    let what = match (of_renewals, of_lines) {
+        (true, _) => "NOT ALL RENEWALS ARE IN IT",
+        (false, true) => "NOT ALL TIME-STAMPS ARE IN IT, OR NOT WITH ALL DOCUMENTS",
+        (false, false) => "NOT ALL DOCUMENTS ARE IN ALL HASH TREES",
+    };
+    context.output.say(&format!("{what}:\n{}", text.trim_end()));
     exit_code(findings)
 }
 

@@ -10,13 +10,15 @@ use sigillo_evidence_log::{
     Chains, HashFamily, LogWriter, SealOutcome, Sealed, Sealer, StampOutcome, StampWith, Stamping,
     stamp_sealings,
 };
-use sigillo_model::{Finding, RenewalId, Verdict};
+use sigillo_model::{
+    BatchesSealed, ErrorKind, Finding, FindingCode, ObjectKey, RenewalId, Verdict,
+};
 use sigillo_store::CpuPool;
 
 use crate::{
     cli::SealArgs,
     commands::{
-        EXIT_FINDINGS, EXIT_TRANSIENT,
+        EXIT_CLEAN, EXIT_FINDINGS, EXIT_TRANSIENT,
         gather::{revoked_json, revoked_text},
         verify::{exit_code, findings_text},
     },
@@ -99,7 +101,14 @@ async fn stamp_line(
     let (archive, cpu, view, chains) = (&archive, &cpu, &view, &chains);
     let rehasher = Rehasher { archive, cpu, view, chains, line: name, progress };
     for sealing in waiting {
-        let made = rehasher.first(&sealing, RenewalId::random(entropy)).await?;
+        let made = match rehasher.first(&sealing, RenewalId::random(entropy)).await {
+            Ok(made) => made,
+            Err(error) if error.kind() == ErrorKind::Bug => return Err(error.into()),
+            Err(error) => {
+                left_out.push(waits_for(&sealing, name, &error.into()));
+                continue;
+            }
+        };
         left_out.extend(made.findings);
         // One whose statement or seal is not there waits, and keeps no other waiting.
         let is_made = !made.tree.sealings.is_empty();
@@ -109,6 +118,13 @@ async fn stamp_line(
     }
     drop(shown);
     Ok(stamping.finish(log).await?)
+}
+
+/// Says that a sealing waits, for the store does not give now what its hash trees are made of.
+fn waits_for(sealing: &BatchesSealed, line: &str, error: &CommandError) -> Finding {
+    let (number, why) = (sealing.number, error.words.join(": "));
+    let message = format!("sealing {number} waits for its time-stamp on the line {line}: {why}");
+    Finding::new(FindingCode::NotRead, ObjectKey::statement(sealing.sealing), message)
 }
 
 /// Shows how far the making of hash trees is.
@@ -133,6 +149,11 @@ impl SealReport {
         if is_void { code.max(EXIT_FINDINGS) } else { code }
     }
 
+    /// Returns the exit code for what was left out, if something was.
+    pub(crate) fn damage_code(&self) -> Option<u8> {
+        Some(exit_code(&self.left_out)).filter(|code| *code != EXIT_CLEAN)
+    }
+
     pub(crate) fn text(&self) -> String {
         let mut text = match &self.sealed {
             None => "Nothing new to seal.\n".to_owned(),
@@ -147,7 +168,7 @@ impl SealReport {
             // Where there is one line, nobody need know its name.
             let on =
                 if self.lines.len() > 1 { format!(" on the line {line}") } else { String::new() };
-            text.push_str(&stamps_text(stamps, &on));
+            text.push_str(&stamps_text(stamps, &on, self.left_out.is_empty()));
         }
         text.push_str(&findings_text(&self.left_out, 0));
         text
@@ -192,8 +213,9 @@ impl SealReport {
     }
 }
 
-/// Says what became of a line; `on` says which, if that must be said.
-fn stamps_text(stamps: &StampOutcome, on: &str) -> String {
+/// Says what became of a line; `on` says which, if that must be said, and `nothing_lost` that nothing was
+/// found damaged.
+fn stamps_text(stamps: &StampOutcome, on: &str, nothing_lost: bool) -> String {
     let mut text = String::new();
     for stamp in &stamps.stamped {
         let what = if stamp.trial { "a TRIAL time-stamp, not qualified" } else { "a time-stamp" };
@@ -226,8 +248,13 @@ fn stamps_text(stamps: &StampOutcome, on: &str) -> String {
     text.push_str(&revoked_text(&stamps.gathered));
     if stamps.waiting > 0 {
         text.push_str(&format!(
-            "{} for a time-stamp{on}; nothing is lost. Later: sigillo seal --stamp-only\n",
-            waiting(stamps.waiting as u64, "sealing")
+            "{} for a time-stamp{on}{} sigillo seal --stamp-only\n",
+            waiting(stamps.waiting as u64, "sealing"),
+            if nothing_lost {
+                "; nothing is lost. Later:"
+            } else {
+                ". See to what is told below, then:"
+            },
         ));
     }
     text

@@ -52,6 +52,7 @@ mod texts;
 mod time_stamping;
 mod together;
 mod tour;
+mod trees_left_out;
 mod trusted_lists;
 mod versions;
 mod witnessing;
