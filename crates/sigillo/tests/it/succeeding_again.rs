@@ -256,6 +256,32 @@ fn an_act_is_not_carried_out_without_the_old_key_that_is_to_sign_for_the_new() {
 }
 
 #[test]
+fn a_signed_act_goes_on_without_a_lost_successor_only_if_that_is_asked() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    copy(&world.archive(), &world.place("prima"));
+    succeed(&world, "tail-lost");
+    bring_back(&world.place("prima"), &world.archive());
+    let act = ["log", "succeed", "--reason", "backup-restored", "--act", "atto.json"];
+    world.run(act).check_error(5, "--lost-successor");
+    world.run(act.iter().chain(&["--lost-successor"])).check(0, "Have it signed");
+    if !sign(&world) {
+        return skip("there is no openssl");
+    }
+    copy(&world.home(), &world.place("casa"));
+    let before = world.objects();
+    world.run(CARRY_OUT).check_error(5, "LOG_DIVERGED: log 2");
+    assert_eq!(world.objects(), before);
+    let without = CARRY_OUT.iter().chain(&["--lost-successor"]);
+    world.run(without.clone()).check(0, "Log 2 has begun");
+    // Died before the trust store was written to.
+    forget(&world, "casa");
+    world.run(CARRY_OUT).check_error(5, "--lost-successor");
+    world.run(without).check(0, "Log 2 has begun");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.check_intact(1);
+}
+
+#[test]
 fn what_completes_a_succession_is_the_act_that_it_began_with() {
     let world = World::with(&[("uno.txt", b"uno")]);
     world
