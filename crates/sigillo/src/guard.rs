@@ -34,7 +34,9 @@ impl Context {
     /// here, or nobody who is believed vouches for it.
     pub(crate) fn unbelieved(&self, archive: &Archive) -> Result<CommandError, CommandError> {
         let generation = archive.generation();
-        let own = self.own_keys(archive).map(|keys| {
+        let is_shown_believed = self.trust.believes_shown(archive)?;
+        let own = self.own_keys(archive).filter(|_| !is_shown_believed);
+        let own = own.map(|keys| {
             format!(
                 "the keys in {} began log {generation}: the same `sigillo log succeed` again completes it",
                 keys.path().display()
@@ -44,10 +46,11 @@ impl Context {
             let words = format!("LOG_DIVERGED: {words}; nothing was written");
             let this = CommandError::new(ErrorKind::Integrity, words)
                 .hint(BACKUP)
-                .hint(format!("what is known is in {}", file.display()));
+                .hint(format!("what is known is in {}", file.display()))
+                .hint(LOST_SUCCESSOR);
             return Ok(match own {
                 Some(own) => this.hint(own),
-                None => this.hint(LOST_SUCCESSOR),
+                None => this,
             });
         }
         let words = format!(

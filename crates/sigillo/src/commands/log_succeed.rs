@@ -378,10 +378,9 @@ async fn carry_out_file(
     let signature = read_beginning(signature, SEAL_BYTES_MAX as u64)?;
     let terms = read_act(&bytes)?.succession;
     let keys = keys_of_act(context, &terms)?;
+    let lost = Lost::find(context, &archive, &base_of(keys.path(), terms.generation))?;
+    lost.refuse_unless(context, &archive, args.lost_successor)?;
     let old = if archive.generation() < terms.generation {
-        let base = base_of(keys.path(), terms.generation);
-        let lost = Lost::find(context, &archive, &base)?;
-        lost.refuse_unless(context, &archive, args.lost_successor)?;
         refuse_used(&keys, terms.generation)?;
         context.trust.refuse_others(&archive)?;
         let old = old_signer(context, &archive)?;

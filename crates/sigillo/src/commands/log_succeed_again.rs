@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use sigillo_authorities::KeyFolder;
-use sigillo_evidence_log::{Archive, log_contains, plan_succession, read_act};
+use sigillo_evidence_log::{Archive, log_contains, plan_succession, read_act, reason_in_words};
 use sigillo_model::{ErrorKind, ObjectKey, SUCCESSION_ACT_BYTES_MAX, SuccessionReason};
 
 use crate::{
@@ -60,18 +60,23 @@ impl Begun {
         if is_incomplete && !args.yes {
             return refuse_unasked(context, args, archive).map(Some);
         }
-        if !args.yes || !is_incomplete && !is_repeated(args, archive).await? {
+        if !args.yes {
             return Ok(None);
         }
         let base = base_of(self.keys.path(), generation);
         let lost = Lost::find(context, archive, &base)?;
+        // Where a later log is lost, another is meant in its place, with an act that says so.
+        if !(is_incomplete || lost.is_nothing() && is_repeated(args, archive).await?) {
+            return Ok(None);
+        }
         lost.refuse_unless(context, archive, args.lost_successor)?;
         believe(context, args, archive, &self.keys)?;
         context.log(archive, &self.keys).await?;
         context.remember_signed_or_warn(archive, &self.keys);
         let text = format!(
-            "Log {generation} had begun, and is complete now. If you mean to begin yet another, give other \
-             --words.\n{AFTERWARDS}"
+            "Log {generation} had begun, and is complete now: it began because {}. If you mean to begin yet \
+             another, give other --words.\n{AFTERWARDS}",
+            archive.succession(generation).map_or("", |it| reason_in_words(it.succession.reason))
         );
         let value = json!({
             "act_sha256": null, "commit": commit, "generation": generation, "lost": null,

@@ -226,6 +226,10 @@ impl Lost {
         Ok(Self { logs: context.lost_logs(archive)?, folders: later.filter_map(used).collect() })
     }
 
+    pub(super) fn is_nothing(&self) -> bool {
+        self.logs.is_empty() && self.folders.is_empty()
+    }
+
     fn generations(&self) -> Vec<u64> {
         let seen = self.logs.iter().map(|it| it.generation);
         let mut all: Vec<_> = seen.chain(self.folders.iter().map(|it| it.0)).collect();
