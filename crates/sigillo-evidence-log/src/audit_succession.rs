@@ -4,7 +4,8 @@ use sigillo_authorities::SignedHead;
 use sigillo_ers::{SEAL_BYTES_MAX, Trust, VerifiedSeal, verify_seal};
 use sigillo_merkle::{Checkpoint, KeysOfLog, SignedNote};
 use sigillo_model::{
-    Finding, FindingCode, ObjectKey, SUCCESSION_ACT_BYTES_MAX, Succession, SuccessionReason,
+    Finding, FindingCode, LogTime, ObjectKey, SUCCESSION_ACT_BYTES_MAX, Succession,
+    SuccessionReason,
 };
 
 use crate::{
@@ -62,7 +63,10 @@ async fn signer(
     let key = ObjectKey::succession_signature(generation, body.signature_sha256);
     let stated = (&key, SEAL_BYTES_MAX as u64, body.signature_sha256);
     let Some(bytes) = read_stated(archive, stated, code, findings).await? else { return Ok(None) };
-    match verify_seal(&bytes, body.act_sha256, &knowledge.anchors, signed_at.timestamp()) {
+    // It must hold when the act was written, or when it was carried out: a person signs in between.
+    let judged =
+        |at: LogTime| verify_seal(&bytes, body.act_sha256, &knowledge.anchors, at.timestamp());
+    match judged(signed_at).or_else(|_| judged(logged.at)) {
         Ok(signer) => Ok(Some(signer)),
         Err(error) if error.is_unknown_algorithm() => {
             let code = FindingCode::AlgorithmUnknown;

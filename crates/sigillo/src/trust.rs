@@ -300,10 +300,8 @@ impl TrustedSuccessor {
     pub(crate) fn end_of(&self, origin: &str) -> Option<&TrustedEnd> {
         let own = VerifierKey::parse(&self.log).ok()?;
         let first = own.name().strip_suffix(&format!("/g{}", self.generation))?;
-        let before = match self.generation - 1 {
-            1 => first.to_owned(),
-            generation => format!("{first}/g{generation}"),
-        };
+        let older = self.generation.saturating_sub(1);
+        let before = if older == 1 { first.to_owned() } else { format!("{first}/g{older}") };
         self.before.as_ref().filter(|_| before == origin)
     }
 

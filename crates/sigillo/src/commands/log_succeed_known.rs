@@ -164,7 +164,8 @@ impl Known {
         let missed = self.strange().find(|it| it.is_seen && !is_told(it.head))?;
         Some(format!(
             "Whoever saw {} is told of a rollback (F304) whenever they verify, and so are you until you \
-             move {} elsewhere.\n",
+             move {} elsewhere; with --reason log-forked or keys-exposed only who does not have what \
+             `sigillo trust export` prints afterwards.\n",
             head_text(missed.head),
             self.seen_file.display()
         ))
