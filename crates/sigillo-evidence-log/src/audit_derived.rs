@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use sigillo_authorities::SignedHead;
 use sigillo_merkle::{
-    Checkpoint, EntryBundleId, KeysOfLog, NOTE_BYTES_MAX, SignedNote, TILE_WIDTH, TileId, TreeHash,
+    Checkpoint, EntryBundleId, KeysOfLog, NOTE_BYTES_MAX, TILE_WIDTH, TileId, TreeHash,
     decode_entries, encode_entries,
 };
 use sigillo_model::{Finding, FindingCode, ObjectKey};
@@ -182,8 +182,7 @@ pub(crate) async fn check_checkpoint(
 /// lost: perhaps so is the entry that names the key that signed it.
 fn is_said_lost_note(archive: &Archive, generation: u64, note: &[u8]) -> bool {
     let Some(body) = archive.succession(generation + 1) else { return false };
-    let stated = SignedNote::parse(note).ok();
-    let stated = stated.and_then(|note| Checkpoint::parse(&note.text).ok());
+    let stated = std::str::from_utf8(note).ok().and_then(Checkpoint::stated);
     stated.is_some_and(|it| {
         it.origin == archive.description().origin_of(generation)
             && is_said_lost(

@@ -2,10 +2,9 @@
 
 use sigillo_authorities::SignedHead;
 use sigillo_ers::{SEAL_BYTES_MAX, Trust, VerifiedSeal, verify_seal};
-use sigillo_merkle::{Checkpoint, KeysOfLog, SignedNote};
+use sigillo_merkle::{Checkpoint, KeysOfLog};
 use sigillo_model::{
     Finding, FindingCode, LogTime, ObjectKey, SUCCESSION_ACT_BYTES_MAX, Succession,
-    SuccessionReason,
 };
 
 use crate::{
@@ -103,7 +102,7 @@ fn words_of(logged: &LoggedSuccession, signer: Option<&VerifiedSeal>, by_old_key
         terms.generation.saturating_sub(1),
         terms.last,
         terms.size,
-        reason_in_words(terms.reason),
+        terms.reason.in_words(),
         terms.generation,
         logged.at,
     )
@@ -116,9 +115,7 @@ pub fn entries_lost(terms: &Succession) -> u64 {
 
 /// Returns what the newest known checkpoint of the old log covers, as the succession states it.
 pub(crate) fn stated_end(terms: &Succession) -> Option<SignedHead> {
-    let text = terms.checkpoint.as_deref()?;
-    let note = SignedNote::parse(text.as_bytes()).map(|note| note.text).ok();
-    let stated = Checkpoint::parse(&note.unwrap_or_else(|| text.to_owned())).ok()?;
+    let stated = Checkpoint::stated(terms.checkpoint.as_deref()?)?;
     Some(SignedHead { size: stated.size, root: sha256_of(stated.root) })
 }
 
@@ -129,14 +126,9 @@ pub fn is_said_lost(terms: &Succession, head: SignedHead) -> bool {
         .is_some_and(|stated| head.size > terms.size && (head == stated || head.size < stated.size))
 }
 
-/// Says in words why a log was succeeded.
-pub const fn reason_in_words(reason: SuccessionReason) -> &'static str {
-    reason.in_words()
-}
-
 #[cfg(test)]
 mod tests {
-    use sigillo_model::Sha256Digest;
+    use sigillo_model::{Sha256Digest, SuccessionReason};
 
     use super::*;
 

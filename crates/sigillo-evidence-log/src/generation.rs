@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
 
-use sigillo_merkle::{Checkpoint, KeysOfLog, SignedNote, VerifierKey};
+use sigillo_merkle::{Checkpoint, KeysOfLog, VerifierKey};
 use sigillo_model::{
     ArchiveDescription, CommitOpened, ENTRY_BYTES_MAX, Entry, GENERATIONS_MAX, LogSucceeded,
     LogTime,
@@ -188,8 +188,7 @@ impl Archive {
     /// Returns the keys that a checkpoint in `note` must be signed with, by the origin that it states:
     /// those of the newest log if no log known here has it.
     pub fn keys_of_note(&self, note: &[u8]) -> KeysOfLog {
-        let stated = SignedNote::parse(note).ok();
-        let stated = stated.and_then(|note| Checkpoint::parse(&note.text).ok());
+        let stated = std::str::from_utf8(note).ok().and_then(Checkpoint::stated);
         let found = stated.and_then(|stated| {
             let is_of = |it: &&Generation| self.description().origin_of(it.number) == stated.origin;
             self.with_logs(|logs| logs.logs.iter().find(is_of).map(|it| it.keys.keys.clone()))

@@ -41,6 +41,13 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
+    /// Reads what a text states, be it a signed note or a checkpoint without signatures; nothing if it is
+    /// neither. No signature is verified.
+    pub fn stated(text: &str) -> Option<Self> {
+        let note = SignedNote::parse(text.as_bytes()).ok();
+        Self::parse(note.as_ref().map_or(text, |note| &note.text)).ok()
+    }
+
     /// Reads the text of a checkpoint of three lines: exactly what [`to_text`](Self::to_text)
     /// writes.
     ///

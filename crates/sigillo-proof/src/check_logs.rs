@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use sigillo_ers::pem_blocks;
-use sigillo_merkle::{Checkpoint, KeysOfLog, SignedNote, TreeHash, VerifierKey};
+use sigillo_merkle::{Checkpoint, KeysOfLog, TreeHash, VerifierKey};
 use sigillo_model::{
     ArchiveDescription, Entry, FindingCode, LogSucceeded, Sha256Digest, Succession, parse_canonical,
 };
@@ -331,10 +331,7 @@ fn words_of(body: &LogSucceeded, is_vouched: bool) -> String {
 
 /// Returns how many entries the newest known checkpoint of the old log covers beyond its end.
 fn entries_lost(terms: &Succession) -> u64 {
-    let stated = terms.checkpoint.as_deref().and_then(|text| {
-        let note = SignedNote::parse(text.as_bytes()).map(|note| note.text).ok();
-        Checkpoint::parse(&note.unwrap_or_else(|| text.to_owned())).ok()
-    });
+    let stated = terms.checkpoint.as_deref().and_then(Checkpoint::stated);
     stated.map_or(0, |it| it.size.saturating_sub(terms.size))
 }
 

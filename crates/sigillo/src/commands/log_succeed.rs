@@ -9,7 +9,7 @@ use sigillo_authorities::{CheckpointSigner, KeyFolder};
 use sigillo_ers::{SEAL_BYTES_MAX, Trust, TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{
     Archive, LogError, LogKeys, SuccessionPlan, SuccessionTerms, plan_succession, read_act,
-    reason_in_words, sign_succession_act, succeed_log, write_succession_act,
+    sign_succession_act, succeed_log, write_succession_act,
 };
 use sigillo_merkle::VerifierKey;
 use sigillo_model::{ErrorKind, LogTime, SUCCESSION_ACT_BYTES_MAX, Succession, SuccessionReason};
@@ -166,7 +166,7 @@ pub(crate) async fn run(context: &Context, args: &SucceedArgs) -> Result<u8, Com
         let text = format!(
             "{plan}The reason given is that {}.\nNothing was changed. To go on: --act FILE writes the \
              act to be signed; in a trial archive --trial --yes does all of it.\n",
-            reason_in_words(reason)
+            reason.in_words()
         );
         context.output.result(SCHEMA, &text, value_of(&before));
         return Ok(EXIT_CLEAN);

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use sigillo_authorities::KeyFolder;
-use sigillo_evidence_log::{Archive, log_contains, plan_succession, read_act, reason_in_words};
+use sigillo_evidence_log::{Archive, log_contains, plan_succession, read_act};
 use sigillo_model::{ErrorKind, ObjectKey, SUCCESSION_ACT_BYTES_MAX, SuccessionReason};
 
 use crate::{
@@ -76,7 +76,7 @@ impl Begun {
         let text = format!(
             "Log {generation} had begun, and is complete now: it began because {}. If you mean to begin yet \
              another, give other --words.\n{AFTERWARDS}",
-            archive.succession(generation).map_or("", |it| reason_in_words(it.succession.reason))
+            archive.succession(generation).map_or("", |it| it.succession.reason.in_words())
         );
         let value = json!({
             "act_sha256": null, "commit": commit, "generation": generation, "lost": null,
