@@ -6,8 +6,7 @@ use futures::{StreamExt as _, stream};
 
 use sigillo_evidence_log::{Archive, Chains, LogView};
 use sigillo_model::{
-    BatchId, Finding, FindingCode, HashTree, ObjectKey, RehashedSealing, Sha512Digest,
-    is_sha512_line,
+    BatchId, Finding, FindingCode, HashTree, ObjectKey, Sha512Digest, is_sha512_line,
 };
 use sigillo_store::StoreError;
 
@@ -32,7 +31,7 @@ pub(crate) fn left_out_of(view: &LogView, chains: &Chains) -> Vec<Finding> {
     let (nowhere, mut findings) = (in_no_tree(chains), Vec::new());
     for (_, tree) in trees_of(chains) {
         for sealing in &tree.sealings {
-            let left_out = members(sealing).count();
+            let left_out = sealing.left_out().count();
             if left_out == 0 {
                 continue;
             }
@@ -124,17 +123,11 @@ fn is_of_leaves(key: &ObjectKey) -> bool {
     key.to_string().starts_with("renewals/leaves/")
 }
 
-/// Returns the documents of a sealing that a tree leaves out.
-fn members(sealing: &RehashedSealing) -> impl Iterator<Item = Member> {
-    let batches = sealing.batches.iter();
-    batches.flat_map(|it| it.left_out.iter().map(|place| (it.batch, *place)))
-}
-
 /// Returns by sealing what all hash trees of it leave out.
 fn in_no_tree(chains: &Chains) -> BTreeMap<u64, HashSet<Member>> {
     let mut nowhere: BTreeMap<u64, HashSet<Member>> = BTreeMap::new();
     for sealing in trees_of(chains).flat_map(|(_, tree)| &tree.sealings) {
-        let left_out: HashSet<Member> = members(sealing).collect();
+        let left_out: HashSet<Member> = sealing.left_out().collect();
         match nowhere.get_mut(&sealing.number) {
             Some(known) => known.retain(|member| left_out.contains(member)),
             None => drop(nowhere.insert(sealing.number, left_out)),

@@ -11,13 +11,13 @@ use sigillo_ers::{
 };
 use sigillo_model::{
     BatchesSealed, EvidenceDigest, Finding, FindingCode, LogTime, ObjectKey, STATEMENT_BYTES_MAX,
-    Sha256Digest, Sha512Digest,
+    Severity, Sha256Digest, Sha512Digest,
 };
 
 use crate::{
     Archive, AuditKnowledge, ChainToken, Chains, LogError, LogView, RENEWAL_LEAD,
     audit::AuditTime,
-    audit_lines::outweigh,
+    audit_lines::weigh,
     audit_revocation::RevocationAudit,
     audit_sealings::{read_stated, told_of},
     sealing_chains::{ReadTokens, SealingChains},
@@ -35,6 +35,7 @@ pub(crate) async fn audit_renewals(
 ) -> Result<RevocationSummary, LogError> {
     let chains = Chains::read(archive, view).await?;
     let (tokens, told, due) = (ReadTokens::new(), HashSet::new(), BTreeMap::new());
+    let alone = HashSet::new();
     let revocation = RevocationAudit::default();
     let mut audit = RenewalsAudit {
         archive,
@@ -45,6 +46,7 @@ pub(crate) async fn audit_renewals(
         tokens,
         told,
         due,
+        alone,
         revocation,
     };
     let faulty: HashSet<usize> = chains.faults().map(|(at, _)| at).collect();
@@ -81,7 +83,8 @@ pub(crate) async fn audit_renewals(
     }
     audit.due();
     let summary = audit.revocation.conclude();
-    outweigh(view, &chains, findings);
+    let alone = std::mem::take(&mut audit.alone);
+    weigh((view, &chains), &alone, findings);
     findings.extend(summary.finding());
     Ok(summary)
 }
@@ -98,6 +101,9 @@ struct RenewalsAudit<'a> {
     told: HashSet<(FindingCode, String)>,
     /// By line, how many sealings are to be renewed soon, and the first reason to come.
     due: BTreeMap<String, (u64, Due)>,
+    /// Where hash trees leave documents out: the sealings, by line and number, whose first chain holds
+    /// without these, for it is all that proves those documents on the line.
+    alone: HashSet<(String, u64)>,
     /// What is known of the revocation of certificates.
     revocation: RevocationAudit,
 }
@@ -170,7 +176,14 @@ impl RenewalsAudit<'_> {
         let Some(sealing) = self.view.sealing(number) else { return Ok(()) };
         let sealing = &sealing.body;
         let Some((record, read)) = self.record(sealing, tokens).await? else { return Ok(()) };
-        let Some(time) = &self.knowledge.time else { return Ok(()) };
+        let leaves_out =
+            record.is_rehashed() && self.chains.left_out((number, tokens)).next().is_some();
+        let Some(time) = &self.knowledge.time else {
+            if leaves_out {
+                self.alone.insert((line.to_owned(), number));
+            }
+            return Ok(());
+        };
         let of = (self.archive, self.view, self.chains);
         let (evidence, missing) = self.revocation.evidence(of, tokens).await?;
         for (key, digest) in missing {
@@ -180,6 +193,14 @@ impl RenewalsAudit<'_> {
                     "it covers the revocation evidence {digest}, which is missing or damaged"
                 );
                 self.find(code, &key, message);
+            }
+        }
+        if leaves_out {
+            let first = self.report(sealing, &record.first(), (time, &evidence));
+            let is_doubt = |it: &&Finding| it.severity >= Severity::CannotTell;
+            let mut doubts = first.findings.iter().filter(is_doubt);
+            if doubts.all(|it| stamp_of(it, &read).is_none()) {
+                self.alone.insert((line.to_owned(), number));
             }
         }
         let report = self.report(sealing, &record, (time, &evidence));
@@ -335,6 +356,21 @@ struct Evidence {
 }
 
 impl Evidence {
+    /// Tells whether a chain of new hash trees stands after another one.
+    fn is_rehashed(&self) -> bool {
+        self.chains.len() > 1
+    }
+
+    /// Returns what there is of it without its newer chains.
+    fn first(&self) -> Self {
+        let (chains, hashes) = (self.chains.iter().take(1), self.hashes.iter().take(1));
+        Self {
+            chains: chains.cloned().collect(),
+            hashes: hashes.copied().collect(),
+            sha512: self.sha512,
+        }
+    }
+
     fn push(&mut self, hash: HashFunction, chain: Vec<u8>) {
         self.hashes.push(hash);
         self.chains.push(chain);
@@ -342,8 +378,11 @@ impl Evidence {
 }
 
 /// Returns the place among the time-stamps of a sealing of the one that a finding about time is of,
-/// from 0.
+/// from 0. That the time-stamps are of later than the clock is of the newest.
 fn stamp_of(finding: &Finding, read: &SealingChains) -> Option<usize> {
+    if finding.code == FindingCode::RecordFromLater {
+        return read.newest();
+    }
     let is_of_time = matches!(
         finding.code,
         FindingCode::RenewedLate

@@ -6,8 +6,8 @@ use sigillo_ers::{
     EvidenceTree, HashFunction, TreeDigest, evidence_value, renewal_leaf, sealing_value,
 };
 use sigillo_model::{
-    EvidenceDigest, FindingCode, HashTree, ObjectKey, RenewalMember, SealingStamped, Sha256Digest,
-    Sha512Digest, ValidationOf,
+    BatchId, EvidenceDigest, FindingCode, HashTree, ObjectKey, RenewalMember, SealingStamped,
+    Sha256Digest, Sha512Digest, ValidationOf,
 };
 
 use crate::{
@@ -309,6 +309,20 @@ impl Chains {
             TokenFrom::Renewed { .. } => None,
             TokenFrom::Rehashed { rehash, .. } => self.rehashes.get(rehash)?.as_ref().ok(),
         }
+    }
+
+    /// Returns the documents that the hash trees of a sealing leave out: their batch, and their place in it
+    /// from 0. `tokens` are its time-stamps on a line, of which one at most is over hash trees.
+    pub fn left_out(
+        &self,
+        (number, tokens): (u64, &[ChainToken]),
+    ) -> impl Iterator<Item = (BatchId, u32)> {
+        let trees = tokens.iter().filter_map(|token| self.trees_under(token));
+        trees.flat_map(move |made| {
+            let sealings = &made.tree.sealings;
+            let at = sealings.binary_search_by_key(&number, |it| it.number).ok();
+            at.into_iter().flat_map(|at| sealings[at].left_out())
+        })
     }
 
     /// Returns the siblings from what a token covers of its sealing up to its root; none for the first

@@ -151,6 +151,13 @@ impl SealingChains {
         let within = std::iter::once(0).chain(there.map(|(at, _)| at + 1)).nth(stamp)?;
         Some(before + within)
     }
+
+    /// Returns the place among all time-stamps of the sealing of the newest that is there.
+    pub(crate) fn newest(&self) -> Option<usize> {
+        let last = self.chains.len().checked_sub(1)?;
+        let newer = self.chains[last].newer.iter();
+        self.place(last, newer.filter(|it| matches!(it, NewerToken::There(..))).count())
+    }
 }
 
 fn unplaced(view: &LogView, token: &ChainToken) -> Finding {

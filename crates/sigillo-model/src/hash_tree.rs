@@ -46,6 +46,14 @@ pub struct RehashedSealing {
     pub value: Sha512Digest,
 }
 
+impl RehashedSealing {
+    /// Returns the documents that were left out: their batch, and their place in it from 0.
+    pub fn left_out(&self) -> impl Iterator<Item = (BatchId, u32)> {
+        let batches = self.batches.iter();
+        batches.flat_map(|it| it.left_out.iter().map(|place| (it.batch, *place)))
+    }
+}
+
 /// One batch in a hash-tree renewal.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

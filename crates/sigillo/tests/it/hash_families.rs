@@ -3,12 +3,15 @@
 
 use std::{fs, path::PathBuf, process::Command, sync::atomic::Ordering};
 
+use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::Value;
 
 use sigillo_ers::{AlgorithmTable, TrustAnchors, pem_blocks};
-use sigillo_model::{FindingCode, Verdict};
+use sigillo_evidence_log::{Archive, AuditKnowledge, AuditTime, audit_log};
+use sigillo_model::{FindingCode, Severity, Verdict};
 use sigillo_proof::{Bundle, BundleRules, RECEIPT_SCHEMA_OF_TREES, ReceiptTrust, check_bundle};
+use sigillo_store::{Store, StoreUrl};
 
 use crate::{
     evidence_records::{can_judge, only_root, shared},
@@ -75,7 +78,7 @@ pub(crate) fn line(name: &str, hash: &str, authority: &str) -> String {
 }
 
 /// Returns the anchors of an archive and of authorities.
-fn anchors(it: &Families) -> TrustAnchors {
+pub(crate) fn anchors(it: &Families) -> TrustAnchors {
     let mut anchors = TrustAnchors::new();
     for root in it.roots().iter().chain([&only_root(&it.world)]) {
         let pem = fs::read_to_string(root).unwrap();
@@ -86,7 +89,12 @@ fn anchors(it: &Families) -> TrustAnchors {
 
 /// Tables of algorithms that were made up: SHA-256 as it is, and ended long ago.
 fn table(fallen: bool) -> AlgorithmTable {
-    let until = if fallen { "until = \"2020-01-01\"\n" } else { "" };
+    table_until(fallen.then_some("2020-01-01"))
+}
+
+/// The table in which SHA-256 ends on a day.
+fn table_until(day: Option<&str>) -> AlgorithmTable {
+    let until = day.map(|day| format!("until = \"{day}\"\n")).unwrap_or_default();
     let table = format!(
         "source = \"made up\"\nissued = \"2026-01-01\"\n[[hash]]\nname = \"SHA-256\"\n{until}\
          [[hash]]\nname = \"SHA-512\"\n[[signature]]\nscheme = \"ecdsa\"\nbits_min = 256\n"
@@ -102,6 +110,34 @@ pub(crate) fn verdict(it: &Families, bundle: &Bundle, fallen: bool) -> Verdict {
     // Whom the log is of, everybody decides for himself.
     let mut others = check.findings.iter().filter(|it| it.code != FindingCode::OriginUnknown);
     Verdict::of(&others.by_ref().cloned().collect::<Vec<_>>())
+}
+
+/// Audits the log of an archive as of now and, with `fallen`, where SHA-256 has ended long ago, and returns
+/// the codes of what lets it not be intact.
+pub(crate) fn audited(world: &World, anchors: TrustAnchors, fallen: bool) -> Vec<&'static str> {
+    audited_at(world, anchors, AuditTime { algorithms: table(fallen), at: now() })
+}
+
+/// Audits the log of an archive as of two days from now, with SHA-256 ended the day before.
+pub(crate) fn audited_later(world: &World, anchors: TrustAnchors) -> Vec<&'static str> {
+    let [ended, at] = [24, 48].map(|hours| now() + SignedDuration::from_hours(hours));
+    let day = ended.strftime("%Y-%m-%d").to_string();
+    audited_at(world, anchors, AuditTime { algorithms: table_until(Some(&day)), at })
+}
+
+fn audited_at(world: &World, anchors: TrustAnchors, time: AuditTime) -> Vec<&'static str> {
+    let url = StoreUrl::in_folder(world.archive());
+    let time = Some(time);
+    let knowledge =
+        AuditKnowledge { anchors, log_key_trusted: true, time, ..AuditKnowledge::default() };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let audit = runtime.block_on(async {
+        let store = Store::open(&url, tokio::runtime::Handle::current()).unwrap();
+        let archive = Archive::open(store).await.unwrap();
+        audit_log(&archive, &knowledge, &mut |_, _| {}).await.unwrap()
+    });
+    let doubts = audit.findings.iter().filter(|it| it.severity > Severity::Note);
+    doubts.map(|it| it.code.code()).collect()
 }
 
 pub(crate) fn bundle(world: &World) -> Bundle {

@@ -5,7 +5,9 @@ use std::{fs, path::PathBuf};
 use sigillo_model::Verdict;
 
 use crate::{
-    hash_families::{Families, LONG, SHORT, bundle, line, verdict},
+    hash_families::{
+        Families, LONG, SHORT, anchors, audited, audited_later, bundle, line, verdict,
+    },
     hash_trees::{files_below, spoil, two_sealings},
     lines::{believe, codes, second_verifier},
     program::World,
@@ -72,6 +74,9 @@ fn what_was_left_out_of_a_line_of_sha_512_is_told_again_until_another_line_has_i
     // It is back, and the line does not take it in.
     let again = json(world, 0, &["seal", "--stamp-only"]);
     assert_eq!(again["stamped"].as_array().unwrap().len(), 0, "{again}");
+    // Where SHA-256 has fallen, the line does not stand in for the other.
+    assert_eq!(audited(world, anchors(&it), false), [""; 0]);
+    assert_eq!(audited(world, anchors(&it), true), ["F910", "F520"]);
     let third = "plain-sha512-c";
     // Its authority signs for the new line from now on.
     it.set(&it.both().replace(LONG, third));
@@ -79,6 +84,7 @@ fn what_was_left_out_of_a_line_of_sha_512_is_told_again_until_another_line_has_i
     assert_eq!(stamped["stamped"][0]["tree"]["documents"], 2, "{stamped}");
     let verified = world.run(["verify", "--full"]);
     verified.check(0, "those of another line have them all");
+    assert_eq!([false, true].map(|fallen| audited(world, anchors(&it), fallen)), [[""; 0]; 2]);
     let examined = world.run(["doctor"]);
     examined.check(examined.code, "have all their documents in some");
     fs::remove_file(world.place("prova.zip")).unwrap();
@@ -99,6 +105,22 @@ fn what_was_left_out_of_new_hash_trees_is_told_again_and_no_later_ones_take_it_i
     json(&world, 0, &["check", "prova.zip", "carte/uno.txt"]);
     let planned = json(&world, 0, &["renew", "--hash-tree"]);
     assert_eq!(planned["plan"]["hash_trees"].as_array().unwrap().len(), 0, "{planned}");
+}
+
+#[test]
+fn what_new_hash_trees_leave_out_holds_as_long_as_what_came_before_them() {
+    let Some(it) = Families::new() else { return };
+    let world = &it.world;
+    // The authority signs with SHA-512, so only the first hash tree ends with SHA-256.
+    it.set(&[it.long.section(), line(SHORT, "sha256", "Seconda")].concat());
+    world.write("uno.txt", CONTENT);
+    assert_eq!(world.create().code, 0);
+    believe(world);
+    let kept = spoilt(world);
+    json(world, 5, &["renew", "--hash-tree", "--yes"]);
+    bring_back(&kept);
+    assert_eq!(audited(world, anchors(&it), false), [""; 0]);
+    assert_eq!(audited_later(world, anchors(&it)), ["F520"]);
 }
 
 #[test]
@@ -139,6 +161,9 @@ fn a_document_that_the_only_line_leaves_out_is_told_when_it_is_proven() {
     assert_eq!((&finding["code"], &finding["severity"]), (&"F521".into(), &"cannot-tell".into()));
     fs::remove_file(world.place("prova.zip")).unwrap();
     json(world, 0, &["prove", "carte/due.txt", "-o", "prova.zip"]);
+    let verified = world.run(["verify", "--full"]);
+    verified.check(3, "F520");
+    assert!(verified.stdout.contains("1 documents of sealing 1 were left out"), "{verified:?}");
 }
 
 /// Finds something that hash trees consist of: of a name, or leaves.
