@@ -134,6 +134,21 @@ impl Authorities {
         clock: &dyn Clock,
         entropy: &dyn Entropy,
     ) -> Result<Stamped, AllRefused> {
+        self.stamp_fitting(imprint, (clock, entropy), &|_| Ok(())).await
+    }
+
+    /// As [`stamp`](Self::stamp), until a time-stamp also passes the look that `fits` takes at it; that says
+    /// why one does not.
+    ///
+    /// # Errors
+    ///
+    /// [`AllRefused`] if nobody gave an acceptable answer.
+    pub async fn stamp_fitting(
+        &self,
+        imprint: impl Into<Imprint>,
+        (clock, entropy): (&dyn Clock, &dyn Entropy),
+        fits: &(dyn Fn(&TimeStampToken) -> Result<(), String> + Sync),
+    ) -> Result<Stamped, AllRefused> {
         let imprint = imprint.into();
         let mut refused = Vec::new();
         for authority in &self.list {
@@ -145,6 +160,7 @@ impl Authorities {
                 Ok(token) => Ok((token, None)),
                 Err(words) => Err(words),
             };
+            let answered = answered.and_then(|stamped| fits(&stamped.0).map(|()| stamped));
             match answered {
                 Ok((token, received)) => {
                     let trial = authority.is_trial() || token.verified().trial;

@@ -25,6 +25,7 @@ mod hash_tree_objects;
 mod lines;
 mod lost;
 mod rehashing;
+mod renewal_fit;
 mod renewing;
 mod sealing;
 mod sealing_chains;

@@ -2,12 +2,14 @@
 //! that proves them. Whoever reads the documents makes the trees.
 
 use sigillo_authorities::{AllRefused, Refusal};
+use sigillo_ers::TimeStampToken;
 use sigillo_model::{
     Entry, EvidenceRehashed, HashTree, ObjectKey, Sha256Digest, Sha512Digest, to_canonical,
 };
 
 use crate::{
     Committed, LogError, LogWriter, PlannedRehash, RenewalPlan, Renewer,
+    renewal_fit::Fit,
     renewing::{commit_unless_renewed, still_holds},
     sealing::create_fresh,
 };
@@ -45,7 +47,14 @@ pub async fn commit_hash_tree(
         return Ok(outcome);
     }
     let Some(root) = sigillo_ers::tree_root(&tree.tree_leaves()) else { return Ok(outcome) };
-    let stamped = match renewer.authorities.stamp(root, renewer.clock, renewer.entropy).await {
+    let is_in = |it: &&PlannedRehash| {
+        tree.sealings.binary_search_by_key(&it.number, |sealing| sealing.number).is_ok()
+    };
+    let others = plan.trees.iter().filter(is_in).map(|it| it.standing);
+    let fits = Fit::new(others, renewer.algorithms);
+    let look = |token: &TimeStampToken| fits.look_at(token);
+    let asked = (renewer.clock, renewer.entropy);
+    let stamped = match renewer.authorities.stamp_fitting(root, asked, &look).await {
         Ok(stamped) => stamped,
         Err(AllRefused { refusals }) => {
             outcome.refused.extend(refusals);
@@ -53,14 +62,6 @@ pub async fn commit_hash_tree(
         }
     };
     outcome.refused.extend(stamped.refused.iter().cloned());
-    let is_in = |it: &&PlannedRehash| {
-        tree.sealings.binary_search_by_key(&it.number, |sealing| sealing.number).is_ok()
-    };
-    let facts = plan.trees.iter().filter(is_in).map(|it| (it.newest_at, it.trial, it.due));
-    if let Some(words) = renewer.unfit(&stamped, facts) {
-        outcome.refused.push(Refusal { authority: stamped.authority, words });
-        return Ok(outcome);
-    }
     let (bytes, token) = (to_canonical(tree), stamped.token.raw());
     let body = EvidenceRehashed {
         documents,

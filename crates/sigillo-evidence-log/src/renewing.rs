@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use sigillo_authorities::{AllRefused, Authorities, Refusal, Stamped};
 use sigillo_ers::{
-    AlgorithmTable, Due, HashFunction, Renewal, TrustAnchors, renewal_leaf, token_renewals_due,
-    tree_root, verify_token,
+    AlgorithmTable, Due, HashFunction, Renewal, TimeStampToken, TrustAnchors, renewal_leaf,
+    token_renewals_due, tree_root, verify_token,
 };
 use sigillo_model::{
     Clock, Entropy, Entry, EvidenceDigest, EvidenceRenewed, Finding, FindingCode, ObjectKey,
@@ -21,8 +21,14 @@ use sigillo_model::{
 
 use crate::{
     Archive, ChainToken, Chains, CommitOutcome, Committed, LogError, LogView, LogWriter,
-    chain_hash, covering::cover_validation, last_chain, lost::Judged, read_view,
-    sealing::create_fresh, sealing_chains::read_token,
+    chain_hash,
+    covering::cover_validation,
+    last_chain,
+    lost::Judged,
+    read_view,
+    renewal_fit::{Fit, Standing},
+    sealing::create_fresh,
+    sealing_chains::read_token,
 };
 
 /// How long before their end time-stamps are renewed, unless somebody says otherwise: half a year.
@@ -73,10 +79,8 @@ pub struct PlannedRenewal {
     pub validation: Vec<EvidenceDigest>,
     /// Why, the first reason to come; `None` if nothing asks for it.
     pub due: Option<Due>,
-    /// The time that the newest of them attests.
-    newest_at: Timestamp,
-    /// Whether that is for trial.
-    trial: bool,
+    /// What a newer one must be better than.
+    standing: Standing,
 }
 
 /// A sealing that is to get new hash trees.
@@ -88,10 +92,8 @@ pub struct PlannedRehash {
     pub tokens: Vec<Sha256Digest>,
     /// Why; `None` if nothing asks for it.
     pub due: Option<Due>,
-    /// The time that the newest of them attests.
-    pub(crate) newest_at: Timestamp,
-    /// Whether that is for trial.
-    pub(crate) trial: bool,
+    /// What a newer one must be better than.
+    pub(crate) standing: Standing,
 }
 
 /// What is to be renewed on one evidence line.
@@ -302,8 +304,9 @@ impl RenewalPlan {
         let has_other = chain_hash(chain) == HashFunction::Sha256;
         if has_other && (ends.is_some() || rules.all_trees) {
             let tokens = chain.iter().map(|it| it.sha256).collect();
-            let newest_at = newest.stamped_at;
-            self.trees.push(PlannedRehash { number, tokens, due: ends, newest_at, trial });
+            let until = newest.due.iter().filter_map(|due| due.before).min();
+            let standing = Standing { newest_at: newest.stamped_at, trial, until, longer: false };
+            self.trees.push(PlannedRehash { number, tokens, due: ends, standing });
         }
         self.stuck += u64::from(!has_other && ends.is_some());
         // A newer time-stamp does not help what has a hash function of the past.
@@ -328,10 +331,11 @@ impl RenewalPlan {
         let (hash, last) = (chain_hash(chain), last_chain(chain));
         let tokens = last.iter().map(|it| it.sha256).collect();
         let digests = last.iter().map(ChainToken::digest).collect();
-        let newest_at = newest.stamped_at;
+        let until = of(Renewal::TimeStamp).filter_map(|due| due.before).min();
+        let longer = due.is_some();
+        let standing = Standing { newest_at: newest.stamped_at, trial, until, longer };
         let validation = Vec::new();
-        let planned =
-            PlannedRenewal { number, tokens, hash, digests, validation, due, newest_at, trial };
+        let planned = PlannedRenewal { number, tokens, hash, digests, validation, due, standing };
         self.due.push(planned);
     }
 }
@@ -377,21 +381,12 @@ impl Renewer<'_> {
         let [older, newer] =
             [HashFunction::Sha256, HashFunction::Sha512].map(|hash| of(hash).collect::<Vec<_>>());
         for members in chunks_of(&older).chain(chunks_of(&newer)) {
-            let Some(root) = root_of(members) else { break };
-            let stamped = match self.authorities.stamp(root, self.clock, self.entropy).await {
-                Ok(stamped) => stamped,
-                Err(AllRefused { refusals }) => {
-                    outcome.refused.extend(refusals);
-                    break;
-                }
-            };
-            outcome.refused.extend(stamped.refused.iter().cloned());
-            let facts = members.iter().map(|it| (it.newest_at, it.trial, it.due));
-            if let Some(words) = self.unfit(&stamped, facts) {
-                outcome.refused.push(Refusal { authority: stamped.authority, words });
+            let Some((members, root, stamped)) =
+                self.stamp_over(members.to_vec(), &mut outcome.refused).await
+            else {
                 break;
-            }
-            let listed = listed(&plan.line, members, RenewalId::random(self.entropy));
+            };
+            let listed = listed(&plan.line, &members, RenewalId::random(self.entropy));
             let body = store(log, &listed, root, &stamped).await?;
             let entry = Entry::EvidenceRenewed(body.clone());
             let Some(committed) = commit_unless_renewed(log, &entry, &body.line).await? else {
@@ -404,34 +399,30 @@ impl Renewer<'_> {
         Ok(outcome)
     }
 
-    /// Says why a new time-stamp cannot stand above others, or is of no use to them. Of each are given
-    /// the time that it attests, whether it is for trial, and why it is renewed.
-    pub(crate) fn unfit(
+    /// Has members stamped together. If no authority has a time-stamp that outlasts those of all, those
+    /// are stamped that the longest outlasts; the others have to wait.
+    async fn stamp_over(
         &self,
-        stamped: &Stamped,
-        others: impl Iterator<Item = (Timestamp, bool, Option<Due>)> + Clone,
-    ) -> Option<String> {
-        let token = stamped.token.verified();
-        if let Some((newer, ..)) = others.clone().find(|it| it.0 > token.stamped_at) {
-            return Some(format!(
-                "it states {}, before the {newer} of the time-stamp that it is to renew: one of the \
-                 two clocks is wrong",
-                token.stamped_at
-            ));
+        mut members: Vec<PlannedRenewal>,
+        refused: &mut Vec<Refusal>,
+    ) -> Option<(Vec<PlannedRenewal>, EvidenceDigest, Stamped)> {
+        loop {
+            let root = root_of(&members)?;
+            let fits = Fit::new(members.iter().map(|it| it.standing), self.algorithms);
+            let look = |token: &TimeStampToken| fits.look_at(token);
+            match self.authorities.stamp_fitting(root, (self.clock, self.entropy), &look).await {
+                Ok(stamped) => {
+                    refused.extend(stamped.refused.iter().cloned());
+                    return Some((members, root, stamped));
+                }
+                Err(AllRefused { refusals }) => refused.extend(refusals),
+            }
+            let (longest, count) = (fits.longest()?, members.len());
+            members.retain(|it| it.standing.gains_by(longest));
+            if members.len() == count {
+                return None;
+            }
         }
-        // A chain is worth no more than its weakest link.
-        if others.clone().any(|(_, trial, _)| trial != token.trial) {
-            return Some("trial time-stamps and real ones are not joined".to_owned());
-        }
-        let due = token_renewals_due(stamped.token.raw(), self.algorithms).unwrap_or_default();
-        let end = due.iter().filter(|it| it.renewal == Renewal::TimeStamp).find_map(|it| it.before);
-        let ends = others
-            .filter_map(|(_, _, due)| due.filter(|it| it.renewal == Renewal::TimeStamp)?.before);
-        let end = end.zip(ends.max()).filter(|(end, others)| end <= others)?.0;
-        Some(format!(
-            "its time-stamp ends on {end}, no later than one that it is to renew: an authority with a \
-             newer certificate, or stronger algorithms, is needed"
-        ))
     }
 }
 
@@ -567,8 +558,12 @@ mod tests {
             digests: vec![digest.into()],
             validation: vec![digest.into(); evidence],
             due: None,
-            newest_at: Timestamp::UNIX_EPOCH,
-            trial: false,
+            standing: Standing {
+                newest_at: Timestamp::UNIX_EPOCH,
+                trial: false,
+                until: None,
+                longer: false,
+            },
         }
     }
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
-use sigillo_authorities::{Authorities, KeyFolder};
+use sigillo_authorities::{Authorities, KeyFolder, TimeStampAuthority};
 use sigillo_ers::{AlgorithmTable, TrustAnchors, list_value, pem_blocks, tree_root};
 use sigillo_evidence_log::{
     AuditKnowledge, AuditTime, Chains, EVIDENCE_LINE, LogAudit, LogWriter, RENEWAL_LEAD,
@@ -198,6 +198,14 @@ async fn check_fault(number: u64, fault: Fault) -> bool {
     faulty.struck()
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn time_stamps_of_later_than_the_clock_say_that_it_is_wrong() {
+    let it = Renewing::with_sealings(1).await;
+    let [(code, object)] = &it.faults_at(Some("2016-11-25")).await[..] else { panic!("one fault") };
+    assert!(*code == "F920" && object.ends_with(".tst"), "{code} {object}");
+    assert_eq!(it.faults_at(Some("2027-11-25")).await, []);
+}
+
 #[tokio::test]
 async fn whatever_call_goes_wrong_a_renewal_is_there_or_is_not() {
     for fault in Fault::ALL {
@@ -305,7 +313,10 @@ async fn an_authority_that_cannot_help_changes_nothing() {
     // The second has the very certificate that comes to its end.
     for (authorities, words) in [
         (nobody, None),
-        (it.authorities_of(&it.world.keys), Some("no later than one that it is to renew")),
+        (
+            it.authorities_of(&it.world.keys),
+            Some("one that it is to renew holds as long or longer"),
+        ),
     ] {
         let outcome = it.renew_by(&mut log, &plan, &authorities).await;
         assert_eq!((outcome.renewed.len(), outcome.waiting), (0, 2));
@@ -324,6 +335,64 @@ async fn an_authority_that_cannot_help_changes_nothing() {
     let outcome = it.renew_by(&mut log, &plan, &authorities).await;
     assert!(outcome.refused[0].words.contains("clocks is wrong"), "{:?}", outcome.refused);
     assert_eq!((log.head(), head_after), (head + 1, head + 1));
+}
+
+/// Says what was renewed, what waits, and what was refused.
+fn told(outcome: &RenewOutcome) -> (Vec<u64>, usize, String) {
+    let members = outcome.renewed.iter().map(|(body, _)| body.members).collect();
+    let refused = outcome.refused.iter().map(|it| it.words.as_str()).collect();
+    (members, outcome.waiting, refused)
+}
+
+#[tokio::test]
+async fn nothing_is_renewed_by_what_ends_sooner_and_the_next_authority_is_asked() {
+    let mut it = Renewing::with_sealings(2).await;
+    it.let_pass(100);
+    it.renewed().await;
+    let plan = it.plan(true).await;
+    let [older, newer] = [&it.world.keys, &it.keys].map(|keys| {
+        let (clock, entropy) = (it.world.clock.clone(), Arc::clone(&it.world.entropy));
+        Arc::new(keys.trial_authority(Arc::new(clock), entropy)) as Arc<dyn TimeStampAuthority>
+    });
+    let of = |list| Authorities::new(list, it.anchors.clone(), SignedDuration::from_mins(1));
+    let mut log = it.world.writer().await;
+    let outcome = it.renew_by(&mut log, &plan, &of(vec![Arc::clone(&older)])).await;
+    let (renewed, waiting, words) = told(&outcome);
+    assert_eq!((&renewed[..], waiting), (&[][..], 2));
+    assert!(words.contains("holds as long or longer"), "{words}");
+    // The same certificate does no harm where nothing is due.
+    let outcome = it.renew_by(&mut log, &plan, &of(vec![older, newer])).await;
+    let (renewed, waiting, words) = told(&outcome);
+    assert_eq!((&renewed[..], waiting), (&[2][..], 0));
+    assert!(words.contains("holds as long or longer"), "{words}");
+    assert_eq!(it.faults_at(Some("2036-12-25")).await, []);
+}
+
+#[tokio::test]
+async fn what_holds_longer_keeps_nothing_from_being_renewed() {
+    let mut it = Renewing::with_sealings(2).await;
+    it.let_pass(50);
+    let middle = it.folder.path().join(it.world.clock.now().to_string());
+    it.let_pass(50);
+    let mut plan = it.plan(true).await;
+    plan.due.retain(|it| it.number == 2);
+    it.carry_out(&plan).await;
+    // The first ends on day 3653, the authority on day 3703, the second on day 3753.
+    it.world.clock.advance(DAY * 3_500);
+    let plan = it.plan(false).await;
+    assert_eq!(plan.due.len(), 2);
+    let mut log = it.world.writer().await;
+    let middle = it.authorities_of(&KeyFolder::open(&middle).unwrap());
+    let (renewed, waiting, words) = told(&it.renew_by(&mut log, &plan, &middle).await);
+    assert_eq!((&renewed[..], waiting), (&[1][..], 1));
+    assert!(words.contains("holds as long or longer"), "{words}");
+    let left: Vec<u64> = it.plan(false).await.due.iter().map(|it| it.number).collect();
+    assert_eq!(left, [1, 2], "both end within half a year yet");
+    // Again nobody gains.
+    let plan = it.plan(false).await;
+    let (renewed, waiting, _) = told(&it.renew_by(&mut log, &plan, &middle).await);
+    assert_eq!((&renewed[..], waiting), (&[][..], 2));
+    assert_eq!(it.faults_at(Some("2036-12-25")).await, []);
 }
 
 #[tokio::test]
