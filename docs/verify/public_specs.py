@@ -83,8 +83,8 @@ def check_objects(stamp, first, older, objects, group):
     need(not group or sorted(present) == sorted(first), f"the first list of {stamp.where} holds others, too")
 
 def is_node(content, size):
-    """Whether a content spells two hashes of a size, or more, in ascending order."""
-    return len(content) >= 2 * size and len(content) % size == 0 and all(
+    """Whether a content may spell two hashes of a size, or more in ascending order."""
+    return len(content) == 2 * size or len(content) > size and len(content) % size == 0 and all(
         content[at - size:at] <= content[at:at + size] for at in range(size, len(content), size))
 
 def evidence_chain(hash, stamps):
@@ -328,10 +328,12 @@ def parse_token(token):
     return types.SimpleNamespace(raw=token, info=info, hash=hash_of(algorithm), imprint=imprint.hex(),
                                  time=rfc3339(moment), where=f"the time-stamp of {rfc3339(moment)}", trial=None)
 
-def end_of(certificate):
-    """The time until which a certificate is valid (RFC 5280, 4.1)."""
+def validity_of(certificate):
+    """The times from and until which a certificate is valid (RFC 5280, 4.1)."""
     fields = [it for it in der_items(der_items(inside(certificate))[0][1]) if it[0] != 0xA0]
-    return rfc3339(der_items(fields[3][1])[1][1])
+    return [rfc3339(it[1]) for it in der_items(fields[3][1])]
+
+def end_of(certificate): return validity_of(certificate)[1]
 
 def rfc3339(time):
     """Spells a time of DER as RFC 3339 does."""

@@ -17,7 +17,7 @@ use sigillo_evidence_log::{
     Archive, AuditKnowledge, Chains, LogView, LoggedStamp, audit_log, check_objects, read_pack_list,
 };
 use sigillo_model::{
-    BatchCommitted, Blake3Digest, Finding, FindingCode, ObjectKey, Verdict, VersionId,
+    BatchCommitted, Blake3Digest, Finding, FindingCode, KeptFindings, ObjectKey, Verdict, VersionId,
 };
 use sigillo_store::{BackendError, CpuPool, pack::PackError};
 
@@ -30,7 +30,7 @@ use crate::{
     trees_check::{left_out_of, missing_of, trees_of},
 };
 
-/// At most this many findings are kept in words; more are counted.
+/// At most this many findings are kept in words beside the first of each code; more are counted.
 pub const FINDINGS_MAX: usize = 10_000;
 
 /// At most this many packs are read at once: each holds a chunk of 4 MiB.
@@ -330,11 +330,14 @@ impl Verifier {
 impl VerifyReport {
     /// Draws the verdict and puts the gravest findings first.
     pub(crate) fn conclude(&mut self) {
-        // The verdict is drawn before anything is cut off.
-        self.verdict = Verdict::of(&self.findings);
-        self.findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
-        self.more_findings += self.findings.len().saturating_sub(FINDINGS_MAX) as u64;
-        self.findings.truncate(FINDINGS_MAX);
+        let mut findings = std::mem::take(&mut self.findings);
+        // Those that are kept are the gravest.
+        findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
+        let mut kept = KeptFindings::new(FINDINGS_MAX);
+        kept.extend(findings);
+        let (findings, more) = kept.conclude();
+        self.verdict = Verdict::of(&findings);
+        (self.findings, self.more_findings) = (findings, self.more_findings + more);
     }
 }
 

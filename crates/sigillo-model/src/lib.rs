@@ -25,6 +25,7 @@ mod validation;
 
 mod finding;
 mod hash_tree;
+mod kept_findings;
 
 pub use archive::{ARCHIVE_BYTES_MAX, Algorithms, ArchiveDescription, ArchiveKeys, Entity};
 pub use batch::{BATCH_DOCUMENTS_MAX, BATCH_PACKS_MAX, ListedPack, PACK_LIST_BYTES_MAX, PackList};
@@ -52,6 +53,7 @@ pub use json::{
     JSON_DEPTH_MAX, JSON_INTEGER_MAX, JsonError, LogTime, parse_canonical, parse_json,
     to_canonical, to_canonical_in_order,
 };
+pub use kept_findings::KeptFindings;
 pub use key::DocumentKey;
 pub use layout::ObjectKey;
 pub use line::is_sha512_line;

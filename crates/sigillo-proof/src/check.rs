@@ -7,8 +7,9 @@ use sigillo_merkle::{
     Checkpoint, KeysOfLog, TreeHash, VerifierKey, WitnessPolicy, leaf_hash, verify_inclusion,
 };
 use sigillo_model::{
-    ARCHIVE_BYTES_MAX, ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode, LogTime,
-    Place, Record, Sha256Digest, Sha512Digest, Verdict, VersionId, parse_canonical,
+    ARCHIVE_BYTES_MAX, ArchiveDescription, BatchCommitted, Entry, Finding, FindingCode,
+    KeptFindings, LogTime, Place, Record, Sha256Digest, Sha512Digest, Verdict, VersionId,
+    parse_canonical,
 };
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     line_findings::{LineFindings, LineOf},
 };
 
-/// At most this many findings are kept in words; more are counted.
+/// At most this many findings are kept in words beside the first of each code; more are counted.
 pub const FINDINGS_MAX: usize = 10_000;
 
 /// Whom the caller believes about the archive that a receipt names. Never taken from the receipt.
@@ -251,11 +252,9 @@ impl<'f> FileMatcher<'f> {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Checker {
-    findings: Vec<Finding>,
-    more_findings: u64,
-    worst: Option<Finding>,
+    findings: KeptFindings,
     pub(crate) documents: u64,
     pub(crate) checkpoint: Option<Checkpoint>,
     /// What is proven of each log, oldest first.
@@ -269,6 +268,25 @@ pub(crate) struct Checker {
     pub(crate) lines: LineFindings,
     /// The evidence line that is looked at.
     line: Option<LineOf>,
+}
+
+impl Default for Checker {
+    fn default() -> Self {
+        Self {
+            findings: KeptFindings::new(FINDINGS_MAX),
+            documents: 0,
+            checkpoint: None,
+            trees: Vec::new(),
+            logs: Vec::new(),
+            cosigned: Vec::new(),
+            is_witnessed: false,
+            sealings: 0,
+            times: Vec::new(),
+            files: Vec::new(),
+            lines: LineFindings::default(),
+            line: None,
+        }
+    }
 }
 
 impl Checker {
@@ -299,31 +317,17 @@ impl Checker {
             None => Some(finding),
         };
         if let Some(finding) = finding {
-            self.keep(finding);
-        }
-    }
-
-    fn keep(&mut self, finding: Finding) {
-        if self.worst.as_ref().is_none_or(|worst| worst.severity < finding.severity) {
-            self.worst = Some(finding.clone());
-        }
-        if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
-        } else {
-            self.more_findings += 1;
         }
     }
 
     pub(crate) fn conclude(mut self) -> ReceiptCheck {
-        for finding in std::mem::take(&mut self.lines).settle() {
-            self.keep(finding);
-        }
-        let mut findings = self.findings;
-        findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
+        self.findings.extend(std::mem::take(&mut self.lines).settle());
+        let (findings, more_findings) = self.findings.conclude();
         ReceiptCheck {
-            verdict: Verdict::of(&self.worst),
+            verdict: Verdict::of(&findings),
             findings,
-            more_findings: self.more_findings,
+            more_findings,
             documents: self.documents,
             checkpoint: self.checkpoint,
             logs: self.logs,

@@ -87,7 +87,11 @@ pub struct Receipt {
     pub validation: Vec<ValidationSection>,
     /// The keys of the witnesses that cosigned the checkpoint, as C2SP verifier keys, in the order of
     /// their cosignatures below the log's signature.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "up_to::<_, _, RECEIPT_WITNESSES_MAX>",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub witnesses: Vec<String>,
 }
 
@@ -190,7 +194,11 @@ pub struct TokenSection {
     /// of SHA-512.
     pub path: Vec<EvidenceDigest>,
     /// The time-stamps that renewed it, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "up_to::<_, _, RECEIPT_RENEWALS_MAX>",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub renewals: Vec<RenewalSection>,
     /// The token as received (RFC 3161).
     pub token: Base64Bytes,

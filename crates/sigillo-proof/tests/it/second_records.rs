@@ -191,8 +191,9 @@ fn a_file_that_may_be_a_node_is_told_unless_a_record_names_it() {
     let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
     write("root.pem", to_pem("CERTIFICATE", &world.root).as_bytes());
     for (hash, length) in [(HashFunction::Sha256, 32), (HashFunction::Sha512, 64)] {
-        for (first, second, may_be) in [(1, 2, true), (2, 1, false)] {
-            let file = [vec![first; length], vec![second; length]].concat();
+        // New hash trees join two in any order.
+        for (parts, may_be) in [(&[1, 2][..], true), (&[2, 1], true), (&[2, 1, 2], false)] {
+            let file = parts.iter().flat_map(|part| vec![*part; length]).collect::<Vec<u8>>();
             let record = |of: &[u8]| {
                 let sha256 = Sha256Digest::of(of);
                 format!(r#"{{"files":[{{"name":"a","sha256":"{sha256}"}}],"format":1}}"#)

@@ -240,7 +240,7 @@ impl Digested {
             if is_whole && self.is_named(at) {
                 continue;
             }
-            let message = "it spells hashes in ascending order, as a node of a hash tree does: \
+            let message = "it may spell hashes that are joined, as a node of a hash tree does: \
                            whether it is a document or such a node, no evidence record can tell; a \
                            receipt or a bundle can, and so can the record.json of the document, if it is \
                            named as well";
