@@ -16,9 +16,9 @@ from archive_logs import (
 from evidence_lines import (
     entry_of, line_of_sealing, lines_of_document, parse_record, read_line, root_of_trees, sealed_entry, trees_of)
 from public_specs import (
-    TEXT, CannotTell, check_cms, check_lines, digest, evidence_levels, evidence_record, in_order, inclusion_root,
-    is_consistent, leaf, many, members, need, parse_json, parse_key, pem, read_all, seconds, sha256, sha512,
-    signed_data, steps, unhex, value, verdict, verify_proof, verify_record, write_proof)
+    TEXT, CannotTell, check_cms, check_lines, digest, evidence_levels, evidence_record, in_order,
+    inclusion_root, is_consistent, leaf, many, members, need, parse_json, parse_key, pem, read_all, seconds, sha256, sha512,
+    signed_data, steps, unhex, validity_of, value, verdict, verify_proof, verify_record, write_proof)
 
 # ---- Bundles (format.md, Bundles) ----------------------------------------------------------------------------------
 @verdict
@@ -233,16 +233,22 @@ def check_sealing(where, sealing, receipt, logs, ca, at):
     is_known = (statement["format"], statement["profile"]) == (1, "plain")
     judged_at = lines[0][0].time if lines else is_known and statement["at"]
     seal = logs[place(sealing["entry"])[0] - 1].seal
-    if judged_at: yield functools.partial(check_seal, f"{where}/seal.p7s", sealing, seal, judged_at, ca)
+    times = judged_at, statement.get("at")
+    if judged_at: yield functools.partial(check_seal, f"{where}/seal.p7s", sealing, seal, times, ca)
     if is_known: yield from check_statement(where, sealing, statement, receipt["batches"], logs)
     else: yield f"cannot tell: {where}: its statement has a format or a profile that is not known here"
 
-def check_seal(where, sealing, seal, moment, ca):
+def check_seal(where, sealing, seal, times, ca):
+    """A seal is of the archive's certificate, as of its first time-stamp. If the certificate was not valid then, it is
+    checked as of when the statement says, which nothing proves."""
     hash, content = signed_data(sealing["seal"], "2a864886f70d010701")
     need(content is None, f"{where}: it is not detached")
     if hash != "sha256": raise CannotTell(f"{where}: its hash function is not SHA-256")
     is_ours = lambda certificate: certificate == pem(seal)
-    check_cms(where, sealing["seal"], sealing["statement"].encode(), is_ours, "any", moment, ca)
+    begin, end = validity_of(pem(seal))
+    untimely = not seconds(begin) <= seconds(times[0]) < seconds(end) + 1
+    check_cms(where, sealing["seal"], sealing["statement"].encode(), is_ours, "any", times[untimely], ca)
+    if untimely: raise CannotTell(f"{where}: its certificate was not valid at its first time-stamp")
 
 def check_statement(where, sealing, statement, batches, logs):
     """A statement says what the log says, and lists the batches that lead to its sealing."""

@@ -5,9 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sigillo_ers::{
-    CertificateContent, CertificateError, CertificateRole, pem_blocks, prepare_certificate, to_pem,
+    CertificateContent, CertificateError, CertificateRole, certificate_end, pem_blocks,
+    prepare_certificate, to_pem,
 };
 use sigillo_model::{Clock, Entropy, LogTime, Signer};
 
@@ -41,6 +42,8 @@ const CERTIFICATE_LABEL: &str = "CERTIFICATE";
 
 /// How long the trial root is valid: 20 years.
 const ROOT_VALIDITY: SignedDuration = SignedDuration::from_hours(7_305 * 24);
+/// Certificates that are valid no longer than this are not taken over by the next log: a year.
+const TAKEN_OVER_LEFT_MIN: SignedDuration = SignedDuration::from_hours(366 * 24);
 /// How long the other trial certificates are valid: 10 years.
 const OTHER_VALIDITY: SignedDuration = SignedDuration::from_hours(3_653 * 24);
 /// How long before it was made a certificate is valid already, so that setting back a clock that
@@ -121,7 +124,8 @@ impl KeyFolder {
 
     /// Makes what is missing of the key folder of a log that succeeds another, and opens it: new keys for
     /// commits and checkpoints. Seal, trial authority and trial root go on if `old`, the folder of the
-    /// keys before, is given and has them all; else they are made anew.
+    /// keys before, is given and has them all, and their certificates are valid for a year yet; else they are
+    /// made anew.
     ///
     /// As [`create`](Self::create) it can be repeated, and called by several processes at once.
     ///
@@ -265,13 +269,16 @@ impl Maker<'_> {
         self.certificate(SEAL_PEM, CertificateRole::TrialSeal, &seal, &root)
     }
 
-    /// Copies the keys with certificates from another folder, all or none of them.
+    /// Copies the keys with certificates from another folder, all or none of them: none if one of these
+    /// ends soon.
     fn take_over(&self, old: &Path) -> Result<(), KeyError> {
         let Ok(old) = PrivateFolder::open(old) else { return Ok(()) };
         let pairs = [(ROOT_KEY, ROOT_PEM), (TSA_KEY, TSA_PEM), (SEAL_KEY, SEAL_PEM)];
         let mut files = Vec::new();
         for (key, certificate) in pairs {
-            if read_certified(&old, certificate, key).is_err() {
+            let Ok((_, certified)) = read_certified(&old, certificate, key) else { return Ok(()) };
+            let end = certificate_end(&certified.certificate_der).unwrap_or(Timestamp::MIN);
+            if end.duration_since(self.clock.now()) < TAKEN_OVER_LEFT_MIN {
                 return Ok(());
             }
             for file in [key.file, certificate] {

@@ -74,6 +74,12 @@ pub enum CertificateError {
         /// What was wrong or being read.
         what: &'static str,
     },
+    /// A certificate that is not valid when something is to be signed.
+    #[error("{reason}")]
+    NotValid {
+        /// Whose it is, the time, and from when to when it is valid.
+        reason: String,
+    },
     /// A name is empty or too long.
     #[error("{name:?} is not a common name of 1 to 64 characters")]
     UnusableName {

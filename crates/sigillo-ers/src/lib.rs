@@ -34,6 +34,7 @@ mod signed;
 
 mod chain_stamps;
 mod lifetimes;
+mod path_bearing;
 mod record;
 mod record_check;
 mod record_revocation;
@@ -89,7 +90,10 @@ pub use revocation::{
     RevocationSource, RevocationStatus, RevocationTimes,
 };
 pub use revocation_summary::{RevocationSummary, USED_EVIDENCE_MAX, UsedEvidence};
-pub use seal::{PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_seal, verify_seal};
+pub use seal::{
+    PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_seal, verify_seal,
+    verify_stamped_seal,
+};
 pub use sealing::{sealing_leaves, sealing_value};
 pub use signature::{SignatureScheme, SignatureUse};
 pub use token::{

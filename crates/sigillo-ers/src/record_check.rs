@@ -11,6 +11,7 @@ use sigillo_model::{Finding, FindingCode, Verdict};
 use crate::{
     AlgorithmTable, Lifetime, Trust, TrustAnchors, VerifiedToken,
     hash::HashFunction,
+    path_bearing::{Judged, judge_until},
     record::{ArchiveTimeStamp, EvidenceRecord, RecordError, StampChain, write_sequence},
     record_revocation::{Judging, RevocationRules, judge_record},
     revocation::CertificateRevocation,
@@ -94,8 +95,10 @@ pub struct StampReport {
     pub token: Option<VerifiedToken>,
     /// What it was signed with.
     pub signature: Option<SignatureUse>,
-    /// The last instant of the signer's certificate.
+    /// The last instant at which the signer's certificate and those above it are valid, the anchor apart.
     pub certificate_end: Option<Timestamp>,
+    /// What these certificates are signed with, as far as there is a path.
+    pub(crate) path_signatures: Vec<SignatureUse>,
     /// How long its algorithms may be relied on, together.
     pub lifetime: Lifetime,
     /// What is known of the revocation of its certificates, the signer's first. Anchors are not
@@ -242,6 +245,7 @@ impl Check<'_> {
             token: None,
             signature: None,
             certificate_end: None,
+            path_signatures: Vec::new(),
             lifetime: Lifetime::Unknown,
             revocation: Vec::new(),
             path: Vec::new(),
@@ -413,23 +417,19 @@ impl Check<'_> {
             }
             Err(error) => return self.find(FindingCode::RecordToken, name, error.to_string()),
         };
-        let end = certificate.not_after;
-        report.certificate_end = Some(end);
         report.signature = token.signature_use(&certificate);
-        report.lifetime = self.lifetime(report.hash, report.signature.as_ref());
         // Nothing asks of a time-stamp that it holds before it was made.
         let until = next.or(self.report.as_of).unwrap_or(token.stamped_at).max(token.stamped_at);
-        let reaches = until.as_second() <= end.as_second();
         let none = TrustAnchors::new();
         let (anchors, judged) = match self.rules.authorities {
             Authorities::Any => (&none, false),
             Authorities::Anchored(anchors) => (anchors, true),
         };
-        let at = if reaches { until } else { token.stamped_at };
-        match token.judge(certificate, at, anchors) {
+        let (end, at) = match judge_until(token, &certificate, until, anchors) {
             Err(error) => return self.find(FindingCode::RecordToken, name, error.to_string()),
-            Ok((verified, path)) => {
+            Ok(Judged { verified, path, bearing, at }) => {
                 report.path = path;
+                report.path_signatures = bearing.signatures;
                 if judged && verified.trust == Trust::Unknown {
                     let message = format!(
                         "no path that is valid on {at} leads from {} to a trust anchor",
@@ -445,9 +445,12 @@ impl Check<'_> {
                     self.find(FindingCode::NotQualified, name, message);
                 }
                 report.token = Some(verified);
+                (bearing.end, at)
             }
-        }
-        if !reaches {
+        };
+        report.certificate_end = Some(end);
+        report.lifetime = self.lifetime(report);
+        if at < until {
             self.too_late(end, until, next.is_some(), name);
         }
         self.strength(report, until, judged, name);
@@ -455,23 +458,29 @@ impl Check<'_> {
 
     fn too_late(&mut self, end: Timestamp, until: Timestamp, is_renewed: bool, name: &str) {
         if is_renewed {
-            let message =
-                format!("its certificate ended on {end}, and it was renewed on {until} only");
+            let message = format!(
+                "its certificate, or one above it, ended on {end}, and it was renewed on {until} only"
+            );
             self.find(FindingCode::RenewedLate, name, message);
         } else {
-            let message = format!("its certificate ended on {end}, and it was not renewed since");
+            let message = format!(
+                "its certificate, or one above it, ended on {end}, and it was not renewed since"
+            );
             self.find(FindingCode::EvidenceEnded, name, message);
         }
     }
 
-    fn lifetime(&self, hash: Option<HashFunction>, signature: Option<&SignatureUse>) -> Lifetime {
+    fn lifetime(&self, report: &StampReport) -> Lifetime {
         let algorithms = self.rules.algorithms;
-        let of_hash = hash.map_or(Lifetime::Unknown, |hash| algorithms.hash(hash));
-        let of_signature =
-            signature.map_or(Lifetime::Unknown, |signature| algorithms.signature(signature));
+        let of_hash = report.hash.map_or(Lifetime::Unknown, |hash| algorithms.hash(hash));
+        let of = |signature: &SignatureUse| algorithms.signature(signature);
+        let of_signature = report.signature.as_ref().map_or(Lifetime::Unknown, of);
+        let of_path = report.path_signatures.iter().map(of);
         match self.rules.authorities {
             Authorities::Any => of_hash,
-            Authorities::Anchored(_) => of_hash.earlier(of_signature),
+            Authorities::Anchored(_) => {
+                of_path.fold(of_hash.earlier(of_signature), Lifetime::earlier)
+            }
         }
     }
 
@@ -485,6 +494,16 @@ impl Check<'_> {
         if let Some(signature) = report.signature.filter(|_| judged) {
             uses.push((signature.to_string(), algorithms.signature(&signature)));
         }
+        // What its certificates are signed with, unless the token is signed so too.
+        let mut above: Vec<&SignatureUse> = Vec::new();
+        for signature in &report.path_signatures {
+            if report.signature.as_ref() != Some(signature) && !above.contains(&signature) {
+                above.push(signature);
+            }
+        }
+        uses.extend(above.into_iter().filter(|_| judged).map(|signature| {
+            (format!("{signature}, of a certificate,"), algorithms.signature(signature))
+        }));
         for (what, lifetime) in uses {
             let message = match lifetime {
                 Lifetime::Open => continue,

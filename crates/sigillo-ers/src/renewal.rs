@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     AlgorithmTable, Imprint, Lifetime,
     hash::HashFunction,
+    path_bearing::PathBearing,
     record::{
         EvidenceRecord, RECORD_ALGORITHMS_MAX, RECORD_CHAINS_MAX, RECORD_HASHES_MAX,
         RECORD_STAMPS_MAX, StampParts, extend_record, write_sequence,
@@ -32,10 +33,12 @@ pub enum Renewal {
 /// Why evidence has to be renewed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DueCause {
-    /// The certificate of the last time-stamp ends.
+    /// The certificate of the last time-stamp ends, or one above it.
     Certificate,
     /// What the last time-stamp was signed with cannot be relied on any more.
     Signature(SignatureUse),
+    /// What a certificate of the last time-stamp is signed with cannot be relied on any more.
+    CertificateSignature(SignatureUse),
     /// The hash function of the last chain cannot be relied on any more.
     Hash(HashFunction),
 }
@@ -66,6 +69,12 @@ impl fmt::Display for DueCause {
             Self::Signature(signature) => {
                 write!(f, "the signature of the last time-stamp is weak then: {signature}")
             }
+            Self::CertificateSignature(signature) => {
+                write!(
+                    f,
+                    "a certificate of the last time-stamp is signed in a way that is weak then: {signature}"
+                )
+            }
             Self::Hash(hash) => {
                 write!(f, "the hash function of the last chain is weak then: {hash}")
             }
@@ -77,7 +86,10 @@ impl fmt::Display for DueCause {
 /// algorithm without an end in sight asks for none, and so does a time-stamp that was not verified.
 pub fn renewals_due(last: &StampReport, algorithms: &AlgorithmTable) -> Vec<Due> {
     match last.certificate_end {
-        Some(end) => due_before(end, last.signature, last.hash, algorithms),
+        Some(end) => {
+            let bearing = PathBearing { end, signatures: last.path_signatures.clone() };
+            due_before(&bearing, last.signature, last.hash, algorithms)
+        }
         None => Vec::new(),
     }
 }
@@ -95,16 +107,20 @@ pub fn token_renewals_due(
     let token = ReadToken::read(token)?;
     let certificate = token.check_signature(Accepted::Kept)?;
     let (signature, hash) = (token.signature_use(&certificate), token.imprint().0.ok());
-    Ok(due_before(certificate.not_after, signature, hash, algorithms))
+    let bearing = PathBearing::of_beside(&certificate, &token.certificates());
+    Ok(due_before(&bearing, signature, hash, algorithms))
 }
 
-/// Returns when the certificate that a time-stamp is signed with ends. Only its signature is checked.
+/// Returns when the first of the certificates ends that a time-stamp is signed with and that came with it
+/// above that one. Only its own signature is checked.
 ///
 /// # Errors
 ///
 /// As [`token_renewals_due`].
 pub fn token_certificate_end(token: &[u8]) -> Result<Timestamp, TokenError> {
-    Ok(ReadToken::read(token)?.check_signature(Accepted::Kept)?.not_after)
+    let token = ReadToken::read(token)?;
+    let certificate = token.check_signature(Accepted::Kept)?;
+    Ok(PathBearing::of_beside(&certificate, &token.certificates()).end)
 }
 
 /// Returns what a time-stamp is signed with, `None` if that is not known here. Only its signature is
@@ -120,7 +136,7 @@ pub fn token_signature(token: &[u8]) -> Result<Option<SignatureUse>, TokenError>
 }
 
 fn due_before(
-    certificate_end: Timestamp,
+    bearing: &PathBearing,
     signature: Option<SignatureUse>,
     hash: Option<HashFunction>,
     algorithms: &AlgorithmTable,
@@ -130,15 +146,22 @@ fn due_before(
         Lifetime::Until(end) => Some(Due { before: Some(end), renewal, cause }),
         Lifetime::Unknown => Some(Due { before: None, renewal, cause }),
     };
-    let certificate = Lifetime::Until(certificate_end);
+    let certificate = Lifetime::Until(bearing.end);
+    let above = bearing.signatures.iter().filter_map(|signature| {
+        let cause = DueCause::CertificateSignature(*signature);
+        of(algorithms.signature(signature), Renewal::TimeStamp, cause)
+    });
     let signature = signature.map(|signature| {
         let lifetime = algorithms.signature(&signature);
         of(lifetime, Renewal::TimeStamp, DueCause::Signature(signature))
     });
     let hash = hash.map(|hash| of(algorithms.hash(hash), Renewal::HashTree, DueCause::Hash(hash)));
     let certificate = of(certificate, Renewal::TimeStamp, DueCause::Certificate);
-    let mut due: Vec<Due> =
-        [certificate, signature.flatten(), hash.flatten()].into_iter().flatten().collect();
+    let mut due: Vec<Due> = [certificate, signature.flatten(), hash.flatten()]
+        .into_iter()
+        .flatten()
+        .chain(above)
+        .collect();
     due.sort_by_key(|due| (due.before, due.renewal));
     due
 }

@@ -52,14 +52,18 @@ impl PreparedSeal {
 ///
 /// # Errors
 ///
-/// [`CertificateError`] if a certificate cannot be read or has no elliptic-curve key. Source: ETSI
-/// EN 319 122-1 (CAdES-B), RFC 5652, RFC 5035.
+/// [`CertificateError`] if a certificate cannot be read or has no elliptic-curve key, or the signer's is
+/// not valid at `at`. Source: ETSI EN 319 122-1 (CAdES-B), RFC 5652, RFC 5035.
 pub fn prepare_seal(
     content_sha256: Sha256Digest,
     certificate_der: &[u8],
     chain: &[Vec<u8>],
     at: Timestamp,
 ) -> Result<PreparedSeal, CertificateError> {
+    let signer = Certificate::read(certificate_der)
+        .map_err(|error| CertificateError::Malformed { what: error.what })?;
+    cms::check_validity(&signer, at)
+        .map_err(|error| CertificateError::NotValid { reason: error.to_string() })?;
     let unsigned = sign::prepare(&ToSign {
         content_type: DATA,
         content: None,
@@ -80,6 +84,8 @@ pub struct VerifiedSeal {
     pub claimed_at: Timestamp,
     /// What the path of the signer's certificate led to.
     pub trust: Trust,
+    /// That the signer's certificate was not valid at the time that is attested, but at the one claimed.
+    pub untimely: Option<String>,
     /// Whether the certificate is a trial one, by its policy.
     pub trial: bool,
     /// SHA-256 of the signer's certificate.
@@ -139,11 +145,52 @@ pub fn verify_seal(
     Ok(VerifiedSeal {
         claimed_at,
         trust: path.trust,
+        untimely: None,
         trial: certificate.policies.iter().any(|policy| policy == TRIAL_POLICY),
         certificate_sha256: Sha256Digest::of(certificate.raw),
         stray_certificates: path.stray_certificates,
         signer: certificate.subject,
     })
+}
+
+/// Verifies a seal as [`verify_seal`] does, at the time that its first time-stamp attests. If its certificate
+/// was not valid then, but is at the time that the signer claims, the seal is verified as of that:
+/// [`VerifiedSeal::untimely`] says so, for nothing proves that time.
+///
+/// # Errors
+///
+/// As [`verify_seal`].
+pub fn verify_stamped_seal(
+    raw: &[u8],
+    content_sha256: Sha256Digest,
+    anchors: &TrustAnchors,
+    at: Timestamp,
+) -> Result<VerifiedSeal, SealError> {
+    let verified = verify_seal(raw, content_sha256, anchors, at);
+    let Err(SealError::Cms(error @ CmsError::OutsideValidity { .. })) = verified else {
+        return verified;
+    };
+    let Some(claimed) = SignedData::read(raw, SEAL_BYTES_MAX)?.signing_time()? else {
+        return Err(error.into());
+    };
+    // It is wrong as well if it was not valid when the signer says that it was made.
+    let seal = verify_seal(raw, content_sha256, anchors, claimed)?;
+    Ok(VerifiedSeal { untimely: Some(error.to_string()), ..seal })
+}
+
+impl VerifiedSeal {
+    /// Says why a seal that is right is not to be believed yet, for who judges by trust anchors.
+    pub fn doubt(&self) -> Option<String> {
+        if self.trust == Trust::Unknown {
+            return Some(
+                "the certificate of its seal leads to no anchor of the trust store".to_owned(),
+            );
+        }
+        let untimely = self.untimely.as_ref()?;
+        Some(format!(
+            "its seal: {untimely}, and no time-stamp proves that it was made while that was valid"
+        ))
+    }
 }
 
 /// Checks that a certificate may seal: no purposes at all, or one that goes with sealing.

@@ -81,6 +81,8 @@ pub(crate) struct Certificate<'a> {
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
     pub(crate) key: PublicKey<'a>,
+    /// What it is signed with.
+    pub(crate) algorithm: Algorithm<'a>,
     /// First byte of the key usage, `None` without that extension.
     key_usage: Option<u8>,
     /// Dotted purposes and whether they are critical, `None` without that extension.
@@ -104,7 +106,8 @@ impl<'a> Certificate<'a> {
         }
         let mut outer = der::read_checked(raw, "a certificate")?.inside();
         let mut tbs = outer.expect(der::SEQUENCE, "a certificate")?.inside();
-        Algorithm::read(&outer.expect(der::SEQUENCE, "a certificate's algorithm")?)?;
+        let algorithm =
+            Algorithm::read(&outer.expect(der::SEQUENCE, "a certificate's algorithm")?)?;
         outer.expect(der::BIT_STRING, "a certificate's signature")?;
         outer.end("a certificate")?;
 
@@ -125,6 +128,7 @@ impl<'a> Certificate<'a> {
             not_before: time::from_time(&validity.not_before)?,
             not_after: time::from_time(&validity.not_after)?,
             key,
+            algorithm,
             key_usage: None,
             purposes: None,
             key_identifier: None,

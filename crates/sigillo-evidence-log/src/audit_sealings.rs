@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use sigillo_ers::{
     SEAL_BYTES_MAX, TOKEN_BYTES_MAX, Trust, TrustAnchors, VerifiedToken, pem_blocks, sealing_value,
-    verify_seal, verify_token,
+    verify_stamped_seal, verify_token,
 };
 use sigillo_merkle::KeysOfLog;
 use sigillo_model::{
@@ -193,7 +193,7 @@ impl SealingsAudit<'_> {
             .filter(|stamp| stamp.body.number == sealing.body.number)
             .find_map(|stamp| stamp.body.stamped_at.parse().ok());
         let at = attested.or(stated_at).unwrap_or_else(|| sealing.at.timestamp());
-        match verify_seal(&bytes, sealing.body.statement_sha256, self.anchors, at) {
+        match verify_stamped_seal(&bytes, sealing.body.statement_sha256, self.anchors, at) {
             Ok(seal) => {
                 // A damaged description says nothing against a seal.
                 let described =
@@ -206,9 +206,8 @@ impl SealingsAudit<'_> {
                         "it was made with another certificate than the archive's",
                     );
                 }
-                if seal.trust == Trust::Unknown {
-                    let message = "its certificate leads to no anchor of the trust store";
-                    self.find(FindingCode::SealOriginUnknown, &key, message);
+                if let Some(doubt) = seal.doubt() {
+                    self.find(FindingCode::SealOriginUnknown, &key, doubt);
                 }
             }
             Err(error) if error.is_unknown_algorithm() => {

@@ -1,6 +1,7 @@
 //! Why the log could not do what it was asked.
 
 use sigillo_authorities::{KeyError, SignedHead};
+use sigillo_ers::CertificateError;
 use sigillo_model::{EntryError, ErrorKind, ObjectKey, SignerError};
 use sigillo_store::{StoreError, pack::PackError};
 
@@ -169,6 +170,13 @@ pub enum LogError {
         reason: String,
     },
 
+    /// The certificate of the seal is not valid now.
+    #[error("nothing can be sealed: {reason}")]
+    SealCertificate {
+        /// Whose it is, and from when to when it is valid.
+        reason: String,
+    },
+
     /// Other writers were faster again and again.
     #[error("other writers took the next number {attempts} times in a row")]
     Crowded {
@@ -187,6 +195,7 @@ impl LogError {
             Self::NoArchive { .. }
             | Self::NoSuccession { .. }
             | Self::OtherArchive { .. }
+            | Self::SealCertificate { .. }
             | Self::LaterProgram { .. } => ErrorKind::Invalid,
             Self::BadDescription { .. }
             | Self::CommitDamaged { .. }
@@ -199,6 +208,15 @@ impl LogError {
             }
             Self::Signer { .. } | Self::Index { .. } => ErrorKind::Transient,
             Self::Entries { .. } | Self::Seal { .. } | Self::ReadPanicked => ErrorKind::Bug,
+        }
+    }
+
+    /// Says why a seal could not be prepared.
+    pub(crate) fn seal(error: &CertificateError) -> Self {
+        let reason = error.to_string();
+        match error {
+            CertificateError::NotValid { .. } => Self::SealCertificate { reason },
+            _ => Self::Seal { reason },
         }
     }
 

@@ -149,7 +149,7 @@ impl Sealer<'_> {
         let (certificate, chain) = (&self.key.certificate_der, &self.key.chain);
         let at = statement.at.timestamp();
         let prepared = prepare_seal(statement_sha256, certificate, chain, at)
-            .map_err(|error| LogError::Seal { reason: error.to_string() })?;
+            .map_err(|error| LogError::seal(&error))?;
         let signature = self.key.signer.sign(prepared.to_sign());
         Ok(prepared.finish(&signature.map_err(|source| LogError::Signer { source })?))
     }

@@ -175,7 +175,7 @@ pub fn read_act(bytes: &[u8]) -> Result<SuccessionAct, LogError> {
 pub fn sign_succession_act(key: &SealKey, act: &[u8], at: LogTime) -> Result<Vec<u8>, LogError> {
     let digest = Sha256Digest::of(act);
     let prepared = prepare_seal(digest, &key.certificate_der, &key.chain, at.timestamp())
-        .map_err(|error| LogError::Seal { reason: error.to_string() })?;
+        .map_err(|error| LogError::seal(&error))?;
     let signature = key.signer.sign(prepared.to_sign());
     Ok(prepared.finish(&signature.map_err(|source| LogError::Signer { source })?))
 }

@@ -30,6 +30,8 @@ const SUCCESSION_HEADER: &str = "sigillo log succession v1";
 pub enum SuccessionReason {
     /// The store was restored from a backup, and what came after that is lost.
     BackupRestored,
+    /// The certificates of seal and trial authority come to their end, or have ended.
+    CertificatesEnded,
     /// The hash function of the log comes to its end.
     HashFunction,
     /// Somebody else may have the keys.
@@ -47,6 +49,7 @@ impl SuccessionReason {
     pub const fn in_words(self) -> &'static str {
         match self {
             Self::BackupRestored => "the store was restored from a backup",
+            Self::CertificatesEnded => "its certificates come to their end",
             Self::HashFunction => "its hash function comes to its end",
             Self::KeysExposed => "somebody else may have its keys",
             Self::KeysLost => "its keys are lost",

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sigillo_ers::{
-    Trust, sealing_leaves, sealing_value, tree_root, verify_seal, verify_token, walk_path,
+    Trust, sealing_leaves, sealing_value, tree_root, verify_stamped_seal, verify_token, walk_path,
 };
 use sigillo_merkle::{SignedNote, parse_signed_checkpoint, verify_consistency};
 use sigillo_model::{
@@ -276,7 +276,7 @@ impl SealingsCheck<'_> {
             self.find(code, body, "its seal does not have the digest that the log states");
             return false;
         }
-        match verify_seal(&section.seal.0, body.statement_sha256, &self.trust.anchors, at) {
+        match verify_stamped_seal(&section.seal.0, body.statement_sha256, &self.trust.anchors, at) {
             Ok(seal) => {
                 let log = self.archive.log(section.entry.log);
                 let ours = log.and_then(|it| it.seal_certificate);
@@ -286,10 +286,8 @@ impl SealingsCheck<'_> {
                     let message = "its seal was made with another certificate than the archive's";
                     self.find(code, body, message);
                 }
-                if seal.trust == Trust::Unknown {
-                    let message =
-                        "the certificate of its seal leads to no anchor of the trust store";
-                    self.find(FindingCode::SealOriginUnknown, body, message);
+                if let Some(doubt) = seal.doubt() {
+                    self.find(FindingCode::SealOriginUnknown, body, doubt);
                 }
                 !other
             }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use sigillo_ers::{Trust, verify_seal, verify_token};
+use sigillo_ers::{Trust, verify_stamped_seal, verify_token};
 use sigillo_merkle::{
     Checkpoint, Frontier, empty_root, leaf_hash, parse_signed_checkpoint, verify_consistency,
 };
@@ -298,7 +298,7 @@ impl PeriodChecker {
             None
         };
         let at = attested.unwrap_or(stated.at.timestamp());
-        match verify_seal(&period.seal.0, statement, &trust.anchors, at) {
+        match verify_stamped_seal(&period.seal.0, statement, &trust.anchors, at) {
             Ok(seal) => {
                 // Where the description cannot be read, that is a finding already.
                 let ours = archive.logs.last().and_then(|it| it.seal_certificate);
@@ -306,10 +306,8 @@ impl PeriodChecker {
                     let message = "its seal was made with another certificate than the archive's";
                     self.find(FindingCode::PeriodSeal, message);
                 }
-                if seal.trust == Trust::Unknown {
-                    let message =
-                        "the certificate of its seal leads to no anchor of the trust store";
-                    self.find(FindingCode::SealOriginUnknown, message);
+                if let Some(doubt) = seal.doubt() {
+                    self.find(FindingCode::SealOriginUnknown, doubt);
                 }
                 self.sealed_by = Some(seal.signer);
             }

@@ -228,6 +228,10 @@ impl From<LogError> for CommandError {
             LogError::OtherArchive { .. } => {
                 this.hint("choose another folder, or name this archive's keys with --keys")
             }
+            LogError::SealCertificate { .. } => this.hint(
+                "see whether the clock is right (`sigillo doctor`); if it is, another log with new \
+                 certificates is begun with `sigillo log succeed --reason certificates-ended`",
+            ),
             LogError::Diverged { .. } => this.hint(
                 "the store may have been restored from a backup, or these keys were used on a copy",
             ),

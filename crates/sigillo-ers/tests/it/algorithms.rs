@@ -1,23 +1,31 @@
 //! Signature algorithms that OpenSSL does not put into time-stamps or seals.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use sigillo_ers::{CmsError, ResponseError, TokenError, Trust, check_response};
+use sigillo_ers::{
+    AlgorithmTable, CmsError, DueCause, HashFunction, Imprint, Renewal, ResponseError,
+    TimeStampRequest, TokenError, Trust, check_response, token_renewals_due,
+};
+use sigillo_model::{FindingCode, Severity};
 
 use crate::{
     forge::{Forgery, Node, change_certificate},
-    world::World,
+    world::{World, time, verify_lone},
 };
 
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
 /// Forges a token whose signer has the Ed25519 key `key`.
 fn forge(world: &World, key: &Ed25519KeyPair) -> Forgery {
+    forge_over(world, key, &World::request())
+}
+
+fn forge_over(world: &World, key: &Ed25519KeyPair, request: &TimeStampRequest) -> Forgery {
     let der = change_certificate(&world.tsa, &world.root_key, |tbs| {
         let bits = [&[0], key.public_key().as_ref()].concat();
         let algorithm = Node::list(0x30, vec![Node::leaf(6, ED25519)]);
         *tbs.at(&[6]) = Node::list(0x30, vec![algorithm, Node::leaf(3, &bits)]);
     });
-    let mut forgery = Forgery::of_response(&world.response(&World::request(), &[]));
+    let mut forgery = Forgery::of_response(&world.response(request, &[]));
     forgery.change_certificate(&der);
     forgery.signers().at(&[0, 4, 0]).bytes = ED25519.to_vec();
     forgery.sign_by(|message| key.sign(message).as_ref().to_vec());
@@ -37,6 +45,52 @@ fn ed25519_signatures_are_checked() {
         check_response(&forgery.response(), &world.expectations(&request)),
         Err(ResponseError::Token(TokenError::Cms(CmsError::WrongSignature)))
     );
+}
+
+/// A table in which SHA-256 ends in 2030, and nothing else does.
+const TABLE: &str = r#"
+    source = "made up"
+    issued = "2026-01-01"
+    [[hash]]
+    name = "SHA-256"
+    until = "2030-01-01"
+    [[hash]]
+    name = "SHA-512"
+    [[signature]]
+    scheme = "ecdsa"
+    bits_min = 256
+    [[signature]]
+    scheme = "ed25519"
+    bits_min = 0
+"#;
+
+#[test]
+fn a_time_stamp_falls_with_what_its_certificate_is_signed_with() {
+    let (world, key) = (World::new(), Ed25519KeyPair::generate().unwrap());
+    let hash = HashFunction::Sha512;
+    let imprint = Imprint::new(hash, hash.digest(b"what is stamped")).unwrap();
+    let request = TimeStampRequest { imprint, ..World::request() };
+    let token = forge_over(&world, &key, &request).token();
+    let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
+    let codes = |at: &str| {
+        let report = verify_lone(&token, hash, &world.anchors, (&algorithms, time(at)));
+        let doubts = report.findings.iter().filter(|it| it.severity > Severity::Note);
+        doubts.map(|it| (it.code, it.message.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(codes("2029-12-01T00:00:00Z"), []);
+    let found = codes("2030-02-01T00:00:00Z");
+    let [(FindingCode::AlgorithmExpired, words)] = &found[..] else { panic!("{found:?}") };
+    assert!(words.starts_with("ECDSA, 256 bits, SHA-256, of a certificate, could be"), "{words}");
+    // What the token brings along says so too, if the key above is among it.
+    let due = token_renewals_due(&token, &algorithms).unwrap();
+    assert_eq!(due.len(), 1, "{due:?}");
+    let mut forgery = forge_over(&world, &key, &request);
+    forgery.certificates().nodes.push(Node::parse(&world.root));
+    let due = token_renewals_due(&forgery.token(), &algorithms).unwrap();
+    let [first, ..] = &due[..] else { panic!("{due:?}") };
+    assert_eq!(first.before, Some(time("2030-01-01T00:00:00Z")), "{due:?}");
+    assert_eq!(first.renewal, Renewal::TimeStamp);
+    assert!(matches!(first.cause, DueCause::CertificateSignature(_)), "{due:?}");
 }
 
 #[test]

@@ -2,11 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use sigillo_ers::{CertificateRole, Trust, VerifiedToken, verify_token};
+use sigillo_ers::{
+    AlgorithmTable, CertificateRole, DueCause, HashFunction, Trust, VerifiedToken, renewals_due,
+    token_certificate_end, token_renewals_due, verify_token,
+};
+use sigillo_model::{FindingCode, Severity};
 
 use crate::{
     forge::{Forgery, KEY_USAGE, Node, change_certificate, extensions},
-    world::{Key, World, certificate, content},
+    world::{Key, World, certificate, content, time, verify_lone},
 };
 
 const MIDDLE: &str = "Sigillo TRIAL middle";
@@ -15,6 +19,12 @@ const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 14];
 
 /// Verifies a token whose authority is certified by a middle one, altered by `change`.
 fn verify(change: impl FnOnce(&mut Node)) -> VerifiedToken {
+    let (world, token) = under_the_middle(change);
+    verify_token(&token, World::request().imprint, &world.anchors).unwrap()
+}
+
+/// Makes a token whose authority is certified by a middle one, altered by `change`.
+fn under_the_middle(change: impl FnOnce(&mut Node)) -> (World, Vec<u8>) {
     let mut world = World::new();
     let middle_key = Key::generate();
     // A root of its own first, then certified by the other root.
@@ -37,7 +47,35 @@ fn verify(change: impl FnOnce(&mut Node)) -> VerifiedToken {
     world.tsa = certificate(&under_it, &middle_key);
     let request = World::request();
     let token = Forgery::of_response(&world.response(&request, &[middle])).token();
-    verify_token(&token, request.imprint.clone(), &world.anchors).unwrap()
+    (world, token)
+}
+
+/// A table in which nothing ends.
+const TABLE: &str = "source = \"made up\"\nissued = \"2026-01-01\"\n[[hash]]\nname = \"SHA-256\"\n\
+                     [[signature]]\nscheme = \"ecdsa\"\nbits_min = 256\n";
+
+#[test]
+fn evidence_ends_with_the_first_certificate_of_its_path() {
+    // The middle one ends in 2030, the signer's in 2036.
+    let (world, token) = under_the_middle(|tbs| tbs.at(&[4, 1]).bytes = b"300101000000Z".to_vec());
+    let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
+    let end = time("2030-01-01T00:00:00Z");
+    for (at, codes) in [
+        ("2029-12-31T00:00:00Z", &[][..]),
+        ("2030-01-02T00:00:00Z", &[FindingCode::EvidenceEnded]),
+        ("2040-01-01T00:00:00Z", &[FindingCode::EvidenceEnded]),
+    ] {
+        let report =
+            verify_lone(&token, HashFunction::Sha256, &world.anchors, (&algorithms, time(at)));
+        let doubts = report.findings.iter().filter(|it| it.severity > Severity::Note);
+        assert_eq!(doubts.map(|it| it.code).collect::<Vec<_>>(), codes, "{at}");
+        let due = renewals_due(&report.stamps[0], &algorithms);
+        // Where the signer's ended too, its own path is what is known.
+        assert_eq!(due[0].before, Some(end), "{at}");
+    }
+    let due = token_renewals_due(&token, &algorithms).unwrap();
+    assert_eq!((due[0].before, due[0].cause), (Some(end), DueCause::Certificate));
+    assert_eq!(token_certificate_end(&token), Ok(end));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Seals: what verifies, and what does not.
 
 use sigillo_ers::{
-    CmsError, SealError, Trust, TrustAnchors, VerifiedSeal, prepare_seal, verify_seal,
+    CertificateError, CmsError, SealError, Trust, TrustAnchors, VerifiedSeal, prepare_seal,
+    verify_seal, verify_stamped_seal,
 };
 use sigillo_model::Sha256Digest;
 
@@ -45,6 +46,32 @@ fn the_certificate_must_be_valid_at_the_time_that_counts() {
     for at in ["2025-12-31T23:59:59Z", "2036-01-01T00:00:01Z"] {
         let found = verify_seal(&raw, Sha256Digest::of(CONTENT), &world.anchors, time(at));
         assert!(matches!(found, Err(SealError::Cms(CmsError::OutsideValidity { .. }))), "{at}");
+    }
+}
+
+#[test]
+fn a_seal_that_was_time_stamped_too_late_is_doubtful_and_not_wrong() {
+    let world = World::new();
+    let raw = world.seal_over(CONTENT, &[]);
+    let stamped = |at| verify_stamped_seal(&raw, Sha256Digest::of(CONTENT), &world.anchors, at);
+    let seal = stamped(time("2035-12-31T23:59:59Z")).unwrap();
+    assert_eq!(seal.doubt(), None);
+    for at in ["2036-01-01T00:00:01Z", "2025-12-31T23:59:59Z"] {
+        let seal = stamped(time(at)).unwrap();
+        assert!(seal.doubt().unwrap().contains("2036-01-01T00:00:00Z"), "{at}");
+    }
+    // What is wrong stays wrong.
+    let other = Sha256Digest::of(b"other");
+    let found = verify_stamped_seal(&raw, other, &world.anchors, time("2036-01-01T00:00:01Z"));
+    assert_eq!(found, Err(SealError::Cms(CmsError::DigestMismatch)));
+}
+
+#[test]
+fn nothing_is_sealed_with_a_certificate_that_has_ended() {
+    let world = World::new();
+    for at in ["2025-12-31T23:59:59Z", "2036-01-01T00:00:01Z"] {
+        let found = prepare_seal(Sha256Digest::of(CONTENT), &world.seal, &[], time(at));
+        assert!(matches!(found, Err(CertificateError::NotValid { .. })), "{at}");
     }
 }
 

@@ -8,8 +8,10 @@ use aws_lc_rs::{
 };
 use jiff::{SignedDuration, Timestamp};
 use sigillo_ers::{
-    CertificateContent, CertificateRole, Expectations, TimeStampRequest, TokenContent,
-    TrustAnchors, prepare_certificate, prepare_seal, prepare_token,
+    AlgorithmTable, Authorities, CertificateContent, CertificateRole, Expectations, HashFunction,
+    RecordObject, RecordReport, RecordRules, RevocationRules, StampParts, TimeStampRequest,
+    TokenContent, TrustAnchors, prepare_certificate, prepare_seal, prepare_token, verify_record,
+    write_chain, write_record,
 };
 use sigillo_model::Sha256Digest;
 
@@ -72,6 +74,27 @@ pub(crate) fn certificate(content: &CertificateContent, issuer: &Key) -> Vec<u8>
     let prepared = prepare_certificate(content).unwrap();
     let signature = issuer.sign(prepared.to_sign());
     prepared.finish(&signature)
+}
+
+/// Verifies an evidence record of a single time-stamp over `what is stamped`, as of a time.
+pub(crate) fn verify_lone(
+    token: &[u8],
+    hash: HashFunction,
+    anchors: &TrustAnchors,
+    (algorithms, at): (&AlgorithmTable, Timestamp),
+) -> RecordReport {
+    let digest = |hash: HashFunction| Some(hash.digest(b"what is stamped"));
+    let lists = vec![vec![hash.digest(b"what is stamped")]];
+    let chain = write_chain(&[StampParts { hash, lists, token }]);
+    let rules = RecordRules {
+        authorities: Authorities::Anchored(anchors),
+        algorithms,
+        at: Some(at),
+        whole_group: true,
+        revocation: RevocationRules::EMBEDDED,
+    };
+    let objects = [RecordObject { name: "object", digest: &digest }];
+    verify_record(&write_record(&[hash], &[&chain]), &objects, &rules)
 }
 
 impl World {

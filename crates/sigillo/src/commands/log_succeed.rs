@@ -80,6 +80,8 @@ pub(crate) struct SucceedArgs {
 pub(crate) enum SucceedReason {
     /// The store was restored from a backup, and what came after that is lost
     BackupRestored,
+    /// The certificates of seal and trial authority come to their end, or have ended
+    CertificatesEnded,
     /// The hash function of the log comes to its end
     HashFunction,
     /// Somebody else may have the keys
@@ -120,6 +122,7 @@ impl From<SucceedReason> for SuccessionReason {
     fn from(reason: SucceedReason) -> Self {
         match reason {
             SucceedReason::BackupRestored => Self::BackupRestored,
+            SucceedReason::CertificatesEnded => Self::CertificatesEnded,
             SucceedReason::HashFunction => Self::HashFunction,
             SucceedReason::KeysExposed => Self::KeysExposed,
             SucceedReason::KeysLost => Self::KeysLost,
