@@ -88,7 +88,9 @@ pub use revocation::{
     RevocationEffect, RevocationError, RevocationKind, RevocationReason, RevocationSet,
     RevocationSource, RevocationStatus, RevocationTimes,
 };
-pub use revocation_summary::{RevocationSummary, USED_EVIDENCE_MAX, UsedEvidence};
+pub use revocation_summary::{
+    RevocationSummary, USED_EVIDENCE_MAX, UsedEvidence, is_revocation_known,
+};
 pub use seal::{PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_seal, verify_seal};
 pub use sealing::{sealing_leaves, sealing_value};
 pub use signature::{SignatureScheme, SignatureUse};

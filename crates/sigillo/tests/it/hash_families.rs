@@ -418,6 +418,41 @@ fn new_hash_trees_that_no_authority_stamps_leave_their_leaves_alone_and_these_ar
 }
 
 #[test]
+fn one_line_of_which_it_is_known_that_nothing_was_revoked_is_enough() {
+    let Some(it) = Families::new() else { return };
+    let world = &it.world;
+    assert_eq!(world.create().code, 0);
+    it.set(&[it.short.section(), line(SHORT, "sha256", "Prima")].concat());
+    fs::create_dir(world.place("altrove")).unwrap();
+    let exported = world.run(["trust", "export"]).stdout;
+    fs::write(world.place("altrove/prima.json"), exported).unwrap();
+    it.set(&it.both());
+    believe(world);
+    let asked = [&["check", "prova.zip"][..], &["verify"]];
+    let required = |args: &[&str], code| {
+        let ran = json(world, code, &[args, &["--require", "revocation"]].concat());
+        let found = ran["findings"].as_array().unwrap().iter().find(|it| it["code"] == "F915");
+        let found = found.unwrap();
+        (found["severity"].clone(), found["message"].as_str().unwrap().to_owned())
+    };
+    json(world, 0, &["prove", "carte/uno.txt", "-o", "prova.zip"]);
+    for args in asked {
+        assert_eq!(required(args, 3).0, "cannot-tell", "{args:?}");
+    }
+    it.long.answers.store(true, Ordering::SeqCst);
+    world.run(["renew", "--gather", "--yes"]).check(4, "Kept 1 answer");
+    fs::remove_file(world.place("prova.zip")).unwrap();
+    json(world, 0, &["prove", "carte/uno.txt", "-o", "prova.zip"]);
+    for args in asked {
+        let (severity, words) = required(args, 0);
+        assert!(severity == "note" && words.contains("which is enough"), "{args:?}: {words}");
+    }
+    // A line whose authority is not believed helps nobody.
+    let elsewhere = [asked[0], &["--trust", "altrove"]].concat();
+    assert_eq!(required(&elsewhere, 3).0, "cannot-tell");
+}
+
+#[test]
 fn time_stamps_of_a_line_of_sha_512_can_be_filled() {
     let Some(it) = Families::new() else { return };
     let (world, line_name) = (&it.world, "tr-esor-sha512-c");
