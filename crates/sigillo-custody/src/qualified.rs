@@ -1,6 +1,6 @@
 //! What is required of the time-stamps of an archive: one evidence line of a sealing that has it is enough.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map::Entry};
 
 use sigillo_ers::{RevocationSummary, TOKEN_BYTES_MAX, TrustAnchors, verify_token};
 use sigillo_evidence_log::{Archive, ChainToken, Chains, LogView};
@@ -26,10 +26,8 @@ pub async fn unqualified_stamps(
     let mut seen = BTreeMap::<String, Quality>::new();
     for (_, _, tokens) in chains.iter() {
         for token in tokens.iter().filter(|token| !token.stated(view).1) {
-            let key = token.key(view).to_string();
-            if !seen.contains_key(&key) {
-                let quality = quality_of(archive, view, token, anchors).await;
-                seen.insert(key, quality);
+            if let Entry::Vacant(unseen) = seen.entry(token.key(view).to_string()) {
+                unseen.insert(quality_of(archive, view, token, anchors).await);
             }
         }
     }

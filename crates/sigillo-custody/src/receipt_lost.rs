@@ -227,27 +227,24 @@ impl Places {
         let has_other = |at: &usize| has_other_line(receipt, (number, line), *at);
         let has_other = !is_of_line || self.documents.iter().all(has_other);
         let are = are(self.documents.len());
-        let (code, message) = match self.what {
-            Some(what) => {
-                let message = format!(
-                    "{what}: {are} not in the hash trees of the evidence line {line} as it is given, {}; \
-                     bring the object back from a copy of the archive, then make this again",
-                    instead(has_other),
-                );
-                (FindingCode::LineLeftOut, message)
-            }
-            None => {
-                let instead = if is_of_line {
-                    instead(has_other)
-                } else {
-                    "what came before these on the line proves them alone"
-                };
-                let message = format!(
-                    "{are} not in the hash trees of sealing {number} on the evidence line {line}, for they \
-                     were left out when these were made, and never will be; {instead}",
-                );
-                (FindingCode::DocumentsLeftOut, message)
-            }
+        let (code, message) = if let Some(what) = self.what {
+            let message = format!(
+                "{what}: {are} not in the hash trees of the evidence line {line} as it is given, {}; bring \
+                 the object back from a copy of the archive, then make this again",
+                instead(has_other),
+            );
+            (FindingCode::LineLeftOut, message)
+        } else {
+            let instead = if is_of_line {
+                instead(has_other)
+            } else {
+                "what came before these on the line proves them alone"
+            };
+            let message = format!(
+                "{are} not in the hash trees of sealing {number} on the evidence line {line}, for they were \
+                 left out when these were made, and never will be; {instead}",
+            );
+            (FindingCode::DocumentsLeftOut, message)
         };
         Some(graver(Finding::new(code, self.key, message), has_other))
     }

@@ -1,6 +1,6 @@
 //! What is found on the evidence lines of a sealing: one that holds is enough.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sigillo_model::{Finding, Severity};
 
@@ -27,15 +27,22 @@ struct LineState {
     trial: bool,
     /// Whether something speaks against it.
     is_doubtful: bool,
-    /// Whether one of its time-stamps is not proven to be qualified, or for trial.
-    is_unqualified: bool,
-    /// Whether it is not known of one of them that its certificates were not revoked.
-    is_revocation_unknown: bool,
+    /// What of its time-stamps is not proven.
+    lacks: BTreeSet<Lack>,
+}
+
+/// What may not be proven of a time-stamp, and be demanded.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Lack {
+    /// That it is qualified, and not for trial.
+    Quality,
+    /// Whether its certificates were revoked.
+    Revocation,
 }
 
 impl LineState {
     /// Tells whether it holds without another.
-    const fn holds(&self) -> bool {
+    fn holds(&self) -> bool {
         self.is_verified && !self.is_doubtful
     }
 }
@@ -54,14 +61,14 @@ impl LineFindings {
 
     /// Takes note that it cannot be told whether certificates under a line were revoked.
     pub(crate) fn revocation_unknown(&mut self, line: &LineOf) {
-        self.lines.entry(line.clone()).or_default().is_revocation_unknown = true;
+        self.lines.entry(line.clone()).or_default().lacks.insert(Lack::Revocation);
     }
 
     /// Tells whether every sealing has a line that holds and of which all about revocation is known.
     pub(crate) fn is_revocation_known(&self) -> bool {
         let mut sealings = BTreeMap::<u64, bool>::new();
         for ((number, _), line) in &self.lines {
-            let is_known = line.holds() && !line.trial && !line.is_revocation_unknown;
+            let is_known = line.holds() && !line.trial && !line.lacks.contains(&Lack::Revocation);
             *sealings.entry(*number).or_default() |= is_known;
         }
         !sealings.is_empty() && sealings.values().all(|is_known| *is_known)
@@ -76,7 +83,7 @@ impl LineFindings {
         }
         let state = self.lines.entry(line.clone()).or_default();
         let waiting = if is_quality {
-            state.is_unqualified = true;
+            state.lacks.insert(Lack::Quality);
             &mut self.lacking
         } else {
             state.is_doubtful = true;
@@ -100,7 +107,8 @@ impl LineFindings {
             let of_sealing = lines.iter().filter(|((sealing, _), _)| sealing == number);
             let mut others = of_sealing.filter(|((_, other), _)| other != line);
             let found = others.find(|(_, it)| {
-                it.holds() && (trial || !it.trial) && !(is_quality && it.is_unqualified)
+                let lacks = is_quality && it.lacks.contains(&Lack::Quality);
+                it.holds() && (trial || !it.trial) && !lacks
             });
             found.map(|((_, other), _)| other.clone())
         };
