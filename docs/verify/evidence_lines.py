@@ -101,6 +101,10 @@ def read_line(name, sealing, token):
          and all("token" in it or not it["path"] + it.get("validation", []) for it in sections)
          and all(entry_of(it, kind(it))["line"] == token["line"] for it in sections),
          f"{name}: its renewals are not those of its line, in the order of the log")
+    for first in (token, tree):  # Of a token that is lost, the log alone says what later ones are over.
+        stated = [entry_of(it, "evidence.renewed").get("token_sha512") for it in (first or {}).get("renewals", [])]
+        need(all((it is not None) == (first is tree or is_long(token["line"])) for it in stated),
+             f"{name}: the log does not state the digest of a renewal, or one too many")
     for it in line_of_sealing(name, sealing, token):
         raw, entry, covered = it.section["token"], entry_of(it.section, kind(it.section)), it.section.get("validation")
         stamp = parse_token(raw)

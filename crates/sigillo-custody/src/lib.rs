@@ -84,7 +84,7 @@ pub use locate::{LocateError, Located, Locator, MATCHES_MAX, PREFIX_DIGITS_MIN};
 pub use period::{MadePeriod, PeriodAsked, PeriodBound, PeriodMaker};
 pub use period_error::MakePeriodError;
 pub use published::check_published;
-pub use qualified::unqualified_stamps;
+pub use qualified::{is_revocation_known, unqualified_stamps};
 pub use rebuild::{RebuildOutcome, RebuildProgress, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;

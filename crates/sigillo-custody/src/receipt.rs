@@ -19,8 +19,11 @@ use sigillo_proof::{
 use sigillo_store::ReadPool;
 
 use crate::{
-    CustodyError, GiveReceiptError, GivenReceipt, ReceiptLog, receipt_lost::keep_from,
-    receipt_records::read_records, receipt_sealings::seal_batches, receipt_trees::place_in_trees,
+    CustodyError, GiveReceiptError, GivenReceipt, ReceiptLog,
+    receipt_lost::{LeftOut, keep_from},
+    receipt_records::read_records,
+    receipt_sealings::seal_batches,
+    receipt_trees::place_in_trees,
     report_check::REPORT_BYTES_MAX,
 };
 
@@ -63,16 +66,26 @@ impl ReceiptMaker<'_> {
     /// [`GiveReceiptError`] if what it is for is not in the archive or under its checkpoint, or if
     /// something that the receipt must show cannot be read.
     pub async fn make(&self, of: &ReceiptOf) -> Result<GivenReceipt, GiveReceiptError> {
-        let mut given = self.make_of_all_logs(of).await?;
-        // Who knows only the first log needs no other, and other programs read what they always read.
-        if let Some(first) = self.log.alone(&given.receipt) {
-            let under = (first.note.clone(), first.checkpoint.size);
-            first.prove_under(&mut given.receipt, under)?;
-        }
-        Ok(given)
+        let (receipt, left_out) = self.make_of_logs(of).await?;
+        let findings = left_out.findings(&receipt);
+        Ok(GivenReceipt { receipt, findings })
     }
 
-    async fn make_of_all_logs(&self, of: &ReceiptOf) -> Result<GivenReceipt, GiveReceiptError> {
+    /// Makes it of as many logs as it needs.
+    async fn make_of_logs(&self, of: &ReceiptOf) -> Result<(Receipt, LeftOut), GiveReceiptError> {
+        let (mut receipt, left_out) = self.make_of_all_logs(of).await?;
+        // Who knows only the first log needs no other, and other programs read what they always read.
+        if let Some(first) = self.log.alone(&receipt) {
+            let under = (first.note.clone(), first.checkpoint.size);
+            first.prove_under(&mut receipt, under)?;
+        }
+        Ok((receipt, left_out))
+    }
+
+    async fn make_of_all_logs(
+        &self,
+        of: &ReceiptOf,
+    ) -> Result<(Receipt, LeftOut), GiveReceiptError> {
         let mut submission = None;
         let covered = match of {
             ReceiptOf::Submission(id) => {
@@ -112,11 +125,11 @@ impl ReceiptMaker<'_> {
         if size_bytes > RECEIPT_BYTES_MAX {
             return Err(GiveReceiptError::TooLarge(ReceiptError::TooLong { size_bytes }));
         }
-        Ok(GivenReceipt { receipt, findings: left_out.findings() })
+        Ok((receipt, left_out))
     }
 
-    /// Gives an older receipt anew, with what came since. Renewals that it has and the archive has
-    /// lost stay in it.
+    /// Gives an older receipt anew, with what came since. Renewals and evidence lines that it has and the
+    /// archive has lost stay in it, and are not told of as left out.
     ///
     /// # Errors
     ///
@@ -133,16 +146,17 @@ impl ReceiptMaker<'_> {
             return Err(GiveReceiptError::LogDiffers { size: checkpoint.size });
         }
         // What needed several logs has perhaps lost what is in the later ones, and gets it from the older.
-        let mut newer = if older.archive.successions.is_empty() {
-            self.make(&ReceiptOf::of(older)).await?
+        let (mut receipt, left_out) = if older.archive.successions.is_empty() {
+            self.make_of_logs(&ReceiptOf::of(older)).await?
         } else {
             self.make_of_all_logs(&ReceiptOf::of(older)).await?
         };
-        let log = self.log.behind(&newer.receipt);
-        keep_from(older, &mut newer.receipt, log)?;
-        newer.receipt.schema = newer.receipt.schema_wanted().to_owned();
-        extends(older, &newer.receipt).map_err(GiveReceiptError::Differs)?;
-        Ok(newer)
+        let log = self.log.behind(&receipt);
+        keep_from(older, &mut receipt, log)?;
+        receipt.schema = receipt.schema_wanted().to_owned();
+        extends(older, &receipt).map_err(GiveReceiptError::Differs)?;
+        let findings = left_out.findings(&receipt);
+        Ok(GivenReceipt { receipt, findings })
     }
 
     /// Says what the log and its report say of a submission.

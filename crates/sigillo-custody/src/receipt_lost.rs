@@ -1,16 +1,22 @@
 //! Renewals and evidence lines that a receipt leaves out because the archive has lost them, and what
 //! that means.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
 use sigillo_ers::token_certificate_end;
 use sigillo_evidence_log::{ChainToken, Chains, LogView, TokenFrom, Unread};
 use sigillo_model::{Entry, Finding, FindingCode, ObjectKey, Severity, is_sha512_line};
-use sigillo_proof::{Receipt, RenewalSection, SealingSection, TokenSection};
+use sigillo_proof::{
+    EntryPlace, LoggedLine, Receipt, RenewalSection, SealingSection, TokenSection,
+};
 
-use crate::{ReceiptLog, receipt_error::GiveReceiptError};
+use crate::{
+    ReceiptLog,
+    receipt_error::GiveReceiptError,
+    receipt_trees::{has_other_line, sections_of},
+};
 
 /// A receipt, and what it leaves out because the archive has lost it.
 #[derive(Clone, Debug)]
@@ -22,23 +28,48 @@ pub struct GivenReceipt {
     pub findings: Vec<Finding>,
 }
 
-/// What is left out of a receipt, by the key of what is lost.
+/// What the archive does not have for a receipt. What of it is left out, the receipt says once it is whole:
+/// an older one may have had it.
 #[derive(Debug, Default)]
 pub(crate) struct LeftOut {
-    objects: BTreeMap<String, Lost>,
-    lines: Vec<Finding>,
+    renewals: Vec<Renewal>,
+    lines: Vec<Line>,
+    places: Vec<Places>,
 }
+
+/// A sealing and an evidence line of it.
+pub(crate) type SealingLine<'a> = (u64, &'a str);
 
 /// An object of a renewal that is lost.
 #[derive(Debug)]
-struct Lost {
+struct Renewal {
     key: ObjectKey,
     /// When the renewal was made, as the log states it.
     renewed_at: String,
     /// What was found in its place.
     what: String,
-    /// Until when the evidence of all sealings that lack it holds.
-    until: Option<Timestamp>,
+    /// The sealing, the line, and the entries of all renewals that are not given without it; nothing if it
+    /// is lost whatever else is there.
+    of: Option<(u64, String, Vec<EntryPlace>)>,
+}
+
+/// A first time-stamp that is lost, and with it its line.
+#[derive(Debug)]
+struct Line {
+    key: ObjectKey,
+    of: (u64, String),
+    what: &'static str,
+}
+
+/// Documents without a place in hash trees of their sealing.
+#[derive(Debug)]
+struct Places {
+    key: ObjectKey,
+    of: (u64, String),
+    /// What is wrong with what is lost; nothing if they were left out when the trees were made.
+    what: Option<String>,
+    /// Their places in the receipt.
+    documents: Vec<usize>,
 }
 
 impl LeftOut {
@@ -46,8 +77,8 @@ impl LeftOut {
     /// because the members of its renewal are lost.
     pub(crate) fn token(
         &mut self,
-        view: &LogView,
-        chains: &Chains,
+        (view, chains): (&LogView, &Chains),
+        of: SealingLine<'_>,
         token: &ChainToken,
         what: &str,
     ) {
@@ -57,14 +88,22 @@ impl LeftOut {
             TokenFrom::Rehashed { rehash, .. } => Unread::Rehash(rehash),
         };
         if token.is_placed() {
-            self.add(&token.key(view), unread.stamped_at(view), what);
+            let (key, place) = (token.key(view), place_of(view, unread));
+            let (renewed_at, what) = (unread.stamped_at(view).to_owned(), what.to_owned());
+            let of = Some((of.0, of.1.to_owned(), vec![place]));
+            self.renewals.push(Renewal { key, renewed_at, what, of });
         } else {
-            self.list(view, chains, unread);
+            self.list((view, chains), of, unread);
         }
     }
 
     /// Takes note of a renewal whose list of what it covers is not there as the log names it.
-    pub(crate) fn list(&mut self, view: &LogView, chains: &Chains, unread: Unread) {
+    pub(crate) fn list(
+        &mut self,
+        (view, chains): (&LogView, &Chains),
+        (number, line): SealingLine<'_>,
+        unread: Unread,
+    ) {
         let what = match unread {
             Unread::Renewal(renewal) => {
                 chains.faults().find(|(at, _)| *at == renewal).map(|(_, what)| what)
@@ -73,87 +112,141 @@ impl LeftOut {
                 chains.rehashes().get(at).and_then(|it| it.as_ref().err()).map(String::as_str)
             }
         };
-        let what = what.unwrap_or("it is not in the store");
-        self.add(&unread.key(view), unread.stamped_at(view), what);
+        self.renewals.push(Renewal {
+            key: unread.key(view),
+            renewed_at: unread.stamped_at(view).to_owned(),
+            what: what.unwrap_or("it is not in the store").to_owned(),
+            of: Some((number, line.to_owned(), vec![place_of(view, unread)])),
+        });
     }
 
-    /// Takes note of an object of the renewal of that time.
-    pub(crate) fn add(&mut self, key: &ObjectKey, renewed_at: &str, what: &str) {
-        let (renewed_at, what) = (renewed_at.to_owned(), what.to_owned());
-        let lost = || Lost { key: key.clone(), renewed_at, what, until: None };
-        self.objects.entry(key.to_string()).or_insert_with(lost);
+    /// Takes note that of a sealing on a line a renewal is not given either that is there, for something
+    /// before it is lost.
+    pub(crate) fn not_given(&mut self, (number, line): SealingLine<'_>, place: EntryPlace) {
+        let of = self.renewals.iter_mut().filter_map(|it| it.of.as_mut());
+        for (.., places) in of.filter(|it| (it.0, it.1.as_str()) == (number, line)) {
+            places.push(place);
+        }
+    }
+
+    /// Takes note of what is lost under new hash trees, of the renewal of that time.
+    pub(crate) fn under_trees(&mut self, key: &ObjectKey, renewed_at: &str, what: &str) {
+        let (key, renewed_at, what) = (key.clone(), renewed_at.to_owned(), what.to_owned());
+        self.renewals.push(Renewal { key, renewed_at, what, of: None });
     }
 
     /// Takes note that the first time-stamp of a sealing on a line is lost, and with it the line.
-    pub(crate) fn line(&mut self, key: &ObjectKey, line: &str, what: &str) {
+    pub(crate) fn line(
+        &mut self,
+        key: ObjectKey,
+        (number, line): SealingLine<'_>,
+        what: &'static str,
+    ) {
+        self.lines.push(Line { key, of: (number, line.to_owned()), what });
+    }
+
+    /// Takes note that documents have no place on a line of SHA-512, for what is under its time-stamp is
+    /// lost, or, without `what`, that they were left out of hash trees when these were made.
+    pub(crate) fn places(
+        &mut self,
+        key: ObjectKey,
+        (number, line): SealingLine<'_>,
+        what: Option<&str>,
+        documents: &[usize],
+    ) {
+        let (of, what) = ((number, line.to_owned()), what.map(str::to_owned));
+        self.places.push(Places { key, of, what, documents: documents.to_vec() });
+    }
+
+    /// Says what a receipt leaves out, with the way to mend it.
+    pub(crate) fn findings(self, receipt: &Receipt) -> Vec<Finding> {
+        let sections: HashMap<u64, &SealingSection> = sections_of(receipt).collect();
+        let token = |number: u64, line: &str| {
+            let tokens = &sections.get(&number)?.tokens;
+            tokens.iter().find(|it| it.line == line)
+        };
+        let mut renewals = BTreeMap::<String, (Option<Timestamp>, Renewal)>::new();
+        for lost in self.renewals {
+            let of = lost.of.as_ref().map(|(number, line, places)| (token(*number, line), places));
+            let section = of.and_then(|(section, _)| section);
+            if of.is_some_and(|(section, places)| section.is_some_and(|it| has_all(it, places))) {
+                continue;
+            }
+            let until = section.and_then(holds_until);
+            let (least, _) = renewals.entry(lost.key.to_string()).or_insert((until, lost));
+            *least = least.iter().copied().chain(until).min();
+        }
+        let renewals = renewals.into_values().map(|(until, lost)| lost.finding(until));
+        let is_lost = |it: &Line| token(it.of.0, &it.of.1).is_none();
+        let lines = self.lines.into_iter().filter(is_lost).map(Line::finding);
+        let places = self.places.into_iter().filter_map(|it| it.finding(receipt));
+        renewals.chain(lines).chain(places).collect()
+    }
+}
+
+fn place_of(view: &LogView, unread: Unread) -> EntryPlace {
+    let (generation, index) = unread.entry_place(view);
+    EntryPlace { log: generation, index }
+}
+
+/// Tells whether the tokens of all these renewals are there.
+fn has_all(section: &TokenSection, places: &[EntryPlace]) -> bool {
+    let trees = section.hash_tree.iter();
+    let newer = trees.clone().flat_map(|tree| &tree.renewals);
+    let renewals = section.renewals.iter().chain(newer).filter(|it| it.token.is_some());
+    let entries = renewals.map(|it| &it.entry).chain(trees.map(|tree| &tree.entry));
+    let there: BTreeSet<EntryPlace> = entries.map(LoggedLine::place).collect();
+    places.iter().all(|place| there.contains(place))
+}
+
+impl Line {
+    fn finding(self) -> Finding {
+        let Self { key, of: (_, line), what } = self;
         let message = format!(
             "{what}: what was stamped on the evidence line {line} is left out, the other lines of the \
              sealing prove it alone; bring the object back from a copy of the archive, then make this \
              again"
         );
-        self.lines.push(Finding::new(FindingCode::LineLeftOut, key, message));
+        Finding::new(FindingCode::LineLeftOut, key, message)
     }
+}
 
-    /// Takes note that documents have no place on a line of SHA-512, for what is under its time-stamp is lost.
-    pub(crate) fn places(
-        &mut self,
-        key: &ObjectKey,
-        (line, what): (&str, &str),
-        documents: usize,
-        has_other: bool,
-    ) {
-        let message = format!(
-            "{what}: {} not in the hash trees of the evidence line {line} as it is given, {}; bring the \
-             object back from a copy of the archive, then make this again",
-            are(documents),
-            instead(has_other),
-        );
-        self.lines.push(graver(Finding::new(FindingCode::LineLeftOut, key, message), has_other));
-    }
-
-    /// Takes note that documents were left out of hash trees when these were made.
-    pub(crate) fn never_in(
-        &mut self,
-        key: &ObjectKey,
-        (line, number): (&str, u64),
-        documents: usize,
-        has_other: bool,
-    ) {
-        let instead = if is_sha512_line(line) {
-            instead(has_other)
-        } else {
-            "what came before these on the line proves them alone"
+impl Places {
+    /// Says which documents of a receipt have no place, if there are any.
+    fn finding(mut self, receipt: &Receipt) -> Option<Finding> {
+        let (number, line) = (self.of.0, self.of.1.as_str());
+        let is_placed = |at: &usize| {
+            let document = receipt.documents.get(*at);
+            document.is_some_and(|it| it.hash_trees.iter().any(|place| place.line == line))
         };
-        let message = format!(
-            "{} not in the hash trees of sealing {number} on the evidence line {line}, for they were left \
-             out when these were made, and never will be; {instead}",
-            are(documents),
-        );
-        self.lines
-            .push(graver(Finding::new(FindingCode::DocumentsLeftOut, key, message), has_other));
-    }
-
-    /// Says until when the time-stamps of a sealing hold that lacks everything in `self`.
-    pub(crate) fn hold(&mut self, section: &TokenSection) {
-        let until = holds_until(section);
-        for lost in self.objects.values_mut() {
-            lost.until = lost.until.into_iter().chain(until).min();
+        self.documents.retain(|at| !is_placed(at));
+        if self.documents.is_empty() {
+            return None;
         }
-    }
-
-    /// Takes in what another sealing lacks.
-    pub(crate) fn join(&mut self, other: Self) {
-        self.lines.extend(other.lines);
-        for (name, lost) in other.objects {
-            let until = lost.until;
-            let there = self.objects.entry(name).or_insert(lost);
-            there.until = there.until.into_iter().chain(until).min();
-        }
-    }
-
-    /// Puts it into words, with the way to mend it.
-    pub(crate) fn findings(self) -> Vec<Finding> {
-        self.objects.into_values().map(Lost::finding).chain(self.lines).collect()
+        let is_of_line = is_sha512_line(line);
+        let has_other = |at: &usize| has_other_line(receipt, (number, line), *at);
+        let has_other = !is_of_line || self.documents.iter().all(has_other);
+        let are = are(self.documents.len());
+        let (code, message) = if let Some(what) = self.what {
+            let message = format!(
+                "{what}: {are} not in the hash trees of the evidence line {line} as it is given, {}; bring \
+                 the object back from a copy of the archive, then make this again",
+                instead(has_other),
+            );
+            (FindingCode::LineLeftOut, message)
+        } else {
+            let instead = if is_of_line {
+                instead(has_other)
+            } else {
+                "what came before these on the line proves them alone"
+            };
+            let message = format!(
+                "{are} not in the hash trees of sealing {number} on the evidence line {line}, for they were \
+                 left out when these were made, and never will be; {instead}",
+            );
+            (FindingCode::DocumentsLeftOut, message)
+        };
+        Some(graver(Finding::new(code, self.key, message), has_other))
     }
 }
 
@@ -183,9 +276,10 @@ fn graver(mut finding: Finding, has_other: bool) -> Finding {
     finding
 }
 
-impl Lost {
-    fn finding(self) -> Finding {
-        let until = self.until.map_or_else(String::new, |until| {
+impl Renewal {
+    /// Says that it is left out; `until` is when the evidence of the sealings that lack it ends.
+    fn finding(self, until: Option<Timestamp>) -> Finding {
+        let until = until.map_or_else(String::new, |until| {
             format!(
                 "; without it the evidence given here holds until {until}, when a certificate ends"
             )

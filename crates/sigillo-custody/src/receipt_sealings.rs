@@ -123,25 +123,21 @@ async fn tokens(
                 continue;
             }
         };
-        let mut lost = LeftOut::default();
-        let (renewals, hash_tree) = newer((archive, log, chains), body, &mut lost).await?;
-        let section = TokenSection {
+        let (renewals, hash_tree) = newer((archive, log, chains), body, left_out).await?;
+        sections.push(TokenSection {
             entry: log.line(place)?,
             hash_tree,
             line: body.line.clone(),
             path,
             renewals,
             token: Base64Bytes(token.to_vec()),
-        };
-        lost.hold(&section);
-        left_out.join(lost);
-        sections.push(section);
+        });
     }
     for (key, line, what) in missing {
         if sections.is_empty() {
             return Err(unreadable(key, what));
         }
-        left_out.line(&key, line, what);
+        left_out.line(key, (sealing.number, line), what);
     }
     Ok(sections)
 }
@@ -158,7 +154,8 @@ async fn newer(
     lost: &mut LeftOut,
 ) -> Result<Newer, GiveReceiptError> {
     let (mut first, mut tree) = (Vec::new(), None::<HashTreeSection>);
-    let mut is_whole = true;
+    let (known, of) = ((&log.view, chains), (stamped.number, stamped.line.as_str()));
+    let (mut is_whole, mut goes_on) = (true, true);
     for token in chains.of(&stamped.line, stamped.number) {
         let Some((generation, index)) = token.entry_place(&log.view) else { continue };
         let place = EntryPlace { log: generation, index };
@@ -166,11 +163,15 @@ async fn newer(
         if !log.covers(place) || renewals.len() == RECEIPT_RENEWALS_MAX {
             break;
         }
+        if !goes_on {
+            lost.not_given(of, place);
+            continue;
+        }
         let (key, bytes_max) = (token.key(&log.view), TOKEN_BYTES_MAX as u64);
         let raw = match read_or_lost(archive, &key, bytes_max, token.sha256).await? {
             Ok(raw) if token.is_placed() => Some(Base64Bytes(raw.to_vec())),
             read => {
-                lost.token(&log.view, chains, token, read.err().unwrap_or_default());
+                lost.token(known, of, token, read.err().unwrap_or_default());
                 is_whole = false;
                 None
             }
@@ -181,7 +182,10 @@ async fn newer(
                 let path = path.iter().filter_map(EvidenceDigest::sha512).collect();
                 tree = Some(HashTreeSection { entry, path, renewals: Vec::new(), token: raw });
             }
-            (TokenFrom::Rehashed { .. }, _) => break,
+            (TokenFrom::Rehashed { .. }, _) => {
+                lost.not_given(of, place);
+                goes_on = false;
+            }
             (_, Some(raw)) => {
                 let validation = chains.validation(token).to_vec();
                 renewals.push(RenewalSection { entry, path, token: Some(raw), validation });
@@ -195,7 +199,7 @@ async fn newer(
     for unread in chains.perhaps_renewed(&log.view, &stamped.line, stamped.number) {
         let (generation, index) = unread.entry_place(&log.view);
         if log.covers(EntryPlace { log: generation, index }) {
-            lost.list(&log.view, chains, unread);
+            lost.list(known, of, unread);
         }
     }
     Ok((first, tree))

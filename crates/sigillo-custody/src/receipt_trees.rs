@@ -17,7 +17,7 @@ use crate::{
     CustodyError, GiveReceiptError, ReceiptLog,
     holder::Holders,
     locate::packs_of,
-    receipt_lost::LeftOut,
+    receipt_lost::{LeftOut, SealingLine},
     rehash_pack::{DigestReader, Without},
 };
 
@@ -91,7 +91,7 @@ pub(crate) async fn place_in_trees(
         }
     }
     for unplaced in unplaced.iter().filter(|it| !it.documents.is_empty()) {
-        unplaced.tell(log, receipt, left_out);
+        unplaced.tell(log, left_out);
     }
     Ok(())
 }
@@ -118,31 +118,32 @@ type NotThere = (ObjectKey, String);
 
 impl Unplaced<'_> {
     /// Takes note of them: of new hash trees of a renewal, or of those of a line of SHA-512.
-    fn tell(&self, log: &ReceiptLog, receipt: &Receipt, left_out: &mut LeftOut) {
-        let (Trees { line, number, rehash }, count) = (self.trees, self.documents.len());
-        let is_of_line = is_sha512_line(line);
-        let has_other = !is_of_line || self.documents.iter().all(|it| self.has_other(receipt, *it));
+    fn tell(&self, log: &ReceiptLog, left_out: &mut LeftOut) {
+        let Trees { line, number, rehash } = self.trees;
         match &self.lost {
-            Some((key, what)) if is_of_line => left_out.places(key, (line, what), count, has_other),
-            Some((key, what)) => left_out.add(key, renewed_at(log, rehash), what),
+            Some((key, what)) if is_sha512_line(line) => {
+                left_out.places(key.clone(), (number, line), Some(what), &self.documents);
+            }
+            Some((key, what)) => left_out.under_trees(key, renewed_at(log, rehash), what),
             None => {
                 let key = ObjectKey::hash_tree(rehash.tree.renewal);
-                left_out.never_in(&key, (line, number), count, has_other);
+                left_out.places(key, (number, line), None, &self.documents);
             }
         }
     }
+}
 
-    /// Tells whether another line of the sealing proves a document as well.
-    fn has_other(&self, receipt: &Receipt, document: usize) -> bool {
-        let is_placed = |line: &str| {
-            receipt.documents[document].hash_trees.iter().any(|place| place.line == line)
-        };
-        let section = sections_of(receipt).find(|(number, _)| *number == self.trees.number);
-        let mut tokens = section.into_iter().flat_map(|(_, section)| &section.tokens);
-        tokens.any(|token| {
-            token.line != self.trees.line && (!token.is_over_trees() || is_placed(&token.line))
-        })
-    }
+/// Tells whether another line of a sealing proves a document as well.
+pub(crate) fn has_other_line(
+    receipt: &Receipt,
+    (number, line): SealingLine<'_>,
+    document: usize,
+) -> bool {
+    let is_placed =
+        |line: &str| receipt.documents[document].hash_trees.iter().any(|place| place.line == line);
+    let section = sections_of(receipt).find(|(it, _)| *it == number);
+    let mut tokens = section.into_iter().flat_map(|(_, section)| &section.tokens);
+    tokens.any(|token| token.line != line && (!token.is_over_trees() || is_placed(&token.line)))
 }
 
 /// Returns the time that the token over new hash trees attests, as the log states it.
@@ -163,7 +164,7 @@ fn lines_of(receipt: &Receipt) -> Vec<(u64, String)> {
 }
 
 /// Returns the sealings of a receipt with their numbers.
-fn sections_of(receipt: &Receipt) -> impl Iterator<Item = (u64, &SealingSection)> {
+pub(crate) fn sections_of(receipt: &Receipt) -> impl Iterator<Item = (u64, &SealingSection)> {
     receipt.sealings.iter().filter_map(|section| {
         match Entry::parse_line(section.entry.line.as_bytes()) {
             Ok(Entry::BatchesSealed(body)) => Some((body.number, section)),

@@ -14,7 +14,7 @@ use sigillo_ers::{
 };
 use sigillo_evidence_log::{
     Archive, BatchObjectError, ChainToken, Chains, LogView, PlannedRehash, ReadTokens,
-    SealingChains, checkpoint_value, list_objects, list_sealed_objects, read_leaves,
+    SealingChains, UnstampedTree, checkpoint_value, list_objects, list_sealed_objects, read_leaves,
     read_pack_list, read_rehashed_leaves,
 };
 use sigillo_model::{
@@ -61,6 +61,8 @@ pub struct Rehasher<'a> {
 pub struct MadeTree {
     /// The tree; without sealings there is nothing to stamp.
     pub tree: HashTree,
+    /// The lists that it names, which are not in the store.
+    pub lists: Vec<Bytes>,
     /// How many documents are in it.
     pub documents: u64,
     /// How many of its sealings' documents are left out.
@@ -103,13 +105,27 @@ impl MadeTree {
             renewal,
             sealings: Vec::new(),
         };
-        Self { tree, documents: 0, left_out: 0, content_bytes: 0, findings: Vec::new() }
+        let (lists, findings) = (Vec::new(), Vec::new());
+        Self { tree, lists, documents: 0, left_out: 0, content_bytes: 0, findings }
+    }
+
+    /// Returns what is to be stamped.
+    pub fn unstamped(&self) -> UnstampedTree<'_> {
+        UnstampedTree { tree: &self.tree, lists: &self.lists, documents: self.documents }
+    }
+
+    /// Takes in the lists, and what could not be listed.
+    fn take_lists(&mut self, (lists, findings): (Vec<Bytes>, Vec<Finding>)) {
+        self.tree.objects = lists.iter().map(|list| Sha512Digest::of(list)).collect();
+        self.lists = lists;
+        self.findings.extend(findings);
     }
 }
 
 impl Rehasher<'_> {
-    /// Makes the trees of planned sealings, at most [`HASH_TREE_SEALINGS_MAX`] of them. Leaves and lists
-    /// are in the store when it returns; nothing names them yet.
+    /// Makes the trees of planned sealings, at most [`HASH_TREE_SEALINGS_MAX`] of them. The leaves are in
+    /// the store when it returns, under names that another attempt gives them as well; nothing names them
+    /// yet.
     ///
     /// What cannot be read as it was archived is left out and told.
     ///
@@ -133,10 +149,7 @@ impl Rehasher<'_> {
             self.add_sealing(of, &work, journal, &mut made).await?;
         }
         if !made.tree.sealings.is_empty() {
-            let (lists, findings) =
-                list_objects(self.archive, (self.view, self.chains), renewal).await?;
-            made.tree.objects = lists;
-            made.findings.extend(findings);
+            made.take_lists(list_objects(self.archive, (self.view, self.chains)).await?);
         }
         Ok(made)
     }
@@ -160,10 +173,7 @@ impl Rehasher<'_> {
         if made.tree.sealings.is_empty() {
             return Ok(made);
         }
-        let (lists, findings) =
-            list_sealed_objects(self.archive, (self.view, sealing), renewal).await?;
-        made.tree.objects = lists;
-        made.findings.extend(findings);
+        made.take_lists(list_sealed_objects(self.archive, (self.view, sealing)).await?);
         Ok(made)
     }
 

@@ -89,7 +89,9 @@ pub use revocation::{
     RevocationEffect, RevocationError, RevocationKind, RevocationReason, RevocationSet,
     RevocationSource, RevocationStatus, RevocationTimes,
 };
-pub use revocation_summary::{RevocationSummary, USED_EVIDENCE_MAX, UsedEvidence};
+pub use revocation_summary::{
+    RevocationSummary, USED_EVIDENCE_MAX, UsedEvidence, is_revocation_known,
+};
 pub use seal::{
     PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_seal, verify_seal,
     verify_stamped_seal,

@@ -1,6 +1,6 @@
 //! Which evidence of revocation was used for many time-stamps, together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sigillo_model::{Finding, FindingCode, Sha256Digest};
 
@@ -11,6 +11,9 @@ use crate::{
 
 /// Most pieces of evidence that are kept by name; those beyond are counted.
 pub const USED_EVIDENCE_MAX: usize = 1_000;
+
+/// Most time-stamps that are kept by name of which something cannot be told.
+const UNKNOWN_NAMES_MAX: usize = 1_000_000;
 
 /// What the revocation of the certificates behind time-stamps was judged by.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,8 @@ pub struct RevocationSummary {
     pub unknown: u64,
     /// Time-stamps for trial, about which nobody is asked.
     pub trial: u64,
+    /// Those that cannot be told, by name.
+    unknown_names: BTreeSet<String>,
     /// The first of those that cannot be told: which time-stamp, and why.
     first_unknown: Option<(String, String)>,
 }
@@ -44,23 +49,20 @@ impl RevocationSummary {
     /// Takes in what is known of the certificates of one time-stamp, which `object` names. That
     /// nothing is known of any certificate means that no path was found.
     pub fn take(&mut self, object: &str, certificates: &[CertificateRevocation]) {
-        let mut missing = match certificates {
-            [] => Some("its certificate leads to no anchor of the trust store".to_owned()),
-            _ => None,
-        };
-        for CertificateRevocation { subject, status, .. } in certificates {
+        for CertificateRevocation { status, .. } in certificates {
             match status {
                 RevocationStatus::Good { source } => self.used(source, false),
                 RevocationStatus::Revoked { source, .. } => self.used(source, true),
-                RevocationStatus::Unknown { missing: why } => {
-                    missing.get_or_insert_with(|| format!("the certificate of {subject}: {why}"));
-                }
+                RevocationStatus::Unknown { .. } => {}
             }
         }
-        match missing {
+        match missing_of(certificates) {
             None => self.known += 1,
             Some(why) => {
                 self.unknown += 1;
+                if self.unknown_names.len() < UNKNOWN_NAMES_MAX {
+                    self.unknown_names.insert(object.to_owned());
+                }
                 self.first_unknown.get_or_insert_with(|| (object.to_owned(), why));
             }
         }
@@ -82,6 +84,12 @@ impl RevocationSummary {
         let mut used: Vec<&UsedEvidence> = self.used.values().collect();
         used.sort_by_key(|it| (it.source.as_of, it.source.sha256));
         used
+    }
+
+    /// Tells whether all is known of the certificates of a time-stamp that was taken in; of none if there
+    /// are too many of which it is not.
+    pub fn is_known(&self, object: &str) -> bool {
+        self.unknown_names.len() < UNKNOWN_NAMES_MAX && !self.unknown_names.contains(object)
     }
 
     /// Says in one finding that something cannot be told; none if all is known.
@@ -108,4 +116,22 @@ impl RevocationSummary {
         let code = FindingCode::RevocationUnknown;
         (self.trial > 0).then(|| Finding::new(code, "certificates", message))
     }
+}
+
+/// Tells whether it is known of all certificates behind a time-stamp whether they were revoked.
+pub fn is_revocation_known(certificates: &[CertificateRevocation]) -> bool {
+    missing_of(certificates).is_none()
+}
+
+/// Says what is not known of the certificates of a time-stamp.
+fn missing_of(certificates: &[CertificateRevocation]) -> Option<String> {
+    if certificates.is_empty() {
+        return Some("its certificate leads to no anchor of the trust store".to_owned());
+    }
+    certificates.iter().find_map(|CertificateRevocation { subject, status, .. }| match status {
+        RevocationStatus::Unknown { missing } => {
+            Some(format!("the certificate of {subject}: {missing}"))
+        }
+        _ => None,
+    })
 }

@@ -6,13 +6,13 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use sigillo_model::{
     BatchesSealed, Finding, FindingCode, HASH_TREE_LISTS_MAX, HashTree, ObjectKey, RenewalId,
-    Sha512Digest,
+    Sha256Digest, Sha512Digest, to_canonical,
 };
-use sigillo_store::{CreateOutcome, StoreError};
+use sigillo_store::StoreError;
 
 use crate::{
-    Archive, COMMIT_BYTES_MAX, Chains, LogError, LogView, audit::causes_of,
-    batch_objects::NOT_AN_OBJECT,
+    Archive, COMMIT_BYTES_MAX, Chains, LogError, LogView, LogWriter, audit::causes_of,
+    batch_objects::NOT_AN_OBJECT, sealing::create_fresh,
 };
 
 /// At most this many objects stand in one list.
@@ -30,7 +30,34 @@ const LISTED_MAX: usize = 100_000;
 /// Longest key in a list, in bytes.
 const KEY_BYTES_MAX: usize = 1024;
 
-/// Stores the lists of a hash-tree renewal, and returns their SHA-512 and what could not be listed.
+/// Hash trees that lack only their time-stamp.
+#[derive(Clone, Copy, Debug)]
+pub struct UnstampedTree<'a> {
+    /// The tree. The leaves that it names are in the store.
+    pub tree: &'a HashTree,
+    /// The lists that it names, in their order; they are in the store once it is stamped.
+    pub lists: &'a [Bytes],
+    /// How many documents are in it.
+    pub documents: u64,
+}
+
+impl UnstampedTree<'_> {
+    /// Stores lists and tree. Only now: each attempt has a name of its own, and while no authority helps
+    /// every one of them would leave lists that nothing names.
+    pub(crate) async fn store(&self, log: &LogWriter) -> Result<Sha256Digest, LogError> {
+        let renewal = self.tree.renewal;
+        for (number, list) in (1..).zip(self.lists) {
+            let key = ObjectKey::hash_tree_objects(renewal, number);
+            create_fresh(log, key, list.clone()).await?;
+        }
+        let bytes = to_canonical(self.tree);
+        let sha256 = Sha256Digest::of(&bytes);
+        create_fresh(log, ObjectKey::hash_tree(renewal), bytes).await?;
+        Ok(sha256)
+    }
+}
+
+/// Makes the lists of a hash-tree renewal, and says what could not be listed. Stores nothing.
 ///
 /// # Errors
 ///
@@ -38,10 +65,9 @@ const KEY_BYTES_MAX: usize = 1024;
 pub async fn list_objects(
     archive: &Archive,
     (view, chains): (&LogView, &Chains),
-    renewal: RenewalId,
-) -> Result<(Vec<Sha512Digest>, Vec<Finding>), LogError> {
+) -> Result<(Vec<Bytes>, Vec<Finding>), LogError> {
     let keys = keys_of(archive, view, chains).await?;
-    store_lists(archive, keys, renewal).await
+    lists_of(archive, keys).await
 }
 
 /// As [`list_objects`], of what proves the documents of one sealing to be in the log: the description
@@ -53,24 +79,22 @@ pub async fn list_objects(
 pub async fn list_sealed_objects(
     archive: &Archive,
     (view, sealing): (&LogView, &BatchesSealed),
-    renewal: RenewalId,
-) -> Result<(Vec<Sha512Digest>, Vec<Finding>), LogError> {
+) -> Result<(Vec<Bytes>, Vec<Finding>), LogError> {
     let mut keys = vec![ObjectKey::archive()];
     keys.extend((sealing.after + 1..=sealing.through).map(ObjectKey::commit));
     for batch in view.batches_of(sealing) {
         let batch = batch.body.batch;
         keys.extend([ObjectKey::leaves(batch), ObjectKey::pack_list(batch)]);
     }
-    store_lists(archive, keys, renewal).await
+    lists_of(archive, keys).await
 }
 
-async fn store_lists(
+async fn lists_of(
     archive: &Archive,
     keys: Vec<ObjectKey>,
-    renewal: RenewalId,
-) -> Result<(Vec<Sha512Digest>, Vec<Finding>), LogError> {
+) -> Result<(Vec<Bytes>, Vec<Finding>), LogError> {
     let (mut lists, mut findings) = (Vec::new(), Vec::new());
-    for (number, keys) in (1..).zip(keys.chunks(LIST_OBJECTS_MAX)) {
+    for keys in keys.chunks(LIST_OBJECTS_MAX) {
         let lines: Vec<Result<String, Finding>> = stream::iter(keys)
             .map(|key| async move { line_of(archive, key).await })
             .buffered(OBJECTS_AHEAD_MAX)
@@ -83,13 +107,7 @@ async fn store_lists(
                 Err(finding) => findings.push(finding),
             }
         }
-        let (key, digest) =
-            (ObjectKey::hash_tree_objects(renewal, number), Sha512Digest::of(list.as_bytes()));
-        let created = archive.store().create(&key, Bytes::from(list)).await;
-        match created.map_err(LogError::store("storing evidence"))? {
-            CreateOutcome::Created | CreateOutcome::AlreadyEqual => lists.push(digest),
-            CreateOutcome::Taken(_) => return Err(LogError::NameTaken { key }),
-        }
+        lists.push(Bytes::from(list));
     }
     Ok((lists, findings))
 }

@@ -58,7 +58,7 @@ pub use chains::{ChainToken, Chains, Rehash, TokenFrom, chain_hash, chains_of, l
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
 pub use error::LogError;
 pub use gathering::{GatherPlan, GatherRules, PlannedGathering, gather_again, plan_gathering};
-pub use hash_tree_objects::{check_objects, list_objects, list_sealed_objects};
+pub use hash_tree_objects::{UnstampedTree, check_objects, list_objects, list_sealed_objects};
 pub use head::{COMMITS_MAX, find_head};
 pub use indexing::{UnreadDocuments, catch_up_index, forget_foreign_index, index_commit, indexed};
 pub use key_rotation::{LoggedRotation, RotatedKey, is_rotation_unfinished, rotate_log_key};

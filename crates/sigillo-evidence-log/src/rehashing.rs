@@ -3,12 +3,10 @@
 
 use sigillo_authorities::{AllRefused, Refusal};
 use sigillo_ers::TimeStampToken;
-use sigillo_model::{
-    Entry, EvidenceRehashed, HashTree, ObjectKey, Sha256Digest, Sha512Digest, to_canonical,
-};
+use sigillo_model::{Entry, EvidenceRehashed, ObjectKey, Sha256Digest, Sha512Digest};
 
 use crate::{
-    Committed, LogError, LogWriter, PlannedRehash, RenewalPlan, Renewer,
+    Committed, LogError, LogWriter, PlannedRehash, RenewalPlan, Renewer, UnstampedTree,
     renewal_fit::Fit,
     renewing::{commit_unless_renewed, still_holds},
     sealing::create_fresh,
@@ -25,8 +23,8 @@ pub struct RehashOutcome {
     pub refused: Vec<Refusal>,
 }
 
-/// Stores the tree, asks for a time-stamp over its root and commits it; `documents` is how many the
-/// tree covers. The leaves and lists that it names are durable already.
+/// Asks for a time-stamp over the root of a tree, stores tree and lists, and commits it. The leaves that
+/// it names are durable already.
 ///
 /// That no authority helps is an outcome, not an error: the same may be tried again.
 ///
@@ -37,7 +35,7 @@ pub async fn commit_hash_tree(
     renewer: &Renewer<'_>,
     log: &mut LogWriter,
     plan: &RenewalPlan,
-    (tree, documents): (&HashTree, u64),
+    made: UnstampedTree<'_>,
 ) -> Result<RehashOutcome, LogError> {
     log.catch_up().await?;
     log.take_unseen();
@@ -46,6 +44,7 @@ pub async fn commit_hash_tree(
         outcome.overtaken = true;
         return Ok(outcome);
     }
+    let UnstampedTree { tree, documents, .. } = made;
     let Some(root) = sigillo_ers::tree_root(&tree.tree_leaves()) else { return Ok(outcome) };
     let is_in = |it: &&PlannedRehash| {
         tree.sealings.binary_search_by_key(&it.number, |sealing| sealing.number).is_ok()
@@ -62,7 +61,7 @@ pub async fn commit_hash_tree(
         }
     };
     outcome.refused.extend(stamped.refused.iter().cloned());
-    let (bytes, token) = (to_canonical(tree), stamped.token.raw());
+    let (tree_sha256, token) = (made.store(log).await?, stamped.token.raw());
     let body = EvidenceRehashed {
         documents,
         line: tree.line.clone(),
@@ -72,10 +71,9 @@ pub async fn commit_hash_tree(
         stamped_at: stamped.token.verified().stamped_at.to_string(),
         token_sha256: Sha256Digest::of(token),
         token_sha512: Sha512Digest::of(token),
-        tree_sha256: Sha256Digest::of(&bytes),
+        tree_sha256,
         trial: stamped.token.verified().trial,
     };
-    create_fresh(log, ObjectKey::hash_tree(tree.renewal), bytes).await?;
     if let Some(received) = &stamped.received {
         let key = ObjectKey::renewal_received_token(tree.renewal);
         create_fresh(log, key, received.clone()).await?;

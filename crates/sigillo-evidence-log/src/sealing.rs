@@ -247,9 +247,9 @@ async fn commit_unless_resealed(
 pub(crate) async fn create_fresh(
     log: &LogWriter,
     key: ObjectKey,
-    bytes: Vec<u8>,
+    bytes: impl Into<Bytes>,
 ) -> Result<(), LogError> {
-    let created = log.archive().store().create(&key, Bytes::from(bytes)).await;
+    let created = log.archive().store().create(&key, bytes.into()).await;
     match created.map_err(LogError::store("storing evidence"))? {
         CreateOutcome::Created | CreateOutcome::AlreadyEqual => Ok(()),
         CreateOutcome::Taken(_) => Err(LogError::NameTaken { key }),

@@ -3,13 +3,13 @@
 use sigillo_authorities::{AllRefused, Authorities, Refusal};
 use sigillo_ers::{TimeStampToken, sealing_value, tree_root};
 use sigillo_model::{
-    BatchesSealed, Clock, Entropy, Entry, EvidenceDigest, HashTree, ObjectKey, SealingStamped,
-    Sha256Digest, Sha512Digest, StampedTree, is_sha512_line, to_canonical,
+    BatchesSealed, Clock, Entropy, Entry, EvidenceDigest, ObjectKey, SealingStamped, Sha256Digest,
+    Sha512Digest, StampedTree, is_sha512_line,
 };
 
 use crate::{
-    CommitOutcome, GatherOutcome, LogError, LogView, LogWriter, gather_validation, read_view,
-    sealing::create_fresh,
+    CommitOutcome, GatherOutcome, LogError, LogView, LogWriter, UnstampedTree, gather_validation,
+    read_view, sealing::create_fresh,
 };
 
 /// The evidence line of trial time-stamps: profile, hash family, trust class.
@@ -103,8 +103,8 @@ impl<'a> Stamping<'a> {
         &self.view
     }
 
-    /// Asks for a time-stamp on a sealing, and commits it: on a line of SHA-512 over `tree`, with how many
-    /// documents are in that, on another over what follows from the sealing. Says whether an authority
+    /// Asks for a time-stamp on a sealing, and commits it: on a line of SHA-512 over `made`, which is
+    /// stored then, on another over what follows from the sealing. Says whether an authority
     /// helped.
     ///
     /// # Errors
@@ -114,11 +114,11 @@ impl<'a> Stamping<'a> {
         &mut self,
         log: &mut LogWriter,
         sealing: &BatchesSealed,
-        tree: Option<(&HashTree, u64)>,
+        made: Option<UnstampedTree<'_>>,
     ) -> Result<bool, LogError> {
         let (StampWith { line, authorities, clock, entropy }, outcome) =
             (self.with, &mut self.outcome);
-        let root = tree.and_then(|(tree, _)| tree_root(&tree.tree_leaves()));
+        let root = made.and_then(|made| tree_root(&made.tree.tree_leaves()));
         // What the name of the line promises, its tokens hold.
         if root.is_some() != is_sha512_line(line) {
             return Ok(false);
@@ -134,13 +134,11 @@ impl<'a> Stamping<'a> {
         };
         outcome.refused.extend(stamped.refused);
         let token_sha256 = Sha256Digest::of(stamped.token.raw());
-        let stated = match (tree, root) {
-            (Some((tree, documents)), Some(root)) => {
-                let bytes = to_canonical(tree);
-                let tree_sha256 = Sha256Digest::of(&bytes);
-                create_fresh(log, ObjectKey::hash_tree(tree.renewal), bytes).await?;
+        let stated = match (made, root) {
+            (Some(made), Some(root)) => {
+                let tree_sha256 = made.store(log).await?;
                 let token_sha512 = Sha512Digest::of(stamped.token.raw());
-                let renewal = tree.renewal;
+                let (documents, renewal) = (made.documents, made.tree.renewal);
                 Some(StampedTree { documents, renewal, root, token_sha512, tree_sha256 })
             }
             _ => None,

@@ -266,6 +266,12 @@ impl FindingCode {
                 | Self::RecordFromLater
         )
     }
+
+    /// Tells whether it says of time-stamps only what they are not proven to be: whoever demands that has
+    /// it if those of another line are.
+    pub const fn is_quality_of_one_line(self) -> bool {
+        matches!(self, Self::NotQualified | Self::TrialEvidence)
+    }
 }
 
 impl fmt::Display for FindingCode {
@@ -294,6 +300,9 @@ pub struct Finding {
     pub place: Place,
     /// What was found, in a sentence.
     pub message: String,
+    /// Whether something else is all that a verdict needs: what is missing here then, nobody has to demand.
+    #[serde(skip)]
+    pub is_outweighed: bool,
 }
 
 /// The place of a finding within its object, as far as it is known.
@@ -319,19 +328,24 @@ impl Finding {
             object: object.to_string(),
             place: Place::default(),
             message: message.into(),
+            is_outweighed: false,
         }
     }
 
     /// Makes a note of what is found on one evidence line of a sealing, whose time-stamps on another
     /// line hold.
     #[must_use]
-    pub fn outweighed(mut self, line: &str, other: &str) -> Self {
-        self.severity = Severity::Note;
-        self.message = format!(
-            "{} (on the evidence line {line}; the time-stamps on the line {other} hold, and do not need \
-             these)",
-            self.message
-        );
+    pub fn outweighed(self, line: &str, other: &str) -> Self {
+        self.not_needed(&format!(
+            "on the evidence line {line}; the time-stamps on the line {other} hold, and do not need these"
+        ))
+    }
+
+    /// Makes a note of what a verdict does without; `why` says so.
+    #[must_use]
+    pub fn not_needed(mut self, why: &str) -> Self {
+        (self.severity, self.is_outweighed) = (Severity::Note, true);
+        self.message = format!("{} ({why})", self.message);
         self
     }
 

@@ -12,6 +12,10 @@ use crate::{
     bundle_times::judge_times, check::begin_check, check_validation::evidence,
 };
 
+/// Why it need not be known of all time-stamps whether their certificates were revoked.
+pub const REVOCATION_KNOWN: &str =
+    "of each sealing it is known on an evidence line that holds, which is enough";
+
 /// By what a bundle is checked.
 #[derive(Clone, Copy, Debug)]
 pub struct BundleRules<'a> {
@@ -82,13 +86,15 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
     let (evidence_set, unread) = evidence(&bundle.receipt);
     findings.extend(unread);
     let revocation = judge_times(&mut checker, &bundle.receipt, rules, &evidence_set);
+    let is_known = checker.lines.is_revocation_known();
     let receipt = checker.conclude();
     findings.extend(receipt.findings.iter().cloned());
     let more_findings = receipt.more_findings;
     let no_outsider = "whether the archive has grown since, or destroyed the document, is not known \
                        here";
     findings.push(Finding::new(FindingCode::FreshnessUnknown, "checkpoint", no_outsider));
-    findings.extend(revocation.finding());
+    let unknown = revocation.finding();
+    findings.extend(unknown.map(|it| if is_known { it.not_needed(REVOCATION_KNOWN) } else { it }));
     findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
     let verdict = Verdict::of(&findings).max(receipt.verdict);
     let (receipt, revocation) = (Some(receipt), revocation.summary);

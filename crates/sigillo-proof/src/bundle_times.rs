@@ -79,7 +79,9 @@ impl Judge<'_> {
     /// Judges the time-stamps of an evidence record over some objects.
     fn judge(&mut self, (name, line): (&str, LineOf), record: &[u8], objects: &[&[u8]]) {
         let report = self.verify(record, objects);
-        self.revocation.take(name, &report);
+        if !self.revocation.take(name, &report) {
+            self.checker.lines.revocation_unknown(&line);
+        }
         self.checker.look_at_line(Some(line));
         for finding in report.findings.into_iter().filter(is_of_time) {
             let object = format!("{name}, {}", finding.object);

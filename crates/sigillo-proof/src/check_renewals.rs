@@ -39,7 +39,8 @@ impl SealingsCheck<'_> {
             }
             for (place, section) in chain.renewals.iter().enumerate() {
                 self.in_order(body, section.entry.place(), &mut newest);
-                let Some(entry) = self.renewal_entry(body, token, section) else { continue };
+                let of = (token.line.as_str(), chain.is_sha512);
+                let Some(entry) = self.renewal_entry(body, of, section) else { continue };
                 let Some(raw) = &section.token else {
                     self.left_out(body, section, &entry);
                     continue;
@@ -112,11 +113,12 @@ impl SealingsCheck<'_> {
         None
     }
 
-    /// Reads the log entry of a renewal that names its token and its line.
+    /// Reads the log entry of a renewal that names its token and its line, the token by the hash function
+    /// of its chain as well: later renewals are over that digest, also once the token is lost.
     fn renewal_entry(
         &mut self,
         body: &BatchesSealed,
-        token: &TokenSection,
+        (line, is_sha512): (&str, bool),
         section: &RenewalSection,
     ) -> Option<EvidenceRenewed> {
         let Entry::EvidenceRenewed(entry) = self.checker.entry(&section.entry, "renewal")? else {
@@ -127,7 +129,12 @@ impl SealingsCheck<'_> {
             Sha256Digest::of(&raw.0) == entry.token_sha256
                 && entry.token_sha512.is_none_or(|it| it == Sha512Digest::of(&raw.0))
         };
-        if entry.line == token.line && section.token.as_ref().is_none_or(is_named) {
+        if entry.token_sha512.is_some() != is_sha512 {
+            let message = "the log does not state the digest of a renewal, or one too many";
+            self.find(FindingCode::RenewalDamaged, body, message);
+            return None;
+        }
+        if entry.line == line && section.token.as_ref().is_none_or(is_named) {
             return Some(entry);
         }
         let message = "a renewal is not the one that the log names";

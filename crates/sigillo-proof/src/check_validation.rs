@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use sigillo_ers::{RecordReport, RevocationSet, RevocationSummary};
+use sigillo_ers::{RecordReport, RevocationSet, RevocationSummary, is_revocation_known};
 use sigillo_model::{Finding, FindingCode, Sha256Digest};
 
 use crate::{Receipt, TokenSection, ValidationSection, check::Checker};
@@ -54,10 +54,13 @@ pub(crate) struct RevocationCheck {
 }
 
 impl RevocationCheck {
-    /// Takes in the time-stamps of an evidence record that is called `name`.
-    pub(crate) fn take(&mut self, name: &str, report: &RecordReport) {
+    /// Takes in the time-stamps of an evidence record that is called `name`. Says whether all is known of
+    /// them.
+    pub(crate) fn take(&mut self, name: &str, report: &RecordReport) -> bool {
+        let mut is_known = true;
         for stamp in &report.stamps {
             let Some(token) = &stamp.token else { continue };
+            is_known &= !token.trial && is_revocation_known(&stamp.revocation);
             let known_by = (token.stamped_at, token.serial.clone(), token.authority.clone());
             if !self.taken.insert(known_by) {
                 continue;
@@ -69,6 +72,7 @@ impl RevocationCheck {
                 self.summary.take(&object, &stamp.revocation);
             }
         }
+        is_known
     }
 
     /// Says what cannot be told, in one finding; none if all is known.

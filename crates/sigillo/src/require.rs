@@ -1,4 +1,5 @@
-//! What else a verdict must have, where its user says so: notes become findings.
+//! What else a verdict must have, where its user says so: notes become findings, unless something else does
+//! without what they say.
 
 use clap::ValueEnum;
 
@@ -9,9 +10,11 @@ use sigillo_model::{Finding, FindingCode, Severity, Verdict};
 pub(crate) enum Requirement {
     /// A checkpoint from elsewhere shows that this is the newest state
     Fresh,
-    /// Nothing is for trial, and trusted lists prove that all time-stamps are qualified
+    /// Nothing is for trial, and trusted lists prove that the time-stamps are qualified; of each sealing,
+    /// those on one evidence line that holds are enough
     Qualified,
-    /// Whether the certificates of the time-stamps were revoked is known
+    /// Whether the certificates of the time-stamps were revoked is known; of each sealing, of those on
+    /// one evidence line that holds
     Revocation,
     /// Everything is sealed and time-stamped
     Stamped,
@@ -42,7 +45,7 @@ pub(crate) fn require(
     let mut is_missing = false;
     for finding in findings.iter_mut() {
         let asked = requirements.iter().any(|it| it.notes().contains(&finding.code));
-        if asked && finding.severity == Severity::Note {
+        if asked && finding.severity == Severity::Note && !finding.is_outweighed {
             finding.severity = Severity::CannotTell;
             is_missing = true;
         }

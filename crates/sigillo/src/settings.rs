@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use url::{Host, Url};
 
 use sigillo_evidence_log::{HashFamily, LINE_NAME_CHARS_MAX, LineProfile, is_trial_line};
 use sigillo_model::ErrorKind;
@@ -18,6 +19,9 @@ const SETTINGS_BYTES_MAX: u64 = 1 << 20;
 
 /// Most evidence lines.
 const LINES_MAX: usize = 8;
+
+/// The ports of HTTP and HTTPS, which need not be written.
+const HTTP_PORTS: [u16; 2] = [80, 443];
 
 /// What the settings file says.
 #[derive(Debug, Default, Deserialize)]
@@ -238,16 +242,38 @@ impl Settings {
     }
 }
 
-/// Returns what of an address says whom it leads to: host, port and path. Whoever has two names for one
-/// machine can still name it twice.
-fn address_of(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
-    let host = host.to_ascii_lowercase();
-    let host = host.strip_suffix(port).unwrap_or(&host);
-    format!("{host}/{}", path.trim_end_matches('/'))
+/// Returns what of an address says whom it leads to: host, port and path, whatever the spelling. Whoever
+/// has two names for one machine can still name it twice. One that is none is told when it is used.
+fn address_of(text: &str) -> String {
+    // As the HTTP client reads it: letters of the host, numbers of ports and machines, dots in the path.
+    let Ok(url) = Url::parse(text) else { return text.to_owned() };
+    let host = match url.host() {
+        Some(Host::Domain(name)) => name.trim_end_matches('.').to_owned(),
+        Some(Host::Ipv6(number)) => number.to_canonical().to_string(),
+        Some(Host::Ipv4(number)) => number.to_string(),
+        None => return text.to_owned(),
+    };
+    // Encrypted or not, it is the same authority.
+    let port = url.port().filter(|port| !HTTP_PORTS.contains(port)).unwrap_or_default();
+    let path = decoded(url.path());
+    let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(|it| !it.is_empty()).collect();
+    format!("{host}:{port}/{}", hex::encode(names.join(&b'/')))
+}
+
+/// Resolves `%` and two hexadecimal digits, once.
+fn decoded(path: &str) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
+    while let Some((first, more)) = rest.split_first() {
+        let digits = more.get(..2).filter(|_| *first == b'%');
+        if let Some(byte) = digits.and_then(|digits| hex::decode(digits).ok()) {
+            bytes.extend(byte);
+            rest = &more[2..];
+        } else {
+            bytes.push(*first);
+            rest = more;
+        }
+    }
+    bytes
 }
 
 /// Tells whether a text is an object identifier as it is written: numbers and dots.
@@ -293,7 +319,55 @@ fn not_understood(path: &Path, text: &str, error: &toml::de::Error) -> CommandEr
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+
+    #[rstest]
+    #[case::upper_case("HTTP://TSA.Example/A/b")]
+    #[case::encrypted("https://tsa.example/A/b")]
+    #[case::its_port("http://tsa.example:80/A/b")]
+    #[case::its_port_encrypted("https://tsa.example:443/A/b")]
+    #[case::no_port("http://tsa.example:/A/b")]
+    #[case::a_dot("http://tsa.example./A/b")]
+    #[case::slashes("http://tsa.example//A///b//")]
+    #[case::a_step_back("http://tsa.example/c/../A/./b")]
+    #[case::percent("http://tsa.example/%41/%62")]
+    #[case::percent_in_the_name("http://tsa%2Eexample/A/b")]
+    #[case::a_user("http://anna:segreta@tsa.example/A/b")]
+    #[case::a_question("http://tsa.example/A/b?c#d")]
+    #[case::white_space(" http://tsa.example/A/b ")]
+    fn an_address_leads_to_one_authority_however_it_is_spelt(#[case] url: &str) {
+        assert_eq!(address_of(url), address_of("http://tsa.example/A/b"), "{url}");
+    }
+
+    #[test]
+    fn numbers_of_machines_and_ports_have_one_spelling() {
+        let plain = address_of("http://127.0.0.1:8771/");
+        for url in [
+            "http://127.0.0.1:08771",
+            "http://127.1:8771/",
+            "http://0x7f000001:8771/",
+            "http://127.0.0.1.:8771/",
+            "http://[::ffff:127.0.0.1]:8771/",
+        ] {
+            assert_eq!(address_of(url), plain, "{url}");
+        }
+        let long = address_of("http://[0:0:0:0:0:0:0:1]/");
+        assert_eq!(long, address_of("http://[::1]/"));
+    }
+
+    #[rstest]
+    #[case::another_host("http://tsb.example/A")]
+    #[case::another_port("http://tsa.example:8080/A")]
+    #[case::another_path("http://tsa.example/B")]
+    #[case::more_path("http://tsa.example/A/B")]
+    #[case::another_letter("http://tsa.example/a")]
+    #[case::a_percent_sign("http://tsa.example/%2541")]
+    #[case::no_address("tsa.example/A")]
+    fn what_leads_elsewhere_is_another_authority(#[case] url: &str) {
+        assert_ne!(address_of(url), address_of("http://tsa.example/A"), "{url}");
+    }
 
     #[test]
     fn only_numbers_and_dots_are_an_oid() {

@@ -13,7 +13,7 @@ use sigillo_evidence_log::{
 };
 use sigillo_model::{
     Clock as _, Entry, EvidenceDigest, EvidenceRenewed, ObjectKey, RenewalId, RenewalMember,
-    RenewalMembers, Sha256Digest, to_canonical,
+    RenewalMembers, Sha256Digest, Sha512Digest, to_canonical,
 };
 use sigillo_testkit::{Fault, FaultPlan};
 
@@ -469,6 +469,16 @@ async fn an_older_time_stamp_that_is_missing_is_told_and_keeps_nothing_from_bein
 
 /// Commits a renewal whose members are made up, with the right keys and a right token.
 async fn forge(it: &Renewing, members: Vec<RenewalMember>, root: Option<Sha256Digest>) -> String {
+    forge_stating(it, members, root, None).await
+}
+
+/// Does the same where the log states something as the SHA-512 of the token.
+async fn forge_stating(
+    it: &Renewing,
+    members: Vec<RenewalMember>,
+    root: Option<Sha256Digest>,
+    token_sha512: Option<Sha512Digest>,
+) -> String {
     let renewal = RenewalId::random(&*it.world.entropy);
     let leaves: Vec<_> = members.iter().filter_map(|it| list_value(&it.tokens)).collect();
     let root = root.or(tree_root(&leaves)).unwrap();
@@ -486,7 +496,7 @@ async fn forge(it: &Renewing, members: Vec<RenewalMember>, root: Option<Sha256Di
         root: root.into(),
         stamped_at: stamped.token.verified().stamped_at.to_string(),
         token_sha256: Sha256Digest::of(&token),
-        token_sha512: None,
+        token_sha512,
         trial: true,
     };
     let key = ObjectKey::renewal_members(renewal);
@@ -522,6 +532,9 @@ async fn a_renewal_that_leaves_out_a_time_stamp_does_not_count() {
     }
     let right = vec![(1, vec![one, newer]), (2, vec![two, newer])];
     expected.push(("F510", forge(&it, members(right.clone()), Some(other)).await));
+    // What is of SHA-256 has no digest of SHA-512.
+    let one_too_many = Some(Sha512Digest::of(b"token"));
+    expected.push(("F510", forge_stating(&it, members(right.clone()), None, one_too_many).await));
     let found = it.faults_at(None).await;
     assert_eq!(found, expected);
     // They stand in nobody's way.

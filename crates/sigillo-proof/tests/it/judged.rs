@@ -283,19 +283,33 @@ fn two_time_stamps_of_a_sealing_on_one_line_are_damage() {
 }
 
 /// Renews the time-stamp on a line of SHA-512; the log says of its token what it says.
-fn renew(world: &mut World, receipt: &mut Receipt, token_sha512: impl Fn(&[u8]) -> Sha512Digest) {
-    let older = Sha512Digest::of(&receipt.sealings[0].tokens[0].token.0);
+fn renew(
+    world: &mut World,
+    receipt: &mut Receipt,
+    token_sha512: impl Fn(&[u8]) -> Option<Sha512Digest>,
+) {
+    let older = EvidenceDigest::from(Sha512Digest::of(&receipt.sealings[0].tokens[0].token.0));
+    renew_on(world, receipt, (LONG, older), token_sha512);
+}
+
+/// Renews the only time-stamp, whose digest is given.
+fn renew_on(
+    world: &mut World,
+    receipt: &mut Receipt,
+    (line, older): (&str, EvidenceDigest),
+    token_sha512: impl Fn(&[u8]) -> Option<Sha512Digest>,
+) {
     let at = now() + SignedDuration::from_hours(1);
-    let (token, stamped_at) = world.stamp_at(EvidenceDigest::from(older), at);
+    let (token, stamped_at) = world.stamp_at(older, at);
     let index = world.push(&Entry::EvidenceRenewed(EvidenceRenewed {
-        line: LONG.to_owned(),
+        line: line.to_owned(),
         members: 1,
         members_sha256: Sha256Digest::of(b"members"),
         renewal: RenewalId::from_bytes([9; 16]),
-        root: older.into(),
+        root: older,
         stamped_at,
         token_sha256: Sha256Digest::of(&token),
-        token_sha512: Some(token_sha512(&token)),
+        token_sha512: token_sha512(&token),
         trial: true,
     }));
     prove_again(world, receipt);
@@ -309,12 +323,39 @@ fn renew(world: &mut World, receipt: &mut Receipt, token_sha512: impl Fn(&[u8]) 
 
 #[test]
 fn a_renewal_has_every_digest_that_the_log_states_of_it() {
+    let own = |token: &[u8]| Some(Sha512Digest::of(token));
     let (mut world, mut receipt) = ending_of_sha_512();
-    renew(&mut world, &mut receipt, Sha512Digest::of);
+    renew(&mut world, &mut receipt, own);
     demand(&world, &receipt, BEFORE, Verdict::Intact, &[]);
     let (mut world, mut receipt) = ending_of_sha_512();
-    renew(&mut world, &mut receipt, |_| Sha512Digest::of(b"another"));
+    renew(&mut world, &mut receipt, |_| Some(Sha512Digest::of(b"another")));
     demand(&world, &receipt, BEFORE, Verdict::Damaged, &[FindingCode::RenewalDamaged]);
+}
+
+#[test]
+fn the_log_states_the_sha_512_of_a_renewal_in_a_chain_of_that_and_in_no_other() {
+    let damage = &[FindingCode::RenewalDamaged];
+    // The token in the bundle, or lost: then the log alone says what later renewals are over.
+    for is_lost in [false, true] {
+        let (mut world, mut receipt) = ending_of_sha_512();
+        renew(&mut world, &mut receipt, |_| None);
+        if is_lost {
+            receipt.sealings[0].tokens[0].renewals[0].token = None;
+        }
+        demand(&world, &receipt, BEFORE, Verdict::Damaged, damage);
+        let (mut world, mut receipt) = ending();
+        let older = Sha256Digest::of(&receipt.sealings[0].tokens[0].token.0).into();
+        let own = |token: &[u8]| Some(Sha512Digest::of(token));
+        renew_on(&mut world, &mut receipt, (LINE, older), own);
+        if is_lost {
+            receipt.sealings[0].tokens[0].renewals[0].token = None;
+        }
+        demand(&world, &receipt, BEFORE, Verdict::Damaged, damage);
+    }
+    let (mut world, mut receipt) = ending_of_sha_512();
+    renew(&mut world, &mut receipt, |token| Some(Sha512Digest::of(token)));
+    receipt.sealings[0].tokens[0].renewals[0].token = None;
+    demand(&world, &receipt, BEFORE, Verdict::Intact, &[]);
 }
 
 #[test]

@@ -56,8 +56,8 @@ async fn stamp(world: &World, change: Change<'_>) -> Result<StampOutcome, Failed
         if made.tree.sealings.is_empty() {
             break;
         }
-        let tree = (&made.tree, made.documents);
-        if !Box::pin(stamping.stamp(&mut log, &sealing, Some(tree))).await? {
+        let made = Some(made.unstamped());
+        if !Box::pin(stamping.stamp(&mut log, &sealing, made)).await? {
             break;
         }
     }
@@ -161,8 +161,7 @@ async fn of_two_that_stamp_a_line_of_sha_512_at_once_one_counts() {
     let archive = slow.archive().clone();
     let made = make(&world, (&archive, stamping.view()), &sealing).await.unwrap();
     assert_eq!(stamp(&world, &|_| ()).await.unwrap().stamped.len(), 1);
-    let tree = (&made.tree, made.documents);
-    assert!(stamping.stamp(&mut slow, &sealing, Some(tree)).await.unwrap());
+    assert!(stamping.stamp(&mut slow, &sealing, Some(made.unstamped())).await.unwrap());
     assert_eq!(stamping.finish(&slow).await.unwrap().stamped.len(), 0);
     assert_eq!(stamps_on_line(&world).await, 1);
     Box::pin(world.audit(FIRST)).await;
@@ -182,7 +181,7 @@ async fn a_line_of_sha_512_is_not_stamped_without_its_trees_nor_another_with_the
         let sealing = stamping.waiting().remove(0);
         let archive = log.archive().clone();
         let made = make(&world, (&archive, stamping.view()), &sealing).await.unwrap();
-        let tree = with_tree.then_some((&made.tree, made.documents));
+        let tree = with_tree.then_some(made.unstamped());
         assert!(!stamping.stamp(&mut log, &sealing, tree).await.unwrap(), "{line}");
         assert!(stamping.finish(&log).await.unwrap().stamped.is_empty(), "{line}");
     }

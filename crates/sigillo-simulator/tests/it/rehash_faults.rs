@@ -50,7 +50,7 @@ async fn commit(
     let mut log = world.try_writer().await?;
     let authorities = world.authorities(FIRST);
     let renewer = world.renewer(&authorities);
-    Ok(commit_hash_tree(&renewer, &mut log, plan, (&made.tree, made.documents)).await?)
+    Ok(commit_hash_tree(&renewer, &mut log, plan, made.unstamped()).await?)
 }
 
 /// Makes new hash trees while a call of the store goes wrong, and sees that nothing acknowledged is

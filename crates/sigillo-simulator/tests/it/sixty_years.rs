@@ -368,8 +368,8 @@ impl World {
         let made = rehasher.make(&plan.trees, renewal, &mut journal).await.unwrap();
         assert_eq!((made.left_out, &made.findings[..]), (0, &[][..]), "{year}");
         assert_eq!(made.content_bytes == 0, self.second_digest, "{year}");
-        let stamped_tree = (&made.tree, made.documents);
-        let done = commit_hash_tree(&renewer, &mut log, &plan, stamped_tree).await.unwrap();
+        let made_tree = made.unstamped();
+        let done = commit_hash_tree(&renewer, &mut log, &plan, made_tree).await.unwrap();
         (stamped, if done.rehashed.is_some() { made.tree.sealings.len() } else { 0 })
     }
 

@@ -53,8 +53,7 @@ pub(crate) async fn make_trees(
         if made.tree.sealings.is_empty() {
             return Ok(trees);
         }
-        let stamped = (&made.tree, made.documents);
-        let outcome = commit_hash_tree(renewer, log, &planned, stamped).await?;
+        let outcome = commit_hash_tree(renewer, log, &planned, made.unstamped()).await?;
         let done = outcome.rehashed.is_some();
         let whole = made.tree.sealings.len() == chunk;
         trees.waiting -= if done { made.tree.sealings.len() } else { 0 };

@@ -101,7 +101,7 @@ async fn stamp_line(
     let (archive, cpu, view, chains) = (&archive, &cpu, &view, &chains);
     let rehasher = Rehasher { archive, cpu, view, chains, line: name, progress };
     for sealing in waiting {
-        let made = match rehasher.first(&sealing, RenewalId::random(entropy)).await {
+        let mut made = match rehasher.first(&sealing, RenewalId::random(entropy)).await {
             Ok(made) => made,
             Err(error) if error.kind() == ErrorKind::Bug => return Err(error.into()),
             Err(error) => {
@@ -109,10 +109,10 @@ async fn stamp_line(
                 continue;
             }
         };
-        left_out.extend(made.findings);
+        left_out.append(&mut made.findings);
         // One whose statement or seal is not there waits, and keeps no other waiting.
         let is_made = !made.tree.sealings.is_empty();
-        if is_made && !stamping.stamp(log, &sealing, Some((&made.tree, made.documents))).await? {
+        if is_made && !stamping.stamp(log, &sealing, Some(made.unstamped())).await? {
             break;
         }
     }

@@ -5,14 +5,14 @@ use std::sync::{Arc, atomic::Ordering};
 use serde_json::json;
 
 use sigillo_custody::{
-    SampleReport, Scope, Verifier, VerifyProgress, VerifyReport, read_cosignatures,
-    unqualified_stamps,
+    SampleReport, Scope, Verifier, VerifyProgress, VerifyReport, is_revocation_known,
+    read_cosignatures, unqualified_stamps,
 };
 use sigillo_ers::RevocationSummary;
 use sigillo_evidence_log::{Archive, LogView, read_view};
 use sigillo_merkle::{Checkpoint, TreeHash};
 use sigillo_model::{ErrorKind, Finding, FindingCode, ObjectKey, Severity, Verdict};
-use sigillo_proof::{CosignedBy, is_witnessed, not_witnessed};
+use sigillo_proof::{CosignedBy, REVOCATION_KNOWN, is_witnessed, not_witnessed};
 use sigillo_store::{CpuPool, ReadPool};
 
 use crate::{
@@ -64,8 +64,13 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     report.findings.extend(unwitnessed(context, &archive, &report, &args.require).await?);
     if args.require.contains(&Requirement::Revocation) {
         report.findings.extend(report.revocation.trial_finding());
+        let of = (&archive, &report.view);
+        if is_revocation_known(of, &report.revocation, &report.findings).await? {
+            known_enough(&mut report.findings);
+        }
     }
-    report.findings.extend(lacking_stamps(context, &verifier, &report.view, &args.require).await?);
+    let lacking = lacking_stamps(context, &verifier, &report, &args.require).await?;
+    report.findings.extend(lacking);
     report.verdict = require(&mut report.findings, &args.require, report.verdict);
     let named = match &sample {
         Some(sample) => Some(sample.drawn.len() as u64),
@@ -137,7 +142,7 @@ async fn verified(
 async fn lacking_stamps(
     context: &Context,
     verifier: &Verifier,
-    view: &LogView,
+    VerifyReport { view, findings: found, .. }: &VerifyReport,
     requirements: &[Requirement],
 ) -> Result<Vec<Finding>, CommandError> {
     let wanted = match context.lines_wanted() {
@@ -147,9 +152,16 @@ async fn lacking_stamps(
     let mut findings = view.without_lines(&wanted);
     if requirements.contains(&Requirement::Qualified) {
         let anchors = &verifier.knowledge.anchors;
-        findings.extend(unqualified_stamps(&verifier.archive, view, anchors).await?);
+        findings.extend(unqualified_stamps((&verifier.archive, view), anchors, found).await?);
     }
     Ok(findings)
+}
+
+/// Says that what is not known of the revocation of some certificates is not needed.
+fn known_enough(findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|it| it.code == FindingCode::RevocationUnknown) {
+        *finding = finding.clone().not_needed(REVOCATION_KNOWN);
+    }
 }
 
 /// Tells whether the witnesses of the trust store, if it has any or they are required, vouch for the

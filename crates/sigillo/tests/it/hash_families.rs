@@ -390,31 +390,102 @@ fn what_is_changed_under_a_line_of_sha_512_is_found_and_the_other_line_proves() 
         assert_eq!(json(world, 0, &["check", "prova.zip"])["verdict"], "intact", "{ends}");
         second_verifier(world, &it.roots()).check(0, "INTACT");
         // An older receipt is a copy of what was lost.
-        json(world, 0, &["receipt", "refresh", "prima.json"]);
+        let refreshed = json(world, 0, &["receipt", "refresh", "prima.json"]);
+        assert_eq!(codes(&refreshed), Vec::<&str>::new(), "{ends}: it has what it had");
         let checked = json(world, 0, &["verify", "--receipt", "prima.json"]);
         assert_eq!(checked["time_stamps"].as_array().unwrap().len(), 2, "{ends}");
         assert!(!codes(&checked).contains(&"F511"), "{ends}: {checked}");
     }
 }
 
+/// Settings in which nobody answers where an authority is.
+fn without_answer(it: &Families, authority: &Authority) -> String {
+    let silent = |line: &str| {
+        if line.starts_with("url") { "url = \"http://127.0.0.1:9/\"" } else { line }.to_owned()
+    };
+    let section = authority.section();
+    let lines: Vec<String> = section.lines().map(silent).collect();
+    it.both().replace(section.trim_end(), &lines.join("\n"))
+}
+
 #[test]
 fn an_authority_of_the_line_that_is_down_keeps_its_sealings_waiting_and_no_others() {
     let Some(it) = Families::new() else { return };
     let world = &it.world;
-    let silent = |line: &str| {
-        if line.starts_with("url") { "url = \"http://127.0.0.1:9/\"" } else { line }.to_owned()
-    };
-    let section = it.long.section();
-    let lines: Vec<String> = section.lines().map(silent).collect();
-    let away = it.both().replace(section.trim_end(), &lines.join("\n"));
-    it.set(&away);
+    it.set(&without_answer(&it, &it.long));
     world.create().check(0, &format!("waits for a time-stamp on the line {LONG}"));
-    json(world, 4, &["seal", "--stamp-only"]);
+    let left = files_below(&world.archive().join("renewals"));
+    let is_leaves = |path: &PathBuf| path.to_str().unwrap().contains("/renewals/leaves/");
+    assert!(left.len() == 1 && left.iter().all(is_leaves), "{left:?}");
+    for _ in 0..2 {
+        json(world, 4, &["seal", "--stamp-only"]);
+        assert_eq!(
+            files_below(&world.archive().join("renewals")),
+            left,
+            "trying again leaves more"
+        );
+    }
     it.set(&it.both());
     let stamped = json(world, 0, &["seal", "--stamp-only"]);
     assert_eq!((&stamped["stamped"][0]["line"], &stamped["waiting"]), (&LONG.into(), &0.into()));
     believe(world);
     assert_eq!(json(world, 0, &["verify", "--full"])["verdict"], "intact");
+}
+
+#[test]
+fn new_hash_trees_that_no_authority_stamps_leave_their_leaves_alone_and_these_are_taken_up() {
+    let Some(it) = Families::new() else { return };
+    let world = &it.world;
+    it.set(&[it.short.section(), line(SHORT, "sha256", "Prima")].concat());
+    assert_eq!(world.create().code, 0);
+    let short = [it.short.section(), line(SHORT, "sha256", "Prima")].concat();
+    it.set(&without_answer(&it, &it.short).replace(&line(LONG, "sha512", "Seconda"), ""));
+    let renewals = world.archive().join("renewals");
+    json(world, 4, &["renew", "--hash-tree", "--yes"]);
+    let left = files_below(&renewals);
+    assert!(left.len() == 1 && left[0].to_str().unwrap().contains("/leaves/"), "{left:?}");
+    json(world, 4, &["renew", "--hash-tree", "--yes"]);
+    assert_eq!(files_below(&renewals), left);
+    it.set(&short);
+    json(world, 0, &["renew", "--hash-tree", "--yes"]);
+    assert!(left.iter().all(|path| files_below(&renewals).contains(path)));
+    believe(world);
+    assert_eq!(json(world, 0, &["verify", "--full"])["verdict"], "intact");
+}
+
+#[test]
+fn one_line_of_which_it_is_known_that_nothing_was_revoked_is_enough() {
+    let Some(it) = Families::new() else { return };
+    let world = &it.world;
+    assert_eq!(world.create().code, 0);
+    it.set(&[it.short.section(), line(SHORT, "sha256", "Prima")].concat());
+    fs::create_dir(world.place("altrove")).unwrap();
+    let exported = world.run(["trust", "export"]).stdout;
+    fs::write(world.place("altrove/prima.json"), exported).unwrap();
+    it.set(&it.both());
+    believe(world);
+    let asked = [&["check", "prova.zip"][..], &["verify"]];
+    let required = |args: &[&str], code| {
+        let ran = json(world, code, &[args, &["--require", "revocation"]].concat());
+        let found = ran["findings"].as_array().unwrap().iter().find(|it| it["code"] == "F915");
+        let found = found.unwrap();
+        (found["severity"].clone(), found["message"].as_str().unwrap().to_owned())
+    };
+    json(world, 0, &["prove", "carte/uno.txt", "-o", "prova.zip"]);
+    for args in asked {
+        assert_eq!(required(args, 3).0, "cannot-tell", "{args:?}");
+    }
+    it.long.answers.store(true, Ordering::SeqCst);
+    world.run(["renew", "--gather", "--yes"]).check(4, "Kept 1 answer");
+    fs::remove_file(world.place("prova.zip")).unwrap();
+    json(world, 0, &["prove", "carte/uno.txt", "-o", "prova.zip"]);
+    for args in asked {
+        let (severity, words) = required(args, 0);
+        assert!(severity == "note" && words.contains("which is enough"), "{args:?}: {words}");
+    }
+    // A line whose authority is not believed helps nobody.
+    let elsewhere = [asked[0], &["--trust", "altrove"]].concat();
+    assert_eq!(required(&elsewhere, 3).0, "cannot-tell");
 }
 
 #[test]

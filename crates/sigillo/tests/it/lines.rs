@@ -245,7 +245,8 @@ fn a_line_whose_time_stamps_are_lost_is_left_out_and_the_other_one_proves() {
             second_verifier(&world, &roots).check(0, "INTACT");
             fs::remove_file(world.place("prova.zip")).unwrap();
             // An older receipt is a copy of what was lost.
-            json(&world, 0, &["receipt", "refresh", "prima.json"]);
+            let refreshed = json(&world, 0, &["receipt", "refresh", "prima.json"]);
+            assert_eq!(codes(&refreshed), Vec::<&str>::new(), "{lost} is in it: {refreshed}");
             let checked = json(&world, 0, &["verify", "--receipt", "prima.json"]);
             assert_eq!(checked["time_stamps"].as_array().unwrap().len(), 2);
             fs::write(&file, &token).unwrap();
@@ -381,6 +382,9 @@ fn lines_that_cannot_be_are_refused_in_words(
 #[case::a_question("http://tsa.example/tsr?a")]
 #[case::a_place_in_it("http://tsa.example/tsr#b")]
 #[case::a_slash("http://tsa.example/tsr/")]
+#[case::two_slashes("http://tsa.example//tsr")]
+#[case::encrypted("https://tsa.example/tsr")]
+#[case::a_dot("http://tsa.example./%74sr")]
 fn an_authority_under_another_name_is_not_another_one(#[case] url: &str) {
     let world = World::with(&[("uno.txt", b"uno")]);
     let authority = |name: &str, url: &str| {

@@ -7,11 +7,19 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::{
+    hash_families::{SHORT, line},
+    lines::believe,
     program::{World, skip},
+    renewing::json,
+    revoking::{self, RESPONDER},
     time_stamping::{answer, now, serve, write_settings},
 };
+
+/// The line of the authority that is in a list.
+const LISTED: &str = "plain-sha256-b";
 
 const LISTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/trusted-lists");
 
@@ -218,7 +226,7 @@ fn a_bundle_tells_which_time_stamps_are_qualified_and_trial_stays_trial() {
     let id = found["documents"][0]["document"].as_str().unwrap().to_owned();
     world.run(["prove", &id, "-o", "due.zip"]).check(0, "");
     let check = |more: &[&str]| world.run([&["check", "due.zip", "--json"], more].concat());
-    let codes = |value: &serde_json::Value| -> Vec<String> {
+    let codes = |value: &Value| -> Vec<String> {
         let all = value["findings"].as_array().unwrap().iter();
         all.map(|it| it["code"].as_str().unwrap().to_owned()).collect()
     };
@@ -303,4 +311,56 @@ fn what_is_no_list_is_refused_with_a_remedy() {
     let args = ["trust", "import-list", &sha1, "--signer", "nobody.pem"];
     world.run(args).check_error(1, "it has no block -----BEGIN CERTIFICATE-----");
     assert!(!world.home().join(".config/sigillo/trust/lists").exists());
+}
+
+/// Returns how grave it is that time-stamps are not proven to be qualified, where that is required, and
+/// in which words it is said.
+fn unqualified(world: &World, args: &[&str]) -> Vec<(String, String)> {
+    let ran = json(world, 3, &[args, &["--require", "qualified"]].concat());
+    let findings = ran["findings"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let found = findings.filter(|it| it["code"] == "F607");
+    found.map(|it| (text(&it["severity"]), text(&it["message"]))).collect()
+}
+
+#[test]
+fn one_line_of_qualified_time_stamps_is_enough() {
+    if !has_openssl() {
+        return;
+    }
+    let world = World::new();
+    world.write("uno.txt", b"uno");
+    world.create_with(&["--no-seal"]).check(0, "Not sealed");
+    let listed = Authority::new(&world);
+    let (place, signing) = (world.place("altra"), ("Altra", "sha256", "P-256"));
+    let other = revoking::Authority::signing(place, RESPONDER, signing);
+    let settings = format!(
+        "[[authorities]]\nname = \"Marche\"\nurl = {:?}\nanchor_file = {:?}\n",
+        listed.serve(),
+        listed.folder.join("ca.pem").to_str().unwrap(),
+    );
+    let lines = [line(SHORT, "sha256", "Altra"), line(LISTED, "sha256", "Marche")].concat();
+    let folder = world.home().join(".config/sigillo");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("settings.toml"), [settings, other.section(), lines].concat()).unwrap();
+    json(&world, 0, &["seal"]);
+    believe(&world);
+    json(&world, 0, &["prove", "carte/uno.txt", "-o", "prova.zip"]);
+    json(&world, 0, &["receipt", "show", "carte/uno.txt", "-o", "rdv.json"]);
+    let asked = [&["check", "prova.zip"][..], &["verify", "--receipt", "rdv.json"], &["verify"]];
+    for args in asked {
+        let found = unqualified(&world, args);
+        assert!(found.len() == 2 && found.iter().all(|it| it.0 == "cannot-tell"), "{found:?}");
+    }
+    let list = listed.list(1, "tsa.pem", &[("granted", "2020-01-01T00:00:00Z".parse().unwrap())]);
+    let signer = listed.folder.join("list.pem");
+    world
+        .run(["trust", "import-list", &list, "--signer", signer.to_str().unwrap()])
+        .check(0, "granted");
+    let words = format!("the time-stamps on the line {LISTED} hold, and do not need these");
+    for args in asked {
+        let found = unqualified(&world, args);
+        assert!(found.len() == 1 && found[0].0 == "note", "{args:?}: {found:?}");
+        assert!(found[0].1.contains(&words), "{args:?}: {found:?}");
+    }
 }
