@@ -115,18 +115,11 @@ fn the_time_stamps_over_checkpoints_of_all_logs_are_listed() {
 #[test]
 fn what_is_missing_of_a_log_that_ended_is_named() {
     let world = World::with(&[("uno.txt", b"uno")]);
+    // The next log is smaller than what is left of this one: the gap must not pass for its end.
     succeed(&world, "tail-lost");
-    for name in ["due.txt", "tre.txt"] {
-        ingest_more(&world, name);
-    }
     fs::remove_file(world.archive().join("log/seq/00000000000000000003")).unwrap();
-    for args in [
-        &["receipt", "show", "carte/uno.txt"][..],
-        &["receipt", "show", "carte/due.txt"],
-        &["prove", "carte/due.txt", "-o", "due.zip"],
-        &["log", "consistency"],
-    ] {
-        world.run(args).check_error(5, "commit 3 is missing");
+    for args in [&["receipt", "show", "carte/uno.txt"][..], &["log", "consistency"]] {
+        world.run(args).check_error(5, "commit 3 is missing although later ones exist");
     }
 }
 
