@@ -8,12 +8,14 @@ use sigillo_model::{ObjectKey, Sha256Digest};
 
 use crate::{CustodyError, ReceiptLog};
 
-/// At most so many are listed.
+/// At most so many are listed of each log.
 const LISTED_MAX: usize = 10_000;
 
 /// A time-stamp over a checkpoint, judged.
 #[derive(Debug)]
 pub struct CheckpointAnchor {
+    /// The generation of the log that it is kept for, from 1.
+    pub generation: u64,
     /// Entries of the checkpoint that it is kept for.
     pub size: u64,
     /// Its key.
@@ -26,6 +28,11 @@ pub struct CheckpointAnchor {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnchorFault {
+    /// The log ended before.
+    #[error(
+        "the log ended with fewer entries: what it covers is lost, or was never of this archive"
+    )]
+    AfterEnd,
     /// The log has not so many entries.
     #[error("the log has not so many entries: it was taken back, or this is of another")]
     Beyond,
@@ -65,8 +72,8 @@ impl ReceiptLog {
         self.checkpoint_at(size).map(|it| Sha256Digest::of(it.to_text().as_bytes()))
     }
 
-    /// Reads and judges the time-stamps over checkpoints of this log that the log names, or the store
-    /// lists, the oldest size first.
+    /// Reads and judges the time-stamps over checkpoints of all logs that these name, or the store lists:
+    /// the oldest log first, of each the oldest size.
     ///
     /// # Errors
     ///
@@ -76,12 +83,24 @@ impl ReceiptLog {
         archive: &Archive,
         trusted: &TrustAnchors,
     ) -> Result<Vec<CheckpointAnchor>, CustodyError> {
-        let folder = ObjectKey::anchors(archive.generation());
+        let mut anchors = Vec::new();
+        for generation in 1..=self.generation() {
+            anchors.extend(self.anchors_of(generation, archive, trusted).await?);
+        }
+        Ok(anchors)
+    }
+
+    async fn anchors_of(
+        &self,
+        generation: u64,
+        archive: &Archive,
+        trusted: &TrustAnchors,
+    ) -> Result<Vec<CheckpointAnchor>, CustodyError> {
+        let folder = ObjectKey::anchors(generation);
         let failed = |source| CustodyError::Store { doing: "reading time-stamps", source };
         let listed = archive.store().list(folder.as_str(), LISTED_MAX).await.map_err(failed)?;
         let mut named: Vec<(u64, Sha256Digest, ObjectKey)> =
             listed.into_iter().filter_map(|it| named(&folder, it.key)).collect();
-        let generation = archive.generation();
         let logged = self.view.anchors.iter().filter(|it| it.generation == generation);
         named.extend(logged.map(|it| {
             let (size, sha256) = (it.body.size, it.body.token_sha256);
@@ -89,18 +108,22 @@ impl ReceiptLog {
         }));
         named.sort();
         named.dedup();
+        let has_ended = generation < self.generation();
         let mut anchors = Vec::with_capacity(named.len());
         for (size, digest, key) in named {
             let read = archive.store().read_optional(&key, TOKEN_BYTES_MAX as u64).await;
-            let token = match (read.map_err(failed)?, self.checkpoint_digest(size)) {
+            let covered = self.checkpoint_of(generation, size);
+            let token = match (read.map_err(failed)?, covered) {
                 (None, _) => Err(AnchorFault::Missing),
+                (Some(_), None) if has_ended => Err(AnchorFault::AfterEnd),
                 (Some(_), None) => Err(AnchorFault::Beyond),
                 (Some(bytes), _) if Sha256Digest::of(&bytes) != digest => Err(AnchorFault::Name),
-                (Some(bytes), Some(imprint)) => {
+                (Some(bytes), Some(covered)) => {
+                    let imprint = Sha256Digest::of(covered.to_text().as_bytes());
                     verify_token(&bytes, imprint, trusted).map_err(AnchorFault::Token)
                 }
             };
-            anchors.push(CheckpointAnchor { size, key, token });
+            anchors.push(CheckpointAnchor { generation, size, key, token });
         }
         Ok(anchors)
     }

@@ -88,7 +88,7 @@ pub use qualified::{is_revocation_known, unqualified_stamps};
 pub use rebuild::{RebuildOutcome, RebuildProgress, rebuild_blocks};
 pub use receipt::{ReceiptMaker, ReceiptOf};
 pub use receipt_error::GiveReceiptError;
-pub use receipt_log::{Growth, ReceiptLog};
+pub use receipt_log::{Growth, GrowthToEnd, ReceiptLog};
 pub use receipt_lost::GivenReceipt;
 pub use receipt_validation::AddedValidation;
 pub use rehash::{MadeTree, Rehasher};

@@ -37,11 +37,14 @@ impl Bounds {
                 None => Err(MakePeriodError::LogDiffers { size: kept.size }),
             }
         };
-        Ok(Self {
-            from: asked.from.as_ref().map(place).transpose()?,
-            to: asked.to.as_ref().map(place).transpose()?,
-            generation: asked.generation,
-        })
+        let from = asked.from.as_ref().map(place).transpose()?;
+        let to = asked.to.as_ref().map(place).transpose()?;
+        match (from, to) {
+            (Some(Bound::Time(from)), Some(Bound::Time(to))) if to < from => {
+                Err(MakePeriodError::Empty)
+            }
+            _ => Ok(Self { from, to, generation: asked.generation }),
+        }
     }
 
     /// Tells whether a commit that begins at `place` is not before the period.
@@ -100,6 +103,14 @@ impl PeriodLogs {
             for log in logs.iter().filter(|log| log.origin == kept.origin) {
                 log.check_kept(kept)?;
             }
+        }
+        // What is before the period may reach into a later log than what is up to its end.
+        let reach = |size: fn(&PeriodLog) -> u64| {
+            let reached = (1_u64..).zip(logs.iter().map(size)).filter(|(_, size)| *size > 0);
+            reached.last()
+        };
+        if reach(|log| log.older_size) > reach(|log| log.newer_size) {
+            return Err(MakePeriodError::Empty);
         }
         Ok(Self { logs, generation: asked.generation })
     }

@@ -60,6 +60,17 @@ pub enum Growth {
     Unpublished,
 }
 
+/// How a log that ended follows from an older checkpoint of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GrowthToEnd {
+    /// The consistency proof, from there to its end.
+    pub path: Vec<TreeHash>,
+    /// The checkpoint of its end: the published one, else its text alone, as the next log names it.
+    pub note: String,
+    /// Whether it is signed.
+    pub is_signed: bool,
+}
+
 impl ReceiptLog {
     /// Reads every commit, and the published checkpoint that they must give. Tiles are not read. Of an
     /// archive whose log was succeeded, the checkpoint is that of the newest log.
@@ -111,6 +122,9 @@ impl ReceiptLog {
             }
             view.take(&commit);
         }
+        if (logs.len() as u64) < generation {
+            return Err(LogError::CommitMissing { number: view.head + 1 }.into());
+        }
         let (note, checkpoint) = published?;
         let logs = logs.into_iter().map(Arc::new).collect();
         let log = Self { view, note, checkpoint, logs, first: None };
@@ -122,7 +136,8 @@ impl ReceiptLog {
     fn check(&self, archive: &Archive) -> Result<(), GiveReceiptError> {
         let (tree, size) = (&self.newest().tree, self.checkpoint.size);
         if size > tree.size() {
-            return Err(LogError::CommitMissing { number: self.view.head + 1 }.into());
+            let (number, covered, size) = (self.view.head + 1, size, tree.size());
+            return Err(LogError::NewestMissing { number, covered, size }.into());
         }
         let bad = |what: &str| Err(GiveReceiptError::Checkpoint { what: what.to_owned() });
         if root_at(size, tree) != Ok(self.checkpoint.root) {
@@ -296,6 +311,12 @@ impl ReceiptLog {
         self.newest().tree.size()
     }
 
+    /// Returns what a log states at a size, if it has so many entries.
+    pub(crate) fn checkpoint_of(&self, generation: u64, size: u64) -> Option<Checkpoint> {
+        let log = self.log(generation)?;
+        Some(Checkpoint { origin: log.origin.clone(), size, root: root_at(size, &log.tree).ok()? })
+    }
+
     /// Returns the root of the first `size` entries of the newest log, if there are so many.
     pub(crate) fn root_at(&self, size: u64) -> Option<TreeHash> {
         root_at(size, &self.newest().tree).ok()
@@ -312,6 +333,36 @@ impl ReceiptLog {
             Ok(path) => Growth::Continued { path },
             Err(_) => Growth::Unpublished,
         }
+    }
+
+    /// Proves that a log which ended begins, as it was then, with that of `older`.
+    ///
+    /// # Errors
+    ///
+    /// [`GiveReceiptError::LogDiffers`] if it does not, or did not end; otherwise if what is published of it
+    /// cannot be read.
+    pub async fn growth_to_end(
+        &self,
+        archive: &Archive,
+        older: &Checkpoint,
+    ) -> Result<GrowthToEnd, GiveReceiptError> {
+        let differs = || GiveReceiptError::LogDiffers { size: older.size };
+        let generation = self.generation_of(older).filter(|it| *it < self.generation());
+        let generation = generation.ok_or_else(differs)?;
+        let log = self.log(generation).ok_or_else(differs)?;
+        let size = log.tree.size();
+        if root_at(older.size, &log.tree) != Ok(older.root) {
+            return Err(differs());
+        }
+        let path = consistency_path(older.size, size, &log.tree).map_err(|_| differs())?;
+        let root = root_at(size, &log.tree).map_err(|_| differs())?;
+        let end = Checkpoint { origin: log.origin.clone(), size, root };
+        let published = read_checkpoint(archive, generation).await.ok();
+        let (note, is_signed) = match published.filter(|it| it.1 == end) {
+            Some((note, _)) => (note, true),
+            None => (end.to_text(), false),
+        };
+        Ok(GrowthToEnd { path, note, is_signed })
     }
 
     /// Tells whether the log of that checkpoint, as far as it counts, begins with that of `older`.

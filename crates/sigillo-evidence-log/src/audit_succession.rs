@@ -4,7 +4,7 @@ use sigillo_authorities::SignedHead;
 use sigillo_ers::{SEAL_BYTES_MAX, Trust, VerifiedSeal, verify_seal};
 use sigillo_merkle::{Checkpoint, KeysOfLog};
 use sigillo_model::{
-    Finding, FindingCode, LogTime, ObjectKey, SUCCESSION_ACT_BYTES_MAX, Succession,
+    BeyondEnd, Finding, FindingCode, LogTime, ObjectKey, SUCCESSION_ACT_BYTES_MAX, Succession,
 };
 
 use crate::{
@@ -82,11 +82,7 @@ async fn signer(
 /// Says what happened to the log, in words.
 fn words_of(logged: &LoggedSuccession, signer: Option<&VerifiedSeal>, by_old_key: bool) -> String {
     let terms = &logged.body.succession;
-    let lost = entries_lost(terms);
-    let lost = match lost {
-        0 => String::new(),
-        lost => format!("; {lost} entries that a checkpoint of it covers are lost"),
-    };
+    let beyond = beyond_end(terms).in_words();
     let signer = match signer {
         None => "whose signature cannot be read".to_owned(),
         Some(it) if it.trust == Trust::Unknown => {
@@ -97,7 +93,7 @@ fn words_of(logged: &LoggedSuccession, signer: Option<&VerifiedSeal>, by_old_key
     };
     let key = if by_old_key { "its key signed for the next" } else { "its key did not sign" };
     format!(
-        "log {} ended with commit {} of {} entries, because {}{lost}; log {} began on {}, by an act \
+        "log {} ended with commit {} of {} entries, because {}{beyond}; log {} began on {}, by an act \
          {signer}; {key}",
         terms.generation.saturating_sub(1),
         terms.last,
@@ -108,9 +104,9 @@ fn words_of(logged: &LoggedSuccession, signer: Option<&VerifiedSeal>, by_old_key
     )
 }
 
-/// Returns how many entries the newest known checkpoint of the old log covers beyond its end.
-pub fn entries_lost(terms: &Succession) -> u64 {
-    stated_end(terms).map_or(0, |it| it.size.saturating_sub(terms.size))
+/// Tells what is known of the old log beyond its end.
+pub fn beyond_end(terms: &Succession) -> BeyondEnd {
+    terms.beyond_end(stated_end(terms).map(|it| (it.size, it.root)))
 }
 
 /// Returns what the newest known checkpoint of the old log covers, as the succession states it.

@@ -66,6 +66,20 @@ pub enum LogError {
         number: u64,
     },
 
+    /// The newest commits are missing: what is published covers more.
+    #[error(
+        "commit {number} is missing: a checkpoint of {covered} entries is published, and the commits have \
+         {size}"
+    )]
+    NewestMissing {
+        /// The number of the first that is missing.
+        number: u64,
+        /// Entries that the published checkpoint covers.
+        covered: u64,
+        /// Entries that the commits have.
+        size: u64,
+    },
+
     /// The log found in the store does not extend the checkpoint that this key folder signed last.
     #[error(
         "LOG_DIVERGED: the log in the store has {found_size} entries and does not extend the \
@@ -201,6 +215,7 @@ impl LogError {
             | Self::CommitDamaged { .. }
             | Self::CommitMissing { .. }
             | Self::Diverged { .. }
+            | Self::NewestMissing { .. }
             | Self::Unindexable { .. }
             | Self::ReadBack { .. } => ErrorKind::Integrity,
             Self::NameTaken { .. } | Self::Crowded { .. } | Self::Succeeded { .. } => {

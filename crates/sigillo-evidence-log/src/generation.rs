@@ -3,21 +3,28 @@
 use std::sync::PoisonError;
 
 use bytes::Bytes;
-use futures::{FutureExt as _, future::BoxFuture};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 
 use sigillo_merkle::{Checkpoint, KeysOfLog, VerifierKey};
 use sigillo_model::{
     ArchiveDescription, CommitOpened, ENTRY_BYTES_MAX, Entry, GENERATIONS_MAX, LogSucceeded,
-    LogTime,
+    LogTime, ObjectKey,
 };
 
 use crate::{
     Archive, Commit, CommitFault, LogError, RightEdge, archive::commit_key_name, chain::sha256_of,
-    find_head, key_rotation::KnownKeys,
+    find_head, head::is_there, key_rotation::KnownKeys,
 };
 
 /// So many commits before the newest are also asked which log they are of.
 const LEARNT_MAX: u64 = 1;
+
+/// At most so many commits, the newest first, are looked through for one of a later log, if that is known
+/// to have begun.
+const HIDING_COMMITS_MAX: u64 = 100_000;
+
+/// So many of them are read at once.
+const HIDING_READS_MAX: usize = 16;
 
 /// One log of an archive, as far as it is known.
 #[derive(Clone, Debug)]
@@ -168,6 +175,8 @@ impl Archive {
                 }
             }
         }
+        // Any number of commits of old keys hides a log, but not what is published of it.
+        while self.is_next_published().await? && self.find_hidden(head).await? {}
         if head > 0 {
             self.commit(head).await?;
         }
@@ -177,6 +186,48 @@ impl Archive {
             }
         }
         Ok(())
+    }
+
+    /// Learns of a log that somebody knows of, and that commits of older keys hide.
+    ///
+    /// # Errors
+    ///
+    /// As [`learn`](Self::learn).
+    pub async fn learn_hidden(&self) -> Result<(), LogError> {
+        let head = find_head(self.store(), 0).await?;
+        while self.find_hidden(head).await? {}
+        self.learn().await
+    }
+
+    /// Tells whether something is published of the log that would come after the newest known.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Store`] if the store did not answer.
+    pub async fn is_next_published(&self) -> Result<bool, LogError> {
+        let next = self.generation() + 1;
+        if next > GENERATIONS_MAX {
+            return Ok(false);
+        }
+        is_there(self.store(), &ObjectKey::checkpoint_of(next)).await
+    }
+
+    /// Looks back from the newest commit for one of a later log, and learns of that; tells whether there is
+    /// one.
+    async fn find_hidden(&self, head: u64) -> Result<bool, LogError> {
+        let known = self.generation();
+        let begun = self.opened(known).unwrap_or(1);
+        let numbers = (head.saturating_sub(HIDING_COMMITS_MAX).max(begun)..=head).rev();
+        let read = |number| async move { Ok((number, self.commit_bytes(number).await?)) };
+        let mut commits = stream::iter(numbers).map(read).buffered(HIDING_READS_MAX);
+        while let Some((number, bytes)) = commits.try_next().await? {
+            let Some(bytes) = bytes else { continue };
+            if stated_header(&bytes).is_some_and(|it| it.generation > known) {
+                self.parse_commit(number, &bytes).await?;
+                return Ok(self.generation() > known);
+            }
+        }
+        Ok(false)
     }
 
     /// Lets no other log count from now on than those that are known: a commit of another is

@@ -71,7 +71,12 @@ async fn gap_after(store: &Store, head: u64) -> Result<Option<u64>, LogError> {
 }
 
 pub(crate) async fn exists(store: &Store, number: u64) -> Result<bool, LogError> {
-    match store.size(&ObjectKey::commit(number)).await {
+    is_there(store, &ObjectKey::commit(number)).await
+}
+
+/// Tells whether an object, or something else in its place, is there.
+pub(crate) async fn is_there(store: &Store, key: &ObjectKey) -> Result<bool, LogError> {
+    match store.size(key).await {
         // Whatever takes the place of a commit is met as damage by whoever reads it.
         Ok(_) | Err(StoreError::NotAnObject { .. }) => Ok(true),
         Err(StoreError::NotFound { .. }) => Ok(false),

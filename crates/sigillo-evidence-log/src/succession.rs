@@ -83,7 +83,10 @@ fn plan_of(chain: &Chain) -> Result<SuccessionPlan, LogError> {
         return Err(refused("it has no commits yet"));
     };
     if chain.generation >= GENERATIONS_MAX {
-        return Err(refused(format!("an archive has {GENERATIONS_MAX} logs at most")));
+        return Err(refused(format!(
+            "an archive has {GENERATIONS_MAX} logs at most, and this is the last. What is in it stays \
+             provable; what is to come goes into a new archive"
+        )));
     }
     Ok(SuccessionPlan {
         generation: chain.generation + 1,

@@ -251,8 +251,9 @@ impl LogView {
 ///
 /// # Errors
 ///
-/// [`LogError::CommitDamaged`], [`LogError::Store`], or [`LogError::CommitMissing`] where later
-/// commits or the published checkpoint show that there is more than can be read.
+/// [`LogError::CommitDamaged`], [`LogError::Store`], or [`LogError::CommitMissing`] and
+/// [`LogError::NewestMissing`] where later commits or the published checkpoint show that there is more than
+/// can be read.
 pub async fn read_view(archive: &Archive) -> Result<LogView, LogError> {
     let mut view = LogView::default();
     read_commits(archive, (0, 0), &mut |commit| view.take(commit)).await?;
@@ -281,8 +282,8 @@ pub async fn read_commits(
         if find_head(archive.store(), head).await? > head {
             continue;
         }
-        if published.is_some_and(|it| it.size > size) {
-            return Err(LogError::CommitMissing { number: head + 1 });
+        if let Some(covered) = published.map(|it| it.size).filter(|covered| *covered > size) {
+            return Err(LogError::NewestMissing { number: head + 1, covered, size });
         }
         return Ok(());
     }

@@ -68,7 +68,7 @@ pub use renewal::{
 pub use sealing::{STATEMENT_BYTES_MAX, SealedBatch, Statement};
 pub use seams::{Clock, Entropy, Signer, SignerError};
 pub use succession::{
-    GENERATIONS_MAX, LogSucceeded, SUCCESSION_ACT_BYTES_MAX, SUCCESSION_ACT_FORMAT,
+    BeyondEnd, GENERATIONS_MAX, LogSucceeded, SUCCESSION_ACT_BYTES_MAX, SUCCESSION_ACT_FORMAT,
     SUCCESSION_CHECKPOINT_BYTES_MAX, SUCCESSION_WORDS_BYTES_MAX, Succession, SuccessionAct,
     SuccessionReason,
 };

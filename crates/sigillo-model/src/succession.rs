@@ -1,5 +1,7 @@
 //! How a log is succeeded by the next: what the log says of it, and the act that a person signs.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ArchiveId, LogTime, Sha256Digest};
@@ -94,6 +96,65 @@ pub struct Succession {
     pub size: u64,
 }
 
+/// What is known of a log that ended beyond its end, by the newest checkpoint that a succession names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BeyondEnd {
+    /// Nothing: no checkpoint was known, or it covers no more than the log has.
+    Nothing,
+    /// It covers so many entries more, which are lost.
+    Lost(u64),
+    /// It is of another history, or may be: where that parts from the log is not known, and whatever it
+    /// covers that is not in the log is not vouched for.
+    Other {
+        /// Entries that it covers.
+        size: u64,
+    },
+}
+
+impl BeyondEnd {
+    /// Counts the entries that are lost; nothing if that cannot be told.
+    pub const fn lost(self) -> Option<u64> {
+        match self {
+            Self::Nothing => Some(0),
+            Self::Lost(entries) => Some(entries),
+            Self::Other { .. } => None,
+        }
+    }
+
+    /// Says it in words, behind where and why the log ended.
+    pub fn in_words(self) -> String {
+        match self {
+            Self::Nothing => String::new(),
+            Self::Lost(entries) => {
+                format!("; {entries} entries that a checkpoint of it covers are lost")
+            }
+            Self::Other { size } => format!(
+                "; a checkpoint of {size} entries was known, which this log does not contain: what it \
+                 covers and this log does not have is not vouched for"
+            ),
+        }
+    }
+}
+
+impl Succession {
+    /// Tells what is known of the old log beyond its end; `stated` are size and root of the
+    /// [`checkpoint`](Self::checkpoint).
+    ///
+    /// Where others may sign with the keys of the old log, what covers more may be theirs: nothing of
+    /// that is counted as lost.
+    pub fn beyond_end(&self, stated: Option<(u64, Sha256Digest)>) -> BeyondEnd {
+        let Some((size, root)) = stated else { return BeyondEnd::Nothing };
+        match size.cmp(&self.size) {
+            Ordering::Less => BeyondEnd::Nothing,
+            Ordering::Equal if root == self.root => BeyondEnd::Nothing,
+            Ordering::Greater if !self.reason.others_may_sign() => {
+                BeyondEnd::Lost(size - self.size)
+            }
+            _ => BeyondEnd::Other { size },
+        }
+    }
+}
+
 /// `log.succeeded`: a log ends, and another begins in its place.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LogSucceeded {
@@ -178,5 +239,25 @@ mod tests {
         };
         let line = Entry::LogSucceeded(Box::new(body.clone())).to_line().unwrap();
         assert_eq!(Entry::parse_line(&line), Ok(Entry::LogSucceeded(Box::new(body))));
+    }
+
+    #[test]
+    fn no_more_is_counted_as_lost_than_what_the_log_lost() {
+        use SuccessionReason::{BackupRestored, KeysExposed, LogForked, TailLost};
+        let (end, other) = (Sha256Digest::of(b"root"), Sha256Digest::of(b"other"));
+        for (reason, stated, known) in [
+            (TailLost, None, BeyondEnd::Nothing),
+            (TailLost, Some((20, other)), BeyondEnd::Nothing),
+            (TailLost, Some((21, end)), BeyondEnd::Nothing),
+            (TailLost, Some((21, other)), BeyondEnd::Other { size: 21 }),
+            (BackupRestored, Some((24, other)), BeyondEnd::Lost(3)),
+            (LogForked, Some((24, other)), BeyondEnd::Other { size: 24 }),
+            (KeysExposed, Some((24, other)), BeyondEnd::Other { size: 24 }),
+            (KeysExposed, Some((21, end)), BeyondEnd::Nothing),
+        ] {
+            let terms = Succession { reason, ..succession() };
+            assert_eq!(terms.beyond_end(stated), known, "{reason:?} {stated:?}");
+        }
+        assert_eq!(BeyondEnd::Other { size: 24 }.lost(), None);
     }
 }

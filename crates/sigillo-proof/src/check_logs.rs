@@ -313,13 +313,12 @@ fn is_vouched(body: &LogSucceeded, keys: &KeysOfLog) -> bool {
 /// Says how a log came after another.
 fn words_of(body: &LogSucceeded, is_vouched: bool) -> String {
     let terms = &body.succession;
-    let lost = match entries_lost(terms) {
-        0 => String::new(),
-        lost => format!("; {lost} entries that a checkpoint of it covers are lost"),
-    };
+    let stated = terms.checkpoint.as_deref().and_then(Checkpoint::stated);
+    let stated = stated.map(|it| (it.size, Sha256Digest::from_bytes(*it.root.as_bytes())));
+    let beyond = terms.beyond_end(stated).in_words();
     let key = if is_vouched { "its key signed for the next" } else { "its key did not sign" };
     format!(
-        "log {} ended with commit {} of {} entries, because {}{lost}; {key}; by whose act log {} came \
+        "log {} ended with commit {} of {} entries, because {}{beyond}; {key}; by whose act log {} came \
          after it is not in here",
         terms.generation - 1,
         terms.last,
@@ -327,12 +326,6 @@ fn words_of(body: &LogSucceeded, is_vouched: bool) -> String {
         terms.reason.in_words(),
         terms.generation,
     )
-}
-
-/// Returns how many entries the newest known checkpoint of the old log covers beyond its end.
-fn entries_lost(terms: &Succession) -> u64 {
-    let stated = terms.checkpoint.as_deref().and_then(Checkpoint::stated);
-    stated.map_or(0, |it| it.size.saturating_sub(terms.size))
 }
 
 /// Tells of a receipt of a log that ended, and whose keys others may have, if nothing proves that it is from

@@ -445,9 +445,9 @@ pub(crate) enum LogCommand {
     /// Prove that the log only grew since a checkpoint that you kept
     ///
     /// Prints what a witness asks for (C2SP tlog-witness): the old size, a consistency proof and the
-    /// published checkpoint. A log that has become shorter, or has another root at the old
-    /// size, is damage: entries were taken back or replaced. Without a checkpoint, it is the request
-    /// to a witness that has not seen the log before.
+    /// published checkpoint; of a log that ended, that of its end. A log that has become shorter, or
+    /// has another root at the old size, is damage: entries were taken back or replaced. Without a
+    /// checkpoint, it is the request to a witness that has not seen the log before.
     ///
     /// Example: sigillo log consistency checkpoint.txt --archive /srv/archive
     ///
@@ -488,7 +488,7 @@ pub(crate) enum LogCommand {
     /// Put a time-stamp on the published checkpoint, kept beside the log
     ///
     /// Sealings time-stamp the log as well; this does so between them, without adding to the log.
-    /// With --list, verifies and lists the time-stamps over checkpoints that there are.
+    /// With --list, verifies and lists those over checkpoints of all logs of the archive.
     ///
     /// Example: sigillo log anchor --archive /srv/archive
     #[command(verbatim_doc_comment)]

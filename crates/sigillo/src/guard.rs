@@ -15,6 +15,9 @@ impl Context {
     pub(crate) async fn archive(&self) -> Result<Archive, CommandError> {
         let archive = self.opened().await?;
         archive.learn().await?;
+        if self.lacks_log(&archive)?.is_some() {
+            archive.learn_hidden().await?;
+        }
         archive.learn_no_more();
         self.refuse_unbelieved(&archive)?;
         Ok(archive)
@@ -65,10 +68,11 @@ impl Context {
         Ok(this
             .hint("`sigillo verify` says by whose act it began; ask the entity whether it is theirs")
             .hint("if it is, get what `sigillo trust export` prints there, and `sigillo trust add` it")
-            .hint(
-                "if it is not, somebody wrote to the store who should not: keep these commits \
-                 elsewhere and take them out of log/seq; the log before goes on then",
-            ))
+            .hint(format!(
+                "if it is not, somebody wrote to the store who should not: keep these commits, and all \
+                 of log-{generation}/, elsewhere and take them out of log/seq and the archive; the log \
+                 before goes on then"
+            )))
     }
 
     /// Returns the keys of a log that succeeded another, if they are this user's: nobody else can have

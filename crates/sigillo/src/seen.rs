@@ -7,6 +7,7 @@ use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::{Archive, LogSummary, SeenLog, is_said_lost, log_contains, summarise};
 use sigillo_merkle::{Checkpoint, VerifierKey};
 use sigillo_model::{ArchiveId, Finding, FindingCode, LogTime, Sha256Digest};
+use sigillo_proof::ArchiveSection;
 
 use crate::{
     context::Context,
@@ -17,7 +18,10 @@ use crate::{
 /// The file of the state that names the logs that were seen of an archive beyond its first.
 const SEEN_LOGS: &str = "seen-logs";
 
-/// At most so many of them are read.
+/// The file of the state that names those that were met without the archive, as in receipts.
+const MET_LOGS: &str = "met-logs";
+
+/// At most so many of each are read.
 const SEEN_LOGS_MAX: usize = 1000;
 
 impl Context {
@@ -34,7 +38,7 @@ impl Context {
     pub(crate) fn seen_before(&self, archive: &Archive) -> Result<Vec<SeenLog>, CommandError> {
         let state = self.places.state_of(archive.description().archive);
         let named = self.trust.successors_of(archive)?;
-        let mut logs = read_logs(&state);
+        let mut logs = read_logs(&state, SEEN_LOGS);
         logs.extend(named.iter().filter(|it| !logs.contains(it)).cloned().collect::<Vec<_>>());
         logs.extend(archive.log_keys_of(1).map(|first| (1, first.first().clone())));
         let newest = (archive.generation(), archive.log_keys().first().clone());
@@ -73,7 +77,8 @@ impl Context {
         kept: &str,
     ) -> Result<bool, CommandError> {
         let file = self.seen_logs_file(archive);
-        let (logs, all) = (read_logs(&self.places.state_of(archive.description().archive)), lost);
+        let state = self.places.state_of(archive.description().archive);
+        let (logs, all) = (read_logs(&state, SEEN_LOGS), lost);
         let is_lost = |it: &(u64, VerifierKey)| all.iter().any(|lost| is_of(lost, it));
         if !logs.iter().any(is_lost) {
             return Ok(false);
@@ -118,7 +123,7 @@ impl Context {
         if archive.generation() > 1 && self.trust.knowledge_of(archive)?.0 {
             let state = self.places.state_of(archive.description().archive);
             let log = (archive.generation(), archive.log_keys().first().clone());
-            let mut logs = read_logs(&state);
+            let mut logs = read_logs(&state, SEEN_LOGS);
             if !logs.contains(&log) {
                 logs.push(log);
                 write_logs(&state.join(SEEN_LOGS), &logs)?;
@@ -191,6 +196,39 @@ impl Context {
         }
     }
 
+    /// Compares the logs that came after others, in what was met without the archive and is believed, with
+    /// those that this user met or saw, and remembers them. Two after the same log are a fork of that,
+    /// unless the trust store says which of them it is.
+    pub(crate) fn meet_logs(&self, section: &ArchiveSection) -> Option<Finding> {
+        let named = self.trust.receipt_trust(section).map(|it| it.successors).unwrap_or_default();
+        let state = self.places.state_of(section.id);
+        let (mut met, seen) = (read_logs(&state, MET_LOGS), read_logs(&state, SEEN_LOGS));
+        let known = met.len();
+        for generation in 2..=section.newest_log() {
+            let Some(key) = section.first_key_of(generation) else { continue };
+            if named.iter().any(|it| it.generation == generation) {
+                continue;
+            }
+            let is_other = |it: &&(u64, VerifierKey)| it.0 == generation && it.1 != key;
+            if let Some((_, other)) = met.iter().chain(&seen).find(is_other) {
+                let message = format!(
+                    "the log was forked: after log {} came one with the key {other}, as was seen \
+                     earlier, and here one with the key {key}",
+                    generation - 1
+                );
+                let object = format!("log {generation}");
+                return Some(Finding::new(FindingCode::LogRolledBack, object, message));
+            }
+            if met.len() < SEEN_LOGS_MAX && !met.contains(&(generation, key.clone())) {
+                met.push((generation, key));
+            }
+        }
+        if met.len() > known {
+            self.warn_unless(write_logs(&state.join(MET_LOGS), &met));
+        }
+        None
+    }
+
     fn remember_in(&self, file: &Path, head: SignedHead) -> Result<(), CommandError> {
         if read(file).is_some_and(|(seen, _)| head.size <= seen.size) {
             return Ok(());
@@ -204,9 +242,9 @@ impl Context {
     }
 }
 
-/// Reads which logs were seen of an archive beyond its first, each with its first key.
-fn read_logs(state: &Path) -> Vec<(u64, VerifierKey)> {
-    let text = std::fs::read_to_string(state.join(SEEN_LOGS)).unwrap_or_default();
+/// Reads which logs were seen or met of an archive beyond its first, each with its first key.
+fn read_logs(state: &Path, file: &str) -> Vec<(u64, VerifierKey)> {
+    let text = std::fs::read_to_string(state.join(file)).unwrap_or_default();
     let lines = text.lines().take(SEEN_LOGS_MAX).filter_map(|line| {
         let (number, key) = line.split_once(' ')?;
         Some((number.parse().ok()?, VerifierKey::parse(key).ok()?))

@@ -201,26 +201,33 @@ async fn whoever_had_the_old_keys_cannot_use_up_epochs_or_time() {
     assert_eq!(faults(&world.audit().await), []);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_commit_of_the_old_keys_behind_the_newest_does_not_hide_the_log() {
+async fn commits_of_the_old_keys_behind_the_newest_do_not_hide_the_log(
+    #[values(1, 2, 3, 40)] strays: u64,
+) {
     let mut world = archive(Place::Folder).await;
     let lines = next_lines(&world, &[]).await;
-    let (late, old) = (signed(&world, &lines).await, world.keys.clone());
+    let old = world.keys.clone();
     let done = succeeded(&mut world, SuccessionReason::KeysExposed).await;
     drop(done.writer);
-    let key = ObjectKey::commit(done.commit + 1);
-    let text = String::from_utf8(late.to_vec()).unwrap();
-    let (from, to) =
-        (format!("\"commit\":{},", done.commit), format!("\"commit\":{},", done.commit + 1));
-    // Signed anew, as the old key can.
-    let line = text.lines().next().unwrap().replace(&from, &to) + "\n";
     let new = std::mem::replace(&mut world.keys, old);
-    let bytes = signed(&world, &[line]).await;
+    let from = format!("\"commit\":{},", done.commit);
+    for number in done.commit + 1..=done.commit + strays {
+        // Signed anew, as the old key can.
+        let line = lines[0].replace(&from, &format!("\"commit\":{number},"));
+        let bytes = signed(&world, &[line]).await;
+        fs::write(world.file(&ObjectKey::commit(number)), bytes).unwrap();
+    }
     world.keys = new;
-    fs::write(world.file(&key), bytes).unwrap();
     let reader = world.archive().await;
     let error = reader.learn().await.unwrap_err();
     assert_eq!((reader.generation(), error.kind()), (2, ErrorKind::Integrity), "{error}");
+    // Nor where nothing is published of it, for who knows that there is one.
+    fs::remove_file(world.file(&ObjectKey::checkpoint_of(2))).unwrap();
+    let reader = world.archive().await;
+    assert!(reader.learn_hidden().await.is_err());
+    assert_eq!(reader.generation(), 2);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use sigillo_authorities::SignedHead;
-use sigillo_custody::{Growth, ReceiptLog, list_cosigned_sizes, read_cosignatures};
+use sigillo_custody::{Growth, GrowthToEnd, ReceiptLog, list_cosigned_sizes, read_cosignatures};
 use sigillo_evidence_log::{
     Archive, Commit, PublishedCheckpoint, Standing, ended_log_contains, read_checkpoint,
     read_commits,
@@ -178,27 +178,41 @@ async fn with_ended(
     let head = head_of_checkpoint(&older);
     let contains = ended_log_contains(archive, generation, head).await?;
     let sizes = format!("{} entries when it ended, the checkpoint {}", end.size, older.size);
-    let (standing, words, code) = if contains {
-        let words = format!(
-            "The checkpoint is of log {generation}, which only grew: it had {sizes}. The newest is log {}.",
-            archive.generation()
+    let mut value = json!({
+        "checkpoint": "", "new_root": end.root, "new_size": end.size, "old_root": head.root,
+        "old_size": head.size, "proof": [], "standing": "ended",
+    });
+    let (words, request, code) = if contains {
+        let log = ReceiptLog::read(archive).await?;
+        let GrowthToEnd { path, note, is_signed } = log.growth_to_end(archive, &older).await?;
+        value["proof"] = path.iter().map(|hash| Value::from(hash.to_base64())).collect();
+        value["checkpoint"] = json!(note);
+        let newest = archive.generation();
+        let mut words = format!(
+            "The checkpoint is of log {generation}, which only grew: it had {sizes}. It has ended; the \
+             newest is log {newest}."
         );
-        ("ended", words, EXIT_CLEAN)
+        if !is_signed {
+            words.push_str(&format!(
+                " No signed checkpoint of its end is published: size and root are those that log {} \
+                 names, without a signature.",
+                generation + 1
+            ));
+        }
+        (words, write_witness_request(older.size, &path, &note), EXIT_CLEAN)
     } else if head.size > end.size {
-        ("shorter", shorter(&sizes), EXIT_DAMAGE)
+        value["standing"] = json!("shorter");
+        (shorter(&sizes), String::new(), EXIT_DAMAGE)
     } else {
+        value["standing"] = json!("forked");
         let words = format!(
             "DAMAGE: log {generation} had {sizes}, and does not contain what the checkpoint covers. Keep \
              the checkpoint: it proves that the log was rewritten"
         );
-        ("forked", words, EXIT_DAMAGE)
+        (words, String::new(), EXIT_DAMAGE)
     };
     context.output.say(&words);
-    let value = json!({
-        "checkpoint": "", "new_root": end.root, "new_size": end.size, "old_root": head.root,
-        "old_size": head.size, "proof": [], "standing": standing,
-    });
-    context.output.result("sigillo.log.consistency/1", "", value);
+    context.output.result("sigillo.log.consistency/1", &request, value);
     Ok(Some(code))
 }
 

@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &Context, args: &AnchorArgs) -> Result<u8, Comm
         anchors.retain(|it| it.key == *added);
     }
     let worst = anchors.iter().map(severity_of).max().unwrap_or(Severity::Note);
-    let text: String = anchors.iter().map(line_of).collect();
+    let text: String = anchors.iter().map(|it| line_of(it, archive.generation())).collect();
     let text =
         if anchors.is_empty() { "No checkpoint was time-stamped.\n".to_owned() } else { text };
     let values: Vec<Value> = anchors.iter().map(value_of).collect();
@@ -76,14 +76,16 @@ async fn add(context: &Context, archive: &Archive) -> Result<ObjectKey, CommandE
 fn severity_of(anchor: &CheckpointAnchor) -> Severity {
     match &anchor.token {
         Ok(token) if token.trust == Trust::Unknown => Severity::CannotTell,
-        Ok(_) => Severity::Note,
+        Ok(_) | Err(AnchorFault::AfterEnd) => Severity::Note,
         Err(AnchorFault::Token(error)) if error.is_unknown_algorithm() => Severity::CannotTell,
         Err(_) => Severity::Damage,
     }
 }
 
-fn line_of(anchor: &CheckpointAnchor) -> String {
-    let entries = counted(anchor.size, "entry");
+/// Says what a time-stamp attests; where there are several logs, of which of them.
+fn line_of(anchor: &CheckpointAnchor, logs: u64) -> String {
+    let log = if logs > 1 { format!("log {}, ", anchor.generation) } else { String::new() };
+    let entries = format!("{log}{}", counted(anchor.size, "entry"));
     match &anchor.token {
         Ok(token) => format!(
             "{}: {} of {} by {}{}\n",
@@ -97,8 +99,11 @@ fn line_of(anchor: &CheckpointAnchor) -> String {
             }
         ),
         Err(fault) => {
-            let word =
-                if severity_of(anchor) == Severity::Damage { "DAMAGE" } else { "CANNOT TELL" };
+            let word = match severity_of(anchor) {
+                Severity::Damage => "DAMAGE",
+                Severity::Note | Severity::Derived => "note",
+                Severity::CannotTell => "CANNOT TELL",
+            };
             format!("{entries}: {word} {}: {}\n", anchor.key, visible(&fault.to_string()))
         }
     }

@@ -267,8 +267,8 @@ pub(crate) fn check(
     Ok(exit_code(&check.findings))
 }
 
-/// Compares the checkpoints of a statement, and where logs ended, with what was seen of them, if the
-/// newest is believed.
+/// Compares the checkpoints of a statement, where logs ended and which came after them with what was seen
+/// of them, if the newest is believed.
 fn fork(context: &Context, archive: &ArchiveSection, check: &PeriodCheck) -> Option<Finding> {
     let is_believed = check.findings.iter().all(|it| it.code != FindingCode::OriginUnknown);
     if !is_believed {
@@ -279,9 +279,10 @@ fn fork(context: &Context, archive: &ArchiveSection, check: &PeriodCheck) -> Opt
     let bounds = older.into_iter().chain(&check.checkpoint);
     let bounds = bounds.filter_map(|it| Some((check.generation?, it)));
     let logs = check.logs.iter().map(|it| (it.generation, &it.checkpoint));
-    bounds.chain(logs).find_map(|(generation, checkpoint)| {
+    let forked = bounds.chain(logs).find_map(|(generation, checkpoint)| {
         context.meet(archive.id, &archive.first_key_of(generation)?, checkpoint)
-    })
+    });
+    forked.or_else(|| context.meet_logs(archive))
 }
 
 fn check_text(check: &PeriodCheck, archive: Option<&ArchiveSection>) -> String {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use sigillo_authorities::{CheckpointSigner, KeyFolder};
 use sigillo_ers::{SEAL_BYTES_MAX, Trust, TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{
-    Archive, LogError, LogKeys, SuccessionPlan, SuccessionTerms, plan_succession, read_act,
-    sign_succession_act, succeed_log, write_succession_act,
+    Archive, LogError, LogKeys, SuccessionPlan, SuccessionTerms, beyond_end, plan_succession,
+    read_act, sign_succession_act, succeed_log, write_succession_act,
 };
 use sigillo_merkle::VerifierKey;
 use sigillo_model::{ErrorKind, LogTime, SUCCESSION_ACT_BYTES_MAX, Succession, SuccessionReason};
@@ -137,6 +137,9 @@ impl From<SucceedReason> for SuccessionReason {
 pub(crate) async fn run(context: &Context, args: &SucceedArgs) -> Result<u8, CommandError> {
     let archive = context.archive_as_found().await?;
     archive.learn().await.map_err(|error| unreadable(&error))?;
+    if context.lacks_log(&archive)?.is_some() {
+        archive.learn_hidden().await.map_err(|error| unreadable(&error))?;
+    }
     let begun = Begun::find(context, &archive).await?;
     if begun.is_none() {
         refuse_unbelieved(context, &archive)?;
@@ -156,7 +159,7 @@ pub(crate) async fn run(context: &Context, args: &SucceedArgs) -> Result<u8, Com
             "{plan}Nothing was changed. Say why with --reason, and have the act signed that --act \
              writes; in a trial archive, --trial --yes signs it with the archive's own seal.\n"
         );
-        context.output.result(SCHEMA, &text, value_of(&before));
+        context.output.result(SCHEMA, &text, value_of(&before, None));
         return Ok(EXIT_CLEAN);
     };
     refuse_reason(&before, reason)?;
@@ -171,7 +174,7 @@ pub(crate) async fn run(context: &Context, args: &SucceedArgs) -> Result<u8, Com
              act to be signed; in a trial archive --trial --yes does all of it.\n",
             reason.in_words()
         );
-        context.output.result(SCHEMA, &text, value_of(&before));
+        context.output.result(SCHEMA, &text, value_of(&before, Some(reason)));
         return Ok(EXIT_CLEAN);
     }
     if !context.output.is_json() {
@@ -209,7 +212,7 @@ async fn begin(
              again.\n",
             file.display()
         );
-        context.output.result(SCHEMA, &text, value_of(&before));
+        context.output.result(SCHEMA, &text, value_of(&before, Some(reason)));
         return Ok(EXIT_CLEAN);
     }
     let signature = sign_succession_act(&keys.seal(), &act, at)?;
@@ -248,7 +251,12 @@ async fn look(
 }
 
 pub(super) fn unreadable(error: &LogError) -> CommandError {
-    CommandError::of(error.kind(), error)
+    let this = CommandError::of(error.kind(), error);
+    if error.kind() != ErrorKind::Integrity {
+        // Nothing of the log is damaged: the hints would lead astray.
+        return this;
+    }
+    this
         .hint(
             "a log is succeeded where its commits end: whatever lies behind a gap, or is damaged at the \
              end, has to be moved out of log/seq first, and kept",
@@ -305,11 +313,11 @@ fn plan_text(context: &Context, before: &Before) -> Result<String, CommandError>
     Ok(text)
 }
 
-fn value_of(before: &Before) -> Value {
+fn value_of(before: &Before, reason: Option<SuccessionReason>) -> Value {
     let generation = before.plan.generation;
     json!({
         "act_sha256": null, "commit": before.plan.last + 1, "generation": generation,
-        "lost": before.known.lost(), "origin": before.archive.description().origin_of(generation),
+        "lost": before.known.lost(reason), "origin": before.archive.description().origin_of(generation),
         "performed": false, "signer": null,
     })
 }
@@ -473,7 +481,7 @@ async fn finish(
     );
     let value = json!({
         "act_sha256": body.act_sha256, "commit": done.commit, "generation": terms.generation,
-        "lost": sigillo_evidence_log::entries_lost(terms), "origin": archive.origin(),
+        "lost": beyond_end(terms).lost(), "origin": archive.origin(),
         "performed": true, "signer": by.signer,
     });
     context.output.result(SCHEMA, &text, value);
@@ -507,4 +515,17 @@ fn add_root(anchors: &mut TrustAnchors, keys: &KeyFolder) -> Result<(), CommandE
         anchors.add_der("trial root", &der).map_err(|error| bad(&error))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_are_to_be_moved_away_only_where_some_are_damaged() {
+        let hints = |error: &LogError| unreadable(error).hints.concat();
+        assert!(hints(&LogError::CommitMissing { number: 3 }).contains("out of log/seq"));
+        let last = LogError::NoSuccession { what: "an archive has 64 logs at most".to_owned() };
+        assert_eq!(hints(&last), "");
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sigillo_authorities::{CheckpointSigner, KeyFolder, SignedHead};
 use sigillo_evidence_log::{Archive, SeenLog, SuccessionPlan, log_contains, read_checkpoint};
 use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX, TreeHash};
-use sigillo_model::{ErrorKind, GENERATIONS_MAX, LogTime, Sha256Digest};
+use sigillo_model::{ErrorKind, GENERATIONS_MAX, LogTime, Sha256Digest, SuccessionReason};
 
 use crate::{
     commands::log::checkpoint_of,
@@ -96,8 +96,20 @@ impl Known {
     }
 
     /// Counts the entries that the newest checkpoint covers beyond the end of the log.
-    pub(super) fn lost(&self) -> u64 {
+    fn beyond(&self) -> u64 {
         self.newest().map_or(0, |it| it.head.size.saturating_sub(self.size))
+    }
+
+    /// Counts the entries that are lost, as an act for this reason would; nothing if that cannot be told,
+    /// because the newest checkpoint may be of another history.
+    pub(super) fn lost(&self, reason: Option<SuccessionReason>) -> Option<u64> {
+        let is_of_other =
+            reason.map_or_else(|| self.is_forked(), SuccessionReason::others_may_sign);
+        match self.newest() {
+            Some(it) if it.head.size == self.size && !it.is_contained => None,
+            Some(it) if it.head.size > self.size && is_of_other => None,
+            _ => Some(self.beyond()),
+        }
     }
 
     /// Tells whether two histories are known: of one size there are two heads, or the log lacks one of
@@ -130,11 +142,13 @@ impl Known {
         };
         let covered = grouped(newest.head.size);
         let mut text = format!("The newest checkpoint known covers {covered} entries");
-        text.push_str(&match self.lost() {
-            0 => ".\n".to_owned(),
-            lost => format!(
-                ": {}{} of them are lost, and stay so. Look for a copy that has them before you go on.\n",
-                if self.is_forked() { "at least " } else { "" },
+        text.push_str(&match (self.beyond(), self.is_forked()) {
+            (0, _) => ".\n".to_owned(),
+            (beyond, true) => {
+                format!(": at least {} of them are not in this log.\n", grouped(beyond))
+            }
+            (lost, false) => format!(
+                ": {} of them are lost, and stay so. Look for a copy that has them before you go on.\n",
                 grouped(lost)
             ),
         });

@@ -329,15 +329,16 @@ pub(crate) fn verify(
 }
 
 /// Compares the logs of a receipt, if the newest is believed, with what was seen of each: its checkpoint,
-/// and where those before it ended.
+/// where those before it ended, and which log came after each.
 pub(crate) fn fork(context: &Context, receipt: &Receipt, check: &ReceiptCheck) -> Option<Finding> {
     if !is_believed(&check.findings) {
         return None;
     }
-    check.logs.iter().find_map(|log| {
+    let forked = check.logs.iter().find_map(|log| {
         let key = receipt.archive.first_key_of(log.generation)?;
         context.meet(receipt.archive.id, &key, &log.checkpoint)
-    })
+    });
+    forked.or_else(|| context.meet_logs(&receipt.archive))
 }
 
 /// Tells whether whoever checked a receipt believes the key of its log.

@@ -2,12 +2,13 @@
 
 use serde_json::json;
 
-use sigillo_evidence_log::{LineSummary, LogSummary, summarise};
+use sigillo_evidence_log::{Archive, LineSummary, LogSummary, summarise};
 
 use crate::{
-    commands::{EXIT_CLEAN, EXIT_DAMAGE},
+    commands::{EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS},
     context::Context,
     error::CommandError,
+    guard::BACKUP,
     output::{counted, visible, waiting},
 };
 
@@ -17,8 +18,7 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
     let lines = context.line_names()?;
     let view = summarise(&archive, context.known_summary(&archive), &lines).await?;
     context.remember_summary(&archive, &view);
-    // A log that cannot be read so far is for `sigillo verify` to judge.
-    let rolled_back = context.rolled_back(&archive).await.unwrap_or_default();
+    let (rolled_back, lacking, code) = lacking(context, &archive).await?;
     let description = archive.description();
     let (unsealed, unstamped) = (&view.unsealed, view.waiting());
     let unsealed_documents: u64 = unsealed.iter().map(|batch| batch.documents).sum();
@@ -51,9 +51,7 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
         )),
     }
     text.push_str(&lines_text(&view));
-    if let Some(words) = &rolled_back {
-        text.push_str(&format!("  DAMAGE: {words}\n"));
-    }
+    text.push_str(&lacking);
     let value = json!({
         "archive": description.archive,
         "entity": description.entity.name,
@@ -80,7 +78,30 @@ pub(crate) async fn run(context: &Context) -> Result<u8, CommandError> {
         "unstamped_since": unstamped.first().map(|sealing| sealing.at),
     });
     context.output.result("sigillo.status/1", &text, value);
-    Ok(if rolled_back.is_some() { EXIT_DAMAGE } else { EXIT_CLEAN })
+    Ok(code)
+}
+
+/// Says that the archive lacks what this user saw of it, or what is published of it, if that is so: in words,
+/// as lines of text, and with the exit code.
+async fn lacking(
+    context: &Context,
+    archive: &Archive,
+) -> Result<(Option<String>, String, u8), CommandError> {
+    // A log that cannot be read so far is for `sigillo verify` to judge.
+    if let Some(words) = context.rolled_back(archive).await.unwrap_or_default() {
+        let text = format!("  DAMAGE: {words}\n  write nothing to it; {BACKUP}\n");
+        return Ok((Some(words), text, EXIT_DAMAGE));
+    }
+    if !archive.is_next_published().await? {
+        return Ok((None, String::new(), EXIT_CLEAN));
+    }
+    let words = format!(
+        "a checkpoint of log {} is published, and no commit begins that log: the newest commits may be \
+         lost, or somebody put it there; sigillo verify",
+        archive.generation() + 1
+    );
+    let text = format!("  CANNOT TELL: {words}\n");
+    Ok((Some(words), text, EXIT_FINDINGS))
 }
 
 /// Says what each evidence line has, and what waits for a time-stamp on it.

@@ -46,6 +46,7 @@ mod sealing_later;
 mod stating;
 mod succeeding;
 mod succeeding_again;
+mod succeeding_border;
 mod succeeding_forged;
 mod sweeping;
 mod texts;

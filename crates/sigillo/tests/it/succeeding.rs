@@ -131,7 +131,7 @@ fn an_archive_restored_from_a_backup_goes_on() {
     fs::copy(world.archive().join("log/checkpoint"), world.place("copia/log/checkpoint")).unwrap();
     fs::remove_dir_all(world.archive()).unwrap();
     fs::rename(world.place("copia"), world.archive()).unwrap();
-    world.run(["ingest", "carte"]).check_error(5, "missing although later ones exist");
+    world.run(["ingest", "carte"]).check_error(5, "is missing: a checkpoint of");
     world.run(["log", "succeed"]).check(0, "of them are lost, and stay so");
     let ran = succeed(&world, "backup-restored");
     assert!(ran.json()["lost"].as_u64().unwrap() > 0, "{ran:?}");

@@ -360,6 +360,29 @@ fn every_known_head_that_the_log_does_not_contain_is_told() {
     // Of two histories the one that was seen may be the other: who has the new log is not told of it.
     let (code, report) = world.verify();
     assert!(code == 0 && codes(&report).contains(&"F308"), "{report}");
+    // Where the archive's is the shorter one, nobody knows how much of the longer one is the others'.
+    let world = World::with(&[("uno.txt", b"uno")]);
+    copy(&world.archive(), &world.place("prima"));
+    for name in ["due.txt", "tre.txt"] {
+        ingest_more(&world, name);
+    }
+    let longer = world.run(["log", "checkpoint"]).stdout;
+    bring_back(&world.place("prima"), &world.archive());
+    let forked = ["log", "succeed", "--reason", "log-forked", "--json"];
+    assert!(world.run(forked).json()["lost"].is_null());
+    let ran = world.run(forked.iter().chain(&["--trial", "--yes"])).json();
+    assert!(ran["performed"] == true && ran["lost"].is_null(), "{ran}");
+    let said = format!("a checkpoint of {} entries was known", longer.lines().nth(1).unwrap());
+    ingest_more(&world, "quattro.txt");
+    world.run(["prove", "carte/quattro.txt", "-o", "quattro.zip"]).check(0, "");
+    for args in [&["verify"][..], &["check", "quattro.zip"]] {
+        let ran = world.run(args);
+        ran.check(0, &said);
+        assert!(
+            ran.stdout.contains("not vouched for") && !ran.stdout.contains("are lost"),
+            "{ran:?}"
+        );
+    }
     // Two of one size, one kept outside and one published, are named both.
     let world = World::with(&[("uno.txt", b"uno")]);
     copy(&world.archive(), &world.place("prima"));
