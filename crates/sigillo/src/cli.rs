@@ -382,7 +382,7 @@ pub(crate) struct RenewArgs {
     #[arg(long)]
     pub(crate) yes: bool,
     /// Renew what comes to its end within so many days
-    #[arg(long, value_name = "DAYS", default_value_t = 183)]
+    #[arg(long, value_name = "DAYS", default_value_t = crate::commands::renew::LEAD_DAYS)]
     pub(crate) lead_days: u16,
     /// Renew all time-stamps, also those that do not come to their end yet
     #[arg(long)]

@@ -21,7 +21,7 @@ mod log_succeed_known;
 pub(crate) mod log_witness;
 mod rebuild;
 pub(crate) mod receipt;
-mod renew;
+pub(crate) mod renew;
 mod renew_trees;
 mod sample;
 mod seal;

@@ -24,6 +24,9 @@ use crate::{
     output::{counted, visible},
 };
 
+/// How many days before its end evidence is renewed, unless somebody says otherwise: half a year.
+pub(crate) const LEAD_DAYS: u16 = 183;
+
 /// What became of one evidence line.
 struct RenewedLine {
     plan: RenewalPlan,
@@ -68,7 +71,7 @@ pub(crate) async fn run(context: &Context, args: RenewArgs) -> Result<u8, Comman
     let (mut done, is_one) = (Vec::new(), plans.len() == 1);
     for plan in plans {
         let line = renew_line(context, (&archive, &mut log), &keys, &rules, plan).await?;
-        text.push_str(&line_text(&line, is_one, args.over_lost));
+        text.push_str(&line_text(&line, is_one, &args));
         done.push(line);
     }
     context.remember_signed_or_warn(&archive, &keys);
@@ -126,10 +129,11 @@ impl RenewedLine {
 }
 
 /// Says what became of a line, and which it is, if there are several and there is something to say.
-fn line_text(line: &RenewedLine, is_one: bool, over_lost: bool) -> String {
-    let mut text = outcome_text(&line.outcome);
-    text.push_str(&line.trees.text());
-    text.push_str(&lost_text(&line.plan, over_lost));
+fn line_text(line: &RenewedLine, is_one: bool, args: &RenewArgs) -> String {
+    let again = again(args);
+    let mut text = outcome_text(&line.outcome, &again);
+    text.push_str(&line.trees.text(&again));
+    text.push_str(&lost_text(&line.plan, args.over_lost));
     if is_one || text.is_empty() {
         return text;
     }
@@ -153,13 +157,7 @@ fn show(
 ) -> u8 {
     let mut text: String = plans.iter().map(|plan| plan_text(plan, written, at)).collect();
     if plans.iter().any(|plan| !plan.due.is_empty() || !plan.trees.is_empty()) {
-        let options = [
-            (args.all, " --all"),
-            (args.hash_tree, " --hash-tree"),
-            (args.over_lost, " --over-lost"),
-        ];
-        let options = options.map(|(given, option)| if given { option } else { "" }).concat();
-        text.push_str(&format!("Nothing was renewed. To renew it: sigillo renew --yes{options}\n"));
+        text.push_str(&format!("Nothing was renewed. To renew it: {}\n", again(args)));
     }
     for plan in plans {
         text.push_str(&lost_text(plan, args.over_lost));
@@ -171,6 +169,18 @@ fn show(
         .map(|plan| json!({"hash_trees": [], "outcome": null, "plan": plan_json(plan, written)}));
     context.output.result("sigillo.renew/1", &text, all_json(lines, false));
     exit_code(&findings)
+}
+
+/// Returns the command that carries out what was asked for, and nothing else.
+fn again(args: &RenewArgs) -> String {
+    let options =
+        [(args.all, " --all"), (args.hash_tree, " --hash-tree"), (args.over_lost, " --over-lost")];
+    let options = options.map(|(given, option)| if given { option } else { "" }).concat();
+    let lead = match args.lead_days {
+        LEAD_DAYS => String::new(),
+        days => format!(" --lead-days {days}"),
+    };
+    format!("sigillo renew --yes{options}{lead}")
 }
 
 fn plan_text(plan: &RenewalPlan, written: &[String], at: Timestamp) -> String {
@@ -242,7 +252,7 @@ fn lost_text(plan: &RenewalPlan, over_lost: bool) -> String {
     text
 }
 
-fn outcome_text(outcome: &RenewOutcome) -> String {
+fn outcome_text(outcome: &RenewOutcome, again: &str) -> String {
     let mut text = String::new();
     for (body, committed) in &outcome.renewed {
         let what = if body.trial { "a TRIAL time-stamp, not qualified" } else { "a time-stamp" };
@@ -261,7 +271,7 @@ fn outcome_text(outcome: &RenewOutcome) -> String {
         text.push_str("Somebody else renewed meanwhile. See what is left: sigillo renew\n");
     } else if outcome.waiting > 0 {
         text.push_str(&format!(
-            "The time-stamps of {} are not renewed yet. Once an authority helps: sigillo renew --yes\n",
+            "The time-stamps of {} are not renewed yet. Once an authority helps: {again}\n",
             counted(outcome.waiting as u64, "sealing"),
         ));
     }

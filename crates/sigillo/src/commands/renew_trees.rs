@@ -102,7 +102,8 @@ async fn make(
 }
 
 impl Trees {
-    pub(crate) fn text(&self) -> String {
+    /// Says what became of them; `again` is the command that goes on.
+    pub(crate) fn text(&self, again: &str) -> String {
         let mut text = String::new();
         for (made, outcome) in &self.made {
             if let Some((body, committed)) = &outcome.rehashed {
@@ -134,7 +135,7 @@ impl Trees {
         }
         if self.waiting > 0 {
             text.push_str(&format!(
-                "{} still without new hash trees. What was made is kept; to go on: sigillo renew --yes\n",
+                "{} still without new hash trees. What was made is kept; to go on: {again}\n",
                 match self.waiting as u64 {
                     1 => "1 sealing is".to_owned(),
                     waiting => format!("{} are", counted(waiting, "sealing")),
