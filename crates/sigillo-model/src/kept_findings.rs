@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::{Finding, FindingCode, Severity};
 
-/// Keeps so many findings and counts the others. Of each code the first of each severity is kept whatever
-/// came before it, so that what follows from the kept ones follows from all.
+/// Keeps so many findings and counts the others. Of each code the first of each severity, outweighed or not,
+/// is kept whatever came before it, so that what follows from the kept ones follows from all.
 #[derive(Debug)]
 pub struct KeptFindings {
     max: usize,
     findings: Vec<Finding>,
     more: u64,
-    seen: BTreeSet<(FindingCode, Severity)>,
+    seen: BTreeSet<(FindingCode, Severity, bool)>,
 }
 
 impl KeptFindings {
@@ -22,7 +22,7 @@ impl KeptFindings {
 
     /// Takes a finding in.
     pub fn push(&mut self, finding: Finding) {
-        let is_first = self.seen.insert((finding.code, finding.severity));
+        let is_first = self.seen.insert((finding.code, finding.severity, finding.is_outweighed));
         if is_first || self.findings.len() < self.max {
             self.findings.push(finding);
         } else {
