@@ -1,10 +1,6 @@
 //! Checking the logs of the archive that a receipt is of: the keys of each, how it follows from the one
 //! before it, and whether the newest is believed.
 
-use std::collections::BTreeSet;
-
-use jiff::Timestamp;
-
 use sigillo_ers::pem_blocks;
 use sigillo_merkle::{Checkpoint, KeysOfLog, TreeHash, VerifierKey};
 use sigillo_model::{
@@ -12,14 +8,12 @@ use sigillo_model::{
 };
 
 use crate::{
-    ArchiveSection, AttestedTime, EndedLog, LoggedLine, Receipt, ReceiptTrust, SuccessionSection,
+    ArchiveSection, LoggedLine, ReceiptTrust, SuccessionSection,
     check::{Checker, tree_hash},
+    check_ended::exposed,
     logged::SUCCESSION_INDEX,
     receipt::CosignedNote,
 };
-
-/// Clocks may differ by so much, in seconds.
-const CLOCK_TOLERANCE_SECONDS: i64 = 600;
 
 /// The tree of a log, as far as it is proven.
 #[derive(Clone, Copy, Debug)]
@@ -220,10 +214,7 @@ impl Checker {
     /// sign for it: nothing that it covers beyond that is known to be the archive's. Of a log whose tail
     /// was lost, what covers the tail proves what was there.
     fn end_known(&mut self, section: &ArchiveSection, trust: &ReceiptTrust) {
-        let (Some(ended), Some(head)) = (ended(section, trust), &self.checkpoint) else { return };
-        if !ended.others_may_sign {
-            return;
-        }
+        let (Some(ended), Some(head)) = (exposed(section, trust), &self.checkpoint) else { return };
         let is_other = head.size == ended.size && head.root != tree_hash(ended.root);
         if head.size <= ended.size && !is_other {
             return;
@@ -333,36 +324,6 @@ fn words_of(body: &LogSucceeded, is_vouched: bool) -> String {
 fn entries_lost(terms: &Succession) -> u64 {
     let stated = terms.checkpoint.as_deref().and_then(Checkpoint::stated);
     stated.map_or(0, |it| it.size.saturating_sub(terms.size))
-}
-
-/// Tells of a receipt of a log that ended, and whose keys others may have, if nothing proves that it is from
-/// before that.
-pub(crate) fn check_ended(checker: &mut Checker, receipt: &Receipt, trust: &ReceiptTrust) {
-    let Some(ended) = ended(&receipt.archive, trust).filter(|it| it.others_may_sign) else {
-        return;
-    };
-    let until = ended.at.timestamp().as_second() + CLOCK_TOLERANCE_SECONDS;
-    let is_before = |time: &AttestedTime| {
-        time.stamped_at.parse::<Timestamp>().is_ok_and(|at| at.as_second() <= until)
-    };
-    let stamped: BTreeSet<u64> =
-        checker.times.iter().filter(|it| is_before(it)).map(|it| it.sealing).collect();
-    let mut batches = receipt.batches.iter();
-    if batches.all(|it| it.sealed.as_ref().is_some_and(|it| stamped.contains(&it.number))) {
-        return;
-    }
-    let message = format!(
-        "the keys of this log may be in other hands since before {}, and no time-stamp proves that this \
-         is older",
-        ended.at
-    );
-    checker.find(FindingCode::OriginUnknown, "checkpoint", message);
-}
-
-/// Returns how the newest log of a section ended, by what the caller knows.
-fn ended<'t>(section: &ArchiveSection, trust: &'t ReceiptTrust) -> Option<&'t EndedLog> {
-    let next = section.newest_log() + 1;
-    trust.successors.iter().find(|it| it.generation == next)?.before.as_ref()
 }
 
 /// Returns the digest of the first certificate of a PEM text.

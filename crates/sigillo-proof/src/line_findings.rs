@@ -23,8 +23,10 @@ struct LineState {
     is_verified: bool,
     /// Whether that is for trial.
     trial: bool,
-    /// Whether something speaks against it.
+    /// Whether no other line rests on it.
     is_doubtful: bool,
+    /// Whether something was found that speaks against it.
+    is_faulty: bool,
 }
 
 impl LineFindings {
@@ -39,13 +41,20 @@ impl LineFindings {
         self.lines.entry(line.clone()).or_default().is_doubtful = true;
     }
 
+    /// Tells whether the first time-stamp of a line is sound, and nothing speaks against it or what came
+    /// after it.
+    pub(crate) fn is_sound(&self, line: &LineOf) -> bool {
+        self.lines.get(line).is_some_and(|it| it.is_verified && !it.is_faulty)
+    }
+
     /// Takes in a finding on a line. Gives back what counts whatever other lines are like: that
     /// something was changed after it was made, and what says nothing against the line.
     pub(crate) fn take(&mut self, line: &LineOf, finding: Finding) -> Option<Finding> {
         if finding.severity < Severity::CannotTell {
             return Some(finding);
         }
-        self.lines.entry(line.clone()).or_default().is_doubtful = true;
+        let state = self.lines.entry(line.clone()).or_default();
+        (state.is_doubtful, state.is_faulty) = (true, true);
         if !finding.code.is_of_one_line() || self.waiting.len() == FINDINGS_MAX {
             return Some(finding);
         }
