@@ -92,6 +92,7 @@ impl Checker {
             let _ = self.entry(rotation, "key of the log");
         }
         let vouched = self.vouched(&logs);
+        self.compare_ends(&logs, trust);
         if let Err(what) = self.believe(&logs, &vouched, trust) {
             let message = format!(
                 "{what}: what is here may be consistent, but from whom it is cannot be told"
@@ -210,6 +211,25 @@ impl Checker {
         vouched
     }
 
+    /// Compares where each log ended with what the caller was told of it: who has the keys of the next one
+    /// said that once.
+    fn compare_ends(&mut self, logs: &[StatedLog], trust: &ReceiptTrust) {
+        for (log, body) in logs.iter().filter_map(|log| Some((log, log.succession.as_ref()?))) {
+            let terms = &body.succession;
+            let known = trust.successors.iter().find(|it| it.generation == terms.generation);
+            let known = known.filter(|it| it.log == *log.keys.first());
+            let Some(told) = known.and_then(|it| it.before.as_ref()) else { continue };
+            if (told.size, told.root) != (terms.size, terms.root) {
+                let message = format!(
+                    "the trust store says that the log before it ended with {} entries, root {}; here that                      is said of {} entries, root {}: the archive was rewritten",
+                    told.size, told.root, terms.size, terms.root
+                );
+                let object = format!("log {}", terms.generation);
+                self.find(FindingCode::SuccessionFalse, object, message);
+            }
+        }
+    }
+
     /// Compares the checkpoint with where its log ended, if the caller knows that it did and that others may
     /// sign for it: nothing that it covers beyond that is known to be the archive's. Of a log whose tail
     /// was lost, what covers the tail proves what was there.
@@ -252,9 +272,16 @@ impl Checker {
             }
         }
         let size = self.trees.first().copied().flatten().map_or(0, |it| it.size);
-        let known = trust.log.as_ref().zip(logs.first());
-        let is_known = known.is_some_and(|(known, log)| known.believes(&log.keys, size));
-        is_known.then_some(()).ok_or_else(|| "the log's key is in no trust store".to_owned())
+        let Some((known, log)) = trust.log.as_ref().zip(logs.first()) else {
+            return Err("the log's key is in no trust store".to_owned());
+        };
+        if !known.believes(&log.keys, size) {
+            return Err("the log's key is in no trust store".to_owned());
+        }
+        let is_end_known = logs.len() == 1 || known.believes_end(&log.keys);
+        is_end_known.then_some(()).ok_or_else(|| {
+            "the trust store knows a later key of log 1, and an older one signed for the end of it".to_owned()
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use sigillo_ers::{AlgorithmTable, sealing_value};
+use sigillo_merkle::KeysOfLog;
 use sigillo_model::{
     BatchesSealed, Entry, FindingCode, LogTime, SealingStamped, Sha256Digest, SubmissionCompleted,
     Verdict,
@@ -16,7 +17,9 @@ use sigillo_testkit::MemorySigner;
 use crate::{
     families::prove_again,
     period_log::Log,
+    rotations::rotation,
     second::TABLE,
+    successions::{Border, succeeded},
     world::{
         Changes, ORIGIN, Plan, World, now, receipt as receipt_of, receipt_changed, verifier_key,
     },
@@ -210,4 +213,51 @@ fn who_has_the_keys_cannot_count_anew_what_was_archived() {
     // What the documents are is not in doubt.
     receipt.submission = None;
     check_both(&world, &receipt, days(1), BELIEVED);
+}
+
+#[test]
+fn who_has_the_new_keys_says_once_where_the_old_log_ended() {
+    let (world, receipt) = succeeded(&[Border::Stamped], true);
+    let terms = receipt.archive.successions[0].body().unwrap().succession;
+    let told = |change: &dyn Fn(&mut EndedLog)| {
+        let mut before = EndedLog {
+            at: LogTime::new(now()),
+            others_may_sign: true,
+            root: terms.root,
+            size: terms.size,
+        };
+        change(&mut before);
+        let keys = SuccessorKeys { before: Some(before), ..world.successor_keys() };
+        check(&receipt, &ReceiptTrust { successors: vec![keys], ..world.trust() })
+    };
+    assert_eq!(told(&|_| {}).verdict, Verdict::Intact);
+    let changes: [&dyn Fn(&mut EndedLog); 3] = [&|it| it.size += 1, &|it| it.size -= 1, &|it| {
+        it.root = Sha256Digest::of(b"another history")
+    }];
+    for change in changes {
+        let checked = told(change);
+        assert_eq!(checked.verdict, Verdict::Damaged);
+        assert_eq!(checked.findings[0].code, FindingCode::SuccessionFalse);
+    }
+}
+
+#[test]
+fn a_retired_key_signs_for_no_end_of_before_it_retired() {
+    let (world, receipt) = succeeded(&[Border::Stamped], true);
+    let end = receipt.archive.successions[0].body().unwrap().succession.size;
+    let (first, next) = (MemorySigner::new(1), MemorySigner::new(55));
+    let knowing = |index: u64| {
+        let (mut keys, body) =
+            (KeysOfLog::from(world.log_key().clone()), rotation(1, &first, &next));
+        keys.rotate(index, 1, &body.log, &body.signature).unwrap();
+        ReceiptTrust { log: Some(keys), ..world.trust() }
+    };
+    assert_eq!(check(&receipt, &world.trust()).verdict, Verdict::Intact);
+    for index in [end - 1, end, end + 9] {
+        let trust = knowing(index);
+        assert_eq!(check(&receipt, &trust).verdict, Verdict::CannotTell, "{index}");
+        // Who was given the new key believes the entity about the end as well.
+        let given = ReceiptTrust { successors: vec![world.successor_keys()], ..trust };
+        assert_eq!(check(&receipt, &given).verdict, Verdict::Intact, "{index}");
+    }
 }
