@@ -23,10 +23,19 @@ struct LineState {
     is_verified: bool,
     /// Whether that is for trial.
     trial: bool,
-    /// Whether no other line rests on it.
-    is_doubtful: bool,
-    /// Whether something was found that speaks against it.
-    is_faulty: bool,
+    /// How far it is in doubt.
+    doubt: Doubt,
+}
+
+/// How far an evidence line is in doubt.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+enum Doubt {
+    #[default]
+    None,
+    /// It does not prove all that it should.
+    Incomplete,
+    /// Something was found that speaks against it.
+    Faulty,
 }
 
 impl LineFindings {
@@ -38,13 +47,14 @@ impl LineFindings {
 
     /// Takes note that a line does not prove all that it should: no other one rests on it.
     pub(crate) fn doubt(&mut self, line: &LineOf) {
-        self.lines.entry(line.clone()).or_default().is_doubtful = true;
+        let state = self.lines.entry(line.clone()).or_default();
+        state.doubt = state.doubt.max(Doubt::Incomplete);
     }
 
     /// Tells whether the first time-stamp of a line is sound, and nothing speaks against it or what came
     /// after it.
     pub(crate) fn is_sound(&self, line: &LineOf) -> bool {
-        self.lines.get(line).is_some_and(|it| it.is_verified && !it.is_faulty)
+        self.lines.get(line).is_some_and(|it| it.is_verified && it.doubt < Doubt::Faulty)
     }
 
     /// Takes in a finding on a line. Gives back what counts whatever other lines are like: that
@@ -53,8 +63,7 @@ impl LineFindings {
         if finding.severity < Severity::CannotTell {
             return Some(finding);
         }
-        let state = self.lines.entry(line.clone()).or_default();
-        (state.is_doubtful, state.is_faulty) = (true, true);
+        self.lines.entry(line.clone()).or_default().doubt = Doubt::Faulty;
         if !finding.code.is_of_one_line() || self.waiting.len() == FINDINGS_MAX {
             return Some(finding);
         }
@@ -70,8 +79,8 @@ impl LineFindings {
             let trial = lines.get(&(*number, line.clone())).is_some_and(|it| it.trial);
             let of_sealing = lines.iter().filter(|((sealing, _), _)| sealing == number);
             let mut others = of_sealing.filter(|((_, other), _)| other != line);
-            let found =
-                others.find(|(_, it)| it.is_verified && !it.is_doubtful && (trial || !it.trial));
+            let found = others
+                .find(|(_, it)| it.is_verified && it.doubt == Doubt::None && (trial || !it.trial));
             found.map(|((_, other), _)| other.clone())
         };
         let settled = waiting.into_iter().map(|(line, finding)| match holds(&line) {

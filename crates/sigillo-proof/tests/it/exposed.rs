@@ -231,9 +231,9 @@ fn who_has_the_new_keys_says_once_where_the_old_log_ended() {
         check(&receipt, &ReceiptTrust { successors: vec![keys], ..world.trust() })
     };
     assert_eq!(told(&|_| {}).verdict, Verdict::Intact);
-    let changes: [&dyn Fn(&mut EndedLog); 3] = [&|it| it.size += 1, &|it| it.size -= 1, &|it| {
-        it.root = Sha256Digest::of(b"another history")
-    }];
+    let other = Sha256Digest::of(b"another history");
+    let changes: [&dyn Fn(&mut EndedLog); 3] =
+        [&|it| it.size += 1, &|it| it.size -= 1, &|it| it.root = other];
     for change in changes {
         let checked = told(change);
         assert_eq!(checked.verdict, Verdict::Damaged);
