@@ -194,10 +194,9 @@ impl Trusted {
                         || shown.is_some_and(|shown| shown.contains(keys.current()))
                 })
         };
-        let has_all = self.successors.iter().all(|it| it.generation <= archive.generation());
         self.archive == description.archive
-            && has_all
-            && self.other_end(archive).is_none()
+            && self.successors.iter().all(|it| it.generation <= archive.generation())
+            && self.agrees_on_ends(archive)
             && self.knows_newest(archive).unwrap_or_else(believes_first)
     }
 
@@ -220,11 +219,7 @@ impl Trusted {
                 return Some(false);
             }
         }
-        // An older key signs for no end before a rotation that is known here.
-        let believes_end = |known: KeysOfLog| {
-            archive.log_keys_of(1).is_some_and(|shown| known.believes_end(&shown))
-        };
-        (archive.generation() > 1 && !self.log_keys().is_ok_and(believes_end)).then_some(false)
+        None
     }
 
     /// Sees that every member can be used: otherwise a mistake would show only when something is

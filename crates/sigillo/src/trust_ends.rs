@@ -10,6 +10,22 @@ use crate::{
 };
 
 impl Trusted {
+    /// Tells whether nothing that is known here speaks against where the logs of an archive ended. Unless a
+    /// later log is known, the key must have signed for the end of the first that is the newest here: an
+    /// older one signs for no end before its rotation.
+    pub(crate) fn agrees_on_ends(&self, archive: &Archive) -> bool {
+        let is_shown = |it: &TrustedSuccessor| TrustedSuccessor::of(archive, it.generation);
+        let is_later_known = || {
+            self.successors.iter().any(|it| is_shown(it).is_some_and(|shown| shown.has_keys_of(it)))
+        };
+        let believes_end = || {
+            let shown = archive.log_keys_of(1);
+            self.log_keys().ok().zip(shown).is_some_and(|(known, shown)| known.believes_end(&shown))
+        };
+        self.other_end(archive).is_none()
+            && (archive.generation() == 1 || is_later_known() || believes_end())
+    }
+
     /// Returns the logs that ended before one that is known here, each with its generation and its end, as
     /// far as the archive shows that one.
     fn ends(&self, archive: &Archive) -> Vec<(u64, SignedHead)> {
