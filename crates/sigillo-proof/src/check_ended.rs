@@ -122,7 +122,11 @@ pub(crate) fn exposed<'t>(
     section: &ArchiveSection,
     trust: &'t ReceiptTrust,
 ) -> Option<&'t EndedLog> {
+    ended(section, trust).filter(|it| it.others_may_sign)
+}
+
+/// Returns how the newest log of a section ended, by what the caller knows.
+pub(crate) fn ended<'t>(section: &ArchiveSection, trust: &'t ReceiptTrust) -> Option<&'t EndedLog> {
     let next = section.newest_log() + 1;
-    let ended = trust.successors.iter().find(|it| it.generation == next)?.before.as_ref();
-    ended.filter(|it| it.others_may_sign)
+    trust.successors.iter().find(|it| it.generation == next)?.before.as_ref()
 }

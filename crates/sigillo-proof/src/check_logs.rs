@@ -10,7 +10,7 @@ use sigillo_model::{
 use crate::{
     ArchiveSection, LoggedLine, ReceiptTrust, SuccessionSection,
     check::{Checker, tree_hash},
-    check_ended::exposed,
+    check_ended::ended,
     logged::SUCCESSION_INDEX,
     receipt::CosignedNote,
 };
@@ -221,7 +221,8 @@ impl Checker {
             let Some(told) = known.and_then(|it| it.before.as_ref()) else { continue };
             if (told.size, told.root) != (terms.size, terms.root) {
                 let message = format!(
-                    "the trust store says that the log before it ended with {} entries, root {}; here that                      is said of {} entries, root {}: the archive was rewritten",
+                    "the trust store says that the log before it ended with {} entries, root {}; here that \
+                     is said of {} entries, root {}: the archive was rewritten",
                     told.size, told.root, terms.size, terms.root
                 );
                 let object = format!("log {}", terms.generation);
@@ -230,13 +231,21 @@ impl Checker {
         }
     }
 
-    /// Compares the checkpoint with where its log ended, if the caller knows that it did and that others may
-    /// sign for it: nothing that it covers beyond that is known to be the archive's. Of a log whose tail
-    /// was lost, what covers the tail proves what was there.
+    /// Compares the checkpoint with where its log ended, if the caller knows that it did. Of the same size
+    /// there is one history; where others may sign for it, nothing that it covers beyond that is known to be
+    /// the archive's. Of a log whose tail was lost, what covers the tail proves what was there.
     fn end_known(&mut self, section: &ArchiveSection, trust: &ReceiptTrust) {
-        let (Some(ended), Some(head)) = (exposed(section, trust), &self.checkpoint) else { return };
+        let (Some(ended), Some(head)) = (ended(section, trust), &self.checkpoint) else { return };
         let is_other = head.size == ended.size && head.root != tree_hash(ended.root);
-        if head.size <= ended.size && !is_other {
+        if is_other && !ended.others_may_sign {
+            let message = format!(
+                "this log ended with {} entries and root {}, by what the trust store says: this is another \
+                 history of it",
+                ended.size, ended.root
+            );
+            self.find(FindingCode::SuccessionFalse, "checkpoint", message);
+        }
+        if (head.size <= ended.size && !is_other) || !ended.others_may_sign {
             return;
         }
         let message = format!(
