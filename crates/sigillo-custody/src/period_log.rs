@@ -119,10 +119,14 @@ impl PeriodLogs {
     /// the newest that goes so far.
     pub(crate) fn of_period(&self) -> Result<(u64, &PeriodLog), MakePeriodError> {
         let logs = (1..).zip(&self.logs);
-        let mut with: Vec<_> = logs.clone().filter(|(_, log)| log.count > 0).collect();
-        if let [(first, _), .., (last, _)] = with[..] {
+        // One whose time was pushed ahead has none in the period, and yet commits that were made in it.
+        let is_in =
+            |log: &PeriodLog| log.count > 0 || (log.is_clocked && self.generation.is_none());
+        let all_in: Vec<_> = logs.clone().filter(|(_, log)| is_in(log)).collect();
+        if let [(first, _), .., (last, _)] = all_in[..] {
             return Err(MakePeriodError::OverBorder { first, last });
         }
+        let mut with: Vec<_> = logs.clone().filter(|(_, log)| log.count > 0).collect();
         let asked = |(generation, _): &(u64, &PeriodLog)| Some(*generation) == self.generation;
         let reached = |(_, log): &(u64, &PeriodLog)| log.newer_size > 0;
         let found = with.pop().or_else(|| logs.clone().find(asked));
@@ -142,6 +146,8 @@ pub(crate) struct PeriodLog {
     pub(crate) created: Option<(u64, String)>,
     /// The rotations of the log's key: place, line, and the key that each names.
     rotations: Vec<(u64, String, String)>,
+    /// Whether a commit was made in the period, by the clock of its writer.
+    is_clocked: bool,
     /// Entries before the period, whole commits.
     older_size: u64,
     /// Entries up to its end, whole commits.
@@ -175,8 +181,12 @@ impl PeriodLog {
         }
         self.tree.extend(commit.leaves());
         let log = header.generation;
-        let begun = bounds.have_begun(EntryPlace { log, index: header.first_leaf }, header.at);
-        let goes_on = bounds.go_on(EntryPlace { log, index: size_after }, header.at);
+        let (begin, end) =
+            (EntryPlace { log, index: header.first_leaf }, EntryPlace { log, index: size_after });
+        let begun = bounds.have_begun(begin, header.at);
+        let goes_on = bounds.go_on(end, header.at);
+        self.is_clocked |=
+            bounds.have_begun(begin, header.clock) && bounds.go_on(end, header.clock);
         if !begun {
             self.older_size = size_after;
         }
@@ -311,6 +321,23 @@ mod tests {
             kept.root = leaf_hash(b"");
         }
         assert!(matches!(short.check(&asked), Err(MakePeriodError::LogDiffers { size: 3 })));
+    }
+
+    #[test]
+    fn no_log_is_passed_over_whose_time_was_pushed_ahead() {
+        let logs = |generation| PeriodLogs {
+            logs: vec![
+                PeriodLog { count: 1, is_clocked: true, ..log(5) },
+                PeriodLog { is_clocked: true, ..log(3) },
+            ],
+            generation,
+        };
+        let error = logs(None).of_period().map(drop).unwrap_err();
+        assert!(matches!(error, MakePeriodError::OverBorder { first: 1, last: 2 }), "{error}");
+        assert_eq!(logs(Some(1)).of_period().map(|it| it.0).unwrap(), 1);
+        let mut other = logs(None);
+        other.logs[1].is_clocked = false;
+        assert_eq!(other.of_period().map(|it| it.0).unwrap(), 1);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use sigillo_authorities::SignedHead;
 use sigillo_ers::{Trust, TrustAnchors};
 use sigillo_evidence_log::{
-    Archive, BatchObjectError, Commit, LogView, LoggedBatch, read_commits, read_leaves,
-    read_pack_list,
+    Archive, BatchObjectError, Commit, LogView, LoggedBatch, is_said_lost, read_commits,
+    read_leaves, read_pack_list,
 };
 use sigillo_merkle::{Checkpoint, MemoryTree, VerifierKey, root_at};
 use sigillo_model::{Finding, FindingCode, LogTime, ObjectKey, Sha256Digest, VersionId};
@@ -209,22 +210,49 @@ impl SampledLog {
         logs.find_map(|(it, (origin, tree))| (*origin == checkpoint.origin).then_some((it, tree)))
     }
 
+    /// Returns the generation of the log that a checkpoint is of: it contains it, or the act of its end says
+    /// that what the checkpoint covers more is lost. Says what a checkpoint proves that is of none.
+    fn generation_of(&self, kept: &Checkpoint) -> Result<u64, Box<Finding>> {
+        let log = self.log_of(kept);
+        let next = log.and_then(|(generation, _)| {
+            let mut later = self.view.successions.iter().map(|it| &it.body.succession);
+            later.find(|it| it.generation == generation + 1)
+        });
+        let root = Sha256Digest::from_bytes(*kept.root.as_bytes());
+        let head = SignedHead { size: kept.size, root };
+        let contains = |tree: &MemoryTree| root_at(kept.size, tree) == Ok(kept.root);
+        let is_lost = next.is_some_and(|it| is_said_lost(it, head));
+        match log {
+            Some((generation, tree)) if is_lost || contains(tree) => return Ok(generation),
+            _ => {}
+        }
+        let finding = if next.is_some_and(|it| it.reason.others_may_sign()) {
+            let message = format!(
+                "the seed is a checkpoint of {} entries of a log that ended because others may sign with \
+                 its keys, and that log does not contain it: it may be anybody's, and nothing was drawn",
+                kept.size
+            );
+            Finding::new(FindingCode::OriginUnknown, "sample", message)
+        } else {
+            let message = format!(
+                "the log does not contain the checkpoint of {} entries that is the seed: \
+                 keep it, it proves that the log was shortened or rewritten",
+                kept.size
+            );
+            Finding::new(FindingCode::LogRolledBack, "log", message)
+        };
+        Err(Box::new(finding))
+    }
+
     /// Returns the batches that the seed came after, and says who could have steered it.
     fn population(&self, seed: &SampleSeed) -> (Vec<&LoggedBatch>, Vec<Finding>) {
         let mut findings = Vec::new();
         let (batches, message) = match seed {
             SampleSeed::Checkpoint(seed) => {
                 let kept = &seed.checkpoint;
-                let log = self.log_of(kept);
-                let log = log.filter(|(_, tree)| root_at(kept.size, *tree) == Ok(kept.root));
-                let Some((generation, _)) = log else {
-                    let message = format!(
-                        "the log does not contain the checkpoint of {} entries that is the seed: \
-                         keep it, it proves that the log was shortened or rewritten",
-                        kept.size
-                    );
-                    let finding = Finding::new(FindingCode::LogRolledBack, "log", message);
-                    return (Vec::new(), vec![finding]);
+                let generation = match self.generation_of(kept) {
+                    Ok(generation) => generation,
+                    Err(finding) => return (Vec::new(), vec![*finding]),
                 };
                 let is_before = |it: &&LoggedBatch| {
                     it.generation < generation
@@ -309,4 +337,71 @@ fn token_words(seed: &TokenSeed, sealing: Option<u64>) -> String {
 
 fn sum_of(batches: &[&LoggedBatch]) -> u64 {
     batches.iter().map(|it| u64::from(it.body.documents)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use sigillo_evidence_log::LoggedSuccession;
+    use sigillo_merkle::{TreeHash, leaf_hash};
+    use sigillo_model::{LogSucceeded, Succession, SuccessionReason};
+
+    use super::*;
+
+    /// A log of five entries, which ended for a reason; the act says that two more are lost.
+    fn ended(reason: SuccessionReason) -> SampledLog {
+        let leaves = |count: usize| (0..count).map(|it| leaf_hash(&it.to_be_bytes()));
+        let (tree, origin): (MemoryTree, _) = (leaves(5).collect(), "prova".to_owned());
+        let root = |tree: &MemoryTree| root_at(tree.size(), tree).unwrap();
+        let lost = Checkpoint { origin: origin.clone(), size: 7, root: root(&leaves(7).collect()) };
+        let digest = Sha256Digest::of(b"");
+        let succession = Succession {
+            checkpoint: Some(lost.to_text()),
+            commit: String::new(),
+            generation: 2,
+            last: 1,
+            last_sha256: digest,
+            log: String::new(),
+            reason,
+            root: Sha256Digest::from_bytes(*root(&tree).as_bytes()),
+            seal: None,
+            size: 5,
+        };
+        let body = LogSucceeded {
+            act_sha256: digest,
+            signature: None,
+            signature_sha256: digest,
+            succession,
+        };
+        let at = "2026-11-30T08:00:00Z".parse().map(LogTime::new).unwrap();
+        let successions = vec![LoggedSuccession { body, commit: 2, at }];
+        let view = LogView { successions, ..LogView::default() };
+        let origins = vec![origin.clone(), origin + "/g2"];
+        SampledLog { view, trees: vec![tree, MemoryTree::new()], origins }
+    }
+
+    fn drawn(log: &SampledLog, size: u64, root: TreeHash) -> Vec<&'static str> {
+        let checkpoint = Checkpoint { origin: "prova".to_owned(), size, root };
+        let seed = Sha256Digest::of(b"seed");
+        let seed = CheckpointSeed { seed, checkpoint, witnesses: Vec::new() };
+        let (_, findings) = log.population(&SampleSeed::Checkpoint(seed));
+        findings.iter().map(|it| it.code.code()).collect()
+    }
+
+    #[test]
+    fn what_an_act_says_of_a_log_that_ended_is_no_damage_in_a_sample() {
+        let other = leaf_hash(b"other");
+        for (reason, code) in [
+            (SuccessionReason::TailLost, "F304"),
+            (SuccessionReason::KeysExposed, "F601"),
+            (SuccessionReason::LogForked, "F601"),
+        ] {
+            let log = ended(reason);
+            let root = root_at(3, &log.trees[0]).unwrap();
+            assert_eq!(drawn(&log, 3, root), ["F831"], "it is contained");
+            assert_eq!(drawn(&log, 6, other), ["F831"], "it is said to be lost");
+            for size in [3, 5, 8] {
+                assert_eq!(drawn(&log, size, other), [code], "{size} {reason:?}");
+            }
+        }
+    }
 }

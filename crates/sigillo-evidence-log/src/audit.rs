@@ -57,6 +57,8 @@ pub struct SeenLog {
     pub log: VerifierKey,
     /// The newest head that was seen of it; nothing if none was.
     pub head: Option<SignedHead>,
+    /// Where it ended, if the auditor was told of that.
+    pub ended: Option<SignedHead>,
 }
 
 /// As of when evidence must hold, and by which rules.
@@ -449,6 +451,16 @@ impl<'a> ChainAudit<'a> {
                      with its key: the archive was rolled back or rewritten"
                 )
             });
+        }
+        let terms = self.archive.succession(generation + 1).map(|it| it.succession);
+        if let Some((told, terms)) = seen.ended.zip(terms)
+            && (told.size, told.root) != (terms.size, terms.root)
+        {
+            return Some(format!(
+                "log {generation} ended with {} entries, by what the trust store says, and here with {} or \
+                 with others: the archive was rewritten",
+                told.size, terms.size
+            ));
         }
         let head = seen.head?;
         let own = boundaries_of(self.archive, &self.boundaries, generation);

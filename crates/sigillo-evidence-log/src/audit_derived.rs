@@ -148,9 +148,12 @@ pub(crate) async fn check_checkpoint(
                 + u64::try_from(boundaries.len()).unwrap_or(u64::MAX);
             let body = archive.succession(generation + 1);
             let is_lost = |head| body.as_ref().is_some_and(|it| is_said_lost(&it.succession, head));
+            let theirs = body.as_ref().is_some_and(|it| it.succession.reason.others_may_sign());
+            let is_left = theirs && ended_note(archive, generation, keys).is_none();
             // Nobody may be left who can sign the last one of a log that another one follows, and what
             // it covers may be lost: the act that ended the log says so then, and F308 tells it.
-            if is_ended && (boundaries.contains(&published) || published.is_some_and(is_lost)) {
+            let is_told = boundaries.contains(&published) || published.is_some_and(is_lost);
+            if is_ended && (is_told || is_left) {
                 return Ok(());
             }
             // A commit may come while the audit is under way.
@@ -161,12 +164,7 @@ pub(crate) async fn check_checkpoint(
             // Of commits that could not be read, the boundaries are not known.
             let known = !boundaries.contains(&None) || it.size >= size;
             if known && !boundaries.contains(&published) {
-                let message = format!(
-                    "a checkpoint of {} entries bears the log's signature; the commits, of {size} \
-                     entries, do not contain it: they were taken back or replaced",
-                    it.size
-                );
-                (FindingCode::LogRolledBack, message)
+                contradiction((it.size, size), theirs)
             } else {
                 let message =
                     format!("the published checkpoint covers {} of {size} entries", it.size);
@@ -176,6 +174,19 @@ pub(crate) async fn check_checkpoint(
     };
     findings.push(Finding::new(code, key, message));
     Ok(())
+}
+
+/// Says what a published checkpoint proves that the commits do not contain; of a log that ended because
+/// others may sign with its keys, nothing.
+fn contradiction((published, size): (u64, u64), may_be_theirs: bool) -> (FindingCode, String) {
+    let begin = format!(
+        "a checkpoint of {published} entries bears the log's signature; the commits, of {size} entries, do not contain it"
+    );
+    if may_be_theirs {
+        let end = "others may sign with the keys of this log, which ended";
+        return (FindingCode::CheckpointDamaged, format!("{begin}: {end}"));
+    }
+    (FindingCode::LogRolledBack, format!("{begin}: they were taken back or replaced"))
 }
 
 /// Tells whether what is published of a log that ended is about entries that the act of its end says to be

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use sigillo_merkle::{TileId, TreeHash};
 use sigillo_model::{CommitOpened, LogSucceeded, LogTime, Sha256Digest};
 
-use crate::{Commit, CommitFault, RightEdge};
+use crate::{Commit, CommitFault, RightEdge, audit::CLOCK_DIFFERENCE_SECONDS_MAX};
 
 /// What the next commit must follow from.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -85,13 +85,23 @@ impl Chain {
         if if begins { header.epoch != 1 } else { header.epoch < self.epoch.max(1) } {
             return fault("its epoch");
         }
-        let expected_at = self.at.map_or(header.clock, |before| before.max(header.clock));
+        let expected_at = self.time_of(header.clock, succession);
         // After recovery the time of the commit before is not known, only that it is no later.
         let known = self.at.is_some() || self.number == 0;
         if header.at < expected_at || (known && header.at != expected_at) {
             return fault("its time");
         }
         Ok(())
+    }
+
+    /// Returns the time of the next commit, by the clock of its writer: it never goes back. Only a log that
+    /// begins because others may have written the one before it takes no time from that which its own
+    /// writer does not know.
+    pub(crate) fn time_of(&self, clock: LogTime, succession: Option<&LogSucceeded>) -> LogTime {
+        let Some(before) = self.at else { return clock };
+        let ahead = before.timestamp().as_second() - clock.timestamp().as_second();
+        let is_others = succession.is_some_and(|it| it.succession.reason.others_may_sign());
+        if is_others && ahead > CLOCK_DIFFERENCE_SECONDS_MAX { clock } else { before.max(clock) }
     }
 
     /// Checks what a succession says of the log that it ends.

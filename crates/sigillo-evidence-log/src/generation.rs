@@ -41,7 +41,8 @@ pub(crate) struct Generation {
     pub(crate) seal: String,
     /// How it came after the one before it; nothing for the first.
     pub(crate) body: Option<LogSucceeded>,
-    /// The time of the commit that it begins with; nothing for the first.
+    /// When it began, by the clock of who began it; nothing for the first. The time of its commit goes by
+    /// the log before it as well, which others may have written.
     pub(crate) at: Option<LogTime>,
 }
 
@@ -154,7 +155,8 @@ impl Archive {
         self.with_logs(|logs| logs.of(generation).and_then(|it| it.body.clone()))
     }
 
-    /// Returns when the log of a generation came after the one before it; nothing for the first.
+    /// Returns when the log of a generation came after the one before it, by the clock of who began it;
+    /// nothing for the first.
     pub fn succeeded_at(&self, generation: u64) -> Option<LogTime> {
         self.with_logs(|logs| logs.of(generation).and_then(|it| it.at))
     }
@@ -372,7 +374,7 @@ impl Archive {
             keys: KnownKeys::new(log),
             seal: terms.seal.clone().unwrap_or(seal),
             body: Some(*body),
-            at: Some(header.at),
+            at: Some(header.clock),
         })
     }
 }

@@ -13,6 +13,7 @@ use sigillo_store::{Store, StoreError};
 
 use crate::{
     Archive, LogError, LogWriter,
+    audit_succession::is_said_lost,
     chain::{Tail, sha256_of},
     recover::Recovered,
     right_edge::{RightEdge, tile_content},
@@ -195,7 +196,7 @@ pub async fn rebuild_log(
             rebuilt.tail.finished.clear();
             rebuilt.finished.clear();
             if is_last && number < head {
-                written += usize::from(publish_ended(&archive, generation).await?);
+                written += usize::from(publish_ended(&archive, generation, &rebuilt).await?);
             }
         }
         progress(number, head);
@@ -206,12 +207,23 @@ pub async fn rebuild_log(
 }
 
 /// Publishes the checkpoint of a log that ended, unless one that it signed is there: what that covers
-/// may be the only proof of what is lost.
-async fn publish_ended(archive: &Archive, generation: u64) -> Result<bool, LogError> {
+/// may be the only proof of what is lost. Where others may sign with its keys, one proves nothing that is
+/// neither of the log, which `rebuilt` is at its end, nor said to be lost.
+async fn publish_ended(
+    archive: &Archive,
+    generation: u64,
+    rebuilt: &Recovered,
+) -> Result<bool, LogError> {
     let Some(keys) = archive.log_keys_of(generation) else { return Ok(false) };
     let published = published_note(archive, generation).await?;
-    if published.is_some_and(|note| signed_checkpoint(&keys, &note).is_some()) {
-        return Ok(false);
+    if let Some(checkpoint) = published.and_then(|note| signed_checkpoint(&keys, &note)) {
+        let terms = archive.succession(generation + 1).map(|it| it.succession);
+        let terms = terms.filter(|it| it.reason.others_may_sign());
+        let head = SignedHead { size: checkpoint.size, root: sha256_of(checkpoint.root) };
+        let is_own = terms.is_none_or(|it| is_said_lost(&it, head));
+        if is_own || rebuilt.contains(archive, head).await? {
+            return Ok(false);
+        }
     }
     let Some(note) = ended_note(archive, generation, &keys) else { return Ok(false) };
     publish_checkpoint((archive.store(), generation), &note).await?;

@@ -310,8 +310,8 @@ impl Writing<'_> {
         body.signature = old.map(|old| self.vouch(&body, old)).transpose()?;
         let commit = VerifierKey::parse(&act.succession.commit)
             .map_err(|error| refused(error.to_string()))?;
+        let header = self.header(chain, &body);
         let entry = Entry::LogSucceeded(Box::new(body.clone()));
-        let header = self.header(chain, generation);
         let note = encode_commit(header, &[entry], &*self.keys.commit, &commit)?;
         let key = ObjectKey::commit(number);
         let created = self.archive.store().create(&key, note.clone()).await;
@@ -343,17 +343,17 @@ impl Writing<'_> {
         Ok(NoteSignature::ed25519(&current, signature).to_line().trim_end().to_owned())
     }
 
-    fn header(&self, chain: &Chain, generation: u64) -> CommitOpened {
+    fn header(&self, chain: &Chain, body: &LogSucceeded) -> CommitOpened {
         let clock = LogTime::new(self.clock.now());
         let empty = RightEdge::new();
         CommitOpened {
-            at: chain.at.map_or(clock, |before| before.max(clock)),
+            at: chain.time_of(clock, Some(body)),
             clock,
             commit: chain.number + 1,
             // Everything begins anew: writers of the old log are stopped by the generation.
             epoch: 1,
             first_leaf: 0,
-            generation,
+            generation: body.succession.generation,
             previous: chain.digest,
             root: sha256_of(empty.root()),
             rotated: None,

@@ -84,7 +84,7 @@ pub struct LoggedSuccession {
     pub body: LogSucceeded,
     /// The commit that began the new log.
     pub commit: u64,
-    /// The time of that commit.
+    /// When that was, by the clock of who began it.
     pub at: LogTime,
 }
 
@@ -177,7 +177,7 @@ impl LogView {
                     generation,
                 }),
                 Entry::LogSucceeded(body) => {
-                    let body = body.as_ref().clone();
+                    let (body, at) = (body.as_ref().clone(), commit.header.clock);
                     self.successions.push(LoggedSuccession { body, commit: number, at });
                 }
                 Entry::SubmissionReceived(body) => self.received.push(body.clone()),

@@ -321,7 +321,7 @@ impl LogWriter {
         let chain = &self.recovered.chain;
         let clock = LogTime::new(self.clock.now());
         CommitOpened {
-            at: chain.at.map_or(clock, |before| before.max(clock)),
+            at: chain.time_of(clock, None),
             clock,
             commit: chain.number + 1,
             epoch,

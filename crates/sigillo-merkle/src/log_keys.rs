@@ -106,6 +106,13 @@ impl KeysOfLog {
         shown.contains(self.current()) || self.of_size(size) == shown.of_size(size)
     }
 
+    /// Returns whether somebody who knows these keys can believe what the newest of `shown` signs of the
+    /// end of the log: no rotation that is known here may lie beyond that end, for after it an older key
+    /// signs for nothing.
+    pub fn believes_end(&self, shown: &Self) -> bool {
+        shown.contains(self.current())
+    }
+
     /// Returns whether a signature in `note` claims to be by this log, and by none of these keys.
     pub fn is_stranger(&self, note: &[u8]) -> bool {
         let is_ours = |it: &NoteSignature| self.iter().any(|key| key.id() == it.id);

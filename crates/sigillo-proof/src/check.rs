@@ -13,10 +13,11 @@ use sigillo_model::{
 };
 
 use crate::{
-    ArchiveSection, CheckedLog, CosignedBy, LoggedLine, Receipt, ReceiptError,
+    ArchiveSection, CheckedLog, CosignedBy, EntryPlace, LoggedLine, Receipt, ReceiptError,
     check_documents::check_documents,
+    check_ended::{FirstStamp, check_ended},
     check_hash_trees::check_hash_trees,
-    check_logs::{LogTree, certificate_in, check_ended},
+    check_logs::{LogTree, certificate_in},
     check_sealings::check_sealings,
     check_submission::check_submission,
     check_validation::check_validation,
@@ -160,10 +161,13 @@ impl ReceiptCheck {
 /// Damage means that the receipt does not prove what it says; that nobody vouches for the log's
 /// key is [`FindingCode::OriginUnknown`]: consistent, but from whom cannot be told.
 pub fn check_receipt(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile]) -> ReceiptCheck {
-    begin_check(receipt, trust, files).conclude()
+    let mut checker = begin_check(receipt, trust, files);
+    check_ended(&mut checker, receipt, trust);
+    checker.conclude()
 }
 
-/// As [`check_receipt`], for who has more to find on its evidence lines.
+/// As [`check_receipt`], for who has more to find on its evidence lines, and says then what nothing proves
+/// to be older than the end of its log.
 pub(crate) fn begin_check(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile]) -> Checker {
     let mut checker = Checker::default();
     let proven = checker.archive(&receipt.archive, receipt.note(), trust);
@@ -175,7 +179,6 @@ pub(crate) fn begin_check(receipt: &Receipt, trust: &ReceiptTrust, files: &[Give
         check_submission(&mut checker, receipt, submission, &batches);
     }
     check_sealings(&mut checker, receipt, &proven, &batches, trust);
-    check_ended(&mut checker, receipt, trust);
     check_validation(&mut checker, receipt);
     matcher.conclude(&mut checker);
     checker
@@ -264,6 +267,10 @@ pub(crate) struct Checker {
     pub(crate) is_witnessed: bool,
     pub(crate) sealings: u64,
     pub(crate) times: Vec<AttestedTime>,
+    /// The first time-stamps that are what the log says, whoever made them.
+    pub(crate) stamps: Vec<FirstStamp>,
+    /// What the statement of each sealing covers of its log.
+    pub(crate) heads: BTreeMap<u64, EntryPlace>,
     files: Vec<MatchedFile>,
     pub(crate) lines: LineFindings,
     /// The evidence line that is looked at.

@@ -1,10 +1,6 @@
 //! Checking the logs of the archive that a receipt is of: the keys of each, how it follows from the one
 //! before it, and whether the newest is believed.
 
-use std::collections::BTreeSet;
-
-use jiff::Timestamp;
-
 use sigillo_ers::pem_blocks;
 use sigillo_merkle::{Checkpoint, KeysOfLog, TreeHash, VerifierKey};
 use sigillo_model::{
@@ -12,14 +8,12 @@ use sigillo_model::{
 };
 
 use crate::{
-    ArchiveSection, AttestedTime, EndedLog, LoggedLine, Receipt, ReceiptTrust, SuccessionSection,
+    ArchiveSection, LoggedLine, ReceiptTrust, SuccessionSection,
     check::{Checker, tree_hash},
+    check_ended::ended,
     logged::SUCCESSION_INDEX,
     receipt::CosignedNote,
 };
-
-/// Clocks may differ by so much, in seconds.
-const CLOCK_TOLERANCE_SECONDS: i64 = 600;
 
 /// The tree of a log, as far as it is proven.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +92,7 @@ impl Checker {
             let _ = self.entry(rotation, "key of the log");
         }
         let vouched = self.vouched(&logs);
+        self.compare_ends(&logs, trust);
         if let Err(what) = self.believe(&logs, &vouched, trust) {
             let message = format!(
                 "{what}: what is here may be consistent, but from whom it is cannot be told"
@@ -216,16 +211,41 @@ impl Checker {
         vouched
     }
 
-    /// Compares the checkpoint with where its log ended, if the caller knows that it did and that others may
-    /// sign for it: nothing that it covers beyond that is known to be the archive's. Of a log whose tail
-    /// was lost, what covers the tail proves what was there.
+    /// Compares where each log ended with what the caller was told of it: who has the keys of the next one
+    /// said that once.
+    fn compare_ends(&mut self, logs: &[StatedLog], trust: &ReceiptTrust) {
+        for (log, body) in logs.iter().filter_map(|log| Some((log, log.succession.as_ref()?))) {
+            let terms = &body.succession;
+            let known = trust.successors.iter().find(|it| it.generation == terms.generation);
+            let known = known.filter(|it| it.log == *log.keys.first());
+            let Some(told) = known.and_then(|it| it.before.as_ref()) else { continue };
+            if (told.size, told.root) != (terms.size, terms.root) {
+                let message = format!(
+                    "the trust store says that the log before it ended with {} entries, root {}; here that \
+                     is said of {} entries, root {}: the archive was rewritten",
+                    told.size, told.root, terms.size, terms.root
+                );
+                let object = format!("log {}", terms.generation);
+                self.find(FindingCode::SuccessionFalse, object, message);
+            }
+        }
+    }
+
+    /// Compares the checkpoint with where its log ended, if the caller knows that it did. Of the same size
+    /// there is one history; where others may sign for it, nothing that it covers beyond that is known to be
+    /// the archive's. Of a log whose tail was lost, what covers the tail proves what was there.
     fn end_known(&mut self, section: &ArchiveSection, trust: &ReceiptTrust) {
         let (Some(ended), Some(head)) = (ended(section, trust), &self.checkpoint) else { return };
-        if !ended.others_may_sign {
-            return;
-        }
         let is_other = head.size == ended.size && head.root != tree_hash(ended.root);
-        if head.size <= ended.size && !is_other {
+        if is_other && !ended.others_may_sign {
+            let message = format!(
+                "this log ended with {} entries and root {}, by what the trust store says: this is another \
+                 history of it",
+                ended.size, ended.root
+            );
+            self.find(FindingCode::SuccessionFalse, "checkpoint", message);
+        }
+        if (head.size <= ended.size && !is_other) || !ended.others_may_sign {
             return;
         }
         let message = format!(
@@ -261,9 +281,16 @@ impl Checker {
             }
         }
         let size = self.trees.first().copied().flatten().map_or(0, |it| it.size);
-        let known = trust.log.as_ref().zip(logs.first());
-        let is_known = known.is_some_and(|(known, log)| known.believes(&log.keys, size));
-        is_known.then_some(()).ok_or_else(|| "the log's key is in no trust store".to_owned())
+        let Some((known, log)) = trust.log.as_ref().zip(logs.first()) else {
+            return Err("the log's key is in no trust store".to_owned());
+        };
+        if !known.believes(&log.keys, size) {
+            return Err("the log's key is in no trust store".to_owned());
+        }
+        let is_end_known = logs.len() == 1 || known.believes_end(&log.keys);
+        is_end_known.then_some(()).ok_or_else(|| {
+            "the trust store knows a later key of log 1, and an older one signed for the end of it".to_owned()
+        })
     }
 }
 
@@ -326,36 +353,6 @@ fn words_of(body: &LogSucceeded, is_vouched: bool) -> String {
         terms.reason.in_words(),
         terms.generation,
     )
-}
-
-/// Tells of a receipt of a log that ended, and whose keys others may have, if nothing proves that it is from
-/// before that.
-pub(crate) fn check_ended(checker: &mut Checker, receipt: &Receipt, trust: &ReceiptTrust) {
-    let Some(ended) = ended(&receipt.archive, trust).filter(|it| it.others_may_sign) else {
-        return;
-    };
-    let until = ended.at.timestamp().as_second() + CLOCK_TOLERANCE_SECONDS;
-    let is_before = |time: &AttestedTime| {
-        time.stamped_at.parse::<Timestamp>().is_ok_and(|at| at.as_second() <= until)
-    };
-    let stamped: BTreeSet<u64> =
-        checker.times.iter().filter(|it| is_before(it)).map(|it| it.sealing).collect();
-    let mut batches = receipt.batches.iter();
-    if batches.all(|it| it.sealed.as_ref().is_some_and(|it| stamped.contains(&it.number))) {
-        return;
-    }
-    let message = format!(
-        "the keys of this log may be in other hands since before {}, and no time-stamp proves that this \
-         is older",
-        ended.at
-    );
-    checker.find(FindingCode::OriginUnknown, "checkpoint", message);
-}
-
-/// Returns how the newest log of a section ended, by what the caller knows.
-fn ended<'t>(section: &ArchiveSection, trust: &'t ReceiptTrust) -> Option<&'t EndedLog> {
-    let next = section.newest_log() + 1;
-    trust.successors.iter().find(|it| it.generation == next)?.before.as_ref()
 }
 
 /// Returns the digest of the first certificate of a PEM text.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sigillo_ers::{
     Trust, sealing_leaves, sealing_value, tree_root, verify_stamped_seal, verify_token, walk_path,
 };
-use sigillo_merkle::{SignedNote, parse_signed_checkpoint, verify_consistency};
+use sigillo_merkle::{Checkpoint, SignedNote, parse_signed_checkpoint, verify_consistency};
 use sigillo_model::{
     BatchCommitted, BatchesSealed, Entry, EvidenceDigest, Finding, FindingCode, Sha256Digest,
     Sha512Digest, Statement, parse_canonical,
@@ -14,6 +14,7 @@ use sigillo_model::{
 use crate::{
     EntryPlace, Receipt, ReceiptTrust, SealingSection, TokenSection,
     check::{AttestedTime, Checker, not_qualified, tree_hash},
+    check_ended::FirstStamp,
     check_logs::ProvenArchive,
     evidence::sealing_tree_value,
 };
@@ -123,7 +124,16 @@ impl SealingsCheck<'_> {
             self.find(FindingCode::StatementDiffers, body, message);
             return None;
         }
+        self.covers(body, &statement);
         Some(statement)
+    }
+
+    /// Takes note of what a statement covers that says what the log says.
+    fn covers(&mut self, body: &BatchesSealed, statement: &Statement) {
+        let log = self.archive.log_of_commit(body.through).map(|(generation, _)| generation);
+        if let Some((log, head)) = log.zip(Checkpoint::stated(&statement.checkpoint)) {
+            self.checker.heads.insert(body.number, EntryPlace { log, index: head.size });
+        }
     }
 
     fn difference(
@@ -243,6 +253,11 @@ impl SealingsCheck<'_> {
                 if let Some(message) = not_qualified(&token) {
                     self.find(FindingCode::NotQualified, body, message);
                 }
+                self.checker.stamps.push(FirstStamp {
+                    line: (body.number, section.line.clone()),
+                    at: token.stamped_at,
+                    counts: !token.trial || self.archive.trial,
+                });
                 self.checker.times.push(AttestedTime {
                     sealing: body.number,
                     stamped_at,

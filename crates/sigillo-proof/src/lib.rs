@@ -18,6 +18,7 @@ mod proofs;
 mod check;
 mod check_checkpoint;
 mod check_documents;
+mod check_ended;
 mod check_hash_trees;
 mod check_logs;
 mod check_renewals;

@@ -25,10 +25,21 @@ struct LineState {
     is_verified: bool,
     /// Whether that is for trial.
     trial: bool,
-    /// Whether something speaks against it.
-    is_doubtful: bool,
+    /// How far it is in doubt.
+    doubt: Doubt,
     /// What of its time-stamps is not proven.
     lacks: BTreeSet<Lack>,
+}
+
+/// How far an evidence line is in doubt.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+enum Doubt {
+    #[default]
+    None,
+    /// It does not prove all that it should.
+    Incomplete,
+    /// Something was found that speaks against it.
+    Faulty,
 }
 
 /// What may not be proven of a time-stamp, and be demanded.
@@ -43,7 +54,7 @@ enum Lack {
 impl LineState {
     /// Tells whether it holds without another.
     fn holds(&self) -> bool {
-        self.is_verified && !self.is_doubtful
+        self.is_verified && self.doubt == Doubt::None
     }
 }
 
@@ -56,7 +67,14 @@ impl LineFindings {
 
     /// Takes note that a line does not prove all that it should: no other one rests on it.
     pub(crate) fn doubt(&mut self, line: &LineOf) {
-        self.lines.entry(line.clone()).or_default().is_doubtful = true;
+        let state = self.lines.entry(line.clone()).or_default();
+        state.doubt = state.doubt.max(Doubt::Incomplete);
+    }
+
+    /// Tells whether the first time-stamp of a line is sound, and nothing speaks against it or what came
+    /// after it.
+    pub(crate) fn is_sound(&self, line: &LineOf) -> bool {
+        self.lines.get(line).is_some_and(|it| it.is_verified && it.doubt < Doubt::Faulty)
     }
 
     /// Takes note that it cannot be told whether certificates under a line were revoked.
@@ -86,7 +104,7 @@ impl LineFindings {
             state.lacks.insert(Lack::Quality);
             &mut self.lacking
         } else {
-            state.is_doubtful = true;
+            state.doubt = Doubt::Faulty;
             &mut self.waiting
         };
         let waits = is_quality || finding.code.is_of_one_line();

@@ -13,6 +13,7 @@ use sigillo_model::{Finding, FindingCode, Sha256Digest, Verdict};
 use crate::{
     CheckedLog, CountedPeriod, PeriodError, PeriodStatement, ReceiptTrust, StatedPeriod, TypeCount,
     check::{Checker, not_qualified, tree_hash},
+    check_ended::check_ended_period,
     check_logs::ProvenArchive,
     count_period,
     period_make::period_value,
@@ -103,6 +104,8 @@ pub fn check_period(period: &PeriodStatement, trust: &ReceiptTrust) -> PeriodChe
         check.counted = Some(counted);
     }
     check.seal(period, &stated, &archive, trust);
+    let (section, at) = (&period.archive, check.believed_at);
+    check_ended_period(&mut check.checker, section, at, trust);
     check.stated = Some(stated);
     check.conclude()
 }
@@ -117,6 +120,8 @@ struct PeriodChecker {
     counted: Option<CountedPeriod>,
     unknown: Vec<TypeCount>,
     time: Option<PeriodTime>,
+    /// The time of a time-stamp that is believed; one for trial is in an archive for trial only.
+    believed_at: Option<Timestamp>,
     sealed_by: Option<String>,
 }
 
@@ -338,6 +343,8 @@ impl PeriodChecker {
                 if let Some(message) = not_qualified(&token) {
                     self.find(FindingCode::NotQualified, message);
                 }
+                let counts = token.trust != Trust::Unknown && (!token.trial || archive.trial);
+                self.believed_at = counts.then_some(token.stamped_at);
                 let qualified = token.qualification.is_qualified();
                 let (authority, trial) = (token.authority, token.trial);
                 let stamped_at = token.stamped_at.to_string();

@@ -21,6 +21,7 @@ mod seen;
 mod settings;
 mod system;
 mod trust;
+mod trust_ends;
 mod witnesses;
 
 use std::process::ExitCode;

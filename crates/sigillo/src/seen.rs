@@ -37,7 +37,7 @@ impl Context {
     /// the trust store names: who added that knows of the loss.
     pub(crate) fn seen_before(&self, archive: &Archive) -> Result<Vec<SeenLog>, CommandError> {
         let state = self.places.state_of(archive.description().archive);
-        let named = self.trust.successors_of(archive)?;
+        let (named, ends) = (self.trust.successors_of(archive)?, self.trust.ends_of(archive)?);
         let mut logs = read_logs(&state, SEEN_LOGS);
         logs.extend(named.iter().filter(|it| !logs.contains(it)).cloned().collect::<Vec<_>>());
         logs.extend(archive.log_keys_of(1).map(|first| (1, first.first().clone())));
@@ -55,7 +55,8 @@ impl Context {
                 })
             };
             let head = head.filter(|head| !is_lost(*head));
-            SeenLog { generation, log, head }
+            let ended = ends.iter().find(|(number, _)| *number == generation).map(|(_, end)| *end);
+            SeenLog { generation, log, head, ended }
         });
         Ok(seen.collect())
     }
@@ -96,8 +97,8 @@ impl Context {
         self.places.state_of(archive.description().archive).join(SEEN_LOGS)
     }
 
-    /// Says that the archive does not have a log that it must have, if that is so, and where that is
-    /// remembered.
+    /// Says that the archive does not have a log that it must have, or that one ended elsewhere, if that is
+    /// so, and where that is remembered.
     pub(crate) fn lacks_log(
         &self,
         archive: &Archive,
@@ -105,6 +106,16 @@ impl Context {
         let id = archive.description().archive;
         let named = self.trust.successors_of(archive)?;
         let lacking = self.lost_logs(archive)?.into_iter().next();
+        if lacking.is_none()
+            && let Some((generation, end)) = self.trust.other_end(archive)?
+        {
+            let words = format!(
+                "log {generation} of this archive ended with {} entries, by what the trust store says, and \
+                 here with other ones: the archive was rewritten",
+                end.size
+            );
+            return Ok(Some((words, self.trust.file_of(id))));
+        }
         Ok(lacking.map(|it| {
             let words = format!(
                 "log {} of this archive was seen earlier, or is believed, and here is none with its key: \

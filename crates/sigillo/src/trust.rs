@@ -55,12 +55,12 @@ pub(crate) struct TrustedSuccessor {
     /// Its commit key, as a C2SP verifier key.
     commit: String,
     /// Its number, from 2.
-    generation: u64,
+    pub(crate) generation: u64,
     /// Its first log key, as a C2SP verifier key.
     pub(crate) log: String,
     /// How the log before it ended; older files do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    before: Option<TrustedEnd>,
+    pub(crate) before: Option<TrustedEnd>,
 }
 
 /// How a log ended that another one came after.
@@ -68,7 +68,7 @@ pub(crate) struct TrustedSuccessor {
 pub(crate) struct TrustedEnd {
     at: LogTime,
     reason: SuccessionReason,
-    root: Sha256Digest,
+    pub(crate) root: Sha256Digest,
     /// How many entries it has.
     pub(crate) size: u64,
 }
@@ -194,9 +194,9 @@ impl Trusted {
                         || shown.is_some_and(|shown| shown.contains(keys.current()))
                 })
         };
-        let has_all = self.successors.iter().all(|it| it.generation <= archive.generation());
         self.archive == description.archive
-            && has_all
+            && self.successors.iter().all(|it| it.generation <= archive.generation())
+            && self.agrees_on_ends(archive)
             && self.knows_newest(archive).unwrap_or_else(believes_first)
     }
 
@@ -277,7 +277,7 @@ impl Trusted {
 
 impl TrustedSuccessor {
     /// Names the keys of the log of a generation; nothing if it is not known.
-    fn of(archive: &Archive, generation: u64) -> Option<Self> {
+    pub(crate) fn of(archive: &Archive, generation: u64) -> Option<Self> {
         let before = archive.succeeded_at(generation).zip(archive.succession(generation));
         Some(Self {
             commit: archive.commit_key_of(generation)?.to_string(),
@@ -292,7 +292,7 @@ impl TrustedSuccessor {
         })
     }
 
-    fn has_keys_of(&self, other: &Self) -> bool {
+    pub(crate) fn has_keys_of(&self, other: &Self) -> bool {
         (&self.commit, self.generation, &self.log) == (&other.commit, other.generation, &other.log)
     }
 

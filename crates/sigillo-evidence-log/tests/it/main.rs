@@ -23,6 +23,7 @@ mod misfortune;
 mod stranger;
 mod succeeding;
 mod succeeding_example;
+mod succeeding_exposed;
 mod succeeding_forged;
 mod summary;
 mod tables;

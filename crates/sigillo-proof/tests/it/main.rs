@@ -9,6 +9,7 @@ mod bounds;
 mod bundles;
 mod ended_periods;
 mod evidence;
+mod exposed;
 mod families;
 mod forgeries;
 mod honest;

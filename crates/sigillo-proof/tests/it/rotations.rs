@@ -30,7 +30,7 @@ impl World {
 }
 
 /// Makes a rotation from one key to another.
-fn rotation(number: u64, old: &MemorySigner, next: &MemorySigner) -> KeyRotated {
+pub(crate) fn rotation(number: u64, old: &MemorySigner, next: &MemorySigner) -> KeyRotated {
     let log = verifier_key(ORIGIN, next).to_string();
     KeyRotated { log, number, signature: signature_of(ORIGIN, number, (old, old), next) }
 }

@@ -500,13 +500,17 @@ fn where_others_may_sign_for_a_log_that_ended_only_what_is_older_is_believed() {
         ReceiptTrust { successors: vec![next], ..world.trust() }
     };
     let early = |it: &mut EndedLog| it.at = LogTime::new("1990-01-01T00:00:00Z".parse().unwrap());
-    let cases: [(Change<'_>, Verdict); 6] = [
+    let cases: [(Change<'_>, Verdict); 7] = [
         (&|_| {}, Verdict::Intact),
         (&|it| it.size += 1, Verdict::Intact),
         (&|it| it.size -= 1, Verdict::CannotTell),
         (&|it| it.root = Sha256Digest::of(b"other"), Verdict::CannotTell),
         (&early, Verdict::CannotTell),
         (&|it| (it.size, it.others_may_sign) = (it.size - 1, false), Verdict::Intact),
+        (
+            &|it| (it.root, it.others_may_sign) = (Sha256Digest::of(b"other"), false),
+            Verdict::Damaged,
+        ),
     ];
     for (change, verdict) in cases {
         check_verdict(&sealed, &known(&world, &sealed, change), verdict);

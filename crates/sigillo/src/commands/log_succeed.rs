@@ -244,7 +244,8 @@ async fn look(
     let found = context.keys(&archive).ok();
     let old = found.as_ref().map_or(old, |keys| keys.path().to_owned());
     let signer = old_signer(context, &archive)?;
-    let known = Known::read(context, args.checkpoint.as_deref(), (&archive, &plan), signer).await?;
+    let given = (args.checkpoint.as_deref(), args.reason.map(SuccessionReason::from));
+    let known = Known::read(context, given, (&archive, &plan), signer).await?;
     let lost = Lost::find(context, &archive, &base_of(&old, generation))?;
     let has_old_keys = found.is_some();
     Ok(Before { archive, plan, old, has_old_keys, known, lost })

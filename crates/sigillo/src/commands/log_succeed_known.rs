@@ -20,6 +20,9 @@ use crate::{
 /// What the words of an act go on with, where something of the log is known that is not in it.
 const KNOWN: &str = "Known when this was written: ";
 
+/// Whence the head is known that the archive publishes.
+const PUBLISHED: &str = "published";
+
 /// A head of the log that somebody kept.
 struct KnownHead {
     head: SignedHead,
@@ -29,6 +32,8 @@ struct KnownHead {
     is_contained: bool,
     /// Whether this user saw it.
     is_seen: bool,
+    /// Whether nothing but a signature of the log's key says that there was such a log.
+    is_only_published: bool,
 }
 
 /// All that is known of a log as it is.
@@ -39,25 +44,28 @@ pub(super) struct Known {
     size: u64,
     /// Where the head that was seen here is remembered.
     seen_file: PathBuf,
+    /// Whether others may sign with the log's key, by the reason that is given.
+    others_may_sign: bool,
 }
 
 impl Known {
     /// Reads what was given, published, signed last and seen of the log that a plan ends.
     pub(super) async fn read(
         context: &Context,
-        given: Option<&Path>,
+        (given, reason): (Option<&Path>, Option<SuccessionReason>),
         (archive, plan): (&Archive, &SuccessionPlan),
         old: Option<CheckpointSigner>,
     ) -> Result<Self, CommandError> {
         let (size, seen_file) = (plan.size, context.seen_file(archive));
-        let mut this = Self { heads: Vec::new(), size, seen_file };
+        let others_may_sign = reason.is_some_and(SuccessionReason::others_may_sign);
+        let mut this = Self { heads: Vec::new(), size, seen_file, others_may_sign };
         if let Some(file) = given {
             let (checkpoint, text) = read_given(file, archive).await?;
             let root = Sha256Digest::from_bytes(*checkpoint.root.as_bytes());
             this.add(SignedHead { size: checkpoint.size, root }, text, "given");
         }
         if let Some(published) = read_checkpoint(archive).await? {
-            this.add(published.head, published.note, "published");
+            this.add(published.head, published.note, PUBLISHED);
         }
         let signed = old.and_then(|old| old.last_signed().ok().flatten());
         for (head, whence) in [(signed, "signed last"), (context.seen(archive), "seen")] {
@@ -78,15 +86,22 @@ impl Known {
         if let Some(known) = self.heads.iter_mut().find(|it| it.head == head) {
             known.whence.push_str(&format!(", {whence}"));
             known.is_seen |= is_seen;
+            known.is_only_published &= whence == PUBLISHED;
             return;
         }
-        let whence = whence.to_owned();
-        self.heads.push(KnownHead { head, text, whence, is_contained: false, is_seen });
+        let (is_only_published, whence) = (whence == PUBLISHED, whence.to_owned());
+        let is_contained = false;
+        self.heads.push(KnownHead { head, text, whence, is_contained, is_seen, is_only_published });
+    }
+
+    /// Tells whether a head may be somebody else's, who has the log's key and write access.
+    fn may_be_theirs(&self, known: &KnownHead) -> bool {
+        self.others_may_sign && known.is_only_published && !known.is_contained
     }
 
     /// Returns the newest; of those of one size one that the log does not contain.
     fn newest(&self) -> Option<&KnownHead> {
-        let newest = self.heads.iter().rev();
+        let newest = self.heads.iter().rev().filter(|it| !self.may_be_theirs(it));
         newest.max_by_key(|it| (it.head.size, !it.is_contained))
     }
 
@@ -130,8 +145,11 @@ impl Known {
 
     /// Says in one line which heads the log does not contain; nothing if it contains all.
     fn strange_text(&self) -> Option<String> {
-        let all: Vec<_> =
-            self.strange().map(|it| format!("{} ({})", head_text(it.head), it.whence)).collect();
+        let whose = |it| if self.may_be_theirs(it) { ", perhaps by others" } else { "" };
+        let all: Vec<_> = self
+            .strange()
+            .map(|it| format!("{} ({}{})", head_text(it.head), it.whence, whose(it)))
+            .collect();
         (!all.is_empty()).then(|| format!("this log does not contain {}", all.join("; ")))
     }
 
@@ -164,6 +182,12 @@ impl Known {
                  is the archive's before you go on (--reason log-forked).\n",
                 grouped(shared)
             ));
+        }
+        if self.heads.iter().any(|it| self.may_be_theirs(it)) {
+            text.push_str(
+                "What is published beyond the log may be by others who have its key: the act does not say that \
+                 it is lost. If it is yours, give it with --checkpoint.\n",
+            );
         }
         text.push_str(&self.for_ever_text().unwrap_or_default());
         text
@@ -359,4 +383,52 @@ impl Lost {
 /// What is put behind the name of something that is kept, and not used any more.
 fn kept_name(at: LogTime) -> String {
     format!("-lost-{}", at.to_string().replace(['-', ':'], ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use sigillo_merkle::leaf_hash;
+
+    use super::*;
+
+    /// What is known of a log of five entries, of which its own checkpoint is kept, and one of a million is
+    /// published; `whence` says whence else that is known.
+    fn known(reason: Option<SuccessionReason>, whence: &[&str]) -> Known {
+        let mut this = Known {
+            heads: Vec::new(),
+            size: 5,
+            seen_file: PathBuf::from("seen"),
+            others_may_sign: reason.is_some_and(SuccessionReason::others_may_sign),
+        };
+        let head = |size, text: &str| {
+            let root = Sha256Digest::from_bytes(*leaf_hash(text.as_bytes()).as_bytes());
+            SignedHead { size, root }
+        };
+        for whence in whence {
+            this.add(head(1_000_000, "other"), "theirs".to_owned(), whence);
+        }
+        this.add(head(5, "own"), "own".to_owned(), "signed last");
+        this.heads.iter_mut().for_each(|it| it.is_contained = it.text == "own");
+        this
+    }
+
+    #[test]
+    fn an_act_believes_no_checkpoint_that_only_an_exposed_key_signed() {
+        let exposed = [SuccessionReason::KeysExposed, SuccessionReason::LogForked];
+        for reason in exposed {
+            let planted = known(Some(reason), &[PUBLISHED]);
+            assert_eq!((planted.lost(), planted.checkpoint().as_deref()), (0, Some("own")));
+            assert!(planted.text().contains("give it with --checkpoint"), "{}", planted.text());
+            assert!(planted.strange_text().unwrap().contains("published, perhaps by others"));
+            // What somebody here saw, signed or gives is said to be lost.
+            for whence in ["given", "signed last", "seen"] {
+                for both in [&[whence][..], &[whence, PUBLISHED], &[PUBLISHED, whence]] {
+                    assert_eq!(known(Some(reason), both).lost(), 999_995, "{both:?}");
+                }
+            }
+        }
+        for reason in [None, Some(SuccessionReason::TailLost), Some(SuccessionReason::KeysLost)] {
+            assert_eq!(known(reason, &[PUBLISHED]).lost(), 999_995, "{reason:?}");
+        }
+    }
 }

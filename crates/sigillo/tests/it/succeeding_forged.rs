@@ -225,3 +225,55 @@ fn what_a_thief_of_the_old_keys_makes_is_not_believed_by_who_knows_of_the_next_l
     let asked = ["log", "witness", "richiesta.txt"];
     world.run(asked.iter().chain(&auditor)).check_error(5, "nothing was cosigned");
 }
+
+#[test]
+fn who_has_the_new_keys_shows_nobody_another_end_of_the_old_log() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let act = ["log", "succeed", "--reason", "hash-function", "--act", "atto.json"];
+    world.run(act).check(0, "Have it signed");
+    for folder in ["archivio", "home"] {
+        copy(&world.place(folder), &world.place(format!("{folder}-copia")));
+    }
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    succeed(&world, "hash-function");
+    fs::write(world.place("nuovo.json"), world.run(["trust", "export"]).stdout).unwrap();
+    let auditor = |state: &str, args: &[&str]| {
+        world.run([args, &["--config", "revisore", "--state", state]].concat())
+    };
+    auditor("uno", &["trust", "add", "nuovo.json"]).check(0, "Believed");
+    auditor("uno", &["verify"]).check(0, "INTACT");
+    // With the same new keys another log 1 ends elsewhere.
+    for folder in ["archivio", "home"] {
+        fs::remove_dir_all(world.place(folder)).unwrap();
+        fs::rename(world.place(format!("{folder}-copia")), world.place(folder)).unwrap();
+    }
+    succeed(&world, "hash-function");
+    world.write("tre.txt", b"tre");
+    assert_eq!(world.ingest(&[]).code, 0);
+    world.run(["prove", "carte/tre.txt", "-o", "altra.zip"]).check(0, "");
+    // Nothing was seen with these states: only the trust store knows.
+    auditor("due", &["verify"]).check(5, "F304");
+    auditor("tre", &["check", "altra.zip"]).check(5, "F307");
+    auditor("quattro", &["get", "carte/uno.txt", "-o", "preso"]).check_error(5, "LOG_DIVERGED");
+}
+
+#[test]
+fn a_retired_key_begins_no_log_that_is_believed() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    for folder in ["archivio", "home"] {
+        copy(&world.place(folder), &world.place(format!("{folder}-rubata")));
+    }
+    world.run(["log", "rotate-key", "--yes"]).check(0, "Rotation 1");
+    fs::write(world.place("nuovo.json"), world.run(["trust", "export"]).stdout).unwrap();
+    for folder in ["archivio", "home"] {
+        fs::remove_dir_all(world.place(folder)).unwrap();
+        fs::rename(world.place(format!("{folder}-rubata")), world.place(folder)).unwrap();
+    }
+    succeed(&world, "hash-function");
+    let auditor = ["--config", "revisore", "--state", "revisore-stato"];
+    let run = |args: &[&str]| world.run([args, &auditor[..]].concat());
+    run(&["trust", "add", "nuovo.json"]).check(0, "Believed");
+    run(&["verify"]).check(3, "F601");
+    run(&["get", "carte/uno.txt", "-o", "preso"]).check_error(5, "LOG_UNBELIEVED");
+}

@@ -1,0 +1,132 @@
+//! What is said of a log that ended, and for which others may sign since: only what a believed time-stamp of
+//! before proves to be older is the archive's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use sigillo_model::FindingCode;
+
+use crate::{
+    ArchiveSection, EndedLog, EntryPlace, Receipt, ReceiptTrust, SubmissionSection, check::Checker,
+    line_findings::LineOf, logged::SUCCESSION_INDEX,
+};
+
+/// Clocks may differ by so much, in seconds.
+const CLOCK_TOLERANCE_SECONDS: i64 = 600;
+
+/// The first time-stamp of a sealing on an evidence line, if it is what the log says.
+#[derive(Clone, Debug)]
+pub(crate) struct FirstStamp {
+    /// The sealing and the line.
+    pub(crate) line: LineOf,
+    /// The time that it attests.
+    pub(crate) at: Timestamp,
+    /// Whether it counts: one for trial does in an archive for trial only.
+    pub(crate) counts: bool,
+}
+
+/// What is proven to be older than the end of a log.
+#[derive(Debug, Default)]
+struct Older {
+    /// The sealings, by number.
+    sealings: BTreeSet<u64>,
+    /// How many entries of each log.
+    sizes: BTreeMap<u64, u64>,
+    /// The newest log.
+    newest: u64,
+}
+
+impl Older {
+    /// Returns what the time-stamps prove that hold on their line, and were made until `until`.
+    fn of(checker: &Checker, newest: u64, until: i64) -> Self {
+        let is_before = |it: &&FirstStamp| {
+            it.counts && it.at.as_second() <= until && checker.lines.is_sound(&it.line)
+        };
+        let stamps = checker.stamps.iter().filter(is_before);
+        let mut older =
+            Self { sealings: stamps.map(|it| it.line.0).collect(), newest, ..Self::default() };
+        for (number, head) in &checker.heads {
+            if older.sealings.contains(number) {
+                let size = older.sizes.entry(head.log).or_default();
+                *size = head.index.max(*size);
+            }
+        }
+        older
+    }
+
+    /// Tells whether an entry is: because a checkpoint is that covers it, or because the entry is with
+    /// which the next log begins.
+    fn has(&self, place: EntryPlace) -> bool {
+        let later = (place.log + 1..=self.newest).map(|log| (log, SUCCESSION_INDEX));
+        let mut places = std::iter::once((place.log, place.index)).chain(later);
+        places.any(|(log, index)| self.sizes.get(&log).is_some_and(|size| index < *size))
+    }
+
+    fn has_submission(&self, section: &SubmissionSection) -> bool {
+        let mut entries = section.received.iter().chain(&section.completed);
+        entries.all(|it| self.has(it.place()))
+    }
+}
+
+/// Tells of a receipt of a log that ended, and whose keys others may have, what nothing proves to be from
+/// before that.
+pub(crate) fn check_ended(checker: &mut Checker, receipt: &Receipt, trust: &ReceiptTrust) {
+    let Some(ended) = exposed(&receipt.archive, trust) else { return };
+    let older = Older::of(checker, receipt.archive.newest_log(), until(ended));
+    let mut batches = receipt.batches.iter();
+    let are_older =
+        batches.all(|it| it.sealed.as_ref().is_some_and(|it| older.sealings.contains(&it.number)));
+    if !are_older || !older.has(receipt.archive.created.place()) {
+        not_older(checker, "checkpoint", ended, "that this is older");
+    }
+    if receipt.submission.as_ref().is_some_and(|it| !older.has_submission(it)) {
+        not_older(
+            checker,
+            "submission",
+            ended,
+            "that what is said of the submission as a whole is older: its counts, and what was refused",
+        );
+    }
+}
+
+/// Does the same for a period statement, whose time-stamp attests `at` if it is believed.
+pub(crate) fn check_ended_period(
+    checker: &mut Checker,
+    section: &ArchiveSection,
+    at: Option<Timestamp>,
+    trust: &ReceiptTrust,
+) {
+    let Some(ended) = exposed(section, trust) else { return };
+    if at.is_none_or(|at| at.as_second() > until(ended)) {
+        not_older(checker, "period", ended, "that this is older");
+    }
+}
+
+fn not_older(checker: &mut Checker, object: &str, ended: &EndedLog, what: &str) {
+    let message = format!(
+        "the keys of this log may be in other hands since before {}, and no time-stamp that is believed \
+         proves {what}",
+        ended.at
+    );
+    checker.find(FindingCode::OriginUnknown, object, message);
+}
+
+/// Returns until when a time-stamp counts.
+fn until(ended: &EndedLog) -> i64 {
+    ended.at.timestamp().as_second() + CLOCK_TOLERANCE_SECONDS
+}
+
+/// Returns how the newest log of a section ended, by what the caller knows, if others may sign for it.
+pub(crate) fn exposed<'t>(
+    section: &ArchiveSection,
+    trust: &'t ReceiptTrust,
+) -> Option<&'t EndedLog> {
+    ended(section, trust).filter(|it| it.others_may_sign)
+}
+
+/// Returns how the newest log of a section ended, by what the caller knows.
+pub(crate) fn ended<'t>(section: &ArchiveSection, trust: &'t ReceiptTrust) -> Option<&'t EndedLog> {
+    let next = section.newest_log() + 1;
+    trust.successors.iter().find(|it| it.generation == next)?.before.as_ref()
+}

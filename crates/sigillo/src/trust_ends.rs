@@ -1,0 +1,76 @@
+//! Where the trust store says that the logs of an archive ended: who has the keys of the next one said that
+//! once, and cannot say it otherwise to others.
+
+use sigillo_authorities::SignedHead;
+use sigillo_evidence_log::Archive;
+
+use crate::{
+    error::CommandError,
+    trust::{TrustStore, Trusted, TrustedEnd, TrustedSuccessor, read_trusted},
+};
+
+impl Trusted {
+    /// Tells whether nothing that is known here speaks against where the logs of an archive ended. Unless a
+    /// later log is known, the key must have signed for the end of the first that is the newest here: an
+    /// older one signs for no end before its rotation.
+    pub(crate) fn agrees_on_ends(&self, archive: &Archive) -> bool {
+        let is_shown = |it: &TrustedSuccessor| TrustedSuccessor::of(archive, it.generation);
+        let is_later_known = || {
+            self.successors.iter().any(|it| is_shown(it).is_some_and(|shown| shown.has_keys_of(it)))
+        };
+        let believes_end = || {
+            let shown = archive.log_keys_of(1);
+            self.log_keys().ok().zip(shown).is_some_and(|(known, shown)| known.believes_end(&shown))
+        };
+        self.other_end(archive).is_none()
+            && (archive.generation() == 1 || is_later_known() || believes_end())
+    }
+
+    /// Returns the logs that ended before one that is known here, each with its generation and its end, as
+    /// far as the archive shows that one.
+    fn ends(&self, archive: &Archive) -> Vec<(u64, SignedHead)> {
+        let is_shown = |it: &&TrustedSuccessor| {
+            TrustedSuccessor::of(archive, it.generation).is_some_and(|shown| shown.has_keys_of(it))
+        };
+        let shown = self.successors.iter().filter(is_shown);
+        let ends = shown.filter_map(|it| {
+            let TrustedEnd { size, root, .. } = it.before.as_ref()?;
+            Some((it.generation.checked_sub(1)?, SignedHead { size: *size, root: *root }))
+        });
+        ends.collect()
+    }
+
+    /// Returns one of them that ended elsewhere in the archive: who has the keys of the next one said
+    /// once where.
+    pub(crate) fn other_end(&self, archive: &Archive) -> Option<(u64, SignedHead)> {
+        self.ends(archive).into_iter().find(|(generation, end)| {
+            let shown = archive.succession(generation + 1).map(|it| it.succession);
+            shown.is_some_and(|it| (it.size, it.root) != (end.size, end.root))
+        })
+    }
+}
+
+impl TrustStore {
+    /// Returns the logs that ended before one that is believed and that an archive shows, each with its
+    /// generation and its end.
+    pub(crate) fn ends_of(
+        &self,
+        archive: &Archive,
+    ) -> Result<Vec<(u64, SignedHead)>, CommandError> {
+        if !self.knows(archive) {
+            return Ok(Vec::new());
+        }
+        Ok(read_trusted(&self.file_of(archive.description().archive))?.ends(archive))
+    }
+
+    /// Returns one of them that ended elsewhere in the archive.
+    pub(crate) fn other_end(
+        &self,
+        archive: &Archive,
+    ) -> Result<Option<(u64, SignedHead)>, CommandError> {
+        if !self.knows(archive) {
+            return Ok(None);
+        }
+        Ok(read_trusted(&self.file_of(archive.description().archive))?.other_end(archive))
+    }
+}
