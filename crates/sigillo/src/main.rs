@@ -21,6 +21,7 @@ mod seen;
 mod settings;
 mod system;
 mod trust;
+mod trust_store;
 mod witnesses;
 
 use std::process::ExitCode;

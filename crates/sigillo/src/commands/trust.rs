@@ -15,7 +15,8 @@ use crate::{
     error::CommandError,
     output::{counted, visible},
     places::read_beginning,
-    trust::{Trusted, read_trusted, without_repeats},
+    trust::{Trusted, without_repeats},
+    trust_store::read_trusted,
 };
 
 pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, CommandError> {
