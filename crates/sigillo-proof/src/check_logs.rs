@@ -248,8 +248,10 @@ impl Checker {
             let Some(LogSucceeded { succession: terms, .. }) = &log.succession else { continue };
             let generation = terms.generation;
             if let Some(known) = trust.successors.iter().find(|it| it.generation == generation) {
-                let is_same =
-                    known.log == *log.keys.first() && known.commit.to_string() == terms.commit;
+                let size = self.tree_of(generation).map_or(0, |it| it.size);
+                let is_same = known.log.first() == log.keys.first()
+                    && known.log.believes(&log.keys, size)
+                    && known.commit.to_string() == terms.commit;
                 let other = format!("the trust store has other keys for log {generation}");
                 return is_same.then_some(()).ok_or(other);
             }

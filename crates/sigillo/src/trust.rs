@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use sigillo_ers::{TrustAnchors, pem_blocks};
-use sigillo_evidence_log::{Archive, LogView, is_vouched_by_old_key};
+use sigillo_evidence_log::{Archive, BelievedKeys, LogView, is_vouched_by_old_key};
 use sigillo_merkle::{KeysOfLog, VerifierKey};
 use sigillo_model::{
-    ArchiveId, Entry, ErrorKind, LogSucceeded, LogTime, Sha256Digest, SuccessionReason,
-    to_canonical,
+    ArchiveId, Entry, ErrorKind, GENERATIONS_MAX, LogSucceeded, LogTime, Sha256Digest,
+    SuccessionReason, to_canonical,
 };
 use sigillo_proof::{ArchiveSection, EndedLog, ReceiptTrust, SuccessorKeys};
 
@@ -49,14 +49,18 @@ pub(crate) struct TrustedSuccessor {
     /// How the log before it ended; older files do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<TrustedEnd>,
+    /// How it came from its first key to its newest; none as long as it has its first, or if that is not
+    /// known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rotations: Vec<TrustedRotation>,
 }
 
 /// How a log ended that another one came after.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct TrustedEnd {
     at: LogTime,
-    reason: SuccessionReason,
-    root: Sha256Digest,
+    pub(crate) reason: SuccessionReason,
+    pub(crate) root: Sha256Digest,
     /// How many entries it has.
     pub(crate) size: u64,
 }
@@ -97,37 +101,23 @@ impl Trusted {
         }
     }
 
-    /// Adds the rotations of the first log's key that count.
+    /// Adds the rotations of each log's key that count.
     pub(crate) fn rotated_by(mut self, archive: &Archive, view: &LogView) -> Self {
-        let Some(known) = archive.log_keys_of(1) else { return self };
-        let (keys, faults) = view.log_keys_of(1, known.first().clone());
-        let false_ones: Vec<_> = faults.iter().map(|(it, _)| it.entry_index).collect();
-        let count = view.rotations.iter().filter(|it| it.generation == 1);
-        let count = count.filter(|it| !false_ones.contains(&it.entry_index));
-        let rotations: Vec<_> = count
-            .map(|it| TrustedRotation {
-                index: it.entry_index,
-                log: it.body.log.clone(),
-                number: it.body.number,
-                signature: it.body.signature.clone(),
-            })
-            .collect();
-        if !rotations.is_empty() {
-            let first = std::mem::replace(&mut self.log, keys.current().to_string());
+        let rotations = rotations_that_count(archive, view, 1);
+        if let Some(newest) = rotations.last().map(|it| it.log.clone()) {
+            let first = std::mem::replace(&mut self.log, newest);
             self.rotated = Some(TrustedRotations { first, rotations });
+        }
+        for it in &mut self.successors {
+            it.rotations = rotations_that_count(archive, view, it.generation);
         }
         self
     }
 
     /// Returns the keys of its log, as far as they are known here.
     pub(crate) fn log_keys(&self) -> Result<KeysOfLog, String> {
-        let key = |text: &str| VerifierKey::parse(text).map_err(|error| error.to_string());
-        let Some(rotated) = &self.rotated else { return Ok(KeysOfLog::new(key(&self.log)?)) };
-        let mut keys = KeysOfLog::new(key(&rotated.first)?);
-        for it in &rotated.rotations {
-            keys.rotate(it.index, it.number, &it.log, &it.signature)
-                .map_err(|error| format!("rotation {}: {error}", it.number))?;
-        }
+        let Some(rotated) = &self.rotated else { return keys_from(&self.log, &[]) };
+        let keys = keys_from(&rotated.first, &rotated.rotations)?;
         if keys.current().to_string() == self.log {
             return Ok(keys);
         }
@@ -171,7 +161,22 @@ impl Trusted {
         to_canonical(self)
     }
 
+    /// Tells whether the archive is believed: somebody vouches for its newest log, and it has all that is
+    /// known of its logs.
     pub(crate) fn matches(&self, archive: &Archive) -> bool {
+        let has_all = self.successors.iter().all(|it| it.generation <= archive.generation());
+        let has = |(generation, believed): &(u64, BelievedKeys)| {
+            let shown = archive.commit_key_of(*generation).zip(archive.log_keys_of(*generation));
+            shown.is_some_and(|(commit, keys)| {
+                keys.first() == believed.log.first()
+                    && believed.contradiction(*generation, &commit, &keys).is_none()
+            })
+        };
+        has_all && self.vouches_for_newest(archive) && self.believed(archive).iter().all(has)
+    }
+
+    /// Tells whether the newest log that the archive shows is known here, or comes from one that is.
+    pub(crate) fn vouches_for_newest(&self, archive: &Archive) -> bool {
         let description = archive.description();
         let believes_first = || {
             self.commit == description.keys.commit
@@ -182,10 +187,75 @@ impl Trusted {
                         || shown.is_some_and(|shown| shown.contains(keys.current()))
                 })
         };
-        let has_all = self.successors.iter().all(|it| it.generation <= archive.generation());
         self.archive == description.archive
-            && has_all
             && self.knows_newest(archive).unwrap_or_else(believes_first)
+    }
+
+    /// Returns what is believed of the keys of each log, with its generation.
+    ///
+    /// Of a log that ended, by a next one that is known here, only the rotations up to its end: what lay
+    /// beyond is lost. None where others may sign with its keys, for they may have rotated them as well.
+    pub(crate) fn believed(&self, archive: &Archive) -> Vec<(u64, BelievedKeys)> {
+        let rotated = self.rotated.as_ref();
+        let first = match (rotated, self.log_keys(), archive.log_keys_of(1)) {
+            // Only the newest key is known, and the archive has it.
+            (None, Ok(known), Some(shown)) if shown.contains(known.current()) => {
+                shown.first().to_string()
+            }
+            _ => rotated.map_or_else(|| self.log.clone(), |it| it.first.clone()),
+        };
+        let rotations = rotated.map_or(&[][..], |it| &it.rotations);
+        let later = self.successors.iter();
+        let later = later.map(|it| (it.generation, &it.commit, &it.log, &it.rotations[..]));
+        let all = [(1, &self.commit, &first, rotations)].into_iter().chain(later);
+        let believed = all.filter_map(|(generation, commit, first, rotations)| {
+            let end = self.end_in(archive, generation);
+            let is_left = |it: &&TrustedRotation| end.is_none_or(|end| it.index < end);
+            let left: Vec<_> = rotations.iter().filter(is_left).cloned().collect();
+            let log = keys_from(first, &left).ok()?;
+            Some((generation, BelievedKeys { commit: VerifierKey::parse(commit).ok()?, log }))
+        });
+        believed.collect()
+    }
+
+    /// Returns how many entries of the log of a generation are surely its own, if a next one is known
+    /// here: none where others may sign with its keys.
+    fn end_in(&self, archive: &Archive, generation: u64) -> Option<u64> {
+        let next = self.successors.iter().find(|it| it.generation == generation + 1)?;
+        let shown = || {
+            let shown = TrustedSuccessor::of(archive, generation + 1);
+            shown.filter(|it| it.has_keys_of(next)).and_then(|it| it.before)
+        };
+        let end = next.before.clone().or_else(shown)?;
+        Some(if end.reason.others_may_sign() { 0 } else { end.size })
+    }
+
+    /// Takes in what another file says of the same archive: what tells more counts, whichever is newer.
+    ///
+    /// # Errors
+    ///
+    /// In words what the two contradict each other in.
+    pub(crate) fn joined(mut self, other: &Self) -> Result<Self, String> {
+        if (self.archive, &self.commit) != (other.archive, &other.commit) {
+            return Err("the key of its commits".to_owned());
+        }
+        let (known, new) = (self.log_keys()?, other.log_keys()?);
+        if known.begins(&new) {
+            (self.log, self.rotated) = (other.log.clone(), other.rotated.clone());
+        } else if !new.begins(&known) {
+            return Err("the keys of its log".to_owned());
+        }
+        for new in &other.successors {
+            match self.successors.iter_mut().find(|it| it.generation == new.generation) {
+                Some(known) => known.join(new)?,
+                None => self.successors.push(new.clone()),
+            }
+        }
+        self.successors.sort_by_key(|it| it.generation);
+        self.anchors = without_repeats(self.anchors.into_iter().chain(other.anchors.clone()));
+        self.entity.clone_from(&other.entity);
+        self.trial |= other.trial;
+        Ok(self)
     }
 
     /// Tells whether the newest log of an archive is known here, or comes from one that is, each by the
@@ -210,6 +280,23 @@ impl Trusted {
         None
     }
 
+    /// Returns the name of a key that is not named as those of this archive are: nobody speaks for the log
+    /// of another.
+    pub(crate) fn stranger(&self) -> Option<String> {
+        let origin = format!("sigillo.invalid/{}", self.archive);
+        let mut named = vec![(&self.commit, commit_key_name(&origin)), (&self.log, origin.clone())];
+        named.extend(self.rotated.iter().map(|it| (&it.first, origin.clone())));
+        for it in &self.successors {
+            let origin = format!("{origin}/g{}", it.generation);
+            named.extend([(&it.commit, commit_key_name(&origin)), (&it.log, origin)]);
+        }
+        named.into_iter().find_map(|(key, expected)| {
+            // What is no key at all is told where keys are read.
+            let key = VerifierKey::parse(key).ok()?;
+            (key.name() != expected || key.is_cosigner()).then(|| key.name().to_owned())
+        })
+    }
+
     /// Sees that every member can be used: otherwise a mistake would show only when something is
     /// verified.
     pub(crate) fn check(&self) -> Result<(), CommandError> {
@@ -231,14 +318,19 @@ impl Trusted {
                 return Err(unusable(format!("its {which} key is none: {error}")));
             }
         }
+        if let Some(name) = self.stranger() {
+            return Err(unusable(format!("the key {name:?} is none of archive {}", self.archive)));
+        }
         if let Err(what) = self.log_keys() {
             return Err(unusable(format!("its log keys: {what}")));
         }
         for it in &self.successors {
-            if let Some(error) =
-                [&it.commit, &it.log].iter().find_map(|it| VerifierKey::parse(it).err())
-            {
-                return Err(unusable(format!("a key of log {} is none: {error}", it.generation)));
+            if !(2..=GENERATIONS_MAX).contains(&it.generation) {
+                return Err(unusable(format!("it names a log {}", it.generation)));
+            }
+            let commit = VerifierKey::parse(&it.commit).map_err(|error| error.to_string());
+            if let Err(what) = commit.and_then(|_| keys_from(&it.log, &it.rotations)) {
+                return Err(unusable(format!("a key of log {} is none: {what}", it.generation)));
             }
         }
         for (at, pem) in self.anchors.iter().enumerate() {
@@ -277,7 +369,29 @@ impl TrustedSuccessor {
                 root: terms.root,
                 size: terms.size,
             }),
+            rotations: Vec::new(),
         })
+    }
+
+    /// Takes in what another file says of the same log.
+    fn join(&mut self, other: &Self) -> Result<(), String> {
+        let of_log = || format!("the keys of log {}", self.generation);
+        let (known, new) = self.log_keys().zip(other.log_keys()).ok_or_else(of_log)?;
+        if !self.has_keys_of(other) || !(known.begins(&new) || new.begins(&known)) {
+            return Err(of_log());
+        }
+        if known.begins(&new) {
+            self.rotations.clone_from(&other.rotations);
+        }
+        self.before = match (self.before.take(), &other.before) {
+            (Some(known), Some(new)) if !known.is_end(new) => {
+                return Err(format!("the end of log {}", self.generation.saturating_sub(1)));
+            }
+            // The earlier time lets less of the old log count.
+            (Some(known), Some(new)) => Some(TrustedEnd { at: known.at.min(new.at), ..known }),
+            (known, new) => known.or_else(|| new.clone()),
+        };
+        Ok(())
     }
 
     pub(crate) fn has_keys_of(&self, other: &Self) -> bool {
@@ -298,7 +412,7 @@ impl TrustedSuccessor {
         Some(SuccessorKeys {
             generation: self.generation,
             commit: VerifierKey::parse(&self.commit).ok()?,
-            log: VerifierKey::parse(&self.log).ok()?,
+            log: self.log_keys()?,
             before: self.before.as_ref().map(|it| EndedLog {
                 at: it.at,
                 others_may_sign: it.reason.others_may_sign(),
@@ -308,10 +422,62 @@ impl TrustedSuccessor {
         })
     }
 
-    /// Returns its first log key.
+    /// Returns the keys of its log, as far as they are known here.
     pub(crate) fn log_keys(&self) -> Option<KeysOfLog> {
-        VerifierKey::parse(&self.log).ok().map(KeysOfLog::new)
+        keys_from(&self.log, &self.rotations).ok()
     }
+}
+
+impl TrustedEnd {
+    /// Tells whether a checkpoint of a log that ended so may be vouched for.
+    ///
+    /// Where others may sign with its keys, only the end itself is known to be the archive's; else what
+    /// the log had before may be as well.
+    pub(crate) fn allows(&self, size: u64, root: Sha256Digest) -> bool {
+        let is_before = size < self.size && !self.reason.others_may_sign();
+        is_before || (size, root) == (self.size, self.root)
+    }
+
+    /// Tells whether two say the same of where a log ended and why.
+    fn is_end(&self, other: &Self) -> bool {
+        (self.reason, self.root, self.size) == (other.reason, other.root, other.size)
+    }
+}
+
+/// Names the key of the commits of a log.
+fn commit_key_name(origin: &str) -> String {
+    format!("{origin}/commit")
+}
+
+/// Follows the rotations from the first key of a log.
+fn keys_from(first: &str, rotations: &[TrustedRotation]) -> Result<KeysOfLog, String> {
+    let first = VerifierKey::parse(first).map_err(|error| error.to_string())?;
+    let mut keys = KeysOfLog::new(first);
+    for it in rotations {
+        keys.rotate(it.index, it.number, &it.log, &it.signature)
+            .map_err(|error| format!("rotation {}: {error}", it.number))?;
+    }
+    Ok(keys)
+}
+
+/// Returns the rotations of the key of the log of a generation that count.
+fn rotations_that_count(
+    archive: &Archive,
+    view: &LogView,
+    generation: u64,
+) -> Vec<TrustedRotation> {
+    let Some(known) = archive.log_keys_of(generation) else { return Vec::new() };
+    let (_, faults) = view.log_keys_of(generation, known.first().clone());
+    let false_ones: Vec<_> = faults.iter().map(|(it, _)| it.entry_index).collect();
+    let count = view.rotations.iter().filter(|it| it.generation == generation);
+    let count = count.filter(|it| !false_ones.contains(&it.entry_index));
+    let rotations = count.map(|it| TrustedRotation {
+        index: it.entry_index,
+        log: it.body.log.clone(),
+        number: it.body.number,
+        signature: it.body.signature.clone(),
+    });
+    rotations.collect()
 }
 
 /// Reads the certificates of an anchor, at least one.
@@ -332,3 +498,6 @@ pub(crate) fn without_repeats(pems: impl IntoIterator<Item = String>) -> Vec<Str
     let is_new = |pem: &String| certificates_in(pem).is_ok_and(|found| ders.insert(found));
     pems.into_iter().filter(is_new).collect()
 }
+
+#[cfg(test)]
+mod tests;

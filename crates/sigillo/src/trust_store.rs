@@ -1,12 +1,9 @@
 //! The trust store: whose logs and certificates this user believes.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use sigillo_ers::TrustAnchors;
-use sigillo_evidence_log::Archive;
+use sigillo_evidence_log::{Archive, BelievedKeys};
 use sigillo_merkle::VerifierKey;
 use sigillo_model::{ArchiveId, ErrorKind, parse_json};
 use sigillo_proof::{ArchiveSection, ReceiptTrust};
@@ -14,7 +11,7 @@ use sigillo_proof::{ArchiveSection, ReceiptTrust};
 use crate::{
     error::CommandError,
     places::{write_new, write_whole},
-    trust::{Trusted, TrustedSuccessor, certificates_in},
+    trust::Trusted,
 };
 
 /// Largest file of the trust store, in bytes.
@@ -40,6 +37,11 @@ impl TrustStore {
 
     /// Reads everybody who is believed, by archive id.
     pub(crate) fn list(&self) -> Result<Vec<Trusted>, CommandError> {
+        Ok(self.files()?.into_iter().map(|it| it.1).collect())
+    }
+
+    /// Reads all files, in the order of their names.
+    fn files(&self) -> Result<Vec<(PathBuf, Trusted)>, CommandError> {
         let entries = match self.folder.read_dir() {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -52,7 +54,41 @@ impl TrustStore {
             .take(TRUSTED_MAX)
             .collect();
         paths.sort();
-        paths.iter().map(|path| read_trusted(path)).collect()
+        let read = |path: PathBuf| read_trusted(&path).map(|it| (path, it));
+        paths.into_iter().map(read).collect()
+    }
+
+    /// Joins all files of one archive, whatever they are called; nothing if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] if one cannot be used, or two contradict each other.
+    pub(crate) fn joined_of(&self, archive: ArchiveId) -> Result<Option<Trusted>, CommandError> {
+        let mut files = self.files()?;
+        files.retain(|(_, it)| it.archive == archive);
+        let mut all: Option<Trusted> = None;
+        for (at, (path, trusted)) in files.iter().enumerate() {
+            trusted.check()?;
+            let Some(known) = all.take() else {
+                all = Some(trusted.clone());
+                continue;
+            };
+            all = Some(known.joined(trusted).map_err(|what| {
+                let before = files.iter().take(at);
+                let other = before.clone().find(|it| it.1.clone().joined(trusted).is_err());
+                let other = other.or(before.last()).map_or(path, |it| &it.0);
+                let words = format!(
+                    "{} and {} contradict each other about the archive of {}: {what}",
+                    other.display(),
+                    path.display(),
+                    trusted.entity
+                );
+                CommandError::new(ErrorKind::Invalid, words).hint(
+                    "ask the entity by another way which is theirs, and take the other one out",
+                )
+            })?);
+        }
+        Ok(all)
     }
 
     /// Believes an archive from now on. Certificates that were believed before stay so, as far as
@@ -60,43 +96,18 @@ impl TrustStore {
     pub(crate) fn add(&self, trusted: &Trusted) -> Result<Trusted, CommandError> {
         trusted.check()?;
         let path = self.file_of(trusted.archive);
-        let known = path.exists().then(|| read_trusted(&path)).transpose()?;
-        let mut merged = trusted.clone();
-        if let Some(known) = known {
-            let [older, newer] = [known.log_keys(), trusted.log_keys()].map(Result::ok);
-            let grows = older.as_ref().zip(newer.as_ref()).is_some_and(|(older, newer)| {
-                // Who signs for a key can name no other that came before it.
-                newer.first() == older.first()
-                    && (newer.contains(older.current()) || older.contains(newer.current()))
-            });
-            let differs = known.successors.iter().any(|it| {
-                let mut new = trusted.successors.iter();
-                new.any(|new| new.generation == it.generation && !new.has_keys_of(it))
-            });
-            if !grows || differs || known.commit != trusted.commit {
+        let merged = if path.exists() {
+            read_trusted(&path)?.joined(trusted).map_err(|what| {
                 let words = format!(
-                    "the trust store has other keys for this archive of {}",
+                    "the trust store has other keys for this archive of {}, or another end of a log: {what}",
                     trusted.entity
                 );
-                return Err(CommandError::new(ErrorKind::Invalid, words)
-                    .hint(format!("if the change is right, remove {} first", path.display())));
-            }
-            if !newer.zip(older).is_some_and(|(newer, older)| newer.contains(older.current())) {
-                // What is known here goes on from there.
-                (merged.log, merged.rotated) = (known.log, known.rotated);
-            }
-            merged.successors.extend(
-                known.successors.into_iter().filter(|it| {
-                    trusted.successors.iter().all(|new| new.generation != it.generation)
-                }),
-            );
-            merged.successors.sort_by_key(|it| it.generation);
-            let mut ders = HashSet::new();
-            let all = known.anchors.into_iter().chain(std::mem::take(&mut merged.anchors));
-            merged.anchors = all
-                .filter(|pem| certificates_in(pem).is_ok_and(|found| ders.insert(found)))
-                .collect();
-        }
+                CommandError::new(ErrorKind::Invalid, words)
+                    .hint(format!("if the change is right, remove {} first", path.display()))
+            })?
+        } else {
+            trusted.clone()
+        };
         write_whole(&path, &merged.to_json())?;
         Ok(merged)
     }
@@ -118,18 +129,26 @@ impl TrustStore {
         self.file_of(archive.description().archive).exists()
     }
 
+    /// Returns what is believed of the keys of each log of an archive, with its generation; nothing of one
+    /// that is not in the trust store.
+    pub(crate) fn believed_of(
+        &self,
+        archive: &Archive,
+    ) -> Result<Vec<(u64, BelievedKeys)>, CommandError> {
+        if !self.knows(archive) {
+            return Ok(Vec::new());
+        }
+        Ok(read_trusted(&self.file_of(archive.description().archive))?.believed(archive))
+    }
+
     /// Returns the logs after the first that are believed of an archive, each with its generation and
     /// its first key.
     pub(crate) fn successors_of(
         &self,
         archive: &Archive,
     ) -> Result<Vec<(u64, VerifierKey)>, CommandError> {
-        if !self.knows(archive) {
-            return Ok(Vec::new());
-        }
-        let trusted = read_trusted(&self.file_of(archive.description().archive))?;
-        let logs = trusted.successors.iter();
-        Ok(logs.filter_map(|it| Some((it.generation, VerifierKey::parse(&it.log).ok()?))).collect())
+        let logs = self.believed_of(archive)?.into_iter().filter(|it| it.0 > 1);
+        Ok(logs.map(|(generation, keys)| (generation, keys.log.first().clone())).collect())
     }
 
     /// Returns the certificates that are believed of an archive, PEM.
@@ -146,9 +165,8 @@ impl TrustStore {
         if !self.knows(archive) {
             return Ok(false);
         }
-        let mut trusted = read_trusted(&self.file_of(archive.description().archive))?;
-        trusted.successors.retain(|it| it.generation <= archive.generation());
-        Ok(trusted.matches(archive))
+        let trusted = read_trusted(&self.file_of(archive.description().archive))?;
+        Ok(trusted.vouches_for_newest(archive))
     }
 
     /// Refuses an archive of which other keys are believed than those that it shows:
@@ -160,14 +178,7 @@ impl TrustStore {
         let path = self.file_of(archive.description().archive);
         let known = read_trusted(&path)?;
         let shown = Trusted::of(archive, Vec::new());
-        let first = |it: &Trusted| it.log_keys().ok().map(|keys| keys.first().to_string());
-        let differs = |it: &TrustedSuccessor| {
-            shown.successors.iter().any(|new| new.generation == it.generation && new != it)
-        };
-        if known.commit == shown.commit
-            && first(&known) == first(&shown)
-            && !known.successors.iter().any(differs)
-        {
+        if known.joined(&shown).is_ok() {
             return Ok(());
         }
         let words = format!("the trust store has other keys for this archive of {}", shown.entity);
@@ -224,10 +235,10 @@ impl TrustStore {
     ) -> Result<ReceiptTrust, CommandError> {
         let mut trust = ReceiptTrust { witnesses: self.witnesses()?, ..ReceiptTrust::default() };
         self.add_listed(&mut trust.anchors)?;
-        for trusted in self.list()? {
-            if trusted.names(section) {
-                trusted.believe(&mut trust)?;
-            }
+        if let Some(trusted) = self.joined_of(section.id)?
+            && trusted.names(section)
+        {
+            trusted.believe(&mut trust)?;
         }
         Ok(trust)
     }
@@ -269,10 +280,18 @@ pub(crate) fn read_trusted(path: &Path) -> Result<Trusted, CommandError> {
         return Err(CommandError::new(ErrorKind::Invalid, words));
     }
     let bytes = std::fs::read(path).map_err(failed)?;
-    parse_json(bytes.trim_ascii()).map_err(|error| {
+    let trusted: Trusted = parse_json(bytes.trim_ascii()).map_err(|error| {
         let words = format!("{} is not what `sigillo trust export` prints", path.display());
         let mut this = CommandError::new(ErrorKind::Invalid, words);
         this.words.push(error.to_string());
         this
-    })
+    })?;
+    let Some(name) = trusted.stranger() else { return Ok(trusted) };
+    let words = format!(
+        "TRUST_UNUSABLE: {} is of archive {}, and its key {name:?} is not named so",
+        path.display(),
+        trusted.archive
+    );
+    Err(CommandError::new(ErrorKind::Invalid, words)
+        .hint("nobody speaks for the logs of another archive: take it out, and ask who made it"))
 }

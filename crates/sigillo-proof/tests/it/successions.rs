@@ -132,7 +132,7 @@ impl World {
         SuccessorKeys {
             generation: body.generation,
             commit: VerifierKey::parse(&body.commit).unwrap(),
-            log: VerifierKey::parse(&body.log).unwrap(),
+            log: VerifierKey::parse(&body.log).unwrap().into(),
             before: None,
         }
     }
@@ -214,7 +214,7 @@ fn a_log_that_nobody_signed_for_is_believed_by_who_was_given_its_keys() {
         check_verdict(&receipt, &given(known.clone()), Verdict::Intact);
         let other = |name: &str| verifier_key(name, &MemorySigner::new(77));
         let origin = world.origin();
-        let log = SuccessorKeys { log: other(&origin), ..known.clone() };
+        let log = SuccessorKeys { log: other(&origin).into(), ..known.clone() };
         let commit = SuccessorKeys { commit: other(&format!("{origin}/commit")), ..known };
         for it in [log, commit] {
             check_verdict(&receipt, &given(it), Verdict::CannotTell);
@@ -226,7 +226,7 @@ fn a_log_that_nobody_signed_for_is_believed_by_who_was_given_its_keys() {
 fn who_knows_other_keys_of_a_log_does_not_believe_the_old_key_about_it() {
     let (world, receipt) = succeeded(&[Border::Received], true);
     let other = SuccessorKeys {
-        log: verifier_key(&world.origin(), &MemorySigner::new(77)),
+        log: verifier_key(&world.origin(), &MemorySigner::new(77)).into(),
         ..world.successor_keys()
     };
     let trust = ReceiptTrust { successors: vec![other], ..world.trust() };
@@ -494,7 +494,7 @@ fn where_others_may_sign_for_a_log_that_ended_only_what_is_older_is_believed() {
         let next = SuccessorKeys {
             generation: 2,
             commit: key(&format!("{ORIGIN}/g2/commit")),
-            log: key(&format!("{ORIGIN}/g2")),
+            log: key(&format!("{ORIGIN}/g2")).into(),
             before: Some(before),
         };
         ReceiptTrust { successors: vec![next], ..world.trust() }

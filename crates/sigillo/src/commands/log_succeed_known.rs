@@ -224,7 +224,10 @@ impl Lost {
             Some((generation, folder, last))
         };
         let later = archive.generation() + 1..=GENERATIONS_MAX;
-        Ok(Self { logs: context.lost_logs(archive)?, folders: later.filter_map(used).collect() })
+        // Another log in place of the first is no loss, and nobody can go on with that.
+        let mut logs = context.lost_logs(archive)?;
+        logs.retain(|it| it.generation > 1);
+        Ok(Self { logs, folders: later.filter_map(used).collect() })
     }
 
     pub(super) fn is_nothing(&self) -> bool {

@@ -211,20 +211,24 @@ fn log_key(
     })
 }
 
-/// Refuses to cosign what a log would have beyond its end, if the trust store knows that it ended.
+/// Refuses to cosign what is not of a log that ended, if the trust store knows that it did: what it would
+/// have beyond its end and, where others may sign with its keys, everything but the end itself.
 fn refuse_ended(context: &Context, checkpoint: &Checkpoint) -> Result<(), CommandError> {
     let trusted = context.trust.list()?;
     let mut ends = trusted.iter().flat_map(|it| &it.successors);
     let Some(end) = ends.find_map(|it| it.end_of(&checkpoint.origin)) else { return Ok(()) };
-    if checkpoint.size <= end.size {
+    if end.allows(checkpoint.size, digest_of(checkpoint.root)) {
         return Ok(());
     }
     let words = format!(
-        "{} ended with {} entries by what the trust store says, and this is a checkpoint of {}: nothing was \
-         cosigned",
+        "{} ended with {} entries and the root {} by what the trust store says, because {}, and this is a \
+         checkpoint of {} and the root {}: nothing was cosigned",
         visible(&checkpoint.origin),
         end.size,
-        checkpoint.size
+        end.root,
+        end.reason.in_words(),
+        checkpoint.size,
+        digest_of(checkpoint.root),
     );
     Err(CommandError::new(ErrorKind::Integrity, words).hint(
         "somebody may sign with keys that are not theirs: tell the entity, and keep the file",
