@@ -3,6 +3,7 @@
 
 use sigillo_merkle::{
     KeysOfLog, MemoryTree, NoteSignature, VerifierKey, inclusion_path, leaf_hash, root_at,
+    rotation_text,
 };
 use sigillo_model::{
     Entry, FindingCode, LogSucceeded, LogTime, Sha256Digest, Signer as _, Statement, Succession,
@@ -231,6 +232,25 @@ fn who_knows_other_keys_of_a_log_does_not_believe_the_old_key_about_it() {
     };
     let trust = ReceiptTrust { successors: vec![other], ..world.trust() };
     check_verdict(&receipt, &trust, Verdict::CannotTell);
+}
+
+#[test]
+fn who_knows_that_the_key_of_a_later_log_changed_believes_the_older_one_up_to_there() {
+    for vouched in [true, false] {
+        let (world, receipt) = succeeded(&[Border::Received], vouched);
+        let known = world.successor_keys();
+        let size = check(&receipt, &world.trust()).checkpoint.unwrap().size;
+        let (origin, next) = (world.origin(), MemorySigner::new(500));
+        let (old, new) = (known.log.first(), verifier_key(&origin, &next));
+        let signature = world.signer.sign(rotation_text(1, &new).as_bytes()).unwrap();
+        let line = NoteSignature { name: origin, id: old.id(), signature }.to_line();
+        for (index, verdict) in [(size - 1, Verdict::CannotTell), (size, Verdict::Intact)] {
+            let mut log = known.log.clone();
+            log.rotate(index, 1, &new.to_string(), line.trim_end()).unwrap();
+            let successors = vec![SuccessorKeys { log, ..known.clone() }];
+            check_verdict(&receipt, &ReceiptTrust { successors, ..world.trust() }, verdict);
+        }
+    }
 }
 
 #[test]

@@ -359,7 +359,7 @@ pub(crate) async fn add_cosignature(
             code = EXIT_DAMAGE;
         }
         values.push(json!({
-            "at": at, "damaged": damaged, "key": witness.to_string(), "size": size,
+            "at": at, "damaged": damaged.map(|key| key.to_string()), "key": witness.to_string(), "size": size,
             "was_there": was_there, "witness": witness.name(),
         }));
     }
