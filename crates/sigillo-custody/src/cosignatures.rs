@@ -144,15 +144,12 @@ pub async fn read_cosignatures(
             continue;
         };
         let seen = times.into_iter().map(|at| (witness.clone(), at));
-        match &mut found {
-            Some(found) => {
-                found.note.signatures.extend(note.signatures.into_iter().skip(1));
-                found.witnesses.extend(seen);
-            }
-            None => {
-                let checkpoint = expected.clone();
-                found = Some(CosignedCheckpoint { checkpoint, note, witnesses: seen.collect() });
-            }
+        if let Some(found) = &mut found {
+            found.note.signatures.extend(note.signatures.into_iter().skip(1));
+            found.witnesses.extend(seen);
+        } else {
+            let checkpoint = expected.clone();
+            found = Some(CosignedCheckpoint { checkpoint, note, witnesses: seen.collect() });
         }
     }
     Ok(found)

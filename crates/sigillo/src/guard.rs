@@ -44,13 +44,11 @@ impl Context {
         });
         if let Some((words, file)) = self.lacks_log(archive)? {
             let words = format!("LOG_DIVERGED: {words}; nothing was written");
-            let mut this = CommandError::new(ErrorKind::Integrity, words)
+            let is_later = self.lost_logs(archive)?.iter().any(|it| it.generation > generation);
+            let this = CommandError::new(ErrorKind::Integrity, words)
                 .hint(BACKUP)
-                .hint(format!("what is known is in {}", file.display()));
-            this = match self.lost_logs(archive)?.iter().any(|it| it.generation > generation) {
-                true => this.hint(LOST_SUCCESSOR),
-                false => this.hint(OTHERS_WROTE),
-            };
+                .hint(format!("what is known is in {}", file.display()))
+                .hint(if is_later { LOST_SUCCESSOR } else { OTHERS_WROTE });
             return Ok(match own {
                 Some(own) => this.hint(own),
                 None => this,

@@ -74,9 +74,9 @@ impl TrustStore {
                 continue;
             };
             all = Some(known.joined(trusted).map_err(|what| {
-                let before = files.iter().take(at);
-                let other = before.clone().find(|it| it.1.clone().joined(trusted).is_err());
-                let other = other.or(before.last()).map_or(path, |it| &it.0);
+                let mut before = files.iter().take(at);
+                let other = before.find(|it| it.1.clone().joined(trusted).is_err());
+                let other = other.map_or(path, |it| &it.0);
                 let words = format!(
                     "{} and {} contradict each other about the archive of {}: {what}",
                     other.display(),

@@ -58,13 +58,13 @@ fn file(seeds: &[u64]) -> Trusted {
     }
 }
 
-fn end(size: u64) -> Option<TrustedEnd> {
-    Some(TrustedEnd {
+fn end(size: u64) -> TrustedEnd {
+    TrustedEnd {
         at: LogTime::new("2026-11-29T08:00:00Z".parse().unwrap()),
         reason: SuccessionReason::KeysExposed,
         root: Sha256Digest::of(b"root"),
         size,
-    })
+    }
 }
 
 fn next(generation: u64, seeds: &[u64], before: Option<TrustedEnd>) -> TrustedSuccessor {
@@ -92,15 +92,15 @@ fn what_tells_more_counts_whatever_came_first() {
     assert_eq!(joined(&file(&[1, 2]), &old).unwrap(), old);
     let with = |successors: Vec<TrustedSuccessor>| Trusted { successors, ..old.clone() };
     let bare = with(vec![next(2, &[5], None)]);
-    let whole = with(vec![next(2, &[5, 6], end(30)), next(3, &[7], None)]);
+    let whole = with(vec![next(2, &[5, 6], Some(end(30))), next(3, &[7], None)]);
     for less in [&young, &old, &bare, &with(vec![next(2, &[5, 6], None)]), &whole] {
         assert_eq!(joined(less, &whole).unwrap(), whole);
     }
     // Each knows something that the other does not know.
-    let parts = [with(vec![next(2, &[5, 6], None)]), with(vec![next(2, &[5], end(30))])];
-    let both = with(vec![next(2, &[5, 6], end(30))]);
+    let parts = [with(vec![next(2, &[5, 6], None)]), with(vec![next(2, &[5], Some(end(30)))])];
+    let both = with(vec![next(2, &[5, 6], Some(end(30)))]);
     assert_eq!(joined(&parts[0], &parts[1]).unwrap(), both);
-    let mut earlier = next(2, &[5], end(30));
+    let mut earlier = next(2, &[5], Some(end(30)));
     let at = LogTime::new("2026-11-28T08:00:00Z".parse().unwrap());
     earlier.before.as_mut().unwrap().at = at;
     let joined = joined(&with(vec![earlier]), &both).unwrap();
@@ -109,9 +109,9 @@ fn what_tells_more_counts_whatever_came_first() {
 
 #[test]
 fn what_contradicts_what_is_known_is_not_taken_in() {
-    let known = Trusted { successors: vec![next(2, &[5, 6], end(30))], ..file(&[1, 2]) };
+    let known = Trusted { successors: vec![next(2, &[5, 6], Some(end(30)))], ..file(&[1, 2]) };
     let with = |successor| Trusted { successors: vec![successor], ..known.clone() };
-    let mut otherwise = with(next(2, &[5, 6], end(30)));
+    let mut otherwise = with(next(2, &[5, 6], Some(end(30))));
     otherwise.successors[0].before.as_mut().unwrap().reason = SuccessionReason::TailLost;
     let mut later = file(&[1, 2]);
     later.rotated.as_mut().unwrap().rotations[0].index += 1;
@@ -125,7 +125,7 @@ fn what_contradicts_what_is_known_is_not_taken_in() {
         (commit, "the key of its commits"),
         (with(next(2, &[7], None)), "the keys of log 2"),
         (with(next(2, &[5, 7], None)), "the keys of log 2"),
-        (with(next(2, &[5], end(31))), "the end of log 1"),
+        (with(next(2, &[5], Some(end(31)))), "the end of log 1"),
         (otherwise, "the end of log 1"),
     ] {
         assert_eq!(joined(&known, &other), Err(what.to_owned()));
@@ -134,7 +134,7 @@ fn what_contradicts_what_is_known_is_not_taken_in() {
 
 #[test]
 fn a_file_speaks_for_the_logs_of_its_own_archive_only() {
-    let known = Trusted { successors: vec![next(2, &[5, 6], end(30))], ..file(&[1, 2]) };
+    let known = Trusted { successors: vec![next(2, &[5, 6], Some(end(30)))], ..file(&[1, 2]) };
     assert_eq!(known.stranger(), None);
     let foreign = |name: &str| key(name, 7).to_string();
     let others = "sigillo.invalid/ffeeddccbbaa99887766554433221100";
@@ -174,7 +174,7 @@ fn of_a_log_whose_keys_others_may_have_only_its_end_is_vouched_for() {
         (SuccessionReason::KeysLost, true),
         (SuccessionReason::TailLost, true),
     ] {
-        let end = TrustedEnd { reason, ..end(30).unwrap() };
+        let end = TrustedEnd { reason, ..end(30) };
         let allowed = [(29, other), (30, root), (30, other), (31, other)];
         let allowed = allowed.map(|(size, root)| end.allows(size, root));
         assert_eq!(allowed, [before, true, false, false], "{reason:?}");
@@ -189,7 +189,7 @@ fn all_files_of_one_archive_are_joined_and_two_that_contradict_are_named() {
         std::fs::write(folder.path().join(name), trusted.to_json()).unwrap();
     };
     let (young, old) =
-        (file(&[1]), Trusted { successors: vec![next(2, &[5], end(30))], ..file(&[1, 2]) });
+        (file(&[1]), Trusted { successors: vec![next(2, &[5], Some(end(30)))], ..file(&[1, 2]) });
     for (first, last) in [(&young, &old), (&old, &young)] {
         write("a.json", first);
         write("z.json", last);
@@ -205,10 +205,10 @@ fn nothing_that_is_known_of_an_end_is_lost_by_adding_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let store = crate::trust_store::TrustStore::in_folder(folder.path().to_owned());
     let with = |before| Trusted { successors: vec![next(2, &[5], before)], ..file(&[1]) };
-    let known = with(end(30));
+    let known = with(Some(end(30)));
     assert_eq!(store.add(&known).unwrap(), known);
     assert_eq!(store.add(&with(None)).unwrap(), known);
-    let error = store.add(&with(end(31))).unwrap_err();
+    let error = store.add(&with(Some(end(31)))).unwrap_err();
     assert!(error.words[0].contains("the end of log 1"), "{error:?}");
     assert_eq!(store.list().unwrap(), [known]);
 }
@@ -285,7 +285,7 @@ async fn what_lay_beyond_the_end_of_a_log_is_not_missed_in_it() {
         known.successors = vec![next(2, &[5], before)];
         known.believed(&cut)[0].1.log.rotations()
     };
-    let lost = |reason, size| end(size).map(|it| TrustedEnd { reason, ..it });
+    let lost = |reason, size| Some(TrustedEnd { reason, ..end(size) });
     for (before, expected) in [
         (None, 1),
         (lost(SuccessionReason::BackupRestored, index + 1), 1),
