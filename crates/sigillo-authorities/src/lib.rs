@@ -27,4 +27,6 @@ pub use http::{Credentials, HttpAuthority, HttpSettings, HttpSettingsError};
 pub use key_error::KeyError;
 pub use revocation::{GatheredEvidence, GatheredRevocation, GathererError, RevocationGatherer};
 pub use trial::TrialAuthority;
-pub use witness::{REFUSALS_MAX, WITNESSED_LOGS_MAX, Witness, WitnessRefused, Witnessed};
+pub use witness::{
+    OLDER_REFUSALS_MAX, REFUSALS_MAX, WITNESSED_LOGS_MAX, Witness, WitnessRefused, Witnessed,
+};

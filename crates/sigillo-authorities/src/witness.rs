@@ -1,7 +1,10 @@
 //! The witness: a key that cosigns the checkpoints of other archives, with a memory of the last one
 //! of each.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cmp::Ordering,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sigillo_model::{JSON_INTEGER_MAX, LogTime, Sha256Digest, parse_canonical, to_canonical};
@@ -33,8 +36,12 @@ const FORMAT: u64 = 1;
 /// At most so many logs are witnessed: their list must fit into a file of the folder.
 pub const WITNESSED_LOGS_MAX: usize = 3_000;
 
-/// At most so many refusals are kept of one log; two prove as much as a thousand.
+/// At most so many refusals of each kind are kept of one log; two prove as much as a thousand.
 pub const REFUSALS_MAX: usize = 100;
+
+/// At most so many are kept of checkpoints of fewer leaves than one cosigned before: anybody who kept old
+/// ones can have them refused, and they contradict nothing.
+pub const OLDER_REFUSALS_MAX: usize = 10;
 
 /// A witness: its key, and what it cosigned.
 ///
@@ -80,6 +87,23 @@ pub struct WitnessRefused {
     pub refused: Witnessed,
     /// The request, byte for byte.
     pub request: String,
+}
+
+impl WitnessRefused {
+    /// Returns what kind of evidence it is, and how many of the kind are kept of one log.
+    fn kind(&self) -> (&'static str, usize) {
+        let last = self.last.as_ref().map_or(0, |last| last.size);
+        // No tree without leaves has another root than the hash of nothing.
+        let is_impossible = self.refused.size == 0 && self.refused.root != Sha256Digest::of(&[]);
+        match self.refused.size.cmp(&last) {
+            // Of one size two are a fork, whatever was sent with them.
+            Ordering::Equal => ("fork", REFUSALS_MAX),
+            _ if is_impossible => ("fork", REFUSALS_MAX),
+            // The proof may be wrong, or the log forked.
+            Ordering::Greater => ("unproven", REFUSALS_MAX),
+            Ordering::Less => ("older", OLDER_REFUSALS_MAX),
+        }
+    }
 }
 
 impl Witness {
@@ -199,7 +223,9 @@ impl Witness {
         Ok(Ok(self.signer.sign_bytes(&message)?))
     }
 
-    /// Keeps what was refused, durably, unless enough of the log is kept. Returns its file.
+    /// Keeps what was refused, durably, unless enough of its kind is kept of the log. Returns its file.
+    ///
+    /// What contradicts the last checkpoint has its room, whatever else was refused before.
     ///
     /// # Errors
     ///
@@ -211,17 +237,18 @@ impl Witness {
         let last = refused.last.as_ref().map_or("", |last| &last.checkpoint);
         // The same pair of checkpoints is the same evidence, whenever it is met.
         let pair = of(&format!("{}{}", of(last), of(&refused.refused.checkpoint)));
-        let log = &id_of(&refused.refused.origin)[..16];
-        let file = format!("{log}-{}.json", &pair[..32]);
+        let (kind, max) = refused.kind();
+        let of_kind = format!("{}-{kind}-", &id_of(&refused.refused.origin)[..16]);
+        let file = format!("{of_kind}{}.json", &pair[..32]);
         let path = folder.file(&file);
         if path.exists() {
             return Ok(Some(path));
         }
         let failed = |source| KeyError::Io { doing: "listing", path: path.clone(), source };
         let listed = path.parent().map(Path::read_dir).transpose().map_err(failed)?;
-        let of_log = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(log);
-        let kept = listed.into_iter().flatten().flatten().filter(|it| of_log(&it.file_name()));
-        if kept.count() >= REFUSALS_MAX {
+        let is_of_kind = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(&of_kind);
+        let kept = listed.into_iter().flatten().flatten();
+        if kept.filter(|it| is_of_kind(&it.file_name())).count() >= max {
             return Ok(None);
         }
         folder.write(&file, &text_of(refused), &lock)?;

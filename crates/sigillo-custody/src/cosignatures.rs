@@ -9,7 +9,7 @@ use sigillo_merkle::{
 };
 use sigillo_model::{ObjectKey, Sha256Digest};
 use sigillo_proof::{RECEIPT_WITNESSES_MAX, Receipt};
-use sigillo_store::CreateOutcome;
+use sigillo_store::{CreateOutcome, StoreError};
 
 use crate::{CustodyError, GiveReceiptError, ReceiptLog};
 
@@ -38,17 +38,26 @@ impl CosignedCheckpoint {
     }
 }
 
+/// At most so many cosignatures are tried that were stored beside what is none.
+const BESIDE_TRIED_MAX: usize = 100;
+
 /// Whether a cosignature was stored.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CosignatureOutcome {
     /// It is there now, durable.
     Stored,
+    /// It is there now, durable, under a name of its own: where it should be lies something else.
+    StoredBeside {
+        /// The object that is no cosignature of the witness on this checkpoint.
+        damaged: ObjectKey,
+    },
     /// The witness had cosigned the same checkpoint before: the first cosignature is kept.
     WasThere,
 }
 
 /// Stores the cosignature of a witness beside the log, once: under the size of `note`, which bears
-/// the signature of the log and no other, and the digest of the witness's key.
+/// the signature of the log and no other, and the digest of the witness's key. Where something else lies
+/// under that name, under the digest of its own bytes besides.
 ///
 /// # Errors
 ///
@@ -69,12 +78,50 @@ pub async fn store_cosignature(
         witness: witness.name().to_owned(),
         what: error.to_string(),
     })?;
-    let key = key_of(generation_of(archive, &checkpoint), checkpoint.size, witness);
-    let created = archive.store().create(&key, Bytes::from(bytes)).await;
-    match created.map_err(|source| store_error("storing a cosignature", source))? {
-        CreateOutcome::Created | CreateOutcome::AlreadyEqual => Ok(CosignatureOutcome::Stored),
-        CreateOutcome::Taken(_) => Ok(CosignatureOutcome::WasThere),
+    let generation = generation_of(archive, &checkpoint);
+    let key = key_of(generation, checkpoint.size, witness);
+    let bytes = Bytes::from(bytes);
+    let there = match create(archive, &key, bytes.clone()).await? {
+        CreateOutcome::Created | CreateOutcome::AlreadyEqual => {
+            return Ok(CosignatureOutcome::Stored);
+        }
+        CreateOutcome::Taken(there) => there,
+    };
+    if is_cosigned(&there, &log, witness, &checkpoint) {
+        return Ok(CosignatureOutcome::WasThere);
     }
+    let own = Sha256Digest::of(&bytes);
+    let beside = ObjectKey::cosignature_beside(&key, own);
+    match create(archive, &beside, bytes).await? {
+        CreateOutcome::Created | CreateOutcome::AlreadyEqual => {
+            Ok(CosignatureOutcome::StoredBeside { damaged: key })
+        }
+        // Its name is its digest.
+        CreateOutcome::Taken(_) => Err(CustodyError::Cosignature {
+            witness: witness.name().to_owned(),
+            what: format!("{key} and {beside} hold something else"),
+        }),
+    }
+}
+
+async fn create(
+    archive: &Archive,
+    key: &ObjectKey,
+    bytes: Bytes,
+) -> Result<CreateOutcome, CustodyError> {
+    let created = archive.store().create(key, bytes).await;
+    created.map_err(|source| store_error("storing a cosignature", source))
+}
+
+/// Tells whether an object is a checkpoint of the log that this witness cosigned, and this one.
+fn is_cosigned(
+    bytes: &[u8],
+    log: &VerifierKey,
+    witness: &VerifierKey,
+    expected: &Checkpoint,
+) -> bool {
+    let read = parse_cosigned_checkpoint(bytes, log, std::slice::from_ref(witness));
+    read.is_ok_and(|(checkpoint, _)| checkpoint == *expected)
 }
 
 /// Looks for the cosignatures of these witnesses on the checkpoint of this size and root; nothing if
@@ -93,31 +140,71 @@ pub async fn read_cosignatures(
     keys.dedup();
     let mut found: Option<CosignedCheckpoint> = None;
     for witness in keys.into_iter().take(RECEIPT_WITNESSES_MAX) {
-        let key = key_of(generation_of(archive, expected), expected.size, witness);
-        let read = archive.store().read_optional(&key, CHECKPOINT_BYTES_MAX as u64).await;
-        let read = read.map_err(|source| store_error("reading a cosignature", source))?;
-        let Some(bytes) = read else { continue };
-        let log = known_key(archive, &bytes).await?;
-        let parsed = parse_cosigned_checkpoint(&bytes, &log, std::slice::from_ref(witness));
-        let (Ok((checkpoint, times)), Ok(note)) = (parsed, SignedNote::parse(&bytes)) else {
-            tracing::warn!(%key, "a cosignature is damaged, and not used");
+        let Some((note, times)) = read_cosigned(archive, expected, witness).await? else {
             continue;
         };
-        if checkpoint != *expected {
-            continue;
-        }
         let seen = times.into_iter().map(|at| (witness.clone(), at));
-        match &mut found {
-            Some(found) => {
-                found.note.signatures.extend(note.signatures.into_iter().skip(1));
-                found.witnesses.extend(seen);
-            }
-            None => {
-                found = Some(CosignedCheckpoint { checkpoint, note, witnesses: seen.collect() });
-            }
+        if let Some(found) = &mut found {
+            found.note.signatures.extend(note.signatures.into_iter().skip(1));
+            found.witnesses.extend(seen);
+        } else {
+            let checkpoint = expected.clone();
+            found = Some(CosignedCheckpoint { checkpoint, note, witnesses: seen.collect() });
         }
     }
     Ok(found)
+}
+
+/// Reads the cosignature of one witness on a checkpoint: under its name or, if what lies there is none,
+/// beside that.
+async fn read_cosigned(
+    archive: &Archive,
+    expected: &Checkpoint,
+    witness: &VerifierKey,
+) -> Result<Option<(SignedNote, Vec<CosignedAt>)>, CustodyError> {
+    let key = key_of(generation_of(archive, expected), expected.size, witness);
+    let Some(bytes) = read_object(archive, &key).await? else { return Ok(None) };
+    let parsed = parsed(archive, &bytes, expected, witness).await?;
+    if parsed.is_some() {
+        return Ok(parsed);
+    }
+    tracing::warn!(%key, "a cosignature is damaged, and not used");
+    let folder = key.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
+    let listed = archive.store().list(folder, LISTED_MAX).await;
+    let listed = listed.map_err(|source| store_error("listing cosignatures", source))?;
+    let is_beside = |it: &&ObjectKey| it.is_beside_cosignature(&key);
+    let keys = listed.iter().map(|it| &it.key).filter(is_beside);
+    for beside in keys.take(BESIDE_TRIED_MAX) {
+        let Some(bytes) = read_object(archive, beside).await? else { continue };
+        let parsed = self::parsed(archive, &bytes, expected, witness).await?;
+        if parsed.is_some() {
+            return Ok(parsed);
+        }
+    }
+    Ok(None)
+}
+
+/// Reads an object that may be a cosignature; one that is too large is none.
+async fn read_object(archive: &Archive, key: &ObjectKey) -> Result<Option<Bytes>, CustodyError> {
+    match archive.store().read_optional(key, CHECKPOINT_BYTES_MAX as u64).await {
+        Err(StoreError::TooLarge { .. } | StoreError::NotAnObject { .. }) => Ok(Some(Bytes::new())),
+        read => read.map_err(|source| store_error("reading a cosignature", source)),
+    }
+}
+
+/// Parses the cosignature of a witness on a checkpoint; nothing if it is none.
+async fn parsed(
+    archive: &Archive,
+    bytes: &[u8],
+    expected: &Checkpoint,
+    witness: &VerifierKey,
+) -> Result<Option<(SignedNote, Vec<CosignedAt>)>, CustodyError> {
+    let log = known_key(archive, bytes).await?;
+    let parsed = parse_cosigned_checkpoint(bytes, &log, std::slice::from_ref(witness));
+    let (Ok((checkpoint, times)), Ok(note)) = (parsed, SignedNote::parse(bytes)) else {
+        return Ok(None);
+    };
+    Ok((checkpoint == *expected).then_some((note, times)))
 }
 
 /// Lists the sizes of the checkpoints that somebody cosigned, the newest first, as far as the store
@@ -222,6 +309,6 @@ fn key_of(generation: u64, size: u64, witness: &VerifierKey) -> ObjectKey {
     ObjectKey::cosignature(generation, size, witness)
 }
 
-fn store_error(doing: &'static str, source: sigillo_store::StoreError) -> CustodyError {
+fn store_error(doing: &'static str, source: StoreError) -> CustodyError {
     CustodyError::Store { doing, source }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use sigillo_authorities::SignedHead;
 use sigillo_ers::{AlgorithmTable, RevocationSummary, TrustAnchors};
-use sigillo_merkle::{KeysOfLog, VerifierKey};
+use sigillo_merkle::KeysOfLog;
 use sigillo_model::{CommitOpened, Entry, Finding, FindingCode, ObjectKey, Sha256Digest};
 use sigillo_store::StoreError;
 
@@ -25,6 +25,7 @@ use crate::{
     find_head,
     head::exists,
     publish::{published_note, signed_checkpoint},
+    seen_log::SeenLog,
 };
 
 /// At most this many commits are read ahead.
@@ -46,19 +47,6 @@ pub struct AuditKnowledge {
     pub seen_before: Vec<SeenLog>,
     /// As of when time-stamps must hold; `None` looks at each only at its own time.
     pub time: Option<AuditTime>,
-}
-
-/// A log that an archive must have, because it was seen earlier or is believed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SeenLog {
-    /// Its generation, from 1.
-    pub generation: u64,
-    /// The first key that its checkpoints are signed with.
-    pub log: VerifierKey,
-    /// The newest head that was seen of it; nothing if none was.
-    pub head: Option<SignedHead>,
-    /// Where it ended, if the auditor was told of that.
-    pub ended: Option<SignedHead>,
 }
 
 /// As of when evidence must hold, and by which rules.
@@ -422,7 +410,7 @@ impl<'a> ChainAudit<'a> {
             let object = "log/tile";
             self.findings.push(Finding::new(FindingCode::NotRead, object, message));
         }
-        self.check_knowledge(knowledge);
+        self.check_knowledge(knowledge, &all_keys);
         audit_successions((self.archive, &all_keys), &self.view, knowledge, &mut self.findings)
             .await?;
         audit_sealings(
@@ -441,16 +429,21 @@ impl<'a> ChainAudit<'a> {
         Ok(LogAudit { findings: self.findings, view: self.view, head: proven, revocation })
     }
 
-    /// Says that a log that was seen earlier is not there, or not as it was.
-    fn lost_of(&self, seen: &SeenLog) -> Option<String> {
+    /// Says that a log that was seen earlier, or is believed, is not there, or not as it was.
+    fn lost_of(&self, seen: &SeenLog, all_keys: &[KeysOfLog]) -> Option<String> {
         let (generation, keys) = (seen.generation, self.archive.log_keys_of(seen.generation));
         if keys.is_none_or(|keys| *keys.first() != seen.log) {
-            return self.tree_known.then(|| {
-                format!(
-                    "log {generation} of this archive was seen earlier, or is believed; here is none \
-                     with its key: the archive was rolled back or rewritten"
-                )
+            return self.tree_known.then(|| format!("{}{}", seen.lost_words(), self.shown_words()));
+        }
+        let commit = self.archive.commit_key_of(generation);
+        let at = usize::try_from(generation.saturating_sub(1)).unwrap_or(usize::MAX);
+        let rewritten = commit.zip(all_keys.get(at)).filter(|_| self.tree_known);
+        let rewritten =
+            seen.believed.as_ref().zip(rewritten).and_then(|(believed, shown)| {
+                believed.contradiction(generation, &shown.0, shown.1)
             });
+        if let Some(words) = rewritten {
+            return Some(format!("{words}{}", self.shown_words()));
         }
         let terms = self.archive.succession(generation + 1).map(|it| it.succession);
         if let Some((told, terms)) = seen.ended.zip(terms)
@@ -466,11 +459,23 @@ impl<'a> ChainAudit<'a> {
         let own = boundaries_of(self.archive, &self.boundaries, generation);
         (!own.contains(&None) && !own.contains(&Some(head))).then(|| {
             format!(
-                "a checkpoint of {} entries of log {generation} was seen earlier; that log does not \
-                 contain it: it was rolled back or rewritten",
-                head.size
+                "a checkpoint of {} entries of log {generation} was seen {}; that log does not contain \
+                 it: it was rolled back or rewritten",
+                head.size,
+                seen.when()
             )
         })
+    }
+
+    /// Says how much the archive shows, to be told beside what it lacks.
+    fn shown_words(&self) -> String {
+        let newest = self.chain.at.map(|at| format!(", the newest of {at}"));
+        format!(
+            "; log {} here has {} entries{}",
+            self.archive.generation(),
+            self.chain.edge.size(),
+            newest.unwrap_or_default()
+        )
     }
 
     /// Returns the keys of each log, and notes the rotations that do not count.
@@ -489,7 +494,7 @@ impl<'a> ChainAudit<'a> {
         all
     }
 
-    fn check_knowledge(&mut self, knowledge: &AuditKnowledge) {
+    fn check_knowledge(&mut self, knowledge: &AuditKnowledge, all_keys: &[KeysOfLog]) {
         if !knowledge.log_key_trusted {
             let message = if self.view.successions.is_empty() {
                 "the key of this log is not in the trust store: it is consistent, but who wrote it \
@@ -501,8 +506,8 @@ impl<'a> ChainAudit<'a> {
             let object = ObjectKey::archive();
             self.findings.push(Finding::new(FindingCode::OriginUnknown, object, message));
         }
-        let lost =
-            knowledge.seen_before.iter().filter_map(|it| self.lost_of(it)).collect::<Vec<_>>();
+        let lost = knowledge.seen_before.iter().filter_map(|it| self.lost_of(it, all_keys));
+        let lost: Vec<_> = lost.collect();
         for message in lost {
             self.findings.push(Finding::new(FindingCode::LogRolledBack, "log/seq", message));
         }

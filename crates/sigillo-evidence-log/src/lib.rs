@@ -45,13 +45,14 @@ mod audit_succession;
 mod batch_objects;
 mod indexing;
 mod records;
+mod seen_log;
 mod summary;
 mod tables;
 mod view;
 
 pub use anchoring::commit_anchor;
 pub use archive::{Archive, NewArchive, place_of};
-pub use audit::{AuditKnowledge, AuditTime, LogAudit, SeenLog, audit_log};
+pub use audit::{AuditKnowledge, AuditTime, LogAudit, audit_log};
 pub use audit_succession::{beyond_end, is_said_lost};
 pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list, read_rehashed_leaves};
 pub use chains::{ChainToken, Chains, Rehash, TokenFrom, chain_hash, chains_of, last_chain};
@@ -75,6 +76,7 @@ pub use renewing::{
 pub use right_edge::RightEdge;
 pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use sealing_chains::{ReadTokens, SealingChains};
+pub use seen_log::{BelievedKeys, SeenLog};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, StampWith, Stamping, stamp_sealings};
 pub use succession::{
     SucceededLog, SuccessionPlan, SuccessionTerms, is_vouched_by_old_key, plan_succession,

@@ -113,6 +113,17 @@ impl KeysOfLog {
         shown.contains(self.current())
     }
 
+    /// Returns whether another chain of keys begins with all of these, each rotation at its place.
+    pub fn begins(&self, other: &Self) -> bool {
+        other.first == self.first && other.later.starts_with(&self.later)
+    }
+
+    /// Returns where the first rotation stands, from 0, that is known here and that `shown`, the keys of
+    /// the same log as somebody else shows it, does not have there; nothing if it has all.
+    pub fn first_lacking(&self, shown: &Self) -> Option<u64> {
+        self.later.iter().find(|it| !shown.later.contains(it)).map(|it| it.0)
+    }
+
     /// Returns whether a signature in `note` claims to be by this log, and by none of these keys.
     pub fn is_stranger(&self, note: &[u8]) -> bool {
         let is_ours = |it: &NoteSignature| self.iter().any(|key| key.id() == it.id);

@@ -47,6 +47,17 @@ impl ObjectKey {
         Self(format!("{}/cosignatures/{size}/{witness}", folder_of_log(generation)))
     }
 
+    /// The same where something else lies under `key`, the name of a cosignature; `own` is SHA-256 of its
+    /// bytes.
+    pub fn cosignature_beside(key: &Self, own: Sha256Digest) -> Self {
+        Self(format!("{key}-{own}"))
+    }
+
+    /// Tells whether this is the name of a cosignature beside `key`.
+    pub fn is_beside_cosignature(&self, key: &Self) -> bool {
+        self.0.strip_prefix(&key.0).is_some_and(|rest| rest.starts_with('-'))
+    }
+
     /// The folder of the time-stamps over checkpoints of the log of a generation.
     pub fn anchors(generation: u64) -> Self {
         Self(format!("{}/anchors", folder_of_log(generation)))

@@ -47,8 +47,8 @@ pub struct SuccessorKeys {
     pub generation: u64,
     /// The key that signs its commits.
     pub commit: VerifierKey,
-    /// The first key that signs its checkpoints.
-    pub log: VerifierKey,
+    /// The keys that sign its checkpoints, from the first on, as far as the caller knows them.
+    pub log: KeysOfLog,
     /// How the log before it ended, if the caller knows.
     pub before: Option<EndedLog>,
 }
@@ -289,6 +289,8 @@ impl Default for Checker {
             is_witnessed: false,
             sealings: 0,
             times: Vec::new(),
+            stamps: Vec::new(),
+            heads: BTreeMap::new(),
             files: Vec::new(),
             lines: LineFindings::default(),
             line: None,

@@ -217,7 +217,7 @@ impl Checker {
         for (log, body) in logs.iter().filter_map(|log| Some((log, log.succession.as_ref()?))) {
             let terms = &body.succession;
             let known = trust.successors.iter().find(|it| it.generation == terms.generation);
-            let known = known.filter(|it| it.log == *log.keys.first());
+            let known = known.filter(|it| it.log.first() == log.keys.first());
             let Some(told) = known.and_then(|it| it.before.as_ref()) else { continue };
             if (told.size, told.root) != (terms.size, terms.root) {
                 let message = format!(
@@ -235,7 +235,9 @@ impl Checker {
     /// there is one history; where others may sign for it, nothing that it covers beyond that is known to be
     /// the archive's. Of a log whose tail was lost, what covers the tail proves what was there.
     fn end_known(&mut self, section: &ArchiveSection, trust: &ReceiptTrust) {
-        let (Some(ended), Some(head)) = (ended(section, trust), &self.checkpoint) else { return };
+        let Some((ended, head)) = ended(section, trust).zip(self.checkpoint.clone()) else {
+            return;
+        };
         let is_other = head.size == ended.size && head.root != tree_hash(ended.root);
         if is_other && !ended.others_may_sign {
             let message = format!(
@@ -268,8 +270,10 @@ impl Checker {
             let Some(LogSucceeded { succession: terms, .. }) = &log.succession else { continue };
             let generation = terms.generation;
             if let Some(known) = trust.successors.iter().find(|it| it.generation == generation) {
-                let is_same =
-                    known.log == *log.keys.first() && known.commit.to_string() == terms.commit;
+                let size = self.tree_of(generation).map_or(0, |it| it.size);
+                let is_same = known.log.first() == log.keys.first()
+                    && known.log.believes(&log.keys, size)
+                    && known.commit.to_string() == terms.commit;
                 let other = format!("the trust store has other keys for log {generation}");
                 return is_same.then_some(()).ok_or(other);
             }

@@ -469,8 +469,8 @@ pub(crate) enum LogCommand {
     Witness(WitnessArgs),
     /// Keep what a witness cosigned beside the log
     ///
-    /// The witness must be in the trust store (`sigillo trust witness`). Receipts and bundles have
-    /// its cosignature from then on, as `sigillo log checkpoint` does.
+    /// The witness must be in the trust store (`sigillo trust witness`). Receipts, bundles and `sigillo
+    /// log checkpoint` have its cosignature from then on. Exits with 5 if something else lay in its place.
     ///
     /// Example: sigillo log add-cosignature cosignature.txt --archive /srv/archive
     #[command(verbatim_doc_comment)]
@@ -487,7 +487,7 @@ pub(crate) enum LogCommand {
     Succeed(SucceedArgs),
     /// Put a time-stamp on the published checkpoint, kept beside the log
     ///
-    /// Sealings time-stamp the log as well; this does so between them, without adding to the log.
+    /// Sealings time-stamp the log as well; this does so between them; an entry of the log names it.
     /// With --list, verifies and lists those over checkpoints of all logs of the archive.
     ///
     /// Example: sigillo log anchor --archive /srv/archive

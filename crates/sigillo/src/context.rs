@@ -24,7 +24,8 @@ use crate::{
     places::{Places, place_of, write_whole},
     settings::{AuthoritySettings, Settings},
     system::{SystemClock, SystemEntropy},
-    trust::{TrustStore, Trusted},
+    trust::Trusted,
+    trust_store::TrustStore,
 };
 
 /// The file of the state that names the store that was probed.

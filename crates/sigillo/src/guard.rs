@@ -23,18 +23,18 @@ impl Context {
         Ok(archive)
     }
 
-    /// Refuses to take a log that succeeded another for the archive's, if the trust store knows the
-    /// archive and nothing in it vouches for that log: whoever can write to the store can begin one.
+    /// Refuses to take a log for the archive's, if the trust store knows the archive and nothing in it
+    /// vouches for that log, or knows more of it than it shows: whoever can write to the store can begin
+    /// another, or write another archive of the same name in its place.
     fn refuse_unbelieved(&self, archive: &Archive) -> Result<(), CommandError> {
-        let generation = archive.generation();
-        if generation == 1 || !self.trust.knows(archive) || self.trust.knowledge_of(archive)?.0 {
+        if !self.trust.knows(archive) || self.trust.knowledge_of(archive)?.0 {
             return Ok(());
         }
         Err(self.unbelieved(archive)?)
     }
 
-    /// Says why a log that succeeded another is not to be read: the archive lacks one that is known
-    /// here, or nobody who is believed vouches for it.
+    /// Says why the log is not to be read: the archive lacks one that is known here, or something of it,
+    /// or nobody who is believed vouches for it.
     pub(crate) fn unbelieved(&self, archive: &Archive) -> Result<CommandError, CommandError> {
         let generation = archive.generation();
         let is_shown_believed = self.trust.believes_shown(archive)?;
@@ -47,14 +47,23 @@ impl Context {
         });
         if let Some((words, file)) = self.lacks_log(archive)? {
             let words = format!("LOG_DIVERGED: {words}; nothing was written");
+            let is_later = self.lost_logs(archive)?.iter().any(|it| it.generation > generation);
             let this = CommandError::new(ErrorKind::Integrity, words)
                 .hint(BACKUP)
                 .hint(format!("what is known is in {}", file.display()))
-                .hint(LOST_SUCCESSOR);
+                .hint(if is_later { LOST_SUCCESSOR } else { OTHERS_WROTE });
             return Ok(match own {
                 Some(own) => this.hint(own),
                 None => this,
             });
+        }
+        if generation == 1 {
+            let words = "LOG_UNBELIEVED: what the trust store says of this archive does not vouch for its \
+                         log; nothing was read or written";
+            let file = self.trust.file_of(archive.description().archive);
+            return Ok(CommandError::new(ErrorKind::Integrity, words)
+                .hint(format!("see what is believed of it: {}", file.display()))
+                .hint(OTHERS_WROTE));
         }
         let words = format!(
             "LOG_UNBELIEVED: log {generation} of this archive began with commit {}, and nothing in the \
@@ -121,6 +130,10 @@ impl Context {
 /// What to do about a log that is older than what is known of it.
 pub(crate) const BACKUP: &str =
     "the store may have been restored from a backup: bring back its newest state";
+
+/// What to do about a log that is another one than the archive's.
+const OTHERS_WROTE: &str = "if it was not, somebody wrote to the store who should not: keep it as it is, and \
+                            bring the archive back from a copy";
 
 /// What to do about a log that came after another, and is nowhere any more.
 const LOST_SUCCESSOR: &str = "if that log is lost for good, `sigillo log succeed --lost-successor` goes on \

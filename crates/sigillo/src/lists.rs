@@ -15,7 +15,7 @@ use sigillo_model::{ErrorKind, Sha256Digest, parse_json, to_canonical};
 use crate::{
     error::CommandError,
     places::{read_beginning, write_whole},
-    trust::TrustStore,
+    trust_store::TrustStore,
 };
 
 /// The folder of lists in the trust store.

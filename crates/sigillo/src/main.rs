@@ -22,6 +22,7 @@ mod settings;
 mod system;
 mod trust;
 mod trust_ends;
+mod trust_store;
 mod witnesses;
 
 use std::process::ExitCode;

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use sigillo_authorities::SignedHead;
-use sigillo_evidence_log::{Archive, LogSummary, SeenLog, is_said_lost, log_contains, summarise};
+use sigillo_evidence_log::{
+    Archive, BelievedKeys, LogSummary, SeenLog, is_said_lost, log_contains, summarise,
+};
 use sigillo_merkle::{Checkpoint, VerifierKey};
 use sigillo_model::{ArchiveId, Finding, FindingCode, LogTime, Sha256Digest};
 use sigillo_proof::ArchiveSection;
@@ -30,21 +32,25 @@ impl Context {
         read(&self.seen_file(archive)).map(|(head, _)| head)
     }
 
-    /// Returns the logs that this archive must have, apart from its newest: its first, those that this
-    /// user saw and believed, and those that the trust store names, with the newest head seen of each.
+    /// Returns the logs that this archive must have: its first, those that this user saw and believed, and
+    /// those that the trust store names, with the newest head seen of each but the archive's newest.
     ///
     /// A head is left out that the responsible person said to be lost, in the act that began a log which
     /// the trust store names: who added that knows of the loss.
     pub(crate) fn seen_before(&self, archive: &Archive) -> Result<Vec<SeenLog>, CommandError> {
         let state = self.places.state_of(archive.description().archive);
-        let (named, ends) = (self.trust.successors_of(archive)?, self.trust.ends_of(archive)?);
+        let (believed, ends) = (self.trust.believed_of(archive)?, self.trust.ends_of(archive)?);
+        let key_of = |it: &(u64, BelievedKeys)| (it.0, it.1.log.first().clone());
+        let named: Vec<_> = believed.iter().map(key_of).collect();
         let mut logs = read_logs(&state, SEEN_LOGS);
         logs.extend(named.iter().filter(|it| !logs.contains(it)).cloned().collect::<Vec<_>>());
-        logs.extend(archive.log_keys_of(1).map(|first| (1, first.first().clone())));
+        if believed.is_empty() {
+            logs.extend(archive.log_keys_of(1).map(|first| (1, first.first().clone())));
+        }
         let newest = (archive.generation(), archive.log_keys().first().clone());
-        let others = logs.into_iter().filter(|it| *it != newest);
-        let seen = others.map(|(generation, log)| {
-            let head = read(&seen_in(&state, &log)).map(|(head, _)| head);
+        let seen = logs.into_iter().map(|(generation, log)| {
+            let is_newest = (generation, &log) == (newest.0, &newest.1);
+            let seen = read(&seen_in(&state, &log)).filter(|_| !is_newest);
             let next = archive.log_keys_of(generation + 1).map(|keys| keys.first().clone());
             let is_named = next.is_some_and(|next| named.contains(&(generation + 1, next)));
             let terms = archive.succession(generation + 1).filter(|_| is_named);
@@ -54,9 +60,17 @@ impl Context {
                     it.succession.reason.others_may_sign() || is_said_lost(&it.succession, head)
                 })
             };
-            let head = head.filter(|head| !is_lost(*head));
-            let ended = ends.iter().find(|(number, _)| *number == generation).map(|(_, end)| *end);
-            SeenLog { generation, log, head, ended }
+            let seen = seen.filter(|(head, _)| !is_lost(*head));
+            let ended = ends.iter().find(|it| it.0 == generation).map(|it| it.1);
+            let keys = believed.iter().find(|it| key_of(it) == (generation, log.clone()));
+            SeenLog {
+                generation,
+                log,
+                head: seen.map(|it| it.0),
+                at: seen.and_then(|it| it.1),
+                believed: keys.map(|it| it.1.clone()),
+                ended,
+            }
         });
         Ok(seen.collect())
     }
@@ -97,15 +111,25 @@ impl Context {
         self.places.state_of(archive.description().archive).join(SEEN_LOGS)
     }
 
-    /// Says that the archive does not have a log that it must have, or that one ended elsewhere, if that is
-    /// so, and where that is remembered.
+    /// Says that the archive does not have a log that it must have, or not with the keys that are
+    /// believed, or that one ended elsewhere, if that is so, and where that is remembered.
     pub(crate) fn lacks_log(
         &self,
         archive: &Archive,
     ) -> Result<Option<(String, PathBuf)>, CommandError> {
         let id = archive.description().archive;
-        let named = self.trust.successors_of(archive)?;
-        let lacking = self.lost_logs(archive)?.into_iter().next();
+        let lacking = self.seen_before(archive)?.into_iter().find_map(|it| {
+            let shown =
+                archive.commit_key_of(it.generation).zip(archive.log_keys_of(it.generation));
+            let words = match shown.filter(|(_, keys)| *keys.first() == it.log) {
+                None => Some(it.lost_words()),
+                Some((commit, keys)) => {
+                    let believed = it.believed.as_ref();
+                    believed.and_then(|known| known.contradiction(it.generation, &commit, &keys))
+                }
+            };
+            words.map(|words| (words, it.believed.is_some()))
+        });
         if lacking.is_none()
             && let Some((generation, end)) = self.trust.other_end(archive)?
         {
@@ -116,13 +140,7 @@ impl Context {
             );
             return Ok(Some((words, self.trust.file_of(id))));
         }
-        Ok(lacking.map(|it| {
-            let words = format!(
-                "log {} of this archive was seen earlier, or is believed, and here is none with its key: \
-                 the archive was rolled back or rewritten",
-                it.generation
-            );
-            let is_named = named.contains(&(it.generation, it.log));
+        Ok(lacking.map(|(words, is_named)| {
             let state = self.places.state_of(id);
             (words, if is_named { self.trust.file_of(id) } else { state.join(SEEN_LOGS) })
         }))

@@ -1,31 +1,19 @@
-//! The trust store: whose logs and certificates this user believes.
+//! What is believed of one archive: its keys and its certificates, as `sigillo trust export` prints them.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-};
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
 use sigillo_ers::{TrustAnchors, pem_blocks};
-use sigillo_evidence_log::{Archive, LogView, is_vouched_by_old_key};
+use sigillo_evidence_log::{Archive, BelievedKeys, LogView, is_vouched_by_old_key};
 use sigillo_merkle::{KeysOfLog, VerifierKey};
 use sigillo_model::{
-    ArchiveId, Entry, ErrorKind, LogSucceeded, LogTime, Sha256Digest, SuccessionReason, parse_json,
-    to_canonical,
+    ArchiveId, Entry, ErrorKind, GENERATIONS_MAX, LogSucceeded, LogTime, Sha256Digest,
+    SuccessionReason, to_canonical,
 };
 use sigillo_proof::{ArchiveSection, EndedLog, ReceiptTrust, SuccessorKeys};
 
-use crate::{
-    error::CommandError,
-    places::{write_new, write_whole},
-};
-
-/// Largest file of the trust store, in bytes.
-const TRUST_BYTES_MAX: u64 = 1 << 20;
-
-/// At most so many archives are believed.
-const TRUSTED_MAX: usize = 10_000;
+use crate::error::CommandError;
 
 /// What is needed to believe one archive.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -61,13 +49,17 @@ pub(crate) struct TrustedSuccessor {
     /// How the log before it ended; older files do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) before: Option<TrustedEnd>,
+    /// How it came from its first key to its newest; none as long as it has its first, or if that is not
+    /// known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rotations: Vec<TrustedRotation>,
 }
 
 /// How a log ended that another one came after.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct TrustedEnd {
     at: LogTime,
-    reason: SuccessionReason,
+    pub(crate) reason: SuccessionReason,
     pub(crate) root: Sha256Digest,
     /// How many entries it has.
     pub(crate) size: u64,
@@ -109,37 +101,23 @@ impl Trusted {
         }
     }
 
-    /// Adds the rotations of the first log's key that count.
+    /// Adds the rotations of each log's key that count.
     pub(crate) fn rotated_by(mut self, archive: &Archive, view: &LogView) -> Self {
-        let Some(known) = archive.log_keys_of(1) else { return self };
-        let (keys, faults) = view.log_keys_of(1, known.first().clone());
-        let false_ones: Vec<_> = faults.iter().map(|(it, _)| it.entry_index).collect();
-        let count = view.rotations.iter().filter(|it| it.generation == 1);
-        let count = count.filter(|it| !false_ones.contains(&it.entry_index));
-        let rotations: Vec<_> = count
-            .map(|it| TrustedRotation {
-                index: it.entry_index,
-                log: it.body.log.clone(),
-                number: it.body.number,
-                signature: it.body.signature.clone(),
-            })
-            .collect();
-        if !rotations.is_empty() {
-            let first = std::mem::replace(&mut self.log, keys.current().to_string());
+        let rotations = rotations_that_count(archive, view, 1);
+        if let Some(newest) = rotations.last().map(|it| it.log.clone()) {
+            let first = std::mem::replace(&mut self.log, newest);
             self.rotated = Some(TrustedRotations { first, rotations });
+        }
+        for it in &mut self.successors {
+            it.rotations = rotations_that_count(archive, view, it.generation);
         }
         self
     }
 
     /// Returns the keys of its log, as far as they are known here.
     pub(crate) fn log_keys(&self) -> Result<KeysOfLog, String> {
-        let key = |text: &str| VerifierKey::parse(text).map_err(|error| error.to_string());
-        let Some(rotated) = &self.rotated else { return Ok(KeysOfLog::new(key(&self.log)?)) };
-        let mut keys = KeysOfLog::new(key(&rotated.first)?);
-        for it in &rotated.rotations {
-            keys.rotate(it.index, it.number, &it.log, &it.signature)
-                .map_err(|error| format!("rotation {}: {error}", it.number))?;
-        }
+        let Some(rotated) = &self.rotated else { return keys_from(&self.log, &[]) };
+        let keys = keys_from(&rotated.first, &rotated.rotations)?;
         if keys.current().to_string() == self.log {
             return Ok(keys);
         }
@@ -155,7 +133,7 @@ impl Trusted {
     }
 
     /// Returns whether a receipt names a key of the log that is known here.
-    fn names(&self, section: &ArchiveSection) -> bool {
+    pub(crate) fn names(&self, section: &ArchiveSection) -> bool {
         let Ok(keys) = self.log_keys() else { return false };
         let shown =
             section.rotations.iter().filter_map(|it| match Entry::parse_line(it.line.as_bytes()) {
@@ -173,7 +151,7 @@ impl Trusted {
     }
 
     /// Says whom to believe of a receipt that names one of its keys.
-    fn believe(&self, trust: &mut ReceiptTrust) -> Result<(), CommandError> {
+    pub(crate) fn believe(&self, trust: &mut ReceiptTrust) -> Result<(), CommandError> {
         trust.log = self.log_keys().ok();
         trust.successors = self.successors.iter().filter_map(TrustedSuccessor::keys).collect();
         self.anchors_into(&mut trust.anchors)
@@ -183,7 +161,22 @@ impl Trusted {
         to_canonical(self)
     }
 
-    fn matches(&self, archive: &Archive) -> bool {
+    /// Tells whether the archive is believed: somebody vouches for its newest log, and it has all that is
+    /// known of its logs.
+    pub(crate) fn matches(&self, archive: &Archive) -> bool {
+        let has_all = self.successors.iter().all(|it| it.generation <= archive.generation());
+        let has = |(generation, believed): &(u64, BelievedKeys)| {
+            let shown = archive.commit_key_of(*generation).zip(archive.log_keys_of(*generation));
+            shown.is_some_and(|(commit, keys)| {
+                keys.first() == believed.log.first()
+                    && believed.contradiction(*generation, &commit, &keys).is_none()
+            })
+        };
+        has_all && self.vouches_for_newest(archive) && self.believed(archive).iter().all(has)
+    }
+
+    /// Tells whether the newest log that the archive shows is known here, or comes from one that is.
+    pub(crate) fn vouches_for_newest(&self, archive: &Archive) -> bool {
         let description = archive.description();
         let believes_first = || {
             self.commit == description.keys.commit
@@ -195,9 +188,75 @@ impl Trusted {
                 })
         };
         self.archive == description.archive
-            && self.successors.iter().all(|it| it.generation <= archive.generation())
             && self.agrees_on_ends(archive)
             && self.knows_newest(archive).unwrap_or_else(believes_first)
+    }
+
+    /// Returns what is believed of the keys of each log, with its generation.
+    ///
+    /// Of a log that ended, by a next one that is known here, only the rotations up to its end: what lay
+    /// beyond is lost. None where others may sign with its keys, for they may have rotated them as well.
+    pub(crate) fn believed(&self, archive: &Archive) -> Vec<(u64, BelievedKeys)> {
+        let rotated = self.rotated.as_ref();
+        let first = match (rotated, self.log_keys(), archive.log_keys_of(1)) {
+            // Only the newest key is known, and the archive has it.
+            (None, Ok(known), Some(shown)) if shown.contains(known.current()) => {
+                shown.first().to_string()
+            }
+            _ => rotated.map_or_else(|| self.log.clone(), |it| it.first.clone()),
+        };
+        let rotations = rotated.map_or(&[][..], |it| &it.rotations);
+        let later = self.successors.iter();
+        let later = later.map(|it| (it.generation, &it.commit, &it.log, &it.rotations[..]));
+        let all = [(1, &self.commit, &first, rotations)].into_iter().chain(later);
+        let believed = all.filter_map(|(generation, commit, first, rotations)| {
+            let end = self.end_in(archive, generation);
+            let is_left = |it: &&TrustedRotation| end.is_none_or(|end| it.index < end);
+            let left: Vec<_> = rotations.iter().filter(is_left).cloned().collect();
+            let log = keys_from(first, &left).ok()?;
+            Some((generation, BelievedKeys { commit: VerifierKey::parse(commit).ok()?, log }))
+        });
+        believed.collect()
+    }
+
+    /// Returns how many entries of the log of a generation are surely its own, if a next one is known
+    /// here: none where others may sign with its keys.
+    fn end_in(&self, archive: &Archive, generation: u64) -> Option<u64> {
+        let next = self.successors.iter().find(|it| it.generation == generation + 1)?;
+        let shown = || {
+            let shown = TrustedSuccessor::of(archive, generation + 1);
+            shown.filter(|it| it.has_keys_of(next)).and_then(|it| it.before)
+        };
+        let end = next.before.clone().or_else(shown)?;
+        Some(if end.reason.others_may_sign() { 0 } else { end.size })
+    }
+
+    /// Takes in what another file says of the same archive: what tells more counts, whichever is newer.
+    ///
+    /// # Errors
+    ///
+    /// In words what the two contradict each other in.
+    pub(crate) fn joined(mut self, other: &Self) -> Result<Self, String> {
+        if (self.archive, &self.commit) != (other.archive, &other.commit) {
+            return Err("the key of its commits".to_owned());
+        }
+        let (known, new) = (self.log_keys()?, other.log_keys()?);
+        if known.begins(&new) {
+            (self.log, self.rotated) = (other.log.clone(), other.rotated.clone());
+        } else if !new.begins(&known) {
+            return Err("the keys of its log".to_owned());
+        }
+        for new in &other.successors {
+            match self.successors.iter_mut().find(|it| it.generation == new.generation) {
+                Some(known) => known.join(new)?,
+                None => self.successors.push(new.clone()),
+            }
+        }
+        self.successors.sort_by_key(|it| it.generation);
+        self.anchors = without_repeats(self.anchors.into_iter().chain(other.anchors.clone()));
+        self.entity.clone_from(&other.entity);
+        self.trial |= other.trial;
+        Ok(self)
     }
 
     /// Tells whether the newest log of an archive is known here, or comes from one that is, each by the
@@ -222,6 +281,23 @@ impl Trusted {
         None
     }
 
+    /// Returns the name of a key that is not named as those of this archive are: nobody speaks for the log
+    /// of another.
+    pub(crate) fn stranger(&self) -> Option<String> {
+        let origin = format!("sigillo.invalid/{}", self.archive);
+        let mut named = vec![(&self.commit, commit_key_name(&origin)), (&self.log, origin.clone())];
+        named.extend(self.rotated.iter().map(|it| (&it.first, origin.clone())));
+        for it in &self.successors {
+            let origin = format!("{origin}/g{}", it.generation);
+            named.extend([(&it.commit, commit_key_name(&origin)), (&it.log, origin)]);
+        }
+        named.into_iter().find_map(|(key, expected)| {
+            // What is no key at all is told where keys are read.
+            let key = VerifierKey::parse(key).ok()?;
+            (key.name() != expected || key.is_cosigner()).then(|| key.name().to_owned())
+        })
+    }
+
     /// Sees that every member can be used: otherwise a mistake would show only when something is
     /// verified.
     pub(crate) fn check(&self) -> Result<(), CommandError> {
@@ -243,14 +319,19 @@ impl Trusted {
                 return Err(unusable(format!("its {which} key is none: {error}")));
             }
         }
+        if let Some(name) = self.stranger() {
+            return Err(unusable(format!("the key {name:?} is none of archive {}", self.archive)));
+        }
         if let Err(what) = self.log_keys() {
             return Err(unusable(format!("its log keys: {what}")));
         }
         for it in &self.successors {
-            if let Some(error) =
-                [&it.commit, &it.log].iter().find_map(|it| VerifierKey::parse(it).err())
-            {
-                return Err(unusable(format!("a key of log {} is none: {error}", it.generation)));
+            if !(2..=GENERATIONS_MAX).contains(&it.generation) {
+                return Err(unusable(format!("it names a log {}", it.generation)));
+            }
+            let commit = VerifierKey::parse(&it.commit).map_err(|error| error.to_string());
+            if let Err(what) = commit.and_then(|_| keys_from(&it.log, &it.rotations)) {
+                return Err(unusable(format!("a key of log {} is none: {what}", it.generation)));
             }
         }
         for (at, pem) in self.anchors.iter().enumerate() {
@@ -261,7 +342,7 @@ impl Trusted {
         Ok(())
     }
 
-    fn anchors_into(&self, anchors: &mut TrustAnchors) -> Result<(), CommandError> {
+    pub(crate) fn anchors_into(&self, anchors: &mut TrustAnchors) -> Result<(), CommandError> {
         for pem in &self.anchors {
             let bad = |error: &dyn std::fmt::Display| {
                 let words = format!("an anchor of {} cannot be used: {error}", self.entity);
@@ -289,7 +370,29 @@ impl TrustedSuccessor {
                 root: terms.root,
                 size: terms.size,
             }),
+            rotations: Vec::new(),
         })
+    }
+
+    /// Takes in what another file says of the same log.
+    fn join(&mut self, other: &Self) -> Result<(), String> {
+        let of_log = || format!("the keys of log {}", self.generation);
+        let (known, new) = self.log_keys().zip(other.log_keys()).ok_or_else(of_log)?;
+        if !self.has_keys_of(other) || !(known.begins(&new) || new.begins(&known)) {
+            return Err(of_log());
+        }
+        if known.begins(&new) {
+            self.rotations.clone_from(&other.rotations);
+        }
+        self.before = match (self.before.take(), &other.before) {
+            (Some(known), Some(new)) if !known.is_end(new) => {
+                return Err(format!("the end of log {}", self.generation.saturating_sub(1)));
+            }
+            // The earlier time lets less of the old log count.
+            (Some(known), Some(new)) => Some(TrustedEnd { at: known.at.min(new.at), ..known }),
+            (known, new) => known.or_else(|| new.clone()),
+        };
+        Ok(())
     }
 
     pub(crate) fn has_keys_of(&self, other: &Self) -> bool {
@@ -306,11 +409,11 @@ impl TrustedSuccessor {
     }
 
     /// Returns its keys, if they are some.
-    fn keys(&self) -> Option<SuccessorKeys> {
+    pub(crate) fn keys(&self) -> Option<SuccessorKeys> {
         Some(SuccessorKeys {
             generation: self.generation,
             commit: VerifierKey::parse(&self.commit).ok()?,
-            log: VerifierKey::parse(&self.log).ok()?,
+            log: self.log_keys()?,
             before: self.before.as_ref().map(|it| EndedLog {
                 at: it.at,
                 others_may_sign: it.reason.others_may_sign(),
@@ -320,14 +423,66 @@ impl TrustedSuccessor {
         })
     }
 
-    /// Returns its first log key.
+    /// Returns the keys of its log, as far as they are known here.
     pub(crate) fn log_keys(&self) -> Option<KeysOfLog> {
-        VerifierKey::parse(&self.log).ok().map(KeysOfLog::new)
+        keys_from(&self.log, &self.rotations).ok()
     }
 }
 
+impl TrustedEnd {
+    /// Tells whether a checkpoint of a log that ended so may be vouched for.
+    ///
+    /// Where others may sign with its keys, only the end itself is known to be the archive's; else what
+    /// the log had before may be as well.
+    pub(crate) fn allows(&self, size: u64, root: Sha256Digest) -> bool {
+        let is_before = size < self.size && !self.reason.others_may_sign();
+        is_before || (size, root) == (self.size, self.root)
+    }
+
+    /// Tells whether two say the same of where a log ended and why.
+    fn is_end(&self, other: &Self) -> bool {
+        (self.reason, self.root, self.size) == (other.reason, other.root, other.size)
+    }
+}
+
+/// Names the key of the commits of a log.
+fn commit_key_name(origin: &str) -> String {
+    format!("{origin}/commit")
+}
+
+/// Follows the rotations from the first key of a log.
+fn keys_from(first: &str, rotations: &[TrustedRotation]) -> Result<KeysOfLog, String> {
+    let first = VerifierKey::parse(first).map_err(|error| error.to_string())?;
+    let mut keys = KeysOfLog::new(first);
+    for it in rotations {
+        keys.rotate(it.index, it.number, &it.log, &it.signature)
+            .map_err(|error| format!("rotation {}: {error}", it.number))?;
+    }
+    Ok(keys)
+}
+
+/// Returns the rotations of the key of the log of a generation that count.
+fn rotations_that_count(
+    archive: &Archive,
+    view: &LogView,
+    generation: u64,
+) -> Vec<TrustedRotation> {
+    let Some(known) = archive.log_keys_of(generation) else { return Vec::new() };
+    let (_, faults) = view.log_keys_of(generation, known.first().clone());
+    let false_ones: Vec<_> = faults.iter().map(|(it, _)| it.entry_index).collect();
+    let count = view.rotations.iter().filter(|it| it.generation == generation);
+    let count = count.filter(|it| !false_ones.contains(&it.entry_index));
+    let rotations = count.map(|it| TrustedRotation {
+        index: it.entry_index,
+        log: it.body.log.clone(),
+        number: it.body.number,
+        signature: it.body.signature.clone(),
+    });
+    rotations.collect()
+}
+
 /// Reads the certificates of an anchor, at least one.
-fn certificates_in(pem: &str) -> Result<Vec<Vec<u8>>, String> {
+pub(crate) fn certificates_in(pem: &str) -> Result<Vec<Vec<u8>>, String> {
     let ders = pem_blocks(pem, "CERTIFICATE").map_err(|error| error.to_string())?;
     if ders.is_empty() {
         return Err("it has no block -----BEGIN CERTIFICATE-----".to_owned());
@@ -345,256 +500,5 @@ pub(crate) fn without_repeats(pems: impl IntoIterator<Item = String>) -> Vec<Str
     pems.into_iter().filter(is_new).collect()
 }
 
-/// A folder with one file for each archive that is believed.
-#[derive(Clone, Debug)]
-pub(crate) struct TrustStore {
-    folder: PathBuf,
-}
-
-impl TrustStore {
-    pub(crate) fn in_folder(folder: PathBuf) -> Self {
-        Self { folder }
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Reads everybody who is believed, by archive id.
-    pub(crate) fn list(&self) -> Result<Vec<Trusted>, CommandError> {
-        let entries = match self.folder.read_dir() {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(CommandError::file("listing", &self.folder, &error)),
-        };
-        let mut paths: Vec<_> = entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|it| it == "json"))
-            .take(TRUSTED_MAX)
-            .collect();
-        paths.sort();
-        paths.iter().map(|path| read_trusted(path)).collect()
-    }
-
-    /// Believes an archive from now on. Certificates that were believed before stay so, as far as
-    /// they can be used. Returns what is believed now.
-    pub(crate) fn add(&self, trusted: &Trusted) -> Result<Trusted, CommandError> {
-        trusted.check()?;
-        let path = self.file_of(trusted.archive);
-        let known = path.exists().then(|| read_trusted(&path)).transpose()?;
-        let mut merged = trusted.clone();
-        if let Some(known) = known {
-            let [older, newer] = [known.log_keys(), trusted.log_keys()].map(Result::ok);
-            let grows = older.as_ref().zip(newer.as_ref()).is_some_and(|(older, newer)| {
-                // Who signs for a key can name no other that came before it.
-                newer.first() == older.first()
-                    && (newer.contains(older.current()) || older.contains(newer.current()))
-            });
-            let differs = known.successors.iter().any(|it| {
-                let mut new = trusted.successors.iter();
-                new.any(|new| new.generation == it.generation && !new.has_keys_of(it))
-            });
-            if !grows || differs || known.commit != trusted.commit {
-                let words = format!(
-                    "the trust store has other keys for this archive of {}",
-                    trusted.entity
-                );
-                return Err(CommandError::new(ErrorKind::Invalid, words)
-                    .hint(format!("if the change is right, remove {} first", path.display())));
-            }
-            if !newer.zip(older).is_some_and(|(newer, older)| newer.contains(older.current())) {
-                // What is known here goes on from there.
-                (merged.log, merged.rotated) = (known.log, known.rotated);
-            }
-            merged.successors.extend(
-                known.successors.into_iter().filter(|it| {
-                    trusted.successors.iter().all(|new| new.generation != it.generation)
-                }),
-            );
-            merged.successors.sort_by_key(|it| it.generation);
-            let mut ders = HashSet::new();
-            let all = known.anchors.into_iter().chain(std::mem::take(&mut merged.anchors));
-            merged.anchors = all
-                .filter(|pem| certificates_in(pem).is_ok_and(|found| ders.insert(found)))
-                .collect();
-        }
-        write_whole(&path, &merged.to_json())?;
-        Ok(merged)
-    }
-
-    /// Sees that what is stored of an archive can be used; returns how many certificates it has.
-    pub(crate) fn check(&self, archive: &Archive) -> Result<usize, CommandError> {
-        let trusted = read_trusted(&self.file_of(archive.description().archive))?;
-        trusted.check()?;
-        Ok(trusted.anchors.len())
-    }
-
-    /// Returns the file of what is believed of an archive.
-    pub(crate) fn file_of(&self, archive: ArchiveId) -> PathBuf {
-        self.folder.join(format!("{archive}.json"))
-    }
-
-    /// Tells whether anything is believed of an archive.
-    pub(crate) fn knows(&self, archive: &Archive) -> bool {
-        self.file_of(archive.description().archive).exists()
-    }
-
-    /// Returns the logs after the first that are believed of an archive, each with its generation and
-    /// its first key.
-    pub(crate) fn successors_of(
-        &self,
-        archive: &Archive,
-    ) -> Result<Vec<(u64, VerifierKey)>, CommandError> {
-        if !self.knows(archive) {
-            return Ok(Vec::new());
-        }
-        let trusted = read_trusted(&self.file_of(archive.description().archive))?;
-        let logs = trusted.successors.iter();
-        Ok(logs.filter_map(|it| Some((it.generation, VerifierKey::parse(&it.log).ok()?))).collect())
-    }
-
-    /// Returns the certificates that are believed of an archive, PEM.
-    pub(crate) fn anchors_of(&self, archive: &Archive) -> Result<Vec<String>, CommandError> {
-        if !self.knows(archive) {
-            return Ok(Vec::new());
-        }
-        Ok(read_trusted(&self.file_of(archive.description().archive))?.anchors)
-    }
-
-    /// Returns whether the newest log that the archive shows is believed, whatever logs after it are
-    /// believed as well.
-    pub(crate) fn believes_shown(&self, archive: &Archive) -> Result<bool, CommandError> {
-        if !self.knows(archive) {
-            return Ok(false);
-        }
-        let mut trusted = read_trusted(&self.file_of(archive.description().archive))?;
-        trusted.successors.retain(|it| it.generation <= archive.generation());
-        Ok(trusted.matches(archive))
-    }
-
-    /// Refuses an archive of which other keys are believed than those that it shows:
-    /// [`add`](Self::add) would, too late.
-    pub(crate) fn refuse_others(&self, archive: &Archive) -> Result<(), CommandError> {
-        if !self.knows(archive) || self.believes_shown(archive)? {
-            return Ok(());
-        }
-        let path = self.file_of(archive.description().archive);
-        let known = read_trusted(&path)?;
-        let shown = Trusted::of(archive, Vec::new());
-        let first = |it: &Trusted| it.log_keys().ok().map(|keys| keys.first().to_string());
-        let differs = |it: &TrustedSuccessor| {
-            shown.successors.iter().any(|new| new.generation == it.generation && new != it)
-        };
-        if known.commit == shown.commit
-            && first(&known) == first(&shown)
-            && !known.successors.iter().any(differs)
-        {
-            return Ok(());
-        }
-        let words = format!("the trust store has other keys for this archive of {}", shown.entity);
-        Err(CommandError::new(ErrorKind::Invalid, words)
-            .hint(format!("see whose they are: {}; nothing was written", path.display())))
-    }
-
-    /// Takes back that logs are believed of an archive, each by its generation and first key, and keeps
-    /// what was believed in a file with `kept` behind its name; tells whether any was.
-    pub(crate) fn forget_successors(
-        &self,
-        archive: &Archive,
-        lost: &[(u64, VerifierKey)],
-        kept: &str,
-    ) -> Result<bool, CommandError> {
-        if !self.successors_of(archive)?.iter().any(|it| lost.contains(it)) {
-            return Ok(false);
-        }
-        let path = self.file_of(archive.description().archive);
-        let mut trusted = read_trusted(&path)?;
-        write_new(
-            &self.folder.join(format!("{}.json{kept}", trusted.archive)),
-            &trusted.to_json(),
-        )?;
-        trusted.successors.retain(|it| {
-            !lost.iter().any(|(number, key)| *number == it.generation && key.to_string() == it.log)
-        });
-        write_whole(&path, &trusted.to_json()).map(|()| true)
-    }
-
-    /// Returns whether the archive's log is believed, and which certificates count for it.
-    pub(crate) fn knowledge_of(
-        &self,
-        archive: &Archive,
-    ) -> Result<(bool, TrustAnchors), CommandError> {
-        let mut anchors = TrustAnchors::new();
-        self.add_listed(&mut anchors)?;
-        let path = self.file_of(archive.description().archive);
-        if !path.exists() {
-            return Ok((false, anchors));
-        }
-        let trusted = read_trusted(&path)?;
-        if !trusted.matches(archive) {
-            return Ok((false, anchors));
-        }
-        trusted.anchors_into(&mut anchors)?;
-        Ok((true, anchors))
-    }
-
-    /// Does the same for a folder of exported files, whatever they are called.
-    pub(crate) fn exported_trust(
-        &self,
-        section: &ArchiveSection,
-    ) -> Result<ReceiptTrust, CommandError> {
-        let mut trust = ReceiptTrust { witnesses: self.witnesses()?, ..ReceiptTrust::default() };
-        self.add_listed(&mut trust.anchors)?;
-        for trusted in self.list()? {
-            if trusted.names(section) {
-                trusted.believe(&mut trust)?;
-            }
-        }
-        Ok(trust)
-    }
-
-    /// Returns the certificates of everybody who is believed.
-    pub(crate) fn all_anchors(&self) -> Result<TrustAnchors, CommandError> {
-        let mut anchors = TrustAnchors::new();
-        self.add_listed(&mut anchors)?;
-        for trusted in self.list()? {
-            trusted.anchors_into(&mut anchors)?;
-        }
-        Ok(anchors)
-    }
-
-    /// Returns whom this user believes about the archive that a receipt names, with its log keys.
-    pub(crate) fn receipt_trust(
-        &self,
-        section: &ArchiveSection,
-    ) -> Result<ReceiptTrust, CommandError> {
-        let mut trust = ReceiptTrust { witnesses: self.witnesses()?, ..ReceiptTrust::default() };
-        self.add_listed(&mut trust.anchors)?;
-        let path = self.file_of(section.id);
-        if !path.exists() {
-            return Ok(trust);
-        }
-        let trusted = read_trusted(&path)?;
-        if trusted.names(section) {
-            trusted.believe(&mut trust)?;
-        }
-        Ok(trust)
-    }
-}
-
-/// Reads one file of the trust store, or one that was exported for it.
-pub(crate) fn read_trusted(path: &Path) -> Result<Trusted, CommandError> {
-    let failed = |error| CommandError::file("reading", path, &error);
-    if path.metadata().map_err(failed)?.len() > TRUST_BYTES_MAX {
-        let words = format!("{} is too large for a trust file", path.display());
-        return Err(CommandError::new(ErrorKind::Invalid, words));
-    }
-    let bytes = std::fs::read(path).map_err(failed)?;
-    parse_json(bytes.trim_ascii()).map_err(|error| {
-        let words = format!("{} is not what `sigillo trust export` prints", path.display());
-        let mut this = CommandError::new(ErrorKind::Invalid, words);
-        this.words.push(error.to_string());
-        this
-    })
-}
+#[cfg(test)]
+mod tests;

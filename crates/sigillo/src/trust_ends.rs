@@ -6,7 +6,8 @@ use sigillo_evidence_log::Archive;
 
 use crate::{
     error::CommandError,
-    trust::{TrustStore, Trusted, TrustedEnd, TrustedSuccessor, read_trusted},
+    trust::{Trusted, TrustedEnd, TrustedSuccessor},
+    trust_store::{TrustStore, read_trusted},
 };
 
 impl Trusted {

@@ -8,7 +8,7 @@ use sigillo_model::ErrorKind;
 use crate::{
     error::CommandError,
     places::{read_beginning, write_whole},
-    trust::TrustStore,
+    trust_store::TrustStore,
 };
 
 /// The file of the trust store with the witnesses, a policy as C2SP tlog-policy writes it.

@@ -3,7 +3,9 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use sigillo_authorities::{KeyError, REFUSALS_MAX, Witness, WitnessRefused, Witnessed};
+use sigillo_authorities::{
+    KeyError, OLDER_REFUSALS_MAX, REFUSALS_MAX, Witness, WitnessRefused, Witnessed,
+};
 use sigillo_model::{LogTime, Sha256Digest};
 use tempfile::TempDir;
 
@@ -127,18 +129,26 @@ fn nothing_is_cosigned_that_cannot_be_remembered_first() {
 fn what_was_refused_is_kept_once_and_not_without_end() {
     let (_temporary, path) = folder();
     let witness = Witness::create(&path, "w").expect("a witness");
-    let refusal = |word: &str| WitnessRefused {
+    let refused = |size: u64, word: &str| WitnessRefused {
         last: Some(witnessed(ORIGIN, 5, "a")),
         reason: "a fork".to_owned(),
-        refused: witnessed(ORIGIN, 5, word),
+        refused: witnessed(ORIGIN, size, word),
         request: "old 0\n".to_owned(),
     };
+    // What anybody can have refused takes no room from what contradicts.
+    for (size, max) in [(4, OLDER_REFUSALS_MAX), (6, REFUSALS_MAX)] {
+        for number in 0..max + 5 {
+            let kept = witness.keep_refusal(&refused(size, &number.to_string())).expect("a file");
+            assert_eq!(kept.is_some(), number < max, "{size}: {number}");
+        }
+    }
+    let refusal = |word: &str| refused(5, word);
     let file = witness.keep_refusal(&refusal("fork")).expect("a file").expect("kept");
     let kept = fs::read_to_string(&file).expect("a refusal");
     assert!(kept.contains("a fork") && kept.contains(&format!("{ORIGIN}\\n5\\nfork\\n")), "{kept}");
     assert_eq!(witness.keep_refusal(&refusal("fork")).expect("a file"), Some(file.clone()));
     let count = || file.parent().expect("a folder").read_dir().expect("files").count();
-    assert_eq!(count(), 1);
+    assert_eq!(count(), 1 + OLDER_REFUSALS_MAX + REFUSALS_MAX);
     for number in 0..REFUSALS_MAX + 5 {
         let kept = witness.keep_refusal(&refusal(&number.to_string())).expect("a file");
         assert_eq!(kept.is_some(), number + 1 < REFUSALS_MAX, "{number}");

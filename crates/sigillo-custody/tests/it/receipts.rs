@@ -36,18 +36,18 @@ use crate::export::{add, record};
 const FIRST: SubmissionId = SubmissionId::from_bytes([1; 16]);
 const SECOND: SubmissionId = SubmissionId::from_bytes([2; 16]);
 
-struct World {
+pub(crate) struct World {
     _folder: TempDir,
     keys: KeyFolder,
     clock: ManualClock,
     entropy: Arc<SeededEntropy>,
-    archive: Archive,
+    pub(crate) archive: Archive,
     log: LogWriter,
     reads: ReadPool,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::starting("2026-11-25T08:00:00Z");
         let entropy = Arc::new(SeededEntropy::new(1));

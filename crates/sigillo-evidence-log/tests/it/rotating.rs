@@ -2,15 +2,17 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use sigillo_authorities::KeyFolder;
+use sigillo_authorities::{KeyFolder, SignedHead};
 use sigillo_evidence_log::{
-    LogError, LogWriter, RotatedKey, find_head, read_checkpoint, read_view, rotate_log_key,
+    AuditKnowledge, BelievedKeys, LogError, LogWriter, RotatedKey, SeenLog, find_head,
+    read_checkpoint, read_view, rotate_log_key,
 };
 use sigillo_merkle::{
     KeysOfLog, NoteSignature, VerifierKey, parse_signed_checkpoint, rotation_text,
 };
 use sigillo_model::{
-    ArchiveDescription, Entry, KeyRotated, ObjectKey, Signer as _, parse_canonical,
+    ArchiveDescription, Entry, FindingCode, KeyRotated, LogTime, ObjectKey, Sha256Digest,
+    Signer as _, parse_canonical,
 };
 use sigillo_testkit::{Fault, FaultPlan, MemorySigner};
 
@@ -99,6 +101,78 @@ async fn each_key_signs_the_checkpoints_from_its_entry_to_the_next() {
     commit(&mut other, &[completed(1)]).await;
     commit(&mut log.reopened(&world).await, &[completed(2)]).await;
     assert_eq!(faults(&world.audit().await), []);
+}
+
+/// Audits as somebody who believes these keys of the first log, and says how that was contradicted.
+async fn contradicted(world: &World, commit: &VerifierKey, log: &KeysOfLog) -> Vec<String> {
+    let believed = BelievedKeys { commit: commit.clone(), log: log.clone() };
+    let head = SignedHead { size: 9, root: Sha256Digest::of(b"seen") };
+    let first = log.first().clone();
+    let seen = SeenLog {
+        generation: 1,
+        log: first,
+        head: None,
+        at: Some(LogTime::new("2026-11-25T08:00:00Z".parse().unwrap())),
+        believed: Some(believed),
+        ended: None,
+    };
+    let audit = world
+        .audit_of(AuditKnowledge {
+            anchors: world.anchors(),
+            log_key_trusted: true,
+            seen: None,
+            // What was seen of a log is told only where the log has its key.
+            seen_before: vec![
+                seen.clone(),
+                SeenLog { head: Some(head), log: commit.clone(), ..seen },
+            ],
+            time: None,
+        })
+        .await;
+    let found = audit.findings.into_iter().filter(|it| it.code == FindingCode::LogRolledBack);
+    found.map(|it| it.message).collect()
+}
+
+#[tokio::test]
+async fn who_knows_of_a_rotation_misses_it_in_an_archive_without_it() {
+    let world = World::new(Place::Folder).await;
+    let mut log = world.writer().await;
+    commit(&mut log, &[completed(1)]).await;
+    let archive = world.archive().await;
+    let (commit_key, before) = (archive.commit_key(), archive.log_keys());
+    let end = find_head(&world.store, 0).await.unwrap();
+    rotated(&world, &mut log).await;
+    let after = keys(&world).await;
+    let at = log.size() - 1;
+    let lost = |messages: &[String], expected: &str| {
+        assert!(messages.iter().any(|it| it.contains(expected)), "{expected}: {messages:?}");
+    };
+    for believed in [&before, &after] {
+        let messages = contradicted(&world, &commit_key, believed).await;
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        lost(&messages, "log 1 of this archive was seen with 9 entries on 2026-11-25T08:00:00Z");
+        lost(&messages, &format!("; log 1 here has {} entries, the newest of 2026", log.size()));
+    }
+    let messages = contradicted(&world, before.first(), &before).await;
+    lost(&messages, "the commits of log 1 are signed with another key");
+    // The same rotation at another place is another history.
+    let Some(Entry::KeyRotated(body)) = archive
+        .commit(end + 1)
+        .await
+        .unwrap()
+        .and_then(|it| it.entries.into_iter().find(|it| matches!(it, Entry::KeyRotated(_))))
+    else {
+        panic!("no rotation");
+    };
+    let mut elsewhere = before.clone();
+    elsewhere.rotate(at + 1, body.number, &body.log, &body.signature).unwrap();
+    let messages = contradicted(&world, &commit_key, &elsewhere).await;
+    lost(&messages, &format!("entry {} of log 1 gave it another key", at + 1));
+    fs::remove_file(world.file(&ObjectKey::commit(end + 1))).unwrap();
+    let messages = contradicted(&world, &commit_key, &after).await;
+    lost(&messages, &format!("entry {at} of log 1 gave it another key"));
+    // Nobody else misses it: what is published is by a key that the log does not name any more.
+    assert_eq!(contradicted(&world, &commit_key, &before).await.len(), 1);
 }
 
 /// Opens a writer anew.

@@ -46,7 +46,7 @@ fn exposed(trust: ReceiptTrust, (generation, at): (u64, Timestamp), size: u64) -
     let next = SuccessorKeys {
         generation: generation + 1,
         commit: key(&format!("{name}/commit")),
-        log: key(&name),
+        log: key(&name).into(),
         before: Some(before),
     };
     ReceiptTrust { successors: vec![next], ..trust }

@@ -3,6 +3,7 @@
 
 use sigillo_merkle::{
     KeysOfLog, MemoryTree, NoteSignature, VerifierKey, inclusion_path, leaf_hash, root_at,
+    rotation_text,
 };
 use sigillo_model::{
     Entry, FindingCode, LogSucceeded, LogTime, Sha256Digest, Signer as _, Statement, Succession,
@@ -132,7 +133,7 @@ impl World {
         SuccessorKeys {
             generation: body.generation,
             commit: VerifierKey::parse(&body.commit).unwrap(),
-            log: VerifierKey::parse(&body.log).unwrap(),
+            log: VerifierKey::parse(&body.log).unwrap().into(),
             before: None,
         }
     }
@@ -214,7 +215,7 @@ fn a_log_that_nobody_signed_for_is_believed_by_who_was_given_its_keys() {
         check_verdict(&receipt, &given(known.clone()), Verdict::Intact);
         let other = |name: &str| verifier_key(name, &MemorySigner::new(77));
         let origin = world.origin();
-        let log = SuccessorKeys { log: other(&origin), ..known.clone() };
+        let log = SuccessorKeys { log: other(&origin).into(), ..known.clone() };
         let commit = SuccessorKeys { commit: other(&format!("{origin}/commit")), ..known };
         for it in [log, commit] {
             check_verdict(&receipt, &given(it), Verdict::CannotTell);
@@ -226,11 +227,30 @@ fn a_log_that_nobody_signed_for_is_believed_by_who_was_given_its_keys() {
 fn who_knows_other_keys_of_a_log_does_not_believe_the_old_key_about_it() {
     let (world, receipt) = succeeded(&[Border::Received], true);
     let other = SuccessorKeys {
-        log: verifier_key(&world.origin(), &MemorySigner::new(77)),
+        log: verifier_key(&world.origin(), &MemorySigner::new(77)).into(),
         ..world.successor_keys()
     };
     let trust = ReceiptTrust { successors: vec![other], ..world.trust() };
     check_verdict(&receipt, &trust, Verdict::CannotTell);
+}
+
+#[test]
+fn who_knows_that_the_key_of_a_later_log_changed_believes_the_older_one_up_to_there() {
+    for vouched in [true, false] {
+        let (world, receipt) = succeeded(&[Border::Received], vouched);
+        let known = world.successor_keys();
+        let size = check(&receipt, &world.trust()).checkpoint.unwrap().size;
+        let (origin, next) = (world.origin(), MemorySigner::new(500));
+        let (old, new) = (known.log.first(), verifier_key(&origin, &next));
+        let signature = world.signer.sign(rotation_text(1, &new).as_bytes()).unwrap();
+        let line = NoteSignature { name: origin, id: old.id(), signature }.to_line();
+        for (index, verdict) in [(size - 1, Verdict::CannotTell), (size, Verdict::Intact)] {
+            let mut log = known.log.clone();
+            log.rotate(index, 1, &new.to_string(), line.trim_end()).unwrap();
+            let successors = vec![SuccessorKeys { log, ..known.clone() }];
+            check_verdict(&receipt, &ReceiptTrust { successors, ..world.trust() }, verdict);
+        }
+    }
 }
 
 #[test]
@@ -494,7 +514,7 @@ fn where_others_may_sign_for_a_log_that_ended_only_what_is_older_is_believed() {
         let next = SuccessorKeys {
             generation: 2,
             commit: key(&format!("{ORIGIN}/g2/commit")),
-            log: key(&format!("{ORIGIN}/g2")),
+            log: key(&format!("{ORIGIN}/g2")).into(),
             before: Some(before),
         };
         ReceiptTrust { successors: vec![next], ..world.trust() }

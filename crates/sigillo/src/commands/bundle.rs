@@ -31,7 +31,7 @@ use crate::{
     output::{counted, size_text, visible},
     places::{read_beginning, refuse_taken, write_new},
     require::{Requirement, require},
-    trust::TrustStore,
+    trust_store::TrustStore,
 };
 
 /// Prove documents to somebody who has neither the archive nor a connection to it

@@ -250,7 +250,7 @@ fn trust(context: &Context, archive: &Archive) -> Check {
             }
             Err(error) => of_error(name, &error, "sigillo trust list"),
         },
-        Ok((false, _)) if archive.generation() > 1 && context.trust.knows(archive) => Check::fail(
+        Ok((false, _)) if context.trust.knows(archive) => Check::fail(
             name,
             format!(
                 "LOG_UNBELIEVED: nothing in the trust store vouches for log {} of this archive",

@@ -262,7 +262,10 @@ impl Lost {
             Some((generation, folder, last))
         };
         let later = archive.generation() + 1..=GENERATIONS_MAX;
-        Ok(Self { logs: context.lost_logs(archive)?, folders: later.filter_map(used).collect() })
+        // Another log in place of the first is no loss, and nobody can go on with that.
+        let mut logs = context.lost_logs(archive)?;
+        logs.retain(|it| it.generation > 1);
+        Ok(Self { logs, folders: later.filter_map(used).collect() })
     }
 
     pub(super) fn is_nothing(&self) -> bool {
@@ -417,18 +420,21 @@ mod tests {
         let exposed = [SuccessionReason::KeysExposed, SuccessionReason::LogForked];
         for reason in exposed {
             let planted = known(Some(reason), &[PUBLISHED]);
-            assert_eq!((planted.lost(), planted.checkpoint().as_deref()), (0, Some("own")));
+            let found = (planted.lost(Some(reason)), planted.checkpoint());
+            assert_eq!(found, (Some(0), Some("own".to_owned())));
             assert!(planted.text().contains("give it with --checkpoint"), "{}", planted.text());
             assert!(planted.strange_text().unwrap().contains("published, perhaps by others"));
-            // What somebody here saw, signed or gives is said to be lost.
+            // What somebody here saw, signed or gives is named, and not counted: it may be of another history.
             for whence in ["given", "signed last", "seen"] {
                 for both in [&[whence][..], &[whence, PUBLISHED], &[PUBLISHED, whence]] {
-                    assert_eq!(known(Some(reason), both).lost(), 999_995, "{both:?}");
+                    let known = known(Some(reason), both);
+                    let found = (known.lost(Some(reason)), known.checkpoint());
+                    assert_eq!(found, (None, Some("theirs".to_owned())), "{both:?}");
                 }
             }
         }
         for reason in [None, Some(SuccessionReason::TailLost), Some(SuccessionReason::KeysLost)] {
-            assert_eq!(known(reason, &[PUBLISHED]).lost(), 999_995, "{reason:?}");
+            assert_eq!(known(reason, &[PUBLISHED]).lost(reason), Some(999_995), "{reason:?}");
         }
     }
 }

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use sigillo_authorities::{KeyError, SignedHead, Witness, WitnessRefused, Witnessed};
 use sigillo_custody::{CosignatureOutcome, ReceiptLog, store_cosignature};
-use sigillo_evidence_log::Archive;
+use sigillo_evidence_log::{Archive, ended_log_contains};
 use sigillo_merkle::{
-    Checkpoint, CosignedAt, NoteSignature, SignedNote, TreeHash, VerifierKey,
+    CHECKPOINT_BYTES_MAX, Checkpoint, CosignedAt, NoteSignature, SignedNote, TreeHash, VerifierKey,
     WITNESS_REQUEST_BYTES_MAX, WitnessRefusal, WitnessRequest, cosignature_message,
 };
-use sigillo_model::{ErrorKind, LogTime, Sha256Digest};
+use sigillo_model::{ErrorKind, LogTime, ObjectKey, Sha256Digest};
 use sigillo_proof::CosignedBy;
 
 use crate::{
@@ -211,20 +211,24 @@ fn log_key(
     })
 }
 
-/// Refuses to cosign what a log would have beyond its end, if the trust store knows that it ended.
+/// Refuses to cosign what is not of a log that ended, if the trust store knows that it did: what it would
+/// have beyond its end and, where others may sign with its keys, everything but the end itself.
 fn refuse_ended(context: &Context, checkpoint: &Checkpoint) -> Result<(), CommandError> {
     let trusted = context.trust.list()?;
     let mut ends = trusted.iter().flat_map(|it| &it.successors);
     let Some(end) = ends.find_map(|it| it.end_of(&checkpoint.origin)) else { return Ok(()) };
-    if checkpoint.size <= end.size {
+    if end.allows(checkpoint.size, digest_of(checkpoint.root)) {
         return Ok(());
     }
     let words = format!(
-        "{} ended with {} entries by what the trust store says, and this is a checkpoint of {}: nothing was \
-         cosigned",
+        "{} ended with {} entries and the root {} by what the trust store says, because {}, and this is a \
+         checkpoint of {} and the root {}: nothing was cosigned",
         visible(&checkpoint.origin),
         end.size,
-        checkpoint.size
+        end.root,
+        end.reason.in_words(),
+        checkpoint.size,
+        digest_of(checkpoint.root),
     );
     Err(CommandError::new(ErrorKind::Integrity, words).hint(
         "somebody may sign with keys that are not theirs: tell the entity, and keep the file",
@@ -321,7 +325,7 @@ pub(crate) async fn add_cosignature(
     let witnesses = context.trust.witness_keys()?;
     let archive = context.archive().await?;
     let log = ReceiptLog::read(&archive).await?;
-    let (mut text, mut values) = (String::new(), Vec::new());
+    let (mut text, mut values, mut code) = (String::new(), Vec::new(), EXIT_CLEAN);
     for line in lines {
         let known = witnesses.iter().find(|it| it.name() == line.name && it.id() == line.id);
         let Some(witness) = known else {
@@ -329,7 +333,7 @@ pub(crate) async fn add_cosignature(
             return Err(CommandError::new(ErrorKind::Invalid, words)
                 .hint("add its key, got from its owner, with `sigillo trust witness KEY`"));
         };
-        let note = cosigned_note(context, (&archive, &log), witness, &line)?;
+        let note = cosigned_note(context, (&archive, &log), witness, &line).await?;
         context.probed(&archive).await?;
         let outcome = store_cosignature(&archive, &note, witness, &line).await?;
         let at = witness.verify_cosignature(note.text.as_bytes(), &line.signature);
@@ -343,14 +347,25 @@ pub(crate) async fn add_cosignature(
             counted(size, "entry"),
             visible(witness.name()),
         ));
+        let damaged = match outcome {
+            CosignatureOutcome::StoredBeside { damaged } => Some(damaged),
+            CosignatureOutcome::Stored | CosignatureOutcome::WasThere => None,
+        };
+        if let Some(key) = &damaged {
+            context.output.say(&format!(
+                "DAMAGE: {key} is no cosignature of this witness on this checkpoint: somebody else wrote it, \
+                 or it is damaged. The right one is stored beside it; keep it, and find out who can write there"
+            ));
+            code = EXIT_DAMAGE;
+        }
         values.push(json!({
-            "at": at, "key": witness.to_string(), "size": size, "was_there": was_there,
-            "witness": witness.name(),
+            "at": at, "damaged": damaged.map(|key| key.to_string()), "key": witness.to_string(), "size": size,
+            "was_there": was_there, "witness": witness.name(),
         }));
     }
     let value = json!({"cosignatures": Value::from(values)});
     context.output.result("sigillo.log.add-cosignature/1", &text, value);
-    Ok(EXIT_CLEAN)
+    Ok(code)
 }
 
 /// Reads signature lines, by themselves as witnesses answer, or below a note.
@@ -377,9 +392,9 @@ fn cosignature_lines(file: &Path) -> Result<Vec<NoteSignature>, CommandError> {
     if lines.is_empty() { Err(none()) } else { Ok(lines) }
 }
 
-/// Finds the checkpoint that a witness cosigned, with the log's signature: the published one, or one
-/// before it, which is signed anew.
-fn cosigned_note(
+/// Finds the checkpoint that a witness cosigned, with the log's signature: the published one, the last one
+/// of a log that ended, or one before the published one, which is signed anew.
+async fn cosigned_note(
     context: &Context,
     (archive, log): (&Archive, &ReceiptLog),
     witness: &VerifierKey,
@@ -391,13 +406,16 @@ fn cosigned_note(
     if is_of(&published.text) {
         return Ok(published);
     }
+    if let Some(note) = ended_note(archive, &is_of).await? {
+        return Ok(note);
+    }
     let newest = log.checkpoint().size;
     let sizes = (newest.saturating_sub(OLDER_SIZES_MAX)..newest).rev();
     let mut checkpoints = sizes.filter_map(|size| log.checkpoint_at(size));
     let Some(checkpoint) = checkpoints.find(|it| is_of(&it.to_text())) else {
         let words = format!(
             "the cosignature of {:?} is of no checkpoint of this log, up to the published one of \
-             {newest} entries",
+             {newest} entries, nor of the last one of a log that ended",
             line.name
         );
         return Err(CommandError::new(ErrorKind::Invalid, words).hint(
@@ -419,4 +437,40 @@ fn cosigned_note(
     let signature = signer.sign(head, text.as_bytes(), &mut |last| contained(last))?;
     let signature = NoteSignature::ed25519(key, signature);
     SignedNote::new(text, vec![signature]).map_err(|error| CommandError::of(ErrorKind::Bug, &error))
+}
+
+/// Finds the checkpoint that `is_of` is sought for among the last ones of the logs that ended: those
+/// published, and those that the next log names.
+async fn ended_note(
+    archive: &Archive,
+    is_of: &impl Fn(&str) -> bool,
+) -> Result<Option<SignedNote>, CommandError> {
+    for generation in (1..archive.generation()).rev() {
+        let key = ObjectKey::checkpoint_of(generation);
+        let published = archive.store().read_optional(&key, CHECKPOINT_BYTES_MAX as u64).await;
+        let stated = archive.succession(generation + 1).and_then(|it| it.succession.checkpoint);
+        let published = published.ok().flatten().map(Vec::from).map(|note| (note, false));
+        let stated = stated.map(|note| (note.into_bytes(), true));
+        for (note, is_stated) in published.into_iter().chain(stated) {
+            let Ok(signed) = SignedNote::parse(&note) else { continue };
+            let Ok(checkpoint) = Checkpoint::parse(&signed.text) else { continue };
+            let is_own = checkpoint.origin == archive.description().origin_of(generation);
+            if !is_own || !is_of(&signed.text) {
+                continue;
+            }
+            let head = SignedHead { size: checkpoint.size, root: digest_of(checkpoint.root) };
+            // Whoever has the keys of a log that ended may have published something else.
+            if !is_stated && !ended_log_contains(archive, generation, head).await? {
+                continue;
+            }
+            let key = archive.key_of(&note).await?;
+            let mut signatures = signed.signatures.into_iter();
+            let own = signatures.find(|it| it.name == key.name() && it.id == key.id());
+            if let Some(own) = own {
+                let note = SignedNote::new(signed.text, vec![own]);
+                return note.map(Some).map_err(|error| CommandError::of(ErrorKind::Bug, &error));
+            }
+        }
+    }
+    Ok(None)
 }

@@ -15,7 +15,8 @@ use crate::{
     error::CommandError,
     output::{counted, visible},
     places::read_beginning,
-    trust::{Trusted, read_trusted, without_repeats},
+    trust::{Trusted, without_repeats},
+    trust_store::read_trusted,
 };
 
 pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, CommandError> {
@@ -139,8 +140,13 @@ fn list(context: &Context) -> Result<u8, CommandError> {
 
 fn line_of(trusted: &Trusted) -> String {
     let older = trusted.older_keys().len() as u64;
+    let later = trusted.successors.iter().filter_map(|it| {
+        let keys = it.log_keys().filter(|keys| keys.rotations() > 0)?;
+        let rotations = counted(keys.rotations(), "rotation");
+        Some(format!("  log {} key {}, after {rotations}", it.generation, keys.current()))
+    });
     format!(
-        "{}  {}{}{}",
+        "{}  {}{}{}{}",
         trusted.archive,
         visible(&trusted.entity),
         if trusted.trial { " (TRIAL)" } else { "" },
@@ -148,7 +154,8 @@ fn line_of(trusted: &Trusted) -> String {
             format!("  log key {}, after {}", trusted.log, counted(older, "rotation"))
         } else {
             String::new()
-        }
+        },
+        later.collect::<String>()
     )
 }
 

@@ -28,6 +28,7 @@ mod hash_families;
 mod hash_trees;
 mod hostile;
 mod identity;
+mod impostors;
 mod interrupting;
 mod newcomer;
 mod object_store;
