@@ -89,7 +89,7 @@ def read_proof(text):
          "proof.json has not the schema that goes with its logs and evidence lines")
     return proof
 
-README_SHA256 = "712a03026c81e7f356b23a2504a633dc5b52e42575e98beaeaf17f3926515ac2"
+README_SHA256 = "62f4b74abeff9bd8297f7183cbdab33dc79968ba32207f19f49320fe530a0509"
 ORDER = "README.txt proof.json archive.json checkpoint log documents sealings validation files".split()
 
 def put_back(receipt, files, parts):
