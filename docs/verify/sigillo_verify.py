@@ -80,6 +80,7 @@ PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=
 def read_proof(text):
     is_whole, is_known = PROOF.fullmatch(text), re.search(r'"schema":"sigillo\.bundle/[123]"}\Z', text)
     if is_whole and not is_known or re.search(r'"schema":"sigillo\.bundle/(?![123]")', text):
+        parse_json(text.encode(), canonical=False)  # or it is none at all
         raise CannotTell("its schema is another than sigillo.bundle/1, /2 and /3")
     need(is_whole, "proof.json has not the members that it should")
     proof = parse_json(text.encode())
