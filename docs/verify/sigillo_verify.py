@@ -80,6 +80,7 @@ PROOF = re.compile(members(files=many(rf"\[{INDEX},{INDEX}\]", 65_534), receipt=
 def read_proof(text):
     is_whole, is_known = PROOF.fullmatch(text), re.search(r'"schema":"sigillo\.bundle/[123]"}\Z', text)
     if is_whole and not is_known or re.search(r'"schema":"sigillo\.bundle/(?![123]")', text):
+        parse_json(text.encode(), canonical=False)  # or it is none at all
         raise CannotTell("its schema is another than sigillo.bundle/1, /2 and /3")
     need(is_whole, "proof.json has not the members that it should")
     proof = parse_json(text.encode())
@@ -89,7 +90,7 @@ def read_proof(text):
          "proof.json has not the schema that goes with its logs and evidence lines")
     return proof
 
-README_SHA256 = "712a03026c81e7f356b23a2504a633dc5b52e42575e98beaeaf17f3926515ac2"
+README_SHA256 = "62f4b74abeff9bd8297f7183cbdab33dc79968ba32207f19f49320fe530a0509"
 ORDER = "README.txt proof.json archive.json checkpoint log documents sealings validation files".split()
 
 def put_back(receipt, files, parts):

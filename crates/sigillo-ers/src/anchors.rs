@@ -8,6 +8,7 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, Ve
 
 use crate::{
     certificate::{CERTIFICATE_BYTES_MAX, CertificateError},
+    cms::check_validity,
     der::Reader,
     listed::{Listed, ListedService, Qualification},
     pss::RSA_PSS_SPELLINGS,
@@ -16,6 +17,10 @@ use crate::{
 
 /// Most anchors in one set, and most certificates of trusted lists besides.
 pub const ANCHORS_MAX: usize = 10_000;
+/// Most certificates beside a signer's that are looked at for a path, and of those most of one name:
+/// there are more paths among a few dozen of one name than can be tried.
+const CANDIDATES_MAX: usize = 16;
+const CANDIDATES_OF_NAME_MAX: usize = 4;
 /// Longest name of an anchor, in bytes.
 pub const ANCHOR_NAME_BYTES_MAX: usize = 1_024;
 
@@ -40,6 +45,8 @@ pub(crate) struct AnchorSet {
 pub(crate) struct Anchor {
     pub(crate) name: String,
     pub(crate) der: Vec<u8>,
+    /// Whether it may certify others; if not, it alone is believed.
+    certifies: bool,
 }
 
 /// What the path of a certificate led to.
@@ -80,7 +87,8 @@ impl TrustAnchors {
     /// Adds the certificate `der` under `name`, by which verdicts call it.
     ///
     /// Not only roots: the certificate of a signer itself may be an anchor, as those of
-    /// time-stamping units in trusted lists are.
+    /// time-stamping units in trusted lists are. What may not certify others vouches for itself
+    /// alone. That an anchor has ended is not looked at.
     ///
     /// # Errors
     ///
@@ -149,7 +157,7 @@ impl TrustAnchors {
     /// Returns the anchors whose subject is `name`, which has tag and length; those of trusted
     /// lists as well.
     pub(crate) fn named(&self, name: &[u8]) -> Vec<&[u8]> {
-        let content = Reader::new(name).any("a name").map_or(&[][..], |name| name.content);
+        let content = name_content(name);
         let own = self.own.roots.iter().zip(&self.own.anchors);
         let named = own.filter(|(root, _)| root.subject.as_ref() == content);
         let own = named.map(|(_, anchor)| anchor.der.as_slice());
@@ -171,12 +179,14 @@ impl AnchorSet {
         if self.anchors.len() == ANCHORS_MAX || name.len() > ANCHOR_NAME_BYTES_MAX {
             return Err(CertificateError::TooManyAnchors);
         }
-        Certificate::read(der).map_err(|error| CertificateError::Malformed { what: error.what })?;
+        let read = Certificate::read(der)
+            .map_err(|error| CertificateError::Malformed { what: error.what })?;
+        let certifies = read.certifies_as_anchor();
         let certificate = CertificateDer::from(der);
         let root = webpki::anchor_from_trusted_cert(&certificate)
             .map_err(|_| CertificateError::Malformed { what: "a trust anchor" })?
             .to_owned();
-        self.anchors.push(Anchor { name: name.to_owned(), der: der.to_vec() });
+        self.anchors.push(Anchor { name: name.to_owned(), der: der.to_vec(), certifies });
         self.roots.push(root);
         Ok(())
     }
@@ -239,12 +249,19 @@ impl AnchorSet {
         let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         let der = CertificateDer::from(certificate);
         let entity = EndEntityCert::try_from(&der).ok()?;
+        let (others, issuers) = above(&Certificate::read(certificate).ok()?, others, at);
         let others: Vec<CertificateDer<'_>> =
             others.iter().map(|other| CertificateDer::from(*other)).collect();
         let algorithms = [ALL_VERIFICATION_ALGS, &RSA_PSS_SPELLINGS].concat();
+        let may_end_it = |(root, anchor): &(&TrustAnchor<'_>, &Anchor)| {
+            anchor.certifies
+                && issuers.iter().any(|name| name_content(name) == root.subject.as_ref())
+        };
+        let ends: Vec<_> = self.roots.iter().zip(&self.anchors).filter(may_end_it).collect();
+        let roots: Vec<TrustAnchor<'_>> = ends.iter().map(|(root, _)| (*root).clone()).collect();
         let path = entity.verify_for_usage(
             &algorithms,
-            &self.roots,
+            &roots,
             &others,
             time,
             purpose,
@@ -252,11 +269,41 @@ impl AnchorSet {
             Some(&check_usages),
         );
         let path = path.ok()?;
-        let mut anchors = self.roots.iter().zip(&self.anchors);
-        let (_, anchor) = anchors.find(|(root, _)| *root == path.anchor())?;
+        let (_, anchor) = ends.iter().find(|(root, _)| *root == path.anchor())?;
         let used = path.intermediate_certificates().map(|cert| cert.der().to_vec()).collect();
-        Some((anchor, used))
+        Some((*anchor, used))
     }
+}
+
+/// Returns those of `others` that a path from `certificate` can lead over at `at`, by their names alone,
+/// and the names of all that may have issued one of them.
+///
+/// At most [`CANDIDATES_MAX`], and [`CANDIDATES_OF_NAME_MAX`] of one name.
+fn above<'a>(
+    certificate: &Certificate<'a>,
+    others: &[&'a [u8]],
+    at: Timestamp,
+) -> (Vec<&'a [u8]>, Vec<&'a [u8]>) {
+    let read = others.iter().filter_map(|raw| Certificate::read(raw).ok());
+    let read: Vec<_> = read.filter(|it| check_validity(it, at).is_ok()).collect();
+    let (mut chosen, mut issuers, mut next) = (Vec::new(), vec![certificate.issuer], 0);
+    while let Some(issuer) = issuers.get(next).copied() {
+        let named = read.iter().filter(|it| it.subject_name == issuer);
+        let room = CANDIDATES_MAX.saturating_sub(chosen.len()).min(CANDIDATES_OF_NAME_MAX);
+        for one in named.take(room) {
+            chosen.push(one.raw);
+            if !issuers.contains(&one.issuer) {
+                issuers.push(one.issuer);
+            }
+        }
+        next += 1;
+    }
+    (chosen, issuers)
+}
+
+/// Returns the content of a name that has tag and length.
+fn name_content(name: &[u8]) -> &[u8] {
+    Reader::new(name).any("a name").map_or(&[][..], |name| name.content)
 }
 
 /// Refuses a path over a certificate whose key may not sign others, which webpki does not look at.

@@ -92,6 +92,10 @@ pub(crate) struct Certificate<'a> {
     pub(crate) policies: Vec<String>,
     /// Whether it may issue others, by its basic constraints.
     pub(crate) is_authority: bool,
+    /// Whether it has basic constraints.
+    has_constraints: bool,
+    /// Whether it is of version 1, which has no extensions.
+    is_first_version: bool,
     /// The names of its distribution points of revocation lists, raw.
     pub(crate) distribution_points: Vec<&'a [u8]>,
     /// The addresses of its OCSP responders.
@@ -111,7 +115,7 @@ impl<'a> Certificate<'a> {
         outer.expect(der::BIT_STRING, "a certificate's signature")?;
         outer.end("a certificate")?;
 
-        tbs.optional(der::context(0))?;
+        let is_first_version = tbs.optional(der::context(0))?.is_none();
         let serial = tbs.expect(der::INTEGER, "a certificate's serial number")?.content;
         tbs.expect(der::SEQUENCE, "a certificate's algorithm")?;
         let issuer = tbs.expect(der::SEQUENCE, "a certificate's issuer")?.raw;
@@ -134,6 +138,8 @@ impl<'a> Certificate<'a> {
             key_identifier: None,
             policies: Vec::new(),
             is_authority: false,
+            has_constraints: false,
+            is_first_version,
             distribution_points: Vec::new(),
             responders: Vec::new(),
         };
@@ -154,6 +160,15 @@ impl<'a> Certificate<'a> {
     /// Tells whether the key may sign certificates, as far as its usage goes.
     pub(crate) fn allows_certifying(&self) -> bool {
         self.key_usage.is_none_or(|usage| usage & CERTIFICATE_SIGNING != 0)
+    }
+
+    /// Tells whether paths may end at it if it is an anchor, and not only itself be believed.
+    ///
+    /// Without basic constraints that takes a key usage that says so, or version 1 and its own name as issuer.
+    pub(crate) fn certifies_as_anchor(&self) -> bool {
+        let is_old_root = self.is_first_version && self.issuer == self.subject_name;
+        let is_stated = self.key_usage.is_some() || is_old_root;
+        self.allows_certifying() && (self.is_authority || !self.has_constraints && is_stated)
     }
 
     /// Tells whether a purpose is stated, dotted.
@@ -232,6 +247,7 @@ impl<'a> Certificate<'a> {
                 let mut fields = reader.expect(der::SEQUENCE, "basic constraints")?.inside();
                 let flag = fields.optional(0x01)?;
                 self.is_authority = flag.is_some_and(|flag| flag.content != [0]);
+                self.has_constraints = true;
             }
             // Whoever misspells these says nothing; what they are for can then not be told.
             DISTRIBUTION_POINTS => {

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::{sync::mpsc, thread, time::Duration};
+
 use sigillo_ers::{
-    AlgorithmTable, CertificateRole, DueCause, HashFunction, Trust, VerifiedToken, renewals_due,
-    token_certificate_end, token_renewals_due, verify_token,
+    AlgorithmTable, CertificateRole, DueCause, HashFunction, Trust, TrustAnchors, VerifiedToken,
+    renewals_due, token_certificate_end, token_renewals_due, verify_token,
 };
 use sigillo_model::{FindingCode, Severity};
 
@@ -135,4 +137,112 @@ fn an_unknown_critical_extension_makes_no_path() {
         let fields = vec![Node::leaf(6, &[0x2a, 3]), Node::leaf(1, &[0xff]), Node::leaf(4, &[])];
         extensions(tbs).nodes.push(Node::list(0x30, fields));
     });
+}
+
+/// Verifies a token whose authority is certified by an anchor, altered by `change`.
+#[track_caller]
+fn check_anchor(change: impl FnOnce(&mut Node), counts: bool) {
+    let world = World::new();
+    let root = change_certificate(&world.root, &world.root_key, change);
+    let mut anchors = TrustAnchors::new();
+    anchors.add_der("altered", &root).unwrap();
+    let token = Forgery::of_response(&world.response(&World::request(), &[])).token();
+    let verified = verify_token(&token, World::request().imprint, &anchors).unwrap();
+    let anchored = Trust::Anchored { anchor: "altered".to_owned() };
+    assert_eq!(verified.trust, if counts { anchored } else { Trust::Unknown });
+}
+
+fn remove(tbs: &mut Node, extension: &[u8]) {
+    let index = extensions(tbs).position_of(extension);
+    extensions(tbs).nodes.remove(index);
+}
+
+#[test]
+fn an_anchor_certifies_others_only_if_it_may() {
+    let no_authority = |tbs: &mut Node| {
+        let index = extensions(tbs).position_of(BASIC_CONSTRAINTS);
+        extensions(tbs).at(&[index, 2]).bytes = vec![0x30, 0];
+    };
+    check_anchor(no_authority, false);
+    let no_usage = |tbs: &mut Node| {
+        let index = extensions(tbs).position_of(KEY_USAGE);
+        extensions(tbs).at(&[index, 2]).bytes = vec![3, 2, 7, 0x80];
+    };
+    check_anchor(no_usage, false);
+    let neither = |tbs: &mut Node| {
+        remove(tbs, BASIC_CONSTRAINTS);
+        remove(tbs, KEY_USAGE);
+    };
+    check_anchor(neither, false);
+    check_anchor(|tbs| remove(tbs, BASIC_CONSTRAINTS), true);
+    check_anchor(|tbs| remove(tbs, KEY_USAGE), true);
+    // Of version 1 there are no extensions.
+    let first_version = |tbs: &mut Node| {
+        tbs.nodes.remove(0);
+        tbs.nodes.pop();
+    };
+    check_anchor(first_version, true);
+    check_anchor(|_| {}, true);
+}
+
+#[test]
+fn an_anchor_stays_one_after_its_own_certificate_has_ended() {
+    check_anchor(|tbs| tbs.at(&[4, 1]).bytes = b"260201000000Z".to_vec(), true);
+}
+
+/// Makes a certificate that states `issuer` for `subject`, signed by a key of nobody.
+fn made_up(subject: &str, issuer: &str) -> Vec<u8> {
+    let key = Key::generate();
+    let mut content = content(CertificateRole::TrialRoot, subject, &key, &key);
+    subject.clone_into(&mut content.issuer);
+    let name = certificate(&content, &key);
+    issuer.clone_into(&mut content.subject);
+    issuer.clone_into(&mut content.issuer);
+    let above = Node::parse(&certificate(&content, &key)).at(&[0, 5]).clone();
+    change_certificate(&name, &key, |tbs| {
+        *tbs.at(&[3]) = above;
+        // With authorities below it, however many.
+        let index = extensions(tbs).position_of(BASIC_CONSTRAINTS);
+        extensions(tbs).at(&[index, 2]).bytes = vec![0x30, 3, 1, 1, 0xff];
+    })
+}
+
+#[test]
+fn of_certificates_beside_a_time_stamp_only_those_named_above_it_take_part() {
+    // 25 of names that nobody asks for.
+    let (world, token) = under_the_middle(|_| {});
+    let strays: Vec<_> = (0..25).map(|n| made_up(&format!("TRIAL stray {n}"), MIDDLE)).collect();
+    let mut token = Forgery(Node::parse(&token));
+    let mut beside = token.certificates().nodes.iter().map(Node::encode);
+    let middle = beside.find(|it| *it != world.tsa).unwrap();
+    let all = [&strays[..], &[middle]].concat();
+    let token = Forgery::of_response(&world.response(&World::request(), &all)).token();
+    let verified = verify_token(&token, World::request().imprint, &world.anchors).unwrap();
+    assert_eq!(verified.trust, Trust::Anchored { anchor: "trial".to_owned() });
+    assert_eq!(verified.stray_certificates, 25);
+}
+
+#[test]
+fn many_certificates_of_one_name_do_not_take_long() {
+    // Each may be above each: without a bound there are more paths than can be tried.
+    let mut world = World::new();
+    let same: Vec<_> = (0..28).map(|_| made_up("TRIAL loop", "TRIAL loop")).collect();
+    let mut under = content(
+        CertificateRole::TrialTimeStamping,
+        "TRIAL under it",
+        &world.tsa_key,
+        &world.root_key,
+    );
+    "TRIAL loop".clone_into(&mut under.issuer);
+    world.tsa = certificate(&under, &world.root_key);
+    let token = Forgery::of_response(&world.response(&World::request(), &same)).token();
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        for _ in 0..300 {
+            let verified = verify_token(&token, World::request().imprint, &world.anchors).unwrap();
+            assert_eq!(verified.trust, Trust::Unknown);
+        }
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(20)).unwrap();
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, process::Command};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use sigillo_ers::{AlgorithmTable, to_pem};
+use sigillo_ers::{AlgorithmTable, TrustAnchors, to_pem};
 use sigillo_merkle::VerifierKey;
 use sigillo_model::{ArchiveDescription, Record, Sha256Digest, Verdict};
 use sigillo_proof::{
@@ -464,6 +464,37 @@ fn of_a_log_that_nobody_signed_for_the_second_implementation_thinks_the_same() {
         by_new.push("by the new key", zip, &trust);
         assert_eq!(by_new.bundles[0].2, Verdict::Intact);
         assert_eq!(disagreements_by(&by_new, &world, log.first()), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn of_anchors_that_may_not_certify_the_second_implementation_thinks_the_same() {
+    if !has_programs() {
+        return;
+    }
+    // A signature by the root is not looked at, so its bytes may be changed.
+    let authority: [&[u8]; 2] = [&[1, 1, 0xff, 2, 1, 0], &[1, 1, 0, 2, 1, 0]];
+    let usage: [&[u8]; 2] = [&[3, 2, 1, 6], &[3, 2, 1, 0x80]];
+    let ended: [&[u8]; 2] = [b"360101000000Z", b"260102000000Z"];
+    for (name, [from, to], ours, theirs) in [
+        ("no authority", authority, "CANNOT TELL", "CANNOT TELL"),
+        ("no certificate signing", usage, "CANNOT TELL", "CANNOT TELL"),
+        // openssl knows no anchor without an end; nothing is wrong with the signature.
+        ("ended", ended, "INTACT", "CANNOT TELL"),
+    ] {
+        let plan = Plan { batches: vec![1], every: 1, sealed: true };
+        let (mut world, bundle) = bundle(&plan, 1);
+        let at = world.root.windows(from.len()).position(|it| it == from).unwrap();
+        world.root[at..at + to.len()].copy_from_slice(to);
+        world.anchors = TrustAnchors::new();
+        world.anchors.add_der("changed", &world.root).unwrap();
+        let mut cases = Cases::default();
+        cases.push(name, bundle.to_zip().unwrap(), &world.trust());
+        assert_eq!(spelt(cases.bundles[0].2), ours, "{name}");
+        let differing = disagreements(&cases, &world);
+        let expected = format!("{name}: {ours} here, {theirs} there");
+        assert_eq!(differing.is_empty(), ours == theirs, "{differing:?}");
+        assert!(differing.iter().all(|it| it.starts_with(&expected)), "{differing:?}");
     }
 }
 
