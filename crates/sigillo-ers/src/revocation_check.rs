@@ -10,6 +10,7 @@ use crate::{
     asn1::OCSP_SIGNING,
     crl::Crl,
     der::DerError,
+    evidence_told::ToldEvidence,
     ocsp::Ocsp,
     revocation::{
         CertificateRevocation, Fact, Form, RevocationEffect, RevocationKind, RevocationSource,
@@ -68,6 +69,14 @@ struct Maker {
     not_before: Timestamp,
     not_after: Timestamp,
     with: SignatureUse,
+}
+
+/// What a response says of a certificate.
+struct Answer {
+    fact: Fact,
+    /// The certificate of who signed it for the issuer, if that was another.
+    delegate: Option<Vec<u8>>,
+    produced_at: Timestamp,
 }
 
 /// Why the signer of a response does not count.
@@ -245,6 +254,27 @@ impl<'a> RevocationCheck<'a> {
         certificate: &Certificate<'_>,
         issuer: &Certificate<'_>,
     ) -> Option<Result<Fact, String>> {
+        let Answer { mut fact, delegate, produced_at } =
+            match self.answer(index, certificate, issuer)? {
+                Ok(answer) => answer,
+                Err(reason) => return Some(Err(reason)),
+            };
+        match delegate.and_then(|raw| self.delegate_fault(&raw, issuer, produced_at)) {
+            Some(DelegateFault { reason, is_outlived: false }) => return Some(Err(reason)),
+            // Whoever has an ended key must not silence who says that a certificate was revoked.
+            Some(fault) => fact.outlived = fact.outlived.or(Some(fault.reason)),
+            None => {}
+        }
+        Some(Ok(fact))
+    }
+
+    /// Says the same, whatever is known of who signed the response.
+    fn answer(
+        &mut self,
+        index: usize,
+        certificate: &Certificate<'_>,
+        issuer: &Certificate<'_>,
+    ) -> Option<Result<Answer, String>> {
         self.spend(
             index,
             |form| matches!(form, Form::Ocsp(ocsp) if ocsp.answer(certificate, issuer).is_some()),
@@ -272,22 +302,44 @@ impl<'a> RevocationCheck<'a> {
         };
         let maker = Maker { text, not_before, not_after, with };
         let times = (answered.this_update, produced_at, answered.next_update);
-        let mut fact = match source(evidence, &maker, times) {
-            Ok(source) => Fact {
-                said: answered.said,
-                source,
-                keeps_from: answered.keeps_from,
-                outlived: self.outlived(evidence, &maker, produced_at),
-            },
-            Err(reason) => return Some(Err(reason)),
-        };
-        match delegate.and_then(|raw| self.delegate_fault(&raw, issuer, produced_at)) {
-            Some(DelegateFault { reason, is_outlived: false }) => return Some(Err(reason)),
-            // Whoever has an ended key must not silence who says that a certificate was revoked.
-            Some(fault) => fact.outlived = fact.outlived.or(Some(fault.reason)),
-            None => {}
+        let found = source(evidence, &maker, times).map(|source| {
+            let outlived = self.outlived(evidence, &maker, produced_at);
+            let (said, keeps_from) = (answered.said, answered.keeps_from);
+            Answer { fact: Fact { said, source, keeps_from, outlived }, delegate, produced_at }
+        });
+        Some(found)
+    }
+
+    /// Says what each piece of evidence tells of the certificates of `path`, the signer's first, and of
+    /// those who signed responses about them, whether it is used for a verdict or not.
+    pub(crate) fn told(&mut self, path: &FollowedPath) -> Vec<ToldEvidence> {
+        let certificates: Vec<Certificate<'_>> =
+            path.certificates.iter().filter_map(|raw| Certificate::read(raw).ok()).collect();
+        let mut told = Vec::new();
+        for pair in certificates.windows(2) {
+            let [certificate, issuer] = pair else { continue };
+            let mut delegates: Vec<Vec<u8>> = Vec::new();
+            for index in 0..self.evidence.len() {
+                let found = match &self.evidence[index].form {
+                    Form::Crl(_) => self.list_fact(index, certificate, issuer).map(|it| (it, None)),
+                    Form::Ocsp(_) => self.answer(index, certificate, issuer).map(|it| match it {
+                        Ok(Answer { fact, delegate, .. }) => (Ok(fact), delegate),
+                        Err(reason) => (Err(reason), None),
+                    }),
+                };
+                let Some((Ok(fact), delegate)) = found else { continue };
+                told.push(ToldEvidence::of(&fact, certificate));
+                delegates.extend(delegate.filter(|it| !delegates.contains(it)));
+            }
+            for raw in &delegates {
+                let Ok(delegate) = Certificate::read(raw) else { continue };
+                let lists = (0..self.evidence.len())
+                    .filter_map(|index| self.list_fact(index, &delegate, issuer)?.ok());
+                let of_delegate = lists.map(|fact| ToldEvidence::of(&fact, &delegate));
+                told.extend(of_delegate.filter(|it| it.revoked.is_some()));
+            }
         }
-        Some(Ok(fact))
+        told
     }
 
     /// Says why the signer of a response does not count, by the lists at hand: it was revoked when

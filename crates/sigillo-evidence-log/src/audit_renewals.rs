@@ -35,7 +35,10 @@ pub(crate) async fn audit_renewals(
 ) -> Result<RevocationSummary, LogError> {
     let chains = Chains::read(archive, view).await?;
     let (tokens, told, due) = (ReadTokens::new(), HashSet::new(), BTreeMap::new());
-    let revocation = RevocationAudit::default();
+    let revocation = match &knowledge.time {
+        Some(_) => RevocationAudit::begin((archive, view, &chains), &knowledge.anchors).await?,
+        None => RevocationAudit::default(),
+    };
     let mut audit = RenewalsAudit {
         archive,
         view,
@@ -80,9 +83,9 @@ pub(crate) async fn audit_renewals(
         audit.holds((line, number), chain).await?;
     }
     audit.due();
-    let summary = audit.revocation.conclude();
+    let (summary, cut) = audit.revocation.conclude();
     outweigh(view, &chains, findings);
-    findings.extend(summary.finding());
+    findings.extend(summary.finding().into_iter().chain(cut));
     Ok(summary)
 }
 

@@ -19,7 +19,7 @@ use crate::{
     cli::SealArgs,
     commands::{
         EXIT_CLEAN, EXIT_FINDINGS, EXIT_TRANSIENT,
-        gather::{revoked_json, revoked_text},
+        gather::{damaged_text, revoked_json, revoked_text},
         verify::{exit_code, findings_text},
     },
     context::Context,
@@ -144,14 +144,15 @@ impl SealReport {
         if waits && !damaged {
             return EXIT_TRANSIENT;
         }
-        let is_void = self.lines.iter().any(|(_, stamps)| !stamps.gathered.revoked.is_empty());
-        let code = exit_code(&self.left_out);
-        if is_void { code.max(EXIT_FINDINGS) } else { code }
+        self.damage_code().unwrap_or(EXIT_CLEAN)
     }
 
-    /// Returns the exit code for what was left out, if something was.
+    /// Returns the exit code for what was left out, if something was, and for certificates that are revoked.
     pub(crate) fn damage_code(&self) -> Option<u8> {
-        Some(exit_code(&self.left_out)).filter(|code| *code != EXIT_CLEAN)
+        let gathered = || self.lines.iter().map(|(_, stamps)| &stamps.gathered);
+        let is_told = gathered().any(|it| !it.revoked.is_empty() || !it.damaged.is_empty());
+        let code = exit_code(&self.left_out).max(if is_told { EXIT_FINDINGS } else { EXIT_CLEAN });
+        Some(code).filter(|code| *code != EXIT_CLEAN)
     }
 
     pub(crate) fn text(&self) -> String {
@@ -194,7 +195,7 @@ impl SealReport {
                 "refused": self.all(|_, it| it.gathered.refused.iter().map(|refused| json!({
                     "address": refused.authority, "words": refused.words,
                 })).collect()),
-                "revoked": self.all(|_, it| revoked_json(&it.gathered)),
+                "revoked": self.all(|_, it| revoked_json(&it.gathered.revoked)),
             },
             "stamped": self.all(|_, it| it.stamped.iter().map(|stamp| json!(stamp)).collect()),
             "refused": self.all(|line, it| it.refused.iter().map(|refused| json!({
@@ -245,7 +246,8 @@ fn stamps_text(stamps: &StampOutcome, on: &str, nothing_lost: bool) -> String {
             visible(&refused.words)
         ));
     }
-    text.push_str(&revoked_text(&stamps.gathered));
+    text.push_str(&revoked_text(&stamps.gathered.revoked));
+    text.push_str(&damaged_text(&stamps.gathered.damaged));
     if stamps.waiting > 0 {
         text.push_str(&format!(
             "{} for a time-stamp{on}{} sigillo seal --stamp-only\n",
