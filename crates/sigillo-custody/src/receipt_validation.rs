@@ -91,7 +91,7 @@ impl ReceiptLog {
         }
         let found: Vec<Candidate> = found.into_values().collect();
         let all = found.len();
-        let Chosen { sections, silent } = choose(found, room.min(RECEIPT_VALIDATION_BYTES_MAX));
+        let Chosen { sections, silent } = choose(&found, room.min(RECEIPT_VALIDATION_BYTES_MAX));
         let added = sections.len();
         receipt.validation = sections;
         Ok(AddedValidation { added, left_out: all - added, silent })
@@ -111,10 +111,10 @@ type Claim = (Sha256Digest, Option<(Timestamp, Option<RevocationReason>)>);
 /// Takes the pieces that matter most, as many as there is room for, and puts them in the order of their
 /// digests. What is said of a certificate that a piece without room says to be revoked is left out, too:
 /// nothing is better than what is not so any more.
-fn choose(found: Vec<Candidate>, room: usize) -> Chosen {
+fn choose(found: &[Candidate], room: usize) -> Chosen {
     let mut silent: HashSet<Sha256Digest> = HashSet::new();
     loop {
-        let (taken, without_room) = fill(&found, &silent, room);
+        let (taken, without_room) = fill(found, &silent, room);
         let before = silent.len();
         silent.extend(without_room);
         if silent.len() == before {
@@ -267,10 +267,10 @@ mod tests {
         for turned in 0..found.len() {
             let mut other = found.to_vec();
             other.rotate_left(turned);
-            let (first, second) = (choose(found.to_vec(), room), choose(other, room));
+            let (first, second) = (choose(found, room), choose(&other, room));
             assert_eq!(first.sections, second.sections, "the order does not matter");
         }
-        let Chosen { sections, silent } = choose(found.to_vec(), room);
+        let Chosen { sections, silent } = choose(found, room);
         assert!(sections.is_sorted_by(|a, b| a.sha256 < b.sha256));
         let mut sizes: Vec<_> = sections.iter().map(|it| it.evidence.0.len()).collect();
         sizes.sort_unstable();

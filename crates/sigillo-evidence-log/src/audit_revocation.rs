@@ -46,8 +46,8 @@ impl RevocationAudit {
     }
 
     /// Reads the evidence beside the time-stamps of a chain, and says what of it is lost that a renewal
-    /// covers. What cannot be read says nothing; what is more than a set holds is told in the end. What is
-    /// told to be revoked elsewhere comes first.
+    /// covers. What cannot be read says nothing; what is more than a set holds is told in the end. What tells
+    /// of a revocation, here or elsewhere, comes first.
     pub(crate) async fn evidence(
         &mut self,
         (archive, view, chains): (&Archive, &LogView, &Chains),
@@ -79,13 +79,18 @@ impl RevocationAudit {
                 self.renewals.insert(token.sha256, named);
             }
         }
-        for (_, der) in &beside {
-            there.insert(EvidenceDigest::from(Sha256Digest::of(der)));
+        let mut by_digest: Vec<(Sha256Digest, (String, Bytes))> =
+            beside.into_iter().map(|named| (Sha256Digest::of(&named.1), named)).collect();
+        for (sha256, (_, der)) in &by_digest {
+            there.insert(EvidenceDigest::from(*sha256));
             there.insert(Sha512Digest::of(der).into());
         }
+        let told: HashSet<Sha256Digest> = self.told.pieces().iter().map(|it| it.sha256).collect();
+        by_digest.sort_by_key(|(sha256, _)| !told.contains(sha256));
         let elsewhere = self.told.pieces().iter();
         let elsewhere = elsewhere.filter(|it| !there.contains(&it.sha256.into()));
         let elsewhere = elsewhere.map(|it| (it.key.to_string(), it.der.clone()));
+        let beside = by_digest.into_iter().map(|(_, named)| named);
         let is_cut = fill(&mut set, elsewhere.chain(beside));
         if let Some(token) = chain.first().filter(|_| is_cut) {
             self.cut.insert(token.key(view).to_string());

@@ -49,10 +49,10 @@ pub(crate) async fn cover_validation(
     let evidence: BTreeMap<Sha256Digest, Worthy> = stream::iter(each.into_values())
         .map(|token| async move {
             let kept = read_validation(archive, token.validation_of(view), token.sha256).await?;
-            let raw = match kept.is_empty() {
-                true => None,
-                false => read_token(archive, &token.key(view), token.sha256).await?,
-            };
+            if kept.is_empty() {
+                return Ok((token.sha256, Vec::new()));
+            }
+            let raw = read_token(archive, &token.key(view), token.sha256).await?;
             let worthy = raw.map(|raw| worthy(&kept, (&raw, anchors)));
             Ok::<_, LogError>((token.sha256, worthy.unwrap_or_default()))
         })

@@ -97,7 +97,7 @@ impl ToldRevocations {
                 let sha256 = Sha256Digest::of(&der);
                 if seen.insert(sha256) {
                     let key = ObjectKey::validation(of, sha256);
-                    found.take(ToldRevocation { key, der, sha256, kind }, (&raws, anchors));
+                    found.take(&ToldRevocation { key, der, sha256, kind }, (&raws, anchors));
                 }
             }
         }
@@ -143,7 +143,7 @@ struct Found {
 }
 
 impl Found {
-    fn take(&mut self, piece: ToldRevocation, (raws, anchors): (&[Bytes], &TrustAnchors)) {
+    fn take(&mut self, piece: &ToldRevocation, (raws, anchors): (&[Bytes], &TrustAnchors)) {
         let alone = std::slice::from_ref(&piece.der);
         for told in raws.iter().flat_map(|raw| told_by(alone, (raw, anchors))) {
             let Some(claim) = claim(&told) else { continue };

@@ -14,6 +14,7 @@ use crate::{
         log_succeed::SucceedArgs,
         log_witness::{AddCosignatureArgs, WitnessArgs},
         receipt::ReceiptCommand,
+        seal::SealArgs,
         shell::{CompletionsArgs, ManArgs},
         submission::SubmissionCommand,
     },
@@ -335,23 +336,6 @@ pub(crate) struct VerifyArgs {
     pub(crate) witness: Vec<String>,
 }
 
-/// Seal and time-stamp what waits for it
-///
-/// Every sealing gets a time-stamp on each evidence line of the settings. Exits with 4 if one waits,
-/// for no authority of its line helped: nothing is lost, and no other line waits for that. Exits with 5
-/// if a line of SHA-512 leaves out documents that are damaged or lost: they are never on that line.
-/// What the store does not give now makes its sealing wait, with 4. Exits with 3 if the certificate
-/// behind a new time-stamp is revoked: do not rely on that one.
-///
-/// Example: sigillo seal --archive /srv/archive
-#[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
-pub(crate) struct SealArgs {
-    /// Only ask for the time-stamps that sealings wait for
-    #[arg(long)]
-    pub(crate) stamp_only: bool,
-}
-
 /// Renew time-stamps before they come to their end
 ///
 /// Says for which sealings the certificate of the newest time-stamp, or what it was signed with,
@@ -370,8 +354,8 @@ pub(crate) struct SealArgs {
 /// that the certificates name are asked, and what they answer is kept beside the time-stamps, so that
 /// no verification needs a network. What says that a certificate is revoked is put beside all its
 /// time-stamps. Do it before renewing. It can be done again at any time, and exits with 4 where that is
-/// worth while: somebody who is named did not say enough yet. Exits with 3 as long as a time-stamp rests
-/// on a revoked certificate that makes it doubtful, and if what came again lies there damaged.
+/// worth while: somebody who is named did not say enough yet. Exits with 3 as long as a time-stamp
+/// rests on a revoked certificate that makes it doubtful, and if what came again lies there damaged.
 ///
 /// Exits with 3 or 5 if something could not be verified: a newest time-stamp that could not be is not
 /// renewed, an older one that is missing keeps nothing from being renewed. Exits with 4 if no

@@ -1,5 +1,7 @@
 //! Evidence whose own signature did not hold until something covered it: it takes trust away and gives none.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 use jiff::Timestamp;
 use sigillo_ers::{RevocationEffect, RevocationSet, RevocationStatus};
 

@@ -44,6 +44,8 @@ use crate::{
 ///
 /// Who gets a bundle learns the digests of all files of the documents in it.
 ///
+/// Exits with 3 if what says that a certificate was revoked found no room in it.
+///
 /// Example: sigillo prove 5c1e9a02 -o delibera.zip --archive /srv/archive
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
@@ -155,11 +157,7 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
         "files": bundle.files.len(),
         "findings": given.findings,
         "renewals": renewals,
-        "revocation": {
-            "answers": validation.added,
-            "left_out": validation.left_out,
-            "revoked_left_out": validation.silent,
-        },
+        "revocation": validation_json(validation),
         "time_stamps": stamps,
         "trial": receipt.archive.trial,
         "unsealed": unsealed,
@@ -167,6 +165,10 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
     context.output.result("sigillo.prove/1", &text, value);
     let code = told_left_out(context, &given.findings);
     Ok(if validation.silent > 0 { code.max(EXIT_FINDINGS) } else { code })
+}
+
+fn validation_json(AddedValidation { added, left_out, silent }: AddedValidation) -> Value {
+    json!({"answers": added, "left_out": left_out, "revoked_left_out": silent})
 }
 
 /// Says how many answers on revocation are not in a bundle, and that they matter if they do.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use sigillo_authorities::KeyFolder;
@@ -16,7 +17,6 @@ use sigillo_model::{
 use sigillo_store::CpuPool;
 
 use crate::{
-    cli::SealArgs,
     commands::{
         EXIT_CLEAN, EXIT_FINDINGS, EXIT_TRANSIENT,
         gather::{damaged_text, revoked_json, revoked_text},
@@ -28,6 +28,23 @@ use crate::{
     output::{counted, visible, waiting},
     progress::{Count, Shown, Work},
 };
+
+/// Seal and time-stamp what waits for it
+///
+/// Every sealing gets a time-stamp on each evidence line of the settings. Exits with 4 if one waits,
+/// for no authority of its line helped: nothing is lost, and no other line waits for that. Exits with 5
+/// if a line of SHA-512 leaves out documents that are damaged or lost: they are never on that line.
+/// What the store does not give now makes its sealing wait, with 4. Exits with 3 if the certificate
+/// behind a new time-stamp is revoked: do not rely on that one.
+///
+/// Example: sigillo seal --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct SealArgs {
+    /// Only ask for the time-stamps that sealings wait for
+    #[arg(long)]
+    pub(crate) stamp_only: bool,
+}
 
 /// What was sealed and stamped.
 #[derive(Debug)]
