@@ -1,14 +1,19 @@
 //! The revocation evidence of a receipt: what lies beside the time-stamps in it.
 
-use std::collections::BTreeMap;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashSet},
+};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
-use sigillo_evidence_log::{Archive, read_validation};
-use sigillo_model::{Entry, Sha256Digest, ValidationOf};
+use sigillo_ers::{RevocationReason, RevocationSet, ToldEvidence, TrustAnchors, evidence_told};
+use sigillo_evidence_log::{Archive, Chains, ToldRevocations, read_validation};
+use sigillo_model::{Entry, EvidenceDigest, Sha256Digest, Sha512Digest, ValidationOf};
 use sigillo_proof::{
-    Base64Bytes, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX, Receipt, TokenSection,
-    ValidationSection,
+    Base64Bytes, LoggedLine, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX, Receipt,
+    RenewalSection, TokenSection, ValidationSection,
 };
 
 use crate::{CustodyError, GiveReceiptError, ReceiptLog};
@@ -20,12 +25,27 @@ pub struct AddedValidation {
     pub added: usize,
     /// Pieces that found no room.
     pub left_out: usize,
+    /// Certificates of which a revocation found no room. So that nobody takes them for good, nothing that
+    /// says so of them is in it either.
+    pub silent: usize,
+}
+
+/// A piece of evidence that may go into a receipt.
+#[derive(Clone, Debug)]
+struct Candidate {
+    der: Bytes,
+    /// What it tells of the certificates of the receipt.
+    told: Vec<ToldEvidence>,
+    /// Whether a renewal in the receipt covers it, so that it counts when its signer has ended.
+    is_covered: bool,
 }
 
 impl ReceiptLog {
-    /// Puts what was gathered on the certificates of the time-stamps of a receipt into it, the smallest
-    /// first, as far as there is room: at most [`RECEIPT_VALIDATION_MAX`] pieces of
-    /// [`RECEIPT_VALIDATION_BYTES_MAX`] bytes together. `room` is a further limit, in bytes.
+    /// Puts what was gathered on the certificates of the time-stamps of a receipt into it, and what lies
+    /// beside others in the archive and says that one of them is revoked, as far as there is room: at
+    /// most [`RECEIPT_VALIDATION_MAX`] pieces of [`RECEIPT_VALIDATION_BYTES_MAX`] bytes together. `room` is
+    /// a further limit, in bytes. What tells of a revocation goes first, then for each certificate the
+    /// newest, then the rest.
     ///
     /// # Errors
     ///
@@ -34,53 +54,191 @@ impl ReceiptLog {
         &self,
         archive: &Archive,
         receipt: &mut Receipt,
-        room: usize,
+        (anchors, room): (&TrustAnchors, usize),
     ) -> Result<AddedValidation, GiveReceiptError> {
-        let mut found: BTreeMap<(usize, Sha256Digest), Bytes> = BTreeMap::new();
-        let tokens = receipt.sealings.iter().flat_map(|it| &it.tokens);
-        for (of, token) in tokens.flat_map(places) {
+        let mut found: BTreeMap<Sha256Digest, Candidate> = BTreeMap::new();
+        let covered = covered_in(receipt);
+        let tokens: Vec<&TokenSection> =
+            receipt.sealings.iter().flat_map(|it| &it.tokens).collect();
+        let places: Vec<_> = tokens.iter().flat_map(|it| places(it)).collect();
+        if places.is_empty() {
+            return Ok(AddedValidation::default());
+        }
+        let chains = Chains::read(archive, &self.view).await.map_err(CustodyError::from)?;
+        let of = (archive, &self.view, &chains);
+        let elsewhere = ToldRevocations::read(of, anchors).await.map_err(CustodyError::from)?;
+        let mut take = |der: Bytes, raw: Option<&[u8]>, needs_told: bool| {
+            let told = raw.map(|raw| told_by(&der, (raw, anchors))).unwrap_or_default();
+            if needs_told && told.is_empty() {
+                return;
+            }
+            let sha256 = Sha256Digest::of(&der);
+            let either: [EvidenceDigest; 2] = [sha256.into(), Sha512Digest::of(&der).into()];
+            let is_covered = either.iter().any(|it| covered.contains(it));
+            let none = Candidate { der, told: Vec::new(), is_covered };
+            let candidate = found.entry(sha256).or_insert(none);
+            let new: Vec<_> = told.into_iter().filter(|it| !candidate.told.contains(it)).collect();
+            candidate.told.extend(new);
+        };
+        for Place { of, token, raw } in places {
             let read = read_validation(archive, of, token).await;
             for der in read.map_err(CustodyError::from)? {
-                found.insert((der.len(), Sha256Digest::of(&der)), der);
+                take(der, raw, false);
+            }
+            for piece in elsewhere.pieces() {
+                take(piece.der.clone(), raw, true);
             }
         }
+        let found: Vec<Candidate> = found.into_values().collect();
         let all = found.len();
-        let sections = smallest(found, room.min(RECEIPT_VALIDATION_BYTES_MAX));
+        let Chosen { sections, silent } = choose(&found, room.min(RECEIPT_VALIDATION_BYTES_MAX));
         let added = sections.len();
         receipt.validation = sections;
-        Ok(AddedValidation { added, left_out: all - added })
+        Ok(AddedValidation { added, left_out: all - added, silent })
     }
 }
 
-/// Takes the smallest pieces, as many as there is room for, and puts them in the order of their digests.
-fn smallest(
-    found: BTreeMap<(usize, Sha256Digest), Bytes>,
+/// What goes into a receipt.
+struct Chosen {
+    sections: Vec<ValidationSection>,
+    /// Certificates of which a revocation found no room.
+    silent: usize,
+}
+
+/// A revocation of a certificate, since when and why.
+type Claim = (Sha256Digest, Option<(Timestamp, Option<RevocationReason>)>);
+
+/// Takes the pieces that matter most, as many as there is room for, and puts them in the order of their
+/// digests. What is said of a certificate that a piece without room says to be revoked is left out, too:
+/// nothing is better than what is not so any more.
+fn choose(found: &[Candidate], room: usize) -> Chosen {
+    let mut silent: HashSet<Sha256Digest> = HashSet::new();
+    loop {
+        let (taken, without_room) = fill(found, &silent, room);
+        let before = silent.len();
+        silent.extend(without_room);
+        if silent.len() == before {
+            let mut sections: Vec<_> = taken.into_iter().map(section).collect();
+            sections.sort_by_key(|section| section.sha256);
+            return Chosen { sections, silent: before };
+        }
+    }
+}
+
+/// Takes pieces in the order in which they matter, none that says good of a certificate that is `silent`;
+/// returns the certificates of which a revocation found no room.
+fn fill<'c>(
+    found: &'c [Candidate],
+    silent: &HashSet<Sha256Digest>,
     mut room: usize,
-) -> Vec<ValidationSection> {
-    let mut sections = Vec::new();
-    for ((size, sha256), der) in found {
-        if size > room || sections.len() == RECEIPT_VALIDATION_MAX {
-            break;
+) -> (Vec<&'c Candidate>, HashSet<Sha256Digest>) {
+    let misleads = |it: &ToldEvidence| it.revoked.is_none() && silent.contains(&it.certificate);
+    let usable = |it: &Candidate| !it.told.iter().any(misleads);
+    let (mut taken, mut places) = (Vec::new(), HashSet::new());
+    let mut told: HashSet<Claim> = HashSet::new();
+    for (_, place) in ranked(found) {
+        let candidate = &found[place];
+        let fits = candidate.der.len() <= room && taken.len() < RECEIPT_VALIDATION_MAX;
+        if !usable(candidate) || !fits || !places.insert(place) {
+            continue;
         }
-        room -= size;
-        sections.push(ValidationSection { evidence: Base64Bytes(der.to_vec()), sha256 });
+        room -= candidate.der.len();
+        told.extend(candidate.told.iter().map(|it| (it.certificate, it.revoked)));
+        taken.push(candidate);
     }
-    sections.sort_by_key(|section| section.sha256);
-    sections
+    let all = found.iter().flat_map(|it| &it.told).filter(|it| it.revoked.is_some());
+    let missing = all.filter(|it| !told.contains(&(it.certificate, it.revoked)));
+    (taken, missing.map(|it| it.certificate).collect())
 }
 
-/// Returns beside what the evidence on a time-stamp and its renewals lies, and the token of each.
-fn places(section: &TokenSection) -> Vec<(ValidationOf, Sha256Digest)> {
-    let renewals = section.renewals.iter().map(|it| &it.entry);
-    let entries = std::iter::once(&section.entry).chain(renewals);
-    let places = entries.filter_map(|it| match Entry::parse_line(it.line.as_bytes()).ok()? {
-        Entry::SealingStamped(body) if !body.trial => {
-            Some((body.sealing.into(), body.token_sha256))
+/// Returns the places of pieces in the order in which they matter, some again: of every revocation the newest
+/// that tells it, of every certificate the newest that says good; the same of what is covered; the other
+/// revocations, the rest by age, and last what tells nothing that is understood, the smallest first.
+fn ranked(found: &[Candidate]) -> Vec<(Rank, usize)> {
+    let mut best: BTreeMap<(bool, Claim), (Timestamp, Sha256Digest, usize)> = BTreeMap::new();
+    let mut ranked = Vec::new();
+    for (place, candidate) in found.iter().enumerate() {
+        let sha256 = Sha256Digest::of(&candidate.der);
+        for told in &candidate.told {
+            let claim = (told.certificate, told.revoked);
+            for covered in [false, true] {
+                if covered && !candidate.is_covered {
+                    continue;
+                }
+                let this = (told.as_of, sha256, place);
+                let known = best.entry((covered, claim)).or_insert(this);
+                *known = this.max(*known);
+            }
         }
-        Entry::EvidenceRenewed(body) if !body.trial => {
-            Some((body.renewal.into(), body.token_sha256))
-        }
-        _ => None,
+        let newest = candidate.told.iter().map(|it| it.as_of).max();
+        let is_revocation = candidate.told.iter().any(|it| it.revoked.is_some());
+        let rank = match newest {
+            Some(as_of) => (if is_revocation { 4 } else { 5 }, Reverse(Some(as_of)), 0),
+            None => (6, Reverse(None), candidate.der.len()),
+        };
+        ranked.push((rank, place));
+    }
+    ranked.extend(best.into_iter().map(|((covered, (_, revoked)), (as_of, _, place))| {
+        let rank = 2 * u8::from(covered) + u8::from(revoked.is_none());
+        ((rank, Reverse(Some(as_of)), 0), place)
+    }));
+    ranked.sort_unstable();
+    ranked
+}
+
+/// What matters more stands first: how, as of when, how large.
+type Rank = (u8, Reverse<Option<Timestamp>>, usize);
+
+fn section(candidate: &Candidate) -> ValidationSection {
+    let sha256 = Sha256Digest::of(&candidate.der);
+    ValidationSection { evidence: Base64Bytes(candidate.der.to_vec()), sha256 }
+}
+
+fn told_by(der: &[u8], (raw, anchors): (&[u8], &TrustAnchors)) -> Vec<ToldEvidence> {
+    let mut set = RevocationSet::new();
+    match set.add("validation", der) {
+        Ok(()) => evidence_told(raw, anchors, &set),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Returns the digests of the evidence that renewals in a receipt cover.
+fn covered_in(receipt: &Receipt) -> HashSet<EvidenceDigest> {
+    let tokens = receipt.sealings.iter().flat_map(|it| &it.tokens);
+    let renewals = tokens.flat_map(|it| {
+        it.renewals.iter().chain(it.hash_tree.iter().flat_map(|tree| &tree.renewals))
+    });
+    renewals.flat_map(|it| it.validation.iter().copied()).collect()
+}
+
+/// Beside what the evidence on a time-stamp lies.
+struct Place<'r> {
+    of: ValidationOf,
+    token: Sha256Digest,
+    raw: Option<&'r [u8]>,
+}
+
+/// Returns where the evidence on a time-stamp, the hash trees after it and the renewals of either lies.
+fn places(section: &TokenSection) -> Vec<Place<'_>> {
+    fn renewed(renewals: &[RenewalSection]) -> impl Iterator<Item = (&LoggedLine, Option<&[u8]>)> {
+        renewals.iter().map(|it| (&it.entry, it.token.as_ref().map(|token| &token.0[..])))
+    }
+    let first = (&section.entry, Some(&section.token.0[..]));
+    let mut all: Vec<_> = std::iter::once(first).chain(renewed(&section.renewals)).collect();
+    if let Some(tree) = &section.hash_tree {
+        all.push((&tree.entry, Some(&tree.token.0[..])));
+        all.extend(renewed(&tree.renewals));
+    }
+    let places = all.into_iter().filter_map(|(it, raw)| {
+        let (of, token) = match Entry::parse_line(it.line.as_bytes()).ok()? {
+            Entry::SealingStamped(body) if !body.trial => (body.sealing.into(), body.token_sha256),
+            Entry::EvidenceRenewed(body) if !body.trial => (body.renewal.into(), body.token_sha256),
+            Entry::EvidenceRehashed(body) if !body.trial => {
+                (body.renewal.into(), body.token_sha256)
+            }
+            _ => return None,
+        };
+        Some(Place { of, token, raw })
     });
     places.collect()
 }
@@ -89,25 +247,74 @@ fn places(section: &TokenSection) -> Vec<(ValidationOf, Sha256Digest)> {
 mod tests {
     use super::*;
 
-    fn sizes(pieces: &[usize], room: usize) -> Vec<usize> {
-        let pieces = pieces.iter().enumerate().map(|(number, size)| {
-            let mut bytes = number.to_be_bytes().to_vec();
-            bytes.resize(*size, 0);
-            ((*size, Sha256Digest::of(&bytes)), Bytes::from(bytes))
+    /// A piece of a size that tells something of a certificate as of a day, a revocation for a reason.
+    fn piece(size: usize, told: &[(&str, i64, Option<i64>)]) -> Candidate {
+        let day = |days: i64| Timestamp::from_second(days * 86_400).unwrap();
+        let mut der = format!("{size} {told:?}").into_bytes();
+        der.resize(size.max(der.len()), 0);
+        let sha256 = Sha256Digest::of(&der);
+        let told = told.iter().map(|(certificate, as_of, revoked)| ToldEvidence {
+            sha256,
+            certificate: Sha256Digest::of(certificate.as_bytes()),
+            as_of: day(*as_of),
+            revoked: revoked.map(|at| (day(at), None)),
         });
-        let sections = smallest(pieces.collect(), room);
+        Candidate { der: der.into(), told: told.collect(), is_covered: false }
+    }
+
+    /// Returns the sizes of what is chosen, and of how many certificates nothing may be said.
+    fn chosen(found: &[Candidate], room: usize) -> (Vec<usize>, usize) {
+        for turned in 0..found.len() {
+            let mut other = found.to_vec();
+            other.rotate_left(turned);
+            let (first, second) = (choose(found, room), choose(&other, room));
+            assert_eq!(first.sections, second.sections, "the order does not matter");
+        }
+        let Chosen { sections, silent } = choose(found, room);
         assert!(sections.is_sorted_by(|a, b| a.sha256 < b.sha256));
         let mut sizes: Vec<_> = sections.iter().map(|it| it.evidence.0.len()).collect();
         sizes.sort_unstable();
-        sizes
+        (sizes, silent)
     }
 
     #[test]
-    fn the_smallest_pieces_that_find_room_are_taken() {
-        assert_eq!(sizes(&[300, 100, 200], 600), [100, 200, 300]);
-        assert_eq!(sizes(&[300, 100, 200], 599), [100, 200]);
-        assert!(sizes(&[300], 299).is_empty());
-        let many = vec![10; RECEIPT_VALIDATION_MAX + 1];
-        assert_eq!(sizes(&many, usize::MAX).len(), RECEIPT_VALIDATION_MAX);
+    fn what_tells_a_revocation_goes_in_before_any_number_of_others() {
+        let good = (0..70).map(|day| piece(100 + day, &[("tsa", day as i64, None)]));
+        let mut found: Vec<_> = good.collect();
+        found.push(piece(900, &[("tsa", 30, Some(20))]));
+        found.push(piece(901, &[("tsa", 29, Some(20))]));
+        let (sizes, silent) = chosen(&found, usize::MAX);
+        assert_eq!((sizes.len(), silent), (RECEIPT_VALIDATION_MAX, 0));
+        assert!(sizes.contains(&900) && sizes.contains(&169), "{sizes:?}");
+        // With room for little it is the newest of each sort.
+        assert_eq!(chosen(&found, 900 + 169), (vec![169, 900], 0));
+        assert_eq!(chosen(&found, 900 + 168).0[..1], [168], "the newest that finds room");
+    }
+
+    #[test]
+    fn of_a_certificate_whose_revocation_finds_no_room_nothing_good_is_said() {
+        let found = [
+            piece(500, &[("tsa", 9, Some(5))]),
+            piece(100, &[("tsa", 4, None)]),
+            piece(101, &[("other", 4, None)]),
+            piece(102, &[("tsa", 4, None), ("third", 4, None)]),
+        ];
+        assert_eq!(chosen(&found, 499), (vec![101], 1));
+        assert_eq!(chosen(&found, usize::MAX), (vec![100, 101, 102, 500], 0));
+    }
+
+    #[test]
+    fn what_a_renewal_covers_goes_before_what_is_only_of_the_same_certificate() {
+        let mut covered = piece(100, &[("tsa", 1, None)]);
+        covered.is_covered = true;
+        let found = [covered, piece(101, &[("tsa", 2, None)]), piece(102, &[("tsa", 3, None)])];
+        assert_eq!(chosen(&found, 202), (vec![100, 102], 0));
+    }
+
+    #[test]
+    fn what_tells_nothing_goes_last_the_smallest_first() {
+        let found = [piece(300, &[]), piece(100, &[]), piece(200, &[("tsa", 1, None)])];
+        assert_eq!(chosen(&found, 300).0, [100, 200]);
+        assert_eq!(chosen(&found, 600).0, [100, 200, 300]);
     }
 }

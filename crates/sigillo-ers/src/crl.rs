@@ -191,6 +191,17 @@ impl<'a> Crl<'a> {
         self.look_up(certificate.serial).map_err(|error| error.to_string())
     }
 
+    /// Tells whether it lists a serial number of some.
+    pub(crate) fn lists_any(&self, is_one: impl Fn(&[u8]) -> bool) -> bool {
+        let mut entries = self.entries;
+        while let Ok(Some(entry)) = entries.next() {
+            if read_serial(&entry).is_ok_and(|(serial, _)| is_one(serial)) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Looks for a serial number. Of several entries the earliest counts.
     fn look_up(&self, serial: &[u8]) -> Result<Said, DerError> {
         let (mut said, mut entries) = (Said::Good, self.entries);

@@ -25,6 +25,7 @@ mod pss;
 mod signature;
 
 mod crl;
+mod evidence_told;
 mod joined;
 mod ocsp;
 mod revocation;
@@ -60,6 +61,7 @@ pub use certificate::{
 };
 pub use chain_stamps::{ChainStamps, rehashed_group};
 pub use cms::CmsError;
+pub use evidence_told::{CertificateNames, ToldEvidence, evidence_told};
 pub use filled::{FILLED_REVOCATIONS_MAX, FillError, fill_token, is_filled_from};
 pub use hash::{HashFunction, Hasher, Imprint, UnknownHashName};
 pub use issue::{PreparedToken, TRIAL_POLICY, TokenContent, prepare_token, refusal};

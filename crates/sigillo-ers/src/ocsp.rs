@@ -162,6 +162,11 @@ impl<'a> Ocsp<'a> {
         Some(usable())
     }
 
+    /// Tells whether it says of a serial number of some that it is revoked.
+    pub(crate) fn revokes_any(&self, is_one: impl Fn(&[u8]) -> bool) -> bool {
+        self.answers.iter().any(|it| it.status.tag == REVOKED && is_one(it.serial))
+    }
+
     /// Checks the signature: by `issuer`, or by whom it named for that in a certificate among those
     /// of the response and `more`. Source: RFC 6960 §4.2.2.2.
     pub(crate) fn signer<'c>(

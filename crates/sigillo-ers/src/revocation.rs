@@ -1,7 +1,7 @@
 //! Revocation: evidence of it as received, what it says of a certificate, and what that means for
 //! what the certificate stamped.
 
-use std::{collections::HashMap, fmt, sync::OnceLock};
+use std::{cmp::Reverse, collections::HashMap, fmt, sync::OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use sigillo_model::{EvidenceDigest, Sha256Digest, Sha512Digest};
@@ -212,7 +212,7 @@ pub struct RevocationSource {
 }
 
 /// Why a certificate was revoked: the number of a `CRLReason`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct RevocationReason(u8);
 
 impl RevocationReason {
@@ -262,8 +262,8 @@ pub(crate) enum Said {
     Revoked { at: Timestamp, reason: Option<RevocationReason> },
 }
 
-/// What a revocation means for a time-stamp.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What a revocation means for a time-stamp, the worst last.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum RevocationEffect {
     /// None: it came later, and the time-stamp existed before, or the key stayed safe.
     None,
@@ -328,6 +328,9 @@ pub(crate) struct Fact {
     pub(crate) source: RevocationSource,
     /// Certificates that ended at this time or later are still known.
     pub(crate) keeps_from: Option<Timestamp>,
+    /// Why its own signature did not hold until something covered it: whoever has that key by now may
+    /// have made it, so it may take trust away and gives none.
+    pub(crate) outlived: Option<String>,
 }
 
 impl Fact {
@@ -338,17 +341,19 @@ impl Fact {
         let remembers = as_of <= end || self.keeps_from.is_some_and(|from| from <= end);
         let until = next_update.or_else(|| as_of.checked_add(ANSWER_COUNTS_MAX).ok());
         let reaches = at <= as_of || until.is_some_and(|until| at <= until);
-        self.said == Said::Good && remembers && reaches
+        self.said == Said::Good && self.outlived.is_none() && remembers && reaches
     }
 }
 
-/// Draws from `facts` about one certificate, which ends at `end`, what they mean at `times`.
+/// Draws from `facts` about one certificate, which ends at `end`, what they mean at `times`, whatever
+/// their order.
 ///
-/// A revocation that any of them tells counts, the earliest of several, whatever others say; one on
-/// hold only until a later one says good. Without any, the newest that shows the certificate good
-/// counts: one made at the time of use or later, or an earlier one that was still current then.
-/// Evidence made after the certificate's end counts if its maker remembers so long (archive cutoff,
-/// RFC 6960 §4.4.4; expiredCertsOnCRL, X.509 §9.5.2.8). `None` if none of them says anything.
+/// A revocation that any of them tells counts, of several the one that means most for the time-stamp,
+/// whatever others say; one on hold only until a later one says good. Without any, the newest that
+/// shows the certificate good counts: one made at the time of use or later, or an earlier one that was
+/// still current then. Evidence made after the certificate's end counts if its maker remembers so long
+/// (archive cutoff, RFC 6960 §4.4.4; expiredCertsOnCRL, X.509 §9.5.2.8). What outlived its own signature
+/// counts only as a revocation that takes trust away. `None` if none of them says anything.
 ///
 /// Source: RFC 5280 §6.3, ETSI EN 319 102-1 §5.6.2; for what a revocation means [`effect`].
 pub(crate) fn status(
@@ -359,25 +364,30 @@ pub(crate) fn status(
     let is_lifted = |fact: &Fact| {
         let later = |other: &Fact| {
             other.said == Said::Good
+                && other.outlived.is_none()
                 && fact.source.as_of < other.source.as_of
                 && other.source.as_of <= end
         };
         facts.iter().any(later)
     };
-    let mut revoked: Option<(Timestamp, Option<RevocationReason>, &Fact)> = None;
-    for fact in facts {
-        let Said::Revoked { at, reason } = fact.said else { continue };
+    let revoked = facts.iter().filter_map(|fact| {
+        let Said::Revoked { at, reason } = fact.said else { return None };
+        let effect = effect(at, reason, times);
         let lifted = reason == Some(RevocationReason::HOLD) && is_lifted(fact);
-        if !lifted && revoked.is_none_or(|(earlier, ..)| at < earlier) {
-            revoked = Some((at, reason, fact));
-        }
-    }
-    if let Some((at, reason, fact)) = revoked {
-        let (source, effect) = (fact.source.clone(), effect(at, reason, times));
+        let takes_away = effect != RevocationEffect::None;
+        let counts = !lifted && (takes_away || fact.outlived.is_none());
+        counts.then_some((effect, at, reason, fact))
+    });
+    // The earliest of those that mean the same, and by its digest what else is alike.
+    let worst = revoked.max_by_key(|(effect, at, reason, fact)| {
+        (*effect, Reverse((*at, *reason, fact.source.sha256)))
+    });
+    if let Some((effect, at, reason, fact)) = worst {
+        let source = fact.source.clone();
         return Some(RevocationStatus::Revoked { source, at, reason, effect });
     }
     let good = facts.iter().filter(|fact| fact.shows_good(times.stamped_at, end));
-    let newest = good.max_by_key(|fact| fact.source.as_of)?;
+    let newest = good.max_by_key(|fact| (fact.source.as_of, fact.source.sha256))?;
     Some(RevocationStatus::Good { source: newest.source.clone() })
 }
 
@@ -420,7 +430,7 @@ mod tests {
             next_update: next.map(year),
             sha256: Sha256Digest::of(b""),
         };
-        Fact { said, source, keeps_from: None }
+        Fact { said, source, keeps_from: None, outlived: None }
     }
 
     fn revoked(at: i32, reason: Option<u8>, as_of: i32) -> Fact {
@@ -511,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_counts_whatever_others_say_and_the_earliest_does() {
+    fn a_revocation_counts_whatever_others_say_and_the_worst_does() {
         let good = fact(Said::Good, 2035, None);
         let found =
             judged(&[good.clone(), revoked(2034, Some(4), 2034), revoked(2033, None, 2034)], None);
@@ -523,5 +533,63 @@ mod tests {
         let held = judged(&[good, revoked(2031, Some(6), 2036)], None);
         assert!(matches!(held, Some(RevocationStatus::Revoked { .. })), "{held:?}");
         assert_eq!(judged(&[], None), None);
+    }
+
+    #[test]
+    fn what_outlived_its_signature_takes_trust_away_and_gives_none() {
+        let outlived = |mut fact: Fact| {
+            fact.outlived = Some("its signer ended".to_owned());
+            fact
+        };
+        let good = fact(Said::Good, 2035, None);
+        let safe = revoked(2034, Some(4), 2034);
+        let compromised = revoked(2034, Some(1), 2034);
+        let told = |facts: &[Fact]| judged(facts, None);
+        assert_eq!(told(&[outlived(good.clone())]), None);
+        assert_eq!(told(&[outlived(safe.clone())]), None);
+        // Beside what holds it changes nothing for the better.
+        let held = told(std::slice::from_ref(&compromised));
+        assert_eq!(told(&[outlived(safe.clone()), compromised.clone()]), held);
+        let good_alone = told(std::slice::from_ref(&good));
+        assert_eq!(told(&[outlived(safe), good.clone()]), good_alone);
+        let doubted = told(&[outlived(compromised), good.clone()]);
+        assert!(matches!(doubted, Some(RevocationStatus::Revoked { .. })), "{doubted:?}");
+        // Nor does it end a hold.
+        let hold = revoked(2031, Some(6), 2032);
+        let held = told(&[hold, outlived(good)]);
+        assert!(matches!(held, Some(RevocationStatus::Revoked { .. })), "{held:?}");
+    }
+
+    const ORDERS: [[usize; 3]; 6] =
+        [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+
+    #[test]
+    fn the_revocation_with_the_worst_effect_counts_in_whatever_order_they_come() {
+        let mut all = Vec::new();
+        for at in [2029, 2031, 2033, 2035] {
+            for reason in [None, Some(1), Some(4), Some(6)] {
+                let mut told = revoked(at, reason, 2036);
+                told.source.sha256 = Sha256Digest::of(format!("{at} {reason:?}").as_bytes());
+                all.push(told);
+            }
+        }
+        let effect_of = |found: &Option<RevocationStatus>| match found {
+            Some(RevocationStatus::Revoked { effect, .. }) => *effect,
+            other => panic!("{other:?}"),
+        };
+        for covered in [None, Some(2032), Some(2034)] {
+            for (place, first) in all.iter().enumerate() {
+                for (second, third) in all[place + 1..].iter().zip(&all[place..]) {
+                    let some = [first.clone(), second.clone(), third.clone()];
+                    let each = some.iter().map(|it| effect_of(&judged(&[it.clone()], covered)));
+                    let worst = each.max().unwrap();
+                    let ordered = ORDERS.map(|order| order.map(|at| some[at].clone()));
+                    let mut told = ordered.iter().map(|facts| judged(facts, covered));
+                    let first = told.next().unwrap();
+                    assert_eq!(effect_of(&first), worst, "{some:?}");
+                    assert!(told.all(|it| it == first), "{some:?}");
+                }
+            }
+        }
     }
 }

@@ -10,10 +10,11 @@ use crate::{
     asn1::OCSP_SIGNING,
     crl::Crl,
     der::DerError,
+    evidence_told::ToldEvidence,
     ocsp::Ocsp,
     revocation::{
         CertificateRevocation, Fact, Form, RevocationEffect, RevocationKind, RevocationSource,
-        RevocationStatus, RevocationTimes, Said, status,
+        RevocationStatus, RevocationTimes, status,
     },
     signature::SignatureUse,
     x509::Certificate,
@@ -68,6 +69,21 @@ struct Maker {
     not_before: Timestamp,
     not_after: Timestamp,
     with: SignatureUse,
+}
+
+/// What a response says of a certificate.
+struct Answer {
+    fact: Fact,
+    /// The certificate of who signed it for the issuer, if that was another.
+    delegate: Option<Vec<u8>>,
+    produced_at: Timestamp,
+}
+
+/// Why the signer of a response does not count.
+struct DelegateFault {
+    reason: String,
+    /// Only what outlived its own signature says so.
+    is_outlived: bool,
 }
 
 /// A path by names and signatures, and whether it ends at an anchor or a root.
@@ -166,8 +182,11 @@ impl<'a> RevocationCheck<'a> {
         }
         let mut reasons = reasons.clone();
         reasons.extend(used.iter().map(|fact| {
-            let RevocationSource { kind, as_of, .. } = fact.source;
-            format!("the {kind} of {as_of} does not reach {}", times.stamped_at)
+            let RevocationSource { kind, as_of, name, .. } = &fact.source;
+            match &fact.outlived {
+                Some(reason) => format!("the {kind} ({name}): {reason}"),
+                None => format!("the {kind} of {as_of} does not reach {}", times.stamped_at),
+            }
         }));
         reasons.extend(later.iter().map(|fact| {
             let RevocationSource { kind, as_of, .. } = fact.source;
@@ -221,8 +240,9 @@ impl<'a> RevocationCheck<'a> {
         let found = list_maker(crl, issuer).and_then(|maker| {
             let times = (crl.this_update, crl.this_update, crl.next_update);
             let said = crl.say(certificate)?;
-            let source = self.source(evidence, &maker, times, said)?;
-            Ok(Fact { said, source, keeps_from: crl.keeps_from })
+            let source = source(evidence, &maker, times)?;
+            let outlived = self.outlived(evidence, &maker, crl.this_update);
+            Ok(Fact { said, source, keeps_from: crl.keeps_from, outlived })
         });
         Some(found)
     }
@@ -234,6 +254,27 @@ impl<'a> RevocationCheck<'a> {
         certificate: &Certificate<'_>,
         issuer: &Certificate<'_>,
     ) -> Option<Result<Fact, String>> {
+        let Answer { mut fact, delegate, produced_at } =
+            match self.answer(index, certificate, issuer)? {
+                Ok(answer) => answer,
+                Err(reason) => return Some(Err(reason)),
+            };
+        match delegate.and_then(|raw| self.delegate_fault(&raw, issuer, produced_at)) {
+            Some(DelegateFault { reason, is_outlived: false }) => return Some(Err(reason)),
+            // Whoever has an ended key must not silence who says that a certificate was revoked.
+            Some(fault) => fact.outlived = fact.outlived.or(Some(fault.reason)),
+            None => {}
+        }
+        Some(Ok(fact))
+    }
+
+    /// Says the same, whatever is known of who signed the response.
+    fn answer(
+        &mut self,
+        index: usize,
+        certificate: &Certificate<'_>,
+        issuer: &Certificate<'_>,
+    ) -> Option<Result<Answer, String>> {
         self.spend(
             index,
             |form| matches!(form, Form::Ocsp(ocsp) if ocsp.answer(certificate, issuer).is_some()),
@@ -261,17 +302,44 @@ impl<'a> RevocationCheck<'a> {
         };
         let maker = Maker { text, not_before, not_after, with };
         let times = (answered.this_update, produced_at, answered.next_update);
-        let found = self.source(evidence, &maker, times, answered.said).map(|source| Fact {
-            said: answered.said,
-            source,
-            keeps_from: answered.keeps_from,
+        let found = source(evidence, &maker, times).map(|source| {
+            let outlived = self.outlived(evidence, &maker, produced_at);
+            let (said, keeps_from) = (answered.said, answered.keeps_from);
+            Answer { fact: Fact { said, source, keeps_from, outlived }, delegate, produced_at }
         });
-        if let Some(raw) = delegate
-            && let Some(reason) = self.delegate_fault(&raw, issuer, produced_at)
-        {
-            return Some(Err(reason));
-        }
         Some(found)
+    }
+
+    /// Says what each piece of evidence tells of the certificates of `path`, the signer's first, and of
+    /// those who signed responses about them, whether it is used for a verdict or not.
+    pub(crate) fn told(&mut self, path: &FollowedPath) -> Vec<ToldEvidence> {
+        let certificates: Vec<Certificate<'_>> =
+            path.certificates.iter().filter_map(|raw| Certificate::read(raw).ok()).collect();
+        let mut told = Vec::new();
+        for pair in certificates.windows(2) {
+            let [certificate, issuer] = pair else { continue };
+            let mut delegates: Vec<Vec<u8>> = Vec::new();
+            for index in 0..self.evidence.len() {
+                let found = match &self.evidence[index].form {
+                    Form::Crl(_) => self.list_fact(index, certificate, issuer).map(|it| (it, None)),
+                    Form::Ocsp(_) => self.answer(index, certificate, issuer).map(|it| match it {
+                        Ok(Answer { fact, delegate, .. }) => (Ok(fact), delegate),
+                        Err(reason) => (Err(reason), None),
+                    }),
+                };
+                let Some((Ok(fact), delegate)) = found else { continue };
+                told.push(ToldEvidence::of(&fact, certificate));
+                delegates.extend(delegate.filter(|it| !delegates.contains(it)));
+            }
+            for raw in &delegates {
+                let Ok(delegate) = Certificate::read(raw) else { continue };
+                let lists = (0..self.evidence.len())
+                    .filter_map(|index| self.list_fact(index, &delegate, issuer)?.ok());
+                let of_delegate = lists.map(|fact| ToldEvidence::of(&fact, &delegate));
+                told.extend(of_delegate.filter(|it| it.revoked.is_some()));
+            }
+        }
+        told
     }
 
     /// Says why the signer of a response does not count, by the lists at hand: it was revoked when
@@ -281,59 +349,46 @@ impl<'a> RevocationCheck<'a> {
         raw: &[u8],
         issuer: &Certificate<'_>,
         at: Timestamp,
-    ) -> Option<String> {
-        let delegate = Certificate::read(raw).ok()?;
+    ) -> Option<DelegateFault> {
+        let (delegate, mut found) = (Certificate::read(raw).ok()?, None);
         for index in 0..self.evidence.len() {
             let Some(Ok(fact)) = self.list_fact(index, &delegate, issuer) else { continue };
+            let is_outlived = fact.outlived.is_some();
             let times =
                 RevocationTimes { stamped_at: at, covered_at: None, known_by: Timestamp::MAX };
             let status = status(&[fact], delegate.not_after, &times);
             if let Some(RevocationStatus::Revoked { effect, at, .. }) = status
                 && effect != RevocationEffect::None
             {
-                return Some(format!("its signer's certificate was revoked on {at}"));
+                let reason = format!("its signer's certificate was revoked on {at}");
+                let fault = DelegateFault { reason, is_outlived };
+                if !is_outlived {
+                    return Some(fault);
+                }
+                found.get_or_insert(fault);
             }
         }
-        None
+        found
     }
 
-    /// Checks the times of a piece of evidence: as of when it speaks, when it was signed, and when
-    /// the next one is due. That its signature held until something covered it is not asked of a
-    /// revocation: forging one could only take trust away.
-    fn source(
+    /// Says why the signature on a piece of evidence of a time did not hold until something covered it.
+    fn outlived(
         &self,
         evidence: &Evidence<'_>,
         maker: &Maker,
-        (as_of, signed_at, next_update): (Timestamp, Timestamp, Option<Timestamp>),
-        said: Said,
-    ) -> Result<RevocationSource, String> {
-        for at in [as_of, signed_at] {
-            if at < maker.not_before || maker.not_after.as_second() < at.as_second() {
-                return Err(format!("it is of {at}, when its signer's certificate was not valid"));
-            }
-        }
+        signed_at: Timestamp,
+    ) -> Option<String> {
         let until = evidence.holds_until;
-        let asks_cover = said == Said::Good;
-        if asks_cover && maker.not_after.as_second() < until.as_second() {
+        if maker.not_after.as_second() < until.as_second() {
             let end = maker.not_after;
-            return Err(format!(
+            return Some(format!(
                 "the certificate of its signer ended on {end}, and nothing covered it by then"
             ));
         }
-        if let Some(algorithms) = self.algorithms.filter(|_| asks_cover)
-            && !algorithms.signature(&maker.with).holds_at(until.max(signed_at))
-        {
-            let with = &maker.with;
-            return Err(format!("{with} could not be relied on until something covered it"));
-        }
-        Ok(RevocationSource {
-            kind: kind(&evidence.form),
-            name: evidence.name.clone(),
-            maker: maker.text.clone(),
-            as_of,
-            next_update,
-            sha256: evidence.sha256,
-        })
+        let with = &maker.with;
+        let holds = |table: &AlgorithmTable| table.signature(with).holds_at(until.max(signed_at));
+        let fell = self.algorithms.is_some_and(|table| !holds(table));
+        fell.then(|| format!("{with} could not be relied on until something covered it"))
     }
 
     /// Takes from what may be spent, if the evidence is one that has to be looked at.
@@ -387,6 +442,28 @@ impl<'a> RevocationCheck<'a> {
         }
         path
     }
+}
+
+/// Says by what something is known, if the evidence is of times at which its signer's certificate was
+/// valid: as of when it speaks, and when it was signed; then when the next one is due.
+fn source(
+    evidence: &Evidence<'_>,
+    maker: &Maker,
+    (as_of, signed_at, next_update): (Timestamp, Timestamp, Option<Timestamp>),
+) -> Result<RevocationSource, String> {
+    for at in [as_of, signed_at] {
+        if at < maker.not_before || maker.not_after.as_second() < at.as_second() {
+            return Err(format!("it is of {at}, when its signer's certificate was not valid"));
+        }
+    }
+    Ok(RevocationSource {
+        kind: kind(&evidence.form),
+        name: evidence.name.clone(),
+        maker: maker.text.clone(),
+        as_of,
+        next_update,
+        sha256: evidence.sha256,
+    })
 }
 
 const SPENT: &str = "too much evidence was looked at already";

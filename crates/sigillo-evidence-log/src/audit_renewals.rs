@@ -36,7 +36,10 @@ pub(crate) async fn audit_renewals(
     let chains = Chains::read(archive, view).await?;
     let (tokens, told, due) = (ReadTokens::new(), HashSet::new(), BTreeMap::new());
     let alone = HashSet::new();
-    let revocation = RevocationAudit::default();
+    let revocation = match &knowledge.time {
+        Some(_) => RevocationAudit::begin((archive, view, &chains), &knowledge.anchors).await?,
+        None => RevocationAudit::default(),
+    };
     let mut audit = RenewalsAudit {
         archive,
         view,
@@ -82,10 +85,10 @@ pub(crate) async fn audit_renewals(
         audit.holds((line, number), chain).await?;
     }
     audit.due();
-    let summary = audit.revocation.conclude();
+    let (summary, cut) = audit.revocation.conclude();
     let alone = std::mem::take(&mut audit.alone);
     weigh((view, &chains), &alone, findings);
-    findings.extend(summary.finding());
+    findings.extend(summary.finding().into_iter().chain(cut));
     Ok(summary)
 }
 

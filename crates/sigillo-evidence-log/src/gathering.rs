@@ -1,21 +1,22 @@
 //! Gathering revocation evidence again: for time-stamps of whose certificates too little is known.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use sigillo_authorities::{Authorities, GatheredEvidence};
 use sigillo_ers::{
-    CertificateRevocation, RevocationSet, RevocationStatus, TOKEN_BYTES_MAX, TrustAnchors,
-    revocation_questions, token_revocation,
+    CertificateRevocation, RevocationEffect, RevocationSet, RevocationStatus, TOKEN_BYTES_MAX,
+    TrustAnchors, revocation_questions, token_revocation,
 };
 use sigillo_model::{Clock, EvidenceDigest, ObjectKey, Sha256Digest, Sha512Digest, ValidationOf};
 use sigillo_store::StoreError;
 
 use crate::{
     Archive, ChainToken, Chains, GatherOutcome, KeptEvidence, LogError, LogView, LogWriter,
-    read_validation, read_view,
+    RevokedCertificate, ToldRevocation, ToldRevocations, read_validation, read_view,
+    told_revocations::told_by,
     validation::{GATHERING_MAX, store},
 };
 
@@ -41,8 +42,22 @@ pub struct PlannedGathering {
     pub why: String,
     /// Whom its certificates say to ask.
     pub addresses: Vec<String>,
+    /// Whether enough is known for a verdict today, so that asking brings only what was learnt since.
+    pub is_known: bool,
     of: ValidationOf,
     sha256: Sha256Digest,
+}
+
+/// Evidence of a revocation that lies elsewhere in the archive, and is to be put beside a time-stamp by
+/// the same certificate as well.
+#[derive(Clone, Debug)]
+pub struct PlannedCopy {
+    /// The token.
+    pub key: ObjectKey,
+    line: String,
+    of: ValidationOf,
+    sha256: Sha256Digest,
+    evidence: Vec<GatheredEvidence>,
 }
 
 /// The time-stamps about which somebody is to be asked.
@@ -50,7 +65,7 @@ pub struct PlannedGathering {
 pub struct GatherPlan {
     /// Those of whose certificates too little is known, oldest first.
     pub wanting: Vec<PlannedGathering>,
-    /// How many of those name nobody who could be asked.
+    /// How many of those, of which not enough is known, name nobody who could be asked.
     pub nobody: u64,
     /// Time-stamps of whose certificates enough is known.
     pub known: u64,
@@ -58,6 +73,18 @@ pub struct GatherPlan {
     pub trial: u64,
     /// Time-stamps that could not be read, or whose certificate leads to no anchor.
     pub unanchored: u64,
+    /// Certificates that are revoked by all that is known, so that a time-stamp is worth nothing or may be
+    /// dated back.
+    pub revoked: Vec<RevokedCertificate>,
+    /// Revocations that are known of one time-stamp and do not lie beside another by the same certificate.
+    pub copies: Vec<PlannedCopy>,
+}
+
+impl GatherPlan {
+    /// Returns how many time-stamps there are of whose certificates not enough is known.
+    pub fn unknown(&self) -> u64 {
+        self.wanting.iter().filter(|it| !it.is_known).count() as u64
+    }
 }
 
 /// Says of which time-stamps, first ones and those of renewals, too little is known of the revocation
@@ -73,54 +100,111 @@ pub async fn plan_gathering(
 ) -> Result<GatherPlan, LogError> {
     let view = read_view(archive).await?;
     let chains = Chains::read(archive, &view).await?;
+    let told = ToldRevocations::read((archive, &view, &chains), rules.anchors).await?;
+    let covered_at = covered_times(&view, &chains);
+    let planner = Planner { archive, view: &view, chains: &chains, rules, told, covered_at };
     let (mut plan, mut seen) = (GatherPlan::default(), HashSet::new());
     for (line, _, chain) in chains.iter() {
-        for (place, token) in chain.iter().enumerate() {
-            if !seen.insert(token.sha256) {
-                continue;
+        for place in 0..chain.len() {
+            if seen.insert(chain[place].sha256) {
+                planner.take(&mut plan, line, &chain[place..]).await?;
             }
-            let (stamped_at, trial) = token.stated(&view);
-            if trial {
-                plan.trial += 1;
-                continue;
-            }
-            let (key, of) = (token.key(&view), token.validation_of(&view));
-            let Some(raw) = read_token(archive, &key, token.sha256).await? else {
-                plan.unanchored += 1;
-                continue;
-            };
-            let kept = read_validation(archive, of, token.sha256).await?;
-            let judged = |evidence: &[Bytes], at| {
-                let mut set = RevocationSet::new();
-                fill(&mut set, evidence);
-                token_revocation(&raw, rules.anchors, &set, at).unwrap_or_default()
-            };
-            let says_enough = |told: &Vec<CertificateRevocation>| {
-                !told.is_empty() && wanting(told, stamped_at).is_none()
-            };
-            let told = covered((&view, &chains), &chain[place + 1..], &kept)
-                .map(|(evidence, at)| judged(&evidence, at))
-                .filter(says_enough)
-                .unwrap_or_else(|| judged(&kept, rules.at));
-            if told.is_empty() {
-                plan.unanchored += 1;
-                continue;
-            }
-            let Some(why) = wanting(&told, stamped_at) else {
-                plan.known += 1;
-                continue;
-            };
-            let questions = revocation_questions(&raw, rules.anchors).unwrap_or_default();
-            let addresses: BTreeSet<String> = questions.into_iter().map(|it| it.url).collect();
-            plan.nobody += u64::from(addresses.is_empty());
-            let (line, stamped_at) = (line.to_owned(), stamped_at.to_owned());
-            let (addresses, sha256) = (addresses.into_iter().collect(), token.sha256);
-            let planned = PlannedGathering { key, line, stamped_at, why, addresses, of, sha256 };
-            plan.wanting.push(planned);
         }
     }
     plan.wanting.sort_by(|a, b| (&a.stamped_at, &a.key).cmp(&(&b.stamped_at, &b.key)));
+    plan.copies.sort_by(|a, b| a.key.cmp(&b.key));
+    plan.revoked.sort_by_key(|it| (it.at, it.token_sha256));
     Ok(plan)
+}
+
+/// Returns when something newer covers each time-stamp, in all chains that it is in.
+fn covered_times(view: &LogView, chains: &Chains) -> HashMap<Sha256Digest, Option<Timestamp>> {
+    let mut times: HashMap<Sha256Digest, Option<Timestamp>> = HashMap::new();
+    for (_, _, chain) in chains.iter() {
+        for (place, token) in chain.iter().enumerate() {
+            let newer = chain.get(place + 1).and_then(|it| it.stated(view).0.parse().ok());
+            let known = times.entry(token.sha256).or_insert(newer);
+            *known = (*known).zip(newer).map(|(known, newer): (Timestamp, _)| known.max(newer));
+        }
+    }
+    times
+}
+
+/// What planning rests on.
+struct Planner<'a> {
+    archive: &'a Archive,
+    view: &'a LogView,
+    chains: &'a Chains,
+    rules: &'a GatherRules<'a>,
+    told: ToldRevocations,
+    covered_at: HashMap<Sha256Digest, Option<Timestamp>>,
+}
+
+impl Planner<'_> {
+    /// Plans for the first of some time-stamps; the others are newer ones in its chain.
+    async fn take(
+        &self,
+        plan: &mut GatherPlan,
+        line: &str,
+        chain: &[ChainToken],
+    ) -> Result<(), LogError> {
+        let Self { archive, view, chains, rules, .. } = self;
+        let [token, newer @ ..] = chain else { return Ok(()) };
+        let (stamped_at, trial) = token.stated(view);
+        if trial {
+            plan.trial += 1;
+            return Ok(());
+        }
+        let (key, of, sha256) = (token.key(view), token.validation_of(view), token.sha256);
+        let Some(raw) = read_token(archive, &key, sha256).await? else {
+            plan.unanchored += 1;
+            return Ok(());
+        };
+        let kept = read_validation(archive, of, sha256).await?;
+        let missing = self.told.missing_beside((&raw, rules.anchors), &kept);
+        let all: Vec<Bytes> =
+            missing.iter().map(|it| it.der.clone()).chain(kept.iter().cloned()).collect();
+        let evidence: Vec<_> = missing.into_iter().map(ToldRevocation::as_gathered).collect();
+        if !evidence.is_empty() {
+            let (key, line) = (key.clone(), line.to_owned());
+            plan.copies.push(PlannedCopy { key, line, of, sha256, evidence });
+        }
+        let judged = |evidence: &[Bytes], at| {
+            let mut set = RevocationSet::new();
+            fill(&mut set, evidence);
+            token_revocation(&raw, rules.anchors, &set, at).unwrap_or_default()
+        };
+        let covered_at = self.covered_at.get(&sha256).copied().flatten();
+        let is_revoked =
+            |it: &CertificateRevocation| matches!(it.status, RevocationStatus::Revoked { .. });
+        let mut told = judged(&all, rules.at);
+        plan.revoked.extend(told.iter().filter_map(|it| revoked(it, sha256, covered_at)));
+        if !told.iter().any(is_revoked) {
+            let then = covered((view, chains), newer, &kept);
+            let then = then.map(|(evidence, at)| judged(&evidence, at));
+            let is_enough = |told: &Vec<CertificateRevocation>| {
+                !told.is_empty() && wanting(told, stamped_at, covered_at).is_none()
+            };
+            told = then.filter(is_enough).unwrap_or(told);
+        }
+        if told.is_empty() {
+            plan.unanchored += 1;
+            return Ok(());
+        }
+        let Some((why, is_known)) = wanting(&told, stamped_at, covered_at) else {
+            plan.known += 1;
+            return Ok(());
+        };
+        let questions = revocation_questions(&raw, rules.anchors).unwrap_or_default();
+        let addresses: BTreeSet<String> = questions.into_iter().map(|it| it.url).collect();
+        plan.nobody += u64::from(addresses.is_empty() && !is_known);
+        let (line, stamped_at) = (line.to_owned(), stamped_at.to_owned());
+        let addresses = addresses.into_iter().collect();
+        let planned =
+            PlannedGathering { key, line, stamped_at, why, addresses, is_known, of, sha256 };
+        plan.wanting.push(planned);
+        Ok(())
+    }
 }
 
 /// Returns which evidence there is of a time-stamp that newer ones in its chain cover, and when all of it
@@ -188,31 +272,96 @@ pub async fn gather_again(
             }
             fresh = gathered.evidence;
         }
-        let known = kept.iter().map(|der| &der[..]);
-        let known = known.chain(fresh.iter().map(|it| &it.der[..]));
-        outcome.note_revoked((&raw, rules.anchors), known, clock.now());
         let there: HashSet<_> = kept.iter().map(|der| Sha256Digest::of(der)).collect();
         fresh.retain(|evidence| !there.contains(&Sha256Digest::of(&evidence.der)));
+        if planned.is_known && says_nothing_new(&fresh, &kept, (&raw, rules.anchors)) {
+            fresh.clear();
+        }
         if fresh.is_empty() {
             outcome.unchanged += 1;
             continue;
         }
-        outcome.stored += fresh.len();
-        store(log, (*of, line, *sha256), fresh, clock).await?;
+        outcome.note_stored(store(log, (*of, line, *sha256), fresh, clock).await?);
     }
     Ok(outcome)
 }
 
-/// Says why more is to be learnt of the certificates of a time-stamp; `None` if enough is known.
-fn wanting(told: &[CertificateRevocation], stamped_at: &str) -> Option<String> {
+/// Puts evidence of revocations beside the time-stamps of a plan that they concern, too, so that it goes
+/// with them into renewals, receipts and copies.
+///
+/// # Errors
+///
+/// [`LogError`] if the store failed.
+pub async fn copy_revocations(
+    log: &LogWriter,
+    plan: &GatherPlan,
+    clock: &dyn Clock,
+) -> Result<GatherOutcome, LogError> {
+    let mut outcome = GatherOutcome::default();
+    for PlannedCopy { line, of, sha256, evidence, .. } in &plan.copies {
+        let done = store(log, (*of, line, *sha256), evidence.clone(), clock).await?;
+        outcome.note_stored(done);
+    }
+    Ok(outcome)
+}
+
+/// Tells whether all that came tells what is known already: the same revocations, or none.
+fn says_nothing_new(
+    fresh: &[GatheredEvidence],
+    kept: &[Bytes],
+    of: (&[u8], &TrustAnchors),
+) -> bool {
+    let known: Vec<_> = told_by(kept, of).map(|it| (it.certificate, it.revoked)).collect();
+    let ders: Vec<Bytes> = fresh.iter().map(|it| Bytes::from(it.der.clone())).collect();
+    told_by(&ders, of)
+        .all(|it| it.revoked.is_none() || known.contains(&(it.certificate, it.revoked)))
+}
+
+/// Says that a certificate is revoked so that its time-stamp, which something covered at a time, is worth
+/// nothing or may be dated back.
+fn revoked(
+    told: &CertificateRevocation,
+    token_sha256: Sha256Digest,
+    covered_at: Option<Timestamp>,
+) -> Option<RevokedCertificate> {
+    let RevocationStatus::Revoked { at, effect, .. } = told.status else { return None };
+    let existed = covered_at.is_some_and(|covered| covered < at);
+    let stands = match effect {
+        RevocationEffect::None => true,
+        RevocationEffect::Doubtful => existed,
+        RevocationEffect::Void => false,
+    };
+    let subject = told.subject.clone();
+    (!stands).then_some(RevokedCertificate { subject, at, token_sha256 })
+}
+
+/// Says why more is to be learnt of the certificates of a time-stamp, which something covered at a time, and
+/// whether enough is known for a verdict today; `None` if nothing more is needed ever.
+fn wanting(
+    told: &[CertificateRevocation],
+    stamped_at: &str,
+    covered_at: Option<Timestamp>,
+) -> Option<(String, bool)> {
     let stamped_at: Option<Timestamp> = stamped_at.parse().ok();
-    told.iter().find_map(|CertificateRevocation { subject, status, .. }| match status {
-        RevocationStatus::Unknown { missing } => Some(format!("{subject}: {missing}")),
-        RevocationStatus::Good { source } if stamped_at.is_some_and(|at| source.as_of < at) => {
-            Some(format!("{subject}: the newest is of {}, before the time-stamp", source.as_of))
-        }
-        RevocationStatus::Good { .. } | RevocationStatus::Revoked { .. } => None,
-    })
+    let wants =
+        told.iter().filter_map(|CertificateRevocation { subject, status, .. }| match status {
+            RevocationStatus::Unknown { missing } => Some((format!("{subject}: {missing}"), false)),
+            RevocationStatus::Good { source } if stamped_at.is_some_and(|at| source.as_of < at) => {
+                let as_of = source.as_of;
+                Some((format!("{subject}: the newest is of {as_of}, before the time-stamp"), false))
+            }
+            // Somebody may find out later that the key was not safe.
+            RevocationStatus::Revoked { at, effect: RevocationEffect::None, .. }
+                if covered_at.is_none_or(|covered| *at <= covered) =>
+            {
+                let why =
+                    format!("{subject}: revoked on {at}, for a reason that leaves the key safe");
+                Some((format!("{why}; a graver one may have been learnt since"), true))
+            }
+            RevocationStatus::Good { .. } | RevocationStatus::Revoked { .. } => None,
+        });
+    // What is missing comes before what may be learnt.
+    wants.min_by_key(|(_, is_known)| *is_known)
 }
 
 /// Returns what was got for other time-stamps in this run, if it tells all of this one too: who was
@@ -249,7 +398,7 @@ fn fill(set: &mut RevocationSet, kept: &[Bytes]) {
 }
 
 /// Reads a token; `None` if it is missing or changed, which an audit tells.
-async fn read_token(
+pub(crate) async fn read_token(
     archive: &Archive,
     key: &ObjectKey,
     sha256: Sha256Digest,
@@ -267,7 +416,7 @@ async fn read_token(
 
 #[cfg(test)]
 mod tests {
-    use sigillo_ers::{RevocationEffect, RevocationKind, RevocationSource};
+    use sigillo_ers::{RevocationKind, RevocationSource};
 
     use super::*;
 
@@ -284,18 +433,21 @@ mod tests {
         };
         let is_wanting = |status| {
             let (subject, serial) = ("z".to_owned(), "1".to_owned());
-            wanting(&[CertificateRevocation { subject, serial, status }], stamped_at).is_some()
+            let told = [CertificateRevocation { subject, serial, status }];
+            wanting(&told, stamped_at, None).map(|(_, is_known)| is_known)
         };
         let before = source("2029-12-31T23:59:59Z");
-        assert!(is_wanting(RevocationStatus::Good { source: before.clone() }));
-        assert!(!is_wanting(RevocationStatus::Good { source: source(stamped_at) }));
-        assert!(is_wanting(RevocationStatus::Unknown { missing: "all".to_owned() }));
-        let (at, effect) = (before.as_of, RevocationEffect::Void);
-        assert!(!is_wanting(RevocationStatus::Revoked {
-            source: before,
-            at,
+        assert_eq!(is_wanting(RevocationStatus::Good { source: before.clone() }), Some(false));
+        assert_eq!(is_wanting(RevocationStatus::Good { source: source(stamped_at) }), None);
+        let unknown = RevocationStatus::Unknown { missing: "all".to_owned() };
+        assert_eq!(is_wanting(unknown), Some(false));
+        let revoked = |effect| RevocationStatus::Revoked {
+            source: before.clone(),
+            at: before.as_of,
             reason: None,
-            effect
-        }));
+            effect,
+        };
+        assert_eq!(is_wanting(revoked(RevocationEffect::Void)), None);
+        assert_eq!(is_wanting(revoked(RevocationEffect::None)), Some(true));
     }
 }

@@ -31,6 +31,7 @@ mod sealing;
 mod sealing_chains;
 mod stamping;
 mod succession;
+mod told_revocations;
 mod validation;
 
 mod anchoring;
@@ -58,7 +59,10 @@ pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list, read_reha
 pub use chains::{ChainToken, Chains, Rehash, TokenFrom, chain_hash, chains_of, last_chain};
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};
 pub use error::LogError;
-pub use gathering::{GatherPlan, GatherRules, PlannedGathering, gather_again, plan_gathering};
+pub use gathering::{
+    GatherPlan, GatherRules, PlannedCopy, PlannedGathering, copy_revocations, gather_again,
+    plan_gathering,
+};
 pub use hash_tree_objects::{UnstampedTree, check_objects, list_objects, list_sealed_objects};
 pub use head::{COMMITS_MAX, find_head};
 pub use indexing::{UnreadDocuments, catch_up_index, forget_foreign_index, index_commit, indexed};
@@ -84,6 +88,7 @@ pub use succession::{
 };
 pub use summary::{LineSummary, LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};
+pub use told_revocations::{ToldRevocation, ToldRevocations};
 pub use validation::{
     GatherOutcome, KeptEvidence, RevokedCertificate, gather_validation, read_validation,
 };

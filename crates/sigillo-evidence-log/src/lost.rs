@@ -249,7 +249,7 @@ impl RenewalPlan {
         let lost = judged.iter().filter(|(_, it)| it.is_err()).map(|(sha256, _)| *sha256).collect();
         self.findings.extend(judged.into_values().filter_map(Result::err));
         self.findings.extend(told);
-        self.older(archive, view, chains, lost).await?;
+        self.older((archive, view, chains), rules.anchors, lost).await?;
         // One that was looked at for its own sake is older than what another chain begins with.
         let mut seen = HashSet::new();
         self.findings.retain(|it| seen.insert((it.code, it.object.clone())));

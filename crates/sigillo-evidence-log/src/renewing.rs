@@ -208,7 +208,7 @@ pub(crate) async fn plan_of(
         let trial = newest.stated(view).1;
         plan.take(&Renewable { number, tokens: chain }, judged, trial, rules);
     }
-    plan.older(archive, view, chains, BTreeSet::new()).await?;
+    plan.older((archive, view, chains), rules.anchors, BTreeSet::new()).await?;
     Ok(plan)
 }
 
@@ -261,9 +261,8 @@ impl RenewalPlan {
     /// revocation evidence they covered, as those in `lost` did, is covered anew.
     pub(crate) async fn older(
         &mut self,
-        archive: &Archive,
-        view: &LogView,
-        chains: &Chains,
+        (archive, view, chains): (&Archive, &LogView, &Chains),
+        anchors: &TrustAnchors,
         mut lost: BTreeSet<Sha256Digest>,
     ) -> Result<(), LogError> {
         let mut older = BTreeMap::new();
@@ -287,7 +286,8 @@ impl RenewalPlan {
                 self.findings.push(finding);
             }
         }
-        cover_validation((archive, view, chains), (&self.line, &lost), &mut self.due).await
+        let on = (&*self.line, &lost, anchors);
+        cover_validation((archive, view, chains), on, &mut self.due).await
     }
 
     /// Decides on one sealing.

@@ -1,5 +1,7 @@
 //! What is gathered to judge the certificates of time-stamps later, without a network.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,12 +12,12 @@ use sigillo_ers::{
 };
 use sigillo_model::{
     Clock, EvidenceKind, ListedEvidence, LogTime, ObjectKey, SealingStamped, Sha256Digest,
-    VALIDATION_FORMAT, VALIDATION_LIST_BYTES_MAX, VALIDATION_LISTS_MAX, ValidationList,
-    ValidationOf, parse_canonical, to_canonical,
+    VALIDATION_EVIDENCE_MAX, VALIDATION_FORMAT, VALIDATION_LIST_BYTES_MAX, VALIDATION_LISTS_MAX,
+    VALIDATION_NAMED_MAX, ValidationList, ValidationOf, parse_canonical, to_canonical,
 };
 use sigillo_store::{CreateOutcome, StoreError};
 
-use crate::{Archive, LogError, LogWriter, sealing::create_fresh};
+use crate::{Archive, LogError, LogWriter};
 
 /// How long gathering for all time-stamps of one run may take; the rest is left for another time.
 pub(crate) const GATHERING_MAX: SignedDuration = SignedDuration::from_secs(60);
@@ -36,6 +38,8 @@ pub struct GatherOutcome {
     /// Certificates that what came says to be revoked, so that a time-stamp is worth nothing or may be
     /// dated back.
     pub revoked: Vec<RevokedCertificate>,
+    /// What was got again and lies damaged where it is to be stored.
+    pub damaged: Vec<ObjectKey>,
 }
 
 /// A certificate behind a time-stamp that was revoked.
@@ -50,6 +54,11 @@ pub struct RevokedCertificate {
 }
 
 impl GatherOutcome {
+    pub(crate) fn note_stored(&mut self, done: Stored) {
+        self.stored += done.stored;
+        self.damaged.extend(done.damaged);
+    }
+
     /// Notes which certificates of a token are revoked by what is known of them at a time.
     pub(crate) fn note_revoked<'e>(
         &mut self,
@@ -125,31 +134,54 @@ pub async fn gather_validation(
         }
         let evidence = gathered.evidence.iter().map(|it| &it.der[..]);
         outcome.note_revoked((token.raw(), authorities.anchors()), evidence, clock.now());
-        outcome.stored += gathered.evidence.len();
         outcome.kept.extend(gathered.evidence.iter().map(KeptEvidence::of));
         let of = (body.sealing.into(), body.line.as_str(), body.token_sha256);
-        store(log, of, gathered.evidence, clock).await?;
+        outcome.note_stored(store(log, of, gathered.evidence, clock).await?);
     }
     Ok(outcome)
 }
 
-/// Stores what was gathered for the time-stamp with a digest on a line, then the next list.
+/// What became of evidence that was to be stored.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    pub(crate) stored: usize,
+    /// What lies there already with other bytes: it was damaged, and nothing is written over it.
+    pub(crate) damaged: Vec<ObjectKey>,
+}
+
+/// Stores what was gathered for the time-stamp with a digest on a line, then the next list. What lies
+/// there damaged is told, and keeps nothing else from being stored.
 pub(crate) async fn store(
     log: &LogWriter,
     (of, line, token_sha256): (ValidationOf, &str, Sha256Digest),
     evidence: Vec<GatheredEvidence>,
     clock: &dyn Clock,
-) -> Result<(), LogError> {
-    let mut listed = Vec::with_capacity(evidence.len());
+) -> Result<Stored, LogError> {
+    let (mut listed, mut done) = (Vec::with_capacity(evidence.len()), Stored::default());
     for GatheredEvidence { kind, der, .. } in evidence {
         let (sha256, size_bytes) = (Sha256Digest::of(&der), der.len() as u64);
         let kind = match kind {
             RevocationKind::Crl => EvidenceKind::Crl,
             RevocationKind::Ocsp => EvidenceKind::Ocsp,
         };
-        create_fresh(log, ObjectKey::validation(of, sha256), der).await?;
-        listed.push(ListedEvidence { kind, sha256, size_bytes });
+        let key = ObjectKey::validation(of, sha256);
+        match log
+            .archive()
+            .store()
+            .create(&key, Bytes::from(der))
+            .await
+            .map_err(LogError::store("storing evidence"))?
+        {
+            CreateOutcome::Created | CreateOutcome::AlreadyEqual => {
+                listed.push(ListedEvidence { kind, sha256, size_bytes });
+            }
+            CreateOutcome::Taken(_) => done.damaged.push(key),
+        }
     }
+    if listed.is_empty() {
+        return Ok(done);
+    }
+    done.stored = listed.len();
     let list = ValidationList {
         at: LogTime::new(clock.now()),
         evidence: listed,
@@ -160,19 +192,33 @@ pub(crate) async fn store(
     let bytes = Bytes::from(to_canonical(&list));
     for number in 1..=VALIDATION_LISTS_MAX {
         let key = ObjectKey::validation_list(of, number);
-        let created = log.archive().store().create(&key, bytes.clone()).await;
-        match created.map_err(LogError::store("storing evidence"))? {
-            CreateOutcome::Created | CreateOutcome::AlreadyEqual => return Ok(()),
+        match log
+            .archive()
+            .store()
+            .create(&key, bytes.clone())
+            .await
+            .map_err(LogError::store("storing evidence"))?
+        {
+            CreateOutcome::Created | CreateOutcome::AlreadyEqual => return Ok(done),
             CreateOutcome::Taken(_) => {}
         }
     }
     // So many lists say enough.
-    Ok(())
+    Ok(done)
+}
+
+/// The revocation evidence on one time-stamp.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Validation {
+    pub(crate) evidence: Vec<Bytes>,
+    /// Whether more is named than is read.
+    pub(crate) has_more: bool,
 }
 
 /// Reads what was gathered for the time-stamp `token` of a sealing or a renewal, up to the first number without a
-/// list. Lists that cannot be read and evidence that is missing or has another digest are left out:
-/// nothing but what can be told of revocation rests on them, and whatever is there proves itself.
+/// list, or to [`VALIDATION_EVIDENCE_MAX`] pieces. Lists that cannot be read and evidence that is missing or has
+/// another digest are left out: nothing but what can be told of revocation rests on them, and whatever is there
+/// proves itself.
 ///
 /// # Errors
 ///
@@ -182,25 +228,42 @@ pub async fn read_validation(
     of: impl Into<ValidationOf>,
     token: Sha256Digest,
 ) -> Result<Vec<Bytes>, LogError> {
-    let (of, mut evidence, mut seen) = (of.into(), Vec::new(), Vec::new());
+    Ok(read_named(archive, of.into(), token).await?.evidence)
+}
+
+/// Reads the same, and says whether more is named.
+pub(crate) async fn read_named(
+    archive: &Archive,
+    of: ValidationOf,
+    token: Sha256Digest,
+) -> Result<Validation, LogError> {
+    let (mut found, mut seen, mut named) = (Validation::default(), HashSet::new(), 0);
     for number in 1..=VALIDATION_LISTS_MAX {
         let key = ObjectKey::validation_list(of, number);
         let Some(bytes) = read(archive, &key, VALIDATION_LIST_BYTES_MAX).await? else { break };
         let Ok(list) = parse_canonical::<ValidationList>(&bytes) else { continue };
+        named += list.evidence.len();
+        if named > VALIDATION_NAMED_MAX {
+            found.has_more = true;
+            break;
+        }
         if list.token_sha256 != token {
             continue;
         }
         for listed in list.evidence {
-            if seen.contains(&listed.sha256) {
+            if !seen.insert(listed.sha256) {
                 continue;
             }
-            seen.push(listed.sha256);
+            if seen.len() > VALIDATION_EVIDENCE_MAX {
+                found.has_more = true;
+                return Ok(found);
+            }
             let key = ObjectKey::validation(of, listed.sha256);
             let bytes = read(archive, &key, REVOCATION_BYTES_MAX as u64).await?;
-            evidence.extend(bytes.filter(|bytes| Sha256Digest::of(bytes) == listed.sha256));
+            found.evidence.extend(bytes.filter(|bytes| Sha256Digest::of(bytes) == listed.sha256));
         }
     }
-    Ok(evidence)
+    Ok(found)
 }
 
 async fn read(

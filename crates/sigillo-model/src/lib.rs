@@ -73,6 +73,7 @@ pub use succession::{
     SuccessionReason,
 };
 pub use validation::{
-    EvidenceKind, ListedEvidence, VALIDATION_FORMAT, VALIDATION_LIST_BYTES_MAX,
-    VALIDATION_LISTS_MAX, ValidationList, ValidationOf,
+    EvidenceKind, ListedEvidence, VALIDATION_EVIDENCE_MAX, VALIDATION_FORMAT,
+    VALIDATION_LIST_BYTES_MAX, VALIDATION_LISTS_MAX, VALIDATION_NAMED_MAX, ValidationList,
+    ValidationOf,
 };

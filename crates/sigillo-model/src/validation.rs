@@ -8,6 +8,10 @@ use crate::{LogTime, RenewalId, SealingId, Sha256Digest};
 pub const VALIDATION_LIST_BYTES_MAX: u64 = 64 << 10;
 /// Most lists of one sealing.
 pub const VALIDATION_LISTS_MAX: u64 = 10_000;
+/// Most names in all lists of one sealing or renewal that are read, the same ones counted again.
+pub const VALIDATION_NAMED_MAX: usize = 10_000;
+/// Most pieces of evidence on one time-stamp that are read, missing ones included.
+pub const VALIDATION_EVIDENCE_MAX: usize = 1_000;
 /// Beside what evidence lies: that whose time-stamps it is about.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum ValidationOf {

@@ -14,6 +14,7 @@ use crate::{
         log_succeed::SucceedArgs,
         log_witness::{AddCosignatureArgs, WitnessArgs},
         receipt::ReceiptCommand,
+        seal::SealArgs,
         shell::{CompletionsArgs, ManArgs},
         submission::SubmissionCommand,
     },
@@ -132,6 +133,9 @@ pub(crate) struct InitArgs {
 /// archived is refused with a code, a reason and a remedy, and recorded; the rest goes on. The
 /// same folder again archives only what is new. Ctrl-C finishes what was begun; twice, it stops
 /// at once.
+///
+/// Exits with 1 if something was refused, with 3 if the certificate behind a new time-stamp is revoked,
+/// with 5 if a line of SHA-512 leaves out documents that are damaged or lost.
 ///
 /// Examples:
 ///
@@ -332,22 +336,6 @@ pub(crate) struct VerifyArgs {
     pub(crate) witness: Vec<String>,
 }
 
-/// Seal and time-stamp what waits for it
-///
-/// Every sealing gets a time-stamp on each evidence line of the settings. Exits with 4 if one waits,
-/// for no authority of its line helped: nothing is lost, and no other line waits for that. Exits with 5
-/// if a line of SHA-512 leaves out documents that are damaged or lost: they are never on that line.
-/// What the store does not give now makes its sealing wait, with 4.
-///
-/// Example: sigillo seal --archive /srv/archive
-#[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
-pub(crate) struct SealArgs {
-    /// Only ask for the time-stamps that sealings wait for
-    #[arg(long)]
-    pub(crate) stamp_only: bool,
-}
-
 /// Renew time-stamps before they come to their end
 ///
 /// Says for which sealings the certificate of the newest time-stamp, or what it was signed with,
@@ -364,8 +352,10 @@ pub(crate) struct SealArgs {
 /// With --gather nothing is renewed: shown are the time-stamps of whose certificates it is not known
 /// whether they were revoked, or only by lists older than the time-stamp; with --yes the addresses
 /// that the certificates name are asked, and what they answer is kept beside the time-stamps, so that
-/// no verification needs a network. Do it before renewing. It can be done again at any time, and exits
-/// with 4 where that is worth while: somebody who is named did not say enough yet.
+/// no verification needs a network. What says that a certificate is revoked is put beside all its
+/// time-stamps. Do it before renewing. It can be done again at any time, and exits with 4 where that is
+/// worth while: somebody who is named did not say enough yet. Exits with 3 as long as a time-stamp
+/// rests on a revoked certificate that makes it doubtful, and if what came again lies there damaged.
 ///
 /// Exits with 3 or 5 if something could not be verified: a newest time-stamp that could not be is not
 /// renewed, an older one that is missing keeps nothing from being renewed. Exits with 4 if no

@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 
 use sigillo_ers::AlgorithmTable;
 use sigillo_evidence_log::{
-    AuditKnowledge, AuditTime, GatherPlan, GatherRules, LogAudit, RENEWAL_LEAD, RenewalRules,
-    Renewer, gather_again, plan_gathering, plan_renewals, read_validation,
+    AuditKnowledge, AuditTime, GatherOutcome, GatherPlan, GatherRules, LogAudit, RENEWAL_LEAD,
+    RenewalRules, Renewer, gather_again, plan_gathering, plan_renewals, read_validation,
 };
 use sigillo_model::{
     Clock as _, EvidenceDigest, EvidenceRenewed, FindingCode, ObjectKey, RenewalMembers,
@@ -30,7 +30,7 @@ const TABLE: &str = r#"
     bits_min = 256
 "#;
 
-async fn audit(world: &World, far: &Far) -> LogAudit {
+pub(crate) async fn audit(world: &World, far: &Far) -> LogAudit {
     audit_in(1, world, far).await
 }
 
@@ -57,7 +57,7 @@ fn counts(audit: &LogAudit) -> (u64, u64, u64) {
     (revocation.known, revocation.unknown, revocation.trial)
 }
 
-async fn plan(world: &World, far: &Far) -> GatherPlan {
+pub(crate) async fn plan(world: &World, far: &Far) -> GatherPlan {
     let rules = GatherRules { anchors: &far.anchors, at: RealClock.now() };
     plan_gathering(&world.archive().await, &rules).await.unwrap()
 }
@@ -65,11 +65,14 @@ async fn plan(world: &World, far: &Far) -> GatherPlan {
 /// Gathers again; returns how many answers were kept, how many addresses gave nothing, and for how
 /// many time-stamps nothing new came.
 async fn gather(world: &World, far: &Far) -> (usize, usize, usize) {
+    let outcome = ask_again(world, far).await;
+    (outcome.stored, outcome.refused.len(), outcome.unchanged)
+}
+
+pub(crate) async fn ask_again(world: &World, far: &Far) -> GatherOutcome {
     let (plan, log) = (plan(world, far).await, world.writer().await);
     let rules = GatherRules { anchors: &far.anchors, at: RealClock.now() };
-    let authorities = &far.authorities;
-    let outcome = gather_again(&log, &plan, &rules, authorities, &RealClock).await.unwrap();
-    (outcome.stored, outcome.refused.len(), outcome.unchanged)
+    gather_again(&log, &plan, &rules, &far.authorities, &RealClock).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +152,7 @@ async fn what_was_not_to_be_had_at_stamping_is_gathered_later_and_once() {
 }
 
 /// Renews everything with a certificate that lasts longer, and returns what the log says of it.
-async fn renew(world: &World, far: &Far, over_lost: bool) -> EvidenceRenewed {
+pub(crate) async fn renew(world: &World, far: &Far, over_lost: bool) -> EvidenceRenewed {
     far.certify_again();
     let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
     let rules = RenewalRules {
@@ -174,7 +177,7 @@ async fn renew(world: &World, far: &Far, over_lost: bool) -> EvidenceRenewed {
 }
 
 /// Returns the digests of evidence in `members.json` of a renewal, sealing by sealing.
-fn covered(world: &World, body: &EvidenceRenewed) -> Vec<Vec<EvidenceDigest>> {
+pub(crate) fn covered(world: &World, body: &EvidenceRenewed) -> Vec<Vec<EvidenceDigest>> {
     let bytes = fs::read(world.file(&ObjectKey::renewal_members(body.renewal))).unwrap();
     let members: RenewalMembers = parse_canonical(&bytes).unwrap();
     members.members.into_iter().map(|it| it.validation).collect()

@@ -13,6 +13,7 @@ mod growing;
 mod reading;
 mod renewing;
 mod renewing_lost;
+mod revocations_apart;
 mod rotating;
 mod sealing;
 mod writing;

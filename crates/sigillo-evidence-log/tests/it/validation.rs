@@ -143,6 +143,20 @@ impl Far {
         self.new_list();
     }
 
+    /// Lists the certificate of the authority as revoked some days from now.
+    pub(crate) fn revoke_in(&self, days: i64, reason: &str) {
+        let at = RealClock.now() + SignedDuration::from_hours(24 * days);
+        let at = at.strftime("%y%m%d%H%M%SZ");
+        let entry = format!("R\t491231000000Z\t{at},{reason}\t20\tunknown\t/CN=tsa\n");
+        fs::write(self.folder.path().join("index"), entry).unwrap();
+        self.new_list();
+    }
+
+    /// Returns the list.
+    pub(crate) fn list(&self) -> Vec<u8> {
+        fs::read(self.folder.path().join("list.crl")).unwrap()
+    }
+
     /// Gives the authority a certificate that lasts longer than the one it has.
     pub(crate) fn certify_again(&self) {
         let line = "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x21 -days 5000 \

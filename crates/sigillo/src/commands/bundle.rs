@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use sigillo_custody::{ReceiptLog, ReceiptMaker, ReceiptOf};
+use sigillo_custody::{AddedValidation, ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_model::{ErrorKind, Sha256Digest, Verdict};
 use sigillo_proof::{
     ArchiveSection, BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, CheckedPage, CheckedSort,
@@ -16,6 +16,7 @@ use sigillo_store::ReadPool;
 
 use crate::{
     commands::{
+        EXIT_FINDINGS,
         er::algorithms,
         er_revocation::{summary_json, summary_text},
         export::locate,
@@ -42,6 +43,8 @@ use crate::{
 /// --files: a bundle has at most 64 MiB.
 ///
 /// Who gets a bundle learns the digests of all files of the documents in it.
+///
+/// Exits with 3 if what says that a certificate was revoked found no room in it.
 ///
 /// Example: sigillo prove 5c1e9a02 -o delibera.zip --archive /srv/archive
 #[derive(Args, Debug)]
@@ -106,8 +109,10 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
     let mut bundle = Bundle { receipt: given.receipt, files: Vec::new() };
     let witnesses = context.trust.witness_keys()?;
     log.add_cosignatures(&archive, &mut bundle.receipt, &witnesses).await?;
-    let validation =
-        log.add_validation(&archive, &mut bundle.receipt, RECEIPT_VALIDATION_BYTES_MAX).await?;
+    let anchors = context.knowledge(&archive)?.anchors;
+    let validation = log
+        .add_validation(&archive, &mut bundle.receipt, (&anchors, RECEIPT_VALIDATION_BYTES_MAX))
+        .await?;
     let unfit = |error| CommandError::of(ErrorKind::Invalid, &error);
     let mut zip = bundle.to_zip().map_err(unfit)?;
     if args.files {
@@ -144,7 +149,7 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
             counted(unsealed, "batch"),
         ));
     }
-    text.push_str(&no_room_text(validation.left_out as u64));
+    text.push_str(&no_room_text(validation));
     let value = json!({
         "bytes": size,
         "documents": documents,
@@ -152,26 +157,39 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
         "files": bundle.files.len(),
         "findings": given.findings,
         "renewals": renewals,
-        "revocation": {"answers": validation.added, "left_out": validation.left_out},
+        "revocation": validation_json(validation),
         "time_stamps": stamps,
         "trial": receipt.archive.trial,
         "unsealed": unsealed,
     });
     context.output.result("sigillo.prove/1", &text, value);
-    Ok(told_left_out(context, &given.findings))
+    let code = told_left_out(context, &given.findings);
+    Ok(if validation.silent > 0 { code.max(EXIT_FINDINGS) } else { code })
 }
 
-/// Says how many answers on revocation are not in a bundle.
-fn no_room_text(left_out: u64) -> String {
-    if left_out == 0 {
+fn validation_json(AddedValidation { added, left_out, silent }: AddedValidation) -> Value {
+    json!({"answers": added, "left_out": left_out, "revoked_left_out": silent})
+}
+
+/// Says how many answers on revocation are not in a bundle, and that they matter if they do.
+fn no_room_text(validation: AddedValidation) -> String {
+    if validation.left_out == 0 {
         return String::new();
     }
-    format!(
+    let mut text = format!(
         "  {} on whether certificates were revoked found no room: at most {} of {} go in\n",
-        counted(left_out, "answer"),
+        counted(validation.left_out as u64, "answer"),
         RECEIPT_VALIDATION_MAX,
         size_text(RECEIPT_VALIDATION_BYTES_MAX as u64),
-    )
+    );
+    if validation.silent > 0 {
+        text.push_str(&format!(
+            "  REVOKED: what says so of {} found no room, so nothing is in it that says otherwise, and \
+             whoever checks it cannot tell. `sigillo verify` says more\n",
+            counted(validation.silent as u64, "certificate"),
+        ));
+    }
+    text
 }
 
 pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandError> {

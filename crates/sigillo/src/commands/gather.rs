@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use sigillo_evidence_log::{GatherOutcome, GatherPlan, GatherRules, gather_again, plan_gathering};
+use sigillo_evidence_log::{
+    GatherOutcome, GatherPlan, GatherRules, RevokedCertificate, copy_revocations, gather_again,
+    plan_gathering,
+};
+use sigillo_model::ObjectKey;
 
 use crate::{
     commands::{EXIT_CLEAN, EXIT_FINDINGS, EXIT_TRANSIENT},
@@ -21,13 +25,16 @@ pub(crate) async fn run(context: &Context, yes: bool) -> Result<u8, CommandError
     let rules = GatherRules { anchors: &anchors, at: context.clock.now() };
     let plan = plan_gathering(&archive, &rules).await?;
     let mut text = plan_text(&plan);
-    if !yes || plan.wanting.is_empty() {
+    if !yes || (plan.wanting.is_empty() && plan.copies.is_empty()) {
+        text.push_str(&revoked_text(&plan.revoked));
         if !plan.wanting.is_empty() {
             text.push_str("Nobody was asked. To ask: sigillo renew --gather --yes\n");
+        } else if !plan.copies.is_empty() {
+            text.push_str("Nothing was written. To do it: sigillo renew --gather --yes\n");
         }
         let value = json!({"outcome": null, "performed": yes, "plan": plan_json(&plan)});
         context.output.result("sigillo.renew.gather/1", &text, value);
-        return Ok(EXIT_CLEAN);
+        return Ok(if plan.revoked.is_empty() { EXIT_CLEAN } else { EXIT_FINDINGS });
     }
     // The plan is shown before anybody is asked.
     if !context.output.is_json() {
@@ -35,25 +42,30 @@ pub(crate) async fn run(context: &Context, yes: bool) -> Result<u8, CommandError
     }
     let keys = context.keys(&archive)?;
     let log = context.log(&archive, &keys).await?;
-    let authorities = context.real_authorities()?.believing(anchors.clone());
     let clock = &*context.clock;
-    let outcome = gather_again(&log, &plan, &rules, &authorities, clock).await?;
+    let mut outcome = GatherOutcome::default();
+    if !plan.wanting.is_empty() {
+        let authorities = context.real_authorities()?.believing(anchors.clone());
+        outcome = gather_again(&log, &plan, &rules, &authorities, clock).await?;
+    }
     let rules = GatherRules { anchors: &anchors, at: context.clock.now() };
     let left = plan_gathering(&archive, &rules).await?;
-    // Where certificates name nobody to ask, nobody answers later either.
-    let is_transient = left.wanting.len() as u64 > left.nobody;
-    let left = left.wanting.len();
-    text.push_str(&outcome_text(&outcome, left));
+    let copied = copy_revocations(&log, &left, clock).await?;
+    outcome.damaged.extend(copied.damaged.iter().cloned());
+    text.push_str(&outcome_text(&outcome, &left, copied.stored));
     let value = json!({
-        "outcome": outcome_json(&outcome, left), "performed": true, "plan": plan_json(&plan),
+        "outcome": outcome_json(&outcome, &left, copied.stored),
+        "performed": true,
+        "plan": plan_json(&plan),
     });
     context.output.result("sigillo.renew.gather/1", &text, value);
-    Ok(if is_transient {
-        EXIT_TRANSIENT
-    } else if outcome.revoked.is_empty() {
-        EXIT_CLEAN
-    } else {
+    // Where certificates name nobody to ask, nobody answers later either.
+    Ok(if !left.revoked.is_empty() || !outcome.damaged.is_empty() {
         EXIT_FINDINGS
+    } else if left.unknown() > left.nobody {
+        EXIT_TRANSIENT
+    } else {
+        EXIT_CLEAN
     })
 }
 
@@ -95,10 +107,17 @@ fn plan_text(plan: &GatherPlan) -> String {
             text.push_str(&format!("  {} {words}\n", counted(count, "time-stamp")));
         }
     }
+    if !plan.copies.is_empty() {
+        text.push_str(&format!(
+            "  {} whose certificate is revoked by what lies elsewhere in the archive only: it is to be put \
+             beside them, too\n",
+            counted(plan.copies.len() as u64, "time-stamp")
+        ));
+    }
     text
 }
 
-fn outcome_text(outcome: &GatherOutcome, left: usize) -> String {
+fn outcome_text(outcome: &GatherOutcome, left: &GatherPlan, copied: usize) -> String {
     let mut text = String::new();
     for kept in &outcome.kept {
         text.push_str(&format!(
@@ -116,7 +135,15 @@ fn outcome_text(outcome: &GatherOutcome, left: usize) -> String {
             visible(&refused.words)
         ));
     }
-    text.push_str(&revoked_text(outcome));
+    text.push_str(&revoked_text(&left.revoked));
+    text.push_str(&damaged_text(&outcome.damaged));
+    if copied > 0 {
+        text.push_str(&format!(
+            "What lies elsewhere in the archive and says that certificates are revoked was put beside {} by \
+             the same certificates.\n",
+            counted(left.copies.len() as u64, "time-stamp"),
+        ));
+    }
     text.push_str(&format!("Kept {}", counted(outcome.stored as u64, "answer")));
     if outcome.unchanged > 0 {
         let unchanged = counted(outcome.unchanged as u64, "time-stamp");
@@ -127,18 +154,21 @@ fn outcome_text(outcome: &GatherOutcome, left: usize) -> String {
         text.push_str(&format!("; no time was left for {left}"));
     }
     text.push_str(".\n");
-    if left > 0 {
+    if left.unknown() > 0 {
         text.push_str(&format!(
             "Of {} it is still not known. Later: sigillo renew --gather --yes\n",
-            counted(left as u64, "time-stamp"),
+            counted(left.unknown(), "time-stamp"),
         ));
     }
     text
 }
 
 /// Says which certificates are revoked, so that time-stamps are not worth what they seem to be.
-pub(crate) fn revoked_text(outcome: &GatherOutcome) -> String {
-    let each = outcome.revoked.iter().map(|revoked| {
+pub(crate) fn revoked_text(revoked: &[RevokedCertificate]) -> String {
+    let more = revoked.len().saturating_sub(PRINTED_MAX) as u64;
+    let more =
+        (more > 0).then(|| format!("REVOKED: those of {} more\n", counted(more, "time-stamp")));
+    let each = revoked.iter().take(PRINTED_MAX).map(|revoked| {
         format!(
             "REVOKED: the certificate of {} behind the time-stamp {}, since {}. Do not rely on that \
              time-stamp; `sigillo verify` says more, and another authority's comes with `sigillo renew`\n",
@@ -147,11 +177,22 @@ pub(crate) fn revoked_text(outcome: &GatherOutcome) -> String {
             revoked.at,
         )
     });
+    each.chain(more).collect()
+}
+
+/// Says what was got again and lies damaged where it is to be stored.
+pub(crate) fn damaged_text(damaged: &[ObjectKey]) -> String {
+    let each = damaged.iter().map(|key| {
+        format!(
+            "DAMAGED: {key} has other bytes than its name says, so that what came again could not be kept \
+             there. Take it from a copy of the archive\n"
+        )
+    });
     each.collect()
 }
 
-pub(crate) fn revoked_json(outcome: &GatherOutcome) -> Vec<Value> {
-    let each = outcome.revoked.iter().map(|it| {
+pub(crate) fn revoked_json(revoked: &[RevokedCertificate]) -> Vec<Value> {
+    let each = revoked.iter().map(|it| {
         json!({"at": it.at.to_string(), "subject": it.subject, "token_sha256": it.token_sha256})
     });
     each.collect()
@@ -169,15 +210,19 @@ fn plan_json(plan: &GatherPlan) -> Value {
     });
     json!({
         "known": plan.known,
+        "lying_elsewhere": plan.copies.len(),
         "names_nobody": plan.nobody,
+        "revoked": revoked_json(&plan.revoked),
         "trial": plan.trial,
         "unanchored": plan.unanchored,
         "wanting": wanting.collect::<Vec<_>>(),
     })
 }
 
-fn outcome_json(outcome: &GatherOutcome, left: usize) -> Value {
+fn outcome_json(outcome: &GatherOutcome, left: &GatherPlan, copied: usize) -> Value {
     json!({
+        "copied": copied,
+        "damaged": outcome.damaged.iter().map(ObjectKey::as_str).collect::<Vec<_>>(),
         "gave": outcome.kept.iter().map(|kept| json!({
             "address": kept.address,
             "kind": kept.kind.to_string(),
@@ -189,8 +234,8 @@ fn outcome_json(outcome: &GatherOutcome, left: usize) -> Value {
         "refused": outcome.refused.iter().map(|refused| json!({
             "address": refused.authority, "words": refused.words,
         })).collect::<Vec<_>>(),
-        "revoked": revoked_json(outcome),
-        "still_wanting": left,
+        "revoked": revoked_json(&left.revoked),
+        "still_wanting": left.unknown(),
         "unchanged": outcome.unchanged,
     })
 }

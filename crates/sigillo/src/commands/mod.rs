@@ -24,7 +24,7 @@ pub(crate) mod receipt;
 pub(crate) mod renew;
 mod renew_trees;
 mod sample;
-mod seal;
+pub(crate) mod seal;
 pub(crate) mod shell;
 mod status;
 pub(crate) mod submission;

@@ -108,7 +108,8 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
     let given = maker.make(&of).await?;
     let mut receipt = given.receipt;
     log.add_cosignatures(&archive, &mut receipt, &context.trust.witness_keys()?).await?;
-    log.add_validation(&archive, &mut receipt, RECEIPT_VALIDATION_BYTES_MAX).await?;
+    let anchors = context.knowledge(&archive)?.anchors;
+    log.add_validation(&archive, &mut receipt, (&anchors, RECEIPT_VALIDATION_BYTES_MAX)).await?;
     match &args.output {
         Some(file) => {
             let bytes = receipt.to_json();
@@ -220,7 +221,8 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
     let given = maker.refresh(&older).await?;
     let mut newer = given.receipt;
-    log.add_validation(&archive, &mut newer, RECEIPT_VALIDATION_BYTES_MAX).await?;
+    let anchors = context.knowledge(&archive)?.anchors;
+    log.add_validation(&archive, &mut newer, (&anchors, RECEIPT_VALIDATION_BYTES_MAX)).await?;
     let witnesses = context.trust.witness_keys()?;
     let bare = newer.clone();
     log.add_cosignatures(&archive, &mut newer, &witnesses).await?;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use sigillo_authorities::KeyFolder;
@@ -16,10 +17,9 @@ use sigillo_model::{
 use sigillo_store::CpuPool;
 
 use crate::{
-    cli::SealArgs,
     commands::{
         EXIT_CLEAN, EXIT_FINDINGS, EXIT_TRANSIENT,
-        gather::{revoked_json, revoked_text},
+        gather::{damaged_text, revoked_json, revoked_text},
         verify::{exit_code, findings_text},
     },
     context::Context,
@@ -28,6 +28,23 @@ use crate::{
     output::{counted, visible, waiting},
     progress::{Count, Shown, Work},
 };
+
+/// Seal and time-stamp what waits for it
+///
+/// Every sealing gets a time-stamp on each evidence line of the settings. Exits with 4 if one waits,
+/// for no authority of its line helped: nothing is lost, and no other line waits for that. Exits with 5
+/// if a line of SHA-512 leaves out documents that are damaged or lost: they are never on that line.
+/// What the store does not give now makes its sealing wait, with 4. Exits with 3 if the certificate
+/// behind a new time-stamp is revoked: do not rely on that one.
+///
+/// Example: sigillo seal --archive /srv/archive
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct SealArgs {
+    /// Only ask for the time-stamps that sealings wait for
+    #[arg(long)]
+    pub(crate) stamp_only: bool,
+}
 
 /// What was sealed and stamped.
 #[derive(Debug)]
@@ -144,14 +161,15 @@ impl SealReport {
         if waits && !damaged {
             return EXIT_TRANSIENT;
         }
-        let is_void = self.lines.iter().any(|(_, stamps)| !stamps.gathered.revoked.is_empty());
-        let code = exit_code(&self.left_out);
-        if is_void { code.max(EXIT_FINDINGS) } else { code }
+        self.damage_code().unwrap_or(EXIT_CLEAN)
     }
 
-    /// Returns the exit code for what was left out, if something was.
+    /// Returns the exit code for what was left out, if something was, and for certificates that are revoked.
     pub(crate) fn damage_code(&self) -> Option<u8> {
-        Some(exit_code(&self.left_out)).filter(|code| *code != EXIT_CLEAN)
+        let gathered = || self.lines.iter().map(|(_, stamps)| &stamps.gathered);
+        let is_told = gathered().any(|it| !it.revoked.is_empty() || !it.damaged.is_empty());
+        let code = exit_code(&self.left_out).max(if is_told { EXIT_FINDINGS } else { EXIT_CLEAN });
+        Some(code).filter(|code| *code != EXIT_CLEAN)
     }
 
     pub(crate) fn text(&self) -> String {
@@ -194,7 +212,7 @@ impl SealReport {
                 "refused": self.all(|_, it| it.gathered.refused.iter().map(|refused| json!({
                     "address": refused.authority, "words": refused.words,
                 })).collect()),
-                "revoked": self.all(|_, it| revoked_json(&it.gathered)),
+                "revoked": self.all(|_, it| revoked_json(&it.gathered.revoked)),
             },
             "stamped": self.all(|_, it| it.stamped.iter().map(|stamp| json!(stamp)).collect()),
             "refused": self.all(|line, it| it.refused.iter().map(|refused| json!({
@@ -245,7 +263,8 @@ fn stamps_text(stamps: &StampOutcome, on: &str, nothing_lost: bool) -> String {
             visible(&refused.words)
         ));
     }
-    text.push_str(&revoked_text(&stamps.gathered));
+    text.push_str(&revoked_text(&stamps.gathered.revoked));
+    text.push_str(&damaged_text(&stamps.gathered.damaged));
     if stamps.waiting > 0 {
         text.push_str(&format!(
             "{} for a time-stamp{on}{} sigillo seal --stamp-only\n",

@@ -214,7 +214,8 @@ fn what_was_not_known_at_stamping_is_gathered_later_and_goes_into_bundles() {
     assert_eq!(json["revocation"]["evidence"][0]["not_revoked"], 1);
 
     let made = world.run(["prove", "carte/uno.txt", "-o", "prova.zip", "--json"]).json();
-    assert_eq!(made["revocation"], serde_json::json!({"answers": 1, "left_out": 0}));
+    let revocation = serde_json::json!({"answers": 1, "left_out": 0, "revoked_left_out": 0});
+    assert_eq!(made["revocation"], revocation);
     fs::rename(world.archive(), world.place("via")).unwrap();
     let check = ["check", "prova.zip", "--require", "revocation", "--html", "prova.html"];
     let mut elsewhere = world.command(check);
@@ -302,15 +303,48 @@ fn what_was_revoked_before_the_time_stamp_is_damage_everywhere() {
     fs::write(authority.folder.join("index"), entry).unwrap();
     authority.answers.store(true, Ordering::SeqCst);
     world.run(["renew", "--gather", "--yes"]).check(3, "REVOKED: the certificate of CN=tsa");
+    // And again as long as it is so, whether somebody is asked or not.
+    world.run(["renew", "--gather"]).check(3, "REVOKED: the certificate of CN=tsa");
+    world.run(["renew", "--gather", "--yes"]).check(3, "REVOKED: the certificate of CN=tsa");
     // Who is told so at once is told so, too.
     world.write("due.txt", b"due");
     world.run(["ingest", "--no-seal", "carte"]).check(0, "1 document archived");
     world.run(["seal"]).check(3, "REVOKED: the certificate of CN=tsa");
+    world.write("tre.txt", b"tre");
+    world.run(["ingest", "carte"]).check(3, "REVOKED: the certificate of CN=tsa");
     world.run(["verify"]).check(5, "F917");
     world.run(["prove", "carte/uno.txt", "-o", "prova.zip"]).check(0, "prova.zip");
     let checked = world.run(["check", "prova.zip"]);
     checked.check(5, "F917");
     checked.check(5, "1 certificate revoked, by the OCSP response of ");
+}
+
+#[test]
+fn what_is_learnt_later_of_a_key_is_true_of_all_that_it_stamped() {
+    let Some((world, authority)) = stamped() else { return };
+    authority.answers.store(true, Ordering::SeqCst);
+    world.run(["renew", "--gather", "--yes"]).check(0, "Kept 1 answer");
+    world.run(["verify", "--require", "revocation"]).check(0, "1 certificate not revoked");
+    // It is learnt with the next time-stamp only.
+    let at = (now() + SignedDuration::from_hours(24)).strftime("%y%m%d%H%M%SZ").to_string();
+    let entry = format!("R\t491231000000Z\t{at},keyCompromise\t20\tunknown\t/CN=tsa\n");
+    fs::write(authority.folder.join("index"), entry).unwrap();
+    world.write("due.txt", b"due");
+    world.run(["ingest", "carte"]).check(3, "REVOKED: the certificate of CN=tsa");
+    let json = world.run(["verify", "--json"]).json();
+    let told = json["findings"].as_array().unwrap().iter().filter(|it| it["code"] == "F918");
+    assert_eq!(told.count(), 2, "{json}");
+    world.run(["prove", "carte/uno.txt", "-o", "prova.zip"]).check(0, "prova.zip");
+    world.run(["check", "prova.zip"]).check(3, "F918");
+    world.run(["receipt", "show", "carte/uno.txt", "-o", "rdv.json"]).check(0, "rdv.json");
+    let receipt = fs::read(world.place("rdv.json")).unwrap();
+    let receipt: serde_json::Value = serde_json::from_slice(&receipt).unwrap();
+    assert_eq!(receipt["validation"].as_array().unwrap().len(), 2);
+    let gather = world.run(["renew", "--gather", "--yes"]);
+    gather.check(3, "was put beside 1 time-stamp by the same certificates");
+    let json = world.run(["renew", "--gather", "--json"]).json();
+    assert_eq!(json["plan"]["lying_elsewhere"], 0);
+    assert_eq!(json["plan"]["revoked"].as_array().unwrap().len(), 2);
 }
 
 #[test]
