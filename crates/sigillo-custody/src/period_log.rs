@@ -181,12 +181,12 @@ impl PeriodLog {
         }
         self.tree.extend(commit.leaves());
         let log = header.generation;
-        let (begin, end) =
+        let (first, after) =
             (EntryPlace { log, index: header.first_leaf }, EntryPlace { log, index: size_after });
-        let begun = bounds.have_begun(begin, header.at);
-        let goes_on = bounds.go_on(end, header.at);
+        let begun = bounds.have_begun(first, header.at);
+        let goes_on = bounds.go_on(after, header.at);
         self.is_clocked |=
-            bounds.have_begun(begin, header.clock) && bounds.go_on(end, header.clock);
+            bounds.have_begun(first, header.clock) && bounds.go_on(after, header.clock);
         if !begun {
             self.older_size = size_after;
         }

@@ -246,6 +246,7 @@ impl Checker {
                 ended.size, ended.root
             );
             self.find(FindingCode::SuccessionFalse, "checkpoint", message);
+            return;
         }
         if (head.size <= ended.size && !is_other) || !ended.others_may_sign {
             return;
