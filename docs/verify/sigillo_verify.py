@@ -16,8 +16,8 @@ from archive_logs import (
 from evidence_lines import (
     entry_of, line_of_sealing, lines_of_document, parse_record, read_line, root_of_trees, sealed_entry, trees_of)
 from public_specs import (
-    TEXT, CannotTell, check_cms, check_lines, digest, evidence_levels, evidence_record, in_order,
-    inclusion_root, is_consistent, leaf, many, members, need, parse_json, parse_key, pem, read_all, seconds, sha256, sha512,
+    TEXT, CannotTell, check_cms, check_lines, digest, evidence_levels, evidence_record, in_order, inclusion_root,
+    is_consistent, leaf, many, members, need, parse_json, parse_key, pem, read_all, seconds, sha256, sha512,
     signed_data, steps, unhex, validity_of, value, verdict, verify_proof, verify_record, write_proof)
 
 # ---- Bundles (format.md, Bundles) ----------------------------------------------------------------------------------
