@@ -131,8 +131,8 @@ pub fn check_stamping(view: &LogView, line: &str, now: Timestamp) -> Check {
 /// Says how long certificates are still valid; each comes with what it is called.
 pub fn check_certificates(certificates: &[(String, Vec<u8>)], now: Timestamp) -> Check {
     let name = "certificates";
-    let mend = "sigillo log succeed --reason certificates-ended   (of an authority in the settings, name one whose \
-                certificate lasts longer: docs/operations/README.md)";
+    let mend = "sigillo log succeed --reason certificates-ended   (for one of an authority in the settings: name an \
+                authority there whose certificate lasts longer; docs/operations/README.md)";
     let mut ends = Vec::new();
     for (of, der) in certificates {
         match certificate_end(der) {

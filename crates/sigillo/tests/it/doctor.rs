@@ -283,7 +283,7 @@ fn a_certificate_that_ends_soon_is_found() {
         ),
     );
     let ran = doctor(&world);
-    check(&ran, "certificates", "warn", "ends in 29 days", "new certificate");
+    check(&ran, "certificates", "warn", "ends in 29 days", "whose certificate lasts longer");
 }
 
 #[test]

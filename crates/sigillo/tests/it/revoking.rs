@@ -101,9 +101,13 @@ impl Authority {
 
     /// Gives it a certificate that lasts longer than the one it has.
     pub(crate) fn certify_again(&self) {
-        let line = "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x21 -days 5000 \
-                    -extfile openssl.cnf -extensions tsa -out tsa.pem";
-        openssl(&self.folder, line);
+        let configuration = fs::read_to_string(self.folder.join("openssl.cnf")).unwrap();
+        let digest = configuration.split_once("default_md=").unwrap().1.lines().next().unwrap();
+        let line = format!(
+            "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x21 -days 5000 -{digest} \
+             -extfile openssl.cnf -extensions tsa -out tsa.pem"
+        );
+        openssl(&self.folder, &line);
         fs::write(self.folder.join("index"), "V\t491231000000Z\t\t21\tunknown\t/CN=tsa\n").unwrap();
     }
 

@@ -236,8 +236,8 @@ fn status_says_what_is_known_where_the_newest_commits_are_gone() {
         fs::remove_file(world.archive().join(commit)).unwrap();
     }
     let ran = world.run(["status"]);
-    ran.check(5, "DAMAGE: log 2 of this archive was seen earlier");
-    assert!(ran.stdout.contains("bring back its newest state"), "{ran:?}");
+    ran.check_error(5, "LOG_DIVERGED: log 2 of this archive was seen with ");
+    assert!(ran.stderr.contains("bring back its newest state"), "{ran:?}");
     // Who knows nothing of it sees that something is published.
     let stranger = ["status", "--state", "altro", "--config", "altra", "--keys", "senza"];
     world.run(stranger).check(3, "CANNOT TELL: a checkpoint of log 2 is published");
