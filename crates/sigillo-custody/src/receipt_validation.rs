@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn what_tells_a_revocation_goes_in_before_any_number_of_others() {
-        let good = (0..70).map(|day| piece(100 + day, &[("tsa", day as i64, None)]));
+        let good = (0..70).zip(100..).map(|(day, size)| piece(size, &[("tsa", day, None)]));
         let mut found: Vec<_> = good.collect();
         found.push(piece(900, &[("tsa", 30, Some(20))]));
         found.push(piece(901, &[("tsa", 29, Some(20))]));

@@ -555,8 +555,8 @@ mod tests {
         let doubted = told(&[outlived(compromised), good.clone()]);
         assert!(matches!(doubted, Some(RevocationStatus::Revoked { .. })), "{doubted:?}");
         // Nor does it end a hold.
-        let hold = revoked(2031, Some(6), 2032);
-        let held = told(&[hold, outlived(good)]);
+        let suspended = revoked(2031, Some(6), 2032);
+        let held = told(&[suspended, outlived(good)]);
         assert!(matches!(held, Some(RevocationStatus::Revoked { .. })), "{held:?}");
     }
 
@@ -581,7 +581,8 @@ mod tests {
             for (place, first) in all.iter().enumerate() {
                 for (second, third) in all[place + 1..].iter().zip(&all[place..]) {
                     let some = [first.clone(), second.clone(), third.clone()];
-                    let each = some.iter().map(|it| effect_of(&judged(&[it.clone()], covered)));
+                    let each =
+                        some.iter().map(|it| effect_of(&judged(std::slice::from_ref(it), covered)));
                     let worst = each.max().unwrap();
                     let ordered = ORDERS.map(|order| order.map(|at| some[at].clone()));
                     let mut told = ordered.iter().map(|facts| judged(facts, covered));
