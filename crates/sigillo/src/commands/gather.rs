@@ -171,7 +171,8 @@ pub(crate) fn revoked_text(revoked: &[RevokedCertificate]) -> String {
     let each = revoked.iter().take(PRINTED_MAX).map(|revoked| {
         format!(
             "REVOKED: the certificate of {} behind the time-stamp {}, since {}. Do not rely on that \
-             time-stamp; `sigillo verify` says more, and another authority's comes with `sigillo renew`\n",
+             time-stamp; `sigillo verify` says more. Name another authority in the settings, on a line of \
+             its own (`[[lines]]`), and run `sigillo seal --stamp-only`: one line that holds is enough\n",
             visible(&revoked.subject),
             revoked.token_sha256,
             revoked.at,
