@@ -3,9 +3,10 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
+use jiff::Timestamp;
 use rstest::rstest;
 use sigillo_authorities::{Authorities, KeyError, KeyFolder, SignedHead};
-use sigillo_model::{ErrorKind, Sha256Digest};
+use sigillo_model::{Clock, ErrorKind, Sha256Digest};
 
 use crate::support::{CountingEntropy, ENTITY, FixedClock, TestFolder, create, openssl};
 
@@ -41,6 +42,31 @@ fn mode(path: &Path) -> u32 {
 fn write_private(path: &Path, text: &str) {
     fs::write(path, text).expect("a file");
     set_mode(path, 0o600);
+}
+
+/// A clock that stands at an instant.
+#[derive(Debug)]
+struct At(Timestamp);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+#[test]
+fn certificates_that_end_soon_are_made_anew_for_the_next_log() {
+    let folder = TestFolder::new();
+    let seal = read(&folder.path.join("seal.pem"));
+    // The certificates are valid for ten years.
+    for (day, goes_on) in [("2035-05-01", true), ("2035-08-01", false), ("2040-01-01", false)] {
+        let at = At(format!("{day}T00:00:00Z").parse().expect("a time"));
+        let next = folder.path.with_file_name(format!("next-{day}"));
+        let (old, entropy) = (Some(folder.path.as_path()), CountingEntropy::default());
+        KeyFolder::create_successor(&next, old, ENTITY, &at, &entropy).expect("a key folder");
+        assert_eq!(read(&next.join("seal.pem")) == seal, goes_on, "{day}");
+        assert_ne!(read(&next.join("log.key")), read(&folder.path.join("log.key")), "{day}");
+    }
 }
 
 #[test]
