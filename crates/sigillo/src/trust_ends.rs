@@ -7,7 +7,7 @@ use sigillo_evidence_log::Archive;
 use crate::{
     error::CommandError,
     trust::{Trusted, TrustedEnd, TrustedSuccessor},
-    trust_store::{TrustStore, read_trusted},
+    trust_store::TrustStore,
 };
 
 impl Trusted {
@@ -58,10 +58,7 @@ impl TrustStore {
         &self,
         archive: &Archive,
     ) -> Result<Vec<(u64, SignedHead)>, CommandError> {
-        if !self.knows(archive) {
-            return Ok(Vec::new());
-        }
-        Ok(read_trusted(&self.file_of(archive.description().archive))?.ends(archive))
+        Ok(self.of(archive)?.map(|it| it.ends(archive)).unwrap_or_default())
     }
 
     /// Returns one of them that ended elsewhere in the archive.
@@ -69,9 +66,6 @@ impl TrustStore {
         &self,
         archive: &Archive,
     ) -> Result<Option<(u64, SignedHead)>, CommandError> {
-        if !self.knows(archive) {
-            return Ok(None);
-        }
-        Ok(read_trusted(&self.file_of(archive.description().archive))?.other_end(archive))
+        Ok(self.of(archive)?.and_then(|it| it.other_end(archive)))
     }
 }

@@ -129,16 +129,20 @@ impl TrustStore {
         self.file_of(archive.description().archive).exists()
     }
 
+    /// Reads what is believed of an archive; nothing if that is not in the trust store.
+    pub(crate) fn of(&self, archive: &Archive) -> Result<Option<Trusted>, CommandError> {
+        self.knows(archive)
+            .then(|| read_trusted(&self.file_of(archive.description().archive)))
+            .transpose()
+    }
+
     /// Returns what is believed of the keys of each log of an archive, with its generation; nothing of one
     /// that is not in the trust store.
     pub(crate) fn believed_of(
         &self,
         archive: &Archive,
     ) -> Result<Vec<(u64, BelievedKeys)>, CommandError> {
-        if !self.knows(archive) {
-            return Ok(Vec::new());
-        }
-        Ok(read_trusted(&self.file_of(archive.description().archive))?.believed(archive))
+        Ok(self.of(archive)?.map(|it| it.believed(archive)).unwrap_or_default())
     }
 
     /// Returns the logs after the first that are believed of an archive, each with its generation and
@@ -153,34 +157,24 @@ impl TrustStore {
 
     /// Returns the certificates that are believed of an archive, PEM.
     pub(crate) fn anchors_of(&self, archive: &Archive) -> Result<Vec<String>, CommandError> {
-        if !self.knows(archive) {
-            return Ok(Vec::new());
-        }
-        Ok(read_trusted(&self.file_of(archive.description().archive))?.anchors)
+        Ok(self.of(archive)?.map(|it| it.anchors).unwrap_or_default())
     }
 
     /// Returns whether the newest log that the archive shows is believed, whatever logs after it are
     /// believed as well.
     pub(crate) fn believes_shown(&self, archive: &Archive) -> Result<bool, CommandError> {
-        if !self.knows(archive) {
-            return Ok(false);
-        }
-        let trusted = read_trusted(&self.file_of(archive.description().archive))?;
-        Ok(trusted.vouches_for_newest(archive))
+        Ok(self.of(archive)?.is_some_and(|it| it.vouches_for_newest(archive)))
     }
 
     /// Refuses an archive of which other keys are believed than those that it shows:
     /// [`add`](Self::add) would, too late.
     pub(crate) fn refuse_others(&self, archive: &Archive) -> Result<(), CommandError> {
-        if !self.knows(archive) || self.believes_shown(archive)? {
-            return Ok(());
-        }
-        let path = self.file_of(archive.description().archive);
-        let known = read_trusted(&path)?;
+        let Some(known) = self.of(archive)? else { return Ok(()) };
         let shown = Trusted::of(archive, Vec::new());
-        if known.joined(&shown).is_ok() {
+        if known.vouches_for_newest(archive) || known.joined(&shown).is_ok() {
             return Ok(());
         }
+        let path = self.file_of(shown.archive);
         let words = format!("the trust store has other keys for this archive of {}", shown.entity);
         Err(CommandError::new(ErrorKind::Invalid, words)
             .hint(format!("see whose they are: {}; nothing was written", path.display())))
@@ -216,14 +210,9 @@ impl TrustStore {
     ) -> Result<(bool, TrustAnchors), CommandError> {
         let mut anchors = TrustAnchors::new();
         self.add_listed(&mut anchors)?;
-        let path = self.file_of(archive.description().archive);
-        if !path.exists() {
+        let Some(trusted) = self.of(archive)?.filter(|it| it.matches(archive)) else {
             return Ok((false, anchors));
-        }
-        let trusted = read_trusted(&path)?;
-        if !trusted.matches(archive) {
-            return Ok((false, anchors));
-        }
+        };
         trusted.anchors_into(&mut anchors)?;
         Ok((true, anchors))
     }
