@@ -5,8 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use sigillo_ers::EvidenceTree;
-use sigillo_evidence_log::{Archive, BatchObjectError, LoggedBatch, read_leaves, read_pack_list};
+use sigillo_ers::{EvidenceTree, TrustAnchors};
+use sigillo_evidence_log::{
+    Archive, BatchObjectError, LoggedBatch, RevokedRenewals, ToldRevocations, read_leaves,
+    read_pack_list,
+};
 use sigillo_merkle::{MemoryTree, inclusion_path, leaf_hash, parse_cosigned_checkpoint};
 use sigillo_model::{
     Entry, ListedPack, ObjectKey, Sha256Digest, SubmissionCompleted, SubmissionId, VersionId,
@@ -55,6 +58,10 @@ pub struct ReceiptMaker<'a> {
     pub log: &'a ReceiptLog,
     /// Threads that read packs.
     pub reads: &'a ReadPool,
+    /// What is told to be revoked anywhere in the archive.
+    pub told: &'a ToldRevocations,
+    /// Certificates that time-stamps may lead to.
+    pub anchors: &'a TrustAnchors,
 }
 
 impl ReceiptMaker<'_> {
@@ -114,7 +121,9 @@ impl ReceiptMaker<'_> {
             self.add_batch(&mut receipt, batch).await?;
         }
         let batches: Vec<_> = covered.iter().map(|it| it.logged).collect();
-        let mut left_out = seal_batches(self.archive, self.log, &mut receipt, &batches).await?;
+        let mut revoked = RevokedRenewals::new(self.told, self.anchors);
+        let (archive, log) = (self.archive, self.log);
+        let mut left_out = seal_batches(archive, log, &mut receipt, &batches, &mut revoked).await?;
         // In one of a submission that would be most of its length.
         if receipt.submission.is_none() && receipt.documents.len() <= BUNDLE_DOCUMENTS_MAX {
             let from = (self.archive, self.reads);
@@ -129,7 +138,8 @@ impl ReceiptMaker<'_> {
     }
 
     /// Gives an older receipt anew, with what came since. Renewals and evidence lines that it has and the
-    /// archive has lost stay in it, and are not told of as left out.
+    /// archive has lost stay in it, and are not told of as left out; renewals that do not count, for a
+    /// certificate behind them was revoked, do not stay in it.
     ///
     /// # Errors
     ///
@@ -152,9 +162,10 @@ impl ReceiptMaker<'_> {
             self.make_of_all_logs(&ReceiptOf::of(older)).await?
         };
         let log = self.log.behind(&receipt);
-        keep_from(older, &mut receipt, log)?;
-        receipt.schema = receipt.schema_wanted().to_owned();
-        extends(older, &receipt).map_err(GiveReceiptError::Differs)?;
+        let older = left_out.without_revoked(older);
+        keep_from(&older, &mut receipt, log)?;
+        receipt.schema_wanted().clone_into(&mut receipt.schema);
+        extends(&older, &receipt).map_err(GiveReceiptError::Differs)?;
         let findings = left_out.findings(&receipt);
         Ok(GivenReceipt { receipt, findings })
     }

@@ -33,6 +33,7 @@ pub struct GivenReceipt {
 #[derive(Debug, Default)]
 pub(crate) struct LeftOut {
     renewals: Vec<Renewal>,
+    revoked: Vec<Revoked>,
     lines: Vec<Line>,
     places: Vec<Places>,
 }
@@ -51,6 +52,14 @@ struct Renewal {
     /// The sealing, the line, and the entries of all renewals that are not given without it; nothing if it
     /// is lost whatever else is there.
     of: Option<(u64, String, Vec<EntryPlace>)>,
+}
+
+/// A renewal that does not count, for a certificate behind it was revoked.
+#[derive(Debug)]
+struct Revoked {
+    key: ObjectKey,
+    why: String,
+    place: EntryPlace,
 }
 
 /// A first time-stamp that is lost, and with it its line.
@@ -120,6 +129,30 @@ impl LeftOut {
         });
     }
 
+    /// Takes note of a renewal that does not count, and is not given.
+    pub(crate) fn revoked(&mut self, key: ObjectKey, why: &str, place: EntryPlace) {
+        self.revoked.push(Revoked { key, why: why.to_owned(), place });
+    }
+
+    /// Returns an older receipt without the renewals that do not count, as it would be given now.
+    pub(crate) fn without_revoked(&self, older: &Receipt) -> Receipt {
+        let mut older = older.clone();
+        let places: BTreeSet<EntryPlace> = self.revoked.iter().map(|it| it.place).collect();
+        let counts = |entry: &LoggedLine| !places.contains(&entry.place());
+        for token in older.sealings.iter_mut().flat_map(|it| &mut it.tokens) {
+            // New hash trees are over everything before them.
+            let is_whole = token.renewals.iter().all(|it| counts(&it.entry));
+            token.hash_tree = token.hash_tree.take().filter(|it| is_whole && counts(&it.entry));
+            let newer = token.hash_tree.iter_mut().flat_map(|it| &mut it.renewals);
+            for renewal in token.renewals.iter_mut().chain(newer) {
+                if !counts(&renewal.entry) {
+                    (renewal.token, renewal.path, renewal.validation) = (None, vec![], vec![]);
+                }
+            }
+        }
+        older
+    }
+
     /// Takes note that of a sealing on a line a renewal is not given either that is there, for something
     /// before it is lost.
     pub(crate) fn not_given(&mut self, (number, line): SealingLine<'_>, place: EntryPlace) {
@@ -177,6 +210,9 @@ impl LeftOut {
             *least = least.iter().copied().chain(until).min();
         }
         let renewals = renewals.into_values().map(|(until, lost)| lost.finding(until));
+        let revoked: BTreeMap<String, Revoked> =
+            self.revoked.into_iter().map(|it| (it.key.to_string(), it)).collect();
+        let renewals = renewals.chain(revoked.into_values().map(Revoked::finding));
         let is_lost = |it: &Line| token(it.of.0, &it.of.1).is_none();
         let lines = self.lines.into_iter().filter(is_lost).map(Line::finding);
         let places = self.places.into_iter().filter_map(|it| it.finding(receipt));
@@ -197,6 +233,13 @@ fn has_all(section: &TokenSection, places: &[EntryPlace]) -> bool {
     let entries = renewals.map(|it| &it.entry).chain(trees.map(|tree| &tree.entry));
     let there: BTreeSet<EntryPlace> = entries.map(LoggedLine::place).collect();
     places.iter().all(|place| there.contains(place))
+}
+
+impl Revoked {
+    fn finding(self) -> Finding {
+        let message = format!("{}: this renewal is left out, for it proves nothing", self.why);
+        Finding::new(FindingCode::RenewalRevoked, self.key, message)
+    }
 }
 
 impl Line {

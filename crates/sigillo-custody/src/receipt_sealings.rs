@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use sigillo_ers::{EvidenceTree, SEAL_BYTES_MAX, TOKEN_BYTES_MAX, sealing_leaves};
-use sigillo_evidence_log::{Archive, Chains, LoggedBatch, TokenFrom, checkpoint_value};
+use sigillo_evidence_log::{
+    Archive, Chains, LoggedBatch, RevokedRenewals, TokenFrom, checkpoint_value,
+};
 use sigillo_merkle::parse_signed_checkpoint;
 use sigillo_model::{
     BatchesSealed, Entry, EvidenceDigest, ObjectKey, STATEMENT_BYTES_MAX, SealingStamped,
@@ -28,6 +30,7 @@ pub(crate) async fn seal_batches(
     log: &ReceiptLog,
     receipt: &mut Receipt,
     batches: &[&LoggedBatch],
+    revoked: &mut RevokedRenewals<'_>,
 ) -> Result<LeftOut, GiveReceiptError> {
     let (chains, mut left_out) = (Chains::read(archive, &log.view).await?, LeftOut::default());
     let sealings = log.entries().filter_map(|(place, entry)| match entry {
@@ -67,7 +70,7 @@ pub(crate) async fn seal_batches(
             entry: log.line(place)?,
             seal: Base64Bytes(seal.to_vec()),
             statement: text,
-            tokens: tokens((archive, log, &chains), body, &mut left_out).await?,
+            tokens: tokens((archive, log, &chains), body, revoked, &mut left_out).await?,
         });
     }
     Ok(left_out)
@@ -92,6 +95,7 @@ pub(crate) async fn read_statement(
 async fn tokens(
     (archive, log, chains): (&Archive, &ReceiptLog, &Chains),
     sealing: &BatchesSealed,
+    revoked: &mut RevokedRenewals<'_>,
     left_out: &mut LeftOut,
 ) -> Result<Vec<TokenSection>, GiveReceiptError> {
     let mut sections: Vec<TokenSection> = Vec::new();
@@ -123,7 +127,8 @@ async fn tokens(
                 continue;
             }
         };
-        let (renewals, hash_tree) = newer((archive, log, chains), body, left_out).await?;
+        let of = (archive, log, chains);
+        let (renewals, hash_tree) = newer(of, body, revoked, left_out).await?;
         sections.push(TokenSection {
             entry: log.line(place)?,
             hash_tree,
@@ -146,17 +151,21 @@ async fn tokens(
 type Newer = (Vec<RenewalSection>, Option<HashTreeSection>);
 
 /// Reads what renewed a time-stamp, as far as it is under the checkpoint. A renewal whose token is lost
-/// stands without it: the log says what those after it cover. New hash trees are over everything before
-/// them: if anything of that is lost, they are left out.
+/// stands without it: the log says what those after it cover. So does one that does not count, for a
+/// certificate behind it was revoked. New hash trees are over everything before them: if anything of that
+/// is lost or does not count, they are left out.
 async fn newer(
     (archive, log, chains): (&Archive, &ReceiptLog, &Chains),
     stamped: &SealingStamped,
+    revoked: &mut RevokedRenewals<'_>,
     lost: &mut LeftOut,
 ) -> Result<Newer, GiveReceiptError> {
     let (mut first, mut tree) = (Vec::new(), None::<HashTreeSection>);
     let (known, of) = ((&log.view, chains), (stamped.number, stamped.line.as_str()));
     let (mut is_whole, mut goes_on) = (true, true);
-    for token in chains.of(&stamped.line, stamped.number) {
+    let chain = chains.of(&stamped.line, stamped.number);
+    let revoked = revoked.of((archive, &log.view, chains), chain).await?;
+    for token in chain {
         let Some((generation, index)) = token.entry_place(&log.view) else { continue };
         let place = EntryPlace { log: generation, index };
         let renewals = tree.as_mut().map_or(&mut first, |tree| &mut tree.renewals);
@@ -169,6 +178,11 @@ async fn newer(
         }
         let (key, bytes_max) = (token.key(&log.view), TOKEN_BYTES_MAX as u64);
         let raw = match read_or_lost(archive, &key, bytes_max, token.sha256).await? {
+            _ if revoked.contains_key(&token.sha256) => {
+                lost.revoked(key, &revoked[&token.sha256], place);
+                is_whole = false;
+                None
+            }
             Ok(raw) if token.is_placed() => Some(Base64Bytes(raw.to_vec())),
             read => {
                 lost.token(known, of, token, read.err().unwrap_or_default());

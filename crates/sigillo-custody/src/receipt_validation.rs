@@ -41,6 +41,21 @@ struct Candidate {
 }
 
 impl ReceiptLog {
+    /// Reads what is told to be revoked anywhere in the archive.
+    ///
+    /// # Errors
+    ///
+    /// [`GiveReceiptError`] if the store did not answer.
+    pub async fn told_revocations(
+        &self,
+        archive: &Archive,
+        anchors: &TrustAnchors,
+    ) -> Result<ToldRevocations, GiveReceiptError> {
+        let chains = Chains::read(archive, &self.view).await.map_err(CustodyError::from)?;
+        let read = ToldRevocations::read((archive, &self.view, &chains), anchors).await;
+        Ok(read.map_err(CustodyError::from)?)
+    }
+
     /// Puts what was gathered on the certificates of the time-stamps of a receipt into it, and what lies
     /// beside others in the archive and says that one of them is revoked, as far as there is room: at
     /// most [`RECEIPT_VALIDATION_MAX`] pieces of [`RECEIPT_VALIDATION_BYTES_MAX`] bytes together. `room` is
@@ -54,7 +69,8 @@ impl ReceiptLog {
         &self,
         archive: &Archive,
         receipt: &mut Receipt,
-        (anchors, room): (&TrustAnchors, usize),
+        (anchors, elsewhere): (&TrustAnchors, &ToldRevocations),
+        room: usize,
     ) -> Result<AddedValidation, GiveReceiptError> {
         let mut found: BTreeMap<Sha256Digest, Candidate> = BTreeMap::new();
         let covered = covered_in(receipt);
@@ -64,9 +80,6 @@ impl ReceiptLog {
         if places.is_empty() {
             return Ok(AddedValidation::default());
         }
-        let chains = Chains::read(archive, &self.view).await.map_err(CustodyError::from)?;
-        let of = (archive, &self.view, &chains);
-        let elsewhere = ToldRevocations::read(of, anchors).await.map_err(CustodyError::from)?;
         let mut take = |der: Bytes, raw: Option<&[u8]>, needs_told: bool| {
             let told = raw.map(|raw| told_by(&der, (raw, anchors))).unwrap_or_default();
             if needs_told && told.is_empty() {

@@ -10,7 +10,8 @@ use crate::{
     record::EvidenceRecord,
     record_check::StampReport,
     revocation::{
-        CertificateRevocation, RevocationEffect, RevocationSet, RevocationStatus, RevocationTimes,
+        CertificateRevocation, RevocationEffect, RevocationReason, RevocationSet, RevocationStatus,
+        RevocationTimes,
     },
     revocation_check::{FollowedPath, RevocationCheck},
     token::ReadToken,
@@ -117,6 +118,14 @@ fn name(stamp: &StampReport) -> String {
     format!("chain {}, time-stamp {}", stamp.chain, stamp.position)
 }
 
+impl CertificateRevocation {
+    /// Says that it was revoked, when and why.
+    pub(crate) fn revoked_text(&self, at: Timestamp, reason: Option<RevocationReason>) -> String {
+        let why = reason.map_or("no reason stated".to_owned(), |it| it.to_string());
+        format!("the certificate of {} was revoked on {at} ({why})", self.subject)
+    }
+}
+
 /// Tells what is wrong, or cannot be told, of the certificates of a time-stamp.
 fn findings_of(stamp: &StampReport, required: bool) -> Vec<Finding> {
     let told = stamp.revocation.iter().filter_map(|certificate| {
@@ -129,8 +138,7 @@ fn findings_of(stamp: &StampReport, required: bool) -> Vec<Finding> {
                 format!("cannot tell: revocation of the certificate of {subject}: {missing}"),
             ),
             RevocationStatus::Revoked { at, reason, effect, .. } => {
-                let why = reason.map_or("no reason stated".to_owned(), |it| it.to_string());
-                let revoked = format!("the certificate of {subject} was revoked on {at} ({why})");
+                let revoked = certificate.revoked_text(*at, *reason);
                 match effect {
                     RevocationEffect::Void => (
                         FindingCode::CertificateRevoked,

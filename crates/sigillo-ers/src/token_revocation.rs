@@ -7,7 +7,10 @@ use crate::{
     crl::ADDRESS_BYTES_MAX,
     der::Reader,
     ocsp,
-    revocation::{CertificateRevocation, RevocationKind, RevocationSet, RevocationTimes},
+    revocation::{
+        CertificateRevocation, RevocationEffect, RevocationKind, RevocationSet, RevocationStatus,
+        RevocationTimes,
+    },
     revocation_check::{FollowedPath, RevocationCheck},
     signature::Accepted,
     token::ReadToken,
@@ -83,8 +86,42 @@ pub fn token_revocation(
     evidence: &RevocationSet,
     known_by: Timestamp,
 ) -> Result<Vec<CertificateRevocation>, TokenError> {
-    let token = ReadToken::read(raw)?;
-    let path = anchored_path(&token, anchors)?;
+    judged(&ReadToken::read(raw)?, (anchors, evidence), (None, known_by))
+}
+
+/// Finds among time-stamps of one sealing and line, oldest first, the newest after the first that proves
+/// nothing, or may prove nothing, for a certificate behind it was revoked; `None` if there is none. The one
+/// after it is what covers it. Returns its place, and why it does not count.
+///
+/// What cannot be read is for others to say. Source: as for a record, RFC 3161 §4.
+pub fn revoked_stamp(
+    tokens: &[&[u8]],
+    (anchors, evidence): (&TrustAnchors, &RevocationSet),
+    known_by: Timestamp,
+) -> Option<(usize, String)> {
+    let mut covered_at = None;
+    for (place, raw) in tokens.iter().enumerate().skip(1).rev() {
+        let Ok(token) = ReadToken::read(raw) else { continue };
+        let told = judged(&token, (anchors, evidence), (covered_at, known_by)).unwrap_or_default();
+        let why = told.iter().find_map(|it| match it.status {
+            RevocationStatus::Revoked { effect: RevocationEffect::None, .. } => None,
+            RevocationStatus::Revoked { at, reason, .. } => Some(it.revoked_text(at, reason)),
+            _ => None,
+        });
+        if let Some(why) = why {
+            return Some((place, why));
+        }
+        covered_at = Some(token.stamped_at);
+    }
+    None
+}
+
+fn judged(
+    token: &ReadToken<'_>,
+    (anchors, evidence): (&TrustAnchors, &RevocationSet),
+    (covered_at, known_by): (Option<Timestamp>, Timestamp),
+) -> Result<Vec<CertificateRevocation>, TokenError> {
+    let path = anchored_path(token, anchors)?;
     let mut check = RevocationCheck::new(None);
     check.add_delegates(&token.certificates());
     let embedded = token.beside().revocations.iter().map(|raw| ("in the time-stamp", *raw));
@@ -92,7 +129,7 @@ pub fn token_revocation(
         // What cannot be read says nothing, and is missed where it would have counted.
         let _is_read = check.add(name, raw, known_by).is_ok();
     }
-    let times = RevocationTimes { stamped_at: token.stamped_at, covered_at: None, known_by };
+    let times = RevocationTimes { stamped_at: token.stamped_at, covered_at, known_by };
     Ok(check.judge(&FollowedPath { certificates: path, is_complete: true }, &times))
 }
 

@@ -20,6 +20,7 @@ use crate::{
     audit_lines::weigh,
     audit_revocation::RevocationAudit,
     audit_sealings::{read_stated, told_of},
+    revoked_out,
     sealing_chains::{ReadTokens, SealingChains},
 };
 
@@ -178,16 +179,17 @@ impl RenewalsAudit<'_> {
         }
         let Some(sealing) = self.view.sealing(number) else { return Ok(()) };
         let sealing = &sealing.body;
-        let Some((record, read)) = self.record(sealing, tokens).await? else { return Ok(()) };
-        let leaves_out =
-            record.is_rehashed() && self.chains.left_out((number, tokens)).next().is_some();
+        let of = (self.archive, self.view, self.chains);
+        let read = SealingChains::read_with(of, tokens, &mut self.tokens, true).await?;
+        // What is not there as it should be is told where it lies.
+        let Ok(read) = read else { return Ok(()) };
+        let Some(record) = self.record(sealing, tokens, &read).await? else { return Ok(()) };
         let Some(time) = &self.knowledge.time else {
-            if leaves_out {
+            if self.leaves_out((number, tokens), &record) {
                 self.alone.insert((line.to_owned(), number));
             }
             return Ok(());
         };
-        let of = (self.archive, self.view, self.chains);
         let (evidence, missing) = self.revocation.evidence(of, tokens).await?;
         for (key, digest) in missing {
             let code = FindingCode::CoveredEvidenceLost;
@@ -198,7 +200,9 @@ impl RenewalsAudit<'_> {
                 self.find(code, &key, message);
             }
         }
-        if leaves_out {
+        let judged = self.judged((sealing, tokens), (record, read), (time, &evidence)).await?;
+        let Some((record, read, report)) = judged else { return Ok(()) };
+        if self.leaves_out((number, tokens), &record) {
             let first = self.report(sealing, &record.first(), (time, &evidence));
             let is_doubt = |it: &&Finding| it.severity >= Severity::CannotTell;
             let mut doubts = first.findings.iter().filter(is_doubt);
@@ -206,7 +210,6 @@ impl RenewalsAudit<'_> {
                 self.alone.insert((line.to_owned(), number));
             }
         }
-        let report = self.report(sealing, &record, (time, &evidence));
         self.revocation.take(self.view, (tokens, &read), &report);
         for finding in report.findings {
             let Some(at) = stamp_of(&finding, &read) else { continue };
@@ -228,17 +231,47 @@ impl RenewalsAudit<'_> {
         Ok(())
     }
 
+    /// Tells whether the newer chain of a record is over hash trees that leave documents out.
+    fn leaves_out(&self, of: (u64, &[ChainToken]), record: &Evidence) -> bool {
+        record.is_rehashed() && self.chains.left_out(of).next().is_some()
+    }
+
+    /// Verifies a record as of a time; where renewals rest on revoked certificates, the one without them,
+    /// which is told. `None` if something of that is not there as it should be.
+    async fn judged(
+        &mut self,
+        (sealing, tokens): (&BatchesSealed, &[ChainToken]),
+        (record, mut read): (Evidence, SealingChains),
+        (time, revoked): (&AuditTime, &RevocationSet),
+    ) -> Result<Option<(Evidence, SealingChains, RecordReport)>, LogError> {
+        let report = self.report(sealing, &record, (time, revoked));
+        let is_of_renewal = |it: &Finding| {
+            let codes = [FindingCode::CertificateRevoked, FindingCode::RevokedLater];
+            codes.contains(&it.code) && stamp_of(it, &read).is_some_and(|at| at > 0)
+        };
+        if !report.findings.iter().any(is_of_renewal) {
+            return Ok(Some((record, read, report)));
+        }
+        let by = (&self.knowledge.anchors, revoked);
+        for (place, why) in read.leave_revoked_out(tokens, by, time.at) {
+            let finding = revoked_out::finding(self.view, &tokens[place], &why);
+            if self.told.insert((finding.code, finding.object.clone())) {
+                self.findings.push(finding);
+            }
+        }
+        let Some(record) = self.record(sealing, tokens, &read).await? else { return Ok(None) };
+        let report = self.report(sealing, &record, (time, revoked));
+        Ok(Some((record, read, report)))
+    }
+
     /// Writes the evidence record of statement and seal; `None` if something in it is not there as it
     /// should be.
     async fn record(
         &mut self,
         sealing: &BatchesSealed,
         tokens: &[ChainToken],
-    ) -> Result<Option<(Evidence, SealingChains)>, LogError> {
-        let of = (self.archive, self.view, self.chains);
-        let read = SealingChains::read_with(of, tokens, &mut self.tokens, true).await?;
-        // What is not there as it should be is told where it lies.
-        let Ok(read) = read else { return Ok(None) };
+        read: &SealingChains,
+    ) -> Result<Option<Evidence>, LogError> {
         let first = tokens.first().filter(|it| it.sha512.is_some());
         let mut evidence = Evidence { chains: Vec::new(), hashes: Vec::new(), sha512: None };
         if first.is_none() {
@@ -265,7 +298,7 @@ impl RenewalsAudit<'_> {
             evidence.push(HashFunction::Sha512, stamps.write(lists));
             evidence.sha512 = Some(signed);
         }
-        Ok(Some((evidence, read)))
+        Ok(Some(evidence))
     }
 
     /// Reads the SHA-512 of statement and seal, if they are as they should be.

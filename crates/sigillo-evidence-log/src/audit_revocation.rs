@@ -45,6 +45,11 @@ impl RevocationAudit {
         Ok(this)
     }
 
+    /// Begins with what is told to be revoked.
+    pub(crate) fn of(told: ToldRevocations) -> Self {
+        Self { told, ..Self::default() }
+    }
+
     /// Reads the evidence beside the time-stamps of a chain, and says what of it is lost that a renewal
     /// covers. What cannot be read says nothing; what is more than a set holds is told in the end. What tells
     /// of a revocation, here or elsewhere, comes first.

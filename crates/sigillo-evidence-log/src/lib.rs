@@ -27,6 +27,7 @@ mod lost;
 mod rehashing;
 mod renewal_fit;
 mod renewing;
+mod revoked_out;
 mod sealing;
 mod sealing_chains;
 mod stamping;
@@ -77,6 +78,7 @@ pub use renewing::{
     PlannedRehash, PlannedRenewal, RENEWAL_LEAD, RenewOutcome, RenewalPlan, RenewalRules, Renewer,
     plan_renewals,
 };
+pub use revoked_out::RevokedRenewals;
 pub use right_edge::RightEdge;
 pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use sealing_chains::{ReadTokens, SealingChains};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet, btree_map::Entry};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use sigillo_ers::{Due, Renewal};
 use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest};
@@ -11,6 +11,7 @@ use crate::{
     Archive, ChainToken, Chains, LogError, LogView, RenewalPlan, RenewalRules, TokenFrom,
     last_chain,
     renewing::{Newest, Renewable, judge},
+    revoked_out::RevokedOut,
 };
 
 /// The place of a sealing in a renewal that cannot be read.
@@ -178,34 +179,49 @@ pub(crate) type Judged = BTreeMap<Sha256Digest, Result<Newest, Finding>>;
 /// that the one before is. One that has come to its end carries nothing any more: that is a finding.
 pub(crate) async fn newest_sound(
     (archive, view): (&Archive, &LogView),
-    chain: &[ChainToken],
+    (chain, counts): (&[ChainToken], &dyn Fn(usize) -> bool),
     rules: &RenewalRules<'_>,
     judged: &mut Judged,
 ) -> Result<Option<Result<ChainToken, Finding>>, LogError> {
-    for token in chain.iter().rev().filter(|it| it.is_placed()) {
+    let placed = chain.iter().enumerate().rev().filter(|(at, it)| it.is_placed() && counts(*at));
+    for (_, token) in placed {
         let known = match judged.entry(token.sha256) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(judge(archive, view, token, rules).await?),
         };
         let Ok(newest) = known else { continue };
-        let is_newest = chain.last() == Some(token);
-        let ended = newest.ends().filter(|due| due.is_due(rules.at, SignedDuration::ZERO));
-        let end = ended.and_then(|due| due.before).filter(|_| !is_newest);
-        return Ok(Some(match end {
-            None => Ok(*token),
-            Some(end) => {
-                let message = format!(
-                    "the newest time-stamp that is there ended on {end}: none that is put over it \
-                     now closes the gap; bring the newer ones back from a copy of the archive"
-                );
-                Err(Finding::new(FindingCode::EvidenceEnded, token.key(view), message))
-            }
-        }));
+        return Ok(Some(newest.gap((view, chain), token, rules.at).map_or(Ok(*token), Err)));
     }
     Ok(None)
 }
 
 impl Newest {
+    /// Says that a time-stamp has ended that is to carry another one though it is not the newest: newer ones
+    /// are lost, or do not count.
+    pub(crate) fn gap(
+        &self,
+        (view, chain): (&LogView, &[ChainToken]),
+        token: &ChainToken,
+        at: Timestamp,
+    ) -> Option<Finding> {
+        let is_newest = chain.last() == Some(token);
+        let ended = self.ends().filter(|due| due.is_due(at, SignedDuration::ZERO));
+        let end = ended.and_then(|due| due.before).filter(|_| !is_newest)?;
+        let message = format!(
+            "the newest time-stamp that is there, and counts, ended on {end}: none that is put over it now \
+             closes the gap; bring newer ones that are lost back from a copy of the archive"
+        );
+        Some(Finding::new(FindingCode::EvidenceEnded, token.key(view), message))
+    }
+
+    /// Returns the same as the newest of these, also of those that are lost or do not count: a new one must
+    /// be older than none of them.
+    pub(crate) fn not_before(&self, (view, whole): (&LogView, &[ChainToken])) -> Self {
+        let stated = whole.iter().filter_map(|it| it.stated(view).0.parse().ok());
+        let stamped_at = stated.max().unwrap_or(self.stamped_at).max(self.stamped_at);
+        Self { stamped_at, due: self.due.clone() }
+    }
+
     /// Returns what asks first for a newer time-stamp.
     fn ends(&self) -> Option<Due> {
         let mut due = self.due.iter();
@@ -219,10 +235,13 @@ impl RenewalPlan {
         &mut self,
         (archive, view, chains): (&Archive, &LogView, &Chains),
         rules: &RenewalRules<'_>,
+        revoked: &RevokedOut,
     ) -> Result<(), LogError> {
         let (mut judged, mut told) = (Judged::new(), Vec::new());
         for (_, number, chain) in chains.iter().filter(|(line, ..)| *line == rules.line) {
-            let found = newest_sound((archive, view), chain, rules, &mut judged).await?;
+            let counts = |place: usize| !revoked.has(number, place);
+            let of = (chain, &counts as &dyn Fn(usize) -> bool);
+            let found = newest_sound((archive, view), of, rules, &mut judged).await?;
             let sound = match found {
                 Some(Ok(sound)) => sound,
                 Some(Err(finding)) => {
@@ -232,7 +251,6 @@ impl RenewalPlan {
                 None => continue,
             };
             let Some(Ok(newest)) = judged.get(&sound.sha256) else { continue };
-            let mut newest = newest.clone();
             let perhaps = chains.perhaps_renewed(view, rules.line, number);
             // Which chain it would be in nobody can say.
             if perhaps.iter().any(|it| matches!(it, Unread::Rehash(_))) {
@@ -241,12 +259,12 @@ impl RenewalPlan {
             }
             let more = perhaps.iter().map(|it| it.token(view));
             let whole: Vec<ChainToken> = chain.iter().copied().chain(more).collect();
-            // The new one must not be older than those that are lost either.
-            let stated = whole.iter().filter_map(|it| it.stated(view).0.parse().ok());
-            newest.stamped_at = stated.max().unwrap_or(newest.stamped_at).max(newest.stamped_at);
-            self.take(&Renewable { number, tokens: &whole }, &newest, sound.stated(view).1, rules);
+            let (newest, trial) = (newest.not_before((view, &whole)), sound.stated(view).1);
+            let is_whole = !revoked.is_of(number);
+            self.take(&Renewable { number, tokens: &whole, is_whole }, &newest, trial, rules);
         }
-        let lost = judged.iter().filter(|(_, it)| it.is_err()).map(|(sha256, _)| *sha256).collect();
+        let mut lost = revoked.tokens(rules.line, chains);
+        lost.extend(judged.iter().filter(|(_, it)| it.is_err()).map(|(sha256, _)| *sha256));
         self.findings.extend(judged.into_values().filter_map(Result::err));
         self.findings.extend(told);
         self.older((archive, view, chains), rules.anchors, lost).await?;

@@ -27,6 +27,7 @@ use crate::{
     lost::Judged,
     read_view,
     renewal_fit::{Fit, Standing},
+    revoked_out::{RevokedOut, no_trees},
     sealing::create_fresh,
     sealing_chains::read_token,
 };
@@ -181,13 +182,17 @@ pub(crate) async fn plan_of(
             plan.findings.push(Finding::new(FindingCode::TokenDamaged, key, what.as_str()));
         }
     }
+    let by = (rules.anchors, rules.at);
+    let revoked = RevokedOut::read((archive, view, chains), rules.line, by).await?;
+    plan.findings.extend(revoked.findings.iter().cloned());
     if rules.over_lost {
-        return plan.over_lost((archive, view, chains), rules).await.map(|()| plan);
+        plan.over_lost((archive, view, chains), rules, &revoked).await?;
+        return Ok(plan);
     }
     let of_line: Vec<_> = chains.iter().filter(|(line, ..)| *line == rules.line).collect();
     let newest: BTreeMap<Sha256Digest, ChainToken> = of_line
         .iter()
-        .filter_map(|(_, _, chain)| chain.last())
+        .filter_map(|(_, number, chain)| revoked.newest(*number, chain))
         .map(|it| (it.sha256, *it))
         .collect();
     let judged: Judged = stream::iter(newest.into_values())
@@ -199,16 +204,21 @@ pub(crate) async fn plan_of(
         .await?;
     plan.findings.extend(judged.values().filter_map(|it| it.as_ref().err()).cloned());
     for (_, number, chain) in of_line {
-        let Some(newest) = chain.last() else { continue };
+        let Some(newest) = revoked.newest(number, chain) else { continue };
         let Some(Ok(judged)) = judged.get(&newest.sha256) else { continue };
         if !chains.perhaps_renewed(view, rules.line, number).is_empty() {
             plan.held_back += 1;
             continue;
         }
-        let trial = newest.stated(view).1;
-        plan.take(&Renewable { number, tokens: chain }, judged, trial, rules);
+        if let Some(gap) = judged.gap((view, chain), newest, rules.at) {
+            plan.findings.push(gap);
+            continue;
+        }
+        let (judged, trial) = (judged.not_before((view, chain)), newest.stated(view).1);
+        let is_whole = !revoked.is_of(number);
+        plan.take(&Renewable { number, tokens: chain, is_whole }, &judged, trial, rules);
     }
-    plan.older((archive, view, chains), rules.anchors, BTreeSet::new()).await?;
+    plan.older((archive, view, chains), rules.anchors, revoked.tokens(rules.line, chains)).await?;
     Ok(plan)
 }
 
@@ -223,6 +233,8 @@ pub(crate) struct Newest {
 pub(crate) struct Renewable<'a> {
     pub(crate) number: u64,
     pub(crate) tokens: &'a [ChainToken],
+    /// Whether all of them count: new hash trees are over all, so that what is revoked would be in them.
+    pub(crate) is_whole: bool,
 }
 
 /// Reads and verifies the newest time-stamp of a chain.
@@ -293,7 +305,7 @@ impl RenewalPlan {
     /// Decides on one sealing.
     pub(crate) fn take(
         &mut self,
-        &Renewable { number, tokens: chain }: &Renewable<'_>,
+        &Renewable { number, tokens: chain, is_whole }: &Renewable<'_>,
         newest: &Newest,
         trial: bool,
         rules: &RenewalRules<'_>,
@@ -302,7 +314,10 @@ impl RenewalPlan {
         let of = |renewal| newest.due.iter().filter(move |due| due.renewal == renewal);
         let ends = of(Renewal::HashTree).find(is_due).copied();
         let has_other = chain_hash(chain) == HashFunction::Sha256;
-        if has_other && (ends.is_some() || rules.all_trees) {
+        let wants_trees = has_other && (ends.is_some() || rules.all_trees);
+        if wants_trees && !is_whole {
+            self.findings.push(no_trees(number));
+        } else if wants_trees {
             let tokens = chain.iter().map(|it| it.sha256).collect();
             let until = newest.due.iter().filter_map(|due| due.before).min();
             let standing = Standing { newest_at: newest.stamped_at, trial, until, longer: false };

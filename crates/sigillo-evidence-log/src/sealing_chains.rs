@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
-use sigillo_ers::{ChainStamps, HashFunction, TOKEN_BYTES_MAX};
+use sigillo_ers::{
+    ChainStamps, HashFunction, RevocationSet, TOKEN_BYTES_MAX, TrustAnchors, revoked_stamp,
+};
 use sigillo_model::{EvidenceDigest, Finding, FindingCode, Sha256Digest};
 
 use crate::{
@@ -150,6 +153,62 @@ impl SealingChains {
         let there = newer.filter(|(_, it)| matches!(it, NewerToken::There(..)));
         let within = std::iter::once(0).chain(there.map(|(at, _)| at + 1)).nth(stamp)?;
         Some(before + within)
+    }
+
+    /// Leaves out what does not count, for a certificate behind it was revoked by what `evidence` says:
+    /// a renewal as if it were lost, new hash trees with all that came later. The first time-stamp stays.
+    /// Returns the places of these, the newest first, and why.
+    pub(crate) fn leave_revoked_out(
+        &mut self,
+        tokens: &[ChainToken],
+        (anchors, evidence): (&TrustAnchors, &RevocationSet),
+        known_by: Timestamp,
+    ) -> Vec<(usize, String)> {
+        let mut left_out = Vec::new();
+        loop {
+            let there = self.there();
+            let raws: Vec<&[u8]> = there.iter().map(|(_, raw)| &raw[..]).collect();
+            let Some((at, why)) = revoked_stamp(&raws, (anchors, evidence), known_by) else {
+                return left_out;
+            };
+            let place = there[at].0;
+            self.leave_out(place, tokens);
+            left_out.push((place, why));
+        }
+    }
+
+    /// Returns the time-stamps that are there, and their places among all of the sealing.
+    fn there(&self) -> Vec<(usize, Bytes)> {
+        let (mut all, mut before) = (Vec::new(), 0);
+        for chain in &self.chains {
+            all.push((before, chain.first.1.clone()));
+            for (at, newer) in (before + 1..).zip(&chain.newer) {
+                if let NewerToken::There(_, raw) = newer {
+                    all.push((at, raw.clone()));
+                }
+            }
+            before += 1 + chain.newer.len();
+        }
+        all
+    }
+
+    /// Leaves out the time-stamp at a place, and what stands on it: newer hash trees are over everything.
+    fn leave_out(&mut self, place: usize, tokens: &[ChainToken]) {
+        let mut before = 0;
+        for at in 0..self.chains.len() {
+            let count = 1 + self.chains[at].newer.len();
+            if place == before {
+                self.chains.truncate(at);
+                return;
+            }
+            if place < before + count {
+                let digest = tokens[place].digest();
+                self.chains[at].newer[place - before - 1] = NewerToken::Lost(digest);
+                self.chains.truncate(at + 1);
+                return;
+            }
+            before += count;
+        }
     }
 
     /// Returns the place among all time-stamps of the sealing of the newest that is there.

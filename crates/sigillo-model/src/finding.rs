@@ -138,6 +138,8 @@ finding_codes! {
     DocumentNotStamped = "F520", CannotTell;
     /// Documents were left out of the hash trees of SHA-512 of their sealing when these were made.
     DocumentsLeftOut = "F521", Note;
+    /// A renewal does not count, for the certificate of its authority was revoked.
+    RenewalRevoked = "F522", Note;
     /// The log's key is in no trust store, so who wrote the archive cannot be told.
     OriginUnknown = "F601", CannotTell;
     /// The certificate of a seal leads to no anchor of the trust store.

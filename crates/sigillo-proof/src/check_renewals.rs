@@ -154,8 +154,8 @@ impl SealingsCheck<'_> {
             self.find(FindingCode::ReceiptDiffers, body, message);
         }
         let message = format!(
-            "the token of the renewal {} of {} is not in it: lost in the archive, or taken out since; what \
-             is here is judged as if there had been no such renewal",
+            "the token of the renewal {} of {} is not in it: lost in the archive, left out because a \
+             certificate was revoked, or taken out since; what is here is judged as if there had been no such renewal",
             entry.renewal, entry.stamped_at
         );
         self.find(FindingCode::RenewalNotIncluded, body, message);

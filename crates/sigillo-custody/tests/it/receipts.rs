@@ -12,8 +12,8 @@ use sigillo_custody::{GiveReceiptError, ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_ers::{TrustAnchors, pem_blocks, tree_root, version_id};
 use sigillo_evidence_log::{
     Archive, CommitOutcome, EVIDENCE_LINE, LogKeys, LogWriter, NewArchive, SealOutcome, Sealer,
-    SuccessionTerms, plan_succession, sign_succession_act, stamp_sealings, succeed_log,
-    write_succession_act,
+    SuccessionTerms, ToldRevocations, plan_succession, sign_succession_act, stamp_sealings,
+    succeed_log, write_succession_act,
 };
 use sigillo_merkle::{leaf_hash, root_of};
 use sigillo_model::{
@@ -208,13 +208,17 @@ impl World {
     async fn give(&self, of: ReceiptOf) -> Result<Receipt, GiveReceiptError> {
         let log = ReceiptLog::read_for_receipts(&self.archive).await?;
         let (archive, log, reads) = (&self.archive, &log, &self.reads);
-        ReceiptMaker { archive, log, reads }.make(&of).await.map(|it| it.receipt)
+        let (told, anchors) = (&ToldRevocations::default(), &self.anchors());
+        let maker = ReceiptMaker { archive, log, reads, told, anchors };
+        maker.make(&of).await.map(|it| it.receipt)
     }
 
     async fn refresh(&self, older: &Receipt) -> Result<Receipt, GiveReceiptError> {
         let log = ReceiptLog::read_for_receipts(&self.archive).await?;
         let (archive, log, reads) = (&self.archive, &log, &self.reads);
-        ReceiptMaker { archive, log, reads }.refresh(older).await.map(|it| it.receipt)
+        let (told, anchors) = (&ToldRevocations::default(), &self.anchors());
+        let maker = ReceiptMaker { archive, log, reads, told, anchors };
+        maker.refresh(older).await.map(|it| it.receipt)
     }
 
     fn check(&self, receipt: &Receipt) -> ReceiptCheck {

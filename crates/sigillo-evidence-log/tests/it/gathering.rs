@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 use sigillo_ers::AlgorithmTable;
 use sigillo_evidence_log::{
     AuditKnowledge, AuditTime, GatherOutcome, GatherPlan, GatherRules, LogAudit, RENEWAL_LEAD,
-    RenewalRules, Renewer, gather_again, plan_gathering, plan_renewals, read_validation,
+    RenewalPlan, RenewalRules, Renewer, gather_again, plan_gathering, plan_renewals,
+    read_validation,
 };
 use sigillo_model::{
     Clock as _, EvidenceDigest, EvidenceRenewed, FindingCode, ObjectKey, RenewalMembers,
@@ -154,6 +155,27 @@ async fn what_was_not_to_be_had_at_stamping_is_gathered_later_and_once() {
 /// Renews everything with a certificate that lasts longer, and returns what the log says of it.
 pub(crate) async fn renew(world: &World, far: &Far, over_lost: bool) -> EvidenceRenewed {
     far.certify_again();
+    renew_now(world, far, over_lost).await
+}
+
+/// Says what is to be renewed if everything is, with new hash trees if they are wanted.
+pub(crate) async fn renewals(world: &World, far: &Far, all_trees: bool) -> RenewalPlan {
+    let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
+    let rules = RenewalRules {
+        line: LINE,
+        anchors: &far.anchors,
+        algorithms: &algorithms,
+        at: RealClock.now(),
+        lead: RENEWAL_LEAD,
+        all: true,
+        all_trees,
+        over_lost: false,
+    };
+    plan_renewals(&world.archive().await, &rules).await.unwrap()
+}
+
+/// Renews everything with the certificate that the authority has.
+pub(crate) async fn renew_now(world: &World, far: &Far, over_lost: bool) -> EvidenceRenewed {
     let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
     let rules = RenewalRules {
         line: LINE,

@@ -14,6 +14,7 @@ mod reading;
 mod renewing;
 mod renewing_lost;
 mod revocations_apart;
+mod revoked_renewals;
 mod rotating;
 mod sealing;
 mod writing;

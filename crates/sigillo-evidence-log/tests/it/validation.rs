@@ -147,7 +147,12 @@ impl Far {
     pub(crate) fn revoke_in(&self, days: i64, reason: &str) {
         let at = RealClock.now() + SignedDuration::from_hours(24 * days);
         let at = at.strftime("%y%m%d%H%M%SZ");
-        let entry = format!("R\t491231000000Z\t{at},{reason}\t20\tunknown\t/CN=tsa\n");
+        self.list_revoked(&format!("{at},{reason}"), "20");
+    }
+
+    /// Lists a certificate of the authority, by its serial number, as revoked then, for a reason.
+    pub(crate) fn list_revoked(&self, when: &str, serial: &str) {
+        let entry = format!("R\t491231000000Z\t{when}\t{serial}\tunknown\t/CN=tsa\n");
         fs::write(self.folder.path().join("index"), entry).unwrap();
         self.new_list();
     }
@@ -159,9 +164,16 @@ impl Far {
 
     /// Gives the authority a certificate that lasts longer than the one it has.
     pub(crate) fn certify_again(&self) {
-        let line = "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x21 -days 5000 \
-                    -extfile openssl.cnf -extensions tsa -out tsa.pem";
-        openssl(self.folder.path(), line);
+        self.certify("21", 5000);
+    }
+
+    /// Gives the authority a certificate of a serial number that lasts some days.
+    pub(crate) fn certify(&self, serial: &str, days: u32) {
+        let line = format!(
+            "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x{serial} -days {days} \
+             -extfile openssl.cnf -extensions tsa -out tsa.pem"
+        );
+        openssl(self.folder.path(), &line);
     }
 }
 

@@ -104,15 +104,15 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
     let (log, reads) = (ReceiptLog::read_for_receipts(&archive).await?, ReadPool::start()?);
     let located = locate(context, &archive, &log.view, &reads, &args.ids).await?;
     let of = ReceiptOf::Versions(located.iter().map(|it| it.version).collect());
-    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
+    let anchors = &context.knowledge(&archive)?.anchors;
+    let told = &log.told_revocations(&archive, anchors).await?;
+    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors };
     let given = maker.make(&of).await?;
     let mut bundle = Bundle { receipt: given.receipt, files: Vec::new() };
     let witnesses = context.trust.witness_keys()?;
     log.add_cosignatures(&archive, &mut bundle.receipt, &witnesses).await?;
-    let anchors = context.knowledge(&archive)?.anchors;
-    let validation = log
-        .add_validation(&archive, &mut bundle.receipt, (&anchors, RECEIPT_VALIDATION_BYTES_MAX))
-        .await?;
+    let (by, room) = ((anchors, told), RECEIPT_VALIDATION_BYTES_MAX);
+    let validation = log.add_validation(&archive, &mut bundle.receipt, by, room).await?;
     let unfit = |error| CommandError::of(ErrorKind::Invalid, &error);
     let mut zip = bundle.to_zip().map_err(unfit)?;
     if args.files {

@@ -171,8 +171,9 @@ pub(crate) fn revoked_text(revoked: &[RevokedCertificate]) -> String {
     let each = revoked.iter().take(PRINTED_MAX).map(|revoked| {
         format!(
             "REVOKED: the certificate of {} behind the time-stamp {}, since {}. Do not rely on that \
-             time-stamp; `sigillo verify` says more. Name another authority in the settings, on a line of \
-             its own (`[[lines]]`), and run `sigillo seal --stamp-only`: one line that holds is enough\n",
+             time-stamp; `sigillo verify` says more. A renewal is left out (F522): renew again, by another \
+             authority. Else name another authority in the settings, on a line of its own (`[[lines]]`), \
+             and run `sigillo seal --stamp-only`: one line that holds is enough\n",
             visible(&revoked.subject),
             revoked.token_sha256,
             revoked.at,

@@ -104,12 +104,14 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
     let archive = context.archive().await?;
     let (log, reads) = (ReceiptLog::read_for_receipts(&archive).await?, ReadPool::start()?);
     let of = named(context, &archive, &log, &reads, &args.ids).await?;
-    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
+    let anchors = &context.knowledge(&archive)?.anchors;
+    let told = &log.told_revocations(&archive, anchors).await?;
+    let by = (anchors, told);
+    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors };
     let given = maker.make(&of).await?;
     let mut receipt = given.receipt;
     log.add_cosignatures(&archive, &mut receipt, &context.trust.witness_keys()?).await?;
-    let anchors = context.knowledge(&archive)?.anchors;
-    log.add_validation(&archive, &mut receipt, (&anchors, RECEIPT_VALIDATION_BYTES_MAX)).await?;
+    log.add_validation(&archive, &mut receipt, by, RECEIPT_VALIDATION_BYTES_MAX).await?;
     match &args.output {
         Some(file) => {
             let bytes = receipt.to_json();
@@ -140,7 +142,9 @@ pub(crate) fn told_left_out(context: &Context, findings: &[Finding]) -> u8 {
         return EXIT_CLEAN;
     }
     let text = findings_text(findings, 0);
-    let of_renewals = findings.iter().any(|it| it.code == FindingCode::RenewalLeftOut);
+    let is_of_renewals =
+        |it: &Finding| matches!(it.code, FindingCode::RenewalLeftOut | FindingCode::RenewalRevoked);
+    let of_renewals = findings.iter().any(is_of_renewals);
     let of_lines = findings.iter().any(|it| it.code == FindingCode::LineLeftOut);
     let what = match (of_renewals, of_lines) {
         (true, _) => "NOT ALL RENEWALS ARE IN IT",
@@ -218,11 +222,13 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
     }
     refuse_changed(context, file, &older)?;
     let (log, reads) = (ReceiptLog::read_for_receipts(&archive).await?, ReadPool::start()?);
-    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads };
+    let anchors = &context.knowledge(&archive)?.anchors;
+    let told = &log.told_revocations(&archive, anchors).await?;
+    let by = (anchors, told);
+    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors };
     let given = maker.refresh(&older).await?;
     let mut newer = given.receipt;
-    let anchors = context.knowledge(&archive)?.anchors;
-    log.add_validation(&archive, &mut newer, (&anchors, RECEIPT_VALIDATION_BYTES_MAX)).await?;
+    log.add_validation(&archive, &mut newer, by, RECEIPT_VALIDATION_BYTES_MAX).await?;
     let witnesses = context.trust.witness_keys()?;
     let bare = newer.clone();
     log.add_cosignatures(&archive, &mut newer, &witnesses).await?;

@@ -19,7 +19,10 @@ use sigillo_ers::{AlgorithmTable, TrustAnchors, pem_blocks};
 use sigillo_model::Verdict;
 use sigillo_proof::{Bundle, BundleRules, ReceiptTrust, check_bundle, check_receipt};
 
-use crate::program::{World, finish, skip};
+use crate::{
+    lines::second_verifier,
+    program::{World, finish, skip},
+};
 
 /// An authority with a responder, or with a revocation list, that answers once it is told to.
 pub(crate) struct Authority {
@@ -101,14 +104,25 @@ impl Authority {
 
     /// Gives it a certificate that lasts longer than the one it has.
     pub(crate) fn certify_again(&self) {
+        self.certify("21", 5000);
+    }
+
+    /// Gives it a certificate of a serial number that lasts some days, and is not revoked.
+    fn certify(&self, serial: &str, days: u32) {
         let configuration = fs::read_to_string(self.folder.join("openssl.cnf")).unwrap();
         let digest = configuration.split_once("default_md=").unwrap().1.lines().next().unwrap();
         let line = format!(
-            "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x21 -days 5000 -{digest} \
+            "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 0x{serial} -days {days} -{digest} \
              -extfile openssl.cnf -extensions tsa -out tsa.pem"
         );
         openssl(&self.folder, &line);
-        fs::write(self.folder.join("index"), "V\t491231000000Z\t\t21\tunknown\t/CN=tsa\n").unwrap();
+        self.list("V", "", serial);
+    }
+
+    /// Writes what the authority says of a certificate: its state, since when and why.
+    fn list(&self, state: &str, since: &str, serial: &str) {
+        let entry = format!("{state}\t491231000000Z\t{since}\t{serial}\tunknown\t/CN=tsa\n");
+        fs::write(self.folder.join("index"), entry).unwrap();
     }
 
     /// Writes the settings that ask it.
@@ -321,6 +335,42 @@ fn what_was_revoked_before_the_time_stamp_is_damage_everywhere() {
     let checked = world.run(["check", "prova.zip"]);
     checked.check(5, "F917");
     checked.check(5, "1 certificate revoked, by the OCSP response of ");
+}
+
+#[test]
+fn a_renewal_by_a_revoked_certificate_is_left_out_of_all_proofs() {
+    let Some((world, authority)) = stamped() else { return };
+    world.run(["receipt", "show", "carte/uno.txt", "-o", "prima.json"]).check(0, "prima.json");
+    authority.certify_again();
+    world.run(["renew", "--all", "--yes"]).check(0, "are under a time-stamp");
+    world.run(["receipt", "show", "carte/uno.txt", "-o", "rdv.json"]).check(0, "rdv.json");
+    world.run(["prove", "carte/uno.txt", "-o", "ignara.zip"]).check(0, "ignara.zip");
+    authority.list("R", "250101000000Z,keyCompromise", "21");
+    authority.answers.store(true, Ordering::SeqCst);
+    let gather = ["renew", "--gather", "--yes"];
+    world.run(gather).check(3, "REVOKED: the certificate of CN=tsa");
+    world.run(["verify"]).check(0, "F522");
+    // Whoever proves it now leaves it out, and says so.
+    for proof in ["due.zip", "prova.zip"] {
+        world.run(["prove", "carte/uno.txt", "-o", proof]).check_error(0, "F522");
+        let checked = world.run(["check", proof]);
+        checked.check(0, "F515");
+        assert!(!checked.stdout.contains("F917"), "{checked:?}");
+        if proof == "due.zip" {
+            // A newer renewal is over what it renewed, and over it.
+            authority.certify("22", 6000);
+            let planned = world.run(["renew", "--all"]);
+            planned.check(0, "the time-stamps of 1 sealing are to be renewed");
+            world.run(["renew", "--all", "--yes"]).check(0, "are under a time-stamp");
+            world.run(["verify"]).check(0, "F522");
+        }
+    }
+    for receipt in ["prima.json", "rdv.json"] {
+        world.run(["receipt", "refresh", receipt]).check_error(0, "F522");
+        let checked = world.run(["verify", "--receipt", receipt]);
+        checked.check(0, "F515");
+    }
+    second_verifier(&world, &[authority.folder.join("root.pem")]).check(0, "INTACT");
 }
 
 #[test]

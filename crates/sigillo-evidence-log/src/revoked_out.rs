@@ -1,0 +1,180 @@
+//! Which renewals do not count, for the certificate of their authority was revoked: chains go on without
+//! them, as without lost ones.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use sigillo_ers::{RevocationSet, TrustAnchors, revoked_stamp};
+use sigillo_model::{Finding, FindingCode, Sha256Digest};
+
+use crate::{
+    Archive, ChainToken, Chains, LogError, LogView, SealingChains, TokenFrom, ToldRevocations,
+    audit_revocation::RevocationAudit, gathering::read_token, read_validation,
+};
+
+/// The renewals that do not count in the chains of some sealings on a line.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RevokedOut {
+    /// By the number of the sealing: places among all its time-stamps, and the newest that counts.
+    sealings: HashMap<u64, (BTreeSet<usize>, usize)>,
+    /// What is told of each of them.
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl RevokedOut {
+    /// Looks at what lies beside the renewals of a line; where that tells of no revocation nothing else is
+    /// read.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the store did not answer.
+    pub(crate) async fn read(
+        (archive, view, chains): (&Archive, &LogView, &Chains),
+        line: &str,
+        (anchors, at): (&TrustAnchors, Timestamp),
+    ) -> Result<Self, LogError> {
+        let mut renewals: BTreeMap<Sha256Digest, ChainToken> = BTreeMap::new();
+        let of_line = || chains.iter().filter(|(of, ..)| *of == line);
+        for token in of_line().flat_map(|(_, _, chain)| chain) {
+            if !token.stated(view).1 && !matches!(token.from, TokenFrom::Stamped { .. }) {
+                renewals.insert(token.sha256, *token);
+            }
+        }
+        let (mut set, mut suspects) = (RevocationSet::new(), HashSet::new());
+        for token in renewals.values() {
+            let kept = read_validation(archive, token.validation_of(view), token.sha256).await?;
+            if kept.is_empty() {
+                continue;
+            }
+            let mut own = RevocationSet::new();
+            for der in &kept {
+                // What cannot be read tells nothing, and what finds no room is told by an audit.
+                let _is_read = own.add("kept", der).is_ok();
+            }
+            let key = token.key(view);
+            let Some(raw) = read_token(archive, &key, token.sha256).await? else { continue };
+            // Whether something covers it in time is looked at below.
+            if revoked_stamp(&[&[], &raw], (anchors, &own), at).is_some() {
+                suspects.insert(token.sha256);
+                for der in &kept {
+                    let _is_read = set.add(key.as_str(), der).is_ok();
+                }
+            }
+        }
+        let mut this = Self::default();
+        if suspects.is_empty() {
+            return Ok(this);
+        }
+        let (mut known, mut told) = (HashMap::new(), HashSet::new());
+        for (_, number, chain) in of_line() {
+            if !chain.iter().any(|it| suspects.contains(&it.sha256)) {
+                continue;
+            }
+            let of = (archive, view, chains);
+            let Ok(mut read) = SealingChains::read(of, chain, &mut known).await? else { continue };
+            let count = read.count();
+            let left_out = read.leave_revoked_out(chain, (anchors, &set), at);
+            for (place, why) in &left_out {
+                if told.insert(chain[*place].sha256) {
+                    this.findings.push(finding(view, &chain[*place], why));
+                }
+            }
+            if left_out.is_empty() {
+                continue;
+            }
+            let places: BTreeSet<usize> = left_out.into_iter().map(|(place, _)| place).collect();
+            let last = chain.len() - 1;
+            let newest = (0..=last).rev().find(|place| !places.contains(place));
+            let newest = newest.filter(|_| read.count() == count).unwrap_or(last);
+            this.sealings.insert(number, (places, newest));
+        }
+        Ok(this)
+    }
+
+    /// Returns the newest time-stamp of a sealing that counts. Where new hash trees do not count it is the
+    /// newest of all: what came before them can be renewed no more.
+    pub(crate) fn newest<'c>(
+        &self,
+        number: u64,
+        chain: &'c [ChainToken],
+    ) -> Option<&'c ChainToken> {
+        match self.sealings.get(&number) {
+            Some((_, newest)) => chain.get(*newest),
+            None => chain.last(),
+        }
+    }
+
+    /// Tells whether a time-stamp of a sealing does not count.
+    pub(crate) fn has(&self, number: u64, place: usize) -> bool {
+        self.sealings.get(&number).is_some_and(|(places, _)| places.contains(&place))
+    }
+
+    /// Tells whether anything of a sealing does not count.
+    pub(crate) fn is_of(&self, number: u64) -> bool {
+        self.sealings.contains_key(&number)
+    }
+
+    /// Returns the tokens that do not count in some chain of a line.
+    pub(crate) fn tokens(&self, line: &str, chains: &Chains) -> BTreeSet<Sha256Digest> {
+        let each = self.sealings.iter().flat_map(|(number, (places, _))| {
+            let chain = chains.of(line, *number);
+            places.iter().filter_map(|place| Some(chain.get(*place)?.sha256))
+        });
+        each.collect()
+    }
+}
+
+/// Says that a renewal does not count.
+pub(crate) fn finding(view: &LogView, token: &ChainToken, why: &str) -> Finding {
+    let message = format!("{why}: what it renewed is judged as if it had not been");
+    Finding::new(FindingCode::RenewalRevoked, token.key(view), message)
+}
+
+/// Says that a sealing gets no new hash trees.
+pub(crate) fn no_trees(number: u64) -> Finding {
+    let message = format!(
+        "sealing {number} gets no new hash trees on the line: they are over all its time-stamps, and the \
+         certificate of one was revoked. Name another line in the settings (`[[lines]]`), and run \
+         `sigillo seal --stamp-only`"
+    );
+    Finding::new(FindingCode::RenewalRevoked, format!("sealing {number}"), message)
+}
+
+/// Says for proofs which renewals of a sealing do not count.
+#[derive(Debug)]
+pub struct RevokedRenewals<'a> {
+    audit: RevocationAudit,
+    anchors: &'a TrustAnchors,
+    is_any: bool,
+    known: HashMap<Sha256Digest, bytes::Bytes>,
+}
+
+impl<'a> RevokedRenewals<'a> {
+    /// Begins with what is told to be revoked anywhere in the archive.
+    pub fn new(told: &ToldRevocations, anchors: &'a TrustAnchors) -> Self {
+        let (audit, is_any) = (RevocationAudit::of(told.clone()), !told.pieces().is_empty());
+        Self { audit, anchors, is_any, known: HashMap::new() }
+    }
+
+    /// Returns the time-stamps of a sealing on a line that do not count, by their digest, and why.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the store did not answer.
+    pub async fn of(
+        &mut self,
+        of: (&Archive, &LogView, &Chains),
+        chain: &[ChainToken],
+    ) -> Result<HashMap<Sha256Digest, String>, LogError> {
+        if !self.is_any || chain.len() < 2 {
+            return Ok(HashMap::new());
+        }
+        let Ok(mut read) = SealingChains::read(of, chain, &mut self.known).await? else {
+            return Ok(HashMap::new());
+        };
+        let (set, _) = self.audit.evidence(of, chain).await?;
+        let left_out = read.leave_revoked_out(chain, (self.anchors, &set), Timestamp::MAX);
+        Ok(left_out.into_iter().map(|(place, why)| (chain[place].sha256, why)).collect())
+    }
+}

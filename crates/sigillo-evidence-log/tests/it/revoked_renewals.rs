@@ -1,0 +1,113 @@
+//! Renewals by certificates that prove to be revoked: what they renewed holds without them.
+
+use jiff::SignedDuration;
+use rstest::rstest;
+
+use sigillo_evidence_log::LogAudit;
+use sigillo_model::{Clock as _, FindingCode, ObjectKey, Severity};
+
+use crate::{
+    gathering::{ask_again, audit, covered, renew, renew_now, renewals},
+    validation::{Far, RealClock, has_openssl, stamp},
+    world::{Place, World},
+};
+
+/// Returns what an audit doubts, and the renewals that it leaves out.
+fn told(audit: &LogAudit) -> (Vec<FindingCode>, Vec<&str>) {
+    let doubts = audit.findings.iter().filter(|it| it.severity >= Severity::CannotTell);
+    // The seals are of another origin than the time-stamps here.
+    let doubts = doubts.filter(|it| it.code != FindingCode::SealOriginUnknown);
+    let left_out = audit.findings.iter().filter(|it| it.code == FindingCode::RenewalRevoked);
+    (doubts.map(|it| it.code).collect(), left_out.map(|it| &*it.object).collect())
+}
+
+/// When the certificate of the renewal is revoked.
+#[derive(Clone, Copy, Debug)]
+enum Revoked {
+    /// Before the renewal.
+    Before,
+    /// After it, and whoever has the key can date back.
+    After,
+}
+
+impl Revoked {
+    /// Returns it as an index of OpenSSL has it.
+    fn when(self) -> String {
+        let after = RealClock.now() + SignedDuration::from_hours(24 * 10);
+        match self {
+            Self::Before => "250101000000Z,superseded".to_owned(),
+            Self::After => after.strftime("%y%m%d%H%M%SZ,keyCompromise").to_string(),
+        }
+    }
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_by_a_revoked_certificate_is_left_out(
+    #[values(Revoked::Before, Revoked::After)] revoked: Revoked,
+) {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    stamp(&world, &far).await;
+    let first = renew(&world, &far, false).await;
+    assert_eq!(told(&audit(&world, &far).await), (vec![], vec![]));
+    far.list_revoked(&revoked.when(), "21");
+    far.publish();
+    assert_eq!(ask_again(&world, &far).await.stored, 2, "beside the time-stamp and its renewal");
+    let key = ObjectKey::renewal_token(first.renewal);
+    let left_out = vec![key.as_str()];
+    assert_eq!(told(&audit(&world, &far).await), (vec![], left_out.clone()));
+
+    // It is renewed over, and named with what it renewed.
+    far.certify("22", 6000);
+    let planned = renewals(&world, &far, false).await;
+    assert_eq!((planned.due.len(), planned.due[0].tokens.len()), (1, 2), "{planned:?}");
+    assert_eq!(planned.findings.len(), 1, "{planned:?}");
+    let second = renew_now(&world, &far, false).await;
+    assert_eq!(covered(&world, &second)[0].len(), 1, "the list, which tells of both");
+    // What is revoked from some later day on was covered before it, and counts again.
+    let counts = matches!(revoked, Revoked::After);
+    let left_out = if counts { vec![] } else { left_out };
+    assert_eq!(told(&audit(&world, &far).await), (vec![], left_out));
+
+    // New hash trees would have it in them for ever.
+    let planned = renewals(&world, &far, true).await;
+    let told = planned.findings.iter().filter(|it| it.code == FindingCode::RenewalRevoked);
+    let expected = if counts { (1, 0) } else { (0, 2) };
+    assert_eq!((planned.trees.len(), told.count()), expected, "{planned:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_was_covered_before_its_certificate_was_revoked_counts() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    stamp(&world, &far).await;
+    renew(&world, &far, false).await;
+    far.certify("22", 6000);
+    renew_now(&world, &far, false).await;
+    far.list_revoked(&Revoked::After.when(), "21");
+    far.publish();
+    ask_again(&world, &far).await;
+    assert_eq!(told(&audit(&world, &far).await), (vec![], vec![]));
+    let planned = renewals(&world, &far, true).await;
+    assert_eq!((planned.findings.len(), planned.trees.len()), (0, 1), "{planned:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_time_stamp_is_never_left_out() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    stamp(&world, &far).await;
+    renew(&world, &far, false).await;
+    far.list_revoked(&Revoked::Before.when(), "20");
+    far.publish();
+    ask_again(&world, &far).await;
+    let audited = audit(&world, &far).await;
+    assert_eq!(told(&audited), (vec![FindingCode::CertificateRevoked], vec![]));
+}
