@@ -113,6 +113,7 @@ def check_lines(lines, ca, at):
         try:
             for chain in (line, line[0].alone):
                 for check_signature in check_tokens(chain, ca, at): check_signature()
+            line[0].is_sound = True
             if line[0].is_whole: sound.append(line[0].trial)
         except CannotTell as why: doubts.append((line[0].trial, why))
     for trial, why in doubts:

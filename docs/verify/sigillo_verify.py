@@ -213,7 +213,7 @@ def check_document(where, document, receipt):
              f"{where}: it does not lead to the root of the hash trees")
 
 def check_sealing(where, sealing, receipt, logs, ca, at):
-    """Statement and seal by their digests; the time-stamps over them; the seal, as of the first of these."""
+    """Statement and seal by their digests; the time-stamps over them; the seal, as of the first that counts."""
     entry, statement = sealed_entry(sealing), parse_json(sealing["statement"].encode())
     need([sha256(sealing["statement"].encode()), sha256(sealing["seal"])]
          == [entry["statement_sha256"], entry["seal_sha256"]], f"{where}: the log states other digests")
@@ -232,16 +232,18 @@ def check_sealing(where, sealing, receipt, logs, ca, at):
     yield functools.partial(check_lines, lines, ca, at)
     if not lines: yield f"note: {where} has no time-stamp yet"
     is_known = (statement["format"], statement["profile"]) == (1, "plain")
-    judged_at = lines[0][0].time if lines else is_known and statement["at"]
+    counts = lambda it: hasattr(it[0], "is_sound") and (receipt["archive"]["trial"] or not it[0].trial)
+    first = lines[0][0].time if lines else statement.get("at")
+    times = lambda: (min((it[0].time for it in filter(counts, lines)), key=seconds, default=first), statement.get("at"))
     seal = logs[place(sealing["entry"])[0] - 1].seal
-    times = judged_at, statement.get("at")
-    if judged_at: yield functools.partial(check_seal, f"{where}/seal.p7s", sealing, seal, times, ca)
+    if lines or is_known: yield functools.partial(check_seal, f"{where}/seal.p7s", sealing, seal, times, ca)
     if is_known: yield from check_statement(where, sealing, statement, receipt["batches"], logs)
     else: yield f"cannot tell: {where}: its statement has a format or a profile that is not known here"
 
 def check_seal(where, sealing, seal, times, ca):
-    """A seal is of the archive's certificate, as of its first time-stamp. If the certificate was not valid then, it is
-    checked as of when the statement says, which nothing proves."""
+    """A seal is of the archive's certificate, as of its first time-stamp on a line that holds. If the certificate was
+    not valid then, it is checked as of when the statement says, which nothing proves."""
+    times = times()
     hash, content = signed_data(sealing["seal"], "2a864886f70d010701")
     need(content is None, f"{where}: it is not detached")
     if hash != "sha256": raise CannotTell(f"{where}: its hash function is not SHA-256")

@@ -19,6 +19,7 @@ use crate::{
     audit_received::audit_received,
     audit_renewals::audit_renewals,
     audit_sealings::audit_sealings,
+    audit_seals::audit_seals,
     audit_succession::audit_successions,
     chain::Chain,
     commit::COMMIT_BYTES_MAX,
@@ -413,7 +414,7 @@ impl<'a> ChainAudit<'a> {
         self.check_knowledge(knowledge, &all_keys);
         audit_successions((self.archive, &all_keys), &self.view, knowledge, &mut self.findings)
             .await?;
-        audit_sealings(
+        let stated = audit_sealings(
             (self.archive, &all_keys),
             &self.view,
             &self.boundaries,
@@ -423,8 +424,10 @@ impl<'a> ChainAudit<'a> {
         .await?;
         audit_received(self.archive, &self.view, &mut self.findings).await?;
         audit_anchors(self.archive, &self.view, &self.boundaries, &mut self.findings).await?;
-        let revocation =
+        let (revocation, proven) =
             audit_renewals(self.archive, &self.view, knowledge, &mut self.findings).await?;
+        let of = (self.archive, &self.view, &knowledge.anchors);
+        audit_seals(of, (&stated, &proven), &mut self.findings).await?;
         let proven = self.tree_known.then(|| self.head());
         Ok(LogAudit { findings: self.findings, view: self.view, head: proven, revocation })
     }

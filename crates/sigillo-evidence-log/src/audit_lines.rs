@@ -2,12 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use jiff::Timestamp;
+
 use sigillo_model::{BatchId, Finding, FindingCode, ObjectKey, Severity};
 
 use crate::{ChainToken, Chains, LogView};
 
 /// A document, by its place in its batch.
 type Member = (BatchId, u32);
+
+/// The time by which each sealing is proven to have been there, by its number: the earliest first time-stamp
+/// on a line that holds.
+pub(crate) type ProvenTimes = HashMap<u64, Timestamp>;
 
 /// What a line has of a sealing.
 struct LineOf<'a> {
@@ -35,18 +41,28 @@ impl LineOf<'_> {
 /// Findings about time-stamps become notes where all sealings that they are of hold by another line, with
 /// all their documents. What is damaged stays damage. Documents that hash trees leave out and that no line
 /// proves are a finding. `alone` are the sealings with such trees, by line and number, of which what is
-/// before the trees holds.
+/// before the trees holds. Time-stamps for trial prove no time but in an archive for `trial`.
 pub(crate) fn weigh(
     (view, chains): (&LogView, &Chains),
-    alone: &HashSet<(String, u64)>,
+    (alone, trial_archive): (&HashSet<(String, u64)>, bool),
     findings: &mut Vec<Finding>,
-) {
+) -> ProvenTimes {
     let is_doubt = |it: &&Finding| it.severity >= Severity::CannotTell;
     let doubtful: HashSet<String> =
         findings.iter().filter(is_doubt).map(|it| it.object.clone()).collect();
+    let mut proven = ProvenTimes::new();
+    let mut prove = |number: u64, chain: &[ChainToken]| {
+        let Some((stated, trial)) = chain.first().map(|it| it.stated(view)) else { return };
+        if let (Ok(at), true) = (stated.parse::<Timestamp>(), trial_archive || !trial) {
+            proven.entry(number).and_modify(|known| *known = at.min(*known)).or_insert(at);
+        }
+    };
     let leaves_out = |(_, number, chain)| chains.left_out((number, chain)).next().is_some();
     if doubtful.is_empty() && !chains.iter().any(leaves_out) {
-        return;
+        for (_, number, chain) in chains.iter() {
+            prove(number, chain);
+        }
+        return proven;
     }
     // Of each time-stamp in doubt, where it stands; of each sealing, its lines.
     let mut places: HashMap<String, Vec<(&str, u64, bool)>> = HashMap::new();
@@ -56,6 +72,9 @@ pub(crate) fn weigh(
         let keys = chain.iter().map(|token| token.key(view).to_string());
         let (bad, good): (Vec<_>, Vec<_>) = keys.partition(|key| doubtful.contains(key));
         let holds = bad.is_empty() && !good.is_empty() && chain.iter().all(ChainToken::is_placed);
+        if holds {
+            prove(number, chain);
+        }
         let by_first = alone.contains(&(line.to_owned(), number));
         let lacks = chains.left_out((number, chain)).filter(|_| !by_first).collect();
         let mut trees = chain.iter().filter_map(|token| chains.trees_under(token));
@@ -80,6 +99,7 @@ pub(crate) fn weigh(
         }
     }
     findings.extend(lines.iter().filter_map(|(number, lines)| unproven(*number, lines)));
+    proven
 }
 
 /// Says how many documents of a sealing hash trees leave out that no line proves.

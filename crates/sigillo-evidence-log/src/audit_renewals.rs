@@ -17,7 +17,7 @@ use sigillo_model::{
 use crate::{
     Archive, AuditKnowledge, ChainToken, Chains, LogError, LogView, RENEWAL_LEAD,
     audit::AuditTime,
-    audit_lines::weigh,
+    audit_lines::{ProvenTimes, weigh},
     audit_revocation::RevocationAudit,
     audit_sealings::{read_stated, told_of},
     revoked_out,
@@ -27,13 +27,13 @@ use crate::{
 /// What the data objects of the evidence record of a sealing are called.
 const OBJECTS: [&str; 2] = ["the statement", "the seal"];
 
-/// Audits every renewal that the log names and, as of a time, what proves each sealing.
+/// Audits every renewal that the log names and, as of a time, what proves each sealing, and by when.
 pub(crate) async fn audit_renewals(
     archive: &Archive,
     view: &LogView,
     knowledge: &AuditKnowledge,
     findings: &mut Vec<Finding>,
-) -> Result<RevocationSummary, LogError> {
+) -> Result<(RevocationSummary, ProvenTimes), LogError> {
     let chains = Chains::read(archive, view).await?;
     let (tokens, told, due) = (ReadTokens::new(), HashSet::new(), BTreeMap::new());
     let alone = HashSet::new();
@@ -88,9 +88,10 @@ pub(crate) async fn audit_renewals(
     audit.due();
     let (summary, cut) = audit.revocation.conclude();
     let alone = std::mem::take(&mut audit.alone);
-    weigh((view, &chains), &alone, findings);
+    let trial = archive.description().trial;
+    let proven = weigh((view, &chains), (&alone, trial), findings);
     findings.extend(summary.finding().into_iter().chain(cut));
-    Ok(summary)
+    Ok((summary, proven))
 }
 
 struct RenewalsAudit<'a> {

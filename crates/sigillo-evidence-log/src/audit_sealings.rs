@@ -6,8 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use sigillo_ers::{
-    SEAL_BYTES_MAX, TOKEN_BYTES_MAX, Trust, TrustAnchors, VerifiedToken, pem_blocks, sealing_value,
-    verify_stamped_seal, verify_token,
+    TOKEN_BYTES_MAX, Trust, TrustAnchors, VerifiedToken, pem_blocks, sealing_value, verify_token,
 };
 use sigillo_merkle::KeysOfLog;
 use sigillo_model::{
@@ -24,17 +23,21 @@ use crate::{
     sealing::{FORMAT, POLICY, PROFILE, sealing_root},
 };
 
-/// Audits every sealing and time-stamp that the log names.
+/// When the statement of each sealing says that it was written, in the order of the log, if it can be read.
+pub(crate) type StatedTimes = Vec<Option<jiff::Timestamp>>;
+
+/// Audits every statement and time-stamp that the log names. Returns what the statements say of when they
+/// were written: seals are judged once it is known what proves a time.
 pub(crate) async fn audit_sealings(
     (archive, keys): (&Archive, &[KeysOfLog]),
     view: &LogView,
     boundaries: &Boundaries,
     anchors: &TrustAnchors,
     findings: &mut Vec<Finding>,
-) -> Result<(), LogError> {
+) -> Result<StatedTimes, LogError> {
     let unknown = BTreeSet::new();
     let mut audit = SealingsAudit { archive, keys, view, boundaries, anchors, findings, unknown };
-    let mut through = 0;
+    let (mut through, mut stated) = (0, StatedTimes::new());
     for (number, sealing) in (1..).zip(&view.sealings) {
         let key = ObjectKey::commit(sealing.commit);
         if sealing.body.number != number || sealing.body.after != through {
@@ -42,14 +45,13 @@ pub(crate) async fn audit_sealings(
             audit.findings.push(Finding::new(FindingCode::CommitChain, key, message));
         }
         through = sealing.body.through;
-        let stated_at = audit.statement(sealing).await?;
-        audit.seal(sealing, stated_at).await?;
+        stated.push(audit.statement(sealing).await?);
     }
     for stamp in &view.stamps {
         audit.stamp(stamp).await?;
     }
     audit.notes();
-    Ok(())
+    Ok(stated)
 }
 
 struct SealingsAudit<'a> {
@@ -175,49 +177,6 @@ impl SealingsAudit<'_> {
         (!known).then_some("its checkpoint is not that of the commits it covers")
     }
 
-    /// Checks a seal at the time that its first time-stamp attests, else at the one its statement
-    /// states: the log's own time never goes back, so one wrong clock would put it off for ever.
-    async fn seal(
-        &mut self,
-        sealing: &LoggedSealing,
-        stated_at: Option<jiff::Timestamp>,
-    ) -> Result<(), LogError> {
-        let key = ObjectKey::seal(sealing.body.sealing);
-        let (sha256, code) = (sealing.body.seal_sha256, FindingCode::SealDamaged);
-        let bytes_max = SEAL_BYTES_MAX as u64;
-        let Some(bytes) = self.read(&key, bytes_max, sha256, code).await? else {
-            return Ok(());
-        };
-        let stamps = self.view.stamps.iter();
-        let attested = stamps
-            .filter(|stamp| stamp.body.number == sealing.body.number)
-            .find_map(|stamp| stamp.body.stamped_at.parse().ok());
-        let at = attested.or(stated_at).unwrap_or_else(|| sealing.at.timestamp());
-        match verify_stamped_seal(&bytes, sealing.body.statement_sha256, self.anchors, at) {
-            Ok(seal) => {
-                // A damaged description says nothing against a seal.
-                let described =
-                    !self.findings.iter().any(|it| it.code == FindingCode::ArchiveDamaged);
-                let ours = self.archive.seal_at(sealing.commit);
-                if described && !is_certificate(&ours, seal.certificate_sha256) {
-                    self.find(
-                        code,
-                        &key,
-                        "it was made with another certificate than the archive's",
-                    );
-                }
-                if let Some(doubt) = seal.doubt() {
-                    self.find(FindingCode::SealOriginUnknown, &key, doubt);
-                }
-            }
-            Err(error) if error.is_unknown_algorithm() => {
-                self.find(FindingCode::AlgorithmUnknown, &key, error.to_string());
-            }
-            Err(error) => self.find(code, &key, error.to_string()),
-        }
-        Ok(())
-    }
-
     async fn stamp(&mut self, stamp: &LoggedStamp) -> Result<(), LogError> {
         let body = &stamp.body;
         let key = ObjectKey::token(body.sealing, &body.line, body.token_sha256);
@@ -271,7 +230,7 @@ impl SealingsAudit<'_> {
 }
 
 /// Tells whether a digest is that of the first certificate of a PEM text.
-fn is_certificate(pem: &str, sha256: Sha256Digest) -> bool {
+pub(crate) fn is_certificate(pem: &str, sha256: Sha256Digest) -> bool {
     pem_blocks(pem, "CERTIFICATE")
         .is_ok_and(|blocks| blocks.first().is_some_and(|der| Sha256Digest::of(der) == sha256))
 }

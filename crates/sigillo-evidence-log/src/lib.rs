@@ -43,6 +43,7 @@ mod audit_received;
 mod audit_renewals;
 mod audit_revocation;
 mod audit_sealings;
+mod audit_seals;
 mod audit_succession;
 mod batch_objects;
 mod indexing;

@@ -10,6 +10,7 @@ use sigillo_model::{FileEntry, Finding, FindingCode, Sha256Digest, Sha512Digest,
 use crate::{
     Bundle, BundleError, BundledFile, GivenFile, ReceiptCheck, ReceiptTrust, bundle::RecordAt,
     bundle_times::judge_times, check::begin_check, check_ended::check_ended,
+    check_seals::check_seals,
     check_validation::evidence,
 };
 
@@ -87,6 +88,7 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
     let (evidence_set, unread) = evidence(&bundle.receipt);
     findings.extend(unread);
     let revocation = judge_times(&mut checker, &bundle.receipt, rules, &evidence_set);
+    check_seals(&mut checker, &bundle.receipt, rules.trust);
     check_ended(&mut checker, &bundle.receipt, rules.trust);
     let is_known = checker.lines.is_revocation_known();
     let receipt = checker.conclude();

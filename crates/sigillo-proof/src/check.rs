@@ -19,6 +19,7 @@ use crate::{
     check_hash_trees::check_hash_trees,
     check_logs::{LogTree, certificate_in},
     check_sealings::check_sealings,
+    check_seals::{WaitingSeal, check_seals},
     check_submission::check_submission,
     check_validation::check_validation,
     line_findings::{LineFindings, LineOf},
@@ -107,6 +108,10 @@ pub struct AttestedTime {
     pub qualified: bool,
     /// Whether it is that of a renewal, which attests that the older time-stamps were there then.
     pub renewal: bool,
+    /// The evidence line.
+    pub line: String,
+    /// Whether nothing was found that speaks against that line: else it attests nothing.
+    pub holds: bool,
 }
 
 /// Says why a time-stamp that is not for trial is not known to be qualified; `None` if it is.
@@ -162,6 +167,7 @@ impl ReceiptCheck {
 /// key is [`FindingCode::OriginUnknown`]: consistent, but from whom cannot be told.
 pub fn check_receipt(receipt: &Receipt, trust: &ReceiptTrust, files: &[GivenFile]) -> ReceiptCheck {
     let mut checker = begin_check(receipt, trust, files);
+    check_seals(&mut checker, receipt, trust);
     check_ended(&mut checker, receipt, trust);
     checker.conclude()
 }
@@ -267,6 +273,8 @@ pub(crate) struct Checker {
     pub(crate) is_witnessed: bool,
     pub(crate) sealings: u64,
     pub(crate) times: Vec<AttestedTime>,
+    /// The seals that wait for what the time-stamps prove.
+    pub(crate) seals: Vec<WaitingSeal>,
     /// The first time-stamps that are what the log says, whoever made them.
     pub(crate) stamps: Vec<FirstStamp>,
     /// What the statement of each sealing covers of its log.
@@ -289,6 +297,7 @@ impl Default for Checker {
             is_witnessed: false,
             sealings: 0,
             times: Vec::new(),
+            seals: Vec::new(),
             stamps: Vec::new(),
             heads: BTreeMap::new(),
             files: Vec::new(),
@@ -331,6 +340,9 @@ impl Checker {
     }
 
     pub(crate) fn conclude(mut self) -> ReceiptCheck {
+        for time in &mut self.times {
+            time.holds = self.lines.is_sound(&(time.sealing, time.line.clone()));
+        }
         self.findings.extend(std::mem::take(&mut self.lines).settle());
         let (findings, more_findings) = self.findings.conclude();
         ReceiptCheck {

@@ -17,6 +17,8 @@ use crate::{
 
 /// How far a check of what came after a time-stamp is.
 struct Newest {
+    /// The evidence line.
+    line: String,
     /// Where the entry of the newest time-stamp stands.
     place: EntryPlace,
     /// The time that it attests, if it is known.
@@ -32,7 +34,8 @@ impl SealingsCheck<'_> {
         token: &TokenSection,
         stamped_at: Option<Timestamp>,
     ) {
-        let mut newest = Newest { place: token.entry.place(), stamped_at };
+        let line = token.line.clone();
+        let mut newest = Newest { line, place: token.entry.place(), stamped_at };
         for chain in token.chains() {
             if let (1, Some(tree)) = (chain.place, &token.hash_tree) {
                 self.hash_tree((section, body), token, tree, &mut newest);
@@ -207,6 +210,8 @@ impl SealingsCheck<'_> {
             qualified: token.qualification.is_qualified(),
             authority: token.authority,
             renewal: true,
+            line: newest.line.clone(),
+            holds: false,
         });
     }
 }

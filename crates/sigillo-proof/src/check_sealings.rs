@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sigillo_ers::{
-    Trust, sealing_leaves, sealing_value, tree_root, verify_stamped_seal, verify_token, walk_path,
+    Trust, sealing_leaves, sealing_value, tree_root, verify_token, walk_path,
 };
 use sigillo_merkle::{Checkpoint, SignedNote, parse_signed_checkpoint, verify_consistency};
 use sigillo_model::{
@@ -16,6 +16,7 @@ use crate::{
     check::{AttestedTime, Checker, not_qualified, tree_hash},
     check_ended::FirstStamp,
     check_logs::ProvenArchive,
+    check_seals::WaitingSeal,
     evidence::sealing_tree_value,
 };
 
@@ -44,7 +45,7 @@ pub(crate) fn check_sealings(
     let mut check = SealingsCheck { checker, receipt, archive, trust };
     let mut proven: Vec<Proven<'_>> = Vec::new();
     let mut after = None;
-    for section in &receipt.sealings {
+    for (place, section) in receipt.sealings.iter().enumerate() {
         if after.is_some_and(|after| section.entry.place() <= after) {
             let message = "the sealings do not stand in the order of the log";
             check.checker.find(FindingCode::ReceiptDiffers, "sealing", message);
@@ -52,7 +53,7 @@ pub(crate) fn check_sealings(
             continue;
         }
         after = Some(section.entry.place());
-        let Some(sealing) = check.sealing(section) else { continue };
+        let Some(sealing) = check.sealing((place, section)) else { continue };
         if proven.last().is_some_and(|last| last.body.number >= sealing.body.number) {
             let message = "the sealings do not stand in the order of the log";
             check.find(FindingCode::ReceiptDiffers, &sealing.body, message);
@@ -80,19 +81,21 @@ impl SealingsCheck<'_> {
         self.checker.add(Finding::new(code, object, message));
     }
 
-    fn sealing<'b>(&mut self, section: &'b SealingSection) -> Option<Proven<'b>> {
+    fn sealing<'b>(
+        &mut self,
+        (place, section): (usize, &'b SealingSection),
+    ) -> Option<Proven<'b>> {
         let Entry::BatchesSealed(body) = self.checker.entry(&section.entry, "sealing")? else {
             let message = "its log entry is of another type";
             self.checker.find(FindingCode::ReceiptLogProof, "sealing", message);
             return None;
         };
         let statement = self.statement(section, &body);
-        let attested = self.tokens(section, &body);
-        let at = attested.or(statement.as_ref().map(|it| it.at.timestamp()));
-        let sealed = at.is_some_and(|at| self.seal(section, &body, at));
-        if sealed && statement.is_some() {
-            self.checker.sealings += 1;
-        }
+        self.tokens(section, &body);
+        let stated_at = statement.as_ref().map(|it| it.at.timestamp());
+        let certificate = self.archive.log(section.entry.log).and_then(|it| it.seal_certificate);
+        let waiting = WaitingSeal { place, body: body.clone(), stated_at, certificate };
+        self.checker.seals.push(waiting);
         Some(Proven { section, body, statement })
     }
 
@@ -167,12 +170,7 @@ impl SealingsCheck<'_> {
     }
 
     /// Checks the time-stamps, and returns the first time that is attested.
-    fn tokens(
-        &mut self,
-        section: &SealingSection,
-        body: &BatchesSealed,
-    ) -> Option<jiff::Timestamp> {
-        let mut first = None;
+    fn tokens(&mut self, section: &SealingSection, body: &BatchesSealed) {
         let (mut after, mut lines) = (section.entry.place(), HashSet::new());
         for token in &section.tokens {
             if token.entry.place() <= after {
@@ -192,7 +190,6 @@ impl SealingsCheck<'_> {
             let stamped_at = self.token((section, body), token);
             self.renewals((section, body), token, stamped_at);
             self.checker.look_at_line(None);
-            first = first.or(stamped_at);
         }
         if section.tokens.is_empty() {
             self.find(
@@ -201,7 +198,6 @@ impl SealingsCheck<'_> {
                 "it has no time-stamp yet, or none in this receipt",
             );
         }
-        first
     }
 
     fn token(
@@ -265,6 +261,8 @@ impl SealingsCheck<'_> {
                     qualified: token.qualification.is_qualified(),
                     authority: token.authority,
                     renewal: false,
+                    line: section.line.clone(),
+                    holds: false,
                 });
                 Some(token.stamped_at)
             }
@@ -275,44 +273,6 @@ impl SealingsCheck<'_> {
             Err(error) => {
                 self.find(code, body, error.to_string());
                 None
-            }
-        }
-    }
-
-    /// Checks a seal at `at`; says whether it is as it should be.
-    fn seal(
-        &mut self,
-        section: &SealingSection,
-        body: &BatchesSealed,
-        at: jiff::Timestamp,
-    ) -> bool {
-        let code = FindingCode::SealDamaged;
-        if Sha256Digest::of(&section.seal.0) != body.seal_sha256 {
-            self.find(code, body, "its seal does not have the digest that the log states");
-            return false;
-        }
-        match verify_stamped_seal(&section.seal.0, body.statement_sha256, &self.trust.anchors, at) {
-            Ok(seal) => {
-                let log = self.archive.log(section.entry.log);
-                let ours = log.and_then(|it| it.seal_certificate);
-                // Where the description cannot be read, that is a finding already.
-                let other = ours.is_some_and(|sha256| sha256 != seal.certificate_sha256);
-                if other {
-                    let message = "its seal was made with another certificate than the archive's";
-                    self.find(code, body, message);
-                }
-                if let Some(doubt) = seal.doubt() {
-                    self.find(FindingCode::SealOriginUnknown, body, doubt);
-                }
-                !other
-            }
-            Err(error) if error.is_unknown_algorithm() => {
-                self.find(FindingCode::AlgorithmUnknown, body, error.to_string());
-                false
-            }
-            Err(error) => {
-                self.find(code, body, error.to_string());
-                false
             }
         }
     }

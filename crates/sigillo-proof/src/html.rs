@@ -322,7 +322,11 @@ fn sealings(html: &mut Html, receipt: &Receipt, check: &ReceiptCheck) {
                 (false, true) => " (qualificata / qualified)",
                 (false, false) => "",
             };
-            let what = if time.renewal { "Rinnovato / renewed" } else { "Attestato / attested" };
+            let what = match (time.holds, time.renewal) {
+                (false, _) => "Non provato / NOT PROVEN",
+                (true, true) => "Rinnovato / renewed",
+                (true, false) => "Attestato / attested",
+            };
             html.row(what, &format!("{}{trial}", time.stamped_at));
             html.row("Autorità / authority", &time.authority);
             html.raw("</table>\n");

@@ -23,6 +23,7 @@ mod check_hash_trees;
 mod check_logs;
 mod check_renewals;
 mod check_sealings;
+mod check_seals;
 mod check_submission;
 mod check_validation;
 mod line_findings;

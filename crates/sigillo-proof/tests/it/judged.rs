@@ -237,6 +237,28 @@ fn in_a_receipt_too_an_incomplete_line_of_sha_512_stands_in_for_no_other() {
     }
 }
 
+#[test]
+fn a_seal_is_judged_as_of_a_time_stamp_that_holds() {
+    // The certificate of the seal ends between the time-stamps of two lines.
+    let until = |hours| (now() + SignedDuration::from_hours(hours)).to_string();
+    let (seal_until, authority_until) = (until(2), until(72));
+    let changes = Changes {
+        authority_until: &authority_until,
+        seal_until: &seal_until,
+        ..Changes::default()
+    };
+    let plan = Plan { batches: vec![2], every: 2, sealed: true };
+    let (mut world, mut receipt) = receipt_changed(&plan, &changes);
+    world.stamp_anew();
+    world.at = now() + SignedDuration::from_hours(3);
+    add_line(&mut world, &mut receipt, (0, None), &|_| ());
+    demand(&world, &receipt, &until(4), Verdict::Intact, &[]);
+    let checked = check(&world, &receipt, &until(96));
+    let times = &checked.receipt.as_ref().unwrap().times;
+    assert_eq!(times.iter().map(|it| it.holds).collect::<Vec<_>>(), [false, true]);
+    demand(&world, &receipt, &until(96), Verdict::CannotTell, &[FindingCode::SealOriginUnknown]);
+}
+
 /// Adds another token on the first line of an archive.
 fn stamp_again(world: &mut World, receipt: &mut Receipt) {
     let body = body_of(receipt);

@@ -94,6 +94,8 @@ pub(crate) struct Changes<'c> {
     pub(crate) seals_anew: bool,
     /// Until when the certificate of its authority is valid.
     pub(crate) authority_until: &'c str,
+    /// Until when that of its first seal is.
+    pub(crate) seal_until: &'c str,
 }
 
 impl Default for Changes<'_> {
@@ -110,6 +112,7 @@ impl Default for Changes<'_> {
             vouched: true,
             seals_anew: false,
             authority_until: UNTIL,
+            seal_until: UNTIL,
         }
     }
 }
@@ -135,6 +138,8 @@ pub(crate) struct World {
     pub(crate) tree: MemoryTree,
     /// The logs that ended, oldest first.
     pub(crate) ended: Vec<Ended>,
+    /// The time of its authority.
+    pub(crate) at: Timestamp,
 }
 
 impl World {
@@ -165,9 +170,9 @@ impl World {
         };
         let (tsa, other) = (tsa(&tsa_key, changes.authority_until), tsa(&other_key, UNTIL));
         let next_tsa = Some((other_key, other));
-        let seal = |subject, key| make(CertificateRole::TrialSeal, subject, key, UNTIL);
-        let next = seal("Comune di Prova TRIAL next seal", &next_key);
-        let seal = seal("Comune di Prova TRIAL seal", &seal_key);
+        let seal = |subject, key, until| make(CertificateRole::TrialSeal, subject, key, until);
+        let next = seal("Comune di Prova TRIAL next seal", &next_key, UNTIL);
+        let seal = seal("Comune di Prova TRIAL seal", &seal_key, changes.seal_until);
         let next_seal = Some((next_key, next));
         let mut anchors = TrustAnchors::new();
         anchors.add_der("trial", &root).unwrap();
@@ -191,6 +196,7 @@ impl World {
             lines,
             tree,
             ended,
+            at: now(),
         }
     }
 
@@ -384,7 +390,7 @@ impl World {
     }
 
     pub(crate) fn stamp(&self, imprint: impl Into<Imprint>) -> (Vec<u8>, String) {
-        self.stamp_at(imprint, now())
+        self.stamp_at(imprint, self.at)
     }
 
     pub(crate) fn stamp_at(&self, imprint: impl Into<Imprint>, at: Timestamp) -> (Vec<u8>, String) {

@@ -23,7 +23,7 @@ use crate::{
         log_statement,
         receipt::{
             cosigned_json, cosigned_text, fork, given_file, is_believed, logs_json, logs_text,
-            renewals_in, stamps_text, told_left_out,
+            not_proven, renewals_in, stamps_json, stamps_text, told_left_out,
         },
         verify::{exit_code, findings_text},
     },
@@ -313,13 +313,14 @@ fn chain_text(bundle: &Bundle, receipt: &ReceiptCheck, check: &BundleCheck) -> S
     text.push_str(&format!("  {}\n", counted(receipt.sealings, "sealing")));
     for time in &receipt.times {
         text.push_str(&format!(
-            "  {}time-stamp of {} by {}{}, over {}sealing {}\n",
+            "  {}time-stamp of {} by {}{}, over {}sealing {}{}\n",
             if time.qualified { "qualified " } else { "" },
             visible(&time.stamped_at),
             visible(&time.authority),
             if time.trial { " (TRIAL)" } else { "" },
             if time.renewal { "the time-stamps of " } else { "" },
             time.sealing,
+            not_proven(time),
         ));
     }
     text.push_str(&summary_text(&check.revocation));
@@ -349,11 +350,7 @@ fn check_json(check: &BundleCheck, bundle: Option<&Bundle>) -> Value {
         "more_findings": check.more_findings,
         "revocation": summary_json(&check.revocation),
         "sealings": receipt.map_or(0, |it| it.sealings),
-        "time_stamps": times.iter().map(|time| json!({
-            "authority": time.authority, "qualified": time.qualified, "renewal": time.renewal,
-            "sealing": time.sealing,
-            "stamped_at": time.stamped_at, "trial": time.trial,
-        })).collect::<Vec<_>>(),
+        "time_stamps": stamps_json(times),
         "verdict": check.verdict,
         "witnessed": receipt.is_some_and(|it| it.is_witnessed),
         "witnesses": cosigned_json(receipt.map_or(&[], |it| &it.cosigned)),

@@ -18,7 +18,7 @@ use sigillo_model::{
     SubmissionId, Verdict, encode_name,
 };
 use sigillo_proof::{
-    CheckedLog, CheckedPage, CheckedSort, CosignedBy, GivenFile, RECEIPT_BYTES_MAX,
+    AttestedTime, CheckedLog, CheckedPage, CheckedSort, CosignedBy, GivenFile, RECEIPT_BYTES_MAX,
     RECEIPT_VALIDATION_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError, check_receipt, extends,
     render_html, render_text,
 };
@@ -469,11 +469,12 @@ fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
             (false, false) => "time-stamp",
         };
         text.push_str(&format!(
-            "  sealing {}{}: {what} of {}, by {}\n",
+            "  sealing {}{}: {what} of {}, by {}{}\n",
             time.sealing,
             if time.renewal { ", renewed" } else { "" },
             visible(&time.stamped_at),
-            visible(&time.authority)
+            visible(&time.authority),
+            not_proven(time),
         ));
     }
     for file in check.files.iter().take(PRINTED_MAX) {
@@ -525,17 +526,32 @@ pub(crate) fn cosigned_json(by: &[CosignedBy]) -> Value {
     by.iter().map(value).collect()
 }
 
+/// Says of each time-stamp what it attests, and whether it counts.
+pub(crate) fn stamps_json(times: &[AttestedTime]) -> Vec<Value> {
+    let times = times.iter().map(|time| {
+        json!({
+            "authority": time.authority,
+            "holds": time.holds,
+            "line": time.line,
+            "qualified": time.qualified,
+            "renewal": time.renewal,
+            "sealing": time.sealing,
+            "stamped_at": time.stamped_at,
+            "trial": time.trial,
+        })
+    });
+    times.collect()
+}
+
+/// Says of a time-stamp that it counts for nothing, if that is so.
+pub(crate) fn not_proven(time: &AttestedTime) -> &'static str {
+    if time.holds { "" } else { ": NOT PROVEN, see what was found on its evidence line" }
+}
+
 fn check_json(check: &ReceiptCheck, receipt: Option<&Receipt>) -> Value {
     let files = check.files.iter().map(|file| {
         json!({
             "given": file.given, "key": file.key, "name": file.name, "version": file.version,
-        })
-    });
-    let times = check.times.iter().map(|time| {
-        json!({
-            "authority": time.authority, "qualified": time.qualified, "renewal": time.renewal,
-            "sealing": time.sealing,
-            "stamped_at": time.stamped_at, "trial": time.trial,
         })
     });
     json!({
@@ -551,7 +567,7 @@ fn check_json(check: &ReceiptCheck, receipt: Option<&Receipt>) -> Value {
         "more_findings": check.more_findings,
         "sealings": check.sealings,
         "submission": receipt.and_then(|it| it.submission.as_ref()).map(|it| it.id),
-        "time_stamps": times.collect::<Vec<_>>(),
+        "time_stamps": stamps_json(&check.times),
         "verdict": check.verdict,
         "witnessed": check.is_witnessed,
         "witnesses": cosigned_json(&check.cosigned),
