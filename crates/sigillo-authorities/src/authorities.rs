@@ -4,8 +4,8 @@ use std::{error::Error, fmt::Write as _, sync::Arc};
 
 use jiff::SignedDuration;
 use sigillo_ers::{
-    Expectations, Imprint, RevocationKind, RevocationStatus, TimeStampRequest, TimeStampToken,
-    TrustAnchors, check_response,
+    AlgorithmTable, DueCause, Expectations, Imprint, RevocationKind, RevocationStatus,
+    TimeStampRequest, TimeStampToken, TrustAnchors, check_response, token_renewals_due,
 };
 use sigillo_model::{Clock, Entropy, ErrorKind};
 
@@ -23,6 +23,8 @@ pub struct Authorities {
     revocation: Option<RevocationGatherer>,
     /// Whether tokens are filled, and count only if they could be.
     fills: bool,
+    /// How long algorithms may be relied on, if that is asked.
+    algorithms: Option<AlgorithmTable>,
 }
 
 /// A token, and how it was come by.
@@ -67,7 +69,16 @@ impl Authorities {
         anchors: TrustAnchors,
         tolerance: SignedDuration,
     ) -> Self {
-        Self { list, anchors, tolerance, revocation: None, fills: false }
+        let (revocation, fills, algorithms) = (None, false, None);
+        Self { list, anchors, tolerance, revocation, fills, algorithms }
+    }
+
+    /// Refuses also time-stamps that rest, when they are made, on an algorithm that has come to its end: the
+    /// first one of an evidence line is the one that counts.
+    #[must_use]
+    pub fn relying_on(mut self, algorithms: AlgorithmTable) -> Self {
+        self.algorithms = Some(algorithms);
+        self
     }
 
     /// Also asks whether the certificates of tokens were revoked, at the addresses they name.
@@ -217,7 +228,28 @@ impl Authorities {
         }
         let (at, tolerance, anchors) = (clock.now(), self.tolerance, &self.anchors);
         let expected = Expectations { request, at, tolerance, anchors };
-        check_response(&response, &expected).map_err(|error| words(&error))
+        let token = check_response(&response, &expected).map_err(|error| words(&error))?;
+        self.look_at(&token).map(|()| token)
+    }
+
+    /// Says which algorithm a time-stamp rests on that has come to its end.
+    fn look_at(&self, token: &TimeStampToken) -> Result<(), String> {
+        let Some(algorithms) = &self.algorithms else { return Ok(()) };
+        let due = token_renewals_due(token.raw(), algorithms).unwrap_or_default();
+        let at = token.verified().stamped_at;
+        let ended = due.iter().find_map(|due| match (due.cause, due.before) {
+            (
+                DueCause::Signature(signature) | DueCause::CertificateSignature(signature),
+                Some(end),
+            ) if end <= at => Some((signature, end)),
+            _ => None,
+        });
+        ended.map_or(Ok(()), |(signature, end)| {
+            Err(format!(
+                "its time-stamp, or a certificate of it, is signed with {signature}, on which nobody may \
+                 rely any more since {end}"
+            ))
+        })
     }
 }
 

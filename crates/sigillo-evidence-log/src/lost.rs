@@ -261,6 +261,9 @@ impl RenewalPlan {
             let whole: Vec<ChainToken> = chain.iter().copied().chain(more).collect();
             let (newest, trial) = (newest.not_before((view, &whole)), sound.stated(view).1);
             let is_whole = !revoked.is_of(number);
+            // What is lost is renewed over at once, also where what is left lasts for years.
+            let all = rules.all || whole.last() != Some(&sound);
+            let rules = &RenewalRules { all, ..*rules };
             self.take(&Renewable { number, tokens: &whole, is_whole }, &newest, trial, rules);
         }
         let mut lost = revoked.tokens(rules.line, chains);

@@ -10,8 +10,7 @@ use sigillo_model::{FileEntry, Finding, FindingCode, Sha256Digest, Sha512Digest,
 use crate::{
     Bundle, BundleError, BundledFile, GivenFile, ReceiptCheck, ReceiptTrust, bundle::RecordAt,
     bundle_times::judge_times, check::begin_check, check_ended::check_ended,
-    check_seals::check_seals,
-    check_validation::evidence,
+    check_seals::check_seals, check_validation::evidence,
 };
 
 /// Why it need not be known of all time-stamps whether their certificates were revoked.

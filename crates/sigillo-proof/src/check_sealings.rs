@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use sigillo_ers::{
-    Trust, sealing_leaves, sealing_value, tree_root, verify_token, walk_path,
-};
+use sigillo_ers::{Trust, sealing_leaves, sealing_value, tree_root, verify_token, walk_path};
 use sigillo_merkle::{Checkpoint, SignedNote, parse_signed_checkpoint, verify_consistency};
 use sigillo_model::{
     BatchCommitted, BatchesSealed, Entry, EvidenceDigest, Finding, FindingCode, Sha256Digest,
@@ -81,10 +79,7 @@ impl SealingsCheck<'_> {
         self.checker.add(Finding::new(code, object, message));
     }
 
-    fn sealing<'b>(
-        &mut self,
-        (place, section): (usize, &'b SealingSection),
-    ) -> Option<Proven<'b>> {
+    fn sealing<'b>(&mut self, (place, section): (usize, &'b SealingSection)) -> Option<Proven<'b>> {
         let Entry::BatchesSealed(body) = self.checker.entry(&section.entry, "sealing")? else {
             let message = "its log entry is of another type";
             self.checker.find(FindingCode::ReceiptLogProof, "sealing", message);

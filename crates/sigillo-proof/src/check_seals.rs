@@ -26,7 +26,8 @@ pub(crate) fn check_seals(checker: &mut Checker, receipt: &Receipt, trust: &Rece
     for waiting in std::mem::take(&mut checker.seals) {
         let Some(section) = receipt.sealings.get(waiting.place) else { continue };
         let at = attested(checker, waiting.body.number).or(waiting.stated_at);
-        let sealed = at.is_some_and(|at| check_seal(checker, &section.seal.0, (&waiting, at), trust));
+        let sealed =
+            at.is_some_and(|at| check_seal(checker, &section.seal.0, (&waiting, at), trust));
         if sealed && waiting.stated_at.is_some() {
             checker.sealings += 1;
         }

@@ -12,6 +12,7 @@ use sigillo_evidence_log::{EVIDENCE_LINE, LineProfile, is_trial_line};
 use sigillo_model::ErrorKind;
 
 use crate::{
+    commands::er::algorithms,
     context::{Context, add_anchors, http_authority},
     error::CommandError,
     settings::{AuthoritySettings, Settings},
@@ -128,5 +129,6 @@ fn of_settings(list: &[&AuthoritySettings]) -> Result<Authorities, CommandError>
     let limits = (RevocationGatherer::ANSWER_LIMIT, RevocationGatherer::ALL_LIMIT);
     let gatherer = RevocationGatherer::new(limits.0, limits.1)
         .map_err(|error| CommandError::new(ErrorKind::Bug, error.to_string()))?;
-    Ok(Authorities::new(asked, anchors, CLOCK_TOLERANCE).asking_revocation(gatherer))
+    let authorities = Authorities::new(asked, anchors, CLOCK_TOLERANCE).relying_on(algorithms()?);
+    Ok(authorities.asking_revocation(gatherer))
 }

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use rstest::rstest;
 
+use sigillo_ers::AlgorithmTable;
 use sigillo_evidence_log::LogAudit;
 use sigillo_model::{Clock as _, FindingCode, ObjectKey, Severity};
 
@@ -110,4 +111,27 @@ async fn the_first_time_stamp_is_never_left_out() {
     ask_again(&world, &far).await;
     let audited = audit(&world, &far).await;
     assert_eq!(told(&audited), (vec![FindingCode::CertificateRevoked], vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_time_stamp_is_taken_whose_algorithms_have_come_to_their_end() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, mut far) = (World::new(Place::Folder).await, Far::new(false));
+    let table = |until: &str| {
+        AlgorithmTable::from_toml(&format!(
+            "source = \"a table that was made up\"\nissued = \"2026-01-01\"\n\
+             [[hash]]\nname = \"SHA-256\"\n\
+             [[signature]]\nscheme = \"ecdsa\"\nbits_min = 256\n{until}"
+        ))
+    };
+    let ended = table("until = \"2026-02-01\"\n").unwrap();
+    let open = far.authorities.clone();
+    far.authorities = open.clone().relying_on(ended);
+    let outcome = stamp(&world, &far).await;
+    let refused = outcome.refused.iter().map(|it| &*it.words).collect::<String>();
+    assert!(outcome.stamped.is_empty() && refused.contains("since 2026-02-01"), "{outcome:?}");
+    far.authorities = open.relying_on(table("").unwrap());
+    assert_eq!(stamp(&world, &far).await.stamped.len(), 2);
 }

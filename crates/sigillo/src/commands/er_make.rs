@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use sigillo_authorities::{Authorities, Stamped};
 use sigillo_ers::{
-    AlgorithmTable, Authorities as Accepted, EvidenceRecord, HashFunction, Imprint,
-    RECORD_BYTES_MAX, RecordReport, RecordRules, RevocationRules, StampParts, lists_root,
-    record_hashes, renew_hash_tree, renew_time_stamp, renewals_due, write_chain, write_record,
+    AlgorithmTable, Authorities as Accepted, Due, EvidenceRecord, HashFunction, Imprint,
+    RECORD_BYTES_MAX, RecordReport, RecordRules, Renewal, RevocationRules, StampParts,
+    TimeStampToken, lists_root, record_hashes, renew_hash_tree, renew_time_stamp, renewals_due,
+    token_renewals_due, write_chain, write_record,
 };
 use sigillo_model::{ErrorKind, Finding, FindingCode, Severity, Verdict};
 
@@ -35,7 +36,7 @@ pub(super) async fn create(context: &Context, args: &ErCreateArgs) -> Result<u8,
     let lists = vec![group];
     let imprint = Imprint::new(hash, lists_root(hash, &lists))
         .ok_or_else(|| CommandError::new(ErrorKind::Bug, "a digest has another length"))?;
-    let stamped = stamp(context, &authorities, imprint).await?;
+    let stamped = stamp(context, &authorities, imprint, &|_| Ok(())).await?;
     let stamp = StampParts { hash, lists, token: stamped.token.raw() };
     let record = write_record(&[hash], &[&write_chain(&[stamp])]);
     write_new(output, &record)?;
@@ -97,7 +98,8 @@ pub(super) async fn renew(context: &Context, args: &ErRenewArgs) -> Result<u8, C
         None => renew_time_stamp(&record).map_err(cannot)?,
         Some(hash) => renew_hash_tree(&record, hash, &digests(&objects, hash)?).map_err(cannot)?,
     };
-    let stamped = stamp(context, &authorities, prepared.imprint()).await?;
+    let lasts = |token: &TimeStampToken| lasts_longer(token, &before, &algorithms);
+    let stamped = stamp(context, &authorities, prepared.imprint(), &lasts).await?;
     let renewed = prepared.finish(stamped.token.raw());
     let mut at_once = rules(false);
     at_once.at = at_once.at.max(Some(stamped.token.verified().stamped_at));
@@ -110,6 +112,27 @@ pub(super) async fn renew(context: &Context, args: &ErRenewArgs) -> Result<u8, C
     let done = Renewed { args, record: &renewed, objects: &objects, report: &after };
     done.print(context, &stamped, &algorithms);
     Ok(exit_code(&after.findings))
+}
+
+/// Says why a new time-stamp is not to be put over a record: it would end sooner.
+fn lasts_longer(
+    new: &TimeStampToken,
+    before: &RecordReport,
+    algorithms: &AlgorithmTable,
+) -> Result<(), String> {
+    let ends = |due: Vec<Due>| {
+        let mut ends = due.into_iter().filter(|it| it.renewal == Renewal::TimeStamp);
+        ends.find_map(|it| it.before)
+    };
+    let until = before.stamps.last().and_then(|last| ends(renewals_due(last, algorithms)));
+    let end = ends(token_renewals_due(new.raw(), algorithms).unwrap_or_default());
+    match end.zip(until) {
+        Some((end, until)) if end < until => Err(format!(
+            "its time-stamp ends on {end}, and what it is to renew holds until {until}: an authority with a \
+             newer certificate, or stronger algorithms, is needed"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Verifies what is about to be written.
@@ -277,8 +300,10 @@ async fn stamp(
     context: &Context,
     authorities: &Authorities,
     imprint: Imprint,
+    fits: &(dyn Fn(&TimeStampToken) -> Result<(), String> + Sync),
 ) -> Result<Stamped, CommandError> {
-    let stamped = authorities.stamp(imprint, &*context.clock, &*context.entropy).await;
+    let with = (&*context.clock, &*context.entropy);
+    let stamped = authorities.stamp_fitting(imprint, with, fits).await;
     stamped.map_err(|error| CommandError::of(error.kind(), &error))
 }
 
