@@ -1,4 +1,4 @@
-//! Checking a bundle, without archive and without network.
+//! Checking a bundle, and a receipt as of a time, without archive and without network.
 
 use std::cell::LazyCell;
 
@@ -8,8 +8,8 @@ use sigillo_ers::{AlgorithmTable, RevocationSummary};
 use sigillo_model::{FileEntry, Finding, FindingCode, Sha256Digest, Sha512Digest, Verdict};
 
 use crate::{
-    Bundle, BundleError, BundledFile, GivenFile, ReceiptCheck, ReceiptTrust, bundle::RecordAt,
-    bundle_times::judge_times, check::begin_check, check_ended::check_ended,
+    Bundle, BundleError, BundledFile, GivenFile, Receipt, ReceiptCheck, ReceiptTrust,
+    bundle::RecordAt, bundle_times::judge_times, check::begin_check, check_ended::check_ended,
     check_seals::check_seals, check_validation::evidence,
 };
 
@@ -86,7 +86,8 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
     }
     let (evidence_set, unread) = evidence(&bundle.receipt);
     findings.extend(unread);
-    let revocation = judge_times(&mut checker, &bundle.receipt, rules, &evidence_set);
+    let of = (&bundle.receipt, true);
+    let revocation = judge_times(&mut checker, of, rules, &evidence_set);
     check_seals(&mut checker, &bundle.receipt, rules.trust);
     check_ended(&mut checker, &bundle.receipt, rules.trust);
     let is_known = checker.lines.is_revocation_known();
@@ -102,6 +103,28 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
     let verdict = Verdict::of(&findings).max(receipt.verdict);
     let (receipt, revocation) = (Some(receipt), revocation.summary);
     BundleCheck { verdict, findings, more_findings, receipt, files: counted, revocation }
+}
+
+/// Checks everything that a receipt says, as [`check_receipt`](crate::check_receipt) does, and judges its
+/// time-stamps as of a time, as those of a bundle. Returns also by what the revocation of certificates was
+/// judged.
+pub fn check_receipt_at(
+    receipt: &Receipt,
+    files: &[GivenFile],
+    rules: &BundleRules<'_>,
+) -> (ReceiptCheck, RevocationSummary) {
+    let mut checker = begin_check(receipt, rules.trust, files);
+    let (evidence_set, unread) = evidence(receipt);
+    // One of a submission does not say where its documents are in hash trees.
+    let of = (receipt, receipt.submission.is_none());
+    let revocation = judge_times(&mut checker, of, rules, &evidence_set);
+    check_seals(&mut checker, receipt, rules.trust);
+    check_ended(&mut checker, receipt, rules.trust);
+    let is_known = checker.lines.is_revocation_known();
+    let unknown = revocation.finding();
+    let unknown = unknown.map(|it| if is_known { it.not_needed(REVOCATION_KNOWN) } else { it });
+    unread.into_iter().chain(unknown).for_each(|finding| checker.add(finding));
+    (checker.conclude(), revocation.summary)
 }
 
 /// Tells whether a file has the SHA-512 that is stated of it, if one is.

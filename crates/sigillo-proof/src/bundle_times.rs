@@ -1,4 +1,4 @@
-//! Judging the time-stamps of a bundle as of a time.
+//! Judging the time-stamps of a bundle or a receipt as of a time.
 
 use std::collections::HashSet;
 
@@ -13,21 +13,23 @@ use crate::{
     evidence::sealing_record, line_findings::LineOf,
 };
 
-/// Judges all time-stamps of a bundle: those of each evidence line once for every number of chains that
+/// Judges all time-stamps of a bundle or a receipt: those of each evidence line once for every number of chains that
 /// its documents have there, and once with all of them, whatever the documents say.
 ///
 /// A document outside of the new hash trees of a line has to hold without them, and one under no
-/// time-stamp at all is told.
+/// time-stamp at all is told. Without documents only the lines themselves are judged.
 pub(crate) fn judge_times(
     checker: &mut Checker,
-    receipt: &Receipt,
+    (receipt, with_documents): (&Receipt, bool),
     rules: &BundleRules<'_>,
     evidence: &RevocationSet,
 ) -> RevocationCheck {
     let maker = EvidenceMaker::new(receipt);
     let revocation = RevocationCheck::default();
     let mut judge = Judge { checker, rules, evidence, revocation, judged: HashSet::new() };
-    judge.documents(&maker, receipt);
+    if with_documents {
+        judge.documents(&maker, receipt);
+    }
     judge.sealings(&maker);
     judge.revocation
 }

@@ -520,8 +520,7 @@ fn not_checked(html: &mut Html, page: &CheckedPage<'_>) {
              acts by which a log came after another, and who signed them</small></li>\n",
         );
     }
-    let unasked = page.findings.iter().any(|it| it.code == FindingCode::RevocationUnknown);
-    if unasked || page.sort == CheckedSort::Receipt {
+    if page.findings.iter().any(|it| it.code == FindingCode::RevocationUnknown) {
         html.raw(
             "<li>Se un certificato sia stato revocato <small>/ whether a certificate was revoked\
              </small></li>\n",

@@ -52,7 +52,9 @@ pub use bundle::{
     BUNDLE_DOCUMENTS_MAX, BUNDLE_SCHEMA, BUNDLE_SCHEMA_OF_LOGS, BUNDLE_SCHEMA_OF_TREES, Bundle,
     BundleError, BundledFile,
 };
-pub use bundle_check::{BundleCheck, BundleRules, REVOCATION_KNOWN, check_bundle};
+pub use bundle_check::{
+    BundleCheck, BundleRules, REVOCATION_KNOWN, check_bundle, check_receipt_at,
+};
 pub use bundle_zip::{BUNDLE_BYTES_MAX, BUNDLE_ENTRIES_MAX};
 pub use bytes::Base64Bytes;
 pub use check::{

@@ -18,9 +18,9 @@ use sigillo_model::{
     SubmissionId, Verdict, encode_name,
 };
 use sigillo_proof::{
-    AttestedTime, CheckedLog, CheckedPage, CheckedSort, CosignedBy, GivenFile, RECEIPT_BYTES_MAX,
-    RECEIPT_VALIDATION_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError, check_receipt, extends,
-    render_html, render_text,
+    AttestedTime, BundleRules, CheckedLog, CheckedPage, CheckedSort, CosignedBy, GivenFile,
+    RECEIPT_BYTES_MAX, RECEIPT_VALIDATION_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError,
+    check_receipt, check_receipt_at, extends, render_html, render_text,
 };
 use sigillo_store::ReadPool;
 
@@ -28,6 +28,8 @@ use crate::{
     commands::{
         EXIT_CLEAN,
         bundle::name_of,
+        er::algorithms,
+        er_revocation::summary_text,
         export::locate,
         verify::{exit_code, findings_text},
     },
@@ -292,15 +294,16 @@ pub(crate) fn verify(
     let parsed = Receipt::parse(&bytes);
     let sha256 = html.map(|_| Sha256Digest::of(&bytes));
     drop(bytes);
-    let mut log_believed = false;
-    let (mut check, receipt) = match parsed {
+    let (mut log_believed, at, algorithms) = (false, context.clock.now(), algorithms()?);
+    let (mut check, revocation, receipt) = match parsed {
         Ok(receipt) => {
-            let trust = context.trust.receipt_trust(&receipt.archive)?;
-            let check = check_receipt(&receipt, &trust, &given);
+            let trust = &context.trust.receipt_trust(&receipt.archive)?;
+            let rules = BundleRules { trust, algorithms: &algorithms, at };
+            let (check, revocation) = check_receipt_at(&receipt, &given, &rules);
             log_believed = is_believed(&check.findings);
-            (check, Some(receipt))
+            (check, Some(revocation), Some(receipt))
         }
-        Err(error) => (ReceiptCheck::unreadable(&error), None),
+        Err(error) => (ReceiptCheck::unreadable(&error), None, None),
     };
     if let Some(receipt) = &receipt
         && let Some(fork) = fork(context, receipt, &check)
@@ -308,29 +311,25 @@ pub(crate) fn verify(
         check.verdict = Verdict::Damaged;
         check.findings.push(fork);
     }
-    if requirements.contains(&Requirement::Revocation) {
-        let message = "cannot tell: revocation of certificates is not judged from a receipt; a bundle \
-                       (sigillo prove) is";
-        check.findings.push(Finding::new(FindingCode::RevocationUnknown, "certificates", message));
-    }
     check.verdict = require(&mut check.findings, requirements, check.verdict);
     if let Some((path, sha256)) = html.zip(sha256) {
         let page = CheckedPage {
             sort: CheckedSort::Receipt,
             name: &name_of(file),
             sha256,
-            at: context.clock.now(),
+            at,
             verdict: check.verdict,
             findings: &check.findings,
             more_findings: check.more_findings,
             receipt: receipt.as_ref().map(|receipt| (receipt, &check)),
             files_inside: 0,
-            revocation: None,
+            revocation: revocation.as_ref(),
             log_believed,
         };
         write_new(path, render_html(&page).as_bytes())?;
     }
-    let text = check_text(&check, receipt.as_ref());
+    let mut text = check_text(&check, receipt.as_ref());
+    text.push_str(&revocation.as_ref().map(summary_text).unwrap_or_default());
     let value = check_json(&check, receipt.as_ref());
     context.output.result("sigillo.verify.receipt/1", &text, value);
     Ok(exit_code(&check.findings))
