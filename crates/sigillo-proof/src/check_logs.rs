@@ -275,8 +275,10 @@ impl Checker {
                 let is_same = known.log.first() == log.keys.first()
                     && known.log.believes(&log.keys, size)
                     && known.commit.to_string() == terms.commit;
-                let other = format!("the trust store has other keys for log {generation}");
-                return is_same.then_some(()).ok_or(other);
+                if !is_same {
+                    return Err(format!("the trust store has other keys for log {generation}"));
+                }
+                return believe_end(logs, (generation, &known.log, log));
             }
             if !is_vouched {
                 return Err(format!(
@@ -292,11 +294,22 @@ impl Checker {
         if !known.believes(&log.keys, size) {
             return Err("the log's key is in no trust store".to_owned());
         }
-        let is_end_known = logs.len() == 1 || known.believes_end(&log.keys);
-        is_end_known.then_some(()).ok_or_else(|| {
-            "the trust store knows a later key of log 1, and an older one signed for the end of it".to_owned()
-        })
+        believe_end(logs, (1, known, log))
     }
+}
+
+/// Tells whether the key that signed for the end of a log, if it ended here, had not retired, as far as the
+/// caller knows the keys of it.
+fn believe_end(
+    logs: &[StatedLog],
+    (generation, known, log): (u64, &KeysOfLog, &StatedLog),
+) -> Result<(), String> {
+    if generation == logs.len() as u64 || known.believes_end(&log.keys) {
+        return Ok(());
+    }
+    Err(format!(
+        "the trust store knows a later key of log {generation}, and an older one signed for the end of it"
+    ))
 }
 
 /// What is said of a log at its beginning, with the key of its commits and the first of its own.
