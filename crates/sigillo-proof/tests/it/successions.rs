@@ -553,7 +553,7 @@ fn where_others_may_sign_for_a_log_that_ended_only_what_is_older_is_believed() {
         (&|it| it.size -= 1, Verdict::CannotTell),
         (&|it| it.root = Sha256Digest::of(b"other"), Verdict::CannotTell),
         (&early, Verdict::CannotTell),
-        (&|it| (it.size, it.others_may_sign) = (it.size - 1, false), Verdict::Intact),
+        (&|it| (it.size, it.others_may_sign) = (it.size - 1, false), Verdict::CannotTell),
         (
             &|it| (it.root, it.others_may_sign) = (Sha256Digest::of(b"other"), false),
             Verdict::Damaged,
