@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verifies what Sigillo gives out, without Sigillo: bundles, evidence records, proofs of log entries.
 
-  sigillo_verify.py bundle X.zip [FILE...] [--log-key VKEY] [--ca CA.pem]... [--at TIME]
+  sigillo_verify.py bundle X.zip [FILE...] [--log-key VKEY] [--ended SIZE] [--ca CA.pem]... [--at TIME]
   sigillo_verify.py record R.er [FILE...] [--digest sha256:HEX]... [--ca CA.pem]... [--group] [--at TIME]
   sigillo_verify.py proof X.tlog-proof ENTRY --log-key VKEY
 
@@ -22,15 +22,16 @@ from public_specs import (
 
 # ---- Bundles (format.md, Bundles) ----------------------------------------------------------------------------------
 @verdict
-def verify_bundle(data, files=(), log_key=None, ca=(), at=None):
-    """Checks a bundle, and the files at some paths beside it, as of a time in seconds since 1970."""
+def verify_bundle(data, files=(), log_key=None, ca=(), at=None, ended=None):
+    """Checks a bundle, and the files at some paths beside it, as of a time in seconds since 1970; the log of its
+    checkpoint ended with so many entries, if that is known."""
     need(len(data) <= 64 << 20, "the bundle is larger than 64 MiB")
     entries = read_zip(data)
     proof = read_proof(dict(entries)["proof.json"].decode())
     receipt = proof["receipt"]
     for present, right in itertools.zip_longest(entries, put_back(receipt, proof["files"], dict(entries))):
         need(present == right, f"{(right or present)[0]!r} is not in its place, or not what the rest gives")
-    yield from check_receipt(receipt, log_key, read_all(ca), time.time() if at is None else at)
+    yield from check_receipt(receipt, log_key, read_all(ca), time.time() if at is None else at, ended)
     stated = [it for document in receipt["documents"] for it in files_of(document)]
     for name, facts in [(spell(path), facts_of(read_all([path]))) for path in files]:
         if not any(is_file(facts, *it) for it in stated):
@@ -147,7 +148,7 @@ def spell(path):
     return re.sub("[%\0-\x1f\x7f-\x9f\udc80-\udcff]", escaped, os.fsdecode(os.path.basename(path)))
 
 # ---- Receipts, as they are in bundles (format.md, Receipts, Checking) ----------------------------------------------
-def check_receipt(receipt, log_key, ca, at):
+def check_receipt(receipt, log_key, ca, at, ended):
     section, archive = receipt["archive"], parse_json(receipt["archive"]["description"].encode(), 65536)
     logs, created = stated_logs(section, archive), parse_entry(section["created"]["line"], "archive.created")
     need(created["archive_sha256"] == sha256(section["description"].encode())
@@ -187,6 +188,7 @@ def check_receipt(receipt, log_key, ca, at):
     if not is_believed(logs, log_key):
         yield "cannot tell: whether its log is to be believed: " + (
             "the key named does not lead to its own" if log_key else "name its key, got elsewhere (--log-key)")
+    if ended is not None and head.size > ended: yield f"cannot tell: its log ended with {ended} entries before that"
 
 def check_document(where, document, receipt):
     """From record and files to both roots of the batch, and, of a document that says so, to new hash trees."""
@@ -284,12 +286,13 @@ def main():
     parser.add_argument("--group", action="store_true")
     parser.add_argument("--log-key", type=lambda it: parse_key(it) and it)
     parser.add_argument("--at", type=seconds)
+    parser.add_argument("--ended", type=int)
     for name in ("--ca", "--digest"): parser.add_argument(name, action="append", default=[])
     given = parser.parse_args()
     try:
         data = read_all([given.subject])
         if given.command == "bundle":
-            result, lines = verify_bundle(data, given.files, given.log_key, given.ca, given.at)
+            result, lines = verify_bundle(data, given.files, given.log_key, given.ca, given.at, given.ended)
         elif given.command == "record":
             hashed = lambda content: lambda hash: digest(hash, content)
             stated = lambda text: {hash: unhex(it).hex() for hash, it in re.findall(r"(\w+):(\w+)", text)}.get

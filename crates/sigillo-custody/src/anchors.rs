@@ -1,10 +1,12 @@
 //! Time-stamps over checkpoints, kept beside the log.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
-use sigillo_ers::{TOKEN_BYTES_MAX, TokenError, TrustAnchors, VerifiedToken, verify_token};
+use sigillo_ers::{TOKEN_BYTES_MAX, TokenError, Trust, TrustAnchors, VerifiedToken, verify_token};
 use sigillo_evidence_log::Archive;
-use sigillo_model::{ObjectKey, Sha256Digest};
+use sigillo_model::{ObjectKey, Severity, Sha256Digest};
 
 use crate::{CustodyError, ReceiptLog};
 
@@ -20,8 +22,25 @@ pub struct CheckpointAnchor {
     pub size: u64,
     /// Its key.
     pub key: ObjectKey,
+    /// Whether the log names it. What it does not name, anybody may have put there who can write to the
+    /// store.
+    pub is_logged: bool,
     /// What it attests; or why it attests nothing of this log.
     pub token: Result<VerifiedToken, AnchorFault>,
+}
+
+impl CheckpointAnchor {
+    /// Returns how grave it is that it is as it is: nothing is wrong with an archive in which somebody puts
+    /// what is none.
+    pub fn severity(&self) -> Severity {
+        match &self.token {
+            _ if !self.is_logged => Severity::Note,
+            Ok(token) if token.trust == Trust::Unknown => Severity::CannotTell,
+            Ok(_) | Err(AnchorFault::AfterEnd) => Severity::Note,
+            Err(AnchorFault::Token(error)) if error.is_unknown_algorithm() => Severity::CannotTell,
+            Err(_) => Severity::Damage,
+        }
+    }
 }
 
 /// Why a time-stamp says nothing of a log.
@@ -102,15 +121,19 @@ impl ReceiptLog {
         let mut named: Vec<(u64, Sha256Digest, ObjectKey)> =
             listed.into_iter().filter_map(|it| named(&folder, it.key)).collect();
         let logged = self.view.anchors.iter().filter(|it| it.generation == generation);
-        named.extend(logged.map(|it| {
+        let logged = logged.map(|it| {
             let (size, sha256) = (it.body.size, it.body.token_sha256);
             (size, sha256, ObjectKey::anchor(generation, size, sha256))
-        }));
+        });
+        let logged: BTreeSet<_> = logged.collect();
+        named.extend(logged.iter().cloned());
         named.sort();
         named.dedup();
         let has_ended = generation < self.generation();
         let mut anchors = Vec::with_capacity(named.len());
-        for (size, digest, key) in named {
+        for named in named {
+            let is_logged = logged.contains(&named);
+            let (size, digest, key) = named;
             let read = archive.store().read_optional(&key, TOKEN_BYTES_MAX as u64).await;
             let covered = self.checkpoint_of(generation, size);
             let token = match (read.map_err(failed)?, covered) {
@@ -123,7 +146,7 @@ impl ReceiptLog {
                     verify_token(&bytes, imprint, trusted).map_err(AnchorFault::Token)
                 }
             };
-            anchors.push(CheckpointAnchor { generation, size, key, token });
+            anchors.push(CheckpointAnchor { generation, size, key, is_logged, token });
         }
         Ok(anchors)
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sigillo_authorities::SignedHead;
 use sigillo_ers::{Trust, TrustAnchors};
 use sigillo_evidence_log::{
-    Archive, BatchObjectError, Commit, LogView, LoggedBatch, is_said_lost, read_commits,
-    read_leaves, read_pack_list,
+    Archive, BatchObjectError, Commit, LogView, LoggedBatch, Uncontained, read_commits,
+    read_leaves, read_pack_list, uncontained,
 };
 use sigillo_merkle::{Checkpoint, MemoryTree, VerifierKey, root_at};
 use sigillo_model::{Finding, FindingCode, LogTime, ObjectKey, Sha256Digest, VersionId};
@@ -221,12 +221,14 @@ impl SampledLog {
         let root = Sha256Digest::from_bytes(*kept.root.as_bytes());
         let head = SignedHead { size: kept.size, root };
         let contains = |tree: &MemoryTree| root_at(kept.size, tree) == Ok(kept.root);
-        let is_lost = next.is_some_and(|it| is_said_lost(it, head));
+        let says = next.map_or(Uncontained::Damage, |it| uncontained(it, head));
         match log {
-            Some((generation, tree)) if is_lost || contains(tree) => return Ok(generation),
+            Some((generation, tree)) if says == Uncontained::Lost || contains(tree) => {
+                return Ok(generation);
+            }
             _ => {}
         }
-        let finding = if next.is_some_and(|it| it.reason.others_may_sign()) {
+        let finding = if says == Uncontained::Theirs {
             let message = format!(
                 "the seed is a checkpoint of {} entries of a log that ended because others may sign with \
                  its keys, and that log does not contain it: it may be anybody's, and nothing was drawn",
@@ -398,7 +400,9 @@ mod tests {
             let log = ended(reason);
             let root = root_at(3, &log.trees[0]).unwrap();
             assert_eq!(drawn(&log, 3, root), ["F831"], "it is contained");
-            assert_eq!(drawn(&log, 6, other), ["F831"], "it is said to be lost");
+            // Where others may sign, nobody vouches for what the act says to be lost either.
+            let lost = if code == "F304" { "F831" } else { code };
+            assert_eq!(drawn(&log, 6, other), [lost], "it is said to be lost, {reason:?}");
             for size in [3, 5, 8] {
                 assert_eq!(drawn(&log, size, other), [code], "{size} {reason:?}");
             }

@@ -122,6 +122,26 @@ pub fn is_said_lost(terms: &Succession, head: SignedHead) -> bool {
         .is_some_and(|stated| head.size > terms.size && (head == stated || head.size < stated.size))
 }
 
+/// What a head says of a log that ended and that does not contain it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Uncontained {
+    /// That the log is not what it was.
+    Damage,
+    /// Nothing that was not known: the act of its end says that what the head covers more is lost.
+    Lost,
+    /// Nothing: others may sign with the keys of the log.
+    Theirs,
+}
+
+/// Tells what a head says that the log which `terms` ends does not contain, to who believes the next one.
+pub fn uncontained(terms: &Succession, head: SignedHead) -> Uncontained {
+    if terms.reason.others_may_sign() {
+        // What the act says to be known beyond the end may be theirs as well.
+        return Uncontained::Theirs;
+    }
+    if is_said_lost(terms, head) { Uncontained::Lost } else { Uncontained::Damage }
+}
+
 #[cfg(test)]
 mod tests {
     use sigillo_model::{Sha256Digest, SuccessionReason};
@@ -159,6 +179,11 @@ mod tests {
         ] {
             let head = SignedHead { size, root: root(name) };
             assert_eq!(is_said_lost(&terms, head), is_lost, "{size} {name}");
+            let says = if is_lost { Uncontained::Lost } else { Uncontained::Damage };
+            assert_eq!(uncontained(&terms, head), says, "{size} {name}");
+            let reason = SuccessionReason::KeysExposed;
+            let exposed = Succession { reason, ..terms.clone() };
+            assert_eq!(uncontained(&exposed, head), Uncontained::Theirs, "{size} {name}");
         }
         let unknown = Succession { checkpoint: None, ..terms };
         assert!(!is_said_lost(&unknown, SignedHead { size: 7, root: root("any") }));

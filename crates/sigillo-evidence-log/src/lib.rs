@@ -56,7 +56,7 @@ mod view;
 pub use anchoring::commit_anchor;
 pub use archive::{Archive, NewArchive, place_of};
 pub use audit::{AuditKnowledge, AuditTime, LogAudit, audit_log};
-pub use audit_succession::{beyond_end, is_said_lost};
+pub use audit_succession::{Uncontained, beyond_end, is_said_lost, uncontained};
 pub use batch_objects::{BatchObjectError, read_leaves, read_pack_list, read_rehashed_leaves};
 pub use chains::{ChainToken, Chains, Rehash, TokenFrom, chain_hash, chains_of, last_chain};
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitFault};

@@ -232,31 +232,36 @@ impl Checker {
     }
 
     /// Compares the checkpoint with where its log ended, if the caller knows that it did. Of the same size
-    /// there is one history; where others may sign for it, nothing that it covers beyond that is known to be
-    /// the archive's. Of a log whose tail was lost, what covers the tail proves what was there.
+    /// there is one history, unless others may sign for it. What it covers beyond the end is not known to
+    /// be the archive's, whatever ended the log: where its tail was lost, nobody said how far that went.
     fn end_known(&mut self, section: &ArchiveSection, trust: &ReceiptTrust) {
         let Some((ended, head)) = ended(section, trust).zip(self.checkpoint.clone()) else {
             return;
         };
         let is_other = head.size == ended.size && head.root != tree_hash(ended.root);
-        if is_other && !ended.others_may_sign {
-            let message = format!(
-                "this log ended with {} entries and root {}, by what the trust store says: this is another \
-                 history of it",
-                ended.size, ended.root
-            );
-            self.find(FindingCode::SuccessionFalse, "checkpoint", message);
+        if head.size <= ended.size && !is_other {
             return;
         }
-        if (head.size <= ended.size && !is_other) || !ended.others_may_sign {
-            return;
-        }
-        let message = format!(
-            "this log ended with {} entries on {}, by what the trust store says: a checkpoint of {} that \
-             is not of that may be anybody's who has its keys",
-            ended.size, ended.at, head.size
+        let end = format!(
+            "this log ended with {} entries and root {} on {}, by what the trust store says",
+            ended.size, ended.root, ended.at
         );
-        self.find(FindingCode::OriginUnknown, "checkpoint", message);
+        let (code, what) = match (is_other, ended.others_may_sign) {
+            (true, false) => (FindingCode::SuccessionFalse, "this is another history of it".into()),
+            (true, true) => {
+                let what = "this checkpoint of as many may be anybody's who has its keys";
+                (FindingCode::OriginUnknown, what.to_owned())
+            }
+            (false, _) => {
+                let what = format!(
+                    "a checkpoint of {} covers what the archive lost, or is by somebody else who has \
+                     its keys",
+                    head.size
+                );
+                (FindingCode::OriginUnknown, what)
+            }
+        };
+        self.find(code, "checkpoint", format!("{end}: {what}"));
     }
 
     /// Tells whether the newest log is believed: because the caller knows its keys, or because the one
@@ -275,8 +280,10 @@ impl Checker {
                 let is_same = known.log.first() == log.keys.first()
                     && known.log.believes(&log.keys, size)
                     && known.commit.to_string() == terms.commit;
-                let other = format!("the trust store has other keys for log {generation}");
-                return is_same.then_some(()).ok_or(other);
+                if !is_same {
+                    return Err(format!("the trust store has other keys for log {generation}"));
+                }
+                return believe_end(logs, (generation, &known.log, log));
             }
             if !is_vouched {
                 return Err(format!(
@@ -292,11 +299,22 @@ impl Checker {
         if !known.believes(&log.keys, size) {
             return Err("the log's key is in no trust store".to_owned());
         }
-        let is_end_known = logs.len() == 1 || known.believes_end(&log.keys);
-        is_end_known.then_some(()).ok_or_else(|| {
-            "the trust store knows a later key of log 1, and an older one signed for the end of it".to_owned()
-        })
+        believe_end(logs, (1, known, log))
     }
+}
+
+/// Tells whether the key that signed for the end of a log, if it ended here, had not retired, as far as the
+/// caller knows the keys of it.
+fn believe_end(
+    logs: &[StatedLog],
+    (generation, known, log): (u64, &KeysOfLog, &StatedLog),
+) -> Result<(), String> {
+    if generation == logs.len() as u64 || known.believes_end(&log.keys) {
+        return Ok(());
+    }
+    Err(format!(
+        "the trust store knows a later key of log {generation}, and an older one signed for the end of it"
+    ))
 }
 
 /// What is said of a log at its beginning, with the key of its commits and the first of its own.

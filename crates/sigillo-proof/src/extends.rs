@@ -1,11 +1,13 @@
 //! Whether a newer receipt still says everything that an older one said.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use sigillo_merkle::SignedNote;
 use sigillo_model::Entry;
 
 use crate::{
-    DocumentSection, EntryPlace, Receipt, SealingSection, SubmissionSection, TokenSection,
+    DocumentSection, EntryPlace, RECEIPT_WITNESSES_MAX, Receipt, SealingSection, SubmissionSection,
+    TokenSection,
 };
 
 /// What an older receipt said and a newer one does not say any more.
@@ -74,6 +76,45 @@ pub fn extends(older: &Receipt, newer: &Receipt) -> Result<(), ReceiptDifference
         }
     }
     Ok(())
+}
+
+/// Takes over the cosignatures that an older receipt has and a newer one lacks, if both are under the same
+/// checkpoint. Returns the verifier keys of the witnesses whose cosignatures it lacks nevertheless.
+pub fn keep_cosignatures(older: &Receipt, newer: &mut Receipt) -> Vec<String> {
+    let lacking = older.witnesses.iter().filter(|it| !newer.witnesses.contains(it));
+    let lacking: Vec<String> = lacking.cloned().collect();
+    if lacking.is_empty() {
+        return lacking;
+    }
+    match joined_cosignatures(older, newer) {
+        Some((checkpoint, witnesses)) => {
+            (newer.checkpoint, newer.witnesses) = (checkpoint, witnesses);
+            Vec::new()
+        }
+        None => lacking,
+    }
+}
+
+/// Joins the cosignatures of two receipts, in the order of the witnesses' keys; nothing if they are under two
+/// checkpoints.
+fn joined_cosignatures(older: &Receipt, newer: &Receipt) -> Option<(String, Vec<String>)> {
+    let [old, new] = [older, newer].map(|it| SignedNote::parse(it.checkpoint.as_bytes()).ok());
+    let (old, new) = (old?, new?);
+    let log = new.signatures.first()?.clone();
+    if old.text != new.text {
+        return None;
+    }
+    let newest = newer.witnesses.iter().zip(new.signatures.iter().skip(1));
+    let mut all: BTreeMap<_, _> =
+        older.witnesses.iter().zip(old.signatures.iter().skip(1)).collect();
+    all.extend(newest);
+    if all.len() > RECEIPT_WITNESSES_MAX {
+        return None;
+    }
+    let witnesses = all.keys().map(ToString::to_string).collect();
+    let signatures = std::iter::once(log).chain(all.into_values().cloned()).collect();
+    let note = SignedNote::new(new.text, signatures).ok()?;
+    Some((String::from_utf8(note.to_bytes()).ok()?, witnesses))
 }
 
 /// Returns the size that a receipt's checkpoint states, 0 if it states none.

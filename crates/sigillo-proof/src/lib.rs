@@ -64,7 +64,7 @@ pub use check::{
 pub use check_checkpoint::{CosignedBy, is_witnessed, not_witnessed};
 pub use check_logs::CheckedLog;
 pub use evidence::{DocumentEvidence, EvidenceMaker};
-pub use extends::{ReceiptDifference, extends};
+pub use extends::{ReceiptDifference, extends, keep_cosignatures};
 pub use html::{CheckedPage, CheckedSort, render_html};
 pub use logged::{ArchiveSection, EntryPlace, LoggedLine, SUCCESSION_INDEX, SuccessionSection};
 pub use period::{

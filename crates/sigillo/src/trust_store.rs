@@ -10,7 +10,7 @@ use sigillo_proof::{ArchiveSection, ReceiptTrust};
 
 use crate::{
     error::CommandError,
-    places::{write_new, write_whole},
+    places::{read_beginning, write_new, write_whole},
     trust::Trusted,
 };
 
@@ -263,12 +263,11 @@ impl TrustStore {
 
 /// Reads one file of the trust store, or one that was exported for it.
 pub(crate) fn read_trusted(path: &Path) -> Result<Trusted, CommandError> {
-    let failed = |error| CommandError::file("reading", path, &error);
-    if path.metadata().map_err(failed)?.len() > TRUST_BYTES_MAX {
+    let bytes = read_beginning(path, TRUST_BYTES_MAX)?;
+    if bytes.len() as u64 > TRUST_BYTES_MAX {
         let words = format!("{} is too large for a trust file", path.display());
         return Err(CommandError::new(ErrorKind::Invalid, words));
     }
-    let bytes = std::fs::read(path).map_err(failed)?;
     let trusted: Trusted = parse_json(bytes.trim_ascii()).map_err(|error| {
         let words = format!("{} is not what `sigillo trust export` prints", path.display());
         let mut this = CommandError::new(ErrorKind::Invalid, words);
@@ -283,4 +282,27 @@ pub(crate) fn read_trusted(path: &Path) -> Result<Trusted, CommandError> {
     );
     Err(CommandError::new(ErrorKind::Invalid, words)
         .hint("nobody speaks for the logs of another archive: take it out, and ask who made it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_say_how_long_it_is_is_read_up_to_a_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let end = pipe.clone();
+        let writer = std::thread::spawn(move || {
+            let bytes = vec![b' '; usize::try_from(TRUST_BYTES_MAX).unwrap() + 2];
+            // Who has read enough goes away.
+            drop(std::fs::write(end, bytes));
+        });
+        let error = read_trusted(&pipe).unwrap_err();
+        writer.join().unwrap();
+        assert!(error.words[0].ends_with("is too large for a trust file"), "{error:?}");
+    }
 }

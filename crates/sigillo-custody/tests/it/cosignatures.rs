@@ -1,12 +1,14 @@
-//! Cosignatures of witnesses beside the log, and what somebody else put under their names.
+//! Cosignatures of witnesses and time-stamps beside the log, and what somebody else put under their names.
 
 use sigillo_custody::{
-    CosignatureOutcome, CosignedCheckpoint, read_cosignatures, store_cosignature,
+    AnchorFault, CosignatureOutcome, CosignedCheckpoint, ReceiptLog, read_cosignatures,
+    store_anchor, store_cosignature,
 };
+use sigillo_ers::TrustAnchors;
 use sigillo_merkle::{
     Checkpoint, CosignedAt, NoteSignature, SignedNote, VerifierKey, cosignature_message,
 };
-use sigillo_model::{ObjectKey, Sha256Digest, Signer as _};
+use sigillo_model::{ObjectKey, Severity, Sha256Digest, Signer as _};
 use sigillo_testkit::MemorySigner;
 
 use crate::receipts::World;
@@ -88,4 +90,24 @@ async fn the_first_cosignature_of_a_witness_is_kept() {
     cosigned.line = NoteSignature::cosignature(&cosigned.witness, at, signature);
     assert_eq!(cosigned.store().await, CosignatureOutcome::WasThere);
     assert_eq!(cosigned.read().await, first);
+}
+
+#[tokio::test]
+async fn what_is_no_time_stamp_and_named_by_no_entry_is_no_damage() {
+    let Cosigned { world, checkpoint, .. } = Cosigned::new().await;
+    store_anchor(&world.archive, checkpoint.size, b"nonsense").await.unwrap();
+    let key = ObjectKey::anchor(1, checkpoint.size, Sha256Digest::of(b"another"));
+    world.archive.store().create(&key, "nonsense".into()).await.unwrap();
+    store_anchor(&world.archive, checkpoint.size + 9, b"nonsense").await.unwrap();
+    let log = ReceiptLog::read(&world.archive).await.unwrap();
+    let mut anchors = log.anchors(&world.archive, &TrustAnchors::new()).await.unwrap();
+    assert_eq!(anchors.len(), 3);
+    assert!(anchors.iter().any(|it| matches!(it.token, Err(AnchorFault::Token(_)))));
+    assert!(anchors.iter().any(|it| matches!(it.token, Err(AnchorFault::Name))));
+    assert!(anchors.iter().any(|it| matches!(it.token, Err(AnchorFault::Beyond))));
+    for anchor in &mut anchors {
+        assert_eq!((anchor.is_logged, anchor.severity()), (false, Severity::Note), "{anchor:?}");
+        anchor.is_logged = true;
+        assert_eq!(anchor.severity(), Severity::Damage, "{anchor:?}");
+    }
 }

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use sigillo_ers::{AlgorithmTable, sealing_value};
 use sigillo_merkle::KeysOfLog;
 use sigillo_model::{
-    BatchesSealed, Entry, FindingCode, LogTime, SealingStamped, Sha256Digest, SubmissionCompleted,
-    Verdict,
+    BatchesSealed, Entry, Finding, FindingCode, LogTime, SealingStamped, Sha256Digest,
+    SubmissionCompleted, Verdict,
 };
 use sigillo_proof::{
     Base64Bytes, Bundle, BundleRules, EndedLog, PeriodStatement, Receipt, ReceiptCheck,
@@ -18,7 +18,7 @@ use crate::{
     families::prove_again,
     period_log::Log,
     rotations::rotation,
-    second::TABLE,
+    second::{Cases, TABLE, disagreements, has_programs},
     successions::{Border, succeeded},
     world::{
         Changes, ORIGIN, Plan, World, now, receipt as receipt_of, receipt_changed, verifier_key,
@@ -50,6 +50,14 @@ fn exposed(trust: ReceiptTrust, (generation, at): (u64, Timestamp), size: u64) -
         before: Some(before),
     };
     ReceiptTrust { successors: vec![next], ..trust }
+}
+
+/// What somebody believes who knows that the first log ended with these entries, and that nobody else has
+/// its keys.
+fn ended(trust: ReceiptTrust, size: u64) -> ReceiptTrust {
+    let mut trust = exposed(trust, (1, days(1)), size);
+    trust.successors[0].before.as_mut().unwrap().others_may_sign = false;
+    trust
 }
 
 fn check(receipt: &Receipt, trust: &ReceiptTrust) -> ReceiptCheck {
@@ -238,6 +246,47 @@ fn who_has_the_new_keys_says_once_where_the_old_log_ended() {
         let checked = told(change);
         assert_eq!(checked.verdict, Verdict::Damaged);
         assert_eq!(checked.findings[0].code, FindingCode::SuccessionFalse);
+    }
+}
+
+#[test]
+fn beyond_the_known_end_of_a_log_nothing_is_believed_whatever_ended_it() {
+    let (world, receipt) = receipt_of(&plan(vec![2], true));
+    let log = Log::new();
+    let (statement, of_statement) = (log.statement(1, 4), log.sizes[4]);
+    let of_receipt = check(&receipt, &world.trust()).checkpoint.unwrap().size;
+    let told = |findings: &[Finding], size: u64| {
+        let told = findings.iter().find(|it| it.code == FindingCode::OriginUnknown).unwrap();
+        let end = format!("this log ended with {} entries and root ", size - 1);
+        assert!(told.message.starts_with(&end), "{told:?}");
+    };
+    let checked = check(&receipt, &ended(world.trust(), of_receipt - 1));
+    assert_eq!(checked.verdict, Verdict::CannotTell, "{:?}", checked.findings);
+    told(&checked.findings, of_receipt);
+    let checked = check_period(&statement, &ended(log.world.trust(), of_statement - 1));
+    assert_eq!(checked.verdict, Verdict::CannotTell, "{:?}", checked.findings);
+    told(&checked.findings, of_statement);
+    // What it had before its end stays as it is.
+    let checked = check(&receipt, &ended(world.trust(), of_receipt + 1));
+    assert_eq!(checked.verdict, Verdict::Intact, "{:?}", checked.findings);
+    let checked = check_period(&statement, &ended(log.world.trust(), of_statement + 1));
+    assert_eq!(checked.verdict, Verdict::Intact, "{:?}", checked.findings);
+}
+
+#[test]
+fn told_where_a_log_ended_the_second_implementation_believes_nothing_beyond_it() {
+    if !has_programs() {
+        return;
+    }
+    let (world, mut receipt) = receipt_of(&plan(vec![2], true));
+    let size = check(&receipt, &world.trust()).checkpoint.unwrap().size;
+    receipt.submission = None;
+    let zip = Bundle { receipt, files: Vec::new() }.to_zip().unwrap();
+    for (end, verdict) in [(size - 1, Verdict::CannotTell), (size + 1, Verdict::Intact)] {
+        let mut cases = Cases { ended: Some(end), ..Cases::default() };
+        cases.push(format!("{end} of {size}"), zip.clone(), &ended(world.trust(), end));
+        assert_eq!(cases.bundles[0].2, verdict);
+        assert_eq!(disagreements(&cases, &world), Vec::<String>::new());
     }
 }
 

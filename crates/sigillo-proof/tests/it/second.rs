@@ -37,7 +37,7 @@ cases = json.load(open(sys.argv[2]))
 for name in cases["bundles"]:
     data = open(name, "rb").read()
     key, ca = cases["log_key"], [cases["ca"]]
-    print(json.dumps(sigillo_verify.verify_bundle(data, [], key, ca, cases["at"])))
+    print(json.dumps(sigillo_verify.verify_bundle(data, [], key, ca, cases["at"], cases["ended"])))
 "#;
 
 /// Bundles with the verdict of this program on each.
@@ -46,6 +46,8 @@ pub(crate) struct Cases {
     pub(crate) bundles: Vec<(String, Vec<u8>, Verdict)>,
     /// The time as of which they are checked, if it is another than [`AT`].
     pub(crate) at: Option<Timestamp>,
+    /// With how many entries their log ended, if that is known.
+    pub(crate) ended: Option<u64>,
 }
 
 impl Cases {
@@ -200,7 +202,7 @@ fn disagreements_by(cases: &Cases, world: &World, log: &VerifierKey) -> Vec<Stri
     }
     let list = json!({
         "at": cases.at().as_second(), "bundles": names, "ca": place("root.pem"),
-        "log_key": log.to_string(),
+        "ended": cases.ended, "log_key": log.to_string(),
     });
     fs::write(place("cases.json"), list.to_string()).unwrap();
     let mut python = Command::new("python3");

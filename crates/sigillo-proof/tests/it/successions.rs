@@ -129,7 +129,13 @@ impl World {
 
     /// Returns the keys of the newest log as somebody knows them who was given them.
     pub(crate) fn successor_keys(&self) -> SuccessorKeys {
-        let body = self.successions().last().unwrap().body().unwrap().succession;
+        self.successor_keys_of(self.generation())
+    }
+
+    /// Does the same for the log of a generation, from 2.
+    fn successor_keys_of(&self, generation: u64) -> SuccessorKeys {
+        let place = usize::try_from(generation).unwrap() - 2;
+        let body = self.successions()[place].body().unwrap().succession;
         SuccessorKeys {
             generation: body.generation,
             commit: VerifierKey::parse(&body.commit).unwrap(),
@@ -240,16 +246,37 @@ fn who_knows_that_the_key_of_a_later_log_changed_believes_the_older_one_up_to_th
         let (world, receipt) = succeeded(&[Border::Received], vouched);
         let known = world.successor_keys();
         let size = check(&receipt, &world.trust()).checkpoint.unwrap().size;
-        let (origin, next) = (world.origin(), MemorySigner::new(500));
-        let (old, new) = (known.log.first(), verifier_key(&origin, &next));
-        let signature = world.signer.sign(rotation_text(1, &new).as_bytes()).unwrap();
-        let line = NoteSignature { name: origin, id: old.id(), signature }.to_line();
         for (index, verdict) in [(size - 1, Verdict::CannotTell), (size, Verdict::Intact)] {
-            let mut log = known.log.clone();
-            log.rotate(index, 1, &new.to_string(), line.trim_end()).unwrap();
-            let successors = vec![SuccessorKeys { log, ..known.clone() }];
+            let successors = vec![rotated_at(index, &known, &world.signer)];
             check_verdict(&receipt, &ReceiptTrust { successors, ..world.trust() }, verdict);
         }
+    }
+}
+
+/// Returns what somebody knows of a log who knows that its first key, which `old` is, signed for another at
+/// a place.
+fn rotated_at(index: u64, known: &SuccessorKeys, old: &MemorySigner) -> SuccessorKeys {
+    let origin = known.log.first().name().to_owned();
+    let new = verifier_key(&origin, &MemorySigner::new(500));
+    let signature = old.sign(rotation_text(1, &new).as_bytes()).unwrap();
+    let line = NoteSignature { name: origin, id: known.log.first().id(), signature }.to_line();
+    let mut log = known.log.clone();
+    log.rotate(index, 1, &new.to_string(), line.trim_end()).unwrap();
+    SuccessorKeys { log, ..known.clone() }
+}
+
+#[test]
+fn a_retired_key_of_a_later_log_begins_no_log_after_it() {
+    let (world, receipt) = succeeded(&[Border::Committed, Border::Stamped], true);
+    let end = receipt.archive.successions[1].body().unwrap().succession.size;
+    let (second, third) = (world.successor_keys_of(2), world.successor_keys_of(3));
+    let known = |successors| ReceiptTrust { successors, ..world.trust() };
+    check_verdict(&receipt, &known(vec![second.clone()]), Verdict::Intact);
+    for index in [end - 1, end, end + 9] {
+        let rotated = rotated_at(index, &second, &MemorySigner::new(303));
+        check_verdict(&receipt, &known(vec![rotated.clone()]), Verdict::CannotTell);
+        // Who was given the new keys believes the entity about the end as well.
+        check_verdict(&receipt, &known(vec![rotated, third.clone()]), Verdict::Intact);
     }
 }
 
@@ -526,7 +553,7 @@ fn where_others_may_sign_for_a_log_that_ended_only_what_is_older_is_believed() {
         (&|it| it.size -= 1, Verdict::CannotTell),
         (&|it| it.root = Sha256Digest::of(b"other"), Verdict::CannotTell),
         (&early, Verdict::CannotTell),
-        (&|it| (it.size, it.others_may_sign) = (it.size - 1, false), Verdict::Intact),
+        (&|it| (it.size, it.others_may_sign) = (it.size - 1, false), Verdict::CannotTell),
         (
             &|it| (it.root, it.others_may_sign) = (Sha256Digest::of(b"other"), false),
             Verdict::Damaged,

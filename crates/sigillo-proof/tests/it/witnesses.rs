@@ -5,7 +5,7 @@ use sigillo_merkle::{
     CosignedAt, NoteSignature, SignedNote, VerifierKey, WitnessPolicy, cosignature_message,
 };
 use sigillo_model::{FindingCode, Sha256Digest, Signer as _, Verdict, to_canonical};
-use sigillo_proof::{Receipt, ReceiptCheck, ReceiptTrust, check_receipt};
+use sigillo_proof::{Receipt, ReceiptCheck, ReceiptTrust, check_receipt, keep_cosignatures};
 use sigillo_testkit::MemorySigner;
 
 use crate::{
@@ -198,4 +198,28 @@ fn a_cosignature_of_an_unknown_kind_is_not_judged() {
     assert_eq!(checked.verdict, Verdict::CannotTell);
     assert_eq!(checked.findings[0].code, FindingCode::CosignatureUnknown);
     assert!(!checked.is_witnessed && checked.cosigned.is_empty());
+}
+
+#[test]
+fn cosignatures_of_the_same_checkpoint_are_kept_and_no_others() {
+    let (world, bare) = small();
+    let [mut older, mut newer] = [bare.clone(), bare.clone()];
+    let keys = cosign(&mut older, &[7, 8]);
+    cosign(&mut newer, &[8, 9]);
+    for mut receipt in [bare.clone(), newer] {
+        let mut expected = [older.witnesses.clone(), receipt.witnesses.clone()].concat();
+        expected.sort();
+        expected.dedup();
+        assert_eq!(keep_cosignatures(&older, &mut receipt), Vec::<String>::new());
+        assert_eq!(receipt.witnesses, expected);
+        let checked = check(&world, &receipt, Some(policy(&keys, "all")));
+        assert!(checked.is_witnessed && checked.verdict == Verdict::Intact, "{checked:?}");
+        assert_eq!(checked.cosigned.len(), expected.len());
+    }
+    // Under another checkpoint they would be none.
+    let (_, mut other) = receipt(&Plan { batches: vec![3], every: 1, sealed: false });
+    let before = other.clone();
+    assert_eq!(keep_cosignatures(&older, &mut other), older.witnesses);
+    assert_eq!(other, before);
+    assert_eq!(keep_cosignatures(&bare, &mut older), Vec::<String>::new());
 }

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use sigillo_authorities::SignedHead;
 use sigillo_custody::{Growth, GrowthToEnd, ReceiptLog, list_cosigned_sizes, read_cosignatures};
 use sigillo_evidence_log::{
-    Archive, Commit, PublishedCheckpoint, Standing, ended_log_contains, read_checkpoint,
-    read_commits,
+    Archive, Commit, PublishedCheckpoint, Standing, read_checkpoint, read_commits,
 };
 
 use sigillo_merkle::{
@@ -21,8 +20,9 @@ use sigillo_proof::CosignedBy;
 use crate::{
     cli::{ConsistencyArgs, EntriesArgs, LogCommand},
     commands::{
-        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_anchor, log_rotate, log_statement, log_succeed,
-        log_witness,
+        EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_anchor,
+        log_ended::NotContained,
+        log_rotate, log_statement, log_succeed, log_witness,
         receipt::{cosigned_json, cosigned_text},
     },
     context::Context,
@@ -176,13 +176,14 @@ async fn with_ended(
         return Ok(None);
     };
     let head = head_of_checkpoint(&older);
-    let contains = ended_log_contains(archive, generation, head).await?;
+    let not_contained = NotContained::find(context, archive, &older).await?;
+    let explained = not_contained.as_ref().and_then(NotContained::explained);
     let sizes = format!("{} entries when it ended, the checkpoint {}", end.size, older.size);
     let mut value = json!({
         "checkpoint": "", "new_root": end.root, "new_size": end.size, "old_root": head.root,
         "old_size": head.size, "proof": [], "standing": "ended",
     });
-    let (words, request, code) = if contains {
+    let (words, request, code) = if not_contained.is_none() {
         let log = ReceiptLog::read(archive).await?;
         let GrowthToEnd { path, note, is_signed } = log.growth_to_end(archive, &older).await?;
         value["proof"] = path.iter().map(|hash| Value::from(hash.to_base64())).collect();
@@ -200,6 +201,13 @@ async fn with_ended(
             ));
         }
         (words, write_witness_request(older.size, &path, &note), EXIT_CLEAN)
+    } else if let Some((standing, words)) = explained {
+        value["standing"] = json!(standing);
+        (
+            format!("Cannot tell by it whether the log only grew: {words}"),
+            String::new(),
+            EXIT_FINDINGS,
+        )
     } else if head.size > end.size {
         value["standing"] = json!("shorter");
         (shorter(&sizes), String::new(), EXIT_DAMAGE)

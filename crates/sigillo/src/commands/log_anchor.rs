@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use sigillo_custody::{AnchorFault, CheckpointAnchor, ReceiptLog, store_anchor};
+use sigillo_custody::{CheckpointAnchor, ReceiptLog, store_anchor};
 use sigillo_ers::Trust;
 use sigillo_evidence_log::{Archive, commit_anchor};
 use sigillo_model::{CheckpointAnchored, ErrorKind, ObjectKey, Severity, Sha256Digest};
@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &Context, args: &AnchorArgs) -> Result<u8, Comm
     if let Some(added) = &added {
         anchors.retain(|it| it.key == *added);
     }
-    let worst = anchors.iter().map(severity_of).max().unwrap_or(Severity::Note);
+    let worst = anchors.iter().map(CheckpointAnchor::severity).max().unwrap_or(Severity::Note);
     let text: String = anchors.iter().map(|it| line_of(it, archive.generation())).collect();
     let text =
         if anchors.is_empty() { "No checkpoint was time-stamped.\n".to_owned() } else { text };
@@ -73,15 +73,6 @@ async fn add(context: &Context, archive: &Archive) -> Result<ObjectKey, CommandE
     Ok(key)
 }
 
-fn severity_of(anchor: &CheckpointAnchor) -> Severity {
-    match &anchor.token {
-        Ok(token) if token.trust == Trust::Unknown => Severity::CannotTell,
-        Ok(_) | Err(AnchorFault::AfterEnd) => Severity::Note,
-        Err(AnchorFault::Token(error)) if error.is_unknown_algorithm() => Severity::CannotTell,
-        Err(_) => Severity::Damage,
-    }
-}
-
 /// Says what a time-stamp attests; where there are several logs, of which of them.
 fn line_of(anchor: &CheckpointAnchor, logs: u64) -> String {
     let log = if logs > 1 { format!("log {}, ", anchor.generation) } else { String::new() };
@@ -99,12 +90,13 @@ fn line_of(anchor: &CheckpointAnchor, logs: u64) -> String {
             }
         ),
         Err(fault) => {
-            let word = match severity_of(anchor) {
+            let word = match anchor.severity() {
                 Severity::Damage => "DAMAGE",
                 Severity::Note | Severity::Derived => "note",
                 Severity::CannotTell => "CANNOT TELL",
             };
-            format!("{entries}: {word} {}: {}\n", anchor.key, visible(&fault.to_string()))
+            let unnamed = if anchor.is_logged { "" } else { "; no entry of the log names it" };
+            format!("{entries}: {word} {}: {}{unnamed}\n", anchor.key, visible(&fault.to_string()))
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     commands::{
         EXIT_CLEAN,
         log::checkpoint_of,
+        log_ended::NotContained,
         receipt::logs_text,
         verify::{exit_code, findings_text},
     },
@@ -85,6 +86,7 @@ pub(crate) async fn run(context: &Context, args: &StatementArgs) -> Result<u8, C
         },
         generation: args.generation,
     };
+    refuse_not_contained(context, &archive, &asked).await?;
     let keys = context.keys(&archive)?;
     let authorities = context.authorities(&keys)?;
     let maker = PeriodMaker {
@@ -122,6 +124,25 @@ pub(crate) async fn run(context: &Context, args: &StatementArgs) -> Result<u8, C
     });
     context.output.result("sigillo.log.statement/1", &text, value);
     Ok(EXIT_CLEAN)
+}
+
+/// Refuses a bound that is a checkpoint of a log that ended, where the act of that end says why the log does
+/// not contain it.
+async fn refuse_not_contained(
+    context: &Context,
+    archive: &Archive,
+    asked: &PeriodAsked,
+) -> Result<(), CommandError> {
+    for bound in [&asked.from, &asked.to] {
+        let Some(PeriodBound::Checkpoint(kept)) = bound else { continue };
+        let found = NotContained::find(context, archive, kept).await?;
+        if let Some(refused) = found.and_then(|it| it.refused()) {
+            return Err(
+                refused.hint("let the period begin and end with a date, or another checkpoint")
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Reads where a period begins, or ends: a day, a time, or a file with a checkpoint.

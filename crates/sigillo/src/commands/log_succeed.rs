@@ -110,7 +110,7 @@ struct Before {
     plan: SuccessionPlan,
     /// The folder of the keys of the log as it is, whether or not they are there.
     old: PathBuf,
-    /// Whether they are all there.
+    /// Whether they are all there, up to that which signs for the end of the log.
     has_old_keys: bool,
     /// What is known of the log as it is.
     known: Known,
@@ -216,7 +216,7 @@ async fn begin(
         return Ok(EXIT_CLEAN);
     }
     let signature = sign_succession_act(&keys.seal(), &act, at)?;
-    let old = old_signer(context, &before.archive)?;
+    let old = signer_of_end(&before.archive, old_signer(context, &before.archive)?);
     finish(context, args, (before.archive, keys, old), (&act, &signature)).await
 }
 
@@ -245,9 +245,9 @@ async fn look(
     let old = found.as_ref().map_or(old, |keys| keys.path().to_owned());
     let signer = old_signer(context, &archive)?;
     let given = (args.checkpoint.as_deref(), args.reason.map(SuccessionReason::from));
+    let has_old_keys = found.is_some() && signer_of_end(&archive, signer.clone()).is_some();
     let known = Known::read(context, given, (&archive, &plan), signer).await?;
     let lost = Lost::find(context, &archive, &base_of(&old, generation))?;
-    let has_old_keys = found.is_some();
     Ok(Before { archive, plan, old, has_old_keys, known, lost })
 }
 
@@ -364,6 +364,13 @@ fn folders_of(context: &Context, generation: u64) -> Result<Vec<PathBuf>, Comman
     Ok(folders)
 }
 
+/// Returns the signer if it has the key that signs for the end of the log: one that was copied before a
+/// rotation has not.
+fn signer_of_end(archive: &Archive, old: Option<CheckpointSigner>) -> Option<CheckpointSigner> {
+    let newest = archive.log_keys();
+    old.filter(|it| it.of_key(newest.current().public_key()).is_ok())
+}
+
 /// Opens the log key of the log as it is, wherever it lies and whatever else is lost.
 fn old_signer(
     context: &Context,
@@ -395,7 +402,7 @@ async fn carry_out_file(
     let old = if archive.generation() < terms.generation {
         refuse_used(&keys, terms.generation)?;
         context.trust.refuse_others(&archive)?;
-        let old = old_signer(context, &archive)?;
+        let old = signer_of_end(&archive, old_signer(context, &archive)?);
         if old.is_none() && terms.reason != SuccessionReason::KeysLost {
             return Err(missing_old_key(context, &archive)?);
         }

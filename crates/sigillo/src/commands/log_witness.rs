@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use sigillo_authorities::{KeyError, SignedHead, Witness, WitnessRefused, Witnessed};
 use sigillo_custody::{CosignatureOutcome, ReceiptLog, store_cosignature};
-use sigillo_evidence_log::{Archive, ended_log_contains};
+use sigillo_evidence_log::Archive;
 use sigillo_merkle::{
     CHECKPOINT_BYTES_MAX, Checkpoint, CosignedAt, NoteSignature, SignedNote, TreeHash, VerifierKey,
     WITNESS_REQUEST_BYTES_MAX, WitnessRefusal, WitnessRequest, cosignature_message,
@@ -17,7 +17,7 @@ use sigillo_model::{ErrorKind, LogTime, ObjectKey, Sha256Digest};
 use sigillo_proof::CosignedBy;
 
 use crate::{
-    commands::{EXIT_CLEAN, EXIT_DAMAGE},
+    commands::{EXIT_CLEAN, EXIT_DAMAGE, log_ended::NotContained},
     context::Context,
     error::CommandError,
     output::{counted, visible},
@@ -378,18 +378,20 @@ fn cosignature_lines(file: &Path) -> Result<Vec<NoteSignature>, CommandError> {
     if bytes.len() > WITNESS_REQUEST_BYTES_MAX {
         return Err(none());
     }
-    let text = str::from_utf8(&bytes).map_err(|_| none())?;
+    let lines = str::from_utf8(&bytes).ok().and_then(cosignatures_in);
+    lines.filter(|lines| !lines.is_empty()).ok_or_else(none)
+}
+
+/// Takes a text of signature lines apart, with or without the note above them; nothing if one of its lines is
+/// none.
+fn cosignatures_in(text: &str) -> Option<Vec<NoteSignature>> {
+    let text = text.trim_end_matches('\n');
     let (is_note, below) = match text.rsplit_once("\n\n") {
         Some((_, below)) => (true, below),
         None => (false, text),
     };
-    let lines = below.lines().map(NoteSignature::parse_line);
-    let mut lines = lines.collect::<Option<Vec<_>>>().ok_or_else(none)?;
-    if is_note {
-        // The first is that of the log.
-        lines.remove(0);
-    }
-    if lines.is_empty() { Err(none()) } else { Ok(lines) }
+    // The first in a note is that of the log.
+    below.lines().map(NoteSignature::parse_line).skip(usize::from(is_note)).collect()
 }
 
 /// Finds the checkpoint that a witness cosigned, with the log's signature: the published one, the last one
@@ -406,7 +408,7 @@ async fn cosigned_note(
     if is_of(&published.text) {
         return Ok(published);
     }
-    if let Some(note) = ended_note(archive, &is_of).await? {
+    if let Some(note) = ended_note(context, archive, &is_of).await? {
         return Ok(note);
     }
     let newest = log.checkpoint().size;
@@ -418,10 +420,15 @@ async fn cosigned_note(
              {newest} entries, nor of the last one of a log that ended",
             line.name
         );
-        return Err(CommandError::new(ErrorKind::Invalid, words).hint(
-            "the line may be damaged, or of another archive; if it is neither, the witness was \
-             shown another log than this one",
-        ));
+        let ended = if archive.generation() > 1 {
+            ", or of what a log that ended lost, or others signed with its keys"
+        } else {
+            ""
+        };
+        return Err(CommandError::new(ErrorKind::Invalid, words).hint(format!(
+            "the line may be damaged, or of another archive{ended}; if it is nothing of this, the \
+             witness was shown another log than this one"
+        )));
     };
     let head = SignedHead { size: checkpoint.size, root: digest_of(checkpoint.root) };
     let text = checkpoint.to_text();
@@ -441,10 +448,16 @@ async fn cosigned_note(
 
 /// Finds the checkpoint that `is_of` is sought for among the last ones of the logs that ended: those
 /// published, and those that the next log names.
+///
+/// # Errors
+///
+/// [`CommandError`] if it is one that the log does not contain, and the act of its end says why.
 async fn ended_note(
+    context: &Context,
     archive: &Archive,
     is_of: &impl Fn(&str) -> bool,
 ) -> Result<Option<SignedNote>, CommandError> {
+    let mut refused = None;
     for generation in (1..archive.generation()).rev() {
         let key = ObjectKey::checkpoint_of(generation);
         let published = archive.store().read_optional(&key, CHECKPOINT_BYTES_MAX as u64).await;
@@ -452,17 +465,21 @@ async fn ended_note(
         let published = published.ok().flatten().map(Vec::from).map(|note| (note, false));
         let stated = stated.map(|note| (note.into_bytes(), true));
         for (note, is_stated) in published.into_iter().chain(stated) {
-            let Ok(signed) = SignedNote::parse(&note) else { continue };
-            let Ok(checkpoint) = Checkpoint::parse(&signed.text) else { continue };
+            let Ok(text) = str::from_utf8(&note) else { continue };
+            let Some(checkpoint) = Checkpoint::stated(text) else { continue };
+            // An act may name one of which only size and root were known.
+            let signed = SignedNote::parse(&note).ok();
             let is_own = checkpoint.origin == archive.description().origin_of(generation);
-            if !is_own || !is_of(&signed.text) {
+            if !is_own || !is_of(signed.as_ref().map_or(text, |it| &it.text)) {
                 continue;
             }
-            let head = SignedHead { size: checkpoint.size, root: digest_of(checkpoint.root) };
+            let not_contained = NotContained::find(context, archive, &checkpoint).await?;
+            refused = refused.or(not_contained.as_ref().and_then(NotContained::refused));
             // Whoever has the keys of a log that ended may have published something else.
-            if !is_stated && !ended_log_contains(archive, generation, head).await? {
+            if !is_stated && not_contained.is_some() {
                 continue;
             }
+            let Some(signed) = signed else { continue };
             let key = archive.key_of(&note).await?;
             let mut signatures = signed.signatures.into_iter();
             let own = signatures.find(|it| it.name == key.name() && it.id == key.id());
@@ -472,5 +489,32 @@ async fn ended_note(
             }
         }
     }
-    Ok(None)
+    refused.map_or(Ok(None), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cosignatures_are_read_with_or_without_their_note_and_whatever_empty_lines_follow() {
+        let line = |name: &str| {
+            let (name, signature) = (name.to_owned(), vec![7; 72]);
+            NoteSignature { name, id: [0, 1, 2, 3], signature }.to_line()
+        };
+        let (log, witness) = (line("log.example/a"), line("witness.example/w"));
+        let note = format!("log.example/a\n1\nAA==\n\n{log}");
+        let names = |text: &str| {
+            let lines = cosignatures_in(text)?;
+            Some(lines.into_iter().map(|it| it.name).collect::<Vec<_>>())
+        };
+        let one = Some(vec!["witness.example/w".to_owned()]);
+        for empty in ["", "\n", "\n\n"] {
+            assert_eq!(names(&format!("{note}{witness}{empty}")), one, "{empty:?}");
+            assert_eq!(names(&format!("{witness}{empty}")), one, "{empty:?}");
+            assert_eq!(names(&format!("{note}{empty}")), Some(Vec::new()), "{empty:?}");
+        }
+        assert_eq!(names(&format!("{note}none")), None);
+        assert_eq!(names("\n\n").unwrap_or_default(), Vec::<String>::new());
+    }
 }

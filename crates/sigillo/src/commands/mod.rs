@@ -13,6 +13,7 @@ mod ingest;
 mod init;
 mod log;
 pub(crate) mod log_anchor;
+mod log_ended;
 pub(crate) mod log_rotate;
 pub(crate) mod log_statement;
 pub(crate) mod log_succeed;

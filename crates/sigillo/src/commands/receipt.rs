@@ -20,7 +20,7 @@ use sigillo_model::{
 use sigillo_proof::{
     AttestedTime, BundleRules, CheckedLog, CheckedPage, CheckedSort, CosignedBy, GivenFile,
     RECEIPT_BYTES_MAX, RECEIPT_VALIDATION_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError,
-    check_receipt, check_receipt_at, extends, render_html, render_text,
+    check_receipt, check_receipt_at, extends, keep_cosignatures, render_html, render_text,
 };
 use sigillo_store::ReadPool;
 
@@ -31,6 +31,7 @@ use crate::{
         er::algorithms,
         er_revocation::summary_text,
         export::locate,
+        log_ended::NotContained,
         verify::{exit_code, findings_text},
     },
     context::Context,
@@ -223,6 +224,7 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
             .hint(format!("it is of the archive {}", older.archive.id)));
     }
     refuse_changed(context, file, &older)?;
+    refuse_not_contained(context, &archive, &older).await?;
     let (log, reads) = (ReceiptLog::read_for_receipts(&archive).await?, ReadPool::start()?);
     let anchors = &context.knowledge(&archive)?.anchors;
     let told = &log.told_revocations(&archive, anchors).await?;
@@ -231,12 +233,23 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
     let given = maker.refresh(&older).await?;
     let mut newer = given.receipt;
     log.add_validation(&archive, &mut newer, by, RECEIPT_VALIDATION_BYTES_MAX).await?;
-    let witnesses = context.trust.witness_keys()?;
+    let mut witnesses = context.trust.witness_keys()?;
+    // What the receipt has is kept, whether or not this user knows them.
+    let own = older.witness_keys().map_err(|error| CommandError::of(ErrorKind::Invalid, &error))?;
+    witnesses.extend(own);
     let bare = newer.clone();
     log.add_cosignatures(&archive, &mut newer, &witnesses).await?;
     if extends(&older, &newer).is_err() {
         // What was cosigned is older than what the receipt had before.
         newer = bare;
+    }
+    for lacking in keep_cosignatures(&older, &mut newer) {
+        let name = lacking.split('+').next().unwrap_or_default();
+        context.output.say(&format!(
+            "The cosignature of {} was of an older checkpoint, and is not in the receipt any more: have the \
+             newest one cosigned, and refresh it again",
+            visible(name)
+        ));
     }
     write_receipt(file, &newer.to_json())?;
     let text = format!(
@@ -248,6 +261,23 @@ async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
     let value = summary(&newer, file, &given.findings);
     context.output.result("sigillo.receipt.refresh/1", &text, value);
     Ok(told_left_out(context, &given.findings))
+}
+
+/// Refuses a receipt under a checkpoint of a log that ended, where the act of that end says why the log does
+/// not contain it.
+async fn refuse_not_contained(
+    context: &Context,
+    archive: &Archive,
+    older: &Receipt,
+) -> Result<(), CommandError> {
+    let Some(checkpoint) = Checkpoint::stated(&older.checkpoint) else { return Ok(()) };
+    let found = NotContained::find(context, archive, &checkpoint).await?;
+    found.and_then(|it| it.refused()).map_or(Ok(()), |refused| {
+        Err(refused.hint(
+            "`sigillo receipt show` gives a new receipt of what the archive has; what is lost has to be \
+             ingested again",
+        ))
+    })
 }
 
 /// Refuses a receipt that does not hold by itself: nothing is wrong with the archive then.

@@ -156,15 +156,22 @@ fn an_archive_restored_from_a_backup_goes_on() {
     let (code, report) = world.verify();
     assert_eq!(code, 5, "{report}");
     assert!(codes(&report).contains(&"F304") && codes(&report).contains(&"F308"), "{report}");
+    fs::copy(world.archive().join("log/checkpoint"), world.place("tenuto.txt")).unwrap();
+    let kept = ["log", "consistency", "tenuto.txt"];
+    world.run(kept).check_error(5, "entries were taken back");
     fs::write(&file, named).unwrap();
+    world.run(kept).check_error(3, "is lost, as the act of that end says");
     // The checkpoint of a statement takes the place of that which covers what is lost.
     world.run(["prove", "carte/uno.txt", "-o", "uno.zip"]).check(0, "");
     world.run(["check", "uno.zip"]).check(0, "PROVEN");
-    // What came in again is proven by the next log; what proved it before is history.
+    // What came in again is proven by the next log; what proved it before is beyond the end that is known.
     world.run(["prove", "carte/due.txt", "-o", "due.zip"]).check(0, "");
     world.run(["check", "due.zip"]).check(0, "entries that a checkpoint of it covers are lost");
-    world.run(["verify", "--receipt", "perduta.json"]).check(0, "INTACT");
-    world.run(["receipt", "refresh", "perduta.json"]).check_error(5, "does not begin with");
+    world
+        .run(["verify", "--receipt", "perduta.json"])
+        .check(3, "F601 checkpoint: this log ended with");
+    let refreshed = world.run(["receipt", "refresh", "perduta.json"]);
+    refreshed.check_error(1, "what it covers more is lost, as the act of that end says");
     // The last checkpoint of the log that ended is made again from the act.
     let published = world.archive().join("log/checkpoint");
     let last = fs::read(&published).unwrap();
@@ -332,6 +339,21 @@ fn a_witness_cosigns_the_next_log_once_it_is_told_of_it() {
         world.run(["prove", &format!("carte/{name}.txt"), "-o", &bundle]).check(0, "");
         world.run(["check", &bundle, "--require", "witnessed"]).check(0, "cosigned at");
     }
+}
+
+#[test]
+fn a_cosignature_of_what_is_lost_says_nothing_against_the_archive() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    introduced(&world);
+    copy(&world.archive(), &world.place("copia"));
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    fs::write(world.place("firma.txt"), ask(&world).stdout).unwrap();
+    fs::remove_dir_all(world.archive()).unwrap();
+    copy(&world.place("copia"), &world.archive());
+    succeed(&world, "backup-restored");
+    let ran = world.run(["log", "add-cosignature", "firma.txt"]);
+    ran.check_error(1, "what it covers more is lost, as the act of that end says");
 }
 
 /// Runs openssl beside a world; says no if there is none.

@@ -415,3 +415,18 @@ fn what_is_exported_for_others_keeps_the_anchors_of_before() {
         world.run(["verify", "--full", "--config", "altri"]).check(0, "INTACT");
     }
 }
+
+#[test]
+fn a_key_folder_from_before_a_rotation_has_not_the_key_that_is_to_sign() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let keys = keys_of(&world);
+    copy(&keys, &world.place("chiavi"));
+    world.run(["log", "rotate-key", "--yes"]).check(0, "");
+    ingest_more(&world, "due.txt");
+    bring_back(&world.place("chiavi"), &keys);
+    try_to(&world, "tail-lost", &[]).check_error(1, "are not all in");
+    assert!(!keys.join("g2").exists());
+    try_to(&world, "keys-lost", &[]).check(0, "Log 2 has begun");
+    ingest_more(&world, "tre.txt");
+    world.run(["verify", "--full"]).check(0, "INTACT");
+}

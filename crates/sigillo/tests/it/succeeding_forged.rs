@@ -168,7 +168,12 @@ fn a_checkpoint_of_a_log_that_ended_is_compared_with_that_log() {
     fs::write(world.place("secondo.txt"), world.run(["log", "checkpoint"]).stdout).unwrap();
     copy(&world.place("copia"), &world.archive());
     succeed(&world, "backup-restored");
-    world.run(["log", "consistency", "secondo.txt"]).check_error(5, "entries were taken back");
+    let lost = "what it covers more is lost, as the act of that end says";
+    world.run(["log", "consistency", "secondo.txt"]).check_error(3, lost);
+    let json = world.run(["log", "consistency", "secondo.txt", "--json"]).json();
+    assert_eq!(json["standing"], "lost");
+    let stated = world.run(["log", "statement", "--from", "secondo.txt", "-o", "periodo.json"]);
+    stated.check_error(1, lost);
 }
 
 #[test]
@@ -209,6 +214,8 @@ fn what_a_thief_of_the_old_keys_makes_is_not_believed_by_who_knows_of_the_next_l
     thief(&["prove", "carte/falso.txt", "-o", "falsa.zip"]).check(0, "");
     thief(&["log", "statement", "-o", "falso.json"]).check(0, "");
     fs::write(world.place("richiesta.txt"), thief(&["log", "consistency"]).stdout).unwrap();
+    fs::write(world.place("ladro.txt"), thief(&["log", "checkpoint"]).stdout).unwrap();
+    thief(&["receipt", "show", "carte/falso.txt", "-o", "falsa.json"]).check(0, "");
     // Who does not know that the log ended believes it: nobody could tell.
     world
         .run(["check", "falsa.zip"].iter().chain(&["--state", "ignaro", "--config", "revisore"]))
@@ -219,6 +226,10 @@ fn what_a_thief_of_the_old_keys_makes_is_not_believed_by_who_knows_of_the_next_l
         ran.check(3, "F601 checkpoint: this log ended with");
     }
     world.run(["check", "vera.zip"].iter().chain(&auditor)).check(0, "PROVEN");
+    // It says nothing of the archive.
+    world.run(["log", "consistency", "ladro.txt"]).check_error(3, "it may be anybody's");
+    world.run(["log", "statement", "--to", "ladro.txt"]).check_error(1, "it may be anybody's");
+    world.run(["receipt", "refresh", "falsa.json"]).check_error(1, "it may be anybody's");
     world.run(["verify", "--full"].iter().chain(&auditor)).check(0, "INTACT");
     let witness = ["log", "witness", "--new-key", "provincia.example/w"];
     assert_eq!(world.run(witness.iter().chain(&auditor)).code, 0);

@@ -113,6 +113,14 @@ fn a_log_that_grows_is_cosigned_and_its_proofs_say_so() {
         .check(0, "cosigned at");
     world.run(["receipt", "refresh", "rdv.json"]).check(0, "given anew");
     world.run(["verify", "--receipt", "rdv.json", "--require", "witnessed"]).check(0, "INTACT");
+    // Who does not know the witness does not take its word away, also if the archive has lost it.
+    for _ in 0..2 {
+        let refresh = ["receipt", "refresh", "rdv.json", "--config", "altra-fiducia"];
+        world.run(refresh).check(0, "given anew");
+        let witnessed = ["verify", "--receipt", "rdv.json", "--require", "witnessed"];
+        world.run(witnessed).check(0, "INTACT");
+        drop(fs::remove_dir_all(world.archive().join("log/cosignatures")));
+    }
 }
 
 #[test]
@@ -386,7 +394,7 @@ fn a_checkpoint_is_time_stamped_between_sealings_and_openssl_agrees() {
     let elsewhere = world.archive().join(format!("log/anchors/{}", size - 1));
     fs::create_dir(&elsewhere).unwrap();
     fs::copy(&token, elsewhere.join(token.file_name().unwrap())).unwrap();
-    world.run(["log", "anchor", "--list"]).check(5, "DAMAGE log/anchors/");
+    world.run(["log", "anchor", "--list"]).check(0, "; no entry of the log names it");
     fs::remove_dir_all(&elsewhere).unwrap();
     let mut bytes = fs::read(&token).unwrap();
     let last = bytes.len() - 1;

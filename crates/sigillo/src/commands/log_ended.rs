@@ -1,0 +1,72 @@
+//! Checkpoints of logs that ended and that these do not contain: what each says, by the act of the end.
+
+use sigillo_authorities::SignedHead;
+use sigillo_evidence_log::{Archive, Uncontained, ended_log_contains, uncontained};
+use sigillo_merkle::Checkpoint;
+use sigillo_model::{ErrorKind, Sha256Digest, Succession};
+
+use crate::{context::Context, error::CommandError, output::counted};
+
+/// A checkpoint of a log that ended and that does not contain it.
+pub(crate) struct NotContained {
+    generation: u64,
+    end: Succession,
+    size: u64,
+    says: Uncontained,
+}
+
+impl NotContained {
+    /// Looks whether a checkpoint is one; nothing if its log contains it, or did not end.
+    pub(crate) async fn find(
+        context: &Context,
+        archive: &Archive,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Self>, CommandError> {
+        let is_of = |it: &u64| archive.description().origin_of(*it) == checkpoint.origin;
+        let Some(generation) = (1..archive.generation()).find(is_of) else { return Ok(None) };
+        let next = generation + 1;
+        let Some(end) = archive.succession(next).map(|it| it.succession) else { return Ok(None) };
+        let size = checkpoint.size;
+        let root = Sha256Digest::from_bytes(*checkpoint.root.as_bytes());
+        let head = SignedHead { size, root };
+        if ended_log_contains(archive, generation, head).await? {
+            return Ok(None);
+        }
+        // Who believes the next log by the old key alone takes nobody's word for what is lost.
+        let shown = archive.log_keys_of(next).map(|it| (next, it.first().clone()));
+        let named = context.trust.successors_of(archive)?;
+        let is_named = shown.is_some_and(|it| named.contains(&it));
+        let says = if is_named { uncontained(&end, head) } else { Uncontained::Damage };
+        Ok(Some(Self { generation, end, size, says }))
+    }
+
+    /// Says what is so, in a word for programs and in words, if it is no damage.
+    pub(crate) fn explained(&self) -> Option<(&'static str, String)> {
+        let Self { generation, end, size, says } = self;
+        let ended = format!("log {generation} ended with {}", counted(end.size, "entry"));
+        match says {
+            Uncontained::Damage => None,
+            Uncontained::Lost => {
+                let words = format!(
+                    "{ended}, and the checkpoint covers {size}: what it covers more is lost, as the act of \
+                     that end says"
+                );
+                Some(("lost", words))
+            }
+            Uncontained::Theirs => {
+                let words = format!(
+                    "{ended}, because {}, and does not contain the checkpoint of {size}: it may be anybody's \
+                     who signs with those keys",
+                    end.reason.in_words()
+                );
+                Some(("unvouched", words))
+            }
+        }
+    }
+
+    /// Refuses what was to rest on it, if it is no damage.
+    pub(crate) fn refused(&self) -> Option<CommandError> {
+        let (_, words) = self.explained()?;
+        Some(CommandError::new(ErrorKind::Invalid, words).hint("nothing is wrong with the archive"))
+    }
+}
