@@ -22,6 +22,7 @@ mod log_succeed_known;
 pub(crate) mod log_witness;
 mod rebuild;
 pub(crate) mod receipt;
+mod receipt_refresh;
 pub(crate) mod renew;
 mod renew_trees;
 mod sample;

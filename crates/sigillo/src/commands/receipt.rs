@@ -19,8 +19,8 @@ use sigillo_model::{
 };
 use sigillo_proof::{
     AttestedTime, BundleRules, CheckedLog, CheckedPage, CheckedSort, CosignedBy, GivenFile,
-    RECEIPT_BYTES_MAX, RECEIPT_VALIDATION_BYTES_MAX, Receipt, ReceiptCheck, ReceiptError,
-    check_receipt, check_receipt_at, extends, keep_cosignatures, render_html, render_text,
+    RECEIPT_BYTES_MAX, RECEIPT_VALIDATION_BYTES_MAX, Receipt, ReceiptCheck, check_receipt_at,
+    render_html, render_text,
 };
 use sigillo_store::ReadPool;
 
@@ -31,7 +31,7 @@ use crate::{
         er::algorithms,
         er_revocation::summary_text,
         export::locate,
-        log_ended::NotContained,
+        receipt_refresh,
         verify::{exit_code, findings_text},
     },
     context::Context,
@@ -92,7 +92,7 @@ pub(crate) struct RefreshArgs {
 pub(crate) async fn run(context: &Context, command: ReceiptCommand) -> Result<u8, CommandError> {
     match command {
         ReceiptCommand::Show(args) => show(context, &args).await,
-        ReceiptCommand::Refresh(args) => refresh(context, &args.file).await,
+        ReceiptCommand::Refresh(args) => receipt_refresh::refresh(context, &args.file).await,
     }
 }
 
@@ -214,99 +214,10 @@ fn submissions_of(known: &[SubmissionId], text: &str) -> Vec<SubmissionId> {
     known.iter().filter(|it| it.to_string().starts_with(text)).copied().collect()
 }
 
-async fn refresh(context: &Context, file: &Path) -> Result<u8, CommandError> {
-    let bytes = read_beginning(file, RECEIPT_BYTES_MAX)?;
-    let older = Receipt::parse(&bytes).map_err(|error| unusable(file, &error))?;
-    let archive = context.archive().await?;
-    if archive.description().archive != older.archive.id {
-        let words = format!("{} is a receipt of another archive", file.display());
-        return Err(CommandError::new(ErrorKind::Invalid, words)
-            .hint(format!("it is of the archive {}", older.archive.id)));
-    }
-    refuse_changed(context, file, &older)?;
-    refuse_not_contained(context, &archive, &older).await?;
-    let (log, reads) = (ReceiptLog::read_for_receipts(&archive).await?, ReadPool::start()?);
-    let anchors = &context.knowledge(&archive)?.anchors;
-    let told = &log.told_revocations(&archive, anchors).await?;
-    let by = (anchors, told);
-    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors };
-    let given = maker.refresh(&older).await?;
-    let mut newer = given.receipt;
-    log.add_validation(&archive, &mut newer, by, RECEIPT_VALIDATION_BYTES_MAX).await?;
-    let mut witnesses = context.trust.witness_keys()?;
-    // What the receipt has is kept, whether or not this user knows them.
-    let own = older.witness_keys().map_err(|error| CommandError::of(ErrorKind::Invalid, &error))?;
-    witnesses.extend(own);
-    let bare = newer.clone();
-    log.add_cosignatures(&archive, &mut newer, &witnesses).await?;
-    if extends(&older, &newer).is_err() {
-        // What was cosigned is older than what the receipt had before.
-        newer = bare;
-    }
-    for lacking in keep_cosignatures(&older, &mut newer) {
-        let name = lacking.split('+').next().unwrap_or_default();
-        context.output.say(&format!(
-            "The cosignature of {} was of an older checkpoint, and is not in the receipt any more: have the \
-             newest one cosigned, and refresh it again",
-            visible(name)
-        ));
-    }
-    write_receipt(file, &newer.to_json())?;
-    let text = format!(
-        "The receipt for {} in {} was given anew: {}.\n",
-        documents_text(&newer),
-        file.display(),
-        evidence_text(&newer)
-    );
-    let value = summary(&newer, file, &given.findings);
-    context.output.result("sigillo.receipt.refresh/1", &text, value);
-    Ok(told_left_out(context, &given.findings))
-}
-
-/// Refuses a receipt under a checkpoint of a log that ended, where the act of that end says why the log does
-/// not contain it.
-async fn refuse_not_contained(
-    context: &Context,
-    archive: &Archive,
-    older: &Receipt,
-) -> Result<(), CommandError> {
-    let Some(checkpoint) = Checkpoint::stated(&older.checkpoint) else { return Ok(()) };
-    let found = NotContained::find(context, archive, &checkpoint).await?;
-    found.and_then(|it| it.refused()).map_or(Ok(()), |refused| {
-        Err(refused.hint(
-            "`sigillo receipt show` gives a new receipt of what the archive has; what is lost has to be \
-             ingested again",
-        ))
-    })
-}
-
-/// Refuses a receipt that does not hold by itself: nothing is wrong with the archive then.
-fn refuse_changed(context: &Context, file: &Path, older: &Receipt) -> Result<(), CommandError> {
-    let trust = context.trust.receipt_trust(&older.archive)?;
-    let check = check_receipt(older, &trust, &[]);
-    let Some(damage) = check.findings.iter().find(|it| it.severity == Severity::Damage) else {
-        return Ok(());
-    };
-    let words = format!("{} was changed since it was given: nothing is refreshed", file.display());
-    let mut this = CommandError::new(ErrorKind::Integrity, words);
-    this.words.push(format!("{} {}", damage.code.code(), damage.message));
-    Err(this.hint(
-        "the archive is not in question; give a new one with `sigillo receipt show`, and see \
-         `sigillo verify --receipt` for all that was changed",
-    ))
-}
-
 /// Writes a receipt whole, also into the working folder; where a link stands, to where it leads.
-fn write_receipt(file: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+pub(super) fn write_receipt(file: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     let path = file.canonicalize().or_else(|_| std::path::absolute(file));
     write_whole(&path.map_err(|error| CommandError::file("writing", file, &error))?, bytes)
-}
-
-fn unusable(file: &Path, error: &ReceiptError) -> CommandError {
-    let words = format!("{} is no receipt that can be used", file.display());
-    let mut this = CommandError::new(ErrorKind::Invalid, words);
-    this.words.push(error.to_string());
-    this
 }
 
 /// Checks a receipt and the files beside it with the trust store alone.
@@ -401,7 +312,7 @@ pub(crate) fn given_file(path: &Path) -> Result<GivenFile, CommandError> {
     Ok(GivenFile { name, sha256: sha256.finish(), sha512: Some(sha512.finish()), size })
 }
 
-fn documents_text(receipt: &Receipt) -> String {
+pub(super) fn documents_text(receipt: &Receipt) -> String {
     let documents = counted(receipt.documents.len() as u64, "document");
     match &receipt.submission {
         Some(submission) => format!("submission {} with {documents}", submission.id),
@@ -409,7 +320,7 @@ fn documents_text(receipt: &Receipt) -> String {
     }
 }
 
-fn evidence_text(receipt: &Receipt) -> &'static str {
+pub(super) fn evidence_text(receipt: &Receipt) -> &'static str {
     let is_sealed = receipt.batches.iter().all(|batch| batch.sealed.is_some());
     let is_stamped = receipt.sealings.iter().all(|sealing| !sealing.tokens.is_empty());
     match (is_sealed, is_stamped, receipt.archive.trial) {
@@ -420,7 +331,7 @@ fn evidence_text(receipt: &Receipt) -> &'static str {
     }
 }
 
-fn summary(receipt: &Receipt, file: &Path, findings: &[Finding]) -> Value {
+pub(super) fn summary(receipt: &Receipt, file: &Path, findings: &[Finding]) -> Value {
     json!({
         "batches": receipt.batches.len(),
         "documents": receipt.documents.len(),
