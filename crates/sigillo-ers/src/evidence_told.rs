@@ -7,8 +7,9 @@ use sigillo_model::Sha256Digest;
 
 use crate::{
     TrustAnchors,
-    revocation::{Fact, Form, RevocationKind, RevocationReason, RevocationSet, Said},
+    revocation::{Fact, RevocationKind, RevocationReason, RevocationSet, Said},
     revocation_check::{FollowedPath, RevocationCheck},
+    revocation_piece::Form,
     token::ReadToken,
     token_revocation::anchored_path,
     x509::Certificate,
@@ -55,9 +56,9 @@ pub fn evidence_told(
     let pool = token.certificates();
     let mut check = RevocationCheck::new(None);
     check.add_delegates(&pool);
-    for (name, der) in evidence.items() {
-        // What cannot be read tells nothing.
-        let _is_read = check.add(name, der, Timestamp::MIN).is_ok();
+    for (name, piece) in evidence.items() {
+        // What is too much tells nothing.
+        let _is_taken = check.add_piece(name, piece, Timestamp::MIN).is_ok();
     }
     let anchored = anchored_path(&token, anchors).unwrap_or_default();
     let path = match token.signer() {

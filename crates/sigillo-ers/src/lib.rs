@@ -30,6 +30,7 @@ mod joined;
 mod ocsp;
 mod revocation;
 mod revocation_check;
+mod revocation_piece;
 mod revocation_summary;
 mod signed;
 
