@@ -8,7 +8,9 @@ use std::{
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use sigillo_ers::{RevocationReason, RevocationSet, ToldEvidence, TrustAnchors, evidence_told};
+use sigillo_ers::{
+    RevocationReason, RevocationSet, ToldEvidence, TrustAnchors, evidence_told_each,
+};
 use sigillo_evidence_log::{Archive, Chains, ToldRevocations, read_validation};
 use sigillo_model::{Entry, EvidenceDigest, Sha256Digest, Sha512Digest, ValidationOf};
 use sigillo_proof::{
@@ -80,8 +82,7 @@ impl ReceiptLog {
         if places.is_empty() {
             return Ok(AddedValidation::default());
         }
-        let mut take = |der: Bytes, raw: Option<&[u8]>, needs_told: bool| {
-            let told = raw.map(|raw| told_by(&der, (raw, anchors))).unwrap_or_default();
+        let mut take = |der: Bytes, told: Vec<ToldEvidence>, needs_told: bool| {
             if needs_told && told.is_empty() {
                 return;
             }
@@ -93,13 +94,21 @@ impl ReceiptLog {
             let new: Vec<_> = told.into_iter().filter(|it| !candidate.told.contains(it)).collect();
             candidate.told.extend(new);
         };
+        // Those from elsewhere are asked about every time-stamp, and read once.
+        let elsewhere: Vec<_> =
+            elsewhere.pieces().iter().map(|it| (it.der.clone(), read(&it.der), true)).collect();
         for Place { of, token, raw } in places {
-            let read = read_validation(archive, of, token).await;
-            for der in read.map_err(CustodyError::from)? {
-                take(der, raw, false);
-            }
-            for piece in elsewhere.pieces() {
-                take(piece.der.clone(), raw, true);
+            let beside = read_validation(archive, of, token).await.map_err(CustodyError::from)?;
+            let beside: Vec<_> =
+                beside.into_iter().map(|der| (der.clone(), read(&der), false)).collect();
+            let all = || beside.iter().chain(&elsewhere);
+            let sets: Vec<&RevocationSet> = all().map(|(_, set, _)| set).collect();
+            let told = match raw {
+                Some(raw) => evidence_told_each(raw, anchors, &sets),
+                None => vec![Vec::new(); sets.len()],
+            };
+            for ((der, _, needs_told), told) in all().zip(told) {
+                take(der.clone(), told, *needs_told);
             }
         }
         let found: Vec<Candidate> = found.into_values().collect();
@@ -207,11 +216,12 @@ fn section(candidate: &Candidate) -> ValidationSection {
     ValidationSection { evidence: Base64Bytes(candidate.der.to_vec()), sha256 }
 }
 
-fn told_by(der: &[u8], (raw, anchors): (&[u8], &TrustAnchors)) -> Vec<ToldEvidence> {
+/// Reads a piece of evidence; what cannot be read tells nothing.
+fn read(der: &[u8]) -> RevocationSet {
     let mut set = RevocationSet::new();
     match set.add("validation", der) {
-        Ok(()) => evidence_told(raw, anchors, &set),
-        Err(_) => Vec::new(),
+        Ok(()) => set,
+        Err(_) => RevocationSet::new(),
     }
 }
 

@@ -191,15 +191,14 @@ impl<'a> Crl<'a> {
         self.look_up(certificate.serial).map_err(|error| error.to_string())
     }
 
-    /// Tells whether it lists a serial number of some.
-    pub(crate) fn lists_any(&self, is_one: impl Fn(&[u8]) -> bool) -> bool {
+    /// Looks at every serial number that it lists.
+    pub(crate) fn each_listed(&self, mut look: impl FnMut(&[u8])) {
         let mut entries = self.entries;
         while let Ok(Some(entry)) = entries.next() {
-            if read_serial(&entry).is_ok_and(|(serial, _)| is_one(serial)) {
-                return true;
+            if let Ok((serial, _)) = read_serial(&entry) {
+                look(serial);
             }
         }
-        false
     }
 
     /// Looks for a serial number. Of several entries the earliest counts.

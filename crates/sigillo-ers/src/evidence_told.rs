@@ -1,14 +1,15 @@
 //! What single pieces of revocation evidence tell, whatever verdict follows from all of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use sigillo_model::Sha256Digest;
 
 use crate::{
     TrustAnchors,
-    revocation::{Fact, Form, RevocationKind, RevocationReason, RevocationSet, Said},
+    revocation::{Fact, RevocationKind, RevocationReason, RevocationSet, Said},
     revocation_check::{FollowedPath, RevocationCheck},
+    revocation_piece::Form,
     token::ReadToken,
     token_revocation::anchored_path,
     x509::Certificate,
@@ -51,60 +52,129 @@ pub fn evidence_told(
     anchors: &TrustAnchors,
     evidence: &RevocationSet,
 ) -> Vec<ToldEvidence> {
-    let Ok(token) = ReadToken::read(raw) else { return Vec::new() };
+    evidence_told_each(raw, anchors, &[evidence]).into_iter().flatten().collect()
+}
+
+/// Says the same of several sets, of each as if there were no other.
+pub fn evidence_told_each(
+    raw: &[u8],
+    anchors: &TrustAnchors,
+    sets: &[&RevocationSet],
+) -> Vec<Vec<ToldEvidence>> {
+    let Ok(token) = ReadToken::read(raw) else { return vec![Vec::new(); sets.len()] };
     let pool = token.certificates();
-    let mut check = RevocationCheck::new(None);
-    check.add_delegates(&pool);
-    for (name, der) in evidence.items() {
-        // What cannot be read tells nothing.
-        let _is_read = check.add(name, der, Timestamp::MIN).is_ok();
-    }
     let anchored = anchored_path(&token, anchors).unwrap_or_default();
     let path = match token.signer() {
-        Some(signer) if anchored.is_empty() => check.follow(signer, &pool, anchors),
+        Some(signer) if anchored.is_empty() => {
+            RevocationCheck::new(None).follow(signer, &pool, anchors)
+        }
         _ => FollowedPath { certificates: anchored, is_complete: true },
     };
-    check.told(&path)
+    let told = sets.iter().map(|set| {
+        let mut check = RevocationCheck::new(None);
+        check.add_delegates(&pool);
+        for (name, piece) in set.items() {
+            // What is too much tells nothing.
+            let _is_taken = check.add_piece(name, piece, Timestamp::MIN).is_ok();
+        }
+        check.told(&path)
+    });
+    told.collect()
 }
 
 /// Certificates by the names of their issuers and their serial numbers, to choose quickly which evidence
-/// is worth looking at.
+/// is worth looking at, and for which tokens.
 #[derive(Clone, Debug, Default)]
 pub struct CertificateNames {
-    /// Serial numbers by issuer.
-    serials: HashMap<Vec<u8>, HashSet<Vec<u8>>>,
+    /// By issuer and serial number, the tokens that brought the certificate.
+    brought: HashMap<Vec<u8>, HashMap<Vec<u8>, BTreeSet<usize>>>,
     count: usize,
+    tokens: usize,
+}
+
+/// Evidence that says of some certificates that they are revoked, by the names in it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NamedRevoked {
+    /// What it is.
+    pub kind: RevocationKind,
+    /// The tokens that brought one of them, by their numbers.
+    pub tokens: BTreeSet<usize>,
 }
 
 impl CertificateNames {
-    /// Takes in the certificates that came with a token, beyond a number none; returns whether one of
-    /// them is new.
-    pub fn add_token(&mut self, raw: &[u8]) -> bool {
-        let Ok(token) = ReadToken::read(raw) else { return false };
-        let before = self.count;
-        for raw in token.certificates() {
-            let Ok(certificate) = Certificate::read(raw) else { continue };
+    /// Takes in the certificates that came with a token, beyond a number none; returns the number of the
+    /// token, from 0, if one of them is new.
+    pub fn add_token(&mut self, raw: &[u8]) -> Option<usize> {
+        let token = ReadToken::read(raw).ok()?;
+        let (before, number, pool) = (self.count, self.tokens, token.certificates());
+        let certificates: Vec<_> =
+            pool.iter().filter_map(|raw| Certificate::read(raw).ok()).collect();
+        for certificate in &certificates {
             if self.count == NAMES_MAX {
                 break;
             }
-            let serials = self.serials.entry(certificate.issuer.to_vec()).or_default();
-            self.count += usize::from(serials.insert(certificate.serial.to_vec()));
+            let serials = self.brought.entry(certificate.issuer.to_vec()).or_default();
+            let is_new = !serials.contains_key(certificate.serial);
+            serials.entry(certificate.serial.to_vec()).or_default();
+            self.count += usize::from(is_new);
         }
-        self.count > before
+        if self.count == before {
+            return None;
+        }
+        for certificate in &certificates {
+            let serials = self.brought.get_mut(certificate.issuer);
+            if let Some(tokens) = serials.and_then(|serials| serials.get_mut(certificate.serial)) {
+                tokens.insert(number);
+            }
+        }
+        self.tokens += 1;
+        Some(number)
     }
 
-    /// Returns what sort a piece of evidence is if it says that one of them is revoked, by the names in it;
-    /// whether it was signed by who may say so is not looked at.
-    pub fn named_revoked(&self, der: &[u8]) -> Option<RevocationKind> {
-        match Form::read(der).ok()? {
+    /// Tells what a piece of evidence says to be revoked among them, by the names in it; whether it was
+    /// signed by who may say so is not looked at.
+    pub fn named_revoked(&self, der: &[u8]) -> Option<NamedRevoked> {
+        let (form, mut tokens) = (Form::read(der).ok()?, BTreeSet::new());
+        match &form {
             Form::Crl(crl) => {
-                let serials = self.serials.get(crl.issuer)?;
-                crl.lists_any(|it| serials.contains(it)).then_some(RevocationKind::Crl)
+                let serials = self.brought.get(crl.issuer)?;
+                crl.each_listed(|it| tokens.extend(serials.get(it).into_iter().flatten()));
             }
             Form::Ocsp(ocsp) => {
-                let is_one = |serial: &[u8]| self.serials.values().any(|it| it.contains(serial));
-                ocsp.revokes_any(is_one).then_some(RevocationKind::Ocsp)
+                let brought = |serial| self.brought.values().filter_map(move |it| it.get(serial));
+                tokens.extend(ocsp.revoked().flat_map(brought).flatten());
             }
         }
+        (!tokens.is_empty()).then(|| NamedRevoked { kind: form.kind(), tokens })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A token behind its imprint.
+    const OTHER: &[u8] = include_bytes!("../../../fuzz/seeds/token/stamp");
+    const TOKEN: &[u8] = include_bytes!("../../../fuzz/seeds/trust/revoked.tst");
+    const GOOD: [&[u8]; 2] = [
+        include_bytes!("../../../fuzz/seeds/revocation/good.crl"),
+        include_bytes!("../../../fuzz/seeds/revocation/good.ocsp"),
+    ];
+    const REVOKED: [&[u8]; 2] = [
+        include_bytes!("../../../fuzz/seeds/revocation/revoked.crl"),
+        include_bytes!("../../../fuzz/seeds/revocation/revoked.ocsp"),
+    ];
+
+    #[test]
+    fn a_revocation_is_looked_at_for_the_tokens_that_brought_the_certificate() {
+        let mut names = CertificateNames::default();
+        assert_eq!(names.add_token(&OTHER[32..]), Some(0));
+        assert!(REVOKED.iter().all(|der| names.named_revoked(der).is_none()));
+        assert_eq!(names.add_token(TOKEN), Some(1));
+        assert_eq!(names.add_token(TOKEN), None, "it brings nothing new");
+        for der in REVOKED {
+            assert_eq!(names.named_revoked(der).unwrap().tokens, BTreeSet::from([1]));
+        }
+        assert!(GOOD.iter().all(|der| names.named_revoked(der).is_none()));
     }
 }

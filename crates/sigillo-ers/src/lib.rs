@@ -30,6 +30,7 @@ mod joined;
 mod ocsp;
 mod revocation;
 mod revocation_check;
+mod revocation_piece;
 mod revocation_summary;
 mod signed;
 
@@ -61,7 +62,9 @@ pub use certificate::{
 };
 pub use chain_stamps::{ChainStamps, rehashed_group};
 pub use cms::CmsError;
-pub use evidence_told::{CertificateNames, ToldEvidence, evidence_told};
+pub use evidence_told::{
+    CertificateNames, NamedRevoked, ToldEvidence, evidence_told, evidence_told_each,
+};
 pub use filled::{FILLED_REVOCATIONS_MAX, FillError, fill_token, is_filled_from};
 pub use hash::{HashFunction, Hasher, Imprint, UnknownHashName};
 pub use issue::{PreparedToken, TRIAL_POLICY, TokenContent, prepare_token, refusal};

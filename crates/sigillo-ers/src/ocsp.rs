@@ -162,9 +162,9 @@ impl<'a> Ocsp<'a> {
         Some(usable())
     }
 
-    /// Tells whether it says of a serial number of some that it is revoked.
-    pub(crate) fn revokes_any(&self, is_one: impl Fn(&[u8]) -> bool) -> bool {
-        self.answers.iter().any(|it| it.status.tag == REVOKED && is_one(it.serial))
+    /// Returns the serial numbers of which it says that they are revoked.
+    pub(crate) fn revoked(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.answers.iter().filter(|it| it.status.tag == REVOKED).map(|it| it.serial)
     }
 
     /// Checks the signature: by `issuer`, or by whom it named for that in a certificate among those

@@ -75,10 +75,11 @@ pub(crate) fn judge_record(
         }
     }
     let sound = sound_tokens(record, stamps);
-    for (name, raw, covers) in judging.rules.evidence.iter().flat_map(|set| set.covered_items()) {
-        let covered = covers.filter_map(|token| sound.get(token)).min();
-        let until = covered.map_or(judging.as_of, |covered| judging.as_of.min(*covered));
-        if let Err(error) = check.add(name, raw, until) {
+    let items = judging.rules.evidence.iter().flat_map(|set| set.items().map(move |it| (*set, it)));
+    for (set, (name, piece)) in items {
+        let covered = set.covered_at(piece, &sound);
+        let until = covered.map_or(judging.as_of, |covered| judging.as_of.min(covered));
+        if let Err(error) = check.add_piece(name, piece, until) {
             findings.push(Finding::new(FindingCode::RecordUnusual, name, error.to_string()));
         }
     }

@@ -1,16 +1,19 @@
 //! Revocation: evidence of it as received, what it says of a certificate, and what that means for
 //! what the certificate stamped.
 
-use std::{cmp::Reverse, collections::HashMap, fmt, sync::OnceLock};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use jiff::{SignedDuration, Timestamp};
-use sigillo_model::{EvidenceDigest, Sha256Digest, Sha512Digest};
+use sigillo_model::{EvidenceDigest, Sha256Digest};
 
 use crate::{
     certificate::pem_blocks,
-    crl::Crl,
-    der::{self, DerError, Reader},
-    ocsp::Ocsp,
+    der::{self, DerError},
+    revocation_piece::RevocationPiece,
 };
 
 /// Largest revocation list or OCSP response accepted, in bytes.
@@ -29,21 +32,14 @@ const ANSWER_COUNTS_MAX: SignedDuration = SignedDuration::from_mins(10);
 /// against the issuer of a certificate.
 #[derive(Clone, Debug, Default)]
 pub struct RevocationSet {
-    items: Vec<RevocationItem>,
+    /// Each with its name.
+    items: Vec<(String, RevocationPiece)>,
     bytes: usize,
     /// By which time-stamps evidence is covered, by the digest of either.
-    covers: HashMap<EvidenceDigest, Vec<Sha256Digest>>,
+    covers: HashMap<EvidenceDigest, HashSet<Sha256Digest>>,
     covers_count: usize,
-}
-
-/// A piece of evidence in a set.
-#[derive(Clone, Debug)]
-struct RevocationItem {
-    name: String,
-    der: Vec<u8>,
-    sha256: Sha256Digest,
-    /// Only where somebody asks for it.
-    sha512: OnceLock<Sha512Digest>,
+    /// Whether evidence is covered by its SHA-512.
+    covers_sha512: bool,
 }
 
 /// Bytes are no evidence of revocation that can be used.
@@ -95,15 +91,26 @@ impl RevocationSet {
     }
 
     fn add_der(&mut self, name: &str, der: &[u8]) -> Result<(), RevocationError> {
-        Form::read(der)?;
+        self.add_piece(name, &RevocationPiece::read(der)?)
+    }
+
+    /// Adds what is in another set under another name: it is shared, so that neither reads it again, or checks
+    /// a signature on it that the other checked.
+    ///
+    /// # Errors
+    ///
+    /// [`RevocationError::TooMany`] if there is no more room.
+    pub fn add_shared(&mut self, name: &str, other: &Self) -> Result<(), RevocationError> {
+        other.items.iter().try_for_each(|(_, piece)| self.add_piece(name, piece))
+    }
+
+    fn add_piece(&mut self, name: &str, piece: &RevocationPiece) -> Result<(), RevocationError> {
         let room = REVOCATION_SET_BYTES_MAX - self.bytes;
-        if self.items.len() == REVOCATION_ITEMS_MAX || der.len() > room {
+        if self.items.len() == REVOCATION_ITEMS_MAX || piece.der().len() > room {
             return Err(RevocationError::TooMany);
         }
-        self.bytes += der.len();
-        let (name, sha256) = (name.to_owned(), Sha256Digest::of(der));
-        let (der, sha512) = (der.to_vec(), OnceLock::new());
-        self.items.push(RevocationItem { name, der, sha256, sha512 });
+        self.bytes += piece.der().len();
+        self.items.push((name.to_owned(), piece.clone()));
         Ok(())
     }
 
@@ -115,11 +122,9 @@ impl RevocationSet {
             if self.covers_count == COVERS_MAX {
                 return;
             }
-            let tokens = self.covers.entry(*digest).or_default();
-            if !tokens.contains(&token) {
-                tokens.push(token);
-                self.covers_count += 1;
-            }
+            self.covers_sha512 |= digest.sha512().is_some();
+            let is_new = self.covers.entry(*digest).or_default().insert(token);
+            self.covers_count += usize::from(is_new);
         }
     }
 
@@ -128,52 +133,24 @@ impl RevocationSet {
         self.items.is_empty()
     }
 
-    /// Returns name and bytes of each, in the order in which they were added.
-    pub fn items(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.items.iter().map(|it| (it.name.as_str(), it.der.as_slice()))
+    /// Returns name and piece of each, in the order in which they were added.
+    pub(crate) fn items(&self) -> impl Iterator<Item = (&str, &RevocationPiece)> {
+        self.items.iter().map(|(name, piece)| (name.as_str(), piece))
     }
 
-    /// Returns name and bytes of each, and the time-stamps that cover it, by their SHA-256.
-    pub(crate) fn covered_items(
+    /// Returns when a piece was covered first by one of the time-stamps that are sound, whose times are
+    /// given by their SHA-256.
+    pub(crate) fn covered_at(
         &self,
-    ) -> impl Iterator<Item = (&str, &[u8], impl Iterator<Item = &Sha256Digest>)> {
-        let has_sha512 = self.covers.keys().any(|it| it.sha512().is_some());
-        self.items.iter().map(move |item| {
-            let sha512 = || *item.sha512.get_or_init(|| Sha512Digest::of(&item.der));
-            let longer = has_sha512.then(|| self.covers.get(&sha512().into())).flatten();
-            let tokens = self.covers.get(&item.sha256.into()).into_iter().chain(longer).flatten();
-            (item.name.as_str(), item.der.as_slice(), tokens)
-        })
+        piece: &RevocationPiece,
+        sound: &HashMap<Sha256Digest, Timestamp>,
+    ) -> Option<Timestamp> {
+        let longer = self.covers_sha512.then(|| self.covers.get(&piece.sha512().into())).flatten();
+        let covers: Vec<_> =
+            self.covers.get(&piece.sha256().into()).into_iter().chain(longer).collect();
+        let is_cover = |token| covers.iter().any(|tokens| tokens.contains(token));
+        sound.iter().filter(|(token, _)| is_cover(token)).map(|(_, at)| *at).min()
     }
-}
-
-/// Evidence that was read.
-#[derive(Debug)]
-pub(crate) enum Form<'a> {
-    Crl(Box<Crl<'a>>),
-    Ocsp(Box<Ocsp<'a>>),
-}
-
-impl<'a> Form<'a> {
-    /// Reads a revocation list or an OCSP response: the latter begins with a status, or its first
-    /// field with a responder.
-    pub(crate) fn read(raw: &'a [u8]) -> Result<Self, DerError> {
-        if is_response(raw)? {
-            Ok(Self::Ocsp(Box::new(Ocsp::read(raw)?)))
-        } else {
-            Ok(Self::Crl(Box::new(Crl::read(raw)?)))
-        }
-    }
-}
-
-fn is_response(raw: &[u8]) -> Result<bool, DerError> {
-    let mut outer = Reader::new(raw).expect(der::SEQUENCE, "a structure")?.inside();
-    let first = outer.any("a structure")?;
-    if first.tag != der::SEQUENCE {
-        return Ok(true);
-    }
-    let first = first.inside().any("a structure")?;
-    Ok((0xa0..=0xa2).contains(&first.tag))
 }
 
 /// Which kind of evidence.

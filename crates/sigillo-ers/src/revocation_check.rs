@@ -1,6 +1,6 @@
 //! Checking evidence of revocation against the certificates of a path.
 
-use std::collections::HashMap;
+use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use sigillo_model::Sha256Digest;
@@ -8,15 +8,13 @@ use sigillo_model::Sha256Digest;
 use crate::{
     AlgorithmTable, TrustAnchors,
     asn1::OCSP_SIGNING,
-    crl::Crl,
     der::DerError,
     evidence_told::ToldEvidence,
-    ocsp::Ocsp,
     revocation::{
-        CertificateRevocation, Fact, Form, RevocationEffect, RevocationKind, RevocationSource,
+        CertificateRevocation, Fact, RevocationEffect, RevocationKind, RevocationSource,
         RevocationStatus, RevocationTimes, status,
     },
-    signature::SignatureUse,
+    revocation_piece::{Form, Maker, Question, RevocationPiece, Statement, Told},
     x509::Certificate,
 };
 
@@ -37,15 +35,31 @@ const REASONS_MAX: usize = 3;
 struct Evidence<'a> {
     name: String,
     raw: &'a [u8],
-    form: Form<'a>,
+    kind: RevocationKind,
+    /// Where others keep its answers; those of what a time-stamp brings with it nobody keeps.
+    piece: Option<&'a RevocationPiece>,
+    /// Read when something is asked that nobody asked before.
+    form: OnceCell<Form<'a>>,
     /// When something else covered it, or when it is looked at.
     holds_until: Timestamp,
     sha256: Sha256Digest,
 }
 
+impl<'a> Evidence<'a> {
+    fn form(&self) -> Option<&Form<'a>> {
+        if self.form.get().is_none() {
+            // It was read before, when it came into a set.
+            self.form.set(Form::read(self.raw).ok()?).ok()?;
+        }
+        self.form.get()
+    }
+}
+
 /// All evidence for one verdict.
 pub(crate) struct RevocationCheck<'a> {
     evidence: Vec<Evidence<'a>>,
+    /// The places of evidence by its SHA-256.
+    places: HashMap<Sha256Digest, usize>,
     /// Certificates for signing OCSP responses that came beside them.
     delegates: Vec<&'a [u8]>,
     /// How long its algorithms have to hold; `None`: that is not judged.
@@ -61,22 +75,6 @@ pub(crate) struct RevocationCheck<'a> {
 struct Facts {
     facts: Vec<Fact>,
     reasons: Vec<String>,
-}
-
-/// Who signed a piece of evidence, as far as that counts.
-struct Maker {
-    text: String,
-    not_before: Timestamp,
-    not_after: Timestamp,
-    with: SignatureUse,
-}
-
-/// What a response says of a certificate.
-struct Answer {
-    fact: Fact,
-    /// The certificate of who signed it for the issuer, if that was another.
-    delegate: Option<Vec<u8>>,
-    produced_at: Timestamp,
 }
 
 /// Why the signer of a response does not count.
@@ -96,6 +94,7 @@ impl<'a> RevocationCheck<'a> {
     pub(crate) fn new(algorithms: Option<&'a AlgorithmTable>) -> Self {
         Self {
             evidence: Vec::new(),
+            places: HashMap::new(),
             delegates: Vec::new(),
             algorithms,
             known: HashMap::new(),
@@ -104,7 +103,8 @@ impl<'a> RevocationCheck<'a> {
         }
     }
 
-    /// Takes a piece of evidence; the same bytes are taken once, beyond a number none.
+    /// Takes a piece of evidence that a time-stamp brings with it; the same bytes are taken once, beyond a
+    /// number none.
     ///
     /// # Errors
     ///
@@ -116,18 +116,45 @@ impl<'a> RevocationCheck<'a> {
         holds_until: Timestamp,
     ) -> Result<(), DerError> {
         let sha256 = Sha256Digest::of(raw);
-        if let Some(twin) = self.evidence.iter_mut().find(|it| it.sha256 == sha256) {
+        if self.has_room(sha256, holds_until)? {
+            let form = Form::read(raw)?;
+            let (name, kind) = (name.to_owned(), form.kind());
+            let (piece, form) = (None, OnceCell::from(form));
+            self.places.insert(sha256, self.evidence.len());
+            self.evidence.push(Evidence { name, raw, kind, piece, form, holds_until, sha256 });
+        }
+        Ok(())
+    }
+
+    /// Does the same with a piece that was read.
+    pub(crate) fn add_piece(
+        &mut self,
+        name: &str,
+        piece: &'a RevocationPiece,
+        holds_until: Timestamp,
+    ) -> Result<(), DerError> {
+        let sha256 = piece.sha256();
+        if self.has_room(sha256, holds_until)? {
+            let (name, raw, kind) = (name.to_owned(), piece.der(), piece.kind());
+            let (piece, form) = (Some(piece), OnceCell::new());
+            self.places.insert(sha256, self.evidence.len());
+            self.evidence.push(Evidence { name, raw, kind, piece, form, holds_until, sha256 });
+        }
+        Ok(())
+    }
+
+    /// Tells whether evidence is to be taken that is not there yet.
+    fn has_room(&mut self, sha256: Sha256Digest, holds_until: Timestamp) -> Result<bool, DerError> {
+        if let Some(place) = self.places.get(&sha256) {
             // The earliest cover counts.
+            let twin = &mut self.evidence[*place];
             twin.holds_until = twin.holds_until.min(holds_until);
-            return Ok(());
+            return Ok(false);
         }
         if self.evidence.len() == EVIDENCE_MAX {
             return Err(DerError { what: "too many revocation lists and OCSP responses" });
         }
-        let form = Form::read(raw)?;
-        let name = name.to_owned();
-        self.evidence.push(Evidence { name, raw, form, holds_until, sha256 });
-        Ok(())
+        Ok(true)
     }
 
     /// Takes those of `certificates` that are for signing OCSP responses, beyond a number none.
@@ -202,112 +229,92 @@ impl<'a> RevocationCheck<'a> {
 
     /// Collects what all evidence says of a certificate.
     fn facts(&mut self, certificate: &Certificate<'_>, issuer: &Certificate<'_>) -> Facts {
-        let mut all = Facts::default();
-        // What answers are signed with may be revoked by a list.
+        let (mut all, question) = (Facts::default(), self.question(certificate, issuer));
         for index in 0..self.evidence.len() {
-            let found = match &self.evidence[index].form {
-                Form::Crl(_) => self.list_fact(index, certificate, issuer),
-                Form::Ocsp(_) => self.answer_fact(index, certificate, issuer),
+            let Some(told) = self.told_by(index, &question) else { continue };
+            let found = match &*told {
+                Ok(statement) => self.usable_fact(index, statement, issuer),
+                Err(reason) => Err(reason.clone()),
             };
             match found {
-                Some(Ok(fact)) => all.facts.push(fact),
-                Some(Err(reason)) if all.reasons.len() < REASONS_MAX => {
-                    let Evidence { name, form, .. } = &self.evidence[index];
-                    all.reasons.push(format!("the {} ({name}): {reason}", kind(form)));
+                Ok(fact) => all.facts.push(fact),
+                Err(reason) if all.reasons.len() < REASONS_MAX => {
+                    let Evidence { name, kind, .. } = &self.evidence[index];
+                    all.reasons.push(format!("the {kind} ({name}): {reason}"));
                 }
-                Some(Err(_)) | None => {}
+                Err(_) => {}
             }
         }
         all
     }
 
-    /// Says what a list says of a certificate; `None` if it is of another issuer.
-    fn list_fact(
-        &mut self,
-        index: usize,
-        certificate: &Certificate<'_>,
-        issuer: &Certificate<'_>,
-    ) -> Option<Result<Fact, String>> {
-        self.spend(
-            index,
-            |form| matches!(form, Form::Crl(crl) if crl.issuer == issuer.subject_name),
-        )?;
-        let evidence = &self.evidence[index];
-        let Form::Crl(crl) = &evidence.form else { return None };
-        if self.is_spent() {
-            return Some(Err(SPENT.to_owned()));
-        }
-        let found = list_maker(crl, issuer).and_then(|maker| {
-            let times = (crl.this_update, crl.this_update, crl.next_update);
-            let said = crl.say(certificate)?;
-            let source = source(evidence, &maker, times)?;
-            let outlived = self.outlived(evidence, &maker, crl.this_update);
-            Ok(Fact { said, source, keeps_from: crl.keeps_from, outlived })
-        });
-        Some(found)
+    fn question<'q>(
+        &self,
+        certificate: &'q Certificate<'q>,
+        issuer: &'q Certificate<'q>,
+    ) -> Question<'q>
+    where
+        'a: 'q,
+    {
+        Question::new(certificate, issuer, self.delegates.clone())
     }
 
-    /// Says what a response says of a certificate; `None` if it is about others.
-    fn answer_fact(
+    /// Asks a piece of evidence, as long as there is something left to spend on it; `None` if it is about
+    /// others. What was asked before, here or elsewhere, costs the same: a verdict does not depend on that.
+    fn told_by(&mut self, index: usize, question: &Question<'_>) -> Told {
+        let evidence = self.evidence.get(index)?;
+        let known = evidence.piece.and_then(|piece| piece.known(question));
+        let is_about = match &known {
+            Some(told) => told.is_some(),
+            None => evidence.form()?.is_about(question),
+        };
+        if is_about {
+            self.signatures_left = self.signatures_left.saturating_sub(1);
+            self.bytes_left = self.bytes_left.saturating_sub(evidence.raw.len());
+            if self.signatures_left == 0 || self.bytes_left == 0 {
+                return Some(Arc::new(Err(SPENT.to_owned())));
+            }
+        }
+        known.unwrap_or_else(|| {
+            let told = if is_about { evidence.form()?.told(question) } else { None };
+            evidence.piece.inspect(|piece| piece.keep(question, &told));
+            told
+        })
+    }
+
+    /// Returns a statement as a fact, if nothing is known against who made it.
+    fn usable_fact(
         &mut self,
         index: usize,
-        certificate: &Certificate<'_>,
+        statement: &Statement,
         issuer: &Certificate<'_>,
-    ) -> Option<Result<Fact, String>> {
-        let Answer { mut fact, delegate, produced_at } =
-            match self.answer(index, certificate, issuer)? {
-                Ok(answer) => answer,
-                Err(reason) => return Some(Err(reason)),
-            };
-        match delegate.and_then(|raw| self.delegate_fault(&raw, issuer, produced_at)) {
-            Some(DelegateFault { reason, is_outlived: false }) => return Some(Err(reason)),
+    ) -> Result<Fact, String> {
+        let mut fact = self.fact(index, statement);
+        // What answers are signed with may be revoked by a list.
+        let delegate = statement.maker.delegate.as_ref();
+        match delegate.and_then(|raw| self.delegate_fault(raw, issuer, statement.signed_at)) {
+            Some(DelegateFault { reason, is_outlived: false }) => return Err(reason),
             // Whoever has an ended key must not silence who says that a certificate was revoked.
             Some(fault) => fact.outlived = fact.outlived.or(Some(fault.reason)),
             None => {}
         }
-        Some(Ok(fact))
+        Ok(fact)
     }
 
-    /// Says the same, whatever is known of who signed the response.
-    fn answer(
-        &mut self,
-        index: usize,
-        certificate: &Certificate<'_>,
-        issuer: &Certificate<'_>,
-    ) -> Option<Result<Answer, String>> {
-        self.spend(
-            index,
-            |form| matches!(form, Form::Ocsp(ocsp) if ocsp.answer(certificate, issuer).is_some()),
-        )?;
-        if self.is_spent() {
-            return Some(Err(SPENT.to_owned()));
-        }
+    /// Returns a statement as a fact, whatever is known of who made it.
+    fn fact(&self, index: usize, statement: &Statement) -> Fact {
         let evidence = &self.evidence[index];
-        let Form::Ocsp(ocsp) = &evidence.form else { return None };
-        let (produced_at, text) = (ocsp.produced_at, ocsp.responder_text());
-        let answered = match ocsp.answer(certificate, issuer)? {
-            Ok(answered) => answered,
-            Err(reason) => return Some(Err(reason)),
+        let Statement { said, maker, as_of, next_update, keeps_from, .. } = statement;
+        let source = RevocationSource {
+            kind: evidence.kind,
+            name: evidence.name.clone(),
+            maker: maker.text.clone(),
+            as_of: *as_of,
+            next_update: *next_update,
+            sha256: evidence.sha256,
         };
-        let (delegate, with) = match answer_signer(ocsp, issuer, &self.delegates) {
-            Ok(signer) => signer,
-            Err(reason) => return Some(Err(reason)),
-        };
-        let (not_before, not_after) = match &delegate {
-            Some(raw) => match Certificate::read(raw) {
-                Ok(read) => (read.not_before, read.not_after),
-                Err(error) => return Some(Err(error.to_string())),
-            },
-            None => (issuer.not_before, issuer.not_after),
-        };
-        let maker = Maker { text, not_before, not_after, with };
-        let times = (answered.this_update, produced_at, answered.next_update);
-        let found = source(evidence, &maker, times).map(|source| {
-            let outlived = self.outlived(evidence, &maker, produced_at);
-            let (said, keeps_from) = (answered.said, answered.keeps_from);
-            Answer { fact: Fact { said, source, keeps_from, outlived }, delegate, produced_at }
-        });
-        Some(found)
+        let outlived = self.outlived(evidence, maker, statement.signed_at);
+        Fact { said: *said, source, keeps_from: *keeps_from, outlived }
     }
 
     /// Says what each piece of evidence tells of the certificates of `path`, the signer's first, and of
@@ -319,27 +326,33 @@ impl<'a> RevocationCheck<'a> {
         for pair in certificates.windows(2) {
             let [certificate, issuer] = pair else { continue };
             let mut delegates: Vec<Vec<u8>> = Vec::new();
+            let question = self.question(certificate, issuer);
             for index in 0..self.evidence.len() {
-                let found = match &self.evidence[index].form {
-                    Form::Crl(_) => self.list_fact(index, certificate, issuer).map(|it| (it, None)),
-                    Form::Ocsp(_) => self.answer(index, certificate, issuer).map(|it| match it {
-                        Ok(Answer { fact, delegate, .. }) => (Ok(fact), delegate),
-                        Err(reason) => (Err(reason), None),
-                    }),
-                };
-                let Some((Ok(fact), delegate)) = found else { continue };
-                told.push(ToldEvidence::of(&fact, certificate));
-                delegates.extend(delegate.filter(|it| !delegates.contains(it)));
+                let Some(found) = self.told_by(index, &question) else { continue };
+                let Ok(statement) = &*found else { continue };
+                told.push(ToldEvidence::of(&self.fact(index, statement), certificate));
+                let delegate = statement.maker.delegate.as_ref();
+                delegates.extend(delegate.filter(|it| !delegates.contains(it)).cloned());
             }
             for raw in &delegates {
                 let Ok(delegate) = Certificate::read(raw) else { continue };
-                let lists = (0..self.evidence.len())
-                    .filter_map(|index| self.list_fact(index, &delegate, issuer)?.ok());
+                let question = self.question(&delegate, issuer);
+                let lists =
+                    (0..self.evidence.len()).filter_map(|index| self.list_fact(index, &question));
                 let of_delegate = lists.map(|fact| ToldEvidence::of(&fact, &delegate));
                 told.extend(of_delegate.filter(|it| it.revoked.is_some()));
             }
         }
         told
+    }
+
+    /// Says what a list says of a certificate; `None` if that does not count, or it is no list.
+    fn list_fact(&mut self, index: usize, question: &Question<'_>) -> Option<Fact> {
+        if self.evidence.get(index)?.kind != RevocationKind::Crl {
+            return None;
+        }
+        let told = self.told_by(index, question)?;
+        told.as_ref().as_ref().ok().map(|statement| self.fact(index, statement))
     }
 
     /// Says why the signer of a response does not count, by the lists at hand: it was revoked when
@@ -351,8 +364,9 @@ impl<'a> RevocationCheck<'a> {
         at: Timestamp,
     ) -> Option<DelegateFault> {
         let (delegate, mut found) = (Certificate::read(raw).ok()?, None);
+        let question = self.question(&delegate, issuer);
         for index in 0..self.evidence.len() {
-            let Some(Ok(fact)) = self.list_fact(index, &delegate, issuer) else { continue };
+            let Some(fact) = self.list_fact(index, &question) else { continue };
             let is_outlived = fact.outlived.is_some();
             let times =
                 RevocationTimes { stamped_at: at, covered_at: None, known_by: Timestamp::MAX };
@@ -389,21 +403,6 @@ impl<'a> RevocationCheck<'a> {
         let holds = |table: &AlgorithmTable| table.signature(with).holds_at(until.max(signed_at));
         let fell = self.algorithms.is_some_and(|table| !holds(table));
         fell.then(|| format!("{with} could not be relied on until something covered it"))
-    }
-
-    /// Takes from what may be spent, if the evidence is one that has to be looked at.
-    fn spend(&mut self, index: usize, is_of_use: impl Fn(&Form<'_>) -> bool) -> Option<()> {
-        let Evidence { form, raw, .. } = self.evidence.get(index)?;
-        if !is_of_use(form) {
-            return None;
-        }
-        self.signatures_left = self.signatures_left.saturating_sub(1);
-        self.bytes_left = self.bytes_left.saturating_sub(raw.len());
-        Some(())
-    }
-
-    fn is_spent(&self) -> bool {
-        self.signatures_left == 0 || self.bytes_left == 0
     }
 
     /// Follows the path of a certificate by names and signatures, over `pool`, to an anchor or to a
@@ -444,57 +443,76 @@ impl<'a> RevocationCheck<'a> {
     }
 }
 
-/// Says by what something is known, if the evidence is of times at which its signer's certificate was
-/// valid: as of when it speaks, and when it was signed; then when the next one is due.
-fn source(
-    evidence: &Evidence<'_>,
-    maker: &Maker,
-    (as_of, signed_at, next_update): (Timestamp, Timestamp, Option<Timestamp>),
-) -> Result<RevocationSource, String> {
-    for at in [as_of, signed_at] {
-        if at < maker.not_before || maker.not_after.as_second() < at.as_second() {
-            return Err(format!("it is of {at}, when its signer's certificate was not valid"));
-        }
-    }
-    Ok(RevocationSource {
-        kind: kind(&evidence.form),
-        name: evidence.name.clone(),
-        maker: maker.text.clone(),
-        as_of,
-        next_update,
-        sha256: evidence.sha256,
-    })
-}
-
 const SPENT: &str = "too much evidence was looked at already";
-
-fn kind(form: &Form<'_>) -> RevocationKind {
-    match form {
-        Form::Crl(_) => RevocationKind::Crl,
-        Form::Ocsp(_) => RevocationKind::Ocsp,
-    }
-}
 
 fn standing(certificate: &Certificate<'_>, status: RevocationStatus) -> CertificateRevocation {
     let serial = hex::encode(certificate.serial);
     CertificateRevocation { subject: certificate.subject.clone(), serial, status }
 }
 
-fn list_maker(crl: &Crl<'_>, issuer: &Certificate<'_>) -> Result<Maker, String> {
-    if !issuer.allows_listing() {
-        return Err("the key usage of its signer does not allow lists".to_owned());
-    }
-    let with = crl.signed.check(&issuer.key).map_err(|fault| fault.to_string())?;
-    let Certificate { not_before, not_after, .. } = *issuer;
-    Ok(Maker { text: crl.issuer_text.clone(), not_before, not_after, with })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        certificate::pem_blocks, revocation::RevocationSet, token::ReadToken,
+        token_revocation::anchored_path,
+    };
 
-/// Returns the certificate of who signed for the issuer, if it was not itself, and with what.
-fn answer_signer(
-    ocsp: &Ocsp<'_>,
-    issuer: &Certificate<'_>,
-    more: &[&[u8]],
-) -> Result<(Option<Vec<u8>>, SignatureUse), String> {
-    let signer = ocsp.signer(issuer, more)?;
-    Ok((signer.delegate.map(|delegate| delegate.raw.to_vec()), signer.with))
+    const TOKEN: &[u8] = include_bytes!("../../../fuzz/seeds/trust/revoked.tst");
+    const ANCHOR: &str = include_str!("../../../fuzz/seeds/trust/revoker.pem");
+    const EVIDENCE: [&[u8]; 4] = [
+        include_bytes!("../../../fuzz/seeds/revocation/good.crl"),
+        include_bytes!("../../../fuzz/seeds/revocation/good.ocsp"),
+        include_bytes!("../../../fuzz/seeds/revocation/revoked.crl"),
+        include_bytes!("../../../fuzz/seeds/revocation/revoked.ocsp"),
+    ];
+
+    fn evidence() -> RevocationSet {
+        let mut set = RevocationSet::new();
+        for der in EVIDENCE {
+            set.add("seed", der).unwrap();
+        }
+        set
+    }
+
+    /// Judges the time-stamp with some signatures left; says also how many pieces were read for it.
+    fn judged(set: &RevocationSet, signatures: usize) -> (Vec<CertificateRevocation>, usize) {
+        let mut anchors = TrustAnchors::new();
+        anchors.add_der("anchor", &pem_blocks(ANCHOR, "CERTIFICATE").unwrap()[0]).unwrap();
+        let token = ReadToken::read(TOKEN).unwrap();
+        let certificates = anchored_path(&token, &anchors).unwrap();
+        let mut check = RevocationCheck::new(None);
+        check.signatures_left = signatures;
+        for (name, piece) in set.items() {
+            check.add_piece(name, piece, Timestamp::MIN).unwrap();
+        }
+        let (stamped_at, known_by) = (token.stamped_at, Timestamp::MAX);
+        let times = RevocationTimes { stamped_at, covered_at: None, known_by };
+        let judged = check.judge(&FollowedPath { certificates, is_complete: true }, &times);
+        (judged, check.evidence.iter().filter(|it| it.form.get().is_some()).count())
+    }
+
+    #[test]
+    fn a_piece_is_read_once_for_all_time_stamps_of_a_certificate() {
+        let set = evidence();
+        let (first, read) = judged(&set, SIGNATURES_MAX);
+        assert!(matches!(first[0].status, RevocationStatus::Revoked { .. }), "{first:?}");
+        assert_eq!(read, EVIDENCE.len());
+        let mut other = RevocationSet::new();
+        other.add_shared("seed", &set).unwrap();
+        for set in [&set, &other, &set.clone()] {
+            assert_eq!(judged(set, SIGNATURES_MAX), (first.clone(), 0));
+        }
+    }
+
+    #[test]
+    fn a_verdict_does_not_depend_on_what_was_asked_before() {
+        let warm = evidence();
+        judged(&warm, SIGNATURES_MAX);
+        for signatures in 0..=EVIDENCE.len() + 1 {
+            let (fresh, _) = judged(&evidence(), signatures);
+            assert_eq!(judged(&warm, signatures).0, fresh, "{signatures} signatures");
+            assert_eq!(format!("{fresh:?}").contains(SPENT), signatures < 2, "{fresh:?}");
+        }
+    }
 }

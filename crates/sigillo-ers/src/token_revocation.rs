@@ -124,10 +124,12 @@ fn judged(
     let path = anchored_path(token, anchors)?;
     let mut check = RevocationCheck::new(None);
     check.add_delegates(&token.certificates());
-    let embedded = token.beside().revocations.iter().map(|raw| ("in the time-stamp", *raw));
-    for (name, raw) in embedded.chain(evidence.items()) {
-        // What cannot be read says nothing, and is missed where it would have counted.
-        let _is_read = check.add(name, raw, known_by).is_ok();
+    // What cannot be read says nothing, and is missed where it would have counted.
+    for raw in &token.beside().revocations {
+        let _is_read = check.add("in the time-stamp", raw, known_by).is_ok();
+    }
+    for (name, piece) in evidence.items() {
+        let _is_taken = check.add_piece(name, piece, known_by).is_ok();
     }
     let times = RevocationTimes { stamped_at: token.stamped_at, covered_at, known_by };
     Ok(check.judge(&FollowedPath { certificates: path, is_complete: true }, &times))

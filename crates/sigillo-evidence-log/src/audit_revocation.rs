@@ -1,8 +1,9 @@
 //! What an audit of time-stamps makes of the revocation evidence that lies beside them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-
-use bytes::Bytes;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use sigillo_ers::{RecordReport, RevocationError, RevocationSet, RevocationSummary, TrustAnchors};
 use sigillo_model::{
@@ -18,6 +19,9 @@ use crate::{
 /// Revocation evidence that a renewal covers and that is not there: the list that names it, its digest.
 pub(crate) type LostEvidence = (ObjectKey, EvidenceDigest);
 
+/// Most bytes of evidence that are kept to be shared by the time-stamps beside which the same lies.
+const SHARED_BYTES_MAX: usize = 64 << 20;
+
 /// The revocation evidence of an audit, and what it was used for.
 #[derive(Debug, Default)]
 pub(crate) struct RevocationAudit {
@@ -25,11 +29,30 @@ pub(crate) struct RevocationAudit {
     /// Time-stamps that were taken in: that of a renewal proves many sealings.
     taken: HashSet<Sha256Digest>,
     /// What lies beside renewals, by the token, read once.
-    renewals: HashMap<Sha256Digest, Vec<(String, Bytes)>>,
+    renewals: HashMap<Sha256Digest, Vec<Piece>>,
     /// What is told to be revoked anywhere in the archive.
-    told: ToldRevocations,
+    told: Vec<Piece>,
+    /// Evidence that was read, by its SHA-512.
+    shared: HashMap<Sha512Digest, Arc<ReadEvidence>>,
+    shared_bytes: usize,
     /// What is not looked at, for it is too much.
     cut: BTreeSet<String>,
+}
+
+/// A piece of evidence where it lies.
+#[derive(Clone, Debug)]
+struct Piece {
+    name: String,
+    sha256: Sha256Digest,
+    sha512: Sha512Digest,
+    read: Arc<ReadEvidence>,
+}
+
+/// What can be read of a piece of evidence, and whether it is more than a set holds.
+#[derive(Debug)]
+struct ReadEvidence {
+    set: RevocationSet,
+    is_cut: bool,
 }
 
 impl RevocationAudit {
@@ -38,16 +61,37 @@ impl RevocationAudit {
         of: (&Archive, &LogView, &Chains),
         anchors: &TrustAnchors,
     ) -> Result<Self, LogError> {
-        let mut this = Self { told: ToldRevocations::read(of, anchors).await?, ..Self::default() };
-        if this.told.is_full() {
-            this.cut.insert("certificates".to_owned());
-        }
-        Ok(this)
+        Ok(Self::of(&ToldRevocations::read(of, anchors).await?))
     }
 
     /// Begins with what is told to be revoked.
-    pub(crate) fn of(told: ToldRevocations) -> Self {
-        Self { told, ..Self::default() }
+    pub(crate) fn of(told: &ToldRevocations) -> Self {
+        let mut this = Self::default();
+        if told.is_full() {
+            this.cut.insert("certificates".to_owned());
+        }
+        for it in told.pieces() {
+            let piece = this.piece(it.key.to_string(), it.sha256, &it.der);
+            this.told.push(piece);
+        }
+        this
+    }
+
+    /// Reads a piece of evidence, unless the same was read before: so it is judged once for all time-stamps
+    /// that share it.
+    fn piece(&mut self, name: String, sha256: Sha256Digest, der: &[u8]) -> Piece {
+        let sha512 = Sha512Digest::of(der);
+        if let Some(read) = self.shared.get(&sha512) {
+            return Piece { name, sha256, sha512, read: Arc::clone(read) };
+        }
+        let mut set = RevocationSet::new();
+        let is_cut = matches!(set.add(&name, der), Err(RevocationError::TooMany));
+        let read = Arc::new(ReadEvidence { set, is_cut });
+        if der.len() <= SHARED_BYTES_MAX - self.shared_bytes {
+            self.shared_bytes += der.len();
+            self.shared.insert(sha512, Arc::clone(&read));
+        }
+        Piece { name, sha256, sha512, read }
     }
 
     /// Reads the evidence beside the time-stamps of a chain, and says what of it is lost that a renewal
@@ -59,7 +103,7 @@ impl RevocationAudit {
         chain: &[ChainToken],
     ) -> Result<(RevocationSet, Vec<LostEvidence>), LogError> {
         let (mut set, mut there) = (RevocationSet::new(), HashSet::new());
-        let mut beside: Vec<(String, Bytes)> = Vec::new();
+        let mut beside: Vec<Piece> = Vec::new();
         for token in chain {
             set.cover(chains.validation(token), token.sha256);
             if token.stated(view).1 {
@@ -74,29 +118,28 @@ impl RevocationAudit {
             if found.has_more {
                 self.cut.insert(token.key(view).to_string());
             }
-            let named: Vec<(String, Bytes)> = found
-                .evidence
-                .into_iter()
-                .map(|der| (ObjectKey::validation(of, Sha256Digest::of(&der)).to_string(), der))
-                .collect();
-            beside.extend(named.iter().cloned());
+            let mut pieces = Vec::with_capacity(found.evidence.len());
+            for der in found.evidence {
+                let sha256 = Sha256Digest::of(&der);
+                pieces.push(self.piece(
+                    ObjectKey::validation(of, sha256).to_string(),
+                    sha256,
+                    &der,
+                ));
+            }
+            beside.extend(pieces.iter().cloned());
             if !matches!(token.from, TokenFrom::Stamped { .. }) {
-                self.renewals.insert(token.sha256, named);
+                self.renewals.insert(token.sha256, pieces);
             }
         }
-        let mut by_digest: Vec<(Sha256Digest, (String, Bytes))> =
-            beside.into_iter().map(|named| (Sha256Digest::of(&named.1), named)).collect();
-        for (sha256, (_, der)) in &by_digest {
-            there.insert(EvidenceDigest::from(*sha256));
-            there.insert(Sha512Digest::of(der).into());
+        for piece in &beside {
+            there.insert(EvidenceDigest::from(piece.sha256));
+            there.insert(piece.sha512.into());
         }
-        let told: HashSet<Sha256Digest> = self.told.pieces().iter().map(|it| it.sha256).collect();
-        by_digest.sort_by_key(|(sha256, _)| !told.contains(sha256));
-        let elsewhere = self.told.pieces().iter();
-        let elsewhere = elsewhere.filter(|it| !there.contains(&it.sha256.into()));
-        let elsewhere = elsewhere.map(|it| (it.key.to_string(), it.der.clone()));
-        let beside = by_digest.into_iter().map(|(_, named)| named);
-        let is_cut = fill(&mut set, elsewhere.chain(beside));
+        let told: HashSet<Sha256Digest> = self.told.iter().map(|it| it.sha256).collect();
+        beside.sort_by_key(|it| !told.contains(&it.sha256));
+        let elsewhere = self.told.iter().filter(|it| !there.contains(&it.sha256.into()));
+        let is_cut = fill(&mut set, elsewhere.chain(&beside));
         if let Some(token) = chain.first().filter(|_| is_cut) {
             self.cut.insert(token.key(view).to_string());
         }
@@ -148,10 +191,39 @@ impl RevocationAudit {
 }
 
 /// Fills a set; returns whether something found no room in it.
-fn fill(set: &mut RevocationSet, named: impl Iterator<Item = (String, Bytes)>) -> bool {
+fn fill<'p>(set: &mut RevocationSet, pieces: impl Iterator<Item = &'p Piece>) -> bool {
     let mut is_cut = false;
-    for (name, der) in named {
-        is_cut |= matches!(set.add(&name, &der), Err(RevocationError::TooMany));
+    for Piece { name, read, .. } in pieces {
+        is_cut |= set.add_shared(name, &read.set).is_err() || read.is_cut;
     }
     is_cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &[u8] = include_bytes!("../../../fuzz/seeds/revocation/good.crl");
+
+    /// Reads the same list from two places; says whether it was read once.
+    fn is_read_once(audit: &mut RevocationAudit) -> bool {
+        let [one, two] =
+            ["one", "two"].map(|name| audit.piece(name.to_owned(), Sha256Digest::of(LIST), LIST));
+        assert_eq!((&*one.name, &*two.name), ("one", "two"));
+        assert!(!one.read.set.is_empty() && !two.read.set.is_empty());
+        Arc::ptr_eq(&one.read, &two.read)
+    }
+
+    #[test]
+    fn the_same_evidence_is_read_once_wherever_it_lies() {
+        assert!(is_read_once(&mut RevocationAudit::default()));
+    }
+
+    #[test]
+    fn no_more_evidence_is_shared_than_the_limit() {
+        let shared_bytes = SHARED_BYTES_MAX - LIST.len();
+        let with = |shared_bytes| RevocationAudit { shared_bytes, ..RevocationAudit::default() };
+        assert!(is_read_once(&mut with(shared_bytes)));
+        assert!(!is_read_once(&mut with(shared_bytes + 1)));
+    }
 }

@@ -153,7 +153,7 @@ pub struct RevokedRenewals<'a> {
 impl<'a> RevokedRenewals<'a> {
     /// Begins with what is told to be revoked anywhere in the archive.
     pub fn new(told: &ToldRevocations, anchors: &'a TrustAnchors) -> Self {
-        let (audit, is_any) = (RevocationAudit::of(told.clone()), !told.pieces().is_empty());
+        let (audit, is_any) = (RevocationAudit::of(told), !told.pieces().is_empty());
         Self { audit, anchors, is_any, known: HashMap::new() }
     }
 

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use sigillo_authorities::GatheredEvidence;
 use sigillo_ers::{
-    CertificateNames, RevocationKind, RevocationReason, RevocationSet, ToldEvidence, TrustAnchors,
-    evidence_told,
+    CertificateNames, NamedRevoked, RevocationKind, RevocationReason, RevocationSet, ToldEvidence,
+    TrustAnchors, evidence_told,
 };
 use sigillo_model::{ObjectKey, Sha256Digest};
 
@@ -77,9 +77,8 @@ impl ToldRevocations {
             .map(|token| async move { read_token(archive, &token.key(view), token.sha256).await })
             .buffered(READ_AHEAD_MAX);
         while let Some(raw) = read.try_next().await? {
-            if let Some(raw) = raw.filter(|raw| names.add_token(raw))
-                && raws.len() < CERTIFICATES_MAX
-            {
+            let Some(raw) = raw else { continue };
+            if names.add_token(&raw).is_some_and(|number| number < CERTIFICATES_MAX) {
                 raws.push(raw);
             }
         }
@@ -93,11 +92,14 @@ impl ToldRevocations {
             .buffered(READ_AHEAD_MAX);
         while let Some((of, kept)) = read.try_next().await? {
             for der in kept {
-                let Some(kind) = names.named_revoked(&der) else { continue };
+                let Some(NamedRevoked { kind, tokens }) = names.named_revoked(&der) else {
+                    continue;
+                };
                 let sha256 = Sha256Digest::of(&der);
                 if seen.insert(sha256) {
                     let key = ObjectKey::validation(of, sha256);
-                    found.take(&ToldRevocation { key, der, sha256, kind }, (&raws, anchors));
+                    let raws = tokens.iter().filter_map(|number| raws.get(*number));
+                    found.take(&ToldRevocation { key, der, sha256, kind }, (raws, anchors));
                 }
             }
         }
@@ -143,9 +145,13 @@ struct Found {
 }
 
 impl Found {
-    fn take(&mut self, piece: &ToldRevocation, (raws, anchors): (&[Bytes], &TrustAnchors)) {
+    fn take<'r>(
+        &mut self,
+        piece: &ToldRevocation,
+        (raws, anchors): (impl Iterator<Item = &'r Bytes>, &TrustAnchors),
+    ) {
         let alone = std::slice::from_ref(&piece.der);
-        for told in raws.iter().flat_map(|raw| told_by(alone, (raw, anchors))) {
+        for told in raws.flat_map(|raw| told_by(alone, (raw, anchors))) {
             let Some(claim) = claim(&told) else { continue };
             let is_newer = match self.newest.get(&claim) {
                 Some((as_of, known)) => (*as_of, known.sha256) < (told.as_of, piece.sha256),

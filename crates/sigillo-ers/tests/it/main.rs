@@ -14,6 +14,7 @@ mod refusals;
 mod revocation_limits;
 mod revocations;
 mod revocations_outlived;
+mod revocations_shared;
 mod round_trip;
 mod seals;
 mod sixty_years;

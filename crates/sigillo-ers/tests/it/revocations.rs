@@ -193,7 +193,12 @@ impl Installation {
         for bytes in evidence {
             set.add("file", bytes).unwrap();
         }
-        self.verify_as(&self.record(), Some(&set), Some(self.after(730)))
+        self.verify_with(&self.record(), &set)
+    }
+
+    /// Verifies a record as of then, with evidence.
+    pub(crate) fn verify_with(&self, record: &[u8], evidence: &RevocationSet) -> RecordReport {
+        self.verify_as(record, Some(evidence), Some(self.after(730)))
     }
 
     fn after(&self, days: i64) -> Timestamp {
@@ -248,7 +253,7 @@ impl Installation {
     }
 }
 
-fn record_of(token: &[u8]) -> Vec<u8> {
+pub(crate) fn record_of(token: &[u8]) -> Vec<u8> {
     let hash = HashFunction::Sha256;
     let lists = vec![vec![hash.digest(DATA)]];
     let chain = write_chain(&[StampParts { hash, lists, token }]);
