@@ -8,7 +8,7 @@ use sigillo_model::Sha256Digest;
 use crate::{
     TrustAnchors,
     revocation::{Fact, Form, RevocationKind, RevocationReason, RevocationSet, Said},
-    revocation_check::{FollowedPath, RevocationCheck},
+    revocation_check::RevocationCheck,
     token::ReadToken,
     token_revocation::anchored_path,
     x509::Certificate,
@@ -62,7 +62,7 @@ pub fn evidence_told(
     let anchored = anchored_path(&token, anchors).unwrap_or_default();
     let path = match token.signer() {
         Some(signer) if anchored.is_empty() => check.follow(signer, &pool, anchors),
-        _ => FollowedPath { certificates: anchored, is_complete: true },
+        _ => check.ended(anchored, &pool, anchors),
     };
     check.told(&path)
 }

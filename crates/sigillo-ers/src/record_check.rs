@@ -101,8 +101,8 @@ pub struct StampReport {
     pub(crate) path_signatures: Vec<SignatureUse>,
     /// How long its algorithms may be relied on, together.
     pub lifetime: Lifetime,
-    /// What is known of the revocation of its certificates, the signer's first. Anchors are not
-    /// asked about.
+    /// What is known of the revocation of its certificates, the signer's first. Anchors above
+    /// the signer's are not asked about.
     pub revocation: Vec<CertificateRevocation>,
     /// The path to the anchor, if one was found.
     pub(crate) path: Vec<Vec<u8>>,

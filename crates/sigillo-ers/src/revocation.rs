@@ -299,7 +299,8 @@ pub enum RevocationStatus {
     },
 }
 
-/// What is known of one certificate of a path. Trust anchors are not asked about.
+/// What is known of one certificate of a path. Trust anchors above the signer's are not
+/// asked about.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CertificateRevocation {
     /// Its subject, in words.

@@ -89,7 +89,18 @@ struct DelegateFault {
 /// A path by names and signatures, and whether it ends at an anchor or a root.
 pub(crate) struct FollowedPath {
     pub(crate) certificates: Vec<Vec<u8>>,
-    pub(crate) is_complete: bool,
+    is_complete: bool,
+    /// Who issued the last certificate of a complete path, if that is at hand: whoever believes an anchor
+    /// need not believe it any longer once its issuer revoked it.
+    above: Option<Vec<u8>>,
+}
+
+impl FollowedPath {
+    /// Reads the certificates, the signer's first, and who issued the last.
+    pub(crate) fn read(&self) -> Vec<Certificate<'_>> {
+        let all = self.certificates.iter().chain(&self.above);
+        all.filter_map(|raw| Certificate::read(raw).ok()).collect()
+    }
 }
 
 impl<'a> RevocationCheck<'a> {
@@ -140,14 +151,14 @@ impl<'a> RevocationCheck<'a> {
         }
     }
 
-    /// Judges every certificate of `path`, the signer's first, against the one that follows it.
+    /// Judges every certificate of `path`, the signer's first, against the one that follows it. Of an
+    /// anchor above the signer's nothing is asked, so of it a revocation alone is told.
     pub(crate) fn judge(
         &mut self,
         path: &FollowedPath,
         times: &RevocationTimes,
     ) -> Vec<CertificateRevocation> {
-        let certificates: Vec<Certificate<'_>> =
-            path.certificates.iter().filter_map(|raw| Certificate::read(raw).ok()).collect();
+        let certificates = path.read();
         let mut judged: Vec<CertificateRevocation> = certificates
             .windows(2)
             .map(|pair| {
@@ -155,8 +166,24 @@ impl<'a> RevocationCheck<'a> {
                 standing(&pair[0], status)
             })
             .collect();
-        if let Some(last) = certificates.last().filter(|_| !path.is_complete) {
-            let missing = "the certificate of its issuer is not at hand".to_owned();
+        let is_revocation =
+            |it: &CertificateRevocation| matches!(it.status, RevocationStatus::Revoked { .. });
+        if path.above.is_some() && path.certificates.len() > 1 {
+            judged.pop_if(|anchor| !is_revocation(anchor));
+        }
+        let is_alone = judged.is_empty();
+        if let Some(last) = certificates.last().filter(|_| is_alone || !path.is_complete) {
+            let missing = match path.is_complete {
+                false => "the certificate of its issuer is not at hand",
+                true if last.issuer == last.subject_name => {
+                    "it issued itself, so that nobody tells whether it was revoked"
+                }
+                true => {
+                    "it is believed itself, and the certificate of its issuer is not at hand, so that \
+                     nobody can be asked"
+                }
+            };
+            let missing = missing.to_owned();
             judged.push(standing(last, RevocationStatus::Unknown { missing }));
         }
         judged
@@ -313,8 +340,7 @@ impl<'a> RevocationCheck<'a> {
     /// Says what each piece of evidence tells of the certificates of `path`, the signer's first, and of
     /// those who signed responses about them, whether it is used for a verdict or not.
     pub(crate) fn told(&mut self, path: &FollowedPath) -> Vec<ToldEvidence> {
-        let certificates: Vec<Certificate<'_>> =
-            path.certificates.iter().filter_map(|raw| Certificate::read(raw).ok()).collect();
+        let certificates = path.read();
         let mut told = Vec::new();
         for pair in certificates.windows(2) {
             let [certificate, issuer] = pair else { continue };
@@ -414,33 +440,54 @@ impl<'a> RevocationCheck<'a> {
         pool: &[&[u8]],
         anchors: &TrustAnchors,
     ) -> FollowedPath {
-        let mut path = FollowedPath { certificates: vec![first.to_vec()], is_complete: false };
-        while path.certificates.len() < PATH_CERTIFICATES_MAX {
-            let Some(last) = path.certificates.last() else { break };
+        let mut certificates = vec![first.to_vec()];
+        while certificates.len() < PATH_CERTIFICATES_MAX {
+            let Some(last) = certificates.last() else { break };
             let Ok(certificate) = Certificate::read(last) else { break };
-            let is_anchor = anchors.holds(last.as_slice());
-            if is_anchor || certificate.issuer == certificate.subject_name {
-                path.is_complete = true;
-                break;
+            if anchors.holds(last) || certificate.issuer == certificate.subject_name {
+                return self.ended(certificates, pool, anchors);
             }
-            let anchors = anchors.named(certificate.issuer);
-            let candidates = anchors.into_iter().chain(pool.iter().copied());
-            let mut issuers =
-                candidates.filter(|raw| !path.certificates.iter().any(|it| it == raw));
-            let issuer = issuers.find(|raw| {
-                let Ok(issuer) = Certificate::read(raw) else { return false };
-                if issuer.subject_name != certificate.issuer || self.signatures_left == 0 {
-                    return false;
-                }
-                self.signatures_left -= 1;
-                certificate.is_issued_by(&issuer)
-            });
-            match issuer.map(<[u8]>::to_vec) {
-                Some(issuer) => path.certificates.push(issuer),
+            match self.issuer_of(&certificate, &certificates, (pool, anchors)) {
+                Some(issuer) => certificates.push(issuer),
                 None => break,
             }
         }
-        path
+        FollowedPath { certificates, is_complete: false, above: None }
+    }
+
+    /// Takes a path that ends at an anchor, and looks for who issued that.
+    pub(crate) fn ended(
+        &mut self,
+        certificates: Vec<Vec<u8>>,
+        pool: &[&[u8]],
+        anchors: &TrustAnchors,
+    ) -> FollowedPath {
+        let last = certificates.last().and_then(|last| Certificate::read(last).ok());
+        let last = last.filter(|last| last.issuer != last.subject_name);
+        let above = last.and_then(|last| self.issuer_of(&last, &certificates, (pool, anchors)));
+        FollowedPath { certificates, is_complete: true, above }
+    }
+
+    /// Returns who issued a certificate, among anchors and `pool`, by name and signature, if it is none of
+    /// those `below`.
+    fn issuer_of(
+        &mut self,
+        certificate: &Certificate<'_>,
+        below: &[Vec<u8>],
+        (pool, anchors): (&[&[u8]], &TrustAnchors),
+    ) -> Option<Vec<u8>> {
+        let anchors = anchors.named(certificate.issuer);
+        let candidates = anchors.into_iter().chain(pool.iter().copied());
+        let mut issuers = candidates.filter(|raw| !below.iter().any(|it| it == raw));
+        let issuer = issuers.find(|raw| {
+            let Ok(issuer) = Certificate::read(raw) else { return false };
+            if issuer.subject_name != certificate.issuer || self.signatures_left == 0 {
+                return false;
+            }
+            self.signatures_left -= 1;
+            certificate.is_issued_by(&issuer)
+        });
+        issuer.map(<[u8]>::to_vec)
     }
 }
 

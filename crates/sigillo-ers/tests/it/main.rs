@@ -13,6 +13,7 @@ mod records;
 mod refusals;
 mod revocation_limits;
 mod revocations;
+mod revocations_anchored;
 mod revocations_outlived;
 mod round_trip;
 mod seals;
