@@ -61,7 +61,7 @@ pub use certificate::{
 };
 pub use chain_stamps::{ChainStamps, rehashed_group};
 pub use cms::CmsError;
-pub use evidence_told::{CertificateNames, ToldEvidence, evidence_told};
+pub use evidence_told::{CertificateNames, ToldEvidence, evidence_told, revocation_kind};
 pub use filled::{FILLED_REVOCATIONS_MAX, FillError, fill_token, is_filled_from};
 pub use hash::{HashFunction, Hasher, Imprint, UnknownHashName};
 pub use issue::{PreparedToken, TRIAL_POLICY, TokenContent, prepare_token, refusal};

@@ -233,11 +233,13 @@ impl<'a> RevocationCheck<'a> {
         // What answers are signed with may be revoked by a list.
         for index in 0..self.evidence.len() {
             let found = match &self.evidence[index].form {
-                Form::Crl(_) => self.list_fact(index, certificate, issuer),
-                Form::Ocsp(_) => self.answer_fact(index, certificate, issuer),
+                Form::Crl(_) => self.list_facts(index, certificate, issuer),
+                Form::Ocsp(_) => self
+                    .answer_fact(index, certificate, issuer)
+                    .map(|found| found.map(|fact| vec![fact])),
             };
             match found {
-                Some(Ok(fact)) => all.facts.push(fact),
+                Some(Ok(facts)) => all.facts.extend(facts),
                 Some(Err(reason)) if all.reasons.len() < REASONS_MAX => {
                     let Evidence { name, form, .. } = &self.evidence[index];
                     all.reasons.push(format!("the {} ({name}): {reason}", kind(form)));
@@ -248,13 +250,14 @@ impl<'a> RevocationCheck<'a> {
         all
     }
 
-    /// Says what a list says of a certificate; `None` if it is of another issuer.
-    fn list_fact(
+    /// Says what a list says of a certificate, each revocation for a reason of its own; `None` if it is of
+    /// another issuer.
+    fn list_facts(
         &mut self,
         index: usize,
         certificate: &Certificate<'_>,
         issuer: &Certificate<'_>,
-    ) -> Option<Result<Fact, String>> {
+    ) -> Option<Result<Vec<Fact>, String>> {
         self.spend(
             index,
             |form| matches!(form, Form::Crl(crl) if crl.issuer == issuer.subject_name),
@@ -269,7 +272,11 @@ impl<'a> RevocationCheck<'a> {
             let said = crl.say(certificate)?;
             let source = source(evidence, &maker, times)?;
             let outlived = self.outlived(evidence, &maker, crl.this_update);
-            Ok(Fact { said, source, keeps_from: crl.keeps_from, outlived })
+            let fact = |said| {
+                let (source, outlived) = (source.clone(), outlived.clone());
+                Fact { said, source, keeps_from: crl.keeps_from, outlived }
+            };
+            Ok(said.into_iter().map(fact).collect())
         });
         Some(found)
     }
@@ -347,20 +354,23 @@ impl<'a> RevocationCheck<'a> {
             let mut delegates: Vec<Vec<u8>> = Vec::new();
             for index in 0..self.evidence.len() {
                 let found = match &self.evidence[index].form {
-                    Form::Crl(_) => self.list_fact(index, certificate, issuer).map(|it| (it, None)),
+                    Form::Crl(_) => {
+                        self.list_facts(index, certificate, issuer).map(|it| (it, None))
+                    }
                     Form::Ocsp(_) => self.answer(index, certificate, issuer).map(|it| match it {
-                        Ok(Answer { fact, delegate, .. }) => (Ok(fact), delegate),
+                        Ok(Answer { fact, delegate, .. }) => (Ok(vec![fact]), delegate),
                         Err(reason) => (Err(reason), None),
                     }),
                 };
-                let Some((Ok(fact), delegate)) = found else { continue };
-                told.push(ToldEvidence::of(&fact, certificate));
+                let Some((Ok(facts), delegate)) = found else { continue };
+                told.extend(facts.iter().map(|fact| ToldEvidence::of(fact, certificate)));
                 delegates.extend(delegate.filter(|it| !delegates.contains(it)));
             }
             for raw in &delegates {
                 let Ok(delegate) = Certificate::read(raw) else { continue };
                 let lists = (0..self.evidence.len())
-                    .filter_map(|index| self.list_fact(index, &delegate, issuer)?.ok());
+                    .filter_map(|index| self.list_facts(index, &delegate, issuer)?.ok())
+                    .flatten();
                 let of_delegate = lists.map(|fact| ToldEvidence::of(&fact, &delegate));
                 told.extend(of_delegate.filter(|it| it.revoked.is_some()));
             }
@@ -377,12 +387,15 @@ impl<'a> RevocationCheck<'a> {
         at: Timestamp,
     ) -> Option<DelegateFault> {
         let (delegate, mut found) = (Certificate::read(raw).ok()?, None);
-        for index in 0..self.evidence.len() {
-            let Some(Ok(fact)) = self.list_fact(index, &delegate, issuer) else { continue };
+        let facts: Vec<Fact> = (0..self.evidence.len())
+            .filter_map(|index| self.list_facts(index, &delegate, issuer)?.ok())
+            .flatten()
+            .collect();
+        for fact in facts.iter().filter(|it| !it.is_lifted(&facts, delegate.not_after)) {
             let is_outlived = fact.outlived.is_some();
             let times =
                 RevocationTimes { stamped_at: at, covered_at: None, known_by: Timestamp::MAX };
-            let status = status(&[fact], delegate.not_after, &times);
+            let status = status(std::slice::from_ref(fact), delegate.not_after, &times);
             if let Some(RevocationStatus::Revoked { effect, at, .. }) = status
                 && effect != RevocationEffect::None
             {
@@ -515,7 +528,7 @@ fn source(
 
 const SPENT: &str = "too much evidence was looked at already";
 
-fn kind(form: &Form<'_>) -> RevocationKind {
+pub(crate) fn kind(form: &Form<'_>) -> RevocationKind {
     match form {
         Form::Crl(_) => RevocationKind::Crl,
         Form::Ocsp(_) => RevocationKind::Ocsp,

@@ -15,6 +15,7 @@ mod revocation_limits;
 mod revocations;
 mod revocations_anchored;
 mod revocations_outlived;
+mod revocations_several;
 mod round_trip;
 mod seals;
 mod sixty_years;
