@@ -355,13 +355,13 @@ fn says_nothing_new(
         let certificate = new.certificate;
         known.iter().filter(move |old| old.certificate == certificate)
     };
-    let is_new = |new: ToldEvidence| match new.revoked {
-        Some(_) => !of_same(&new).any(|old| old.revoked == new.revoked),
-        None => {
-            let ended = of_same(&new).filter(|old| old.ends_hold).map(|old| old.as_of).max();
-            let held = of_same(&new).filter(|old| old.is_hold()).map(|old| old.as_of).max();
-            new.ends_hold && ended < held && held < Some(new.as_of)
+    let is_new = |new: ToldEvidence| {
+        if new.revoked.is_some() {
+            return !of_same(&new).any(|old| old.revoked == new.revoked);
         }
+        let ended = of_same(&new).filter(|old| old.ends_hold).map(|old| old.as_of).max();
+        let held = of_same(&new).filter(|old| old.is_hold()).map(|old| old.as_of).max();
+        new.ends_hold && ended < held && held < Some(new.as_of)
     };
     let ders: Vec<Bytes> = fresh.iter().map(|it| Bytes::from(it.der.clone())).collect();
     !told_by(&ders, of).any(is_new)

@@ -151,14 +151,14 @@ impl ToldRevocations {
         }
         let kept: Vec<ToldEvidence> = told_by(kept, (raw, anchors)).collect();
         let known: HashSet<Claim> = kept.iter().filter_map(claim).collect();
-        let is_new = |it: &ToldEvidence| match claim(it) {
-            Some(claim) => !known.contains(&claim),
-            None => {
-                let mut ended = self.lifted.iter().filter(|lifted| {
-                    lifted.sha256 == it.sha256 && lifted.certificate == it.certificate
-                });
-                ended.any(|lifted| !kept.iter().any(|it| lifted.is_ended_by(it)))
+        let is_new = |it: &ToldEvidence| {
+            if let Some(claim) = claim(it) {
+                return !known.contains(&claim);
             }
+            let mut ended = self.lifted.iter().filter(|lifted| {
+                lifted.sha256 == it.sha256 && lifted.certificate == it.certificate
+            });
+            ended.any(|lifted| !kept.iter().any(|it| lifted.is_ended_by(it)))
         };
         let ders = self.pieces.iter().map(|it| it.der.clone()).collect::<Vec<_>>();
         let told = told_by(&ders, (raw, anchors));
