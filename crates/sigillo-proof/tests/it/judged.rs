@@ -379,13 +379,10 @@ fn an_entry_of_hash_trees_that_cannot_be_read_is_damage() {
 
 #[test]
 fn time_stamps_of_one_name_number_and_time_are_counted_each() {
-    let plan = Plan { batches: vec![1, 1, 1], every: 1, sealed: true };
-    let (world, mut receipt) = receipt_changed(&plan, &Changes::default());
-    receipt.submission = None;
-    let tokens = receipt.sealings.iter().flat_map(|it| &it.tokens).count();
-    assert!(tokens > 1, "{tokens}");
-    let checked = check(&world, &receipt, "2027-01-01T00:00:00Z");
-    assert_eq!(checked.revocation.trial, tokens as u64, "{:?}", checked.findings);
+    let (mut world, mut receipt) = ending();
+    add_line(&mut world, &mut receipt, (0, None), &|_| ());
+    let checked = check(&world, &receipt, "2026-12-01T00:00:00Z");
+    assert_eq!(checked.revocation.trial, 2, "{:?}", checked.findings);
 }
 
 #[test]
