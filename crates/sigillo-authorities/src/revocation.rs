@@ -114,7 +114,7 @@ impl RevocationGatherer {
         gathered.judge(token, anchors, &set, clock);
         for question in questions {
             let known = gathered.certificates.get(question.certificate);
-            if known.is_some_and(|it| !matches!(it.status, RevocationStatus::Unknown { .. })) {
+            if known.is_some_and(|it| gathered.is_known(it)) {
                 continue;
             }
             let left = self.all_limit - clock.now().duration_since(begun);
@@ -192,6 +192,17 @@ impl GatheredRevocation {
         let known_by = clock.now().saturating_add(CLOCK_DIFFERENCE_MAX).unwrap_or(clock.now());
         // Of a token that cannot be read nothing is known.
         self.certificates = token_revocation(token, anchors, set, known_by).unwrap_or_default();
+    }
+
+    /// Tells whether enough is known of a certificate: a hold that the token brings with it may have ended.
+    fn is_known(&self, certificate: &CertificateRevocation) -> bool {
+        match &certificate.status {
+            RevocationStatus::Unknown { .. } => false,
+            RevocationStatus::Revoked { reason: Some(reason), source, .. } if reason.is_hold() => {
+                self.evidence.iter().any(|it| Sha256Digest::of(&it.der) == source.sha256)
+            }
+            RevocationStatus::Good { .. } | RevocationStatus::Revoked { .. } => true,
+        }
     }
 
     fn is_used(&self, der: &[u8]) -> bool {

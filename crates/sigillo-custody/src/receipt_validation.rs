@@ -281,6 +281,7 @@ mod tests {
             certificate: Sha256Digest::of(certificate.as_bytes()),
             as_of: day(*as_of),
             revoked: revoked.map(|at| (day(at), None)),
+            ends_hold: revoked.is_none(),
         });
         Candidate { der: der.into(), told: told.collect(), is_covered: false }
     }

@@ -1,5 +1,7 @@
 //! Certificate revocation lists (RFC 5280 §5): reading them, and what one says of a certificate.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rasn::types::GeneralizedTime;
 
@@ -172,9 +174,9 @@ impl<'a> Crl<'a> {
         Ok(())
     }
 
-    /// Tells what the list says of `certificate`, or why it says nothing. Who signed it is for the
-    /// caller to see.
-    pub(crate) fn say(&self, certificate: &Certificate<'_>) -> Result<Said, String> {
+    /// Tells what the list says of `certificate`, or why it says nothing: that it is good, or each
+    /// revocation for a reason of its own. Who signed it is for the caller to see.
+    pub(crate) fn say(&self, certificate: &Certificate<'_>) -> Result<Vec<Said>, String> {
         if let Some(reason) = &self.unusable {
             return Err(reason.clone());
         }
@@ -201,9 +203,10 @@ impl<'a> Crl<'a> {
         }
     }
 
-    /// Looks for a serial number. Of several entries the earliest counts.
-    fn look_up(&self, serial: &[u8]) -> Result<Said, DerError> {
-        let (mut said, mut entries) = (Said::Good, self.entries);
+    /// Looks for a serial number. Of several entries for one reason the earliest counts, which means most
+    /// for any time-stamp; which of two reasons does depends on the time-stamp.
+    fn look_up(&self, serial: &[u8]) -> Result<Vec<Said>, DerError> {
+        let (mut earliest, mut entries) = (BTreeMap::new(), self.entries);
         while let Some(entry) = entries.next()? {
             let (found, mut fields) = read_serial(&entry)?;
             if found != serial {
@@ -224,12 +227,12 @@ impl<'a> Crl<'a> {
                     _ => {}
                 }
             }
-            if matches!(said, Said::Revoked { at: earlier, .. } if earlier <= at) {
-                continue;
-            }
-            said = Said::Revoked { at, reason };
+            earliest.entry(reason).and_modify(|it: &mut Timestamp| *it = at.min(*it)).or_insert(at);
         }
-        Ok(said)
+        if earliest.is_empty() {
+            return Ok(vec![Said::Good]);
+        }
+        Ok(earliest.into_iter().map(|(reason, at)| Said::Revoked { at, reason }).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use sigillo_model::Sha256Digest;
 use crate::{
     TrustAnchors,
     revocation::{Fact, RevocationKind, RevocationReason, RevocationSet, Said},
-    revocation_check::{FollowedPath, RevocationCheck},
+    revocation_check::RevocationCheck,
     revocation_piece::Form,
     token::ReadToken,
     token_revocation::anchored_path,
@@ -29,16 +29,32 @@ pub struct ToldEvidence {
     pub as_of: Timestamp,
     /// Since when the certificate is revoked, and why; `None` if it is not.
     pub revoked: Option<(Timestamp, Option<RevocationReason>)>,
+    /// Whether it says that the certificate is not revoked, so that it ends a hold that was told before.
+    pub ends_hold: bool,
+}
+
+impl RevocationReason {
+    /// Tells whether it says that the certificate is on hold: that may end, as if it had never been.
+    pub fn is_hold(self) -> bool {
+        self == Self::HOLD
+    }
 }
 
 impl ToldEvidence {
+    /// Tells whether it says that the certificate is on hold.
+    pub fn is_hold(&self) -> bool {
+        self.revoked.is_some_and(|(_, reason)| reason.is_some_and(RevocationReason::is_hold))
+    }
+
     pub(crate) fn of(fact: &Fact, certificate: &Certificate<'_>) -> Self {
         let revoked = match fact.said {
             Said::Good => None,
             Said::Revoked { at, reason } => Some((at, reason)),
         };
+        let ends_hold = fact.is_good_of(certificate.not_after);
         let certificate = Sha256Digest::of(certificate.raw);
-        Self { sha256: fact.source.sha256, certificate, as_of: fact.source.as_of, revoked }
+        let (sha256, as_of) = (fact.source.sha256, fact.source.as_of);
+        Self { sha256, certificate, as_of, revoked, ends_hold }
     }
 }
 
@@ -68,7 +84,7 @@ pub fn evidence_told_each(
         Some(signer) if anchored.is_empty() => {
             RevocationCheck::new(None).follow(signer, &pool, anchors)
         }
-        _ => FollowedPath { certificates: anchored, is_complete: true },
+        _ => RevocationCheck::new(None).ended(anchored, &pool, anchors),
     };
     let told = sets.iter().map(|set| {
         let mut check = RevocationCheck::new(None);
@@ -80,6 +96,11 @@ pub fn evidence_told_each(
         check.told(&path)
     });
     told.collect()
+}
+
+/// Returns what sort of evidence something is; `None` if it is none.
+pub fn revocation_kind(der: &[u8]) -> Option<RevocationKind> {
+    Form::read(der).ok().map(|form| form.kind())
 }
 
 /// Certificates by the names of their issuers and their serial numbers, to choose quickly which evidence

@@ -64,6 +64,7 @@ pub use chain_stamps::{ChainStamps, rehashed_group};
 pub use cms::CmsError;
 pub use evidence_told::{
     CertificateNames, NamedRevoked, ToldEvidence, evidence_told, evidence_told_each,
+    revocation_kind,
 };
 pub use filled::{FILLED_REVOCATIONS_MAX, FillError, fill_token, is_filled_from};
 pub use hash::{HashFunction, Hasher, Imprint, UnknownHashName};

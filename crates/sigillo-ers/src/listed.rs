@@ -138,14 +138,15 @@ impl Listed {
 
     /// Judges the signer of a time-stamp: the certificate and the others that came with it. `search`
     /// looks for a path to a set, at a time or at that of the caller's choice. Returns a path to a
-    /// service that was active when the time-stamp was made, and whether that is qualified.
+    /// service that was active when the time-stamp was made, and whether that is qualified. What lists say
+    /// of the certificate itself at that time goes before what they say of who issued it.
     pub(crate) fn judge(
         &self,
         (certificate, others): (&[u8], &[&[u8]]),
         stamped_at: Timestamp,
         search: impl Fn(&AnchorSet, Option<Timestamp>) -> Path,
     ) -> (Option<Path>, Qualification) {
-        let places = self.candidates(certificate, others);
+        let places = self.candidates(certificate, others, stamped_at);
         let with = |standing| -> Vec<usize> {
             let of = |at: &&usize| {
                 self.entries.get(**at).is_some_and(|it| it.standing(stamped_at) == standing)
@@ -175,9 +176,17 @@ impl Listed {
         (path.filter(|path| path.trust != Trust::Unknown), qualification)
     }
 
-    /// Returns the places of what a path from a signer can end at: itself, or who issued one of the
-    /// certificates.
-    fn candidates(&self, certificate: &[u8], others: &[&[u8]]) -> Vec<usize> {
+    /// Returns the places of what a path from a signer can end at: itself, if a list says something of it
+    /// at the time; else what there is of it, and who issued one of the certificates.
+    fn candidates(&self, certificate: &[u8], others: &[&[u8]], time: Timestamp) -> Vec<usize> {
+        let all = self.certificates.entries().zip(&self.entries).enumerate();
+        let own = all.filter(|(_, ((anchor, _), entry))| {
+            anchor.der == certificate && entry.at(time).is_some()
+        });
+        let own: Vec<usize> = own.map(|(at, _)| at).collect();
+        if !own.is_empty() {
+            return own;
+        }
         let above: Vec<&[u8]> = [certificate]
             .iter()
             .chain(others)

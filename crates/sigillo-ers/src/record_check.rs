@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use sigillo_model::{Finding, FindingCode, Verdict};
+use sigillo_model::{Finding, FindingCode, Sha256Digest, Verdict};
 
 use crate::{
     AlgorithmTable, Lifetime, Trust, TrustAnchors, VerifiedToken,
@@ -85,6 +85,8 @@ pub struct StampReport {
     pub chain: usize,
     /// Its number in the chain, from 1.
     pub position: usize,
+    /// SHA-256 of the token.
+    pub token_sha256: Sha256Digest,
     /// The time it states.
     pub stamped_at: Option<Timestamp>,
     /// The hash function of its tree.
@@ -101,8 +103,8 @@ pub struct StampReport {
     pub(crate) path_signatures: Vec<SignatureUse>,
     /// How long its algorithms may be relied on, together.
     pub lifetime: Lifetime,
-    /// What is known of the revocation of its certificates, the signer's first. Anchors are not
-    /// asked about.
+    /// What is known of the revocation of its certificates, the signer's first. Anchors above
+    /// the signer's are not asked about.
     pub revocation: Vec<CertificateRevocation>,
     /// The path to the anchor, if one was found.
     pub(crate) path: Vec<Vec<u8>>,
@@ -239,6 +241,7 @@ impl Check<'_> {
         let mut report = StampReport {
             chain: index + 1,
             position: position + 1,
+            token_sha256: Sha256Digest::of(stamp.token),
             stamped_at: None,
             hash: None,
             lists: stamp.lists.as_ref().map(|lists| (lists.len(), lists[0].len())),

@@ -13,7 +13,7 @@ use crate::{
         CertificateRevocation, RevocationEffect, RevocationReason, RevocationSet, RevocationStatus,
         RevocationTimes,
     },
-    revocation_check::{FollowedPath, RevocationCheck},
+    revocation_check::RevocationCheck,
     token::ReadToken,
 };
 
@@ -87,9 +87,10 @@ pub(crate) fn judge_record(
     for (place, (token, stamp)) in tokens.iter().zip(stamps).enumerate() {
         let (Some(token), true) = (token, stamp.token.is_some()) else { continue };
         let pool = token.certificates();
+        let anchors = judging.anchors.unwrap_or(&none);
         let path = match (&stamp.path[..], token.signer()) {
-            ([], Some(signer)) => check.follow(signer, &pool, judging.anchors.unwrap_or(&none)),
-            (path, _) => FollowedPath { certificates: path.to_vec(), is_complete: true },
+            ([], Some(signer)) => check.follow(signer, &pool, anchors),
+            (path, _) => check.ended(path.to_vec(), &pool, anchors),
         };
         let times = RevocationTimes {
             stamped_at: token.stamped_at,

@@ -193,7 +193,7 @@ pub struct RevocationSource {
 pub struct RevocationReason(u8);
 
 impl RevocationReason {
-    const HOLD: Self = Self(6);
+    pub(crate) const HOLD: Self = Self(6);
 
     /// Reads an ENUMERATED.
     pub(crate) fn read(value: &[u8]) -> Result<Self, DerError> {
@@ -276,7 +276,8 @@ pub enum RevocationStatus {
     },
 }
 
-/// What is known of one certificate of a path. Trust anchors are not asked about.
+/// What is known of one certificate of a path. Trust anchors above the signer's are not
+/// asked about.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CertificateRevocation {
     /// Its subject, in words.
@@ -314,11 +315,23 @@ impl Fact {
     /// Tells whether it shows that a certificate that ends at `end` was not revoked at a time.
     fn shows_good(&self, at: Timestamp, end: Timestamp) -> bool {
         let RevocationSource { as_of, next_update, .. } = self.source;
-        // Of what has ended an authority may forget that it was revoked.
-        let remembers = as_of <= end || self.keeps_from.is_some_and(|from| from <= end);
         let until = next_update.or_else(|| as_of.checked_add(ANSWER_COUNTS_MAX).ok());
         let reaches = at <= as_of || until.is_some_and(|until| at <= until);
-        self.said == Said::Good && self.outlived.is_none() && remembers && reaches
+        self.outlived.is_none() && self.is_good_of(end) && reaches
+    }
+
+    /// Tells whether it says good of a certificate that ends at `end`; of what has ended an authority may
+    /// forget that it was revoked.
+    pub(crate) fn is_good_of(&self, end: Timestamp) -> bool {
+        let remembers = || self.source.as_of <= end || self.keeps_from.is_some_and(|it| it <= end);
+        self.said == Said::Good && remembers()
+    }
+
+    /// Tells whether it is a hold on a certificate that ends at `end`, and one of `others` ended it.
+    pub(crate) fn is_lifted(&self, others: &[Self], end: Timestamp) -> bool {
+        let later = |it: &&Self| self.source.as_of < it.source.as_of && it.outlived.is_none();
+        matches!(self.said, Said::Revoked { reason: Some(RevocationReason::HOLD), .. })
+            && others.iter().filter(later).any(|it| it.is_good_of(end))
     }
 }
 
@@ -338,21 +351,11 @@ pub(crate) fn status(
     end: Timestamp,
     times: &RevocationTimes,
 ) -> Option<RevocationStatus> {
-    let is_lifted = |fact: &Fact| {
-        let later = |other: &Fact| {
-            other.said == Said::Good
-                && other.outlived.is_none()
-                && fact.source.as_of < other.source.as_of
-                && other.source.as_of <= end
-        };
-        facts.iter().any(later)
-    };
     let revoked = facts.iter().filter_map(|fact| {
         let Said::Revoked { at, reason } = fact.said else { return None };
         let effect = effect(at, reason, times);
-        let lifted = reason == Some(RevocationReason::HOLD) && is_lifted(fact);
         let takes_away = effect != RevocationEffect::None;
-        let counts = !lifted && (takes_away || fact.outlived.is_none());
+        let counts = (takes_away || fact.outlived.is_none()) && !fact.is_lifted(facts, end);
         counts.then_some((effect, at, reason, fact))
     });
     // The earliest of those that mean the same, and by its digest what else is alike.

@@ -12,7 +12,7 @@ use crate::{
     evidence_told::ToldEvidence,
     revocation::{
         CertificateRevocation, Fact, RevocationEffect, RevocationKind, RevocationSource,
-        RevocationStatus, RevocationTimes, status,
+        RevocationStatus, RevocationTimes, Said, status,
     },
     revocation_piece::{Form, Maker, Question, RevocationPiece, Statement, Told},
     x509::Certificate,
@@ -87,7 +87,18 @@ struct DelegateFault {
 /// A path by names and signatures, and whether it ends at an anchor or a root.
 pub(crate) struct FollowedPath {
     pub(crate) certificates: Vec<Vec<u8>>,
-    pub(crate) is_complete: bool,
+    is_complete: bool,
+    /// Who issued the last certificate of a complete path, if that is at hand: whoever believes an anchor
+    /// need not believe it any longer once its issuer revoked it.
+    above: Option<Vec<u8>>,
+}
+
+impl FollowedPath {
+    /// Reads the certificates, the signer's first, and who issued the last.
+    pub(crate) fn read(&self) -> Vec<Certificate<'_>> {
+        let all = self.certificates.iter().chain(&self.above);
+        all.filter_map(|raw| Certificate::read(raw).ok()).collect()
+    }
 }
 
 impl<'a> RevocationCheck<'a> {
@@ -167,14 +178,14 @@ impl<'a> RevocationCheck<'a> {
         }
     }
 
-    /// Judges every certificate of `path`, the signer's first, against the one that follows it.
+    /// Judges every certificate of `path`, the signer's first, against the one that follows it. Of an
+    /// anchor above the signer's nothing is asked, so of it a revocation alone is told.
     pub(crate) fn judge(
         &mut self,
         path: &FollowedPath,
         times: &RevocationTimes,
     ) -> Vec<CertificateRevocation> {
-        let certificates: Vec<Certificate<'_>> =
-            path.certificates.iter().filter_map(|raw| Certificate::read(raw).ok()).collect();
+        let certificates = path.read();
         let mut judged: Vec<CertificateRevocation> = certificates
             .windows(2)
             .map(|pair| {
@@ -182,8 +193,24 @@ impl<'a> RevocationCheck<'a> {
                 standing(&pair[0], status)
             })
             .collect();
-        if let Some(last) = certificates.last().filter(|_| !path.is_complete) {
-            let missing = "the certificate of its issuer is not at hand".to_owned();
+        let is_revocation =
+            |it: &CertificateRevocation| matches!(it.status, RevocationStatus::Revoked { .. });
+        if path.above.is_some() && path.certificates.len() > 1 {
+            judged.pop_if(|anchor| !is_revocation(anchor));
+        }
+        let is_alone = judged.is_empty();
+        if let Some(last) = certificates.last().filter(|_| is_alone || !path.is_complete) {
+            let missing = match path.is_complete {
+                false => "the certificate of its issuer is not at hand",
+                true if last.issuer == last.subject_name => {
+                    "it issued itself, so that nobody tells whether it was revoked"
+                }
+                true => {
+                    "it is believed itself, and the certificate of its issuer is not at hand, so that \
+                     nobody can be asked"
+                }
+            };
+            let missing = missing.to_owned();
             judged.push(standing(last, RevocationStatus::Unknown { missing }));
         }
         judged
@@ -233,11 +260,11 @@ impl<'a> RevocationCheck<'a> {
         for index in 0..self.evidence.len() {
             let Some(told) = self.told_by(index, &question) else { continue };
             let found = match &*told {
-                Ok(statement) => self.usable_fact(index, statement, issuer),
+                Ok(statement) => self.usable_facts(index, statement, issuer),
                 Err(reason) => Err(reason.clone()),
             };
             match found {
-                Ok(fact) => all.facts.push(fact),
+                Ok(facts) => all.facts.extend(facts),
                 Err(reason) if all.reasons.len() < REASONS_MAX => {
                     let Evidence { name, kind, .. } = &self.evidence[index];
                     all.reasons.push(format!("the {kind} ({name}): {reason}"));
@@ -282,27 +309,31 @@ impl<'a> RevocationCheck<'a> {
         })
     }
 
-    /// Returns a statement as a fact, if nothing is known against who made it.
-    fn usable_fact(
+    /// Returns a statement as facts, if nothing is known against who made it.
+    fn usable_facts(
         &mut self,
         index: usize,
         statement: &Statement,
         issuer: &Certificate<'_>,
-    ) -> Result<Fact, String> {
-        let mut fact = self.fact(index, statement);
+    ) -> Result<Vec<Fact>, String> {
+        let mut facts = self.facts_of(index, statement);
         // What answers are signed with may be revoked by a list.
         let delegate = statement.maker.delegate.as_ref();
         match delegate.and_then(|raw| self.delegate_fault(raw, issuer, statement.signed_at)) {
             Some(DelegateFault { reason, is_outlived: false }) => return Err(reason),
             // Whoever has an ended key must not silence who says that a certificate was revoked.
-            Some(fault) => fact.outlived = fact.outlived.or(Some(fault.reason)),
+            Some(fault) => {
+                for fact in &mut facts {
+                    fact.outlived.get_or_insert_with(|| fault.reason.clone());
+                }
+            }
             None => {}
         }
-        Ok(fact)
+        Ok(facts)
     }
 
-    /// Returns a statement as a fact, whatever is known of who made it.
-    fn fact(&self, index: usize, statement: &Statement) -> Fact {
+    /// Returns a statement as facts, whatever is known of who made it.
+    fn facts_of(&self, index: usize, statement: &Statement) -> Vec<Fact> {
         let evidence = &self.evidence[index];
         let Statement { said, maker, as_of, next_update, keeps_from, .. } = statement;
         let source = RevocationSource {
@@ -314,14 +345,17 @@ impl<'a> RevocationCheck<'a> {
             sha256: evidence.sha256,
         };
         let outlived = self.outlived(evidence, maker, statement.signed_at);
-        Fact { said: *said, source, keeps_from: *keeps_from, outlived }
+        let fact = |said: &Said| {
+            let (source, outlived) = (source.clone(), outlived.clone());
+            Fact { said: *said, source, keeps_from: *keeps_from, outlived }
+        };
+        said.iter().map(fact).collect()
     }
 
     /// Says what each piece of evidence tells of the certificates of `path`, the signer's first, and of
     /// those who signed responses about them, whether it is used for a verdict or not.
     pub(crate) fn told(&mut self, path: &FollowedPath) -> Vec<ToldEvidence> {
-        let certificates: Vec<Certificate<'_>> =
-            path.certificates.iter().filter_map(|raw| Certificate::read(raw).ok()).collect();
+        let certificates = path.read();
         let mut told = Vec::new();
         for pair in certificates.windows(2) {
             let [certificate, issuer] = pair else { continue };
@@ -330,7 +364,8 @@ impl<'a> RevocationCheck<'a> {
             for index in 0..self.evidence.len() {
                 let Some(found) = self.told_by(index, &question) else { continue };
                 let Ok(statement) = &*found else { continue };
-                told.push(ToldEvidence::of(&self.fact(index, statement), certificate));
+                let facts = self.facts_of(index, statement);
+                told.extend(facts.iter().map(|fact| ToldEvidence::of(fact, certificate)));
                 let delegate = statement.maker.delegate.as_ref();
                 delegates.extend(delegate.filter(|it| !delegates.contains(it)).cloned());
             }
@@ -338,7 +373,7 @@ impl<'a> RevocationCheck<'a> {
                 let Ok(delegate) = Certificate::read(raw) else { continue };
                 let question = self.question(&delegate, issuer);
                 let lists =
-                    (0..self.evidence.len()).filter_map(|index| self.list_fact(index, &question));
+                    (0..self.evidence.len()).flat_map(|index| self.list_facts(index, &question));
                 let of_delegate = lists.map(|fact| ToldEvidence::of(&fact, &delegate));
                 told.extend(of_delegate.filter(|it| it.revoked.is_some()));
             }
@@ -346,13 +381,16 @@ impl<'a> RevocationCheck<'a> {
         told
     }
 
-    /// Says what a list says of a certificate; `None` if that does not count, or it is no list.
-    fn list_fact(&mut self, index: usize, question: &Question<'_>) -> Option<Fact> {
-        if self.evidence.get(index)?.kind != RevocationKind::Crl {
-            return None;
+    /// Says what a list says of a certificate; nothing if that does not count, or it is no list.
+    fn list_facts(&mut self, index: usize, question: &Question<'_>) -> Vec<Fact> {
+        let is_list = |it: &Evidence<'_>| it.kind == RevocationKind::Crl;
+        if !self.evidence.get(index).is_some_and(is_list) {
+            return Vec::new();
         }
-        let told = self.told_by(index, question)?;
-        told.as_ref().as_ref().ok().map(|statement| self.fact(index, statement))
+        match self.told_by(index, question).as_deref() {
+            Some(Ok(statement)) => self.facts_of(index, statement),
+            Some(Err(_)) | None => Vec::new(),
+        }
     }
 
     /// Says why the signer of a response does not count, by the lists at hand: it was revoked when
@@ -365,12 +403,13 @@ impl<'a> RevocationCheck<'a> {
     ) -> Option<DelegateFault> {
         let (delegate, mut found) = (Certificate::read(raw).ok()?, None);
         let question = self.question(&delegate, issuer);
-        for index in 0..self.evidence.len() {
-            let Some(fact) = self.list_fact(index, &question) else { continue };
+        let facts: Vec<Fact> =
+            (0..self.evidence.len()).flat_map(|index| self.list_facts(index, &question)).collect();
+        for fact in facts.iter().filter(|it| !it.is_lifted(&facts, delegate.not_after)) {
             let is_outlived = fact.outlived.is_some();
             let times =
                 RevocationTimes { stamped_at: at, covered_at: None, known_by: Timestamp::MAX };
-            let status = status(&[fact], delegate.not_after, &times);
+            let status = status(std::slice::from_ref(fact), delegate.not_after, &times);
             if let Some(RevocationStatus::Revoked { effect, at, .. }) = status
                 && effect != RevocationEffect::None
             {
@@ -413,33 +452,54 @@ impl<'a> RevocationCheck<'a> {
         pool: &[&[u8]],
         anchors: &TrustAnchors,
     ) -> FollowedPath {
-        let mut path = FollowedPath { certificates: vec![first.to_vec()], is_complete: false };
-        while path.certificates.len() < PATH_CERTIFICATES_MAX {
-            let Some(last) = path.certificates.last() else { break };
+        let mut certificates = vec![first.to_vec()];
+        while certificates.len() < PATH_CERTIFICATES_MAX {
+            let Some(last) = certificates.last() else { break };
             let Ok(certificate) = Certificate::read(last) else { break };
-            let is_anchor = anchors.holds(last.as_slice());
-            if is_anchor || certificate.issuer == certificate.subject_name {
-                path.is_complete = true;
-                break;
+            if anchors.holds(last) || certificate.issuer == certificate.subject_name {
+                return self.ended(certificates, pool, anchors);
             }
-            let anchors = anchors.named(certificate.issuer);
-            let candidates = anchors.into_iter().chain(pool.iter().copied());
-            let mut issuers =
-                candidates.filter(|raw| !path.certificates.iter().any(|it| it == raw));
-            let issuer = issuers.find(|raw| {
-                let Ok(issuer) = Certificate::read(raw) else { return false };
-                if issuer.subject_name != certificate.issuer || self.signatures_left == 0 {
-                    return false;
-                }
-                self.signatures_left -= 1;
-                certificate.is_issued_by(&issuer)
-            });
-            match issuer.map(<[u8]>::to_vec) {
-                Some(issuer) => path.certificates.push(issuer),
+            match self.issuer_of(&certificate, &certificates, (pool, anchors)) {
+                Some(issuer) => certificates.push(issuer),
                 None => break,
             }
         }
-        path
+        FollowedPath { certificates, is_complete: false, above: None }
+    }
+
+    /// Takes a path that ends at an anchor, and looks for who issued that.
+    pub(crate) fn ended(
+        &mut self,
+        certificates: Vec<Vec<u8>>,
+        pool: &[&[u8]],
+        anchors: &TrustAnchors,
+    ) -> FollowedPath {
+        let last = certificates.last().and_then(|last| Certificate::read(last).ok());
+        let last = last.filter(|last| last.issuer != last.subject_name);
+        let above = last.and_then(|last| self.issuer_of(&last, &certificates, (pool, anchors)));
+        FollowedPath { certificates, is_complete: true, above }
+    }
+
+    /// Returns who issued a certificate, among anchors and `pool`, by name and signature, if it is none of
+    /// those `below`.
+    fn issuer_of(
+        &mut self,
+        certificate: &Certificate<'_>,
+        below: &[Vec<u8>],
+        (pool, anchors): (&[&[u8]], &TrustAnchors),
+    ) -> Option<Vec<u8>> {
+        let anchors = anchors.named(certificate.issuer);
+        let candidates = anchors.into_iter().chain(pool.iter().copied());
+        let mut issuers = candidates.filter(|raw| !below.iter().any(|it| it == raw));
+        let issuer = issuers.find(|raw| {
+            let Ok(issuer) = Certificate::read(raw) else { return false };
+            if issuer.subject_name != certificate.issuer || self.signatures_left == 0 {
+                return false;
+            }
+            self.signatures_left -= 1;
+            certificate.is_issued_by(&issuer)
+        });
+        issuer.map(<[u8]>::to_vec)
     }
 }
 
@@ -488,7 +548,8 @@ mod tests {
         }
         let (stamped_at, known_by) = (token.stamped_at, Timestamp::MAX);
         let times = RevocationTimes { stamped_at, covered_at: None, known_by };
-        let judged = check.judge(&FollowedPath { certificates, is_complete: true }, &times);
+        let judged =
+            check.judge(&FollowedPath { certificates, is_complete: true, above: None }, &times);
         (judged, check.evidence.iter().filter(|it| it.form.get().is_some()).count())
     }
 

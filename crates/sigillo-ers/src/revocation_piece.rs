@@ -108,7 +108,8 @@ impl<'q> Question<'q> {
 /// What a piece of evidence says of a certificate, signed by who may say so at a time at which that counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
-    pub(crate) said: Said,
+    /// That it is good, or each revocation for a reason of its own.
+    pub(crate) said: Vec<Said>,
     pub(crate) maker: Maker,
     /// As of when it speaks.
     pub(crate) as_of: Timestamp,
@@ -220,7 +221,7 @@ fn of_answer(ocsp: &Ocsp<'_>, question: &Question<'_>) -> Option<Result<Statemen
             delegate: signer.delegate.as_ref().map(|delegate| delegate.raw.to_vec()),
         };
         let statement = Statement {
-            said: answered.said,
+            said: vec![answered.said],
             maker,
             as_of: answered.this_update,
             signed_at: ocsp.produced_at,

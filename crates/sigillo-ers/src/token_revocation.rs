@@ -11,10 +11,10 @@ use crate::{
         CertificateRevocation, RevocationEffect, RevocationKind, RevocationSet, RevocationStatus,
         RevocationTimes,
     },
-    revocation_check::{FollowedPath, RevocationCheck},
+    revocation_check::RevocationCheck,
     signature::Accepted,
     token::ReadToken,
-    x509::{ADDRESS, Certificate},
+    x509::ADDRESS,
 };
 
 /// Most questions about one token.
@@ -37,7 +37,8 @@ pub struct RevocationQuestion {
 /// responders of each first, then its revocation lists.
 ///
 /// Nobody is to be asked about a token whose certificate leads to none of `anchors`: its addresses
-/// are anybody's. Addresses of other schemes than HTTP are left out.
+/// are anybody's. If it is an anchor itself, its issuer is asked if that is in the token or among
+/// `anchors`. Addresses of other schemes than HTTP are left out.
 ///
 /// # Errors
 ///
@@ -46,9 +47,12 @@ pub fn revocation_questions(
     raw: &[u8],
     anchors: &TrustAnchors,
 ) -> Result<Vec<RevocationQuestion>, TokenError> {
-    let path = anchored_path(&ReadToken::read(raw)?, anchors)?;
-    let certificates: Vec<Certificate<'_>> =
-        path.iter().filter_map(|raw| Certificate::read(raw).ok()).collect();
+    let token = ReadToken::read(raw)?;
+    let path = anchored_path(&token, anchors)?;
+    let path = RevocationCheck::new(None).ended(path, &token.certificates(), anchors);
+    let mut certificates = path.read();
+    // An anchor is asked about where it is the signer itself.
+    certificates.truncate(path.certificates.len().max(2));
     let mut questions = Vec::new();
     for (certificate, pair) in certificates.windows(2).enumerate() {
         let [this, issuer] = pair else { continue };
@@ -74,8 +78,8 @@ pub fn revocation_questions(
 }
 
 /// Says what is known of the revocation of each certificate of the token `raw`, the signer's first,
-/// by what the token brings with it and by `evidence`, as of `known_by`. Anchors are not asked about;
-/// for a token that leads to none of them the answer is empty.
+/// by what the token brings with it and by `evidence`, as of `known_by`. Anchors above the signer's are
+/// not asked about, and told if they are revoked; for a token that leads to no anchor the answer is empty.
 ///
 /// # Errors
 ///
@@ -123,7 +127,9 @@ fn judged(
 ) -> Result<Vec<CertificateRevocation>, TokenError> {
     let path = anchored_path(token, anchors)?;
     let mut check = RevocationCheck::new(None);
-    check.add_delegates(&token.certificates());
+    let pool = token.certificates();
+    let path = check.ended(path, &pool, anchors);
+    check.add_delegates(&pool);
     // What cannot be read says nothing, and is missed where it would have counted.
     for raw in &token.beside().revocations {
         let _is_read = check.add("in the time-stamp", raw, known_by).is_ok();
@@ -132,7 +138,7 @@ fn judged(
         let _is_taken = check.add_piece(name, piece, known_by).is_ok();
     }
     let times = RevocationTimes { stamped_at: token.stamped_at, covered_at, known_by };
-    Ok(check.judge(&FollowedPath { certificates: path, is_complete: true }, &times))
+    Ok(check.judge(&path, &times))
 }
 
 /// Returns the certificates from the signer's to the anchor; none for [`Trust::Unknown`].

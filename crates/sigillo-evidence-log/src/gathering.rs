@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use sigillo_authorities::{Authorities, GatheredEvidence};
 use sigillo_ers::{
-    CertificateRevocation, RevocationEffect, RevocationSet, RevocationStatus, TOKEN_BYTES_MAX,
-    TrustAnchors, revocation_questions, token_revocation,
+    CertificateRevocation, RevocationEffect, RevocationReason, RevocationSet, RevocationStatus,
+    TOKEN_BYTES_MAX, ToldEvidence, TrustAnchors, revocation_questions, token_revocation,
 };
 use sigillo_model::{Clock, EvidenceDigest, ObjectKey, Sha256Digest, Sha512Digest, ValidationOf};
 use sigillo_store::StoreError;
@@ -48,8 +48,8 @@ pub struct PlannedGathering {
     sha256: Sha256Digest,
 }
 
-/// Evidence of a revocation that lies elsewhere in the archive, and is to be put beside a time-stamp by
-/// the same certificate as well.
+/// Evidence of a revocation, or of the end of a hold, that lies elsewhere in the archive, and is to be put
+/// beside a time-stamp by the same certificate as well.
 #[derive(Clone, Debug)]
 pub struct PlannedCopy {
     /// The token.
@@ -74,9 +74,12 @@ pub struct GatherPlan {
     /// Time-stamps that could not be read, or whose certificate leads to no anchor.
     pub unanchored: u64,
     /// Certificates that are revoked by all that is known, so that a time-stamp is worth nothing or may be
-    /// dated back.
+    /// dated back, and no others stand for all that it is of.
     pub revoked: Vec<RevokedCertificate>,
-    /// Revocations that are known of one time-stamp and do not lie beside another by the same certificate.
+    /// Time-stamps by such certificates, in whose place others stand.
+    pub replaced: u64,
+    /// Revocations, and ends of holds, that are known of one time-stamp and do not lie beside another by the
+    /// same certificate.
     pub copies: Vec<PlannedCopy>,
 }
 
@@ -111,10 +114,45 @@ pub async fn plan_gathering(
             }
         }
     }
+    let before = plan.revoked.len();
+    let replaced = replaced((&view, &chains), &plan.revoked);
+    plan.revoked.retain(|it| !replaced.contains(&it.token_sha256));
+    plan.replaced = (before - plan.revoked.len()) as u64;
     plan.wanting.sort_by(|a, b| (&a.stamped_at, &a.key).cmp(&(&b.stamped_at, &b.key)));
     plan.copies.sort_by(|a, b| a.key.cmp(&b.key));
     plan.revoked.sort_by_key(|it| (it.at, it.token_sha256));
     Ok(plan)
+}
+
+/// Returns the time-stamps by revoked certificates in whose place others stand: of every sealing that one is
+/// of, a line whose first and newest time-stamps are by none of these, the same line or another.
+///
+/// Whether that line holds in every other respect is for an audit to say.
+fn replaced(
+    (view, chains): (&LogView, &Chains),
+    revoked: &[RevokedCertificate],
+) -> HashSet<Sha256Digest> {
+    let mut replaced: HashSet<_> = revoked.iter().map(|it| it.token_sha256).collect();
+    if replaced.is_empty() {
+        return replaced;
+    }
+    let revoked = replaced.clone();
+    let stands = |number: u64, chain: &[ChainToken]| {
+        let is_sound = |it: &ChainToken| !revoked.contains(&it.sha256);
+        let is_of_use = |it: &ChainToken| it.is_placed() && !it.stated(view).1;
+        chain.first().is_some_and(is_sound)
+            && chain.last().is_some_and(is_sound)
+            && chain.iter().all(is_of_use)
+            && chains.left_out((number, chain)).next().is_none()
+    };
+    let standing = chains.iter().filter(|(_, number, chain)| stands(*number, chain));
+    let standing: HashSet<u64> = standing.map(|(_, number, _)| number).collect();
+    for (_, number, chain) in chains.iter() {
+        for token in chain.iter().filter(|_| !standing.contains(&number)) {
+            replaced.remove(&token.sha256);
+        }
+    }
+    replaced
 }
 
 /// Returns when something newer covers each time-stamp, in all chains that it is in.
@@ -305,16 +343,28 @@ pub async fn copy_revocations(
     Ok(outcome)
 }
 
-/// Tells whether all that came tells what is known already: the same revocations, or none.
+/// Tells whether all that came tells what is known already: the same revocations, or none, and of no hold
+/// that it ended.
 fn says_nothing_new(
     fresh: &[GatheredEvidence],
     kept: &[Bytes],
     of: (&[u8], &TrustAnchors),
 ) -> bool {
-    let known: Vec<_> = told_by(kept, of).map(|it| (it.certificate, it.revoked)).collect();
+    let known: Vec<ToldEvidence> = told_by(kept, of).collect();
+    let of_same = |new: &ToldEvidence| {
+        let certificate = new.certificate;
+        known.iter().filter(move |old| old.certificate == certificate)
+    };
+    let is_new = |new: ToldEvidence| {
+        if new.revoked.is_some() {
+            return !of_same(&new).any(|old| old.revoked == new.revoked);
+        }
+        let ended = of_same(&new).filter(|old| old.ends_hold).map(|old| old.as_of).max();
+        let held = of_same(&new).filter(|old| old.is_hold()).map(|old| old.as_of).max();
+        new.ends_hold && ended < held && held < Some(new.as_of)
+    };
     let ders: Vec<Bytes> = fresh.iter().map(|it| Bytes::from(it.der.clone())).collect();
-    told_by(&ders, of)
-        .all(|it| it.revoked.is_none() || known.contains(&(it.certificate, it.revoked)))
+    !told_by(&ders, of).any(is_new)
 }
 
 /// Says that a certificate is revoked so that its time-stamp, which something covered at a time, is worth
@@ -324,15 +374,20 @@ fn revoked(
     token_sha256: Sha256Digest,
     covered_at: Option<Timestamp>,
 ) -> Option<RevokedCertificate> {
-    let RevocationStatus::Revoked { at, effect, .. } = told.status else { return None };
-    let existed = covered_at.is_some_and(|covered| covered < at);
-    let stands = match effect {
-        RevocationEffect::None => true,
-        RevocationEffect::Doubtful => existed,
-        RevocationEffect::Void => false,
-    };
+    let RevocationStatus::Revoked { at, effect, reason, .. } = told.status else { return None };
+    let on_hold = reason.is_some_and(RevocationReason::is_hold);
     let subject = told.subject.clone();
-    (!stands).then_some(RevokedCertificate { subject, at, token_sha256 })
+    let revoked = RevokedCertificate { subject, at, on_hold, token_sha256 };
+    (!stands(effect, at, covered_at)).then_some(revoked)
+}
+
+/// Tells whether a time-stamp, which something covered at a time, stands in spite of a revocation.
+fn stands(effect: RevocationEffect, at: Timestamp, covered_at: Option<Timestamp>) -> bool {
+    match effect {
+        RevocationEffect::None => true,
+        RevocationEffect::Doubtful => covered_at.is_some_and(|covered| covered < at),
+        RevocationEffect::Void => false,
+    }
 }
 
 /// Says why more is to be learnt of the certificates of a time-stamp, which something covered at a time, and
@@ -357,6 +412,13 @@ fn wanting(
                 let why =
                     format!("{subject}: revoked on {at}, for a reason that leaves the key safe");
                 Some((format!("{why}; a graver one may have been learnt since"), true))
+            }
+            // A hold may end, as if it had never been.
+            RevocationStatus::Revoked { at, effect, reason: Some(reason), .. }
+                if reason.is_hold() && !stands(*effect, *at, covered_at) =>
+            {
+                let why = format!("{subject}: on hold since {at}; that may have ended since");
+                Some((why, true))
             }
             RevocationStatus::Good { .. } | RevocationStatus::Revoked { .. } => None,
         });

@@ -1,8 +1,9 @@
 //! What the revocation evidence of an archive says to be revoked, wherever it lies.
 //!
-//! A revocation that was learnt of one time-stamp is one of every time-stamp by the same certificate.
+//! A revocation that was learnt of one time-stamp is one of every time-stamp by the same certificate; and
+//! what ends a hold ends it for all.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -11,11 +12,13 @@ use jiff::Timestamp;
 use sigillo_authorities::GatheredEvidence;
 use sigillo_ers::{
     CertificateNames, NamedRevoked, RevocationKind, RevocationReason, RevocationSet, ToldEvidence,
-    TrustAnchors, evidence_told,
+    TrustAnchors, evidence_told, revocation_kind,
 };
 use sigillo_model::{ObjectKey, Sha256Digest};
 
-use crate::{Archive, Chains, LogError, LogView, gathering::read_token, read_validation};
+use crate::{
+    Archive, ChainToken, Chains, LogError, LogView, gathering::read_token, read_validation,
+};
 
 /// At most this many time-stamps are read at once, or have their evidence read.
 const READ_AHEAD_MAX: usize = 8;
@@ -27,7 +30,7 @@ const REVOCATIONS_MAX: usize = 500;
 /// A certificate by its digest, since when it is revoked, and why.
 type Claim = (Sha256Digest, Timestamp, Option<RevocationReason>);
 
-/// Evidence that tells of a revocation, and where it lies.
+/// Evidence that tells of a revocation or that a hold ended, and where it lies.
 #[derive(Clone, Debug)]
 pub struct ToldRevocation {
     /// Where it lies.
@@ -48,11 +51,30 @@ impl ToldRevocation {
     }
 }
 
-/// Evidence that tells of revocations of certificates behind time-stamps, of each the newest.
+/// Evidence that tells of revocations of certificates behind time-stamps, of each the newest, and of
+/// certificates on hold the newest that says good since.
 #[derive(Clone, Debug, Default)]
 pub struct ToldRevocations {
     pieces: Vec<ToldRevocation>,
+    lifted: Vec<Lifted>,
     is_full: bool,
+}
+
+/// A certificate that was on hold.
+#[derive(Clone, Copy, Debug)]
+struct Lifted {
+    certificate: Sha256Digest,
+    /// As of when it was on hold last, before the evidence that says good.
+    held: Timestamp,
+    /// The SHA-256 of that evidence.
+    sha256: Sha256Digest,
+}
+
+impl Lifted {
+    /// Tells whether some evidence ends the hold.
+    fn is_ended_by(&self, told: &ToldEvidence) -> bool {
+        told.ends_hold && told.certificate == self.certificate && self.held < told.as_of
+    }
 }
 
 impl ToldRevocations {
@@ -98,10 +120,13 @@ impl ToldRevocations {
                 let sha256 = Sha256Digest::of(&der);
                 if seen.insert(sha256) {
                     let key = ObjectKey::validation(of, sha256);
-                    let raws = tokens.iter().filter_map(|number| raws.get(*number));
+                    let raws = tokens.iter().filter_map(|at| Some((*at, raws.get(*at)?)));
                     found.take(&ToldRevocation { key, der, sha256, kind }, (raws, anchors));
                 }
             }
+        }
+        if !found.held.is_empty() {
+            found.look_for_ends((archive, view, &tokens), (&raws, anchors)).await?;
         }
         Ok(found.conclude())
     }
@@ -116,8 +141,8 @@ impl ToldRevocations {
         self.is_full
     }
 
-    /// Returns those that tell of a certificate behind a token something that `kept`, which lies beside
-    /// it, does not.
+    /// Returns those that tell of a certificate behind a token that it is revoked, or no longer on hold,
+    /// where `kept`, which lies beside it, does not.
     pub fn missing_beside(
         &self,
         (raw, anchors): (&[u8], &TrustAnchors),
@@ -126,13 +151,20 @@ impl ToldRevocations {
         if self.pieces.is_empty() {
             return Vec::new();
         }
-        let known: HashSet<Claim> =
-            told_by(kept, (raw, anchors)).filter_map(|it| claim(&it)).collect();
+        let kept: Vec<ToldEvidence> = told_by(kept, (raw, anchors)).collect();
+        let known: HashSet<Claim> = kept.iter().filter_map(claim).collect();
+        let is_new = |it: &ToldEvidence| {
+            if let Some(claim) = claim(it) {
+                return !known.contains(&claim);
+            }
+            let mut ended = self.lifted.iter().filter(|lifted| {
+                lifted.sha256 == it.sha256 && lifted.certificate == it.certificate
+            });
+            ended.any(|lifted| !kept.iter().any(|it| lifted.is_ended_by(it)))
+        };
         let ders = self.pieces.iter().map(|it| it.der.clone()).collect::<Vec<_>>();
-        let new: HashSet<Sha256Digest> = told_by(&ders, (raw, anchors))
-            .filter(|it| claim(it).is_some_and(|claim| !known.contains(&claim)))
-            .map(|it| it.sha256)
-            .collect();
+        let told = told_by(&ders, (raw, anchors));
+        let new: HashSet<Sha256Digest> = told.filter(is_new).map(|it| it.sha256).collect();
         self.pieces.iter().filter(|it| new.contains(&it.sha256)).collect()
     }
 }
@@ -141,6 +173,10 @@ impl ToldRevocations {
 #[derive(Default)]
 struct Found {
     newest: BTreeMap<Claim, (Timestamp, ToldRevocation)>,
+    /// Certificates on hold, each by the place of a token that it is behind.
+    held: BTreeMap<Sha256Digest, usize>,
+    /// Of these the newest evidence that says good.
+    good: BTreeMap<Sha256Digest, (Timestamp, ToldRevocation)>,
     is_full: bool,
 }
 
@@ -148,11 +184,17 @@ impl Found {
     fn take<'r>(
         &mut self,
         piece: &ToldRevocation,
-        (raws, anchors): (impl Iterator<Item = &'r Bytes>, &TrustAnchors),
+        (raws, anchors): (impl Iterator<Item = (usize, &'r Bytes)>, &TrustAnchors),
     ) {
         let alone = std::slice::from_ref(&piece.der);
-        for told in raws.flat_map(|raw| told_by(alone, (raw, anchors))) {
+        let told = raws.flat_map(|(at, raw)| {
+            told_by(alone, (raw, anchors)).map(move |it| (at, it)).collect::<Vec<_>>()
+        });
+        for (at, told) in told {
             let Some(claim) = claim(&told) else { continue };
+            if told.is_hold() {
+                self.held.entry(told.certificate).or_insert(at);
+            }
             let is_newer = match self.newest.get(&claim) {
                 Some((as_of, known)) => (*as_of, known.sha256) < (told.as_of, piece.sha256),
                 None if self.newest.len() == REVOCATIONS_MAX => {
@@ -167,10 +209,66 @@ impl Found {
         }
     }
 
+    /// Looks through all evidence once more, for what says good of certificates on hold.
+    async fn look_for_ends(
+        &mut self,
+        (archive, view, tokens): (&Archive, &LogView, &[ChainToken]),
+        (raws, anchors): (&[Bytes], &TrustAnchors),
+    ) -> Result<(), LogError> {
+        let behind: BTreeSet<usize> = self.held.values().copied().collect();
+        let mut seen = HashSet::new();
+        let mut read = stream::iter(tokens.iter().copied())
+            .map(|token| async move {
+                let of = token.validation_of(view);
+                let kept = read_validation(archive, of, token.sha256).await?;
+                Ok::<_, LogError>((of, kept))
+            })
+            .buffered(READ_AHEAD_MAX);
+        while let Some((of, kept)) = read.try_next().await? {
+            for der in kept {
+                let sha256 = Sha256Digest::of(&der);
+                let Some(kind) = revocation_kind(&der).filter(|_| seen.insert(sha256)) else {
+                    continue;
+                };
+                let piece =
+                    ToldRevocation { key: ObjectKey::validation(of, sha256), der, sha256, kind };
+                for raw in behind.iter().filter_map(|at| raws.get(*at)) {
+                    self.take_good(&piece, (raw, anchors));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_good(&mut self, piece: &ToldRevocation, of: (&[u8], &TrustAnchors)) {
+        for told in told_by(std::slice::from_ref(&piece.der), of) {
+            if !told.ends_hold || !self.held.contains_key(&told.certificate) {
+                continue;
+            }
+            let known = self.good.get(&told.certificate);
+            if known.is_none_or(|(as_of, it)| (*as_of, it.sha256) < (told.as_of, piece.sha256)) {
+                self.good.insert(told.certificate, (told.as_of, piece.clone()));
+            }
+        }
+    }
+
     fn conclude(self) -> ToldRevocations {
+        let mut lifted = Vec::new();
+        for (certificate, (good, piece)) in &self.good {
+            let holds = self.newest.iter().filter(|((of, _, reason), _)| {
+                of == certificate && reason.is_some_and(RevocationReason::is_hold)
+            });
+            let held = holds.map(|(_, (as_of, _))| *as_of).filter(|as_of| as_of < good).max();
+            let (certificate, sha256) = (*certificate, piece.sha256);
+            lifted.extend(held.map(|held| Lifted { certificate, held, sha256 }));
+        }
+        let good = self.good.into_values().map(|(_, piece)| piece);
+        let good = good.filter(|piece| lifted.iter().any(|it| it.sha256 == piece.sha256));
+        let all = self.newest.into_values().map(|(_, piece)| piece).chain(good);
         let by_digest: BTreeMap<Sha256Digest, ToldRevocation> =
-            self.newest.into_values().map(|(_, piece)| (piece.sha256, piece)).collect();
-        ToldRevocations { pieces: by_digest.into_values().collect(), is_full: self.is_full }
+            all.map(|piece| (piece.sha256, piece)).collect();
+        let pieces = by_digest.into_values().collect();
+        ToldRevocations { pieces, lifted, is_full: self.is_full }
     }
 }
 

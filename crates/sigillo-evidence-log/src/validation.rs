@@ -7,8 +7,8 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use sigillo_authorities::{Authorities, GatheredEvidence, Refusal};
 use sigillo_ers::{
-    REVOCATION_BYTES_MAX, RevocationEffect, RevocationKind, RevocationSet, RevocationStatus,
-    TimeStampToken, TrustAnchors, token_revocation,
+    REVOCATION_BYTES_MAX, RevocationEffect, RevocationKind, RevocationReason, RevocationSet,
+    RevocationStatus, TimeStampToken, TrustAnchors, token_revocation,
 };
 use sigillo_model::{
     Clock, EvidenceKind, ListedEvidence, LogTime, ObjectKey, SealingStamped, Sha256Digest,
@@ -49,6 +49,8 @@ pub struct RevokedCertificate {
     pub subject: String,
     /// Since when.
     pub at: Timestamp,
+    /// Whether it is on hold only, which may end.
+    pub on_hold: bool,
     /// SHA-256 of the token that rests on it.
     pub token_sha256: Sha256Digest,
 }
@@ -74,8 +76,11 @@ impl GatherOutcome {
         let told = token_revocation(raw, anchors, &set, at).unwrap_or_default();
         let token_sha256 = Sha256Digest::of(raw);
         self.revoked.extend(told.into_iter().filter_map(|it| match it.status {
-            RevocationStatus::Revoked { at, effect, .. } if effect != RevocationEffect::None => {
-                Some(RevokedCertificate { subject: it.subject, at, token_sha256 })
+            RevocationStatus::Revoked { at, effect, reason, .. }
+                if effect != RevocationEffect::None =>
+            {
+                let on_hold = reason.is_some_and(RevocationReason::is_hold);
+                Some(RevokedCertificate { subject: it.subject, at, on_hold, token_sha256 })
             }
             _ => None,
         }));

@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
-
 use sigillo_ers::{RecordReport, RevocationSet, RevocationSummary, is_revocation_known};
 use sigillo_model::{Finding, FindingCode, Sha256Digest};
 
@@ -49,8 +47,8 @@ fn name(section: &ValidationSection) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct RevocationCheck {
     pub(crate) summary: RevocationSummary,
-    /// The time-stamps taken in: those of renewals stand in several records.
-    taken: HashSet<(Timestamp, String, String)>,
+    /// The time-stamps taken in, by their digests: those of renewals stand in several records.
+    taken: HashSet<Sha256Digest>,
 }
 
 impl RevocationCheck {
@@ -61,8 +59,7 @@ impl RevocationCheck {
         for stamp in &report.stamps {
             let Some(token) = &stamp.token else { continue };
             is_known &= !token.trial && is_revocation_known(&stamp.revocation);
-            let known_by = (token.stamped_at, token.serial.clone(), token.authority.clone());
-            if !self.taken.insert(known_by) {
+            if !self.taken.insert(stamp.token_sha256) {
                 continue;
             }
             if token.trial {

@@ -525,6 +525,12 @@ fn not_checked(html: &mut Html, page: &CheckedPage<'_>) {
             "<li>Se un certificato sia stato revocato <small>/ whether a certificate was revoked\
              </small></li>\n",
         );
+    } else {
+        html.raw(
+            "<li>Se il certificato di un sigillo sia stato revocato: si guarda solo a quelli delle marche \
+             temporali <small>/ whether the certificate of a seal was revoked: only those of time-stamps \
+             are looked at</small></li>\n",
+        );
     }
     let given = page.receipt.is_some_and(|(_, check)| !check.files.is_empty());
     let is_read = given || page.files_inside > 0;
@@ -558,6 +564,31 @@ fn batch_of(line: &str) -> Option<BatchCommitted> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_says_that_nobody_looked_whether_the_seals_certificate_was_revoked() {
+        let page = |findings: &[Finding]| {
+            render_html(&CheckedPage {
+                sort: CheckedSort::Bundle,
+                name: "proof.zip",
+                sha256: Sha256Digest::of(b""),
+                at: Timestamp::UNIX_EPOCH,
+                verdict: Verdict::Intact,
+                findings,
+                more_findings: 0,
+                receipt: None,
+                files_inside: 0,
+                revocation: None,
+                log_believed: true,
+            })
+        };
+        assert!(page(&[]).contains("whether the certificate of a seal was revoked"));
+        let unknown = Finding::new(FindingCode::RevocationUnknown, "certificates", "cannot tell");
+        assert!(
+            page(&[unknown]).contains("whether a certificate was revoked"),
+            "of no certificate"
+        );
+    }
 
     #[test]
     fn text_from_outside_is_text_and_not_too_long() {

@@ -97,6 +97,38 @@ fn what_counts_is_the_status_when_the_time_stamp_was_made(
 }
 
 #[test]
+fn what_a_list_says_of_the_unit_itself_goes_before_what_it_says_of_who_issued_it() {
+    let real = Real::new();
+    let now = "2026-11-25T08:30:15.25Z";
+    let service = |name: &str, certificate: &[u8], periods| ListedService {
+        name: name.to_owned(),
+        certificates: vec![certificate.to_vec()],
+        periods,
+    };
+    let both = |unit: Vec<ListedPeriod>, root: Vec<ListedPeriod>| {
+        let mut anchors = TrustAnchors::new();
+        anchors.add_listed(&service("unit", &real.unit, unit)).unwrap();
+        anchors.add_listed(&service("root", &real.root, root)).unwrap();
+        real.verify(&anchors)
+    };
+    let granted = || granted_until("2030-01-01T00:00:00Z");
+    let verified = both(granted_until(now), granted());
+    assert_eq!(verified.trust, Trust::Unknown, "it was withdrawn");
+    let status = Some("inactive".to_owned());
+    let expected = Qualification::NotGranted { service: "unit".to_owned(), status };
+    assert_eq!(verified.qualification, expected);
+    let active = vec![period("2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z", Standing::Active)];
+    let verified = both(active, granted());
+    assert_eq!(verified.trust, Trust::Anchored { anchor: "unit".to_owned() });
+    assert!(!verified.qualification.is_qualified());
+    assert!(both(granted(), granted_until(now)).qualification.is_qualified());
+    // Where it says nothing of the unit at the time, what it says of the issuer counts.
+    let later = vec![period("2027-01-01T00:00:00Z", "2030-01-01T00:00:00Z", Standing::Inactive)];
+    let expected = Qualification::Qualified { service: "root".to_owned() };
+    assert_eq!(both(later, granted()).qualification, expected);
+}
+
+#[test]
 fn an_active_service_is_known_and_not_qualified() {
     let real = Real::new();
     let periods = vec![period("2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z", Standing::Active)];

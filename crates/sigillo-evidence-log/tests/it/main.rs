@@ -10,6 +10,7 @@ mod format_examples;
 
 mod gathering;
 mod growing;
+mod holds;
 mod reading;
 mod renewing;
 mod renewing_lost;

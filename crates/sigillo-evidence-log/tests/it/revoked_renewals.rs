@@ -4,11 +4,11 @@ use jiff::SignedDuration;
 use rstest::rstest;
 
 use sigillo_ers::AlgorithmTable;
-use sigillo_evidence_log::LogAudit;
+use sigillo_evidence_log::{GatherRules, LogAudit, plan_gathering, stamp_sealings};
 use sigillo_model::{Clock as _, FindingCode, ObjectKey, Severity};
 
 use crate::{
-    gathering::{ask_again, audit, covered, renew, renew_now, renewals},
+    gathering::{ask_again, audit, covered, plan, renew, renew_now, renewals},
     validation::{Far, RealClock, has_openssl, stamp},
     world::{Place, World},
 };
@@ -61,6 +61,9 @@ async fn a_renewal_by_a_revoked_certificate_is_left_out(
     let left_out = vec![key.as_str()];
     assert_eq!(told(&audit(&world, &far).await), (vec![], left_out.clone()));
 
+    let gathering = plan(&world, &far).await;
+    assert_eq!((gathering.revoked.len(), gathering.replaced), (1, 0), "{gathering:?}");
+
     // It is renewed over, and named with what it renewed.
     far.certify("22", 6000);
     let planned = renewals(&world, &far, false).await;
@@ -72,6 +75,9 @@ async fn a_renewal_by_a_revoked_certificate_is_left_out(
     let counts = matches!(revoked, Revoked::After);
     let left_out = if counts { vec![] } else { left_out };
     assert_eq!(told(&audit(&world, &far).await), (vec![], left_out));
+    let gathering = plan(&world, &far).await;
+    let replaced = u64::from(!counts);
+    assert_eq!((gathering.revoked.len(), gathering.replaced), (0, replaced), "{gathering:?}");
 
     // New hash trees would have it in them for ever.
     let planned = renewals(&world, &far, true).await;
@@ -96,6 +102,33 @@ async fn a_renewal_that_was_covered_before_its_certificate_was_revoked_counts() 
     assert_eq!(told(&audit(&world, &far).await), (vec![], vec![]));
     let planned = renewals(&world, &far, true).await;
     assert_eq!((planned.findings.len(), planned.trees.len()), (0, 1), "{planned:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_certificate_is_not_told_of_any_more_once_another_line_stands() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(true));
+    far.list_revoked(&Revoked::Before.when(), "20");
+    stamp(&world, &far).await;
+    let other = Far::new(true);
+    let mut anchors = far.anchors.clone();
+    for (name, der) in other.anchors.certificates() {
+        anchors.add_der(name, der).unwrap();
+    }
+    let told = async || {
+        let rules = GatherRules { anchors: &anchors, at: RealClock.now() };
+        let plan = plan_gathering(&world.archive().await, &rules).await.unwrap();
+        (plan.revoked.len(), plan.replaced)
+    };
+    assert_eq!(told().await, (1, 0));
+    let mut log = world.writer().await;
+    let (line, authorities) = ("plain-sha256-other", &other.authorities);
+    let (clock, entropy) = (&RealClock, &*world.entropy);
+    let stamped = stamp_sealings(&mut log, line, authorities, clock, entropy).await.unwrap();
+    assert_eq!(stamped.stamped.len(), 1, "{stamped:?}");
+    assert_eq!(told().await, (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -157,6 +157,27 @@ impl Far {
         self.new_list();
     }
 
+    /// Makes a list as of some seconds from now, on which the certificate of the authority is revoked then
+    /// and for that reason, or nothing is.
+    pub(crate) fn list_as_of(&self, seconds: i64, revoked: Option<(i64, &str)>) {
+        let day = |from_now: i64| {
+            let at = RealClock.now() + SignedDuration::from_secs(from_now);
+            at.strftime("%y%m%d%H%M%SZ").to_string()
+        };
+        let entry = revoked.map_or(String::new(), |(at, reason)| {
+            format!("R\t491231000000Z\t{},{reason}\t20\tunknown\t/CN=tsa\n", day(at))
+        });
+        fs::write(self.folder.path().join("index"), entry).unwrap();
+        let line = format!(
+            "ca -config openssl.cnf -name ca -gencrl -cert root.pem -keyfile root.key -crl_lastupdate {} \
+             -crl_nextupdate {} -out list.pem",
+            day(seconds),
+            day(86_400 * 30)
+        );
+        openssl(self.folder.path(), &line);
+        openssl(self.folder.path(), "crl -in list.pem -outform DER -out list.crl");
+    }
+
     /// Returns the list.
     pub(crate) fn list(&self) -> Vec<u8> {
         fs::read(self.folder.path().join("list.crl")).unwrap()

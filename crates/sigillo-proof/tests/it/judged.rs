@@ -400,6 +400,14 @@ fn an_entry_of_hash_trees_that_cannot_be_read_is_damage() {
 }
 
 #[test]
+fn time_stamps_of_one_name_number_and_time_are_counted_each() {
+    let (mut world, mut receipt) = ending();
+    add_line(&mut world, &mut receipt, (0, None), &|_| ());
+    let checked = check(&world, &receipt, "2026-12-01T00:00:00Z");
+    assert_eq!(checked.revocation.trial, 2, "{:?}", checked.findings);
+}
+
+#[test]
 fn a_bundle_without_documents_is_none() {
     let (world, mut receipt) = ending();
     receipt.documents.clear();

@@ -70,9 +70,17 @@ pub(crate) async fn run(context: &Context, yes: bool) -> Result<u8, CommandError
 }
 
 fn plan_text(plan: &GatherPlan) -> String {
+    let others = plan.trial + plan.unanchored;
     let mut text = match plan.wanting.len() as u64 {
-        0 => "Of the certificates of all time-stamps it is known whether they were revoked.\n"
-            .to_owned(),
+        0 if others == 0 && plan.known == 0 => "There is no time-stamp yet.\n".to_owned(),
+        0 if others == 0 => {
+            "Of the certificates of all time-stamps it is known whether they were revoked.\n"
+                .to_owned()
+        }
+        0 => format!(
+            "Of the certificates of {} it is not known whether they were revoked, and nobody is asked:\n",
+            counted(others, "time-stamp")
+        ),
         wanting => format!(
             "Of the certificates of {} it is not known well enough whether they were revoked:\n",
             counted(wanting, "time-stamp")
@@ -100,8 +108,12 @@ fn plan_text(plan: &GatherPlan) -> String {
     }
     for (count, words) in [
         (plan.known, "of whose certificates enough is known"),
+        (plan.replaced, "whose certificate was revoked, in whose place others stand"),
         (plan.trial, "for trial, about which nobody is asked"),
-        (plan.unanchored, "that cannot be read or lead to no anchor, about which nobody is asked"),
+        (
+            plan.unanchored,
+            "that cannot be read or lead to no anchor of the trust store, about which nobody is asked",
+        ),
     ] {
         if count > 0 {
             text.push_str(&format!("  {} {words}\n", counted(count, "time-stamp")));
@@ -109,8 +121,8 @@ fn plan_text(plan: &GatherPlan) -> String {
     }
     if !plan.copies.is_empty() {
         text.push_str(&format!(
-            "  {} whose certificate is revoked by what lies elsewhere in the archive only: it is to be put \
-             beside them, too\n",
+            "  {} whose certificate is revoked, or no longer on hold, by what lies elsewhere in the archive \
+             only: it is to be put beside them, too\n",
             counted(plan.copies.len() as u64, "time-stamp")
         ));
     }
@@ -139,8 +151,8 @@ fn outcome_text(outcome: &GatherOutcome, left: &GatherPlan, copied: usize) -> St
     text.push_str(&damaged_text(&outcome.damaged));
     if copied > 0 {
         text.push_str(&format!(
-            "What lies elsewhere in the archive and says that certificates are revoked was put beside {} by \
-             the same certificates.\n",
+            "What lies elsewhere in the archive and says that certificates are revoked, or no longer on hold, \
+             was put beside {} by the same certificates.\n",
             counted(left.copies.len() as u64, "time-stamp"),
         ));
     }
@@ -169,8 +181,14 @@ pub(crate) fn revoked_text(revoked: &[RevokedCertificate]) -> String {
     let more =
         (more > 0).then(|| format!("REVOKED: those of {} more\n", counted(more, "time-stamp")));
     let each = revoked.iter().take(PRINTED_MAX).map(|revoked| {
+        let (head, what) = if revoked.on_hold {
+            let later = "That may end: run `sigillo renew --gather --yes` again later. Until then do not";
+            ("REVOKED (on hold)", later)
+        } else {
+            ("REVOKED", "Do not")
+        };
         format!(
-            "REVOKED: the certificate of {} behind the time-stamp {}, since {}. Do not rely on that \
+            "{head}: the certificate of {} behind the time-stamp {}, since {}. {what} rely on that \
              time-stamp; `sigillo verify` says more. A renewal is left out (F522): renew again, by another \
              authority. Else name another authority in the settings, on a line of its own (`[[lines]]`), \
              and run `sigillo seal --stamp-only`: one line that holds is enough\n",
@@ -240,4 +258,28 @@ fn outcome_json(outcome: &GatherOutcome, left: &GatherPlan, copied: usize) -> Va
         "still_wanting": left.unknown(),
         "unchanged": outcome.unchanged,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_none_is_not_said_to_be_known_of_all() {
+        let first = |known, trial, unanchored| {
+            let plan = GatherPlan { known, trial, unanchored, ..GatherPlan::default() };
+            plan_text(&plan).lines().next().map(str::to_owned)
+        };
+        let unknown = |count: &str| {
+            Some(format!(
+                "Of the certificates of {count} it is not known whether they were revoked, and nobody is \
+                 asked:"
+            ))
+        };
+        assert_eq!(first(0, 0, 2), unknown("2 time-stamps"));
+        assert_eq!(first(5, 1, 0), unknown("1 time-stamp"));
+        assert_eq!(first(0, 0, 0).unwrap(), "There is no time-stamp yet.");
+        let all = "Of the certificates of all time-stamps it is known whether they were revoked.";
+        assert_eq!(first(3, 0, 0).unwrap(), all);
+    }
 }

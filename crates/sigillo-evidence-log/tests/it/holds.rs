@@ -1,0 +1,92 @@
+//! Certificates on hold: they are asked about again, and a hold that ended was none.
+
+use jiff::SignedDuration;
+use rstest::rstest;
+
+use sigillo_evidence_log::{
+    GatherOutcome, GatherPlan, GatherRules, LogAudit, copy_revocations, gather_again,
+    plan_gathering,
+};
+use sigillo_model::{Clock as _, FindingCode};
+
+use crate::{
+    gathering::audit,
+    validation::{Far, RealClock, has_openssl, stamp},
+    world::{Place, World},
+};
+
+/// In an hour, when all lists were made.
+fn rules(far: &Far) -> GatherRules<'_> {
+    GatherRules { anchors: &far.anchors, at: RealClock.now() + SignedDuration::from_hours(1) }
+}
+
+async fn plan(world: &World, far: &Far) -> GatherPlan {
+    plan_gathering(&world.archive().await, &rules(far)).await.unwrap()
+}
+
+async fn ask(world: &World, far: &Far) -> GatherOutcome {
+    let (plan, log) = (plan(world, far).await, world.writer().await);
+    gather_again(&log, &plan, &rules(far), &far.authorities, &RealClock).await.unwrap()
+}
+
+/// Counts the time-stamps that an audit found to rest on a revoked certificate.
+fn revoked(audit: &LogAudit) -> usize {
+    let codes = [FindingCode::CertificateRevoked, FindingCode::RevokedLater];
+    audit.findings.iter().filter(|it| codes.contains(&it.code)).count()
+}
+
+#[rstest]
+#[case::later(30)]
+#[case::when_it_was_stamped(-86_400)]
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_on_hold_is_asked_about_until_that_ends(#[case] since: i64) {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    stamp(&world, &far).await;
+    far.publish();
+    let hold = Some((since, "certificateHold"));
+    far.list_as_of(60, hold);
+    assert_eq!(ask(&world, &far).await.stored, 1);
+    let planned = plan(&world, &far).await;
+    assert_eq!((planned.wanting.len(), planned.unknown()), (1, 0), "{planned:?}");
+    assert!(matches!(planned.revoked[..], [ref one] if one.on_hold), "{planned:?}");
+    assert_eq!(revoked(&audit(&world, &far).await), 1);
+    // It ended.
+    far.list_as_of(120, None);
+    let again = ask(&world, &far).await;
+    assert_eq!((again.stored, again.unchanged), (1, 0), "{again:?}");
+    let planned = plan(&world, &far).await;
+    assert_eq!((planned.wanting.len(), planned.revoked.len()), (0, 0), "{planned:?}");
+    assert_eq!(revoked(&audit(&world, &far).await), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_a_hold_ends_it_for_all_by_the_same_certificate() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(true));
+    far.list_as_of(60, Some((-86_400, "certificateHold")));
+    for _ in 0..2 {
+        assert_eq!(stamp(&world, &far).await.gathered.stored, 1);
+    }
+    assert_eq!(revoked(&audit(&world, &far).await), 2);
+    far.list_as_of(120, None);
+    stamp(&world, &far).await;
+    let audited = audit(&world, &far).await;
+    assert_eq!(revoked(&audited), 0, "{:?}", audited.findings);
+    // It is put beside them, too; and the hold beside the third.
+    let planned = plan(&world, &far).await;
+    assert_eq!((planned.copies.len(), planned.revoked.len()), (3, 0), "{planned:?}");
+    assert_eq!(planned.wanting.len(), 0, "{planned:?}");
+    let log = world.writer().await;
+    assert_eq!(copy_revocations(&log, &planned, &RealClock).await.unwrap().stored, 3);
+    let planned = plan(&world, &far).await;
+    assert_eq!((planned.copies.len(), planned.revoked.len()), (0, 0), "{planned:?}");
+    // A later one counts again.
+    far.list_as_of(180, Some((150, "certificateHold")));
+    stamp(&world, &far).await;
+    assert_eq!(revoked(&audit(&world, &far).await), 4);
+}
