@@ -23,6 +23,7 @@ use crate::{
     output::{counted, visible},
     places::read_beginning,
     trust::TrustedSuccessor,
+    trust_ends::allows,
 };
 
 /// A cosignature may be of one of so many sizes before the published one.
@@ -217,7 +218,8 @@ fn refuse_ended(context: &Context, checkpoint: &Checkpoint) -> Result<(), Comman
     let trusted = context.trust.list()?;
     let mut ends = trusted.iter().flat_map(|it| &it.successors);
     let Some(end) = ends.find_map(|it| it.end_of(&checkpoint.origin)) else { return Ok(()) };
-    if end.allows(checkpoint.size, digest_of(checkpoint.root)) {
+    let head = SignedHead { size: checkpoint.size, root: digest_of(checkpoint.root) };
+    if allows(&end.ended(), head) {
         return Ok(());
     }
     let words = format!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sigillo_authorities::KeyFolder;
+use sigillo_authorities::{KeyFolder, SignedHead};
 use sigillo_evidence_log::{LogKeys, LogWriter, NewArchive, read_view, rotate_log_key};
 use sigillo_merkle::{NoteSignature, rotation_text};
 use sigillo_model::{Entity, Signer as _};
@@ -11,6 +11,7 @@ use sigillo_testkit::{ManualClock, MemorySigner, SeededEntropy};
 use tempfile::TempDir;
 
 use super::*;
+use crate::trust_ends::allows;
 
 const ID: &str = "00112233445566778899aabbccddeeff";
 
@@ -176,7 +177,7 @@ fn of_a_log_whose_keys_others_may_have_only_its_end_is_vouched_for() {
     ] {
         let end = TrustedEnd { reason, ..end(30) };
         let allowed = [(29, other), (30, root), (30, other), (31, other)];
-        let allowed = allowed.map(|(size, root)| end.allows(size, root));
+        let allowed = allowed.map(|(size, root)| allows(&end.ended(), SignedHead { size, root }));
         assert_eq!(allowed, [before, true, false, false], "{reason:?}");
     }
 }
