@@ -296,3 +296,24 @@ async fn what_lay_beyond_the_end_of_a_log_is_not_missed_in_it() {
         assert_eq!(rotations_with(before.clone(), &mut known), expected, "{before:?}");
     }
 }
+
+#[test]
+fn members_that_are_not_known_are_named_and_files_without_end_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.json");
+    let known = Trusted { successors: vec![next(2, &[5], Some(end(30)))], ..file(&[1, 2]) };
+    let mut value = serde_json::to_value(&known).unwrap();
+    let unknown = |value: &serde_json::Value| {
+        std::fs::write(&path, value.to_string()).unwrap();
+        let trusted = crate::trust_store::read_trusted(&path).unwrap();
+        assert_eq!(trusted, known);
+        crate::trust_store::unknown_members(&path, &trusted).unwrap()
+    };
+    assert_eq!(unknown(&value), [""; 0]);
+    value["until"] = "2030-01-01".into();
+    value["empty"] = serde_json::json!([]);
+    value["successors"][0]["before"]["by"] = 1.into();
+    assert_eq!(unknown(&value), ["successors.before.by", "until"]);
+    let error = crate::trust_store::read_trusted(std::path::Path::new("/dev/zero")).unwrap_err();
+    assert!(error.words[0].contains("too large"), "{error:?}");
+}
