@@ -43,7 +43,7 @@ impl SeenLog {
     /// Says that an archive has no such log.
     pub fn lost_words(&self) -> String {
         let seen = match self.heads.first() {
-            Some(it) => format!("was {} with {} entries", it.how(), it.head.size),
+            Some(it) => format!("was {} with {} entries {}", it.place(), it.head.size, it.when()),
             None => "was seen earlier, or is believed".to_owned(),
         };
         format!(
@@ -57,11 +57,15 @@ impl SeenLog {
 impl SeenHead {
     /// Says how it came to be known, and when.
     pub fn how(&self) -> String {
-        let when = self.at.map_or_else(|| "earlier".to_owned(), |at| format!("on {at}"));
-        match &self.met_in {
-            None => format!("seen {when}"),
-            Some(file) => format!("met in {file} {when}"),
-        }
+        format!("{} {}", self.place(), self.when())
+    }
+
+    fn place(&self) -> String {
+        self.met_in.as_ref().map_or_else(|| "seen".to_owned(), |file| format!("met in {file}"))
+    }
+
+    fn when(&self) -> String {
+        self.at.map_or_else(|| "earlier".to_owned(), |at| format!("on {at}"))
     }
 
     /// Says that a log does not contain it, and what that can mean; `of` names the log behind the size, and

@@ -183,7 +183,7 @@ fn cosign(
             Ok(told(context, &line, Facts { cosignature: Some(line.clone()), ..facts }))
         }
         Err(refusal) if refusal.is_evidence() => {
-            refused(context, witness, &refusal, (&bytes, facts))
+            refused(context, witness, &refusal, (&bytes, facts, &log))
         }
         Err(refusal) => Err(not_cosigned(&refusal, &request, facts.last.as_ref())),
     }
@@ -283,7 +283,7 @@ fn refused(
     context: &Context,
     witness: &Witness,
     refusal: &WitnessRefusal,
-    (bytes, facts): (&[u8], Facts),
+    (bytes, facts, log): (&[u8], Facts, &VerifierKey),
 ) -> Result<u8, CommandError> {
     let reason = refusal.to_string();
     let kept = match &facts.asked {
@@ -303,12 +303,24 @@ fn refused(
             last.size, last.at, asked.size, asked.at
         ));
     }
+    if facts.last.as_ref().is_some_and(|it| !has_signed(log, &it.checkpoint)) {
+        words.push_str(
+            " Another key signed the one before: if this log took the place of a lost one, let the trust store \
+             name it, and ask again without --log.",
+        );
+    }
     match &kept {
         Some(file) => words.push_str(&format!(" Both are kept in {}", file.display())),
         None => words.push_str(" As many refusals of this log are kept as there may be"),
     }
     context.output.say(&words);
     Ok(told(context, "", Facts { refused: Some(reason), kept, ..facts }))
+}
+
+/// Tells whether a key signed a checkpoint.
+fn has_signed(key: &VerifierKey, checkpoint: &str) -> bool {
+    let note = SignedNote::parse(checkpoint.as_bytes());
+    note.is_ok_and(|note| note.verify(std::slice::from_ref(key)).is_ok())
 }
 
 /// Says why nothing was cosigned, where nothing speaks against the log.
