@@ -250,13 +250,16 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
     Ok(exit_code(&check.findings))
 }
 
+/// Whom to believe, and the user's own trust if that is another.
+pub(crate) type BothTrusts = (ReceiptTrust, Option<ReceiptTrust>);
+
 /// Returns whom to believe about an archive: the user's own trust store or, if a folder is named, what is in
 /// that, with the own one beside it.
 fn trust(
     context: &Context,
     folder: Option<&Path>,
     archive: &ArchiveSection,
-) -> Result<(ReceiptTrust, Option<ReceiptTrust>), CommandError> {
+) -> Result<BothTrusts, CommandError> {
     let own = context.trust.receipt_trust(archive);
     let Some(folder) = folder else { return Ok((own?, None)) };
     if !folder.is_dir() {

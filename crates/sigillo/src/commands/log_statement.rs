@@ -11,13 +11,14 @@ use sigillo_evidence_log::Archive;
 use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX};
 use sigillo_model::{ErrorKind, Finding, Verdict};
 use sigillo_proof::{
-    ArchiveSection, PeriodCheck, PeriodCommit, PeriodStatement, ReceiptTrust, TypeCount,
-    check_period, render_period,
+    ArchiveSection, PeriodCheck, PeriodCommit, PeriodStatement, TypeCount, check_period,
+    render_period,
 };
 
 use crate::{
     commands::{
         EXIT_CLEAN,
+        bundle::BothTrusts,
         log::checkpoint_of,
         receipt::{is_believed, logs_text},
         verify::{exit_code, findings_text},
@@ -244,9 +245,7 @@ pub(crate) fn check(
     context: &Context,
     (bytes, file): (&[u8], &Path),
     files: &[PathBuf],
-    trust_of: &dyn Fn(
-        &ArchiveSection,
-    ) -> Result<(ReceiptTrust, Option<ReceiptTrust>), CommandError>,
+    trust_of: &dyn Fn(&ArchiveSection) -> Result<BothTrusts, CommandError>,
 ) -> Result<u8, CommandError> {
     if let Some(file) = files.first() {
         let words = format!("a period statement has no files: {} cannot be in it", file.display());

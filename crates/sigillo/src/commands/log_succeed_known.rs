@@ -37,10 +37,28 @@ struct KnownHead {
     is_contained: bool,
     /// Whether this user saw it.
     is_seen: bool,
-    /// Whether nothing but a signature of the log's key says that there was such a log.
-    is_only_published: bool,
-    /// Whether it was only met in a file: whoever has stolen keys can make one.
-    is_only_met: bool,
+    doubt: Doubt,
+}
+
+/// Whose a head may be, by the best of where it is known from.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Doubt {
+    /// It was seen, signed or given here.
+    None,
+    /// It is published, and nothing but a signature of the log's key says that there was such a log.
+    Published,
+    /// It was met in a file: whoever has stolen keys can make one.
+    Met,
+}
+
+impl Doubt {
+    fn of(whence: &str) -> Self {
+        match whence {
+            PUBLISHED => Self::Published,
+            MET => Self::Met,
+            _ => Self::None,
+        }
+    }
 }
 
 /// All that is known of a log as it is.
@@ -98,8 +116,7 @@ impl Known {
         if let Some(known) = self.heads.iter_mut().find(|it| it.head == head) {
             known.whence.push_str(&format!(", {whence}"));
             known.is_seen |= is_seen;
-            known.is_only_published &= whence == PUBLISHED;
-            known.is_only_met &= whence == MET;
+            known.doubt = known.doubt.min(Doubt::of(whence));
             return;
         }
         self.heads.push(KnownHead {
@@ -108,15 +125,18 @@ impl Known {
             whence: whence.to_owned(),
             is_contained: false,
             is_seen,
-            is_only_published: whence == PUBLISHED,
-            is_only_met: whence == MET,
+            doubt: Doubt::of(whence),
         });
     }
 
     /// Tells whether a head may be somebody else's, who has the log's key: one that was only met, and where
     /// the reason says so one that is only published.
     fn may_be_theirs(&self, known: &KnownHead) -> bool {
-        let is_unsure = known.is_only_met || self.others_may_sign && known.is_only_published;
+        let is_unsure = match known.doubt {
+            Doubt::None => false,
+            Doubt::Published => self.others_may_sign,
+            Doubt::Met => true,
+        };
         is_unsure && !known.is_contained
     }
 
@@ -151,7 +171,7 @@ impl Known {
     /// Tells whether two histories are known: of one size there are two heads, or the log lacks one of
     /// its own size or below.
     fn is_forked(&self) -> bool {
-        let strange: Vec<_> = self.strange().filter(|it| !it.is_only_met).collect();
+        let strange: Vec<_> = self.strange().filter(|it| it.doubt != Doubt::Met).collect();
         strange.iter().any(|it| {
             it.head.size <= self.size
                 || strange
@@ -205,7 +225,7 @@ impl Known {
             ));
         }
         text.push_str(&self.met_text().unwrap_or_default());
-        if self.heads.iter().any(|it| self.may_be_theirs(it) && !it.is_only_met) {
+        if self.heads.iter().any(|it| self.may_be_theirs(it) && it.doubt != Doubt::Met) {
             text.push_str(
                 "What is published beyond the log may be by others who have its key: the act does not say that \
                  it is lost. If it is yours, give it with --checkpoint.\n",
@@ -219,7 +239,7 @@ impl Known {
     fn met_text(&self) -> Option<String> {
         let met = self.met.as_ref()?;
         let known = self.heads.iter().find(|it| it.head == met.head);
-        known.filter(|it| it.is_only_met && !it.is_contained)?;
+        known.filter(|it| it.doubt == Doubt::Met && !it.is_contained)?;
         Some(format!(
             "A checkpoint of {} was {}. Either the archive was rolled back, and a copy may have what is \
              missing, or others have its keys and made that file (--reason keys-exposed). The act does not say \
@@ -496,6 +516,12 @@ mod tests {
             assert!(met.strange_text().unwrap().contains("met in a proof, perhaps by others"));
             // The name of the file may be of people: the act goes without it.
             assert!(!met.strange_text().unwrap().contains("fascicolo"));
+        }
+        // That somebody published what was met makes it no surer where others may sign.
+        let exposed = Some(SuccessionReason::KeysExposed);
+        for both in [[MET, PUBLISHED], [PUBLISHED, MET]] {
+            assert_eq!(known(exposed, &both).lost(exposed), Some(0));
+            assert_eq!(known(None, &both).lost(None), Some(999_995));
         }
         let also_seen = known(None, &[MET, "seen"]);
         assert_eq!(also_seen.lost(None), Some(999_995));
