@@ -163,6 +163,18 @@ impl KeyFolder {
         Ok(CheckpointSigner::new(read_key(&folder, LOG_KEY)?, folder))
     }
 
+    /// Reads the certificate of the trial root of a folder alone, PEM, whatever else of it is lost.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn read_trial_root(path: &Path) -> Result<String, KeyError> {
+        let folder = PrivateFolder::open(path)?;
+        let text = folder.read_existing(ROOT_PEM)?;
+        certificates(&folder, ROOT_PEM, &text)?;
+        Ok(text)
+    }
+
     /// Opens a complete key folder. Writes nothing.
     ///
     /// # Errors

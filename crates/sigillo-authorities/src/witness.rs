@@ -170,17 +170,22 @@ impl Witness {
         self.signer.public_key_bytes()
     }
 
-    /// Returns the last checkpoint of a log that it cosigned.
+    /// Returns the last checkpoint of a log that it cosigned; `key` tells apart logs of one origin, as for
+    /// [`cosign`](Self::cosign).
     ///
     /// # Errors
     ///
     /// [`KeyError::Missing`] if it cosigned one and forgot which; others as [`open`](Self::open).
-    pub fn last(&self, origin: &str) -> Result<Option<Witnessed>, KeyError> {
+    pub fn last(&self, origin: &str, key: Option<&str>) -> Result<Option<Witnessed>, KeyError> {
         let description = read_description(&self.folder, &self.signer)?;
-        self.last_of(origin, &description)
+        Ok(self.memory_of((origin, key), &description)?.1.map(|it| it.last))
     }
 
     /// Cosigns a checkpoint, if `judge` agrees.
+    ///
+    /// `key` is the first key of the log, if it is known which that is. Where a log of this origin with
+    /// another first key was cosigned, each has its own memory: the one in place of the other is none of
+    /// its forks. Without it, the log is the one that was cosigned first.
     ///
     /// `judge` is told the last one cosigned of the log `origin`; it returns the one to be cosigned
     /// and the message to be signed for it, or why not. Nobody else cosigns meanwhile: the folder is
@@ -193,17 +198,16 @@ impl Witness {
     /// error is that of `judge`.
     pub fn cosign<E>(
         &self,
-        origin: &str,
+        (origin, key): (&str, Option<&str>),
         judge: impl FnOnce(Option<&Witnessed>) -> Result<(Witnessed, Vec<u8>), E>,
     ) -> Result<Result<[u8; 64], E>, KeyError> {
         let lock = self.folder.lock()?;
         let mut description = read_description(&self.folder, &self.signer)?;
-        let last = self.last_of(origin, &description)?;
-        let (new, message) = match judge(last.as_ref()) {
+        let (id, known) = self.memory_of((origin, key), &description)?;
+        let (new, message) = match judge(known.as_ref().map(|it| &it.last)) {
             Ok(agreed) => agreed,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let id = id_of(origin);
         let file = format!("{id}.json");
         if new.origin != origin || new.size > JSON_INTEGER_MAX {
             let (path, reason) = (self.folder.file(&file), "what was agreed cannot be kept");
@@ -213,7 +217,8 @@ impl Witness {
         if !is_known && description.logs.len() >= WITNESSED_LOGS_MAX {
             return Err(KeyError::TooMany { path: self.path.clone(), max: WITNESSED_LOGS_MAX });
         }
-        let memory = Memory { format: FORMAT, last: new };
+        let key = key.map(str::to_owned).or_else(|| known.and_then(|it| it.key));
+        let memory = Memory { format: FORMAT, key, last: new };
         self.below(COSIGNED)?.write(&file, &text_of(&memory), &lock)?;
         // After what it lists: so a listed log without its file is one that was forgotten.
         if !is_known {
@@ -255,22 +260,42 @@ impl Witness {
         Ok(Some(path))
     }
 
-    fn last_of(
+    /// Returns what is remembered of a log, and under which id.
+    fn memory_of(
+        &self,
+        (origin, key): (&str, Option<&str>),
+        description: &Description,
+    ) -> Result<(String, Option<Memory>), KeyError> {
+        let first = id_of(origin);
+        let memory = self.memory(origin, &first, description)?;
+        let cosigned = memory.as_ref().and_then(|it| it.key.as_deref());
+        match key.filter(|key| cosigned.is_some_and(|it| it != *key)) {
+            None => Ok((first, memory)),
+            Some(key) => {
+                // No origin has a second line.
+                let id = id_of(&format!("{origin}\n{key}"));
+                let memory = self.memory(origin, &id, description)?;
+                Ok((id, memory))
+            }
+        }
+    }
+
+    fn memory(
         &self,
         origin: &str,
+        id: &str,
         description: &Description,
-    ) -> Result<Option<Witnessed>, KeyError> {
-        let id = id_of(origin);
+    ) -> Result<Option<Memory>, KeyError> {
         let (folder, file) = (self.below(COSIGNED)?, format!("{id}.json"));
         match read_json::<Memory>(&folder, &file)? {
             Some(memory) if memory.format == FORMAT && memory.last.origin == origin => {
-                Ok(Some(memory.last))
+                Ok(Some(memory))
             }
             Some(_) => Err(KeyError::Damaged {
                 path: folder.file(&file),
                 reason: "it is of another log or format".to_owned(),
             }),
-            None if description.logs.contains(&id) => {
+            None if description.logs.iter().any(|it| it == id) => {
                 Err(KeyError::Missing { path: folder.file(&file) })
             }
             None => Ok(None),
@@ -299,6 +324,9 @@ struct Description {
 #[serde(deny_unknown_fields)]
 struct Memory {
     format: u64,
+    /// The first key of the log, if it was known which that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     last: Witnessed,
 }
 

@@ -99,8 +99,8 @@ pub use revocation_summary::{
     RevocationSummary, USED_EVIDENCE_MAX, UsedEvidence, is_revocation_known,
 };
 pub use seal::{
-    PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, prepare_seal, verify_seal,
-    verify_stamped_seal,
+    PreparedSeal, SEAL_BYTES_MAX, SealError, VerifiedSeal, is_seal_anchored, prepare_seal,
+    verify_seal, verify_stamped_seal,
 };
 pub use sealing::{sealing_leaves, sealing_value};
 pub use signature::{SignatureScheme, SignatureUse};

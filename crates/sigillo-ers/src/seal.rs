@@ -7,6 +7,7 @@ use webpki::{ExtendedKeyUsageValidator, KeyPurposeIdIter};
 use crate::{
     CertificateError, CmsError, Trust, TrustAnchors,
     asn1::{ANY_PURPOSE, DATA, DOCUMENT_SIGNING, EMAIL_PROTECTION},
+    certificate_end,
     cms::{self, Rules, SignedData},
     hash::HashFunction,
     issue::TRIAL_POLICY,
@@ -207,6 +208,21 @@ fn check_purpose(certificate: &Certificate<'_>) -> Result<(), CmsError> {
         return Ok(());
     };
     Err(CmsError::WrongPurpose { subject: certificate.subject.clone(), reason })
+}
+
+/// Tells whether a path leads from the `certificate` of a seal over `others` to an anchor, as long as it is
+/// valid. Revocation is not looked at.
+///
+/// # Errors
+///
+/// [`CertificateError`] if `certificate` is none.
+pub fn is_seal_anchored(
+    certificate: &[u8],
+    others: &[&[u8]],
+    anchors: &TrustAnchors,
+) -> Result<bool, CertificateError> {
+    let until = certificate_end(certificate)?;
+    Ok(anchors.judge(certificate, others, until, AnyPurpose).trust != Trust::Unknown)
 }
 
 /// Leaves purposes to [`check_purpose`]: certificates for seals have many, or none.

@@ -26,7 +26,7 @@ use crate::{
     find_head,
     head::exists,
     publish::{published_note, signed_checkpoint},
-    seen_log::SeenLog,
+    seen_log::{SeenHead, SeenLog},
 };
 
 /// At most this many commits are read ahead.
@@ -458,16 +458,10 @@ impl<'a> ChainAudit<'a> {
                 told.size, terms.size
             ));
         }
-        let head = seen.head?;
         let own = boundaries_of(self.archive, &self.boundaries, generation);
-        (!own.contains(&None) && !own.contains(&Some(head))).then(|| {
-            format!(
-                "a checkpoint of {} entries of log {generation} was seen {}; that log does not contain \
-                 it: it was rolled back or rewritten",
-                head.size,
-                seen.when()
-            )
-        })
+        let is_lacked = |it: &&SeenHead| !own.contains(&None) && !own.contains(&Some(it.head));
+        let lacked = seen.heads.iter().find(is_lacked)?;
+        Some(lacked.lacked_words(&format!(" of log {generation}"), "that log"))
     }
 
     /// Says how much the archive shows, to be told beside what it lacks.
@@ -514,7 +508,10 @@ impl<'a> ChainAudit<'a> {
         for message in lost {
             self.findings.push(Finding::new(FindingCode::LogRolledBack, "log/seq", message));
         }
-        let own = boundaries_of(self.archive, &self.boundaries, self.archive.generation());
+        let newest = self.archive.generation();
+        let of_newest = knowledge.seen_before.iter().filter(|it| it.generation == newest);
+        let is_met = of_newest.flat_map(|it| &it.heads).next().is_some();
+        let own = boundaries_of(self.archive, &self.boundaries, newest);
         match knowledge.seen {
             Some(seen) if !own.contains(&Some(seen)) && self.tree_known => {
                 let message = format!(
@@ -527,6 +524,7 @@ impl<'a> ChainAudit<'a> {
                 self.findings.push(Finding::new(FindingCode::LogRolledBack, object, message));
             }
             Some(_) => {}
+            None if is_met => {}
             None => {
                 let message = "no checkpoint from elsewhere is known, so whether this is the \
                                newest state cannot be told";

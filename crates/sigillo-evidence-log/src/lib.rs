@@ -83,7 +83,7 @@ pub use revoked_out::RevokedRenewals;
 pub use right_edge::RightEdge;
 pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use sealing_chains::{ReadTokens, SealingChains};
-pub use seen_log::{BelievedKeys, SeenLog};
+pub use seen_log::{BelievedKeys, SeenHead, SeenLog};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, StampWith, Stamping, stamp_sealings};
 pub use succession::{
     SucceededLog, SuccessionPlan, SuccessionTerms, is_vouched_by_old_key, plan_succession,

@@ -11,14 +11,23 @@ pub struct SeenLog {
     pub generation: u64,
     /// The first key that its checkpoints are signed with.
     pub log: VerifierKey,
-    /// The newest head that was seen of it; nothing if none was.
-    pub head: Option<SignedHead>,
-    /// When that was seen, if it is known.
-    pub at: Option<LogTime>,
+    /// Heads that were seen or met of it and that it must contain.
+    pub heads: Vec<SeenHead>,
     /// The keys that it must have; nothing if it was only seen.
     pub believed: Option<BelievedKeys>,
     /// Where it ended, if that was told apart from the archive.
     pub ended: Option<SignedHead>,
+}
+
+/// A head of a log that was seen in the archive, or met in what was made from it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SeenHead {
+    /// The head.
+    pub head: SignedHead,
+    /// When that was, if it is known.
+    pub at: Option<LogTime>,
+    /// The name of the file that it was met in, as of a bundle; nothing if it was seen in the archive.
+    pub met_in: Option<String>,
 }
 
 /// What is believed of the keys of a log.
@@ -33,8 +42,8 @@ pub struct BelievedKeys {
 impl SeenLog {
     /// Says that an archive has no such log.
     pub fn lost_words(&self) -> String {
-        let seen = match self.head {
-            Some(head) => format!("was seen with {} entries {}", head.size, self.when()),
+        let seen = match self.heads.first() {
+            Some(it) => format!("was {} with {} entries {}", it.place(), it.head.size, it.when()),
             None => "was seen earlier, or is believed".to_owned(),
         };
         format!(
@@ -43,10 +52,33 @@ impl SeenLog {
             self.generation
         )
     }
+}
 
-    /// Says when its head was seen.
-    pub(crate) fn when(&self) -> String {
+impl SeenHead {
+    /// Says how it came to be known, and when.
+    pub fn how(&self) -> String {
+        format!("{} {}", self.place(), self.when())
+    }
+
+    fn place(&self) -> String {
+        self.met_in.as_ref().map_or_else(|| "seen".to_owned(), |file| format!("met in {file}"))
+    }
+
+    fn when(&self) -> String {
         self.at.map_or_else(|| "earlier".to_owned(), |at| format!("on {at}"))
+    }
+
+    /// Says that a log does not contain it, and what that can mean; `of` names the log behind the size, and
+    /// `log` is what the sentence calls it.
+    pub fn lacked_words(&self, of: &str, log: &str) -> String {
+        let either = if self.met_in.is_none() {
+            "it was rolled back or rewritten"
+        } else {
+            "either it was rolled back or rewritten, or others have its keys and made that file; then its owner \
+             ends it with `sigillo log succeed --reason keys-exposed`"
+        };
+        let (size, how) = (self.head.size, self.how());
+        format!("a checkpoint of {size} entries{of} was {how}; {log} does not contain it: {either}")
     }
 }
 

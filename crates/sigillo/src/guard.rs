@@ -112,24 +112,30 @@ impl Context {
     /// Refuses to add to a log that lacks what this user saw of it, before anything is written: the
     /// keys may have forgotten it, as those from a backup do.
     pub(crate) async fn refuse_older(&self, archive: &Archive) -> Result<(), CommandError> {
-        let lacking = self.lacks_log(archive)?;
-        let (words, file) = match lacking {
-            Some(lacking) => lacking,
-            None => match self.shrunk(archive).await? {
-                Some(words) => (words, self.seen_file(archive)),
+        let (words, file, is_met) = match self.lacks_log(archive)? {
+            Some((words, file)) => (words, file, false),
+            None => match self.lacked_head(archive).await? {
+                Some((head, words)) if head.met_in.is_some() => {
+                    (words, self.met_file(archive), true)
+                }
+                Some((_, words)) => (words, self.seen_file(archive), false),
                 None => return Ok(()),
             },
         };
         let words = format!("LOG_DIVERGED: {words}; nothing was written");
-        Err(CommandError::new(ErrorKind::Integrity, words)
-            .hint(BACKUP)
-            .hint(format!("what was seen is remembered in {}", file.display())))
+        let this = CommandError::new(ErrorKind::Integrity, words).hint(BACKUP);
+        let this = if is_met { this.hint(KEYS_KNOWN) } else { this };
+        Err(this.hint(format!("what is known is remembered in {}", file.display())))
     }
 }
 
 /// What to do about a log that is older than what is known of it.
 pub(crate) const BACKUP: &str =
     "the store may have been restored from a backup: bring back its newest state";
+
+/// What to do about a file that shows more of a log than the log has.
+const KEYS_KNOWN: &str = "if nothing is lost, others have the keys and made that file: `sigillo log succeed \
+                          --reason keys-exposed` ends the log as it is, and what they signed counts no more";
 
 /// What to do about a log that is another one than the archive's.
 const OTHERS_WROTE: &str = "if it was not, somebody wrote to the store who should not: keep it as it is, and \

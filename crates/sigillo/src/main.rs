@@ -10,6 +10,7 @@ mod guard;
 mod lines;
 mod lists;
 mod machine;
+mod memory;
 mod output;
 mod pace;
 mod places;

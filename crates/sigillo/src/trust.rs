@@ -211,24 +211,13 @@ impl Trusted {
         let all = [(1, &self.commit, &first, rotations)].into_iter().chain(later);
         let believed = all.filter_map(|(generation, commit, first, rotations)| {
             let end = self.end_in(archive, generation);
+            let end = end.map(|it| if it.reason.others_may_sign() { 0 } else { it.size });
             let is_left = |it: &&TrustedRotation| end.is_none_or(|end| it.index < end);
             let left: Vec<_> = rotations.iter().filter(is_left).cloned().collect();
             let log = keys_from(first, &left).ok()?;
             Some((generation, BelievedKeys { commit: VerifierKey::parse(commit).ok()?, log }))
         });
         believed.collect()
-    }
-
-    /// Returns how many entries of the log of a generation are surely its own, if a next one is known
-    /// here: none where others may sign with its keys.
-    fn end_in(&self, archive: &Archive, generation: u64) -> Option<u64> {
-        let next = self.successors.iter().find(|it| it.generation == generation + 1)?;
-        let shown = || {
-            let shown = TrustedSuccessor::of(archive, generation + 1);
-            shown.filter(|it| it.has_keys_of(next)).and_then(|it| it.before)
-        };
-        let end = next.before.clone().or_else(shown)?;
-        Some(if end.reason.others_may_sign() { 0 } else { end.size })
     }
 
     /// Takes in what another file says of the same archive: what tells more counts, whichever is newer.
@@ -414,12 +403,7 @@ impl TrustedSuccessor {
             generation: self.generation,
             commit: VerifierKey::parse(&self.commit).ok()?,
             log: self.log_keys()?,
-            before: self.before.as_ref().map(|it| EndedLog {
-                at: it.at,
-                others_may_sign: it.reason.others_may_sign(),
-                root: it.root,
-                size: it.size,
-            }),
+            before: self.before.as_ref().map(TrustedEnd::ended),
         })
     }
 
@@ -430,13 +414,14 @@ impl TrustedSuccessor {
 }
 
 impl TrustedEnd {
-    /// Tells whether a checkpoint of a log that ended so may be vouched for.
-    ///
-    /// Where others may sign with its keys, only the end itself is known to be the archive's; else what
-    /// the log had before may be as well.
-    pub(crate) fn allows(&self, size: u64, root: Sha256Digest) -> bool {
-        let is_before = size < self.size && !self.reason.others_may_sign();
-        is_before || (size, root) == (self.size, self.root)
+    /// Returns what of it is told to those who check proofs.
+    pub(crate) fn ended(&self) -> EndedLog {
+        EndedLog {
+            at: self.at,
+            others_may_sign: self.reason.others_may_sign(),
+            root: self.root,
+            size: self.size,
+        }
     }
 
     /// Tells whether two say the same of where a log ended and why.

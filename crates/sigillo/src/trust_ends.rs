@@ -3,6 +3,7 @@
 
 use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::Archive;
+use sigillo_proof::EndedLog;
 
 use crate::{
     error::CommandError,
@@ -10,7 +11,27 @@ use crate::{
     trust_store::TrustStore,
 };
 
+/// Tells whether a head of a log that ended so may be vouched for, remembered and compared with.
+///
+/// Where others may sign with its keys, only the end itself is known to be the archive's; else what
+/// the log had before may be as well.
+pub(crate) fn allows(end: &EndedLog, head: SignedHead) -> bool {
+    let is_before = head.size < end.size && !end.others_may_sign;
+    is_before || (head.size, head.root) == (end.size, end.root)
+}
+
 impl Trusted {
+    /// Returns how the log of a generation ended, if a next one is known here: as is said here, else as the
+    /// archive shows it that has the next one.
+    pub(crate) fn end_in(&self, archive: &Archive, generation: u64) -> Option<TrustedEnd> {
+        let next = self.successors.iter().find(|it| it.generation == generation + 1)?;
+        let shown = || {
+            let shown = TrustedSuccessor::of(archive, generation + 1);
+            shown.filter(|it| it.has_keys_of(next)).and_then(|it| it.before)
+        };
+        next.before.clone().or_else(shown)
+    }
+
     /// Tells whether nothing that is known here speaks against where the logs of an archive ended. Unless a
     /// later log is known, the key must have signed for the end of the first that is the newest here: an
     /// older one signs for no end before its rotation.
@@ -52,6 +73,15 @@ impl Trusted {
 }
 
 impl TrustStore {
+    /// Returns how the log of a generation ended, if a next one is believed.
+    pub(crate) fn end_in(
+        &self,
+        archive: &Archive,
+        generation: u64,
+    ) -> Result<Option<TrustedEnd>, CommandError> {
+        Ok(self.of(archive)?.and_then(|it| it.end_in(archive, generation)))
+    }
+
     /// Returns the logs that ended before one that is believed and that an archive shows, each with its
     /// generation and its end.
     pub(crate) fn ends_of(

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use sigillo_ers::TrustAnchors;
 use sigillo_evidence_log::{Archive, BelievedKeys};
 use sigillo_merkle::VerifierKey;
@@ -16,6 +18,10 @@ use crate::{
 
 /// Largest file of the trust store, in bytes.
 const TRUST_BYTES_MAX: u64 = 1 << 20;
+
+/// At most so many members are named that are not known, each with so many characters.
+const UNKNOWN_MAX: usize = 20;
+const UNKNOWN_CHARS_MAX: usize = 100;
 
 /// At most so many archives are believed.
 const TRUSTED_MAX: usize = 10_000;
@@ -263,11 +269,7 @@ impl TrustStore {
 
 /// Reads one file of the trust store, or one that was exported for it.
 pub(crate) fn read_trusted(path: &Path) -> Result<Trusted, CommandError> {
-    let bytes = read_beginning(path, TRUST_BYTES_MAX)?;
-    if bytes.len() as u64 > TRUST_BYTES_MAX {
-        let words = format!("{} is too large for a trust file", path.display());
-        return Err(CommandError::new(ErrorKind::Invalid, words));
-    }
+    let bytes = read_file(path)?;
     let trusted: Trusted = parse_json(bytes.trim_ascii()).map_err(|error| {
         let words = format!("{} is not what `sigillo trust export` prints", path.display());
         let mut this = CommandError::new(ErrorKind::Invalid, words);
@@ -282,6 +284,49 @@ pub(crate) fn read_trusted(path: &Path) -> Result<Trusted, CommandError> {
     );
     Err(CommandError::new(ErrorKind::Invalid, words)
         .hint("nobody speaks for the logs of another archive: take it out, and ask who made it"))
+}
+
+/// Names the members of an exported file that this version does not know, and that are not in `trusted`.
+pub(crate) fn unknown_members(path: &Path, trusted: &Trusted) -> Result<Vec<String>, CommandError> {
+    let bytes = read_file(path)?;
+    let given: Value = parse_json(bytes.trim_ascii())
+        .map_err(|error| CommandError::of(ErrorKind::Invalid, &error))?;
+    let kept = serde_json::to_value(trusted).unwrap_or_default();
+    let mut unknown = Vec::new();
+    add_unknown(&given, &kept, "", &mut unknown);
+    Ok(unknown)
+}
+
+/// Adds the members of `given` that `kept` does not have; nothing is told of one that says nothing.
+fn add_unknown(given: &Value, kept: &Value, place: &str, unknown: &mut Vec<String>) {
+    let says_nothing = |it: &Value| it.is_null() || it.as_array().is_some_and(Vec::is_empty);
+    match (given, kept) {
+        (Value::Object(given), Value::Object(kept)) => {
+            for (name, value) in given {
+                let place = format!("{place}{name}");
+                match kept.get(name) {
+                    Some(kept) => add_unknown(value, kept, &format!("{place}."), unknown),
+                    None if says_nothing(value) || unknown.len() >= UNKNOWN_MAX => {}
+                    None => unknown.push(place.chars().take(UNKNOWN_CHARS_MAX).collect()),
+                }
+            }
+        }
+        (Value::Array(given), Value::Array(kept)) => {
+            for (given, kept) in given.iter().zip(kept) {
+                add_unknown(given, kept, place, unknown);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, CommandError> {
+    let bytes = read_beginning(path, TRUST_BYTES_MAX)?;
+    if bytes.len() as u64 > TRUST_BYTES_MAX {
+        let words = format!("{} is too large for a trust file", path.display());
+        return Err(CommandError::new(ErrorKind::Invalid, words));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

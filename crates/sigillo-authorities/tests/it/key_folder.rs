@@ -96,6 +96,7 @@ fn an_opened_folder_has_the_keys_that_were_made() {
     assert_eq!(opened.seal().certificate_der, keys.seal().certificate_der);
     assert_eq!(opened.seal_pem(), keys.seal_pem());
     assert_eq!(opened.trial_root_pem(), keys.trial_root_pem());
+    assert_eq!(KeyFolder::read_trial_root(keys.path()).unwrap(), keys.trial_root_pem());
     assert_eq!(opened.log_signer().last_signed().expect("a memory"), None);
 }
 

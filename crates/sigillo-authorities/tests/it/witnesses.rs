@@ -30,12 +30,13 @@ fn witnessed(origin: &str, size: u64, word: &str) -> Witnessed {
 /// Cosigns whatever is asked.
 #[track_caller]
 fn check_cosigned(witness: &Witness, new: &Witnessed) {
-    let cosigned = witness.cosign::<()>(&new.origin, |_| Ok((new.clone(), b"message".to_vec())));
+    let cosigned =
+        witness.cosign::<()>((&new.origin, None), |_| Ok((new.clone(), b"message".to_vec())));
     let signature = cosigned.expect("a memory").expect("an agreement");
     UnparsedPublicKey::new(&ED25519, witness.public_key())
         .verify(b"message", &signature)
         .expect("a true signature");
-    assert_eq!(witness.last(&new.origin).expect("a memory").as_ref(), Some(new));
+    assert_eq!(witness.last(&new.origin, None).expect("a memory").as_ref(), Some(new));
 }
 
 #[test]
@@ -58,21 +59,21 @@ fn a_witness_is_made_once_and_only_its_owner_can_read_it() {
 fn what_was_cosigned_of_each_log_outlives_the_process() {
     let (_temporary, path) = folder();
     let witness = Witness::create(&path, "w").expect("a witness");
-    assert_eq!(witness.last(ORIGIN).expect("a memory"), None);
+    assert_eq!(witness.last(ORIGIN, None).expect("a memory"), None);
     check_cosigned(&witness, &witnessed(ORIGIN, 5, "a"));
     check_cosigned(&witness, &witnessed("another log", 3, "b"));
     check_cosigned(&witness, &witnessed(ORIGIN, 9, "c"));
     let reopened = Witness::open(&path).expect("a witness");
     let mut told = None;
-    let refused = reopened.cosign(ORIGIN, |last| {
+    let refused = reopened.cosign((ORIGIN, None), |last| {
         told = last.cloned();
         Err::<(Witnessed, Vec<u8>), _>("no")
     });
     assert_eq!(refused.expect("a memory"), Err("no"));
     assert_eq!(told, Some(witnessed(ORIGIN, 9, "c")));
-    let kept = reopened.last("another log").expect("a memory");
+    let kept = reopened.last("another log", None).expect("a memory");
     assert_eq!(kept, Some(witnessed("another log", 3, "b")));
-    assert_eq!(reopened.last(ORIGIN).expect("a memory"), Some(witnessed(ORIGIN, 9, "c")));
+    assert_eq!(reopened.last(ORIGIN, None).expect("a memory"), Some(witnessed(ORIGIN, 9, "c")));
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn a_memory_that_was_lost_changed_or_is_anothers_stops_the_witness() {
     let whole = fs::read_to_string(&file).expect("a memory");
     let asked = || {
         let agree = |_: Option<&Witnessed>| Ok((witnessed(ORIGIN, 4, "fork"), Vec::new()));
-        witness.cosign::<()>(ORIGIN, agree).expect_err("no cosignature")
+        witness.cosign::<()>((ORIGIN, None), agree).expect_err("no cosignature")
     };
     for (text, what) in [
         (whole.replace(ORIGIN, "sigillo.invalid/un altro"), "another log"),
@@ -96,12 +97,34 @@ fn a_memory_that_was_lost_changed_or_is_anothers_stops_the_witness() {
     }
     fs::remove_file(&file).expect("a file");
     assert!(matches!(asked(), KeyError::Missing { .. }));
-    assert!(matches!(witness.last(ORIGIN), Err(KeyError::Missing { .. })));
+    assert!(matches!(witness.last(ORIGIN, None), Err(KeyError::Missing { .. })));
     // Another key with the memory of this one.
     let (_other, elsewhere) = folder();
     Witness::create(&elsewhere, "w").expect("a witness");
     fs::copy(elsewhere.join("witness.key"), path.join("witness.key")).expect("a copy");
     assert!(matches!(Witness::open(&path), Err(KeyError::Damaged { .. })));
+}
+
+#[test]
+fn a_log_in_place_of_another_is_no_fork_of_it_if_it_is_known_by_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let witness = Witness::create(&folder.path().join("witness"), "polo.example/1").unwrap();
+    let last = |key| witness.last(ORIGIN, key).unwrap().map(|it| it.size);
+    let cosign = |key, size| {
+        let agree = |_: Option<&Witnessed>| Ok((witnessed(ORIGIN, size, "a"), b"m".to_vec()));
+        witness.cosign::<()>((ORIGIN, key), agree).unwrap().unwrap();
+    };
+    cosign(None, 5);
+    // Which key it has was not known yet: it is still that log.
+    assert_eq!([None, Some("one"), Some("two")].map(last), [Some(5); 3]);
+    cosign(Some("one"), 9);
+    assert_eq!([None, Some("one"), Some("two")].map(last), [Some(9), Some(9), None]);
+    cosign(Some("two"), 3);
+    // Neither forgets, and who names no key speaks of the first.
+    cosign(None, 10);
+    assert_eq!([None, Some("one"), Some("two")].map(last), [Some(10), Some(10), Some(3)]);
+    cosign(Some("two"), 4);
+    assert_eq!([Some("one"), Some("two"), Some("three")].map(last), [Some(10), Some(4), None]);
 }
 
 #[test]
@@ -113,14 +136,14 @@ fn nothing_is_cosigned_that_cannot_be_remembered_first() {
     let obstacle = path.join("cosigned").join(format!("{id}.json.new"));
     fs::create_dir(&obstacle).expect("a folder in the way");
     let agree = |_: Option<&Witnessed>| Ok((witnessed(ORIGIN, 6, "b"), Vec::new()));
-    let error = witness.cosign::<()>(ORIGIN, agree).expect_err("no cosignature");
+    let error = witness.cosign::<()>((ORIGIN, None), agree).expect_err("no cosignature");
     assert!(matches!(error, KeyError::Io { .. }), "{error:?}");
-    assert_eq!(witness.last(ORIGIN).expect("a memory"), Some(witnessed(ORIGIN, 5, "a")));
+    assert_eq!(witness.last(ORIGIN, None).expect("a memory"), Some(witnessed(ORIGIN, 5, "a")));
     fs::remove_dir(&obstacle).expect("the folder");
     // Nor what could be written and never read again, nor under the name of another log.
     for (origin, size) in [(ORIGIN, 1 << 53), ("another", 6)] {
         let agree = |_: Option<&Witnessed>| Ok((witnessed(origin, size, "b"), Vec::new()));
-        assert!(witness.cosign::<()>(ORIGIN, agree).is_err());
+        assert!(witness.cosign::<()>((ORIGIN, None), agree).is_err());
     }
     check_cosigned(&witness, &witnessed(ORIGIN, 6, "b"));
 }
@@ -173,7 +196,7 @@ fn witnesses_at_the_same_time_never_cosign_two_histories() {
                         Some(last) if last.size >= size => Err(()),
                         _ => Ok((witnessed(ORIGIN, size, word), Vec::new())),
                     };
-                    if witness.cosign(ORIGIN, judge).expect("a memory").is_ok() {
+                    if witness.cosign((ORIGIN, None), judge).expect("a memory").is_ok() {
                         cosigned.lock().expect("a list").push((word, size));
                     }
                 }

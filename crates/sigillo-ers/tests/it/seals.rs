@@ -1,8 +1,8 @@
 //! Seals: what verifies, and what does not.
 
 use sigillo_ers::{
-    CertificateError, CmsError, SealError, Trust, TrustAnchors, VerifiedSeal, prepare_seal,
-    verify_seal, verify_stamped_seal,
+    CertificateError, CmsError, SealError, Trust, TrustAnchors, VerifiedSeal, is_seal_anchored,
+    prepare_seal, verify_seal, verify_stamped_seal,
 };
 use sigillo_model::Sha256Digest;
 
@@ -37,6 +37,17 @@ fn a_trial_seal_is_verified() {
         let seal = verify_seal(&raw, Sha256Digest::of(CONTENT), &nobody, now()).unwrap();
         assert_eq!(seal.trust, Trust::Unknown);
     }
+}
+
+#[test]
+fn the_certificate_of_a_seal_leads_to_an_anchor_or_does_not() {
+    // The root of another world has the same name, and another key.
+    let (world, other) = (World::new(), World::new());
+    let anchored = |anchors| is_seal_anchored(&world.seal, &[], anchors).unwrap();
+    assert!(anchored(&world.anchors));
+    assert!(!anchored(&other.anchors));
+    assert!(!anchored(&TrustAnchors::new()));
+    assert!(is_seal_anchored(b"none", &[], &world.anchors).is_err());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use sigillo_authorities::{KeyFolder, SignedHead};
 use sigillo_evidence_log::{
-    AuditKnowledge, BelievedKeys, LogError, LogWriter, RotatedKey, SeenLog, find_head,
+    AuditKnowledge, BelievedKeys, LogError, LogWriter, RotatedKey, SeenHead, SeenLog, find_head,
     read_checkpoint, read_view, rotate_log_key,
 };
 use sigillo_merkle::{
@@ -106,13 +106,14 @@ async fn each_key_signs_the_checkpoints_from_its_entry_to_the_next() {
 /// Audits as somebody who believes these keys of the first log, and says how that was contradicted.
 async fn contradicted(world: &World, commit: &VerifierKey, log: &KeysOfLog) -> Vec<String> {
     let believed = BelievedKeys { commit: commit.clone(), log: log.clone() };
+    let at = Some(LogTime::new("2026-11-25T08:00:00Z".parse().unwrap()));
     let head = SignedHead { size: 9, root: Sha256Digest::of(b"seen") };
+    let heads = vec![SeenHead { head, at, met_in: None }];
     let first = log.first().clone();
     let seen = SeenLog {
         generation: 1,
         log: first,
-        head: None,
-        at: Some(LogTime::new("2026-11-25T08:00:00Z".parse().unwrap())),
+        heads: Vec::new(),
         believed: Some(believed),
         ended: None,
     };
@@ -122,10 +123,7 @@ async fn contradicted(world: &World, commit: &VerifierKey, log: &KeysOfLog) -> V
             log_key_trusted: true,
             seen: None,
             // What was seen of a log is told only where the log has its key.
-            seen_before: vec![
-                seen.clone(),
-                SeenLog { head: Some(head), log: commit.clone(), ..seen },
-            ],
+            seen_before: vec![seen.clone(), SeenLog { heads, log: commit.clone(), ..seen }],
             time: None,
         })
         .await;

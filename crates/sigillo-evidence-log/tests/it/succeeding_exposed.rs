@@ -101,14 +101,8 @@ async fn a_log_that_ended_elsewhere_than_was_told_is_rewritten() {
     let log = world.archive().await.log_keys_of(1).unwrap().first().clone();
     let told = async |size, root| {
         let ended = Some(SignedHead { size, root });
-        let seen = SeenLog {
-            generation: 1,
-            log: log.clone(),
-            head: None,
-            at: None,
-            believed: None,
-            ended,
-        };
+        let seen =
+            SeenLog { generation: 1, log: log.clone(), heads: Vec::new(), believed: None, ended };
         let knowledge = AuditKnowledge {
             anchors: world.anchors(),
             log_key_trusted: true,

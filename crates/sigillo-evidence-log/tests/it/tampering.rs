@@ -4,8 +4,10 @@
 use std::fs;
 
 use sigillo_authorities::SignedHead;
-use sigillo_evidence_log::{Archive, AuditKnowledge, LogAudit, LogError, audit_log, rebuild_log};
-use sigillo_model::{ErrorKind, ObjectKey, Verdict};
+use sigillo_evidence_log::{
+    Archive, AuditKnowledge, LogAudit, LogError, SeenHead, SeenLog, audit_log, rebuild_log,
+};
+use sigillo_model::{ErrorKind, FindingCode, LogTime, ObjectKey, Verdict};
 
 use crate::world::{Place, World, commit, completed, faults};
 
@@ -231,6 +233,36 @@ async fn commits_taken_back_with_all_their_copies_show_to_whoever_saw_them() {
     assert!(faults(&found).contains(&("F304", "log/seq")));
     let other = SignedHead { size: seen.size - 2, ..seen };
     assert!(faults(&world.audit_with(Some(other)).await).contains(&("F304", "log/seq")));
+}
+
+#[tokio::test]
+async fn what_was_met_in_a_file_is_told_with_its_name_and_both_that_it_can_mean() {
+    let world = archive().await;
+    let head = head_of(&world.audit().await);
+    let log = world.archive().await.log_keys().first().clone();
+    let told = async |head| {
+        let at = Some(LogTime::new("2026-11-25T08:00:00Z".parse().unwrap()));
+        let heads = vec![SeenHead { head, at, met_in: Some("fascicolo.zip".to_owned()) }];
+        let (log, believed, ended) = (log.clone(), None, None);
+        let audit = world
+            .audit_of(AuditKnowledge {
+                anchors: world.anchors(),
+                log_key_trusted: true,
+                seen_before: vec![SeenLog { generation: 1, log, heads, believed, ended }],
+                ..AuditKnowledge::default()
+            })
+            .await;
+        let codes = audit.findings.iter().map(|it| it.code.code());
+        assert!(!codes.clone().any(|it| it == "F604"), "{:?}", audit.findings);
+        audit.findings.into_iter().find(|it| it.code == FindingCode::LogRolledBack)
+    };
+    assert_eq!(told(head).await, None);
+    let finding = told(SignedHead { size: head.size + 30, ..head }).await.unwrap();
+    let said =
+        ["met in fascicolo.zip on 2026-11-25T08:00:00Z", "rolled back", "--reason keys-exposed"];
+    for said in said {
+        assert!(finding.message.contains(said), "{finding:?}");
+    }
 }
 
 #[tokio::test]

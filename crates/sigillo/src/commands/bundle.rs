@@ -10,7 +10,7 @@ use sigillo_model::{ErrorKind, Sha256Digest, Verdict};
 use sigillo_proof::{
     ArchiveSection, BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, CheckedPage, CheckedSort,
     PERIOD_BYTES_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX, ReceiptCheck,
-    ReceiptTrust, check_bundle, is_period_statement, render_html,
+    ReceiptTrust, check_bundle, check_receipt, is_period_statement, render_html,
 };
 use sigillo_store::ReadPool;
 
@@ -32,6 +32,7 @@ use crate::{
     output::{counted, size_text, visible},
     places::{read_beginning, refuse_taken, write_new},
     require::{Requirement, require},
+    seen::MetTrust,
     trust_store::TrustStore,
 };
 
@@ -201,7 +202,7 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
             return Err(CommandError::usage(words).hint("leave out --html"));
         }
         let trust = |archive: &_| trust(context, args.trust.as_deref(), archive);
-        return log_statement::check(context, &bytes, &args.files, &trust);
+        return log_statement::check(context, (&bytes, &args.bundle), &args.files, &trust);
     }
     let given = args.files.iter().map(|path| given_file(path)).collect::<Result<Vec<_>, _>>()?;
     let algorithms = algorithms()?;
@@ -209,19 +210,23 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
     let (mut check, bundle) = match Bundle::parse(&bytes) {
         Err(error) => (BundleCheck::unreadable(&error), None),
         Ok(bundle) => {
-            let trust = trust(context, args.trust.as_deref(), &bundle.receipt.archive)?;
+            let receipt = &bundle.receipt;
+            let (trust, own) = trust(context, args.trust.as_deref(), &receipt.archive)?;
             let rules = BundleRules { trust: &trust, algorithms: &algorithms, at };
-            let check = check_bundle(&bundle, &given, &rules);
+            let mut check = check_bundle(&bundle, &given, &rules);
             log_believed = is_believed(&check.findings);
+            let believes =
+                |it: &&ReceiptTrust| is_believed(&check_receipt(receipt, it, &[]).findings);
+            let own = own.as_ref().map_or(Some(&trust), |own| Some(own).filter(believes));
+            let (met, place) = (MetTrust { judged: &trust, own }, (receipt, &*args.bundle));
+            let checked = check.receipt.as_ref();
+            if let Some(fork) = checked.and_then(|it| fork(context, place, it, &met)) {
+                check.verdict = Verdict::Damaged;
+                check.findings.push(fork);
+            }
             (check, Some(bundle))
         }
     };
-    if let (Some(bundle), Some(receipt)) = (&bundle, &check.receipt)
-        && let Some(fork) = fork(context, &bundle.receipt, receipt)
-    {
-        check.verdict = Verdict::Damaged;
-        check.findings.push(fork);
-    }
     check.verdict = require(&mut check.findings, &args.require, check.verdict);
     if let Some(file) = &args.html {
         let receipt = bundle.as_ref().zip(check.receipt.as_ref());
@@ -245,22 +250,26 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
     Ok(exit_code(&check.findings))
 }
 
+/// Whom to believe, and the user's own trust if that is another.
+pub(crate) type BothTrusts = (ReceiptTrust, Option<ReceiptTrust>);
+
+/// Returns whom to believe about an archive: the user's own trust store or, if a folder is named, what is in
+/// that, with the own one beside it.
 fn trust(
     context: &Context,
     folder: Option<&Path>,
     archive: &ArchiveSection,
-) -> Result<ReceiptTrust, CommandError> {
-    match folder {
-        None => context.trust.receipt_trust(archive),
-        Some(folder) => {
-            if !folder.is_dir() {
-                let words = format!("{} is no folder", folder.display());
-                return Err(CommandError::new(ErrorKind::Invalid, words)
-                    .hint("name a folder of files that `sigillo trust export` printed"));
-            }
-            TrustStore::in_folder(folder.to_owned()).exported_trust(archive)
-        }
+) -> Result<BothTrusts, CommandError> {
+    let own = context.trust.receipt_trust(archive);
+    let Some(folder) = folder else { return Ok((own?, None)) };
+    if !folder.is_dir() {
+        let words = format!("{} is no folder", folder.display());
+        return Err(CommandError::new(ErrorKind::Invalid, words)
+            .hint("name a folder of files that `sigillo trust export` printed"));
     }
+    let named = TrustStore::in_folder(folder.to_owned()).exported_trust(archive)?;
+    // Whoever cannot read their own believes nobody by that.
+    Ok((named, Some(own.unwrap_or_default())))
 }
 
 /// Returns the name of a file without its folders.

@@ -9,24 +9,26 @@ use serde_json::{Value, json};
 use sigillo_custody::{MadePeriod, MakePeriodError, PeriodAsked, PeriodBound, PeriodMaker};
 use sigillo_evidence_log::Archive;
 use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX};
-use sigillo_model::{ErrorKind, Finding, FindingCode, Verdict};
+use sigillo_model::{ErrorKind, Finding, Verdict};
 use sigillo_proof::{
-    ArchiveSection, PeriodCheck, PeriodCommit, PeriodStatement, ReceiptTrust, TypeCount,
-    check_period, render_period,
+    ArchiveSection, PeriodCheck, PeriodCommit, PeriodStatement, TypeCount, check_period,
+    render_period,
 };
 
 use crate::{
     commands::{
         EXIT_CLEAN,
+        bundle::BothTrusts,
         log::checkpoint_of,
         log_ended::NotContained,
-        receipt::logs_text,
+        receipt::{is_believed, logs_text},
         verify::{exit_code, findings_text},
     },
     context::Context,
     error::CommandError,
     output::{counted, size_text, visible},
     places::{read_beginning, refuse_taken, write_new},
+    seen::MetTrust,
 };
 
 /// At most so many batches are printed; --json lists all of them.
@@ -258,30 +260,37 @@ fn checkpoint_json(checkpoint: Option<&Checkpoint>) -> Value {
         .map_or(Value::Null, |it| json!({"root": hex::encode(it.root.as_bytes()), "size": it.size}))
 }
 
-/// Checks a period statement; `trust_of` says whom to believe about the archive it names.
+/// Checks a period statement, which lies in a file; `trust_of` says whom to believe about the archive it
+/// names, with the user's own trust if that is another.
 pub(crate) fn check(
     context: &Context,
-    bytes: &[u8],
+    (bytes, file): (&[u8], &Path),
     files: &[PathBuf],
-    trust_of: &dyn Fn(&ArchiveSection) -> Result<ReceiptTrust, CommandError>,
+    trust_of: &dyn Fn(&ArchiveSection) -> Result<BothTrusts, CommandError>,
 ) -> Result<u8, CommandError> {
     if let Some(file) = files.first() {
         let words = format!("a period statement has no files: {} cannot be in it", file.display());
         return Err(CommandError::usage(words).hint("check the statement by itself"));
     }
-    let (mut check, archive) = match PeriodStatement::parse(bytes) {
+    let (check, archive) = match PeriodStatement::parse(bytes) {
         Err(error) => (PeriodCheck::unreadable(&error), None),
         Ok(period) => {
-            let trust = trust_of(&period.archive)?;
-            (check_period(&period, &trust), Some(period.archive))
+            let (trust, own) = trust_of(&period.archive)?;
+            let mut check = check_period(&period, &trust);
+            let own = match &own {
+                None => Some(&trust),
+                Some(own) => {
+                    Some(own).filter(|it| is_believed(&check_period(&period, it).findings))
+                }
+            };
+            let met = MetTrust { judged: &trust, own };
+            if let Some(fork) = fork(context, (&period.archive, file), &check, &met) {
+                check.verdict = Verdict::Damaged;
+                check.findings.push(fork);
+            }
+            (check, Some(period.archive))
         }
     };
-    if let Some(archive) = &archive
-        && let Some(fork) = fork(context, archive, &check)
-    {
-        check.verdict = Verdict::Damaged;
-        check.findings.push(fork);
-    }
     let text = check_text(&check, archive.as_ref());
     let value = check_json(&check, archive.as_ref());
     context.output.result("sigillo.check.statement/1", &text, value);
@@ -290,9 +299,13 @@ pub(crate) fn check(
 
 /// Compares the checkpoints of a statement, where logs ended and which came after them with what was seen
 /// of them, if the newest is believed.
-fn fork(context: &Context, archive: &ArchiveSection, check: &PeriodCheck) -> Option<Finding> {
-    let is_believed = check.findings.iter().all(|it| it.code != FindingCode::OriginUnknown);
-    if !is_believed {
+fn fork(
+    context: &Context,
+    (archive, file): (&ArchiveSection, &Path),
+    check: &PeriodCheck,
+    trust: &MetTrust<'_>,
+) -> Option<Finding> {
+    if !is_believed(&check.findings) {
         return None;
     }
     // The older one of a log that ended bears no signature.
@@ -300,10 +313,7 @@ fn fork(context: &Context, archive: &ArchiveSection, check: &PeriodCheck) -> Opt
     let bounds = older.into_iter().chain(&check.checkpoint);
     let bounds = bounds.filter_map(|it| Some((check.generation?, it)));
     let logs = check.logs.iter().map(|it| (it.generation, &it.checkpoint));
-    let forked = bounds.chain(logs).find_map(|(generation, checkpoint)| {
-        context.meet(archive.id, &archive.first_key_of(generation)?, checkpoint)
-    });
-    forked.or_else(|| context.meet_logs(archive))
+    context.meet((archive, file), trust, bounds.chain(logs))
 }
 
 fn check_text(check: &PeriodCheck, archive: Option<&ArchiveSection>) -> String {

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use sigillo_authorities::{CheckpointSigner, KeyFolder, SignedHead};
-use sigillo_evidence_log::{Archive, SeenLog, SuccessionPlan, log_contains, read_checkpoint};
+use sigillo_evidence_log::{
+    Archive, SeenHead, SeenLog, SuccessionPlan, log_contains, read_checkpoint,
+};
 use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX, TreeHash};
 use sigillo_model::{ErrorKind, GENERATIONS_MAX, LogTime, Sha256Digest, SuccessionReason};
 
@@ -23,6 +25,9 @@ const KNOWN: &str = "Known when this was written: ";
 /// Whence the head is known that the archive publishes.
 const PUBLISHED: &str = "published";
 
+/// Whence a head is known that was met in a file made from the archive, as in a bundle.
+const MET: &str = "met in a proof";
+
 /// A head of the log that somebody kept.
 struct KnownHead {
     head: SignedHead,
@@ -32,8 +37,28 @@ struct KnownHead {
     is_contained: bool,
     /// Whether this user saw it.
     is_seen: bool,
-    /// Whether nothing but a signature of the log's key says that there was such a log.
-    is_only_published: bool,
+    doubt: Doubt,
+}
+
+/// Whose a head may be, by the best of where it is known from.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Doubt {
+    /// It was seen, signed or given here.
+    None,
+    /// It is published, and nothing but a signature of the log's key says that there was such a log.
+    Published,
+    /// It was met in a file: whoever has stolen keys can make one.
+    Met,
+}
+
+impl Doubt {
+    fn of(whence: &str) -> Self {
+        match whence {
+            PUBLISHED => Self::Published,
+            MET => Self::Met,
+            _ => Self::None,
+        }
+    }
 }
 
 /// All that is known of a log as it is.
@@ -44,6 +69,8 @@ pub(super) struct Known {
     size: u64,
     /// Where the head that was seen here is remembered.
     seen_file: PathBuf,
+    /// The head that was met in a file.
+    met: Option<SeenHead>,
     /// Whether others may sign with the log's key, by the reason that is given.
     others_may_sign: bool,
 }
@@ -58,7 +85,8 @@ impl Known {
     ) -> Result<Self, CommandError> {
         let (size, seen_file) = (plan.size, context.seen_file(archive));
         let others_may_sign = reason.is_some_and(SuccessionReason::others_may_sign);
-        let mut this = Self { heads: Vec::new(), size, seen_file, others_may_sign };
+        let met = context.met(archive)?;
+        let mut this = Self { heads: Vec::new(), size, seen_file, met, others_may_sign };
         if let Some(file) = given {
             let (checkpoint, text) = read_given(file, archive).await?;
             let root = Sha256Digest::from_bytes(*checkpoint.root.as_bytes());
@@ -68,7 +96,9 @@ impl Known {
             this.add(published.head, published.note, PUBLISHED);
         }
         let signed = old.and_then(|old| old.last_signed().ok().flatten());
-        for (head, whence) in [(signed, "signed last"), (context.seen(archive), "seen")] {
+        let met = this.met.as_ref().map(|it| it.head);
+        for (head, whence) in [(signed, "signed last"), (context.seen(archive), "seen"), (met, MET)]
+        {
             let Some(head) = head else { continue };
             let root = TreeHash::from_bytes(*head.root.as_bytes());
             let checkpoint = Checkpoint { origin: archive.origin(), size: head.size, root };
@@ -86,17 +116,28 @@ impl Known {
         if let Some(known) = self.heads.iter_mut().find(|it| it.head == head) {
             known.whence.push_str(&format!(", {whence}"));
             known.is_seen |= is_seen;
-            known.is_only_published &= whence == PUBLISHED;
+            known.doubt = known.doubt.min(Doubt::of(whence));
             return;
         }
-        let (is_only_published, whence) = (whence == PUBLISHED, whence.to_owned());
-        let is_contained = false;
-        self.heads.push(KnownHead { head, text, whence, is_contained, is_seen, is_only_published });
+        self.heads.push(KnownHead {
+            head,
+            text,
+            whence: whence.to_owned(),
+            is_contained: false,
+            is_seen,
+            doubt: Doubt::of(whence),
+        });
     }
 
-    /// Tells whether a head may be somebody else's, who has the log's key and write access.
+    /// Tells whether a head may be somebody else's, who has the log's key: one that was only met, and where
+    /// the reason says so one that is only published.
     fn may_be_theirs(&self, known: &KnownHead) -> bool {
-        self.others_may_sign && known.is_only_published && !known.is_contained
+        let is_unsure = match known.doubt {
+            Doubt::None => false,
+            Doubt::Published => self.others_may_sign,
+            Doubt::Met => true,
+        };
+        is_unsure && !known.is_contained
     }
 
     /// Returns the newest; of those of one size one that the log does not contain.
@@ -130,7 +171,7 @@ impl Known {
     /// Tells whether two histories are known: of one size there are two heads, or the log lacks one of
     /// its own size or below.
     fn is_forked(&self) -> bool {
-        let strange: Vec<_> = self.strange().collect();
+        let strange: Vec<_> = self.strange().filter(|it| it.doubt != Doubt::Met).collect();
         strange.iter().any(|it| {
             it.head.size <= self.size
                 || strange
@@ -183,7 +224,8 @@ impl Known {
                 grouped(shared)
             ));
         }
-        if self.heads.iter().any(|it| self.may_be_theirs(it)) {
+        text.push_str(&self.met_text().unwrap_or_default());
+        if self.heads.iter().any(|it| self.may_be_theirs(it) && it.doubt != Doubt::Met) {
             text.push_str(
                 "What is published beyond the log may be by others who have its key: the act does not say that \
                  it is lost. If it is yours, give it with --checkpoint.\n",
@@ -191,6 +233,20 @@ impl Known {
         }
         text.push_str(&self.for_ever_text().unwrap_or_default());
         text
+    }
+
+    /// Says of a head that was only met, and that the log does not contain, what it can mean.
+    fn met_text(&self) -> Option<String> {
+        let met = self.met.as_ref()?;
+        let known = self.heads.iter().find(|it| it.head == met.head);
+        known.filter(|it| it.doubt == Doubt::Met && !it.is_contained)?;
+        Some(format!(
+            "A checkpoint of {} was {}. Either the archive was rolled back, and a copy may have what is \
+             missing, or others have its keys and made that file (--reason keys-exposed). The act does not say \
+             that any of it is lost. If it is yours, give it with --checkpoint.\n",
+            head_text(met.head),
+            met.how()
+        ))
     }
 
     /// Says that what was seen here will be missed for ever, if no act can say that it is lost: it
@@ -284,7 +340,8 @@ impl Lost {
     fn lines(&self) -> impl Iterator<Item = String> {
         self.generations().into_iter().map(|generation| {
             let of_seen = self.logs.iter().filter(|it| it.generation == generation);
-            let of_seen = of_seen.filter_map(|it| it.head);
+            let of_seen = of_seen.flat_map(|it| &it.heads).filter(|it| it.met_in.is_none());
+            let of_seen = of_seen.map(|it| it.head);
             let of_keys = self.folders.iter().filter(|it| it.0 == generation).map(|it| it.2);
             let size = of_seen.chain(of_keys).map(|head| head.size).max();
             let known = size.map_or_else(
@@ -401,6 +458,7 @@ mod tests {
             heads: Vec::new(),
             size: 5,
             seen_file: PathBuf::from("seen"),
+            met: None,
             others_may_sign: reason.is_some_and(SuccessionReason::others_may_sign),
         };
         let head = |size, text: &str| {
@@ -410,6 +468,11 @@ mod tests {
         for whence in whence {
             this.add(head(1_000_000, "other"), "theirs".to_owned(), whence);
         }
+        this.met = whence.contains(&MET).then(|| SeenHead {
+            head: head(1_000_000, "other"),
+            at: None,
+            met_in: Some("fascicolo.zip".to_owned()),
+        });
         this.add(head(5, "own"), "own".to_owned(), "signed last");
         this.heads.iter_mut().for_each(|it| it.is_contained = it.text == "own");
         this
@@ -436,5 +499,32 @@ mod tests {
         for reason in [None, Some(SuccessionReason::TailLost), Some(SuccessionReason::KeysLost)] {
             assert_eq!(known(reason, &[PUBLISHED]).lost(reason), Some(999_995), "{reason:?}");
         }
+    }
+
+    #[test]
+    fn what_was_only_met_in_a_file_is_never_counted_as_lost() {
+        for reason in
+            [None, Some(SuccessionReason::BackupRestored), Some(SuccessionReason::KeysExposed)]
+        {
+            let met = known(reason, &[MET]);
+            let found = (met.lost(reason), met.checkpoint());
+            assert_eq!(found, (Some(0), Some("own".to_owned())), "{reason:?}");
+            assert!(!met.is_forked());
+            for said in ["met in fascicolo.zip earlier", "rolled back", "--reason keys-exposed"] {
+                assert!(met.text().contains(said), "{}", met.text());
+            }
+            assert!(met.strange_text().unwrap().contains("met in a proof, perhaps by others"));
+            // The name of the file may be of people: the act goes without it.
+            assert!(!met.strange_text().unwrap().contains("fascicolo"));
+        }
+        // That somebody published what was met makes it no surer where others may sign.
+        let exposed = Some(SuccessionReason::KeysExposed);
+        for both in [[MET, PUBLISHED], [PUBLISHED, MET]] {
+            assert_eq!(known(exposed, &both).lost(exposed), Some(0));
+            assert_eq!(known(None, &both).lost(None), Some(999_995));
+        }
+        let also_seen = known(None, &[MET, "seen"]);
+        assert_eq!(also_seen.lost(None), Some(999_995));
+        assert!(!also_seen.text().contains("fascicolo"), "{}", also_seen.text());
     }
 }

@@ -10,8 +10,8 @@ use sigillo_authorities::{KeyError, SignedHead, Witness, WitnessRefused, Witness
 use sigillo_custody::{CosignatureOutcome, ReceiptLog, store_cosignature};
 use sigillo_evidence_log::Archive;
 use sigillo_merkle::{
-    CHECKPOINT_BYTES_MAX, Checkpoint, CosignedAt, NoteSignature, SignedNote, TreeHash, VerifierKey,
-    WITNESS_REQUEST_BYTES_MAX, WitnessRefusal, WitnessRequest, cosignature_message,
+    CHECKPOINT_BYTES_MAX, Checkpoint, CosignedAt, KeysOfLog, NoteSignature, SignedNote, TreeHash,
+    VerifierKey, WITNESS_REQUEST_BYTES_MAX, WitnessRefusal, WitnessRequest, cosignature_message,
 };
 use sigillo_model::{ErrorKind, LogTime, ObjectKey, Sha256Digest};
 use sigillo_proof::CosignedBy;
@@ -22,7 +22,8 @@ use crate::{
     error::CommandError,
     output::{counted, visible},
     places::read_beginning,
-    trust::TrustedSuccessor,
+    trust::Trusted,
+    trust_ends::allows,
 };
 
 /// A cosignature may be of one of so many sizes before the published one.
@@ -71,7 +72,8 @@ pub(crate) fn witness(context: &Context, args: &WitnessArgs) -> Result<u8, Comma
     }
     let witness = Witness::open(&folder).map_err(|error| no_witness(error, &folder))?;
     if let Some(origin) = &args.last {
-        let last = witness.last(origin)?.ok_or_else(|| {
+        let named = named_keys(&context.trust.list()?, origin).and_then(|it| it.1);
+        let last = witness.last(origin, named.as_deref())?.ok_or_else(|| {
             let words = format!("no checkpoint of {origin:?} was cosigned yet");
             CommandError::new(ErrorKind::Invalid, words)
         })?;
@@ -151,7 +153,7 @@ fn cosign(
         this.words.insert(0, format!("{} cannot be used", file.display()));
         this.hint("give a file that `sigillo log consistency` printed")
     })?;
-    let log = log_key(context, &request.checkpoint, log)?;
+    let (log, named) = log_key(context, &request.checkpoint, log)?;
     refuse_ended(context, &request.checkpoint)?;
     let key = key_of(witness)?;
     let at = LogTime::new(context.clock.now());
@@ -166,8 +168,9 @@ fn cosign(
         root: digest_of(request.checkpoint.root),
         size: request.checkpoint.size,
     };
-    let mut before = None;
-    let outcome = witness.cosign::<WitnessRefusal>(&asked.origin, |last| {
+    let (mut before, other) = (None, witness.last(&asked.origin, None)?);
+    let id = (&*asked.origin, named.as_deref());
+    let outcome = witness.cosign::<WitnessRefusal>(id, |last| {
         before = last.cloned();
         request.judge(&log, last.map(checkpoint_of).as_ref())?;
         Ok((asked.clone(), cosignature_message(cosigned_at, request.signed.text.as_bytes())))
@@ -176,33 +179,32 @@ fn cosign(
     match outcome {
         Ok(signature) => {
             let line = NoteSignature::cosignature(&key, cosigned_at, signature).to_line();
-            context.output.say(&cosigned_words(&facts));
+            context.output.say(&cosigned_words(&facts, other.as_ref()));
             Ok(told(context, &line, Facts { cosignature: Some(line.clone()), ..facts }))
         }
         Err(refusal) if refusal.is_evidence() => {
-            refused(context, witness, &refusal, (&bytes, facts))
+            refused(context, witness, &refusal, (&bytes, facts, &log))
         }
         Err(refusal) => Err(not_cosigned(&refusal, &request, facts.last.as_ref())),
     }
 }
 
-/// Returns the key that signs this checkpoint of its log: the one that is named, or that is believed.
+/// Returns the key that signs this checkpoint of its log: the one that is named, or that is believed; then
+/// with what tells this log apart from another of the same origin.
 fn log_key(
     context: &Context,
     checkpoint: &Checkpoint,
     named: Option<&str>,
-) -> Result<VerifierKey, CommandError> {
+) -> Result<(VerifierKey, Option<String>), CommandError> {
     if let Some(text) = named {
-        return VerifierKey::parse(text)
+        let key = VerifierKey::parse(text);
+        return key
+            .map(|key| (key, None))
             .map_err(|error| CommandError::of(ErrorKind::Invalid, &error));
     }
     let origin = &checkpoint.origin;
-    let trusted = context.trust.list()?;
-    let later = trusted.iter().flat_map(|it| &it.successors);
-    let later = later.filter_map(TrustedSuccessor::log_keys);
-    let mut logs = trusted.iter().filter_map(|it| it.log_keys().ok()).chain(later);
-    let keys = logs.find(|keys| keys.first().name() == origin);
-    keys.map(|keys| keys.of_size(checkpoint.size).clone()).ok_or_else(|| {
+    let known = named_keys(&context.trust.list()?, origin);
+    known.map(|(keys, first)| (keys.of_size(checkpoint.size).clone(), first)).ok_or_else(|| {
         let words =
             format!("the trust store does not know the log {origin:?}: nothing was cosigned");
         CommandError::new(ErrorKind::Invalid, words).hint(
@@ -211,13 +213,25 @@ fn log_key(
     })
 }
 
+/// Returns the keys of a log that is believed; of one that came after another, also its first key.
+///
+/// Only such a one can be lost and have another in its place. Of the first log, older files know nothing
+/// but the newest key: by that, it would seem to be another after a rotation.
+fn named_keys(trusted: &[Trusted], origin: &str) -> Option<(KeysOfLog, Option<String>)> {
+    let first = trusted.iter().filter_map(|it| Some((it.log_keys().ok()?, None)));
+    let later = trusted.iter().flat_map(|it| &it.successors);
+    let later = later.filter_map(|it| Some((it.log_keys()?, Some(it.log.clone()))));
+    first.chain(later).find(|(keys, _)| keys.first().name() == origin)
+}
+
 /// Refuses to cosign what is not of a log that ended, if the trust store knows that it did: what it would
 /// have beyond its end and, where others may sign with its keys, everything but the end itself.
 fn refuse_ended(context: &Context, checkpoint: &Checkpoint) -> Result<(), CommandError> {
     let trusted = context.trust.list()?;
     let mut ends = trusted.iter().flat_map(|it| &it.successors);
     let Some(end) = ends.find_map(|it| it.end_of(&checkpoint.origin)) else { return Ok(()) };
-    if end.allows(checkpoint.size, digest_of(checkpoint.root)) {
+    let head = SignedHead { size: checkpoint.size, root: digest_of(checkpoint.root) };
+    if allows(&end.ended(), head) {
         return Ok(());
     }
     let words = format!(
@@ -244,12 +258,20 @@ fn digest_of(root: TreeHash) -> Sha256Digest {
     Sha256Digest::from_bytes(*root.as_bytes())
 }
 
-fn cosigned_words(facts: &Facts) -> String {
+fn cosigned_words(facts: &Facts, other: Option<&Witnessed>) -> String {
     let Some(asked) = &facts.asked else { return String::new() };
     let (origin, entries) = (visible(&asked.origin), counted(asked.size, "entry"));
-    match &facts.last {
-        None => format!("Cosigned {origin} with {entries}: the first checkpoint of it seen here"),
-        Some(last) => format!(
+    match (&facts.last, other) {
+        (None, Some(other)) => format!(
+            "Cosigned {origin} with {entries}: the first checkpoint seen here of the log that the trust store \
+             names. Another log of this name was cosigned before, last on {} with {}",
+            other.at,
+            counted(other.size, "entry")
+        ),
+        (None, None) => {
+            format!("Cosigned {origin} with {entries}: the first checkpoint of it seen here")
+        }
+        (Some(last), _) => format!(
             "Cosigned {origin} with {entries}: it only grew since the {} cosigned on {}",
             last.size, last.at
         ),
@@ -261,7 +283,7 @@ fn refused(
     context: &Context,
     witness: &Witness,
     refusal: &WitnessRefusal,
-    (bytes, facts): (&[u8], Facts),
+    (bytes, facts, log): (&[u8], Facts, &VerifierKey),
 ) -> Result<u8, CommandError> {
     let reason = refusal.to_string();
     let kept = match &facts.asked {
@@ -281,12 +303,24 @@ fn refused(
             last.size, last.at, asked.size, asked.at
         ));
     }
+    if facts.last.as_ref().is_some_and(|it| !has_signed(log, &it.checkpoint)) {
+        words.push_str(
+            " Another key signed the one before: if this log took the place of a lost one, let the trust store \
+             name it, and ask again without --log.",
+        );
+    }
     match &kept {
         Some(file) => words.push_str(&format!(" Both are kept in {}", file.display())),
         None => words.push_str(" As many refusals of this log are kept as there may be"),
     }
     context.output.say(&words);
     Ok(told(context, "", Facts { refused: Some(reason), kept, ..facts }))
+}
+
+/// Tells whether a key signed a checkpoint.
+fn has_signed(key: &VerifierKey, checkpoint: &str) -> bool {
+    let note = SignedNote::parse(checkpoint.as_bytes());
+    note.is_ok_and(|note| note.verify(std::slice::from_ref(key)).is_ok())
 }
 
 /// Says why nothing was cosigned, where nothing speaks against the log.

@@ -39,6 +39,7 @@ use crate::{
     output::{counted, grouped, size_text, visible},
     places::{read_beginning, refuse_taken, write_new, write_whole},
     require::{Requirement, require},
+    seen::MetTrust,
 };
 
 /// At most this many documents and refusals are printed; the JSON has all of them.
@@ -238,20 +239,19 @@ pub(crate) fn verify(
     let (mut log_believed, at, algorithms) = (false, context.clock.now(), algorithms()?);
     let (mut check, revocation, receipt) = match parsed {
         Ok(receipt) => {
-            let trust = &context.trust.receipt_trust(&receipt.archive)?;
-            let rules = BundleRules { trust, algorithms: &algorithms, at };
-            let (check, revocation) = check_receipt_at(&receipt, &given, &rules);
+            let trust = context.trust.receipt_trust(&receipt.archive)?;
+            let rules = BundleRules { trust: &trust, algorithms: &algorithms, at };
+            let (mut check, revocation) = check_receipt_at(&receipt, &given, &rules);
             log_believed = is_believed(&check.findings);
+            let met = MetTrust { judged: &trust, own: Some(&trust) };
+            if let Some(fork) = fork(context, (&receipt, file), &check, &met) {
+                check.verdict = Verdict::Damaged;
+                check.findings.push(fork);
+            }
             (check, Some(revocation), Some(receipt))
         }
         Err(error) => (ReceiptCheck::unreadable(&error), None, None),
     };
-    if let Some(receipt) = &receipt
-        && let Some(fork) = fork(context, receipt, &check)
-    {
-        check.verdict = Verdict::Damaged;
-        check.findings.push(fork);
-    }
     check.verdict = require(&mut check.findings, requirements, check.verdict);
     if let Some((path, sha256)) = html.zip(sha256) {
         let page = CheckedPage {
@@ -278,15 +278,17 @@ pub(crate) fn verify(
 
 /// Compares the logs of a receipt, if the newest is believed, with what was seen of each: its checkpoint,
 /// where those before it ended, and which log came after each.
-pub(crate) fn fork(context: &Context, receipt: &Receipt, check: &ReceiptCheck) -> Option<Finding> {
+pub(crate) fn fork(
+    context: &Context,
+    (receipt, file): (&Receipt, &Path),
+    check: &ReceiptCheck,
+    trust: &MetTrust<'_>,
+) -> Option<Finding> {
     if !is_believed(&check.findings) {
         return None;
     }
-    let forked = check.logs.iter().find_map(|log| {
-        let key = receipt.archive.first_key_of(log.generation)?;
-        context.meet(receipt.archive.id, &key, &log.checkpoint)
-    });
-    forked.or_else(|| context.meet_logs(&receipt.archive))
+    let heads = check.logs.iter().map(|it| (it.generation, &it.checkpoint));
+    context.meet((&receipt.archive, file), trust, heads)
 }
 
 /// Tells whether whoever checked a receipt believes the key of its log.

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use sigillo_evidence_log::read_view;
+use sigillo_authorities::KeyFolder;
+use sigillo_ers::{TrustAnchors, is_seal_anchored};
+use sigillo_evidence_log::{Archive, read_view};
 use sigillo_merkle::{POLICY_BYTES_MAX, PolicyWitness, VerifierKey, WitnessPolicy};
 use sigillo_model::ErrorKind;
 
@@ -13,10 +15,11 @@ use crate::{
     commands::{EXIT_CLEAN, trust_lists},
     context::Context,
     error::CommandError,
+    guard::{base_of, keys_of_log},
     output::{counted, visible},
     places::read_beginning,
-    trust::{Trusted, without_repeats},
-    trust_store::read_trusted,
+    trust::{Trusted, certificates_in, without_repeats},
+    trust_store::{read_trusted, unknown_members},
 };
 
 pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, CommandError> {
@@ -24,6 +27,7 @@ pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, 
         TrustCommand::List => list(context),
         TrustCommand::Add(args) => {
             let trusted = read_trusted(&args.file)?;
+            let unknown = unknown_members(&args.file, &trusted)?;
             let now = context.trust.add(&trusted)?;
             let mut text = format!("Believed from now on: {}\n", line_of(&now));
             if now.anchors.len() > trusted.anchors.len() {
@@ -34,26 +38,63 @@ pub(crate) async fn run(context: &Context, command: TrustCommand) -> Result<u8, 
                     context.trust.file_of(trusted.archive).display(),
                 ));
             }
+            if !unknown.is_empty() {
+                context.output.say(&format!(
+                    "note: not known here, and left out of what is kept: {}; a newer version of Sigillo may \
+                     know what it says",
+                    visible(&unknown.join(", "))
+                ));
+            }
             context.output.result("sigillo.trust.add/1", &text, value_of(&now));
             Ok(EXIT_CLEAN)
         }
         TrustCommand::Witness(args) => witness(context, &args),
         TrustCommand::ImportList(args) => trust_lists::import(context, &args),
-        TrustCommand::Export => {
-            let archive = context.archive().await?;
-            let keys = context.keys(&archive)?;
-            let mut anchors = vec![keys.trial_root_pem().to_owned()];
-            anchors.extend(context.authority_anchors()?);
-            // Whoever has only this must be able to verify what was signed before, under other keys.
-            anchors.extend(context.trust.anchors_of(&archive)?);
-            let anchors = without_repeats(anchors);
-            let view = read_view(&archive).await?;
-            let trusted = Trusted::of(&archive, anchors).rotated_by(&archive, &view);
-            let text = format!("{}\n", String::from_utf8_lossy(&trusted.to_json()));
-            context.output.result("sigillo.trust.export/1", &text, json!({"trusted": trusted}));
-            Ok(EXIT_CLEAN)
-        }
+        TrustCommand::Export => export(context).await,
     }
+}
+
+async fn export(context: &Context) -> Result<u8, CommandError> {
+    let archive = context.archive().await?;
+    let keys = context.keys(&archive)?;
+    let mut anchors = vec![keys.trial_root_pem().to_owned()];
+    anchors.extend(context.authority_anchors()?);
+    // Whoever has only this must be able to verify what was signed before, under other keys.
+    let base = base_of(keys.path(), archive.generation());
+    let older = (1..archive.generation()).map(|it| keys_of_log(&base, it));
+    anchors.extend(older.filter_map(|it| KeyFolder::read_trial_root(&it).ok()));
+    anchors.extend(context.trust.anchors_of(&archive)?);
+    let anchors = without_repeats(anchors);
+    let view = read_view(&archive).await?;
+    let trusted = Trusted::of(&archive, anchors).rotated_by(&archive, &view);
+    let lacking = logs_without_anchor(&archive, &trusted)?;
+    if let Some(first) = lacking.first() {
+        context.output.say(&format!(
+            "warning: the certificate that the seal of log {first} leads to is not here, so who has only this \
+             file cannot tell whose seals and time-stamps of that time are: bring its key folder back, or \
+             `sigillo trust add` what was exported before, and export again"
+        ));
+    }
+    let text = format!("{}\n", String::from_utf8_lossy(&trusted.to_json()));
+    context.output.result("sigillo.trust.export/1", &text, json!({"trusted": trusted}));
+    Ok(EXIT_CLEAN)
+}
+
+/// Returns the logs of an archive whose seals lead to no certificate that is exported.
+fn logs_without_anchor(archive: &Archive, trusted: &Trusted) -> Result<Vec<u64>, CommandError> {
+    let mut anchors = TrustAnchors::new();
+    trusted.anchors_into(&mut anchors)?;
+    let first = archive.description().keys.seal.clone();
+    let later = (2..=archive.generation())
+        .filter_map(|it| Some((it, archive.succession(it)?.succession.seal?)));
+    let is_lacking = |(_, pem): &(u64, String)| {
+        let ders = certificates_in(pem).unwrap_or_default();
+        let ders: Vec<_> = ders.iter().map(Vec::as_slice).collect();
+        let is_anchored = |(first, others): (&&[u8], _)| is_seal_anchored(first, others, &anchors);
+        !ders.split_first().is_some_and(|it| is_anchored(it).unwrap_or(false))
+    };
+    let seals = std::iter::once((1, first)).chain(later);
+    Ok(seals.filter(is_lacking).map(|it| it.0).collect())
 }
 
 /// Believes a witness, or all those of a policy.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sigillo_authorities::KeyFolder;
+use sigillo_authorities::{KeyFolder, SignedHead};
 use sigillo_evidence_log::{LogKeys, LogWriter, NewArchive, read_view, rotate_log_key};
 use sigillo_merkle::{NoteSignature, rotation_text};
 use sigillo_model::{Entity, Signer as _};
@@ -11,6 +11,7 @@ use sigillo_testkit::{ManualClock, MemorySigner, SeededEntropy};
 use tempfile::TempDir;
 
 use super::*;
+use crate::trust_ends::allows;
 
 const ID: &str = "00112233445566778899aabbccddeeff";
 
@@ -176,7 +177,7 @@ fn of_a_log_whose_keys_others_may_have_only_its_end_is_vouched_for() {
     ] {
         let end = TrustedEnd { reason, ..end(30) };
         let allowed = [(29, other), (30, root), (30, other), (31, other)];
-        let allowed = allowed.map(|(size, root)| end.allows(size, root));
+        let allowed = allowed.map(|(size, root)| allows(&end.ended(), SignedHead { size, root }));
         assert_eq!(allowed, [before, true, false, false], "{reason:?}");
     }
 }
@@ -294,4 +295,25 @@ async fn what_lay_beyond_the_end_of_a_log_is_not_missed_in_it() {
     ] {
         assert_eq!(rotations_with(before.clone(), &mut known), expected, "{before:?}");
     }
+}
+
+#[test]
+fn members_that_are_not_known_are_named_and_files_without_end_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.json");
+    let known = Trusted { successors: vec![next(2, &[5], Some(end(30)))], ..file(&[1, 2]) };
+    let mut value = serde_json::to_value(&known).unwrap();
+    let unknown = |value: &serde_json::Value| {
+        std::fs::write(&path, value.to_string()).unwrap();
+        let trusted = crate::trust_store::read_trusted(&path).unwrap();
+        assert_eq!(trusted, known);
+        crate::trust_store::unknown_members(&path, &trusted).unwrap()
+    };
+    assert_eq!(unknown(&value), [""; 0]);
+    value["until"] = "2030-01-01".into();
+    value["empty"] = serde_json::json!([]);
+    value["successors"][0]["before"]["by"] = 1.into();
+    assert_eq!(unknown(&value), ["successors.before.by", "until"]);
+    let error = crate::trust_store::read_trusted(std::path::Path::new("/dev/zero")).unwrap_err();
+    assert!(error.words[0].contains("too large"), "{error:?}");
 }

@@ -39,6 +39,7 @@ mod proving;
 mod receipts;
 mod reference;
 mod refusals;
+mod remembering;
 mod renewing;
 mod renewing_lost;
 mod rotating;

@@ -298,7 +298,7 @@ fn two_bundles_of_two_histories_of_one_size_show_the_fork() {
     run(&["check", "una.zip"]).check(0, "PROVEN");
     let forked = run(&["check", "altra.zip"]);
     forked.check(5, "DAMAGE F304 checkpoint: the log was forked");
-    forked.check(5, "seen on 20");
+    forked.check(5, "met in una.zip on 20");
     // The same with statements of a period, which remember as well.
     run(&["check", "una.json"]).check(0, "PROVEN");
     run(&["check", "altra.json"]).check(5, "DAMAGE F304 checkpoint: the log was forked");

@@ -313,11 +313,23 @@ fn an_archive_without_the_log_that_was_seen_is_rolled_back() {
     fs::remove_dir_all(world.home()).unwrap();
     copy(&world.place("casa"), &world.home());
     succeed(&world, "keys-exposed");
-    fs::remove_dir_all(&state).unwrap();
-    copy(&kept, &state);
-    let (code, report) = world.verify();
-    assert_eq!(code, 5, "{report}");
-    assert!(codes(&report).contains(&"F304"), "{report}");
+    let config = world.home().join(".config");
+    for is_named in [false, true] {
+        let named = world.place("nuova-fiducia");
+        if is_named {
+            // What the trust store names outranks what was seen.
+            fs::remove_dir_all(&config).unwrap();
+            copy(&named, &config);
+        } else {
+            fs::rename(&config, &named).unwrap();
+            copy(&world.place("casa/.config"), &config);
+        }
+        fs::remove_dir_all(&state).unwrap();
+        copy(&kept, &state);
+        let (code, report) = world.verify();
+        assert_eq!(code == 0, is_named, "{report}");
+        assert_eq!(codes(&report).contains(&"F304"), !is_named, "{report}");
+    }
 }
 
 #[test]

@@ -1,0 +1,272 @@
+//! What this user remembers of the logs of one archive: what was seen in the archive itself and, apart from
+//! that, what was met in files made from it, as in bundles.
+//!
+//! Whoever has stolen keys can make such files. So what was met is told with the name of its file, and
+//! what the trust store says outranks both.
+
+use std::path::{Path, PathBuf};
+
+use sigillo_authorities::SignedHead;
+use sigillo_evidence_log::SeenHead;
+use sigillo_merkle::VerifierKey;
+use sigillo_model::{Finding, FindingCode, LogTime, Sha256Digest};
+use sigillo_proof::{EndedLog, SuccessorKeys};
+
+use crate::{error::CommandError, output::visible, places::write_whole, trust_ends::allows};
+
+/// The file that names the logs after the first that the archive showed last, while they were believed.
+pub(crate) const SEEN_LOGS: &str = "seen-logs";
+
+/// The file that names those that were met in files.
+const MET_LOGS: &str = "met-logs";
+
+/// At most so many of each are read.
+const LOGS_MAX: usize = 1000;
+
+/// At most so many characters of the name of a file are remembered.
+const FILE_NAME_CHARS_MAX: usize = 200;
+
+/// The memory of one archive: a folder of the state.
+pub(crate) struct Memory {
+    folder: PathBuf,
+}
+
+/// A log after the first that was seen in the archive, or met in a file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct KnownLog {
+    pub(crate) generation: u64,
+    /// Its first key.
+    pub(crate) log: VerifierKey,
+    at: Option<LogTime>,
+    met_in: Option<String>,
+}
+
+/// What a file that was made from an archive shows of its logs.
+#[derive(Debug)]
+pub(crate) struct Met {
+    /// The logs by their first keys, oldest first.
+    pub(crate) logs: Vec<(u64, VerifierKey)>,
+    /// Heads of them that it proves.
+    pub(crate) heads: Vec<(u64, SignedHead)>,
+    /// The name of the file.
+    pub(crate) file: String,
+}
+
+impl Met {
+    fn heads(&self) -> impl Iterator<Item = (u64, &VerifierKey, SignedHead)> {
+        self.heads.iter().filter_map(|(generation, head)| {
+            let (_, log) = self.logs.iter().find(|it| it.0 == *generation)?;
+            Some((*generation, log, *head))
+        })
+    }
+}
+
+impl Memory {
+    pub(crate) fn in_folder(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The newest head of a log that was seen in the archive.
+    pub(crate) fn seen(&self, log: &VerifierKey) -> Option<SeenHead> {
+        read(&self.seen_file(log)).map(|it| SeenHead { met_in: None, ..it })
+    }
+
+    /// The newest head of a log that was met in a file.
+    pub(crate) fn met(&self, log: &VerifierKey) -> Option<SeenHead> {
+        let unnamed = || Some("a file".to_owned());
+        read(&self.met_file(log)).map(|it| SeenHead { met_in: it.met_in.or_else(unnamed), ..it })
+    }
+
+    /// Where [`seen`](Self::seen) is: whoever copies the archive's id has another key.
+    pub(crate) fn seen_file(&self, log: &VerifierKey) -> PathBuf {
+        self.folder.join(format!("seen-{}", short(log)))
+    }
+
+    /// Where [`met`](Self::met) is.
+    pub(crate) fn met_file(&self, log: &VerifierKey) -> PathBuf {
+        self.folder.join(format!("met-{}", short(log)))
+    }
+
+    /// Remembers that a head was seen in the archive, if it is newer.
+    pub(crate) fn see(
+        &self,
+        log: &VerifierKey,
+        head: SignedHead,
+        at: LogTime,
+    ) -> Result<(), CommandError> {
+        if self.seen(log).is_some_and(|seen| head.size <= seen.head.size) {
+            return Ok(());
+        }
+        write_head(&self.seen_file(log), head, at, "")
+    }
+
+    /// Returns the logs after the first that the archive showed last.
+    pub(crate) fn seen_logs(&self) -> Vec<KnownLog> {
+        self.read_logs(SEEN_LOGS)
+    }
+
+    /// Where [`seen_logs`](Self::seen_logs) are.
+    pub(crate) fn seen_logs_file(&self) -> PathBuf {
+        self.folder.join(SEEN_LOGS)
+    }
+
+    /// Remembers which logs after the first the archive shows, in place of what it showed before.
+    pub(crate) fn see_logs(&self, logs: &[(u64, VerifierKey)]) -> Result<(), CommandError> {
+        let new = |(generation, log): &(u64, VerifierKey)| KnownLog {
+            generation: *generation,
+            log: log.clone(),
+            at: None,
+            met_in: None,
+        };
+        let logs: Vec<_> = logs.iter().map(new).collect();
+        if self.seen_logs() == logs { Ok(()) } else { write_logs(&self.seen_logs_file(), &logs) }
+    }
+
+    /// Says what a file that is believed shows otherwise than what was seen or met earlier: two roots of
+    /// one size, or two logs after one. `named` is what is believed of the logs after the first: it says
+    /// which of two logs is the archive's, and where one ended that others may have gone on with.
+    pub(crate) fn contradiction(&self, met: &Met, named: &[SuccessorKeys]) -> Option<Finding> {
+        let heads = || met.heads().find_map(|it| self.other_head(it, named));
+        heads().or_else(|| self.other_log(met, named))
+    }
+
+    fn other_head(
+        &self,
+        (generation, log, head): (u64, &VerifierKey, SignedHead),
+        named: &[SuccessorKeys],
+    ) -> Option<Finding> {
+        let counts = |head| end_of(generation, named).is_none_or(|end| allows(end, head));
+        let known = self.seen(log).into_iter().chain(self.met(log)).filter(|it| counts(it.head));
+        let is_other = |it: &SeenHead| it.head.size == head.size && it.head.root != head.root;
+        let other = known.filter(|_| counts(head)).find(is_other)?;
+        let message = format!(
+            "the log was forked: of {} entries it signed the root {}, {}, and here {}",
+            head.size,
+            other.head.root,
+            other.how(),
+            head.root
+        );
+        Some(Finding::new(FindingCode::LogRolledBack, "checkpoint", message))
+    }
+
+    fn other_log(&self, met: &Met, named: &[SuccessorKeys]) -> Option<Finding> {
+        let mut known = unless_named(self.read_logs(MET_LOGS), &keys_of(named));
+        known.extend(unless_named(self.seen_logs(), &keys_of(named)));
+        let mut pairs = met.logs.iter().flat_map(|shown| known.iter().map(move |it| (shown, it)));
+        let ((generation, log), other) =
+            pairs.find(|(shown, it)| it.generation == shown.0 && it.log != shown.1)?;
+        let how = match (&other.met_in, other.at) {
+            (Some(file), Some(at)) => format!("met in {file} on {at}"),
+            _ => "seen earlier".to_owned(),
+        };
+        let message = format!(
+            "the log was forked: after log {} came one with the key {}, as was {how}, and here one with the \
+             key {log}",
+            generation.saturating_sub(1),
+            other.log
+        );
+        Some(Finding::new(FindingCode::LogRolledBack, format!("log {generation}"), message))
+    }
+
+    /// Remembers what a file shows that contradicts nothing: nothing of a log beyond where it ended.
+    pub(crate) fn learn(
+        &self,
+        met: &Met,
+        named: &[SuccessorKeys],
+        at: LogTime,
+    ) -> Result<(), CommandError> {
+        let file: String = visible(&met.file).chars().take(FILE_NAME_CHARS_MAX).collect();
+        for (generation, log, head) in met.heads() {
+            let counts = |head| end_of(generation, named).is_none_or(|end| allows(end, head));
+            let known = self.met(log).filter(|it| counts(it.head));
+            if counts(head) && known.is_none_or(|known| known.head.size < head.size) {
+                write_head(&self.met_file(log), head, at, &file)?;
+            }
+        }
+        let known = unless_named(self.read_logs(MET_LOGS), &keys_of(named));
+        let is_new = |it: &&(u64, VerifierKey)| {
+            it.0 > 1 && known.iter().all(|known| known.generation != it.0)
+        };
+        let new = met.logs.iter().filter(is_new).map(|(generation, log)| KnownLog {
+            generation: *generation,
+            log: log.clone(),
+            at: Some(at),
+            met_in: Some(file.clone()),
+        });
+        let new: Vec<_> = new.collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        write_logs(&self.folder.join(MET_LOGS), &[known, new].concat())
+    }
+
+    fn read_logs(&self, file: &str) -> Vec<KnownLog> {
+        let text = std::fs::read_to_string(self.folder.join(file)).unwrap_or_default();
+        let lines = text.lines().take(LOGS_MAX).filter_map(|line| {
+            let mut parts = line.splitn(4, ' ');
+            Some(KnownLog {
+                generation: parts.next()?.parse().ok()?,
+                log: VerifierKey::parse(parts.next()?).ok()?,
+                at: parts.next().and_then(|at| at.parse().ok()).map(LogTime::new),
+                met_in: parts.next().map(str::to_owned),
+            })
+        });
+        lines.collect()
+    }
+}
+
+/// Leaves out the logs that are others than those that are named, and all that came after such a one.
+pub(crate) fn unless_named(mut logs: Vec<KnownLog>, named: &[(u64, VerifierKey)]) -> Vec<KnownLog> {
+    let is_other =
+        |it: &&KnownLog| named.iter().any(|named| named.0 == it.generation && named.1 != it.log);
+    if let Some(first) = logs.iter().filter(is_other).map(|it| it.generation).min() {
+        logs.retain(|it| it.generation < first);
+    }
+    logs
+}
+
+fn keys_of(named: &[SuccessorKeys]) -> Vec<(u64, VerifierKey)> {
+    named.iter().map(|it| (it.generation, it.log.first().clone())).collect()
+}
+
+/// Returns how the log of a generation ended, by what is said of the next one.
+fn end_of(generation: u64, named: &[SuccessorKeys]) -> Option<&EndedLog> {
+    named.iter().find(|it| it.generation == generation + 1)?.before.as_ref()
+}
+
+/// Writes logs, a line for each: generation, first key and, where it was met, time and file.
+pub(crate) fn write_logs(file: &Path, logs: &[KnownLog]) -> Result<(), CommandError> {
+    let line = |it: &KnownLog| match it.at.as_ref().zip(it.met_in.as_ref()) {
+        None => format!("{} {}\n", it.generation, it.log),
+        Some((at, met_in)) => format!("{} {} {at} {met_in}\n", it.generation, it.log),
+    };
+    write_whole(file, logs.iter().map(line).collect::<String>().as_bytes())
+}
+
+fn write_head(
+    path: &Path,
+    head: SignedHead,
+    at: LogTime,
+    met_in: &str,
+) -> Result<(), CommandError> {
+    let line = format!("{} {} {at} {met_in}", head.size, head.root);
+    write_whole(path, format!("{}\n", line.trim_end()).as_bytes())
+}
+
+/// Reads a head, and when and where it came to be known; older versions did not say when.
+fn read(path: &Path) -> Option<SeenHead> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let mut parts = text.trim_end().splitn(4, ' ');
+    let (size, root) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let at = parts.next().and_then(|at| at.parse().ok()).map(LogTime::new);
+    let met_in = parts.next().map(str::to_owned);
+    Some(SeenHead { head: SignedHead { size, root }, at, met_in })
+}
+
+/// Names the files of a log.
+fn short(log: &VerifierKey) -> String {
+    Sha256Digest::of(log.public_key()).to_string()[..16].to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! What is remembered of logs that were seen or met: apart from each other, and outranked by what the trust
+//! store says.
+
+use std::fs;
+
+use crate::{
+    program::{Ran, World},
+    succeeding::{copy, keys_of},
+    witnessing::{ask, cosigned, elsewhere, introduced},
+};
+
+fn succeed(world: &World, reason: &str, more: &[&str]) {
+    let args = ["log", "succeed", "--reason", reason, "--trial", "--yes"];
+    let ran = world.run(args.iter().chain(more));
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+fn ingest_more(world: &World, name: &str, content: &[u8]) {
+    world.write(name, content);
+    assert_eq!(world.ingest(&[]).code, 0);
+}
+
+fn keep(world: &World) {
+    for folder in ["archivio", "home"] {
+        copy(&world.place(folder), &world.place(format!("{folder}-copia")));
+    }
+}
+
+fn take_back(world: &World, folders: &[&str]) {
+    for folder in folders {
+        fs::remove_dir_all(world.place(folder)).unwrap();
+        copy(&world.place(format!("{folder}-copia")), &world.place(folder));
+    }
+}
+
+/// Makes a bundle as somebody does who has copied the keys: the archive and its owner know nothing of it.
+fn stolen(world: &World, name: &str, content: &[u8]) {
+    keep(world);
+    ingest_more(world, "ladro.txt", content);
+    world.run(["prove", "carte/ladro.txt", "-o", name]).check(0, "");
+    take_back(world, &["archivio", "home"]);
+    fs::remove_file(world.place("carte/ladro.txt")).unwrap();
+    for folder in ["archivio-copia", "home-copia"] {
+        fs::remove_dir_all(world.place(folder)).unwrap();
+    }
+}
+
+/// Somebody else, who has neither the archive's keys nor its home.
+fn auditor(world: &World, args: &[&str]) -> Ran {
+    world.run(args.iter().chain(&["--config", "revisore", "--state", "stato", "--keys", "senza"]))
+}
+
+fn exported(world: &World, name: &str) {
+    fs::write(world.place(name), world.run(["trust", "export"]).stdout).unwrap();
+}
+
+#[test]
+fn a_bundle_of_a_thief_is_named_and_never_said_to_be_a_loss() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    stolen(&world, "ladro.zip", b"ladro");
+    world.run(["check", "ladro.zip"]).check(0, "PROVEN");
+    let refused = world.ingest(&[]);
+    refused.check_error(5, "entries was met in ladro.zip on 20");
+    for said in ["bring back its newest state", "--reason keys-exposed", "/met-"] {
+        assert!(refused.stderr.contains(said), "{said}: {refused:?}");
+    }
+    for command in ["verify", "status"] {
+        let told = world.run([command]);
+        told.check(5, "was met in ladro.zip on 20");
+        assert!(told.stdout.contains("or others have its keys"), "{told:?}");
+    }
+    world.run(["get", "carte/uno.txt", "-o", "uscita"]).check(0, "");
+    let plan = ["log", "succeed", "--reason", "backup-restored"];
+    world.run(plan).check(0, "was met in ladro.zip on 20");
+    assert_eq!(world.run(plan.iter().chain(&["--json"])).json()["lost"], 0);
+    succeed(&world, "keys-exposed", &[]);
+    ingest_more(&world, "due.txt", b"due");
+    world.check_intact(2);
+    let told = world.run(["verify"]);
+    assert!(!told.stdout.contains("are lost"), "{told:?}");
+    world.run(["check", "ladro.zip"]).check(3, "F601");
+    world.check_intact(2);
+}
+
+#[test]
+fn who_knows_where_a_log_ended_is_not_told_of_a_thiefs_head_of_that_size() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    exported(&world, "vecchio.json");
+    stolen(&world, "ladro.zip", b"ladro");
+    ingest_more(&world, "due.txt", b"due");
+    world.run(["prove", "carte/due.txt", "-o", "due.zip"]).check(0, "");
+    auditor(&world, &["trust", "add", "vecchio.json"]).check(0, "Believed");
+    auditor(&world, &["check", "ladro.zip"]).check(0, "PROVEN");
+    auditor(&world, &["check", "due.zip"]).check(5, "met in ladro.zip on 20");
+    succeed(&world, "keys-exposed", &[]);
+    ingest_more(&world, "tre.txt", b"tre");
+    world.run(["prove", "carte/tre.txt", "-o", "tre.zip"]).check(0, "");
+    exported(&world, "nuovo.json");
+    auditor(&world, &["trust", "add", "nuovo.json"]).check(0, "Believed");
+    auditor(&world, &["check", "tre.zip"]).check(0, "PROVEN");
+    auditor(&world, &["verify"]).check(0, "INTACT");
+    auditor(&world, &["check", "ladro.zip"]).check(3, "F601");
+    auditor(&world, &["check", "tre.zip"]).check(0, "PROVEN");
+}
+
+#[test]
+fn a_log_that_was_seen_is_no_loss_where_the_trust_store_names_another() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    keep(&world);
+    succeed(&world, "tail-lost", &[]);
+    exported(&world, "perso.json");
+    let adds = |file| auditor(&world, &["trust", "add", file]);
+    adds("perso.json").check(0, "Believed");
+    auditor(&world, &["verify"]).check(0, "INTACT");
+    take_back(&world, &["archivio"]);
+    auditor(&world, &["verify"]).check(5, "F304");
+    succeed(&world, "backup-restored", &["--lost-successor"]);
+    ingest_more(&world, "due.txt", b"due");
+    exported(&world, "nuovo.json");
+    auditor(&world, &["verify"]).check(5, "F304");
+    adds("nuovo.json").check_error(1, "other keys");
+    fs::remove_dir_all(world.place("revisore/trust")).unwrap();
+    adds("nuovo.json").check(0, "Believed");
+    auditor(&world, &["verify"]).check(0, "INTACT");
+    auditor(&world, &["get", "carte/due.txt", "-o", "uscita"]).check(0, "");
+}
+
+#[test]
+fn a_folder_of_trust_that_is_named_decides_and_plants_nothing() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    exported(&world, "vecchio.json");
+    auditor(&world, &["trust", "add", "vecchio.json"]).check(0, "Believed");
+    keep(&world);
+    for name in ["una", "altra"] {
+        take_back(&world, &["archivio", "home"]);
+        succeed(&world, "log-forked", &[]);
+        ingest_more(&world, "due.txt", name.as_bytes());
+        world.run(["prove", "carte/due.txt", "-o", &format!("{name}.zip")]).check(0, "");
+        let statement = format!("{name}.statement");
+        world.run(["log", "statement", "--generation", "2", "-o", &statement]).check(0, "");
+        fs::create_dir(world.place(name)).unwrap();
+        exported(&world, &format!("{name}/comune.json"));
+        fs::remove_file(world.place("carte/due.txt")).unwrap();
+    }
+    let check = |file: &str, trust: &str| auditor(&world, &["check", file, "--trust", trust]);
+    // The own trust store believes either, by the old key: of two the one that was met first.
+    check("una.zip", "una").check(0, "PROVEN");
+    for file in ["altra.zip", "altra.statement"] {
+        check(file, "altra").check(0, "PROVEN");
+        auditor(&world, &["check", file]).check(5, "as was met in una.zip on 20");
+    }
+    auditor(&world, &["check", "una.zip"]).check(0, "PROVEN");
+    // Whom the own trust store does not believe is not remembered.
+    let nobody = ["--config", "nessuno", "--state", "altro", "--trust"];
+    for name in ["una", "altra"] {
+        let checked =
+            world.run([&["check", &format!("{name}.zip")], &nobody[..], &[name]].concat());
+        checked.check(0, "PROVEN");
+    }
+    let state = fs::read_dir(world.place("altro")).map(Iterator::count);
+    assert_eq!(state.unwrap_or(0), 0);
+}
+
+#[test]
+fn a_log_in_place_of_a_lost_one_is_cosigned_once_the_trust_store_names_it() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    introduced(&world);
+    cosigned(&world);
+    copy(&world.archive(), &world.place("archivio-copia"));
+    let believes = || {
+        fs::remove_dir_all(world.place("polo/.config/sigillo/trust")).unwrap();
+        exported(&world, "comune.json");
+        elsewhere(&world, &["trust", "add", "comune.json"]).check(0, "Believed");
+    };
+    succeed(&world, "tail-lost", &[]);
+    ingest_more(&world, "due.txt", b"due");
+    believes();
+    cosigned(&world);
+    take_back(&world, &["archivio"]);
+    succeed(&world, "backup-restored", &["--lost-successor"]);
+    // By its name alone it is a fork of the other one.
+    let refused = ask(&world);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    believes();
+    let ran = cosigned(&world);
+    assert!(ran.stderr.contains("Another log of this name was cosigned before"), "{ran:?}");
+    ingest_more(&world, "tre.txt", b"tre");
+    let ran = cosigned(&world);
+    assert!(ran.stderr.contains("it only grew since the"), "{ran:?}");
+}
+
+#[test]
+fn what_is_exported_has_the_certificates_of_all_logs_or_says_which_are_missing() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    succeed(&world, "keys-exposed", &[]);
+    let export = || world.run(["trust", "export", "--json", "--config", "nuova"]);
+    let ran = export();
+    assert_eq!(ran.json()["trusted"]["anchors"].as_array().unwrap().len(), 2, "{ran:?}");
+    assert_eq!(ran.stderr, "");
+    fs::rename(keys_of(&world).join("root.pem"), world.place("via.pem")).unwrap();
+    let ran = export();
+    assert_eq!(ran.json()["trusted"]["anchors"].as_array().unwrap().len(), 1, "{ran:?}");
+    assert!(ran.stderr.contains("the seal of log 1 leads to is not here"), "{ran:?}");
+    // The own trust store knows it.
+    assert_eq!(world.run(["trust", "export"]).stderr, "");
+}
