@@ -110,8 +110,25 @@ pub struct AttestedTime {
     pub renewal: bool,
     /// The evidence line.
     pub line: String,
-    /// Whether nothing was found that speaks against that line: else it attests nothing.
-    pub holds: bool,
+    /// Whether that line holds.
+    pub standing: LineStanding,
+}
+
+/// Whether an evidence line holds, as far as it was judged.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LineStanding {
+    /// Nothing was found that speaks against it.
+    Holds,
+    /// Something was: its time-stamps attest nothing.
+    #[default]
+    Doubtful,
+}
+
+impl AttestedTime {
+    /// Tells whether nothing was found that speaks against its evidence line: else it attests nothing.
+    pub fn holds(&self) -> bool {
+        self.standing == LineStanding::Holds
+    }
 }
 
 /// Says why a time-stamp that is not for trial is not known to be qualified; `None` if it is.
@@ -341,7 +358,9 @@ impl Checker {
 
     pub(crate) fn conclude(mut self) -> ReceiptCheck {
         for time in &mut self.times {
-            time.holds = self.lines.is_sound(&(time.sealing, time.line.clone()));
+            if self.lines.is_sound(&(time.sealing, time.line.clone())) {
+                time.standing = LineStanding::Holds;
+            }
         }
         self.findings.extend(std::mem::take(&mut self.lines).settle());
         let (findings, more_findings) = self.findings.conclude();

@@ -10,7 +10,7 @@ use sigillo_model::{
 
 use crate::{
     Base64Bytes, EntryPlace, HashTreeSection, RenewalSection, SealingSection, TokenSection,
-    check::{AttestedTime, not_qualified},
+    check::{AttestedTime, LineStanding, not_qualified},
     check_sealings::SealingsCheck,
     evidence::sealing_tree_value,
 };
@@ -211,7 +211,7 @@ impl SealingsCheck<'_> {
             authority: token.authority,
             renewal: true,
             line: newest.line.clone(),
-            holds: false,
+            standing: LineStanding::Doubtful,
         });
     }
 }

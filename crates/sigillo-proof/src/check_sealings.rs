@@ -11,7 +11,7 @@ use sigillo_model::{
 
 use crate::{
     EntryPlace, Receipt, ReceiptTrust, SealingSection, TokenSection,
-    check::{AttestedTime, Checker, not_qualified, tree_hash},
+    check::{AttestedTime, Checker, LineStanding, not_qualified, tree_hash},
     check_ended::FirstStamp,
     check_logs::ProvenArchive,
     check_seals::WaitingSeal,
@@ -257,7 +257,7 @@ impl SealingsCheck<'_> {
                     authority: token.authority,
                     renewal: false,
                     line: section.line.clone(),
-                    holds: false,
+                    standing: LineStanding::Doubtful,
                 });
                 Some(token.stamped_at)
             }

@@ -66,7 +66,7 @@ fn check_seal(
                 find(code, message.to_owned());
             }
             if let Some(doubt) = seal.doubt() {
-                find(FindingCode::SealOriginUnknown, doubt.to_owned());
+                find(FindingCode::SealOriginUnknown, doubt);
             }
             !other
         }

@@ -322,11 +322,8 @@ fn sealings(html: &mut Html, receipt: &Receipt, check: &ReceiptCheck) {
                 (false, true) => " (qualificata / qualified)",
                 (false, false) => "",
             };
-            let what = match (time.holds, time.renewal) {
-                (false, _) => "Non provato / NOT PROVEN",
-                (true, true) => "Rinnovato / renewed",
-                (true, false) => "Attestato / attested",
-            };
+            let what = if time.renewal { "Rinnovato / renewed" } else { "Attestato / attested" };
+            let what = if time.holds() { what } else { "Non provato / NOT PROVEN" };
             html.row(what, &format!("{}{trial}", time.stamped_at));
             html.row("Autorità / authority", &time.authority);
             html.raw("</table>\n");

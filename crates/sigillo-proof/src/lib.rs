@@ -58,8 +58,8 @@ pub use bundle_check::{
 pub use bundle_zip::{BUNDLE_BYTES_MAX, BUNDLE_ENTRIES_MAX};
 pub use bytes::Base64Bytes;
 pub use check::{
-    AttestedTime, EndedLog, FINDINGS_MAX, GivenFile, MatchedFile, ReceiptCheck, ReceiptTrust,
-    SuccessorKeys, check_receipt,
+    AttestedTime, EndedLog, FINDINGS_MAX, GivenFile, LineStanding, MatchedFile, ReceiptCheck,
+    ReceiptTrust, SuccessorKeys, check_receipt,
 };
 pub use check_checkpoint::{CosignedBy, is_witnessed, not_witnessed};
 pub use check_logs::CheckedLog;

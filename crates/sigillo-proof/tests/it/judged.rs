@@ -11,7 +11,7 @@ use sigillo_model::{
     RenewalId, SealingStamped, Severity, Sha256Digest, Sha512Digest, Verdict,
 };
 use sigillo_proof::{
-    Base64Bytes, Bundle, BundleCheck, BundleError, BundleRules, DocumentTreeSection,
+    AttestedTime, Base64Bytes, Bundle, BundleCheck, BundleError, BundleRules, DocumentTreeSection,
     HashTreeSection, Receipt, RenewalSection, TokenSection, check_bundle, check_receipt,
 };
 
@@ -255,7 +255,7 @@ fn a_seal_is_judged_as_of_a_time_stamp_that_holds() {
     demand(&world, &receipt, &until(4), Verdict::Intact, &[]);
     let checked = check(&world, &receipt, &until(96));
     let times = &checked.receipt.as_ref().unwrap().times;
-    assert_eq!(times.iter().map(|it| it.holds).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(times.iter().map(AttestedTime::holds).collect::<Vec<_>>(), [false, true]);
     demand(&world, &receipt, &until(96), Verdict::CannotTell, &[FindingCode::SealOriginUnknown]);
 }
 

@@ -473,7 +473,7 @@ pub(crate) fn stamps_json(times: &[AttestedTime]) -> Vec<Value> {
     let times = times.iter().map(|time| {
         json!({
             "authority": time.authority,
-            "holds": time.holds,
+            "holds": time.holds(),
             "line": time.line,
             "qualified": time.qualified,
             "renewal": time.renewal,
@@ -487,7 +487,7 @@ pub(crate) fn stamps_json(times: &[AttestedTime]) -> Vec<Value> {
 
 /// Says of a time-stamp that it counts for nothing, if that is so.
 pub(crate) fn not_proven(time: &AttestedTime) -> &'static str {
-    if time.holds { "" } else { ": NOT PROVEN, see what was found on its evidence line" }
+    if time.holds() { "" } else { ": NOT PROVEN, see what was found on its evidence line" }
 }
 
 fn check_json(check: &ReceiptCheck, receipt: Option<&Receipt>) -> Value {
