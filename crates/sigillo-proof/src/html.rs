@@ -323,7 +323,7 @@ fn sealings(html: &mut Html, receipt: &Receipt, check: &ReceiptCheck) {
                 (false, false) => "",
             };
             let what = if time.renewal { "Rinnovato / renewed" } else { "Attestato / attested" };
-            let what = if time.holds() { what } else { "Non provato / NOT PROVEN" };
+            let what = if time.holds() { what } else { "Non vale / does not count" };
             html.row(what, &format!("{}{trial}", time.stamped_at));
             html.row("Autorità / authority", &time.authority);
             html.raw("</table>\n");

@@ -23,7 +23,7 @@ use crate::{
         log_statement,
         receipt::{
             cosigned_json, cosigned_text, fork, given_file, is_believed, logs_json, logs_text,
-            not_proven, renewals_in, stamps_json, stamps_text, told_left_out,
+            not_counting, renewals_in, stamps_json, stamps_text, told_left_out,
         },
         verify::{exit_code, findings_text},
     },
@@ -329,7 +329,7 @@ fn chain_text(bundle: &Bundle, receipt: &ReceiptCheck, check: &BundleCheck) -> S
             if time.trial { " (TRIAL)" } else { "" },
             if time.renewal { "the time-stamps of " } else { "" },
             time.sealing,
-            not_proven(time),
+            not_counting(time),
         ));
     }
     text.push_str(&summary_text(&check.revocation));

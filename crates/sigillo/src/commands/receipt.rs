@@ -416,7 +416,7 @@ fn check_text(check: &ReceiptCheck, receipt: Option<&Receipt>) -> String {
             if time.renewal { ", renewed" } else { "" },
             visible(&time.stamped_at),
             visible(&time.authority),
-            not_proven(time),
+            not_counting(time),
         ));
     }
     for file in check.files.iter().take(PRINTED_MAX) {
@@ -486,8 +486,8 @@ pub(crate) fn stamps_json(times: &[AttestedTime]) -> Vec<Value> {
 }
 
 /// Says of a time-stamp that it counts for nothing, if that is so.
-pub(crate) fn not_proven(time: &AttestedTime) -> &'static str {
-    if time.holds() { "" } else { ": NOT PROVEN, see what was found on its evidence line" }
+pub(crate) fn not_counting(time: &AttestedTime) -> &'static str {
+    if time.holds() { "" } else { ": does not count, see what was found on its evidence line" }
 }
 
 fn check_json(check: &ReceiptCheck, receipt: Option<&Receipt>) -> Value {
