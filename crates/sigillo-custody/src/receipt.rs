@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
+
 use sigillo_ers::{EvidenceTree, TrustAnchors};
 use sigillo_evidence_log::{
     Archive, BatchObjectError, LoggedBatch, RevokedRenewals, ToldRevocations, read_leaves,
@@ -62,6 +64,8 @@ pub struct ReceiptMaker<'a> {
     pub told: &'a ToldRevocations,
     /// Certificates that time-stamps may lead to.
     pub anchors: &'a TrustAnchors,
+    /// The time now.
+    pub at: Timestamp,
 }
 
 impl ReceiptMaker<'_> {
@@ -121,7 +125,7 @@ impl ReceiptMaker<'_> {
             self.add_batch(&mut receipt, batch).await?;
         }
         let batches: Vec<_> = covered.iter().map(|it| it.logged).collect();
-        let mut revoked = RevokedRenewals::new(self.told, self.anchors);
+        let mut revoked = RevokedRenewals::new(self.told, (self.anchors, self.at));
         let (archive, log) = (self.archive, self.log);
         let mut left_out = seal_batches(archive, log, &mut receipt, &batches, &mut revoked).await?;
         // In one of a submission that would be most of its length.

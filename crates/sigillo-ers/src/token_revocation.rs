@@ -1,6 +1,9 @@
 //! The revocation of the certificates behind one token: whom to ask, and what is known.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
+use sigillo_model::Sha256Digest;
 
 use crate::{
     TokenError, Trust, TrustAnchors,
@@ -90,7 +93,7 @@ pub fn token_revocation(
     evidence: &RevocationSet,
     known_by: Timestamp,
 ) -> Result<Vec<CertificateRevocation>, TokenError> {
-    judged(&ReadToken::read(raw)?, (anchors, evidence), (None, known_by))
+    judged(&ReadToken::read(raw)?, (anchors, evidence), (None, known_by), &HashMap::new())
 }
 
 /// Finds among time-stamps of one sealing and line, oldest first, the newest after the first that proves
@@ -103,10 +106,14 @@ pub fn revoked_stamp(
     (anchors, evidence): (&TrustAnchors, &RevocationSet),
     known_by: Timestamp,
 ) -> Option<(usize, String)> {
-    let mut covered_at = None;
+    let (mut covered_at, by) = (None, (anchors, evidence));
+    let stamped_at =
+        |raw: &&[u8]| Some((Sha256Digest::of(raw), ReadToken::read(raw).ok()?.stamped_at));
+    let stamped: HashMap<Sha256Digest, Timestamp> = tokens.iter().filter_map(stamped_at).collect();
     for (place, raw) in tokens.iter().enumerate().skip(1).rev() {
         let Ok(token) = ReadToken::read(raw) else { continue };
-        let told = judged(&token, (anchors, evidence), (covered_at, known_by)).unwrap_or_default();
+        let times = (covered_at, known_by);
+        let told = judged(&token, by, times, &stamped).unwrap_or_default();
         let why = told.iter().find_map(|it| match it.status {
             RevocationStatus::Revoked { effect: RevocationEffect::None, .. } => None,
             RevocationStatus::Revoked { at, reason, .. } => Some(it.revoked_text(at, reason)),
@@ -124,6 +131,7 @@ fn judged(
     token: &ReadToken<'_>,
     (anchors, evidence): (&TrustAnchors, &RevocationSet),
     (covered_at, known_by): (Option<Timestamp>, Timestamp),
+    stamped: &HashMap<Sha256Digest, Timestamp>,
 ) -> Result<Vec<CertificateRevocation>, TokenError> {
     let path = anchored_path(token, anchors)?;
     let mut check = RevocationCheck::new(None);
@@ -132,10 +140,13 @@ fn judged(
     check.add_delegates(&pool);
     // What cannot be read says nothing, and is missed where it would have counted.
     for raw in &token.beside().revocations {
-        let _is_read = check.add("in the time-stamp", raw, known_by).is_ok();
+        let until = covered_at.unwrap_or(known_by);
+        let _is_read = check.add("in the time-stamp", raw, until).is_ok();
     }
     for (name, piece) in evidence.items() {
-        let _is_taken = check.add_piece(name, piece, known_by).is_ok();
+        let covered = evidence.covered_at(piece, stamped);
+        let until = covered.map_or(known_by, |covered| known_by.min(covered));
+        let _is_taken = check.add_piece(name, piece, until).is_ok();
     }
     let times = RevocationTimes { stamped_at: token.stamped_at, covered_at, known_by };
     Ok(check.judge(&path, &times))

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, HashSet, btree_map::Entry};
 
 use jiff::{SignedDuration, Timestamp};
 
-use sigillo_ers::{Due, Renewal};
+use sigillo_ers::{Due, Renewal, token_renewals_due, verify_token};
 use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest};
 
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, RenewalPlan, RenewalRules, TokenFrom,
     last_chain,
-    renewing::{Newest, Renewable, judge},
+    renewing::{Newest, Renewable},
     revoked_out::RevokedOut,
+    sealing_chains::read_token,
 };
 
 /// The place of a sealing in a renewal that cannot be read.
@@ -173,6 +174,36 @@ impl Chains {
 
 /// What is known of the time-stamps on which a renewal can be put.
 pub(crate) type Judged = BTreeMap<Sha256Digest, Result<Newest, Finding>>;
+
+/// Reads and verifies the newest time-stamp of a chain.
+pub(crate) async fn judge(
+    archive: &Archive,
+    view: &LogView,
+    token: &ChainToken,
+    rules: &RenewalRules<'_>,
+) -> Result<Result<Newest, Finding>, LogError> {
+    let (key, code) = (token.key(view), token.damage());
+    let damaged = |what: String| Ok(Err(Finding::new(code, &key, what)));
+    let Some(covers) = token.covers(view) else {
+        return damaged("the log names no sealing of its number".to_owned());
+    };
+    let bytes = match read_token(archive, view, token).await? {
+        Ok(bytes) => bytes,
+        Err(finding) => return Ok(Err(finding)),
+    };
+    let verified = match verify_token(&bytes, covers, rules.anchors) {
+        Ok(verified) => verified,
+        Err(error) if error.is_unknown_algorithm() => {
+            let finding = Finding::new(FindingCode::AlgorithmUnknown, key, error.to_string());
+            return Ok(Err(finding));
+        }
+        Err(error) => return damaged(error.to_string()),
+    };
+    match token_renewals_due(&bytes, rules.algorithms) {
+        Ok(due) => Ok(Ok(Newest { due, stamped_at: verified.stamped_at })),
+        Err(error) => damaged(error.to_string()),
+    }
+}
 
 /// Finds the newest time-stamp of a chain that is there and can be verified, for who renews over
 /// lost ones: all of them are named in the new list all the same, and RFC 4998 §5.2 asks of it only

@@ -4,7 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use sigillo_ers::{AlgorithmTable, Renewal, TimeStampToken, token_renewals_due};
+use sigillo_ers::{AlgorithmTable, Renewal, TimeStampToken, TrustAnchors, token_renewals_due};
+
+use crate::ToldRevocations;
 
 /// What a newer time-stamp must be better than.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,6 +32,8 @@ impl Standing {
 pub(crate) struct Fit<'a> {
     others: Vec<Standing>,
     algorithms: &'a AlgorithmTable,
+    /// What is told to be revoked, and whom the certificates of tokens are to lead to.
+    revoked: (&'a ToldRevocations, &'a TrustAnchors),
     /// How long the longest holds that was refused for that alone.
     longest: Mutex<Option<Timestamp>>,
 }
@@ -37,9 +41,9 @@ pub(crate) struct Fit<'a> {
 impl<'a> Fit<'a> {
     pub(crate) fn new(
         others: impl Iterator<Item = Standing>,
-        algorithms: &'a AlgorithmTable,
+        (algorithms, revoked): (&'a AlgorithmTable, (&'a ToldRevocations, &'a TrustAnchors)),
     ) -> Self {
-        Self { others: others.collect(), algorithms, longest: Mutex::new(None) }
+        Self { others: others.collect(), algorithms, revoked, longest: Mutex::new(None) }
     }
 
     /// Says why a new time-stamp cannot stand above the others, or is of no use to them.
@@ -55,6 +59,9 @@ impl<'a> Fit<'a> {
         // A chain is worth no more than its weakest link.
         if self.others.iter().any(|it| it.trial != token.trial) {
             return Err("trial time-stamps and real ones are not joined".to_owned());
+        }
+        if let Some(why) = self.revoked.0.said_of(new.raw(), (self.revoked.1, token.stamped_at)) {
+            return Err(format!("{why}: what it stamps proves nothing"));
         }
         let due = token_renewals_due(new.raw(), self.algorithms).unwrap_or_default();
         let mut ends = due.iter().filter(|it| it.renewal == Renewal::TimeStamp);

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use sigillo_authorities::{AllRefused, Authorities, Refusal, Stamped};
 use sigillo_ers::{
     AlgorithmTable, Due, HashFunction, Renewal, TimeStampToken, TrustAnchors, renewal_leaf,
-    token_renewals_due, tree_root, verify_token,
+    tree_root,
 };
 use sigillo_model::{
     Clock, Entropy, Entry, EvidenceDigest, EvidenceRenewed, Finding, FindingCode, ObjectKey,
@@ -21,10 +21,10 @@ use sigillo_model::{
 
 use crate::{
     Archive, ChainToken, Chains, CommitOutcome, Committed, LogError, LogView, LogWriter,
-    chain_hash,
+    ToldRevocations, chain_hash,
     covering::cover_validation,
     last_chain,
-    lost::Judged,
+    lost::{Judged, judge},
     read_view,
     renewal_fit::{Fit, Standing},
     revoked_out::{RevokedOut, no_trees},
@@ -118,6 +118,8 @@ pub struct RenewalPlan {
     pub stuck: u64,
     /// How many are held back, for what is lost may have renewed them.
     pub held_back: u64,
+    /// What is told to be revoked: nobody stamps with that.
+    pub told: ToldRevocations,
     /// What cannot be renewed as it is: newest time-stamps that could not be verified, renewals that
     /// do not count.
     pub findings: Vec<Finding>,
@@ -182,8 +184,10 @@ pub(crate) async fn plan_of(
             plan.findings.push(Finding::new(FindingCode::TokenDamaged, key, what.as_str()));
         }
     }
-    let by = (rules.anchors, rules.at);
-    let revoked = RevokedOut::read((archive, view, chains), rules.line, by).await?;
+    let of = (archive, view, chains);
+    plan.told = ToldRevocations::read(of, rules.anchors).await?;
+    let by = (&plan.told, rules.anchors, rules.at);
+    let revoked = RevokedOut::read(of, rules.line, by).await?;
     plan.findings.extend(revoked.findings.iter().cloned());
     if rules.over_lost {
         plan.over_lost((archive, view, chains), rules, &revoked).await?;
@@ -235,36 +239,6 @@ pub(crate) struct Renewable<'a> {
     pub(crate) tokens: &'a [ChainToken],
     /// Whether all of them count: new hash trees are over all, so that what is revoked would be in them.
     pub(crate) is_whole: bool,
-}
-
-/// Reads and verifies the newest time-stamp of a chain.
-pub(crate) async fn judge(
-    archive: &Archive,
-    view: &LogView,
-    token: &ChainToken,
-    rules: &RenewalRules<'_>,
-) -> Result<Result<Newest, Finding>, LogError> {
-    let (key, code) = (token.key(view), token.damage());
-    let damaged = |what: String| Ok(Err(Finding::new(code, &key, what)));
-    let Some(covers) = token.covers(view) else {
-        return damaged("the log names no sealing of its number".to_owned());
-    };
-    let bytes = match read_token(archive, view, token).await? {
-        Ok(bytes) => bytes,
-        Err(finding) => return Ok(Err(finding)),
-    };
-    let verified = match verify_token(&bytes, covers, rules.anchors) {
-        Ok(verified) => verified,
-        Err(error) if error.is_unknown_algorithm() => {
-            let finding = Finding::new(FindingCode::AlgorithmUnknown, key, error.to_string());
-            return Ok(Err(finding));
-        }
-        Err(error) => return damaged(error.to_string()),
-    };
-    match token_renewals_due(&bytes, rules.algorithms) {
-        Ok(due) => Ok(Ok(Newest { due, stamped_at: verified.stamped_at })),
-        Err(error) => damaged(error.to_string()),
-    }
 }
 
 impl RenewalPlan {
@@ -397,7 +371,7 @@ impl Renewer<'_> {
             [HashFunction::Sha256, HashFunction::Sha512].map(|hash| of(hash).collect::<Vec<_>>());
         for members in chunks_of(&older).chain(chunks_of(&newer)) {
             let Some((members, root, stamped)) =
-                self.stamp_over(members.to_vec(), &mut outcome.refused).await
+                self.stamp_over(members.to_vec(), &plan.told, &mut outcome.refused).await
             else {
                 break;
             };
@@ -419,11 +393,13 @@ impl Renewer<'_> {
     async fn stamp_over(
         &self,
         mut members: Vec<PlannedRenewal>,
+        told: &ToldRevocations,
         refused: &mut Vec<Refusal>,
     ) -> Option<(Vec<PlannedRenewal>, EvidenceDigest, Stamped)> {
         loop {
             let root = root_of(&members)?;
-            let fits = Fit::new(members.iter().map(|it| it.standing), self.algorithms);
+            let by = (self.algorithms, (told, self.authorities.anchors()));
+            let fits = Fit::new(members.iter().map(|it| it.standing), by);
             let look = |token: &TimeStampToken| fits.look_at(token);
             match self.authorities.stamp_fitting(root, (self.clock, self.entropy), &look).await {
                 Ok(stamped) => {

@@ -1,16 +1,16 @@
 //! Which renewals do not count, for the certificate of their authority was revoked: chains go on without
 //! them, as without lost ones.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use sigillo_ers::{RevocationSet, TrustAnchors, revoked_stamp};
+use sigillo_ers::TrustAnchors;
 use sigillo_model::{Finding, FindingCode, Sha256Digest};
 
 use crate::{
-    Archive, ChainToken, Chains, LogError, LogView, SealingChains, TokenFrom, ToldRevocations,
-    audit_revocation::RevocationAudit, gathering::read_token, read_validation,
+    Archive, ChainToken, Chains, LogError, LogView, SealingChains, ToldRevocations,
+    audit_revocation::RevocationAudit,
 };
 
 /// The renewals that do not count in the chains of some sealings on a line.
@@ -23,60 +23,24 @@ pub(crate) struct RevokedOut {
 }
 
 impl RevokedOut {
-    /// Looks at what lies beside the renewals of a line; where that tells of no revocation nothing else is
-    /// read.
+    /// Looks at the chains of a line by what is told to be revoked anywhere in the archive; where nothing is,
+    /// nothing else is read.
     ///
     /// # Errors
     ///
     /// [`LogError`] if the store did not answer.
     pub(crate) async fn read(
-        (archive, view, chains): (&Archive, &LogView, &Chains),
+        of: (&Archive, &LogView, &Chains),
         line: &str,
-        (anchors, at): (&TrustAnchors, Timestamp),
+        (told, anchors, at): (&ToldRevocations, &TrustAnchors, Timestamp),
     ) -> Result<Self, LogError> {
-        let mut renewals: BTreeMap<Sha256Digest, ChainToken> = BTreeMap::new();
-        let of_line = || chains.iter().filter(|(of, ..)| *of == line);
-        for token in of_line().flat_map(|(_, _, chain)| chain) {
-            if !token.stated(view).1 && !matches!(token.from, TokenFrom::Stamped { .. }) {
-                renewals.insert(token.sha256, *token);
-            }
-        }
-        let (mut set, mut suspects) = (RevocationSet::new(), HashSet::new());
-        for token in renewals.values() {
-            let kept = read_validation(archive, token.validation_of(view), token.sha256).await?;
-            if kept.is_empty() {
-                continue;
-            }
-            let mut own = RevocationSet::new();
-            for der in &kept {
-                // What cannot be read tells nothing, and what finds no room is told by an audit.
-                let _is_read = own.add("kept", der).is_ok();
-            }
-            let key = token.key(view);
-            let Some(raw) = read_token(archive, &key, token.sha256).await? else { continue };
-            // Whether something covers it in time is looked at below.
-            if revoked_stamp(&[&[], &raw], (anchors, &own), at).is_some() {
-                suspects.insert(token.sha256);
-                for der in &kept {
-                    let _is_read = set.add(key.as_str(), der).is_ok();
-                }
-            }
-        }
-        let mut this = Self::default();
-        if suspects.is_empty() {
-            return Ok(this);
-        }
-        let (mut known, mut told) = (HashMap::new(), HashSet::new());
-        for (_, number, chain) in of_line() {
-            if !chain.iter().any(|it| suspects.contains(&it.sha256)) {
-                continue;
-            }
-            let of = (archive, view, chains);
-            let Ok(mut read) = SealingChains::read(of, chain, &mut known).await? else { continue };
-            let count = read.count();
-            let left_out = read.leave_revoked_out(chain, (anchors, &set), at);
+        let (_, view, chains) = of;
+        let (mut this, mut seen) = (Self::default(), HashSet::new());
+        let mut revoked = RevokedRenewals::new(told, (anchors, at));
+        for (_, number, chain) in chains.iter().filter(|(of, ..)| *of == line) {
+            let (left_out, is_whole) = revoked.left_out(of, chain).await?;
             for (place, why) in &left_out {
-                if told.insert(chain[*place].sha256) {
+                if seen.insert(chain[*place].sha256) {
                     this.findings.push(finding(view, &chain[*place], why));
                 }
             }
@@ -86,7 +50,7 @@ impl RevokedOut {
             let places: BTreeSet<usize> = left_out.into_iter().map(|(place, _)| place).collect();
             let last = chain.len() - 1;
             let newest = (0..=last).rev().find(|place| !places.contains(place));
-            let newest = newest.filter(|_| read.count() == count).unwrap_or(last);
+            let newest = newest.filter(|_| is_whole).unwrap_or(last);
             this.sealings.insert(number, (places, newest));
         }
         Ok(this)
@@ -146,15 +110,16 @@ pub(crate) fn no_trees(number: u64) -> Finding {
 pub struct RevokedRenewals<'a> {
     audit: RevocationAudit,
     anchors: &'a TrustAnchors,
+    at: Timestamp,
     is_any: bool,
     known: HashMap<Sha256Digest, bytes::Bytes>,
 }
 
 impl<'a> RevokedRenewals<'a> {
-    /// Begins with what is told to be revoked anywhere in the archive.
-    pub fn new(told: &ToldRevocations, anchors: &'a TrustAnchors) -> Self {
+    /// Begins with what is told to be revoked anywhere in the archive, to be judged as of now.
+    pub fn new(told: &ToldRevocations, (anchors, at): (&'a TrustAnchors, Timestamp)) -> Self {
         let (audit, is_any) = (RevocationAudit::of(told), !told.pieces().is_empty());
-        Self { audit, anchors, is_any, known: HashMap::new() }
+        Self { audit, anchors, at, is_any, known: HashMap::new() }
     }
 
     /// Returns the time-stamps of a sealing on a line that do not count, by their digest, and why.
@@ -167,14 +132,25 @@ impl<'a> RevokedRenewals<'a> {
         of: (&Archive, &LogView, &Chains),
         chain: &[ChainToken],
     ) -> Result<HashMap<Sha256Digest, String>, LogError> {
+        let (left_out, _) = self.left_out(of, chain).await?;
+        Ok(left_out.into_iter().map(|(place, why)| (chain[place].sha256, why)).collect())
+    }
+
+    /// Returns their places, and whether no chain is left out as a whole.
+    async fn left_out(
+        &mut self,
+        of: (&Archive, &LogView, &Chains),
+        chain: &[ChainToken],
+    ) -> Result<(Vec<(usize, String)>, bool), LogError> {
         if !self.is_any || chain.len() < 2 {
-            return Ok(HashMap::new());
+            return Ok((Vec::new(), true));
         }
         let Ok(mut read) = SealingChains::read(of, chain, &mut self.known).await? else {
-            return Ok(HashMap::new());
+            return Ok((Vec::new(), true));
         };
+        let count = read.count();
         let (set, _) = self.audit.evidence(of, chain).await?;
-        let left_out = read.leave_revoked_out(chain, (self.anchors, &set), Timestamp::MAX);
-        Ok(left_out.into_iter().map(|(place, why)| (chain[place].sha256, why)).collect())
+        let left_out = read.leave_revoked_out(chain, (self.anchors, &set), self.at);
+        Ok((left_out, read.count() == count))
     }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use sigillo_authorities::GatheredEvidence;
 use sigillo_ers::{
     CertificateNames, NamedRevoked, RevocationKind, RevocationReason, RevocationSet, ToldEvidence,
-    TrustAnchors, evidence_told, revocation_kind,
+    TrustAnchors, evidence_told, revocation_kind, revoked_stamp,
 };
 use sigillo_model::{ObjectKey, Sha256Digest};
 
@@ -134,6 +134,21 @@ impl ToldRevocations {
     /// Returns the evidence.
     pub fn pieces(&self) -> &[ToldRevocation] {
         &self.pieces
+    }
+
+    /// Says why a token that was made now proves nothing, or perhaps nothing, by what is told to be revoked.
+    pub(crate) fn said_of(
+        &self,
+        raw: &[u8],
+        (anchors, at): (&TrustAnchors, Timestamp),
+    ) -> Option<String> {
+        let mut set = RevocationSet::new();
+        for piece in &self.pieces {
+            // What finds no room is told by an audit.
+            let _is_taken = set.add(piece.key.as_str(), &piece.der).is_ok();
+        }
+        // The first time-stamp is another one: of that nothing is asked here.
+        revoked_stamp(&[&[], raw], (anchors, &set), at).map(|(_, why)| why)
     }
 
     /// Tells whether more revocations were told than are kept.

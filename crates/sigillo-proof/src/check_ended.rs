@@ -117,12 +117,18 @@ fn until(ended: &EndedLog) -> i64 {
     ended.at.timestamp().as_second() + CLOCK_TOLERANCE_SECONDS
 }
 
-/// Returns how the newest log of a section ended, by what the caller knows, if others may sign for it.
+/// Returns since when others may sign for the newest log of a section, by what the caller knows: since it
+/// ended, or since a later log did for that reason, for whoever has the keys of that may have the older
+/// ones beside them.
 pub(crate) fn exposed<'t>(
     section: &ArchiveSection,
     trust: &'t ReceiptTrust,
 ) -> Option<&'t EndedLog> {
-    ended(section, trust).filter(|it| it.others_may_sign)
+    let newest = section.newest_log();
+    let later = trust.successors.iter().filter(|it| it.generation > newest);
+    let exposed = later.filter_map(|it| Some((it.generation, it.before.as_ref()?)));
+    let exposed = exposed.filter(|(_, before)| before.others_may_sign);
+    exposed.min_by_key(|(generation, _)| *generation).map(|(_, before)| before)
 }
 
 /// Returns how the newest log of a section ended, by what the caller knows.

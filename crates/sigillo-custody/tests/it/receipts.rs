@@ -209,7 +209,8 @@ impl World {
         let log = ReceiptLog::read_for_receipts(&self.archive).await?;
         let (archive, log, reads) = (&self.archive, &log, &self.reads);
         let (told, anchors) = (&ToldRevocations::default(), &self.anchors());
-        let maker = ReceiptMaker { archive, log, reads, told, anchors };
+        let at = sigillo_model::Clock::now(&self.clock);
+        let maker = ReceiptMaker { archive, log, reads, told, anchors, at };
         maker.make(&of).await.map(|it| it.receipt)
     }
 
@@ -217,7 +218,8 @@ impl World {
         let log = ReceiptLog::read_for_receipts(&self.archive).await?;
         let (archive, log, reads) = (&self.archive, &log, &self.reads);
         let (told, anchors) = (&ToldRevocations::default(), &self.anchors());
-        let maker = ReceiptMaker { archive, log, reads, told, anchors };
+        let at = sigillo_model::Clock::now(&self.clock);
+        let maker = ReceiptMaker { archive, log, reads, told, anchors, at };
         maker.refresh(older).await.map(|it| it.receipt)
     }
 

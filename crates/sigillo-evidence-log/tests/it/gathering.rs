@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use sigillo_ers::AlgorithmTable;
 use sigillo_evidence_log::{
     AuditKnowledge, AuditTime, GatherOutcome, GatherPlan, GatherRules, LogAudit, RENEWAL_LEAD,
-    RenewalPlan, RenewalRules, Renewer, gather_again, plan_gathering, plan_renewals,
+    RenewOutcome, RenewalPlan, RenewalRules, Renewer, gather_again, plan_gathering, plan_renewals,
     read_validation,
 };
 use sigillo_model::{
@@ -176,6 +176,11 @@ pub(crate) async fn renewals(world: &World, far: &Far, all_trees: bool) -> Renew
 
 /// Renews everything with the certificate that the authority has.
 pub(crate) async fn renew_now(world: &World, far: &Far, over_lost: bool) -> EvidenceRenewed {
+    try_renewing(world, far, over_lost).await.renewed[0].0.clone()
+}
+
+/// Does the same, and returns what became of it.
+pub(crate) async fn try_renewing(world: &World, far: &Far, over_lost: bool) -> RenewOutcome {
     let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
     let rules = RenewalRules {
         line: LINE,
@@ -194,8 +199,7 @@ pub(crate) async fn renew_now(world: &World, far: &Far, over_lost: bool) -> Evid
         clock: &RealClock,
         entropy: &*world.entropy,
     };
-    let outcome = renewer.renew(&mut world.writer().await, &planned).await.unwrap();
-    outcome.renewed[0].0.clone()
+    renewer.renew(&mut world.writer().await, &planned).await.unwrap()
 }
 
 /// Returns the digests of evidence in `members.json` of a renewal, sealing by sealing.

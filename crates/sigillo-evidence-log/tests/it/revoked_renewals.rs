@@ -4,12 +4,15 @@ use jiff::SignedDuration;
 use rstest::rstest;
 
 use sigillo_ers::AlgorithmTable;
-use sigillo_evidence_log::{GatherRules, LogAudit, plan_gathering, stamp_sealings};
+use sigillo_evidence_log::{
+    Chains, GatherRules, LogAudit, RevokedRenewals, ToldRevocations, plan_gathering, read_view,
+    stamp_sealings,
+};
 use sigillo_model::{Clock as _, FindingCode, ObjectKey, Severity};
 
 use crate::{
-    gathering::{ask_again, audit, covered, plan, renew, renew_now, renewals},
-    validation::{Far, RealClock, has_openssl, stamp},
+    gathering::{ask_again, audit, covered, plan, renew, renew_now, renewals, try_renewing},
+    validation::{Far, LINE, RealClock, has_openssl, stamp},
     world::{Place, World},
 };
 
@@ -167,4 +170,53 @@ async fn no_time_stamp_is_taken_whose_algorithms_have_come_to_their_end() {
     assert!(outcome.stamped.is_empty() && refused.contains("since 2026-02-01"), "{outcome:?}");
     far.authorities = open.relying_on(table("").unwrap());
     assert_eq!(stamp(&world, &far).await.stamped.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_elsewhere_is_planned_with_and_nobody_renews_with_what_is_revoked() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    stamp(&world, &far).await;
+    let first = renew(&world, &far, false).await;
+    // It is learnt with another time-stamp by the certificate of the renewal, and lies beside that only.
+    far.list_revoked(&Revoked::Before.when(), "21");
+    far.publish();
+    assert_eq!(stamp(&world, &far).await.gathered.stored, 1);
+    let planned = renewals(&world, &far, true).await;
+    let key = ObjectKey::renewal_token(first.renewal).to_string();
+    assert!(planned.findings.iter().any(|it| it.object == key), "{planned:?}");
+    assert!(!planned.trees.iter().any(|it| it.number == 1), "{planned:?}");
+    let outcome = try_renewing(&world, &far, false).await;
+    let refused = outcome.refused.iter().map(|it| &*it.words).collect::<String>();
+    assert!(outcome.renewed.is_empty() && refused.contains("was revoked on"), "{outcome:?}");
+    far.certify("22", 6000);
+    assert_eq!(try_renewing(&world, &far, false).await.renewed.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_whose_certificate_was_on_hold_counts_for_proofs() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    stamp(&world, &far).await;
+    renew(&world, &far, false).await;
+    far.list_revoked("250101000000Z,certificateHold", "21");
+    far.publish();
+    ask_again(&world, &far).await;
+    // Lists state whole seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    far.list_revoked("250101000000Z,superseded", "99");
+    ask_again(&world, &far).await;
+    let archive = world.archive().await;
+    let view = read_view(&archive).await.unwrap();
+    let chains = Chains::read(&archive, &view).await.unwrap();
+    let of = (&archive, &view, &chains);
+    let told = ToldRevocations::read(of, &far.anchors).await.unwrap();
+    assert!(!told.pieces().is_empty(), "the hold was told");
+    let mut revoked = RevokedRenewals::new(&told, (&far.anchors, RealClock.now()));
+    let left_out = revoked.of(of, chains.of(LINE, 1)).await.unwrap();
+    assert!(left_out.is_empty(), "{left_out:?}");
 }

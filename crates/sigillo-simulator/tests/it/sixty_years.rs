@@ -413,9 +413,9 @@ impl World {
     async fn receipt(&self) -> Receipt {
         let archive = self.archive().await;
         let log = ReceiptLog::read(&archive).await.unwrap();
-        let told = log.told_revocations(&archive, &self.anchors).await.unwrap();
         let (archive, log, reads, anchors) = (&archive, &log, &self.reads, &self.anchors);
-        let maker = ReceiptMaker { archive, log, reads, told: &told, anchors };
+        let told = &log.told_revocations(archive, anchors).await.unwrap();
+        let maker = ReceiptMaker { archive, log, reads, told, anchors, at: self.clock.now() };
         let given = maker.make(&ReceiptOf::Versions(self.versions().await)).await.unwrap();
         assert_eq!(given.findings, []);
         given.receipt

@@ -305,7 +305,9 @@ fn fork(
     check: &PeriodCheck,
     trust: &MetTrust<'_>,
 ) -> Option<Finding> {
-    if !is_believed(&check.findings) {
+    // What is damaged teaches nothing: what it says of logs may be made up.
+    let is_whole = check.logs.len() as u64 == archive.newest_log();
+    if !is_believed(&check.findings) || check.verdict == Verdict::Damaged || !is_whole {
         return None;
     }
     // The older one of a log that ended bears no signature.

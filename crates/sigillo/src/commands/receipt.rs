@@ -111,7 +111,8 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
     let anchors = &context.knowledge(&archive)?.anchors;
     let told = &log.told_revocations(&archive, anchors).await?;
     let by = (anchors, told);
-    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors };
+    let at = context.clock.now();
+    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors, at };
     let given = maker.make(&of).await?;
     let mut receipt = given.receipt;
     log.add_cosignatures(&archive, &mut receipt, &context.trust.witness_keys()?).await?;
@@ -284,7 +285,9 @@ pub(crate) fn fork(
     check: &ReceiptCheck,
     trust: &MetTrust<'_>,
 ) -> Option<Finding> {
-    if !is_believed(&check.findings) {
+    // What is damaged teaches nothing: what it says of logs may be made up.
+    let is_whole = check.logs.len() as u64 == receipt.archive.newest_log();
+    if !is_believed(&check.findings) || check.verdict == Verdict::Damaged || !is_whole {
         return None;
     }
     let heads = check.logs.iter().map(|it| (it.generation, &it.checkpoint));

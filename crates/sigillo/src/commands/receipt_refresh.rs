@@ -39,7 +39,8 @@ pub(super) async fn refresh(context: &Context, file: &Path) -> Result<u8, Comman
     let anchors = &context.knowledge(&archive)?.anchors;
     let told = &log.told_revocations(&archive, anchors).await?;
     let by = (anchors, told);
-    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors };
+    let at = context.clock.now();
+    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors, at };
     let given = maker.refresh(&older).await?;
     let mut newer = given.receipt;
     log.add_validation(&archive, &mut newer, by, RECEIPT_VALIDATION_BYTES_MAX).await?;
