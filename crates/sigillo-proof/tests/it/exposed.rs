@@ -60,6 +60,19 @@ fn ended(trust: ReceiptTrust, size: u64) -> ReceiptTrust {
     trust
 }
 
+#[test]
+fn the_keys_of_older_logs_lie_beside_those_that_others_have() {
+    let (world, receipt) = receipt_of(&Plan { batches: vec![2], every: 1, sealed: true });
+    // The first log ended for another reason, later than all that is here; of the second others have the keys.
+    for (at, expected) in [(days(1), Verdict::Intact), (days(-1), Verdict::CannotTell)] {
+        let mut trust = ended(world.trust(), world.tree.size() + 9);
+        let second = exposed(world.trust(), (2, at), 9);
+        trust.successors.extend(second.successors);
+        let checked = check(&receipt, &trust);
+        assert_eq!(checked.verdict, expected, "{:?}", checked.findings);
+    }
+}
+
 fn check(receipt: &Receipt, trust: &ReceiptTrust) -> ReceiptCheck {
     check_receipt(&Receipt::parse(&receipt.to_json()).unwrap(), trust, &[])
 }
