@@ -3,6 +3,12 @@
 
 use std::fs;
 
+use serde_json::Value;
+
+use sigillo_merkle::VerifierKey;
+use sigillo_model::Signer as _;
+use sigillo_testkit::MemorySigner;
+
 use crate::{
     program::{Ran, World},
     succeeding::{copy, keys_of},
@@ -203,4 +209,30 @@ fn what_is_exported_has_the_certificates_of_all_logs_or_says_which_are_missing()
     assert!(ran.stderr.contains("the seal of log 1 leads to is not here"), "{ran:?}");
     // The own trust store knows it.
     assert_eq!(world.run(["trust", "export"]).stderr, "");
+}
+
+#[test]
+fn a_receipt_that_is_damaged_teaches_nothing_of_logs() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    exported(&world, "fidati.json");
+    auditor(&world, &["trust", "add", "fidati.json"]).check(0, "Believed from now on");
+    succeed(&world, "certificates-ended", &[]);
+    ingest_more(&world, "due.txt", b"due");
+    world.run(["prove", "carte/due.txt", "-o", "prova.zip"]).check(0, "prova.zip");
+    world.run(["receipt", "show", "carte/due.txt", "-o", "rdv.json"]).check(0, "rdv.json");
+    // Whoever has no key writes another one into the entry that names the second log.
+    let honest = fs::read_to_string(world.place("rdv.json")).unwrap();
+    let mut forged: Value = serde_json::from_str(&honest).unwrap();
+    let line = &mut forged["archive"]["successions"][0]["entry"]["line"];
+    let mut entry: Value = serde_json::from_str(line.as_str().unwrap()).unwrap();
+    let key = VerifierKey::parse(entry["log"].as_str().unwrap()).unwrap();
+    let public_key = MemorySigner::new(77).public_key().try_into().unwrap();
+    let strange = VerifierKey::new_ed25519(key.name().to_owned(), public_key).unwrap();
+    (entry["log"], entry["last"]) = (strange.to_string().into(), 0.into());
+    *line = serde_json::to_string(&entry).unwrap().into();
+    fs::write(world.place("falsa.json"), serde_json::to_string(&forged).unwrap()).unwrap();
+    let ran = auditor(&world, &["verify", "--receipt", "falsa.json"]);
+    ran.check(5, "F307");
+    auditor(&world, &["check", "prova.zip"]).check(0, "PROVEN");
+    auditor(&world, &["verify", "--receipt", "rdv.json"]).check(0, "INTACT");
 }
