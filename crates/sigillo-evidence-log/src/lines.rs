@@ -3,8 +3,8 @@
 use sigillo_model::{Finding, FindingCode, ObjectKey, is_sha512_line};
 
 use crate::{
-    Archive, Chains, EVIDENCE_LINE, LogError, LogView, RenewalPlan, RenewalRules, read_view,
-    renewing::plan_of,
+    Archive, Chains, EVIDENCE_LINE, LogError, LogView, RenewalPlan, RenewalRules, ToldRevocations,
+    read_view, renewing::plan_of,
 };
 
 /// Longest name of an evidence line, in characters.
@@ -123,10 +123,12 @@ pub async fn plan_lines(
 ) -> Result<Vec<RenewalPlan>, LogError> {
     let view = read_view(archive).await?;
     let chains = Chains::read(archive, &view).await?;
+    let of = (archive, &view, &chains);
+    let told = ToldRevocations::read(of, rules.anchors).await?;
     let mut plans = Vec::new();
     for line in view.lines_after(first) {
         let rules = RenewalRules { line: &line, ..*rules };
-        plans.push(plan_of(archive, &view, &chains, &rules).await?);
+        plans.push(plan_of(of, &told, &rules).await?);
     }
     Ok(plans)
 }

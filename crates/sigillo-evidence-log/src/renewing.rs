@@ -153,17 +153,19 @@ pub async fn plan_renewals(
 ) -> Result<RenewalPlan, LogError> {
     let view = read_view(archive).await?;
     let chains = Chains::read(archive, &view).await?;
-    plan_of(archive, &view, &chains, rules).await
+    let of = (archive, &view, &chains);
+    let told = ToldRevocations::read(of, rules.anchors).await?;
+    plan_of(of, &told, rules).await
 }
 
 pub(crate) async fn plan_of(
-    archive: &Archive,
-    view: &LogView,
-    chains: &Chains,
+    of: (&Archive, &LogView, &Chains),
+    told: &ToldRevocations,
     rules: &RenewalRules<'_>,
 ) -> Result<RenewalPlan, LogError> {
-    let mut plan =
-        RenewalPlan { line: rules.line.to_owned(), head: view.head, ..RenewalPlan::default() };
+    let (archive, view, chains) = of;
+    let (line, told) = (rules.line.to_owned(), told.clone());
+    let mut plan = RenewalPlan { line, head: view.head, told, ..RenewalPlan::default() };
     for (at, what) in chains.faults() {
         let body = &view.renewals[at].body;
         if body.line == rules.line {
@@ -184,13 +186,11 @@ pub(crate) async fn plan_of(
             plan.findings.push(Finding::new(FindingCode::TokenDamaged, key, what.as_str()));
         }
     }
-    let of = (archive, view, chains);
-    plan.told = ToldRevocations::read(of, rules.anchors).await?;
     let by = (&plan.told, rules.anchors, rules.at);
     let revoked = RevokedOut::read(of, rules.line, by).await?;
     plan.findings.extend(revoked.findings.iter().cloned());
     if rules.over_lost {
-        plan.over_lost((archive, view, chains), rules, &revoked).await?;
+        plan.over_lost(of, rules, &revoked).await?;
         return Ok(plan);
     }
     let of_line: Vec<_> = chains.iter().filter(|(line, ..)| *line == rules.line).collect();
@@ -222,7 +222,7 @@ pub(crate) async fn plan_of(
         let is_whole = !revoked.is_of(number);
         plan.take(&Renewable { number, tokens: chain, is_whole }, &judged, trial, rules);
     }
-    plan.older((archive, view, chains), rules.anchors, revoked.tokens(rules.line, chains)).await?;
+    plan.older(of, rules.anchors, revoked.tokens(rules.line, chains)).await?;
     Ok(plan)
 }
 

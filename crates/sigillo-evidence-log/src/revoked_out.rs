@@ -105,7 +105,7 @@ pub(crate) fn no_trees(number: u64) -> Finding {
     Finding::new(FindingCode::RenewalRevoked, format!("sealing {number}"), message)
 }
 
-/// Says for proofs which renewals of a sealing do not count.
+/// Says which renewals of a sealing do not count, for who makes proofs or plans.
 #[derive(Debug)]
 pub struct RevokedRenewals<'a> {
     audit: RevocationAudit,

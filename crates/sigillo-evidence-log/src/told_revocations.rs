@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use sigillo_authorities::GatheredEvidence;
@@ -14,7 +14,7 @@ use sigillo_ers::{
     CertificateNames, NamedRevoked, RevocationKind, RevocationReason, RevocationSet, ToldEvidence,
     TrustAnchors, evidence_told, revocation_kind, revoked_stamp,
 };
-use sigillo_model::{ObjectKey, Sha256Digest};
+use sigillo_model::{ObjectKey, Sha256Digest, ValidationOf};
 
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, gathering::read_token, read_validation,
@@ -105,13 +105,7 @@ impl ToldRevocations {
             }
         }
         let (mut found, mut seen) = (Found::default(), HashSet::new());
-        let mut read = stream::iter(tokens.iter().copied())
-            .map(|token| async move {
-                let of = token.validation_of(view);
-                let kept = read_validation(archive, of, token.sha256).await?;
-                Ok::<_, LogError>((of, kept))
-            })
-            .buffered(READ_AHEAD_MAX);
+        let mut read = kept_beside((archive, view), &tokens);
         while let Some((of, kept)) = read.try_next().await? {
             for der in kept {
                 let Some(NamedRevoked { kind, tokens }) = names.named_revoked(&der) else {
@@ -184,6 +178,18 @@ impl ToldRevocations {
     }
 }
 
+/// Reads what lies beside each of some time-stamps, and says where.
+fn kept_beside<'a>(
+    (archive, view): (&'a Archive, &'a LogView),
+    tokens: &'a [ChainToken],
+) -> impl Stream<Item = Result<(ValidationOf, Vec<Bytes>), LogError>> + Unpin + 'a {
+    let read = stream::iter(tokens.iter().copied()).map(move |token| async move {
+        let of = token.validation_of(view);
+        Ok((of, read_validation(archive, of, token.sha256).await?))
+    });
+    Box::pin(read.buffered(READ_AHEAD_MAX))
+}
+
 /// The newest evidence of each revocation.
 #[derive(Default)]
 struct Found {
@@ -232,13 +238,7 @@ impl Found {
     ) -> Result<(), LogError> {
         let behind: BTreeSet<usize> = self.held.values().copied().collect();
         let mut seen = HashSet::new();
-        let mut read = stream::iter(tokens.iter().copied())
-            .map(|token| async move {
-                let of = token.validation_of(view);
-                let kept = read_validation(archive, of, token.sha256).await?;
-                Ok::<_, LogError>((of, kept))
-            })
-            .buffered(READ_AHEAD_MAX);
+        let mut read = kept_beside((archive, view), tokens);
         while let Some((of, kept)) = read.try_next().await? {
             for der in kept {
                 let sha256 = Sha256Digest::of(&der);

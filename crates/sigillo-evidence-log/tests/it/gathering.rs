@@ -160,6 +160,10 @@ pub(crate) async fn renew(world: &World, far: &Far, over_lost: bool) -> Evidence
 
 /// Says what is to be renewed if everything is, with new hash trees if they are wanted.
 pub(crate) async fn renewals(world: &World, far: &Far, all_trees: bool) -> RenewalPlan {
+    planned(world, far, (all_trees, false)).await
+}
+
+async fn planned(world: &World, far: &Far, (all_trees, over_lost): (bool, bool)) -> RenewalPlan {
     let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
     let rules = RenewalRules {
         line: LINE,
@@ -169,7 +173,7 @@ pub(crate) async fn renewals(world: &World, far: &Far, all_trees: bool) -> Renew
         lead: RENEWAL_LEAD,
         all: true,
         all_trees,
-        over_lost: false,
+        over_lost,
     };
     plan_renewals(&world.archive().await, &rules).await.unwrap()
 }
@@ -182,17 +186,7 @@ pub(crate) async fn renew_now(world: &World, far: &Far, over_lost: bool) -> Evid
 /// Does the same, and returns what became of it.
 pub(crate) async fn try_renewing(world: &World, far: &Far, over_lost: bool) -> RenewOutcome {
     let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
-    let rules = RenewalRules {
-        line: LINE,
-        anchors: &far.anchors,
-        algorithms: &algorithms,
-        at: RealClock.now(),
-        lead: RENEWAL_LEAD,
-        all: true,
-        all_trees: false,
-        over_lost,
-    };
-    let planned = plan_renewals(&world.archive().await, &rules).await.unwrap();
+    let planned = planned(world, far, (false, over_lost)).await;
     let renewer = Renewer {
         authorities: &far.authorities,
         algorithms: &algorithms,
