@@ -1,6 +1,6 @@
 //! Certificate revocation lists (RFC 5280 §5): reading them, and what one says of a certificate.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use jiff::Timestamp;
 use rasn::types::GeneralizedTime;
@@ -43,6 +43,8 @@ pub(crate) struct Crl<'a> {
     /// Certificates that ended at this time or later stay in the list.
     pub(crate) keeps_from: Option<Timestamp>,
     entries: Reader<'a>,
+    /// Where each entry begins in there, by serial number and then by place; sorted when somebody asks.
+    by_serial: OnceLock<Vec<usize>>,
     scope: Scope<'a>,
     /// What forbids using it for any certificate.
     unusable: Option<String>,
@@ -90,6 +92,7 @@ impl<'a> Crl<'a> {
             next_update,
             keeps_from: None,
             entries: entries.unwrap_or(Reader::new(&[])),
+            by_serial: OnceLock::new(),
             scope: Scope::default(),
             unusable: None,
         };
@@ -206,12 +209,8 @@ impl<'a> Crl<'a> {
     /// Looks for a serial number. Of several entries for one reason the earliest counts, which means most
     /// for any time-stamp; which of two reasons does depends on the time-stamp.
     fn look_up(&self, serial: &[u8]) -> Result<Vec<Said>, DerError> {
-        let (mut earliest, mut entries) = (BTreeMap::new(), self.entries);
-        while let Some(entry) = entries.next()? {
-            let (found, mut fields) = read_serial(&entry)?;
-            if found != serial {
-                continue;
-            }
+        let mut earliest = BTreeMap::new();
+        for mut fields in self.entries_of(serial) {
             let mut at = read_time(&fields.any("an entry of a list")?)?;
             let mut reason = None;
             let list = fields.optional(der::SEQUENCE)?;
@@ -233,6 +232,36 @@ impl<'a> Crl<'a> {
             return Ok(vec![Said::Good]);
         }
         Ok(earliest.into_iter().map(|(reason, at)| Said::Revoked { at, reason }).collect())
+    }
+
+    /// Returns what stands behind a serial number in each of its entries, in their order.
+    fn entries_of(&self, serial: &[u8]) -> impl Iterator<Item = Reader<'a>> {
+        let sorted = self.by_serial.get_or_init(|| self.sorted());
+        let first = sorted.partition_point(|at| self.serial_at(*at) < Some(serial));
+        let of_serial = sorted[first..].iter();
+        let of_serial = of_serial.take_while(move |at| self.serial_at(**at) == Some(serial));
+        of_serial.filter_map(|at| self.entry_at(*at).map(|(_, behind)| behind))
+    }
+
+    fn sorted(&self) -> Vec<usize> {
+        let (mut all, mut entries) = (Vec::new(), self.entries);
+        let (whole, mut left) = (entries.byte_count(), entries.byte_count());
+        while let Ok(Some(_)) = entries.next() {
+            all.push(whole - left);
+            left = entries.byte_count();
+        }
+        all.sort_by(|one, two| self.serial_at(*one).cmp(&self.serial_at(*two)));
+        all
+    }
+
+    /// Returns the serial number of an entry that begins at a place, and what stands behind it.
+    fn entry_at(&self, at: usize) -> Option<(&'a [u8], Reader<'a>)> {
+        let entry = self.entries.from(at)?.next().ok()??;
+        read_serial(&entry).ok()
+    }
+
+    fn serial_at(&self, at: usize) -> Option<&'a [u8]> {
+        self.entry_at(at).map(|(serial, _)| serial)
     }
 }
 
@@ -265,4 +294,43 @@ pub(crate) fn point_names<'a>(outer: &Element<'a>) -> Result<Vec<&'a [u8]>, DerE
         }
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Writes a list that nobody signed; each entry is of the year of its place.
+    fn list(serials: &[Vec<u8>]) -> Vec<u8> {
+        let entries = serials.iter().enumerate().map(|(place, serial)| {
+            let time = format!("{place:02}0101000000Z");
+            let serial = der::wrap(der::INTEGER, &[serial]);
+            der::wrap(der::SEQUENCE, &[&serial, &der::wrap(der::UTC_TIME, &[time.as_bytes()])])
+        });
+        let entries = der::wrap(der::SEQUENCE, &[&entries.collect::<Vec<_>>().concat()]);
+        let algorithm = der::wrap(der::SEQUENCE, &[&[6, 3, 0x2b, 0x65, 0x70]]);
+        let issuer = der::wrap(der::SEQUENCE, &[]);
+        let time = der::wrap(der::UTC_TIME, &[b"260101000000Z"]);
+        let fields = der::wrap(der::SEQUENCE, &[&algorithm, &issuer, &time, &entries]);
+        der::wrap(der::SEQUENCE, &[&fields, &algorithm, &der::wrap(der::BIT_STRING, &[&[0, 1]])])
+    }
+
+    proptest! {
+        #[test]
+        fn a_serial_number_is_found_wherever_it_stands(
+            serials in prop::collection::vec(prop::collection::vec(1_u8..4, 1..3), 0..40),
+            asked in prop::collection::vec(1_u8..4, 1..3),
+        ) {
+            let raw = list(&serials);
+            let list = Crl::read(&raw).unwrap();
+            let years = serials.iter().enumerate().filter(|it| *it.1 == asked).map(|it| 2000 + it.0);
+            let found = list.entries_of(&asked).map(|mut behind| {
+                let time = read_time(&behind.any("a time").unwrap()).unwrap();
+                time.to_string()[..4].parse().unwrap()
+            });
+            prop_assert_eq!(found.collect::<Vec<usize>>(), years.collect::<Vec<_>>());
+        }
+    }
 }

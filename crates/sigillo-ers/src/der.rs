@@ -89,6 +89,16 @@ impl<'a> Reader<'a> {
         if self.rest.first() == Some(&tag) { self.next() } else { Ok(None) }
     }
 
+    /// Returns how many bytes are left.
+    pub(crate) fn byte_count(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Begins at a later place, counted in bytes from here.
+    pub(crate) fn from(&self, at: usize) -> Option<Self> {
+        self.rest.get(at..).map(Self::new)
+    }
+
     /// Checks that nothing is left.
     pub(crate) fn end(&self, what: &'static str) -> Result<(), DerError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DerError { what }) }

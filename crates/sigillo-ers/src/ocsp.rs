@@ -142,8 +142,9 @@ impl<'a> Ocsp<'a> {
         certificate: &Certificate<'_>,
         issuer: &Certificate<'_>,
     ) -> Option<Result<Answered, String>> {
-        let answers = self.answers.iter().filter(|it| it.is_about(certificate, issuer));
-        let answer = answers.max_by_key(|it| it.this_update)?;
+        let mut ids = IssuerIds { issuer, known: Vec::new() };
+        let of_serial = self.answers.iter().filter(|it| it.serial == certificate.serial);
+        let answer = of_serial.filter(|it| ids.name(it)).max_by_key(|it| it.this_update)?;
         let usable = || {
             if let Some(reason) = &self.unusable {
                 return Err(reason.clone());
@@ -242,14 +243,24 @@ fn check_delegate(
     cms::check_validity(delegate, at).map_err(|error| error.to_string())
 }
 
-impl Answer<'_> {
-    fn is_about(&self, certificate: &Certificate<'_>, issuer: &Certificate<'_>) -> bool {
-        if self.serial != certificate.serial {
-            return false;
-        }
-        let Some(hash) = HashFunction::of_algorithm(&self.hash) else { return false };
-        hash.digest(issuer.subject_name) == self.name_hash
-            && hash.digest(issuer.key.bits) == self.key_hash
+/// How answers name an issuer, found out once for each hash function.
+struct IssuerIds<'i> {
+    issuer: &'i Certificate<'i>,
+    /// The hashes of its name and of its key.
+    known: Vec<(HashFunction, Vec<u8>, Vec<u8>)>,
+}
+
+impl IssuerIds<'_> {
+    /// Tells whether an answer is about a certificate of the issuer.
+    fn name(&mut self, answer: &Answer<'_>) -> bool {
+        let Some(hash) = HashFunction::of_algorithm(&answer.hash) else { return false };
+        let place = self.known.iter().position(|it| it.0 == hash).unwrap_or_else(|| {
+            let (name, key) = (self.issuer.subject_name, self.issuer.key.bits);
+            self.known.push((hash, hash.digest(name), hash.digest(key)));
+            self.known.len() - 1
+        });
+        let (_, name_hash, key_hash) = &self.known[place];
+        name_hash == answer.name_hash && key_hash == answer.key_hash
     }
 }
 

@@ -1,6 +1,6 @@
 //! Checking evidence of revocation against the certificates of a path.
 
-use std::{cell::OnceCell, collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use sigillo_model::Sha256Digest;
@@ -14,7 +14,7 @@ use crate::{
         CertificateRevocation, Fact, RevocationEffect, RevocationKind, RevocationSource,
         RevocationStatus, RevocationTimes, Said, status,
     },
-    revocation_piece::{Form, Maker, Question, RevocationPiece, Statement, Told},
+    revocation_piece::{Form, Maker, Question, RevocationPiece, Signers, Statement, Told},
     x509::Certificate,
 };
 
@@ -34,24 +34,40 @@ const REASONS_MAX: usize = 3;
 /// One piece of evidence, and until when its own signature has to hold.
 struct Evidence<'a> {
     name: String,
-    raw: &'a [u8],
-    kind: RevocationKind,
-    /// Where others keep its answers; those of what a time-stamp brings with it nobody keeps.
-    piece: Option<&'a RevocationPiece>,
-    /// Read when something is asked that nobody asked before.
-    form: OnceCell<Form<'a>>,
+    source: Source<'a>,
     /// When something else covered it, or when it is looked at.
     holds_until: Timestamp,
     sha256: Sha256Digest,
 }
 
-impl<'a> Evidence<'a> {
-    fn form(&self) -> Option<&Form<'a>> {
-        if self.form.get().is_none() {
-            // It was read before, when it came into a set.
-            self.form.set(Form::read(self.raw).ok()?).ok()?;
+/// Where evidence was read.
+enum Source<'a> {
+    /// For all who share it.
+    Piece(&'a RevocationPiece),
+    /// For one verdict, from what a time-stamp brings with it.
+    Brought { raw: &'a [u8], form: Form<'a>, signers: Signers },
+}
+
+impl Evidence<'_> {
+    fn form(&self) -> &Form<'_> {
+        match &self.source {
+            Source::Piece(piece) => piece.form(),
+            Source::Brought { form, .. } => form,
         }
-        self.form.get()
+    }
+
+    fn signers(&self) -> &Signers {
+        match &self.source {
+            Source::Piece(piece) => piece.signers(),
+            Source::Brought { signers, .. } => signers,
+        }
+    }
+
+    fn byte_count(&self) -> usize {
+        match &self.source {
+            Source::Piece(piece) => piece.der().len(),
+            Source::Brought { raw, .. } => raw.len(),
+        }
     }
 }
 
@@ -128,11 +144,8 @@ impl<'a> RevocationCheck<'a> {
     ) -> Result<(), DerError> {
         let sha256 = Sha256Digest::of(raw);
         if self.has_room(sha256, holds_until)? {
-            let form = Form::read(raw)?;
-            let (name, kind) = (name.to_owned(), form.kind());
-            let (piece, form) = (None, OnceCell::from(form));
-            self.places.insert(sha256, self.evidence.len());
-            self.evidence.push(Evidence { name, raw, kind, piece, form, holds_until, sha256 });
+            let (form, signers) = (Form::read(raw)?, Signers::default());
+            self.push(name, Source::Brought { raw, form, signers }, (sha256, holds_until));
         }
         Ok(())
     }
@@ -146,12 +159,19 @@ impl<'a> RevocationCheck<'a> {
     ) -> Result<(), DerError> {
         let sha256 = piece.sha256();
         if self.has_room(sha256, holds_until)? {
-            let (name, raw, kind) = (name.to_owned(), piece.der(), piece.kind());
-            let (piece, form) = (Some(piece), OnceCell::new());
-            self.places.insert(sha256, self.evidence.len());
-            self.evidence.push(Evidence { name, raw, kind, piece, form, holds_until, sha256 });
+            self.push(name, Source::Piece(piece), (sha256, holds_until));
         }
         Ok(())
+    }
+
+    fn push(
+        &mut self,
+        name: &str,
+        source: Source<'a>,
+        (sha256, holds_until): (Sha256Digest, Timestamp),
+    ) {
+        self.places.insert(sha256, self.evidence.len());
+        self.evidence.push(Evidence { name: name.to_owned(), source, holds_until, sha256 });
     }
 
     /// Tells whether evidence is to be taken that is not there yet.
@@ -259,14 +279,11 @@ impl<'a> RevocationCheck<'a> {
         let (mut all, question) = (Facts::default(), self.question(certificate, issuer));
         for index in 0..self.evidence.len() {
             let Some(told) = self.told_by(index, &question) else { continue };
-            let found = match &*told {
-                Ok(statement) => self.usable_facts(index, statement, issuer),
-                Err(reason) => Err(reason.clone()),
-            };
-            match found {
+            match told.and_then(|statement| self.usable_facts(index, &statement, issuer)) {
                 Ok(facts) => all.facts.extend(facts),
                 Err(reason) if all.reasons.len() < REASONS_MAX => {
-                    let Evidence { name, kind, .. } = &self.evidence[index];
+                    let evidence = &self.evidence[index];
+                    let (name, kind) = (&evidence.name, evidence.form().kind());
                     all.reasons.push(format!("the {kind} ({name}): {reason}"));
                 }
                 Err(_) => {}
@@ -287,26 +304,19 @@ impl<'a> RevocationCheck<'a> {
     }
 
     /// Asks a piece of evidence, as long as there is something left to spend on it; `None` if it is about
-    /// others. What was asked before, here or elsewhere, costs the same: a verdict does not depend on that.
+    /// others. What was found out before costs the same: a verdict does not depend on that.
     fn told_by(&mut self, index: usize, question: &Question<'_>) -> Told {
         let evidence = self.evidence.get(index)?;
-        let known = evidence.piece.and_then(|piece| piece.known(question));
-        let is_about = match &known {
-            Some(told) => told.is_some(),
-            None => evidence.form()?.is_about(question),
-        };
-        if is_about {
-            self.signatures_left = self.signatures_left.saturating_sub(1);
-            self.bytes_left = self.bytes_left.saturating_sub(evidence.raw.len());
-            if self.signatures_left == 0 || self.bytes_left == 0 {
-                return Some(Arc::new(Err(SPENT.to_owned())));
-            }
+        let form = evidence.form();
+        if !form.is_about(question) {
+            return None;
         }
-        known.unwrap_or_else(|| {
-            let told = if is_about { evidence.form()?.told(question) } else { None };
-            evidence.piece.inspect(|piece| piece.keep(question, &told));
-            told
-        })
+        self.signatures_left = self.signatures_left.saturating_sub(1);
+        self.bytes_left = self.bytes_left.saturating_sub(evidence.byte_count());
+        if self.signatures_left == 0 || self.bytes_left == 0 {
+            return Some(Err(SPENT.to_owned()));
+        }
+        form.told(question, evidence.signers())
     }
 
     /// Returns a statement as facts, if nothing is known against who made it.
@@ -337,7 +347,7 @@ impl<'a> RevocationCheck<'a> {
         let evidence = &self.evidence[index];
         let Statement { said, maker, as_of, next_update, keeps_from, .. } = statement;
         let source = RevocationSource {
-            kind: evidence.kind,
+            kind: evidence.form().kind(),
             name: evidence.name.clone(),
             maker: maker.text.clone(),
             as_of: *as_of,
@@ -362,9 +372,8 @@ impl<'a> RevocationCheck<'a> {
             let mut delegates: Vec<Vec<u8>> = Vec::new();
             let question = self.question(certificate, issuer);
             for index in 0..self.evidence.len() {
-                let Some(found) = self.told_by(index, &question) else { continue };
-                let Ok(statement) = &*found else { continue };
-                let facts = self.facts_of(index, statement);
+                let Some(Ok(statement)) = self.told_by(index, &question) else { continue };
+                let facts = self.facts_of(index, &statement);
                 told.extend(facts.iter().map(|fact| ToldEvidence::of(fact, certificate)));
                 let delegate = statement.maker.delegate.as_ref();
                 delegates.extend(delegate.filter(|it| !delegates.contains(it)).cloned());
@@ -383,12 +392,12 @@ impl<'a> RevocationCheck<'a> {
 
     /// Says what a list says of a certificate; nothing if that does not count, or it is no list.
     fn list_facts(&mut self, index: usize, question: &Question<'_>) -> Vec<Fact> {
-        let is_list = |it: &Evidence<'_>| it.kind == RevocationKind::Crl;
+        let is_list = |it: &Evidence<'_>| it.form().kind() == RevocationKind::Crl;
         if !self.evidence.get(index).is_some_and(is_list) {
             return Vec::new();
         }
-        match self.told_by(index, question).as_deref() {
-            Some(Ok(statement)) => self.facts_of(index, statement),
+        match self.told_by(index, question) {
+            Some(Ok(statement)) => self.facts_of(index, &statement),
             Some(Err(_)) | None => Vec::new(),
         }
     }
@@ -535,8 +544,8 @@ mod tests {
         set
     }
 
-    /// Judges the time-stamp with some signatures left; says also how many pieces were read for it.
-    fn judged(set: &RevocationSet, signatures: usize) -> (Vec<CertificateRevocation>, usize) {
+    /// Judges the time-stamp with some signatures left.
+    fn judged(set: &RevocationSet, signatures: usize) -> Vec<CertificateRevocation> {
         let mut anchors = TrustAnchors::new();
         anchors.add_der("anchor", &pem_blocks(ANCHOR, "CERTIFICATE").unwrap()[0]).unwrap();
         let token = ReadToken::read(TOKEN).unwrap();
@@ -548,31 +557,21 @@ mod tests {
         }
         let (stamped_at, known_by) = (token.stamped_at, Timestamp::MAX);
         let times = RevocationTimes { stamped_at, covered_at: None, known_by };
-        let judged =
-            check.judge(&FollowedPath { certificates, is_complete: true, above: None }, &times);
-        (judged, check.evidence.iter().filter(|it| it.form.get().is_some()).count())
-    }
-
-    #[test]
-    fn a_piece_is_read_once_for_all_time_stamps_of_a_certificate() {
-        let set = evidence();
-        let (first, read) = judged(&set, SIGNATURES_MAX);
-        assert!(matches!(first[0].status, RevocationStatus::Revoked { .. }), "{first:?}");
-        assert_eq!(read, EVIDENCE.len());
-        let mut other = RevocationSet::new();
-        other.add_shared("seed", &set).unwrap();
-        for set in [&set, &other, &set.clone()] {
-            assert_eq!(judged(set, SIGNATURES_MAX), (first.clone(), 0));
-        }
+        check.judge(&FollowedPath { certificates, is_complete: true, above: None }, &times)
     }
 
     #[test]
     fn a_verdict_does_not_depend_on_what_was_asked_before() {
         let warm = evidence();
-        judged(&warm, SIGNATURES_MAX);
+        let all = judged(&warm, SIGNATURES_MAX);
+        assert!(matches!(all[0].status, RevocationStatus::Revoked { .. }), "{all:?}");
+        let mut other = RevocationSet::new();
+        other.add_shared("seed", &warm).unwrap();
         for signatures in 0..=EVIDENCE.len() + 1 {
-            let (fresh, _) = judged(&evidence(), signatures);
-            assert_eq!(judged(&warm, signatures).0, fresh, "{signatures} signatures");
+            let fresh = judged(&evidence(), signatures);
+            for shared in [&warm, &other] {
+                assert_eq!(judged(shared, signatures), fresh, "{signatures} signatures");
+            }
             assert_eq!(format!("{fresh:?}").contains(SPENT), signatures < 2, "{fresh:?}");
         }
     }

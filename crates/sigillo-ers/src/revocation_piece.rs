@@ -1,5 +1,5 @@
-//! One piece of revocation evidence: reading it, and what it says of a certificate, found out once for
-//! all who share it.
+//! One piece of revocation evidence: reading it, and finding out who signed it, once for all who share
+//! it; and what it says of a certificate.
 
 use std::{
     collections::HashMap,
@@ -7,6 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use self_cell::self_cell;
 use sigillo_model::{Sha256Digest, Sha512Digest};
 
 use crate::{
@@ -18,45 +19,53 @@ use crate::{
     x509::Certificate,
 };
 
-/// Most questions whose answers are kept with one piece; beyond that it is read again for each.
-const ANSWERS_KEPT_MAX: usize = 256;
+/// Most possible signers of which it is kept whether they signed a piece; beyond that the signature is
+/// checked again for each who asks.
+const SIGNERS_KEPT_MAX: usize = 256;
 
-/// A revocation list or an OCSP response that can be read.
+/// A revocation list or an OCSP response that was read.
 ///
-/// What it says of a certificate is kept with it: those who share it read it, and check its signature, once
-/// for each certificate.
+/// Those who share it read it once, and check its signature once for each possible signer.
 #[derive(Clone, Debug)]
 pub(crate) struct RevocationPiece(Arc<Kept>);
 
 #[derive(Debug)]
 struct Kept {
-    der: Vec<u8>,
-    kind: RevocationKind,
+    read: ReadPiece,
     sha256: Sha256Digest,
     /// Only where somebody asks for it.
     sha512: OnceLock<Sha512Digest>,
-    /// What it says, by the digest of the question.
-    answers: Mutex<HashMap<Sha512Digest, Told>>,
+    signers: Signers,
 }
 
-/// What a piece of evidence says of a certificate, or why that does not count; `None` if it is about
-/// others.
-pub(crate) type Told = Option<Arc<Result<Statement, String>>>;
+self_cell! {
+    /// What was read, beside the bytes that it points into.
+    struct ReadPiece {
+        owner: Vec<u8>,
+        #[covariant]
+        dependent: Form,
+    }
+
+    impl { Debug }
+}
 
 impl RevocationPiece {
     pub(crate) fn read(der: &[u8]) -> Result<Self, DerError> {
-        let kind = Form::read(der)?.kind();
         let (sha256, sha512) = (Sha256Digest::of(der), OnceLock::new());
-        let (der, answers) = (der.to_vec(), Mutex::default());
-        Ok(Self(Arc::new(Kept { der, kind, sha256, sha512, answers })))
+        let read = ReadPiece::try_new(der.to_vec(), |der| Form::read(der))?;
+        Ok(Self(Arc::new(Kept { read, sha256, sha512, signers: Signers::default() })))
     }
 
     pub(crate) fn der(&self) -> &[u8] {
-        &self.0.der
+        self.0.read.borrow_owner()
     }
 
-    pub(crate) fn kind(&self) -> RevocationKind {
-        self.0.kind
+    pub(crate) fn form(&self) -> &Form<'_> {
+        self.0.read.borrow_dependent()
+    }
+
+    pub(crate) fn signers(&self) -> &Signers {
+        &self.0.signers
     }
 
     pub(crate) fn sha256(&self) -> Sha256Digest {
@@ -64,23 +73,46 @@ impl RevocationPiece {
     }
 
     pub(crate) fn sha512(&self) -> Sha512Digest {
-        *self.0.sha512.get_or_init(|| Sha512Digest::of(&self.0.der))
-    }
-
-    /// Returns what it says, if that was asked before.
-    pub(crate) fn known(&self, question: &Question<'_>) -> Option<Told> {
-        let answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.get(&question.digest).cloned()
-    }
-
-    /// Keeps what it says.
-    pub(crate) fn keep(&self, question: &Question<'_>, told: &Told) {
-        let mut answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.len() < ANSWERS_KEPT_MAX {
-            answers.insert(question.digest, told.clone());
-        }
+        *self.0.sha512.get_or_init(|| Sha512Digest::of(self.der()))
     }
 }
+
+/// Who was found to have signed a piece of evidence, or why that does not count, by the digest of who may
+/// have.
+#[derive(Debug, Default)]
+pub(crate) struct Signers(Mutex<HashMap<Sha512Digest, Result<Signer, String>>>);
+
+/// Who signed a piece of evidence.
+#[derive(Clone, Debug)]
+struct Signer {
+    with: SignatureUse,
+    /// The certificate of who signed it for the issuer, if that was another.
+    delegate: Option<Vec<u8>>,
+}
+
+impl Signers {
+    /// Returns what was found out before, or finds it out.
+    fn find(
+        &self,
+        candidates: Sha512Digest,
+        check: impl FnOnce() -> Result<Signer, String>,
+    ) -> Result<Signer, String> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().get(&candidates).cloned();
+        known.unwrap_or_else(|| {
+            let found = check();
+            let mut kept = lock();
+            if kept.len() < SIGNERS_KEPT_MAX {
+                kept.insert(candidates, found.clone());
+            }
+            found
+        })
+    }
+}
+
+/// What a piece of evidence says of a certificate, or why that does not count; `None` if it is about
+/// others.
+pub(crate) type Told = Option<Result<Statement, String>>;
 
 /// What evidence is asked: all that its answer depends on.
 pub(crate) struct Question<'q> {
@@ -88,8 +120,10 @@ pub(crate) struct Question<'q> {
     issuer: &'q Certificate<'q>,
     /// Certificates for signing OCSP responses that are at hand.
     delegates: Vec<&'q [u8]>,
-    /// Over all of them, each hashed by itself.
-    digest: Sha512Digest,
+    /// Over the issuer's certificate.
+    issuer_digest: Sha512Digest,
+    /// Over it and all of `delegates`, each hashed by itself.
+    signers_digest: Sha512Digest,
 }
 
 impl<'q> Question<'q> {
@@ -98,10 +132,11 @@ impl<'q> Question<'q> {
         issuer: &'q Certificate<'q>,
         delegates: Vec<&'q [u8]>,
     ) -> Self {
-        let all = [certificate.raw, issuer.raw].into_iter().chain(delegates.iter().copied());
-        let digests: Vec<Sha512Digest> = all.map(Sha512Digest::of).collect();
-        let digest = Sha512Digest::of_parts(digests.iter().map(|it| &it.as_bytes()[..]));
-        Self { certificate, issuer, delegates, digest }
+        let issuer_digest = Sha512Digest::of(issuer.raw);
+        let delegate_digests = delegates.iter().map(|it| Sha512Digest::of(it));
+        let all: Vec<Sha512Digest> = [issuer_digest].into_iter().chain(delegate_digests).collect();
+        let signers_digest = Sha512Digest::of_parts(all.iter().map(|it| &it.as_bytes()[..]));
+        Self { certificate, issuer, delegates, issuer_digest, signers_digest }
     }
 }
 
@@ -178,27 +213,29 @@ impl<'a> Form<'a> {
     }
 
     /// Returns what it says; `None` if it is about others.
-    pub(crate) fn told(&self, question: &Question<'_>) -> Told {
-        let told = match self {
-            Self::Crl(crl) => self.is_about(question).then(|| of_list(crl, question)),
-            Self::Ocsp(ocsp) => of_answer(ocsp, question),
-        };
-        told.map(Arc::new)
+    pub(crate) fn told(&self, question: &Question<'_>, signers: &Signers) -> Told {
+        match self {
+            Self::Crl(crl) => self.is_about(question).then(|| of_list(crl, question, signers)),
+            Self::Ocsp(ocsp) => of_answer(ocsp, question, signers),
+        }
     }
 }
 
-fn of_list(crl: &Crl<'_>, question: &Question<'_>) -> Result<Statement, String> {
+fn of_list(crl: &Crl<'_>, question: &Question<'_>, signers: &Signers) -> Result<Statement, String> {
     let issuer = question.issuer;
     if !issuer.allows_listing() {
         return Err("the key usage of its signer does not allow lists".to_owned());
     }
-    let with = crl.signed.check(&issuer.key).map_err(|fault| fault.to_string())?;
+    let signer = signers.find(question.issuer_digest, || {
+        let with = crl.signed.check(&issuer.key).map_err(|fault| fault.to_string())?;
+        Ok(Signer { with, delegate: None })
+    })?;
     let said = crl.say(question.certificate)?;
     let Certificate { not_before, not_after, .. } = *issuer;
     let text = crl.issuer_text.clone();
     let statement = Statement {
         said,
-        maker: Maker { text, not_before, not_after, with, delegate: None },
+        maker: Maker { text, not_before, not_after, with: signer.with, delegate: None },
         as_of: crl.this_update,
         signed_at: crl.this_update,
         next_update: crl.next_update,
@@ -207,22 +244,22 @@ fn of_list(crl: &Crl<'_>, question: &Question<'_>) -> Result<Statement, String> 
     statement.check_times()
 }
 
-fn of_answer(ocsp: &Ocsp<'_>, question: &Question<'_>) -> Option<Result<Statement, String>> {
+fn of_answer(ocsp: &Ocsp<'_>, question: &Question<'_>, signers: &Signers) -> Told {
     let Question { certificate, issuer, delegates, .. } = question;
     let answered = ocsp.answer(certificate, issuer)?;
     let told = answered.and_then(|answered| {
-        let signer = ocsp.signer(issuer, delegates)?;
-        let signed_by = signer.delegate.as_ref().unwrap_or(issuer);
-        let maker = Maker {
-            text: ocsp.responder_text(),
-            not_before: signed_by.not_before,
-            not_after: signed_by.not_after,
-            with: signer.with,
-            delegate: signer.delegate.as_ref().map(|delegate| delegate.raw.to_vec()),
-        };
+        let Signer { with, delegate } = signers.find(question.signers_digest, || {
+            let signer = ocsp.signer(issuer, delegates)?;
+            let delegate = signer.delegate.map(|delegate| delegate.raw.to_vec());
+            Ok(Signer { with: signer.with, delegate })
+        })?;
+        let read = delegate.as_deref().map(Certificate::read).transpose();
+        let read = read.map_err(|error| error.to_string())?;
+        let Certificate { not_before, not_after, .. } = *read.as_ref().unwrap_or(issuer);
+        let text = ocsp.responder_text();
         let statement = Statement {
             said: vec![answered.said],
-            maker,
+            maker: Maker { text, not_before, not_after, with, delegate },
             as_of: answered.this_update,
             signed_at: ocsp.produced_at,
             next_update: answered.next_update,
@@ -257,34 +294,33 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_of_another_certificate_issuer_or_delegate_asks_something_else() {
+    fn whoever_asks_by_another_issuer_or_delegate_asks_for_another_signer() {
         let (one, two) = (certificate("root"), certificate("revoker"));
         let (one, two) = (Certificate::read(&one).unwrap(), Certificate::read(&two).unwrap());
         let mut digests = HashSet::new();
-        for certificate in [&one, &two] {
-            for issuer in [&one, &two] {
-                for delegates in [&[][..], &[one.raw], &[two.raw], &[one.raw, two.raw]] {
-                    let question = Question::new(certificate, issuer, delegates.to_vec());
-                    assert!(digests.insert(question.digest));
-                }
+        for issuer in [&one, &two] {
+            for delegates in [&[][..], &[one.raw], &[two.raw], &[one.raw, two.raw]] {
+                let question = Question::new(&one, issuer, delegates.to_vec());
+                assert!(digests.insert(question.signers_digest));
+                assert_eq!(question.issuer_digest, Sha512Digest::of(issuer.raw));
             }
         }
     }
 
     #[test]
-    fn no_more_answers_are_kept_than_the_limit() {
-        let issuer = certificate("revoker");
-        let issuer = Certificate::read(&issuer).unwrap();
-        let piece = include_bytes!("../../../fuzz/seeds/revocation/good.crl");
-        let piece = RevocationPiece::read(piece).unwrap();
-        let asked: Vec<[u8; 2]> = (0..300_u16).map(u16::to_be_bytes).collect();
-        for delegate in &asked {
-            let question = Question::new(&issuer, &issuer, vec![delegate]);
-            assert!(piece.known(&question).is_none(), "each is another question");
-            piece.keep(&question, &None);
-        }
-        assert_eq!(piece.0.answers.lock().unwrap().len(), ANSWERS_KEPT_MAX);
-        let first = Question::new(&issuer, &issuer, vec![&asked[0]]);
-        assert!(piece.known(&first).is_some());
+    fn a_signature_is_checked_once_for_each_signer_and_no_more_are_kept_than_the_limit() {
+        let (signers, mut checked) = (Signers::default(), 0);
+        let mut ask = |number: u16| {
+            let refused = signers.find(Sha512Digest::of(&number.to_be_bytes()), || {
+                checked += 1;
+                Err(number.to_string())
+            });
+            assert_eq!(refused.unwrap_err(), number.to_string());
+        };
+        (0..300).for_each(&mut ask);
+        ask(0);
+        assert_eq!(checked, 300);
+        let kept = signers.0.lock().unwrap().len();
+        assert_eq!(kept, SIGNERS_KEPT_MAX);
     }
 }
