@@ -20,8 +20,9 @@ use crate::{
     audit_lines::{ProvenTimes, weigh},
     audit_revocation::RevocationAudit,
     audit_sealings::{read_stated, told_of},
-    revoked_out,
+    chains_of, revoked_out,
     sealing_chains::{ReadTokens, SealingChains},
+    stopped::stopped,
 };
 
 /// What the data objects of the evidence record of a sealing are called.
@@ -50,6 +51,7 @@ pub(crate) async fn audit_renewals(
         tokens,
         told,
         due,
+        stopped: BTreeMap::new(),
         alone,
         revocation,
     };
@@ -106,6 +108,8 @@ struct RenewalsAudit<'a> {
     told: HashSet<(FindingCode, String)>,
     /// By line, how many sealings are to be renewed soon, and the first reason to come.
     due: BTreeMap<String, (u64, Due)>,
+    /// By line, how many sealings can be renewed there no more, and when the first of what holds ends.
+    stopped: BTreeMap<String, (u64, Option<Timestamp>)>,
     /// Where hash trees leave documents out: the sealings, by line and number, whose first chain holds
     /// without these, for it is all that proves those documents on the line.
     alone: HashSet<(String, u64)>,
@@ -186,7 +190,7 @@ impl RenewalsAudit<'_> {
         let Ok(read) = read else { return Ok(()) };
         let Some(record) = self.record(sealing, tokens, &read).await? else { return Ok(()) };
         let Some(time) = &self.knowledge.time else {
-            if self.leaves_out((number, tokens), &record) {
+            if self.leaves_out((number, tokens)) {
                 self.alone.insert((line.to_owned(), number));
             }
             return Ok(());
@@ -201,9 +205,10 @@ impl RenewalsAudit<'_> {
                 self.find(code, &key, message);
             }
         }
+        let chains = read.count();
         let judged = self.judged((sealing, tokens), (record, read), (time, &evidence)).await?;
         let Some((record, read, report)) = judged else { return Ok(()) };
-        if self.leaves_out((number, tokens), &record) {
+        if self.leaves_out((number, tokens)) {
             let first = self.report(sealing, &record.first(), (time, &evidence));
             let is_doubt = |it: &&Finding| it.severity >= Severity::CannotTell;
             let mut doubts = first.findings.iter().filter(is_doubt);
@@ -222,6 +227,13 @@ impl RenewalsAudit<'_> {
         }
         let Some(last) = report.stamps.last() else { return Ok(()) };
         let due = renewals_due(last, &time.algorithms);
+        if read.count() < chains {
+            let end = due.iter().filter_map(|due| due.before).min();
+            let (count, first) = self.stopped.entry(line.to_owned()).or_default();
+            *first = [*first, end].into_iter().flatten().min();
+            *count += 1;
+            return Ok(());
+        }
         if let Some(due) = due.into_iter().find(|due| due.is_due(time.at, RENEWAL_LEAD)) {
             let entry = self.due.entry(line.to_owned()).or_insert((0, due));
             entry.0 += 1;
@@ -232,9 +244,10 @@ impl RenewalsAudit<'_> {
         Ok(())
     }
 
-    /// Tells whether the newer chain of a record is over hash trees that leave documents out.
-    fn leaves_out(&self, of: (u64, &[ChainToken]), record: &Evidence) -> bool {
-        record.is_rehashed() && self.chains.left_out(of).next().is_some()
+    /// Tells whether hash trees leave documents out that have a chain without them.
+    fn leaves_out(&self, (number, tokens): (u64, &[ChainToken])) -> bool {
+        let is_rehashed = chains_of(tokens).count() > 1;
+        is_rehashed && self.chains.left_out((number, tokens)).next().is_some()
     }
 
     /// Verifies a record as of a time; where renewals rest on revoked certificates, the one without them,
@@ -363,8 +376,11 @@ impl RenewalsAudit<'_> {
         verify_record(&record, &objects, &rules)
     }
 
-    /// Says what is to be renewed soon.
+    /// Says what is to be renewed soon, and what can be renewed no more.
     fn due(&mut self) {
+        for (line, (count, end)) in std::mem::take(&mut self.stopped) {
+            self.findings.push(stopped(&line, count, end));
+        }
         for (line, (count, due)) in std::mem::take(&mut self.due) {
             let now = self.knowledge.time.as_ref().map(|time| time.at);
             let before = match due.before {
@@ -393,11 +409,6 @@ struct Evidence {
 }
 
 impl Evidence {
-    /// Tells whether a chain of new hash trees stands after another one.
-    fn is_rehashed(&self) -> bool {
-        self.chains.len() > 1
-    }
-
     /// Returns what there is of it without its newer chains.
     fn first(&self) -> Self {
         let (chains, hashes) = (self.chains.iter().take(1), self.hashes.iter().take(1));

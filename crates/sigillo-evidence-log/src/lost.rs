@@ -253,6 +253,11 @@ impl Newest {
         Self { stamped_at, due: self.due.clone() }
     }
 
+    /// Returns when it ends at the latest, `None` if that is not in sight.
+    pub(crate) fn until(&self) -> Option<Timestamp> {
+        self.due.iter().filter_map(|due| due.before).min()
+    }
+
     /// Returns what asks first for a newer time-stamp.
     fn ends(&self) -> Option<Due> {
         let mut due = self.due.iter();
@@ -270,7 +275,7 @@ impl RenewalPlan {
     ) -> Result<(), LogError> {
         let (mut judged, mut told) = (Judged::new(), Vec::new());
         for (_, number, chain) in chains.iter().filter(|(line, ..)| *line == rules.line) {
-            let counts = |place: usize| !revoked.has(number, place);
+            let counts = |place: usize| revoked.counts(number, place);
             let of = (chain, &counts as &dyn Fn(usize) -> bool);
             let found = newest_sound((archive, view), of, rules, &mut judged).await?;
             let sound = match found {
@@ -282,6 +287,10 @@ impl RenewalPlan {
                 None => continue,
             };
             let Some(Ok(newest)) = judged.get(&sound.sha256) else { continue };
+            if revoked.is_cut(number) {
+                self.stopped.renewals(number, newest.until());
+                continue;
+            }
             let perhaps = chains.perhaps_renewed(view, rules.line, number);
             // Which chain it would be in nobody can say.
             if perhaps.iter().any(|it| matches!(it, Unread::Rehash(_))) {
@@ -302,6 +311,7 @@ impl RenewalPlan {
         self.findings.extend(judged.into_values().filter_map(Result::err));
         self.findings.extend(told);
         self.older((archive, view, chains), rules.anchors, lost).await?;
+        self.say_stopped((archive, view, chains), rules).await?;
         // One that was looked at for its own sake is older than what another chain begins with.
         let mut seen = HashSet::new();
         self.findings.retain(|it| seen.insert((it.code, it.object.clone())));

@@ -27,9 +27,10 @@ use crate::{
     lost::{Judged, judge},
     read_view,
     renewal_fit::{Fit, Standing},
-    revoked_out::{RevokedOut, no_trees},
+    revoked_out::RevokedOut,
     sealing::create_fresh,
     sealing_chains::read_token,
+    stopped::Stopped,
 };
 
 /// How long before their end time-stamps are renewed, unless somebody says otherwise: half a year.
@@ -118,6 +119,8 @@ pub struct RenewalPlan {
     pub stuck: u64,
     /// How many are held back, for what is lost may have renewed them.
     pub held_back: u64,
+    /// What this line can do no more.
+    pub(crate) stopped: Stopped,
     /// What is told to be revoked: nobody stamps with that.
     pub told: ToldRevocations,
     /// What cannot be renewed as it is: newest time-stamps that could not be verified, renewals that
@@ -210,6 +213,10 @@ pub(crate) async fn plan_of(
     for (_, number, chain) in of_line {
         let Some(newest) = revoked.newest(number, chain) else { continue };
         let Some(Ok(judged)) = judged.get(&newest.sha256) else { continue };
+        if revoked.is_cut(number) {
+            plan.stopped.renewals(number, judged.until());
+            continue;
+        }
         if !chains.perhaps_renewed(view, rules.line, number).is_empty() {
             plan.held_back += 1;
             continue;
@@ -223,6 +230,7 @@ pub(crate) async fn plan_of(
         plan.take(&Renewable { number, tokens: chain, is_whole }, &judged, trial, rules);
     }
     plan.older(of, rules.anchors, revoked.tokens(rules.line, chains)).await?;
+    plan.say_stopped(of, rules).await?;
     Ok(plan)
 }
 
@@ -276,6 +284,17 @@ impl RenewalPlan {
         cover_validation((archive, view, chains), on, &mut self.due).await
     }
 
+    /// Tells of what this line can do no more.
+    pub(crate) async fn say_stopped(
+        &mut self,
+        of: (&Archive, &LogView, &Chains),
+        rules: &RenewalRules<'_>,
+    ) -> Result<(), LogError> {
+        let stopped = std::mem::take(&mut self.stopped);
+        self.findings.extend(stopped.findings(of, (&self.told, rules)).await?);
+        Ok(())
+    }
+
     /// Decides on one sealing.
     pub(crate) fn take(
         &mut self,
@@ -290,7 +309,7 @@ impl RenewalPlan {
         let has_other = chain_hash(chain) == HashFunction::Sha256;
         let wants_trees = has_other && (ends.is_some() || rules.all_trees);
         if wants_trees && !is_whole {
-            self.findings.push(no_trees(number));
+            self.stopped.trees(number);
         } else if wants_trees {
             let tokens = chain.iter().map(|it| it.sha256).collect();
             let until = newest.due.iter().filter_map(|due| due.before).min();

@@ -1,7 +1,7 @@
 //! Which renewals do not count, for the certificate of their authority was revoked: chains go on without
 //! them, as without lost ones.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -16,10 +16,21 @@ use crate::{
 /// The renewals that do not count in the chains of some sealings on a line.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RevokedOut {
-    /// By the number of the sealing: places among all its time-stamps, and the newest that counts.
-    sealings: HashMap<u64, (BTreeSet<usize>, usize)>,
+    /// By the number of the sealing.
+    sealings: HashMap<u64, LeftOut>,
     /// What is told of each of them.
     pub(crate) findings: Vec<Finding>,
+}
+
+/// What of the time-stamps of a sealing does not count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LeftOut {
+    /// By their places among all time-stamps of the sealing, and why.
+    pub(crate) places: BTreeMap<usize, String>,
+    /// The place of the newest that counts; `None` if that is not looked at.
+    pub(crate) newest: Option<usize>,
+    /// Whether new hash trees do not count: then nothing does that came later, and nothing ever will.
+    pub(crate) is_cut: bool,
 }
 
 impl RevokedOut {
@@ -38,40 +49,42 @@ impl RevokedOut {
         let (mut this, mut seen) = (Self::default(), HashSet::new());
         let mut revoked = RevokedRenewals::new(told, (anchors, at));
         for (_, number, chain) in chains.iter().filter(|(of, ..)| *of == line) {
-            let (left_out, is_whole) = revoked.left_out(of, chain).await?;
-            for (place, why) in &left_out {
+            let left_out = revoked.left_out(of, chain).await?;
+            for (place, why) in &left_out.places {
                 if seen.insert(chain[*place].sha256) {
                     this.findings.push(finding(view, &chain[*place], why));
                 }
             }
-            if left_out.is_empty() {
-                continue;
+            if !left_out.places.is_empty() {
+                this.sealings.insert(number, left_out);
             }
-            let places: BTreeSet<usize> = left_out.into_iter().map(|(place, _)| place).collect();
-            let last = chain.len() - 1;
-            let newest = (0..=last).rev().find(|place| !places.contains(place));
-            let newest = newest.filter(|_| is_whole).unwrap_or(last);
-            this.sealings.insert(number, (places, newest));
         }
         Ok(this)
     }
 
-    /// Returns the newest time-stamp of a sealing that counts. Where new hash trees do not count it is the
-    /// newest of all: what came before them can be renewed no more.
+    /// Returns the newest time-stamp of a sealing that counts.
     pub(crate) fn newest<'c>(
         &self,
         number: u64,
         chain: &'c [ChainToken],
     ) -> Option<&'c ChainToken> {
-        match self.sealings.get(&number) {
-            Some((_, newest)) => chain.get(*newest),
+        match self.sealings.get(&number).and_then(|it| it.newest) {
+            Some(newest) => chain.get(newest),
             None => chain.last(),
         }
     }
 
-    /// Tells whether a time-stamp of a sealing does not count.
-    pub(crate) fn has(&self, number: u64, place: usize) -> bool {
-        self.sealings.get(&number).is_some_and(|(places, _)| places.contains(&place))
+    /// Tells whether a time-stamp of a sealing counts, as far as revocation goes.
+    pub(crate) fn counts(&self, number: u64, place: usize) -> bool {
+        self.sealings.get(&number).is_none_or(|it| {
+            let is_cut_off = it.is_cut && it.newest.is_some_and(|newest| newest < place);
+            !it.places.contains_key(&place) && !is_cut_off
+        })
+    }
+
+    /// Tells whether new hash trees of a sealing do not count, so that it can be renewed no more.
+    pub(crate) fn is_cut(&self, number: u64) -> bool {
+        self.sealings.get(&number).is_some_and(|it| it.is_cut)
     }
 
     /// Tells whether anything of a sealing does not count.
@@ -81,9 +94,9 @@ impl RevokedOut {
 
     /// Returns the tokens that do not count in some chain of a line.
     pub(crate) fn tokens(&self, line: &str, chains: &Chains) -> BTreeSet<Sha256Digest> {
-        let each = self.sealings.iter().flat_map(|(number, (places, _))| {
+        let each = self.sealings.iter().flat_map(|(number, left_out)| {
             let chain = chains.of(line, *number);
-            places.iter().filter_map(|place| Some(chain.get(*place)?.sha256))
+            left_out.places.keys().filter_map(|place| Some(chain.get(*place)?.sha256))
         });
         each.collect()
     }
@@ -93,16 +106,6 @@ impl RevokedOut {
 pub(crate) fn finding(view: &LogView, token: &ChainToken, why: &str) -> Finding {
     let message = format!("{why}: what it renewed is judged as if it had not been");
     Finding::new(FindingCode::RenewalRevoked, token.key(view), message)
-}
-
-/// Says that a sealing gets no new hash trees.
-pub(crate) fn no_trees(number: u64) -> Finding {
-    let message = format!(
-        "sealing {number} gets no new hash trees on the line: they are over all its time-stamps, and the \
-         certificate of one was revoked. Name another line in the settings (`[[lines]]`), and run \
-         `sigillo seal --stamp-only`"
-    );
-    Finding::new(FindingCode::RenewalRevoked, format!("sealing {number}"), message)
 }
 
 /// Says which renewals of a sealing do not count, for who makes proofs or plans.
@@ -132,25 +135,34 @@ impl<'a> RevokedRenewals<'a> {
         of: (&Archive, &LogView, &Chains),
         chain: &[ChainToken],
     ) -> Result<HashMap<Sha256Digest, String>, LogError> {
-        let (left_out, _) = self.left_out(of, chain).await?;
-        Ok(left_out.into_iter().map(|(place, why)| (chain[place].sha256, why)).collect())
+        let places = self.left_out(of, chain).await?.places;
+        Ok(places.into_iter().map(|(place, why)| (chain[place].sha256, why)).collect())
     }
 
-    /// Returns their places, and whether no chain is left out as a whole.
-    async fn left_out(
+    /// Returns what does not count of the time-stamps of a sealing on a line.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the store did not answer.
+    pub(crate) async fn left_out(
         &mut self,
         of: (&Archive, &LogView, &Chains),
         chain: &[ChainToken],
-    ) -> Result<(Vec<(usize, String)>, bool), LogError> {
+    ) -> Result<LeftOut, LogError> {
+        let all = LeftOut { newest: chain.len().checked_sub(1), ..LeftOut::default() };
         if !self.is_any || chain.len() < 2 {
-            return Ok((Vec::new(), true));
+            return Ok(all);
         }
         let Ok(mut read) = SealingChains::read(of, chain, &mut self.known).await? else {
-            return Ok((Vec::new(), true));
+            return Ok(all);
         };
         let count = read.count();
         let (set, _) = self.audit.evidence(of, chain).await?;
         let left_out = read.leave_revoked_out(chain, (self.anchors, &set), self.at);
-        Ok((left_out, read.count() == count))
+        if left_out.is_empty() {
+            return Ok(all);
+        }
+        let (newest, is_cut) = (read.newest(), read.count() < count);
+        Ok(LeftOut { places: left_out.into_iter().collect(), newest, is_cut })
     }
 }

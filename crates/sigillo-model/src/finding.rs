@@ -140,6 +140,8 @@ finding_codes! {
     DocumentsLeftOut = "F521", Note;
     /// A renewal does not count, for the certificate of its authority was revoked.
     RenewalRevoked = "F522", Note;
+    /// Sealings can be renewed no more on an evidence line, or get no new hash trees there.
+    LineStopped = "F523", Note;
     /// The log's key is in no trust store, so who wrote the archive cannot be told.
     OriginUnknown = "F601", CannotTell;
     /// The certificate of a seal leads to no anchor of the trust store.

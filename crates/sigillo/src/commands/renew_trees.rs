@@ -47,7 +47,8 @@ pub(crate) async fn make_trees(
             return Ok(trees);
         }
         let chunk = plan.trees.len().min(HASH_TREE_SEALINGS_MAX);
-        let planned = RenewalPlan { trees: plan.trees[..chunk].to_vec(), ..plan.clone() };
+        let mut planned = plan.clone();
+        planned.trees.truncate(chunk);
         let (made, journal) = make(context, archive, &cpu, &planned).await?;
         trees.findings.extend(made.findings.iter().cloned());
         if made.tree.sealings.is_empty() {

@@ -56,6 +56,7 @@ mod time_stamping;
 mod together;
 mod tour;
 mod trees_left_out;
+mod trees_revoked;
 mod trusted_lists;
 mod versions;
 mod witnessing;

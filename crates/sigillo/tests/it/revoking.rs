@@ -108,7 +108,7 @@ impl Authority {
     }
 
     /// Gives it a certificate of a serial number that lasts some days, and is not revoked.
-    fn certify(&self, serial: &str, days: u32) {
+    pub(crate) fn certify(&self, serial: &str, days: u32) {
         let configuration = fs::read_to_string(self.folder.join("openssl.cnf")).unwrap();
         let digest = configuration.split_once("default_md=").unwrap().1.lines().next().unwrap();
         let line = format!(
@@ -120,7 +120,7 @@ impl Authority {
     }
 
     /// Writes what the authority says of a certificate: its state, since when and why.
-    fn list(&self, state: &str, since: &str, serial: &str) {
+    pub(crate) fn list(&self, state: &str, since: &str, serial: &str) {
         let entry = format!("{state}\t491231000000Z\t{since}\t{serial}\tunknown\t/CN=tsa\n");
         fs::write(self.folder.join("index"), entry).unwrap();
     }

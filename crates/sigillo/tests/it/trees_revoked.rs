@@ -1,0 +1,74 @@
+//! New hash trees whose authority's certificate is revoked afterwards: what came before them holds by itself,
+//! and the line can be renewed no more.
+
+use std::{fs, sync::atomic::Ordering};
+
+use crate::{
+    hash_families::{Families, SHORT, anchors, audited, line},
+    hash_trees::{files_below, spoil},
+    lines::{believe, codes},
+    renewing::json,
+};
+
+const CONTENT: &[u8] = b"uno, che si ritrova";
+
+/// An archive of two documents, of which new hash trees leave one out that was brought back; then the
+/// certificate of the authority that stamped them was revoked.
+fn revoked() -> Option<Families> {
+    let it = Families::new()?;
+    let world = &it.world;
+    it.set(&[it.short.section(), line(SHORT, "sha256", "Prima")].concat());
+    world.write("uno.txt", CONTENT);
+    assert_eq!(world.create().code, 0);
+    let packs = files_below(&world.archive().join("packs")).into_iter();
+    let kept: Vec<_> = packs.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    spoil(world, CONTENT);
+    it.set(&[it.long.section(), line(SHORT, "sha256", "Seconda")].concat());
+    believe(world);
+    json(world, 5, &["renew", "--hash-tree", "--yes"]);
+    for (path, bytes) in &kept {
+        fs::remove_file(path).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    world.run(["verify", "--full"]).check(0, "INTACT");
+    it.long.list("R", "250101000000Z,keyCompromise", "20");
+    it.long.answers.store(true, Ordering::SeqCst);
+    json(world, 0, &["renew", "--gather", "--yes"]);
+    Some(it)
+}
+
+#[test]
+fn what_revoked_hash_trees_leave_out_is_proven_by_what_came_before_them() {
+    let Some(it) = revoked() else { return };
+    let world = &it.world;
+    let verified = json(world, 0, &["verify", "--full"]);
+    assert!(!codes(&verified).contains(&"F520"), "{verified}");
+    assert_eq!(audited(world, anchors(&it), false), [""; 0]);
+    json(world, 0, &["prove", "carte/uno.txt", "-o", "prova.zip"]);
+    json(world, 0, &["check", "prova.zip", "carte/uno.txt"]);
+}
+
+#[test]
+fn a_line_with_revoked_hash_trees_is_not_renewed_and_another_line_is_asked_for() {
+    let Some(it) = revoked() else { return };
+    let world = &it.world;
+    let told = "can be renewed no more: new hash trees that do not count are over them";
+    world.run(["verify"]).check(0, told);
+    it.long.certify("21", 5000);
+    for command in
+        [&["renew"][..], &["renew", "--all"], &["renew", "--all", "--over-lost", "--yes"]]
+    {
+        let planned = json(world, 3, command);
+        let finding = planned["plan"]["findings"].as_array().unwrap();
+        let finding = finding.iter().find(|it| it["code"] == "F523").unwrap();
+        assert_eq!(finding["severity"], "cannot-tell", "{command:?}");
+        assert_eq!(planned["plan"]["due"].as_array().unwrap().len(), 0, "{planned}");
+        let words = finding["message"].as_str().unwrap();
+        assert!(words.contains(told) && words.contains("ends on 20"), "{words}");
+    }
+    // Another line stands for it.
+    it.set(&[it.long.section(), line("plain-sha512-c", "sha512", "Seconda")].concat());
+    let stamped = json(world, 0, &["seal", "--stamp-only"]);
+    assert_eq!(stamped["stamped"].as_array().unwrap().len(), 1, "{stamped}");
+    world.run(["renew"]).check(0, "those on another line hold in their place");
+}
