@@ -117,19 +117,18 @@ fn made_after(checker: &mut Checker, object: &str, ended: &EndedLog) {
     checker.find(FindingCode::OriginUnknown, object, message);
 }
 
-/// Does the same for a period statement, whose time-stamp attests `at` if it is believed.
+/// As [`check_ended`], for a period statement, whose time-stamp attests `at` if it is believed.
 pub(crate) fn check_ended_period(
     checker: &mut Checker,
     section: &ArchiveSection,
     at: Option<Timestamp>,
     trust: &ReceiptTrust,
 ) {
-    let Some(ended) = exposed(section, trust) else {
-        let ended =
-            ended(section, trust).filter(|it| at.is_some_and(|at| at.as_second() > until(it)));
-        ended.into_iter().for_each(|ended| made_after(checker, "period", ended));
-        return;
-    };
+    let is_after = |it: &EndedLog| at.is_some_and(|at| at.as_second() > until(it));
+    if let Some(ended) = closed(section, trust).filter(|it| is_after(it)) {
+        made_after(checker, "period", ended);
+    }
+    let Some(ended) = exposed(section, trust) else { return };
     if at.is_none_or(|at| at.as_second() > until(ended)) {
         not_older(checker, "period", ended, "that this is older");
     }

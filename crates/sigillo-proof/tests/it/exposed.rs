@@ -315,9 +315,11 @@ fn what_was_stamped_after_the_known_end_of_a_log_is_not_believed_whatever_ended_
     // One of before is enough, but not by an authority of one's own.
     stamp_also(&mut world, &mut receipt, Some(&World::new()), days(-9));
     assert_eq!(verdict(&world, &receipt, days(-1)), Verdict::CannotTell);
-    let (mut world, mut receipt) = receipt_of(&plan(vec![2], true));
-    stamp_also(&mut world, &mut receipt, None, days(-9));
-    assert_eq!(verdict(&world, &receipt, days(-1)), Verdict::Intact);
+    for (other, end) in [(days(-9), days(-1)), (days(9), days(1))] {
+        let (mut world, mut receipt) = receipt_of(&plan(vec![2], true));
+        stamp_also(&mut world, &mut receipt, None, other);
+        assert_eq!(verdict(&world, &receipt, end), Verdict::Intact);
+    }
     // Also where a later log says that others have its keys, and what is here is older than that.
     let (world, receipt) = receipt_of(&plan(vec![2], true));
     let mut trust = ended_at(world.trust(), days(-1), world.tree.size() + 9);
@@ -341,6 +343,9 @@ fn what_was_stamped_after_the_known_end_of_a_log_is_not_believed_whatever_ended_
         assert_eq!(checked.verdict, expected, "{:?}", checked.findings);
         assert_eq!(told(&checked.findings), expected == Verdict::CannotTell);
     }
+    let mut trust = ended_at(log.world.trust(), days(-1), log.world.tree.size());
+    trust.successors.extend(exposed(log.world.trust(), (2, days(1)), 9).successors);
+    assert!(told(&check_period(&statement, &trust).findings));
 }
 
 #[test]
