@@ -178,14 +178,15 @@ impl Witness {
     /// [`KeyError::Missing`] if it cosigned one and forgot which; others as [`open`](Self::open).
     pub fn last(&self, origin: &str, key: Option<&str>) -> Result<Option<Witnessed>, KeyError> {
         let description = read_description(&self.folder, &self.signer)?;
-        Ok(self.memory_of((origin, key), &description)?.1.map(|it| it.last))
+        Ok(self.memory_of((origin, key, false), &description)?.1.map(|it| it.last))
     }
 
     /// Cosigns a checkpoint, if `judge` agrees.
     ///
     /// `key` is the first key of the log, if it is known which that is. Where a log of this origin with
     /// another first key was cosigned, each has its own memory: the one in place of the other is none of
-    /// its forks. Without it, the log is the one that was cosigned first.
+    /// its forks. Without it, the log is the one that was cosigned first, and so it is where that memory
+    /// names no key, unless the log [was set apart](Self::cosign_apart).
     ///
     /// `judge` is told the last one cosigned of the log `origin`; it returns the one to be cosigned
     /// and the message to be signed for it, or why not. Nobody else cosigns meanwhile: the folder is
@@ -201,9 +202,31 @@ impl Witness {
         (origin, key): (&str, Option<&str>),
         judge: impl FnOnce(Option<&Witnessed>) -> Result<(Witnessed, Vec<u8>), E>,
     ) -> Result<Result<[u8; 64], E>, KeyError> {
+        self.cosign_of((origin, key, false), judge)
+    }
+
+    /// As [`cosign`](Self::cosign), where it is known that a memory of this origin which names no key is
+    /// not that of the log with this first key: that is kept as it is, and this log begins anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`cosign`](Self::cosign).
+    pub fn cosign_apart<E>(
+        &self,
+        (origin, key): (&str, &str),
+        judge: impl FnOnce(Option<&Witnessed>) -> Result<(Witnessed, Vec<u8>), E>,
+    ) -> Result<Result<[u8; 64], E>, KeyError> {
+        self.cosign_of((origin, Some(key), true), judge)
+    }
+
+    fn cosign_of<E>(
+        &self,
+        (origin, key, is_apart): (&str, Option<&str>, bool),
+        judge: impl FnOnce(Option<&Witnessed>) -> Result<(Witnessed, Vec<u8>), E>,
+    ) -> Result<Result<[u8; 64], E>, KeyError> {
         let lock = self.folder.lock()?;
         let mut description = read_description(&self.folder, &self.signer)?;
-        let (id, known) = self.memory_of((origin, key), &description)?;
+        let (id, known) = self.memory_of((origin, key, is_apart), &description)?;
         let (new, message) = match judge(known.as_ref().map(|it| &it.last)) {
             Ok(agreed) => agreed,
             Err(refusal) => return Ok(Err(refusal)),
@@ -263,21 +286,23 @@ impl Witness {
     /// Returns what is remembered of a log, and under which id.
     fn memory_of(
         &self,
-        (origin, key): (&str, Option<&str>),
+        (origin, key, is_apart): (&str, Option<&str>, bool),
         description: &Description,
     ) -> Result<(String, Option<Memory>), KeyError> {
         let first = id_of(origin);
         let memory = self.memory(origin, &first, description)?;
-        let cosigned = memory.as_ref().and_then(|it| it.key.as_deref());
-        match key.filter(|key| cosigned.is_some_and(|it| it != *key)) {
-            None => Ok((first, memory)),
-            Some(key) => {
-                // No origin has a second line.
-                let id = id_of(&format!("{origin}\n{key}"));
-                let memory = self.memory(origin, &id, description)?;
-                Ok((id, memory))
-            }
+        let (Some(cosigned), Some(key)) = (&memory, key) else { return Ok((first, memory)) };
+        // No origin has a second line.
+        let own = id_of(&format!("{origin}\n{key}"));
+        let is_other = match &cosigned.key {
+            Some(cosigned) => cosigned != key,
+            None => is_apart || description.logs.contains(&own),
+        };
+        if !is_other {
+            return Ok((first, memory));
         }
+        let memory = self.memory(origin, &own, description)?;
+        Ok((own, memory))
     }
 
     fn memory(

@@ -1,5 +1,5 @@
-//! What is said of a log that ended, and for which others may sign since: only what a believed time-stamp of
-//! before proves to be older is the archive's.
+//! What is said of a log that ended: what was time-stamped only after that is not the archive's, and where
+//! others may sign for it since, only what a believed time-stamp of before proves to be older is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,9 +69,12 @@ impl Older {
     }
 }
 
-/// Tells of a receipt of a log that ended, and whose keys others may have, what nothing proves to be from
-/// before that.
+/// Tells of a receipt of a log that ended what was made after that and, where others may have its keys,
+/// what nothing proves to be from before.
 pub(crate) fn check_ended(checker: &mut Checker, receipt: &Receipt, trust: &ReceiptTrust) {
+    if let Some(ended) = closed(&receipt.archive, trust) {
+        sealings_after(checker, ended);
+    }
     let Some(ended) = exposed(&receipt.archive, trust) else { return };
     let older = Older::of(checker, receipt.archive.newest_log(), until(ended));
     let mut batches = receipt.batches.iter();
@@ -90,13 +93,41 @@ pub(crate) fn check_ended(checker: &mut Checker, receipt: &Receipt, trust: &Rece
     }
 }
 
-/// Does the same for a period statement, whose time-stamp attests `at` if it is believed.
+/// Tells of sealings that were time-stamped only after the log had ended: the log that names a time-stamp
+/// is younger than that.
+fn sealings_after(checker: &mut Checker, ended: &EndedLog) {
+    let mut first = BTreeMap::<u64, Timestamp>::new();
+    for it in &checker.stamps {
+        if it.counts && checker.lines.is_sound(&it.line) {
+            let first = first.entry(it.line.0).or_insert(it.at);
+            *first = it.at.min(*first);
+        }
+    }
+    for (number, _) in first.into_iter().filter(|(_, at)| at.as_second() > until(ended)) {
+        made_after(checker, &format!("sealing {number}"), ended);
+    }
+}
+
+fn made_after(checker: &mut Checker, object: &str, ended: &EndedLog) {
+    let message = format!(
+        "this log ended on {}, by what the trust store says, and this was time-stamped only after that: it \
+         is by somebody else who has its keys",
+        ended.at
+    );
+    checker.find(FindingCode::OriginUnknown, object, message);
+}
+
+/// As [`check_ended`], for a period statement, whose time-stamp attests `at` if it is believed.
 pub(crate) fn check_ended_period(
     checker: &mut Checker,
     section: &ArchiveSection,
     at: Option<Timestamp>,
     trust: &ReceiptTrust,
 ) {
+    let is_after = |it: &EndedLog| at.is_some_and(|at| at.as_second() > until(it));
+    if let Some(ended) = closed(section, trust).filter(|it| is_after(it)) {
+        made_after(checker, "period", ended);
+    }
     let Some(ended) = exposed(section, trust) else { return };
     if at.is_none_or(|at| at.as_second() > until(ended)) {
         not_older(checker, "period", ended, "that this is older");
@@ -135,4 +166,9 @@ pub(crate) fn exposed<'t>(
 pub(crate) fn ended<'t>(section: &ArchiveSection, trust: &'t ReceiptTrust) -> Option<&'t EndedLog> {
     let next = section.newest_log() + 1;
     trust.successors.iter().find(|it| it.generation == next)?.before.as_ref()
+}
+
+/// Returns the same, if nobody else was known to have its keys.
+fn closed<'t>(section: &ArchiveSection, trust: &'t ReceiptTrust) -> Option<&'t EndedLog> {
+    ended(section, trust).filter(|it| !it.others_may_sign)
 }

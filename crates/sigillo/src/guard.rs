@@ -109,22 +109,25 @@ impl Context {
         Err(CommandError::new(ErrorKind::Integrity, words).hint(BACKUP))
     }
 
-    /// Refuses to add to a log that lacks what this user saw of it, before anything is written: the
-    /// keys may have forgotten it, as those from a backup do.
+    /// Refuses to add to a log that lacks what this user saw of it, or of one that ended before it, before
+    /// anything is written: the keys may have forgotten it, as those from a backup do.
     pub(crate) async fn refuse_older(&self, archive: &Archive) -> Result<(), CommandError> {
-        let (words, file, is_met) = match self.lacks_log(archive)? {
-            Some((words, file)) => (words, file, false),
+        let (words, file, hint) = match self.lacks_log(archive)? {
+            Some((words, file)) => (words, file, None),
             None => match self.lacked_head(archive).await? {
                 Some((head, words)) if head.met_in.is_some() => {
-                    (words, self.met_file(archive), true)
+                    (words, self.met_file(archive), Some(KEYS_KNOWN))
                 }
-                Some((_, words)) => (words, self.seen_file(archive), false),
-                None => return Ok(()),
+                Some((_, words)) => (words, self.seen_file(archive), None),
+                None => match self.lacked_by_ended(archive).await? {
+                    Some((words, file)) => (words, file, Some(SAID_LOST)),
+                    None => return Ok(()),
+                },
             },
         };
         let words = format!("LOG_DIVERGED: {words}; nothing was written");
         let this = CommandError::new(ErrorKind::Integrity, words).hint(BACKUP);
-        let this = if is_met { this.hint(KEYS_KNOWN) } else { this };
+        let this = hint.into_iter().fold(this, CommandError::hint);
         Err(this.hint(format!("what is known is remembered in {}", file.display())))
     }
 }
@@ -136,6 +139,10 @@ pub(crate) const BACKUP: &str =
 /// What to do about a file that shows more of a log than the log has.
 const KEYS_KNOWN: &str = "if nothing is lost, others have the keys and made that file: `sigillo log succeed \
                           --reason keys-exposed` ends the log as it is, and what they signed counts no more";
+
+/// What to do about a log that ended and lacks what was seen of it.
+const SAID_LOST: &str = "if that was lost when the log ended (`sigillo verify` says so, F308), get what \
+                         `sigillo trust export` prints where the next one began, and `sigillo trust add` it";
 
 /// What to do about a log that is another one than the archive's.
 const OTHERS_WROTE: &str = "if it was not, somebody wrote to the store who should not: keep it as it is, and \

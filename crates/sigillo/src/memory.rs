@@ -139,31 +139,36 @@ impl Memory {
         let known = self.seen(log).into_iter().chain(self.met(log)).filter(|it| counts(it.head));
         let is_other = |it: &SeenHead| it.head.size == head.size && it.head.root != head.root;
         let other = known.filter(|_| counts(head)).find(is_other)?;
+        let is_met = other.met_in.is_some();
+        let file = if is_met { self.met_file(log) } else { self.seen_file(log) };
         let message = format!(
-            "the log was forked: of {} entries it signed the root {}, {}, and here {}",
+            "the log was forked: of {} entries it signed the root {}, {}, and here {}; that is remembered in {}",
             head.size,
             other.head.root,
             other.how(),
-            head.root
+            head.root,
+            file.display()
         );
         Some(Finding::new(FindingCode::LogRolledBack, "checkpoint", message))
     }
 
     fn other_log(&self, met: &Met, named: &[SuccessorKeys]) -> Option<Finding> {
-        let mut known = unless_named(self.read_logs(MET_LOGS), &keys_of(named));
-        known.extend(unless_named(self.seen_logs(), &keys_of(named)));
-        let mut pairs = met.logs.iter().flat_map(|shown| known.iter().map(move |it| (shown, it)));
-        let ((generation, log), other) =
-            pairs.find(|(shown, it)| it.generation == shown.0 && it.log != shown.1)?;
+        let logs_in = |file| unless_named(self.read_logs(file), &keys_of(named));
+        let known = [MET_LOGS, SEEN_LOGS].map(|file| (file, logs_in(file)));
+        let known = || known.iter().flat_map(|(file, logs)| logs.iter().map(move |it| (*file, it)));
+        let mut pairs = met.logs.iter().flat_map(|shown| known().map(move |it| (shown, it)));
+        let ((generation, log), (file, other)) =
+            pairs.find(|(shown, (_, it))| it.generation == shown.0 && it.log != shown.1)?;
         let how = match (&other.met_in, other.at) {
             (Some(file), Some(at)) => format!("met in {file} on {at}"),
             _ => "seen earlier".to_owned(),
         };
         let message = format!(
             "the log was forked: after log {} came one with the key {}, as was {how}, and here one with the \
-             key {log}",
+             key {log}; that is remembered in {}",
             generation.saturating_sub(1),
-            other.log
+            other.log,
+            self.folder.join(file).display()
         );
         Some(Finding::new(FindingCode::LogRolledBack, format!("log {generation}"), message))
     }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::{
-    Archive, BelievedKeys, LogSummary, SeenHead, SeenLog, is_said_lost, log_contains, summarise,
+    Archive, BelievedKeys, LogError, LogSummary, SeenHead, SeenLog, ended_log_contains,
+    is_said_lost, log_contains, summarise,
 };
 use sigillo_merkle::{Checkpoint, VerifierKey};
 use sigillo_model::{ArchiveId, Finding, LogTime, Sha256Digest};
@@ -189,16 +190,42 @@ impl Context {
         self.warn_unless(self.remember(archive, head));
     }
 
-    /// Says that the archive lacks a log that it must have, or its newest log what this user saw of it,
-    /// if it does: with both sizes and dates.
+    /// Says that the archive lacks a log that it must have, or its newest log what this user saw or met of
+    /// it, or one that ended what was seen of that, if it does: with sizes and dates.
     pub(crate) async fn rolled_back(
         &self,
         archive: &Archive,
     ) -> Result<Option<String>, CommandError> {
-        match self.lacks_log(archive)? {
-            Some((words, _)) => Ok(Some(words)),
-            None => self.shrunk(archive).await,
+        if let Some((words, _)) = self.lacks_log(archive)? {
+            return Ok(Some(words));
         }
+        match self.shrunk(archive).await? {
+            Some(words) => Ok(Some(words)),
+            None => Ok(self.lacked_by_ended(archive).await?.map(|it| it.0)),
+        }
+    }
+
+    /// Says that a log that ended lacks what this user saw of it, if one does, and where that is remembered.
+    /// What cannot be read of such a log is for `sigillo verify` to judge.
+    pub(crate) async fn lacked_by_ended(
+        &self,
+        archive: &Archive,
+    ) -> Result<Option<(String, PathBuf)>, CommandError> {
+        for generation in (1..archive.generation()).rev() {
+            let Some(keys) = archive.log_keys_of(generation) else { continue };
+            let heads = self.heads_of(archive, generation, keys.first())?;
+            for seen in heads.into_iter().filter(|it| it.met_in.is_none()) {
+                let is_there = match ended_log_contains(archive, generation, seen.head).await {
+                    Err(LogError::CommitDamaged { .. } | LogError::CommitMissing { .. }) => true,
+                    read => read?,
+                };
+                if !is_there {
+                    let words = seen.lacked_words(&format!(" of log {generation}"), "that log");
+                    return Ok(Some((words, self.memory_of(archive).seen_file(keys.first()))));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Says that the newest log lacks what this user saw or met of it, if it does.

@@ -128,6 +128,39 @@ fn a_log_in_place_of_another_is_no_fork_of_it_if_it_is_known_by_its_key() {
 }
 
 #[test]
+fn a_memory_that_names_no_key_is_kept_aside_only_for_who_says_that_another_log_is_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let witness = Witness::create(&folder.path().join("witness"), "polo.example/1").unwrap();
+    let last = |key| witness.last(ORIGIN, key).unwrap().map(|it| it.size);
+    let agree =
+        |size| move |_: Option<&Witnessed>| Ok((witnessed(ORIGIN, size, "a"), b"m".to_vec()));
+    let cosign = |key, size| {
+        witness.cosign::<()>((ORIGIN, key), agree(size)).unwrap().unwrap();
+    };
+    let apart = |key, size| {
+        let mut before = None;
+        let judge = |it: Option<&Witnessed>| {
+            before = it.map(|it| it.size);
+            agree(size)(it)
+        };
+        witness.cosign_apart::<()>((ORIGIN, key), judge).unwrap().unwrap();
+        before
+    };
+    cosign(None, 5);
+    assert_eq!(apart("two", 3), None);
+    // From then on it is known without being said, and the other is what it was.
+    assert_eq!([None, Some("one"), Some("two")].map(last), [Some(5), Some(5), Some(3)]);
+    cosign(Some("two"), 4);
+    cosign(Some("one"), 7);
+    assert_eq!([None, Some("one"), Some("two")].map(last), [Some(7), Some(7), Some(4)]);
+    // What was cosigned of a log under its own key is never kept aside.
+    assert_eq!([apart("one", 8), apart("two", 6)], [Some(7), Some(4)]);
+    let reopened = Witness::open(&folder.path().join("witness")).unwrap();
+    let last = |key| reopened.last(ORIGIN, key).unwrap().map(|it| it.size);
+    assert_eq!([None, Some("one"), Some("two")].map(last), [Some(8), Some(8), Some(6)]);
+}
+
+#[test]
 fn nothing_is_cosigned_that_cannot_be_remembered_first() {
     let (_temporary, path) = folder();
     let witness = Witness::create(&path, "w").expect("a witness");

@@ -55,7 +55,11 @@ fn exposed(trust: ReceiptTrust, (generation, at): (u64, Timestamp), size: u64) -
 /// What somebody believes who knows that the first log ended with these entries, and that nobody else has
 /// its keys.
 fn ended(trust: ReceiptTrust, size: u64) -> ReceiptTrust {
-    let mut trust = exposed(trust, (1, days(1)), size);
+    ended_at(trust, days(1), size)
+}
+
+fn ended_at(trust: ReceiptTrust, at: Timestamp, size: u64) -> ReceiptTrust {
+    let mut trust = exposed(trust, (1, at), size);
     trust.successors[0].before.as_mut().unwrap().others_may_sign = false;
     trust
 }
@@ -284,6 +288,64 @@ fn beyond_the_known_end_of_a_log_nothing_is_believed_whatever_ended_it() {
     assert_eq!(checked.verdict, Verdict::Intact, "{:?}", checked.findings);
     let checked = check_period(&statement, &ended(log.world.trust(), of_statement + 1));
     assert_eq!(checked.verdict, Verdict::Intact, "{:?}", checked.findings);
+}
+
+#[test]
+fn what_was_stamped_after_the_known_end_of_a_log_is_not_believed_whatever_ended_it() {
+    let told = |findings: &[Finding]| {
+        let told = findings.iter().find(|it| it.code == FindingCode::OriginUnknown);
+        told.is_some_and(|it| it.message.contains("was time-stamped only after that"))
+    };
+    let verdict = |world: &World, receipt: &Receipt, at: Timestamp| {
+        let checked = check(receipt, &ended_at(world.trust(), at, world.tree.size() + 9));
+        assert_eq!(told(&checked.findings), checked.verdict == Verdict::CannotTell);
+        checked.verdict
+    };
+    let (mut world, mut receipt) = receipt_of(&plan(vec![2], true));
+    let minutes = |minutes| now() + SignedDuration::from_mins(minutes);
+    for (at, expected) in [
+        (days(1), Verdict::Intact),
+        // As far as clocks differ.
+        (minutes(-9), Verdict::Intact),
+        (minutes(-11), Verdict::CannotTell),
+        (days(-1), Verdict::CannotTell),
+    ] {
+        assert_eq!(verdict(&world, &receipt, at), expected, "{at}");
+    }
+    // One of before is enough, but not by an authority of one's own.
+    stamp_also(&mut world, &mut receipt, Some(&World::new()), days(-9));
+    assert_eq!(verdict(&world, &receipt, days(-1)), Verdict::CannotTell);
+    for (other, end) in [(days(-9), days(-1)), (days(9), days(1))] {
+        let (mut world, mut receipt) = receipt_of(&plan(vec![2], true));
+        stamp_also(&mut world, &mut receipt, None, other);
+        assert_eq!(verdict(&world, &receipt, end), Verdict::Intact);
+    }
+    // Also where a later log says that others have its keys, and what is here is older than that.
+    let (world, receipt) = receipt_of(&plan(vec![2], true));
+    let mut trust = ended_at(world.trust(), days(-1), world.tree.size() + 9);
+    trust.successors.extend(exposed(world.trust(), (2, days(1)), 9).successors);
+    assert!(told(&check(&receipt, &trust).findings));
+    // What has no time-stamp yet says nothing of when it was made.
+    let (world, receipt) = receipt_of(&plan(vec![2], false));
+    assert_eq!(verdict(&world, &receipt, days(-1)), Verdict::Intact);
+
+    let log = Log::new();
+    let statement = log.statement(1, 4);
+    let mut unstamped = statement.clone();
+    unstamped.token = None;
+    for (statement, at, expected) in [
+        (&statement, days(1), Verdict::Intact),
+        (&statement, days(-1), Verdict::CannotTell),
+        (&unstamped, days(-1), Verdict::Intact),
+    ] {
+        let trust = ended_at(log.world.trust(), at, log.world.tree.size());
+        let checked = check_period(statement, &trust);
+        assert_eq!(checked.verdict, expected, "{:?}", checked.findings);
+        assert_eq!(told(&checked.findings), expected == Verdict::CannotTell);
+    }
+    let mut trust = ended_at(log.world.trust(), days(-1), log.world.tree.size());
+    trust.successors.extend(exposed(log.world.trust(), (2, days(1)), 9).successors);
+    assert!(told(&check_period(&statement, &trust).findings));
 }
 
 #[test]

@@ -257,8 +257,8 @@ impl Known {
             |head: SignedHead| head.size > self.size && (head == newest || head.size < newest.size);
         let missed = self.strange().find(|it| it.is_seen && !is_told(it.head))?;
         Some(format!(
-            "Whoever saw {} is told of a rollback (F304) whenever they verify, and so are you until you \
-             move {} elsewhere; with --reason log-forked or keys-exposed only who does not have what \
+            "Whoever saw {} is told of a rollback (F304) whenever they verify, and is refused to write, and \
+             so are you until you move {} elsewhere; with --reason log-forked or keys-exposed only who does not have what \
              `sigillo trust export` prints afterwards.\n",
             head_text(missed.head),
             self.seen_file.display()

@@ -153,7 +153,7 @@ fn cosign(
         this.words.insert(0, format!("{} cannot be used", file.display()));
         this.hint("give a file that `sigillo log consistency` printed")
     })?;
-    let (log, named) = log_key(context, &request.checkpoint, log)?;
+    let log = AskedLog::find(context, &request.checkpoint, log)?;
     refuse_ended(context, &request.checkpoint)?;
     let key = key_of(witness)?;
     let at = LogTime::new(context.clock.now());
@@ -169,12 +169,15 @@ fn cosign(
         size: request.checkpoint.size,
     };
     let (mut before, other) = (None, witness.last(&asked.origin, None)?);
-    let id = (&*asked.origin, named.as_deref());
-    let outcome = witness.cosign::<WitnessRefusal>(id, |last| {
+    let judge = |last: Option<&Witnessed>| {
         before = last.cloned();
-        request.judge(&log, last.map(checkpoint_of).as_ref())?;
+        request.judge(&log.key, last.map(checkpoint_of).as_ref())?;
         Ok((asked.clone(), cosignature_message(cosigned_at, request.signed.text.as_bytes())))
-    })?;
+    };
+    let outcome = match log.apart_from(other.as_ref()) {
+        Some(first) => witness.cosign_apart::<WitnessRefusal>((&asked.origin, first), judge)?,
+        None => witness.cosign((&asked.origin, log.first.as_deref()), judge)?,
+    };
     let facts = Facts { last: before, asked: Some(asked), ..Facts::of(witness)? };
     match outcome {
         Ok(signature) => {
@@ -185,32 +188,75 @@ fn cosign(
         Err(refusal) if refusal.is_evidence() => {
             refused(context, witness, &refusal, (&bytes, facts, &log))
         }
-        Err(refusal) => Err(not_cosigned(&refusal, &request, facts.last.as_ref())),
+        Err(refusal) => Err(not_cosigned(&refusal, &request, (&log, facts.last.as_ref()))),
     }
 }
 
-/// Returns the key that signs this checkpoint of its log: the one that is named, or that is believed; then
-/// with what tells this log apart from another of the same origin.
-fn log_key(
-    context: &Context,
-    checkpoint: &Checkpoint,
-    named: Option<&str>,
-) -> Result<(VerifierKey, Option<String>), CommandError> {
-    if let Some(text) = named {
-        let key = VerifierKey::parse(text);
-        return key
-            .map(|key| (key, None))
-            .map_err(|error| CommandError::of(ErrorKind::Invalid, &error));
+/// The log that a checkpoint to be cosigned is of.
+struct AskedLog {
+    /// The key that signs it: the one that is given, or that is believed.
+    key: VerifierKey,
+    /// What tells this log apart from another of the same origin: its first key, as the trust store names it
+    /// of one that came after another.
+    first: Option<String>,
+    /// All of its keys that are known.
+    keys: KeysOfLog,
+    is_given: bool,
+}
+
+impl AskedLog {
+    fn find(
+        context: &Context,
+        checkpoint: &Checkpoint,
+        given: Option<&str>,
+    ) -> Result<Self, CommandError> {
+        let (origin, size) = (&checkpoint.origin, checkpoint.size);
+        let known = named_keys(&context.trust.list()?, origin);
+        if let Some(text) = given {
+            let key = VerifierKey::parse(text)
+                .map_err(|error| CommandError::of(ErrorKind::Invalid, &error))?;
+            let known = known.filter(|(keys, _)| *keys.of_size(size) == key);
+            let (keys, first) = known.unwrap_or_else(|| (key.clone().into(), None));
+            return Ok(Self { key, first, keys, is_given: true });
+        }
+        let Some((keys, first)) = known else {
+            let words =
+                format!("the trust store does not know the log {origin:?}: nothing was cosigned");
+            return Err(CommandError::new(ErrorKind::Invalid, words).hint(
+                "add what its owner exported with `sigillo trust add`, or name its key with --log",
+            ));
+        };
+        Ok(Self { key: keys.of_size(size).clone(), first, keys, is_given: false })
     }
-    let origin = &checkpoint.origin;
-    let known = named_keys(&context.trust.list()?, origin);
-    known.map(|(keys, first)| (keys.of_size(checkpoint.size).clone(), first)).ok_or_else(|| {
-        let words =
-            format!("the trust store does not know the log {origin:?}: nothing was cosigned");
-        CommandError::new(ErrorKind::Invalid, words).hint(
-            "add what its owner exported with `sigillo trust add`, or name its key with --log",
-        )
-    })
+
+    /// Returns its first key if what was cosigned under its origin, of no key that is known, is another
+    /// log's: the trust store names this one, and so does who asks. By one alone a key that the log was given
+    /// later would seem to be another log's.
+    fn apart_from(&self, other: Option<&Witnessed>) -> Option<&str> {
+        let is_other = self.is_given && other.is_some_and(|it| self.is_stranger(it));
+        self.first.as_deref().filter(|_| is_other)
+    }
+
+    fn is_stranger(&self, last: &Witnessed) -> bool {
+        self.keys.is_stranger(last.checkpoint.as_bytes())
+    }
+
+    /// Says how it is cosigned if it took the place of a lost one, of which `last` was cosigned.
+    fn in_place_of(&self, last: &Witnessed) -> Option<String> {
+        let how = if self.first.is_some() {
+            format!(
+                "name its key as the trust store does, with --log {}: what was cosigned of the lost one is \
+                 kept, and this one begins anew",
+                self.key
+            )
+        } else {
+            "move what the trust store says of the archive elsewhere, `sigillo trust add` what its owner \
+             exports now, and ask again with --log and the key in that"
+                .to_owned()
+        };
+        let words = "another key signed the one before: if this log took the place of a lost one";
+        self.is_stranger(last).then(|| format!("{words}, {how}"))
+    }
 }
 
 /// Returns the keys of a log that is believed; of one that came after another, also its first key.
@@ -283,7 +329,7 @@ fn refused(
     context: &Context,
     witness: &Witness,
     refusal: &WitnessRefusal,
-    (bytes, facts, log): (&[u8], Facts, &VerifierKey),
+    (bytes, facts, log): (&[u8], Facts, &AskedLog),
 ) -> Result<u8, CommandError> {
     let reason = refusal.to_string();
     let kept = match &facts.asked {
@@ -303,31 +349,22 @@ fn refused(
             last.size, last.at, asked.size, asked.at
         ));
     }
-    if facts.last.as_ref().is_some_and(|it| !has_signed(log, &it.checkpoint)) {
-        words.push_str(
-            " Another key signed the one before: if this log took the place of a lost one, let the trust store \
-             name it, and ask again without --log.",
-        );
-    }
     match &kept {
         Some(file) => words.push_str(&format!(" Both are kept in {}", file.display())),
         None => words.push_str(" As many refusals of this log are kept as there may be"),
     }
+    if let Some(way) = facts.last.as_ref().and_then(|it| log.in_place_of(it)) {
+        words.push_str(&format!(". But {way}"));
+    }
     context.output.say(&words);
     Ok(told(context, "", Facts { refused: Some(reason), kept, ..facts }))
-}
-
-/// Tells whether a key signed a checkpoint.
-fn has_signed(key: &VerifierKey, checkpoint: &str) -> bool {
-    let note = SignedNote::parse(checkpoint.as_bytes());
-    note.is_ok_and(|note| note.verify(std::slice::from_ref(key)).is_ok())
 }
 
 /// Says why nothing was cosigned, where nothing speaks against the log.
 fn not_cosigned(
     refusal: &WitnessRefusal,
     request: &WitnessRequest,
-    last: Option<&Witnessed>,
+    (log, last): (&AskedLog, Option<&Witnessed>),
 ) -> CommandError {
     let this = CommandError::of(ErrorKind::Invalid, refusal);
     let origin = visible(&request.checkpoint.origin);
@@ -336,14 +373,20 @@ fn not_cosigned(
             "nothing of this log was cosigned here yet: ask for `sigillo log consistency` without \
              a checkpoint",
         ),
-        (WitnessRefusal::OldSize { .. }, Some(_)) => this.hint(format!(
-            "`sigillo log witness --last {origin}` prints the checkpoint cosigned last; ask for \
-             `sigillo log consistency` since that one"
-        )),
+        (WitnessRefusal::OldSize { .. }, Some(last)) => {
+            let this = this.hint(format!(
+                "`sigillo log witness --last {origin}` prints the checkpoint cosigned last; ask for \
+                 `sigillo log consistency` since that one"
+            ));
+            log.in_place_of(last).into_iter().fold(this, CommandError::hint)
+        }
         (WitnessRefusal::NotSigned(_) | WitnessRefusal::OtherOrigin, _) => {
             this.hint("see that the key of the log is the right one, and the file whole").hint(
                 "if the log's key was rotated, add what its owner's `sigillo trust export` prints \
                  now with `sigillo trust add`, or name the new key with --log",
+            ).hint(
+                "if this log took the place of a lost one, move what the trust store says of the archive \
+                 elsewhere first",
             )
         }
         _ => this,

@@ -77,10 +77,12 @@ fn two_roots_of_one_size_are_a_fork_whether_one_was_seen_or_met() {
     let (_folder, memory) = memory();
     memory.see(&key(1, 1), head(12, "own"), at()).unwrap();
     assert_eq!(meet(&memory, &met("a.zip", &[], &[(1, head(20, "a"))]), &[]), None);
-    for (size, how) in [(12, "seen on 2026"), (20, "met in a.zip on 2026")] {
+    let (seen, met_there) = (memory.seen_file(&key(1, 1)), memory.met_file(&key(1, 1)));
+    for (size, how, file) in [(12, "seen on 2026", seen), (20, "met in a.zip on 2026", met_there)] {
         let found = meet(&memory, &met("b.zip", &[], &[(1, head(size, "other"))]), &[]).unwrap();
         assert!(found.starts_with("checkpoint: the log was forked"), "{found}");
         assert!(found.contains(how), "{found}");
+        assert!(found.ends_with(&format!("; that is remembered in {}", file.display())), "{found}");
     }
 }
 
@@ -121,6 +123,8 @@ fn two_logs_after_one_are_a_fork_unless_the_trust_store_says_which() {
         let found = meet(&memory, &met("b.zip", &[4, 5], &[]), &[]).unwrap();
         assert!(found.starts_with("log 2: the log was forked: after log 1 came"), "{found}");
         assert!(found.contains("met in a.zip on 2026") != is_seen, "{found}");
+        let file = if is_seen { "/seen-logs" } else { "/met-logs" };
+        assert!(found.contains("that is remembered in ") && found.ends_with(file), "{found}");
         assert!(meet(&memory, &met("b.zip", &[2, 5], &[]), &[]).unwrap().starts_with("log 3"));
         // What came after a log that is not the one that is named is none of the archive's either.
         let told = [named(2, 4, None)];

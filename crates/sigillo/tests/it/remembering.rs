@@ -110,6 +110,36 @@ fn who_knows_where_a_log_ended_is_not_told_of_a_thiefs_head_of_that_size() {
 }
 
 #[test]
+fn what_was_seen_of_a_log_that_ended_must_be_there_before_anything_is_written() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    exported(&world, "vecchio.json");
+    keep(&world);
+    ingest_more(&world, "due.txt", b"due");
+    world.check_intact(2);
+    take_back(&world, &["archivio"]);
+    succeed(&world, "backup-restored", &[]);
+    // Another machine of the owner, which was told nothing of the loss.
+    let elsewhere = |args: &[&str]| world.run(args.iter().chain(&["--config", "altra"]));
+    elsewhere(&["trust", "add", "vecchio.json"]).check(0, "Believed");
+    elsewhere(&["verify"]).check(5, "F304");
+    elsewhere(&["status"]).check(5, "entries of log 1 was seen on 20");
+    let before = world.objects();
+    for args in [&["ingest", "carte"][..], &["seal"], &["rebuild"]] {
+        let refused = elsewhere(args);
+        refused.check_error(5, "LOG_DIVERGED: a checkpoint of");
+        for said in ["of log 1 was seen on 20", "`sigillo trust add` it", "/seen-"] {
+            assert!(refused.stderr.contains(said), "{said}: {refused:?}");
+        }
+        assert_eq!(world.objects(), before);
+    }
+    exported(&world, "nuovo.json");
+    elsewhere(&["trust", "add", "nuovo.json"]).check(0, "Believed");
+    elsewhere(&["ingest", "carte"]).check(0, "");
+    elsewhere(&["verify"]).check(0, "INTACT");
+    world.check_intact(2);
+}
+
+#[test]
 fn a_log_that_was_seen_is_no_loss_where_the_trust_store_names_another() {
     let world = World::with(&[("uno.txt", b"uno")]);
     keep(&world);
@@ -193,6 +223,55 @@ fn a_log_in_place_of_a_lost_one_is_cosigned_once_the_trust_store_names_it() {
     ingest_more(&world, "tre.txt", b"tre");
     let ran = cosigned(&world);
     assert!(ran.stderr.contains("it only grew since the"), "{ran:?}");
+}
+
+#[test]
+fn a_memory_that_names_no_key_is_kept_aside_for_the_log_that_is_named_by_trust_store_and_key() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    introduced(&world);
+    cosigned(&world);
+    copy(&world.archive(), &world.place("archivio-copia"));
+    let newest_key = || {
+        exported(&world, "comune.json");
+        let trusted: Value =
+            serde_json::from_slice(&fs::read(world.place("comune.json")).unwrap()).unwrap();
+        trusted["successors"][0]["log"].as_str().unwrap().to_owned()
+    };
+    let ask_with = |key: &str| {
+        ask(&world);
+        elsewhere(&world, &["log", "witness", "richiesta.txt", "--log", key])
+    };
+    succeed(&world, "tail-lost", &[]);
+    ingest_more(&world, "due.txt", b"due");
+    let lost = newest_key();
+    ask_with(&lost).check(0, "polo.example/1");
+    take_back(&world, &["archivio"]);
+    succeed(&world, "backup-restored", &["--lost-successor"]);
+    // The key alone may be one that the log was given later.
+    let next = newest_key();
+    let refused = ask_with(&next);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert!(
+        refused.stderr.contains("`sigillo trust add` what its owner exports now"),
+        "{refused:?}"
+    );
+    elsewhere(&world, &["trust", "add", "comune.json"]).check(0, "Believed");
+    // So may the one that the trust store names be of before that.
+    let refused = ask(&world);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    let hint = format!("--log {next}: what was cosigned of the lost one is kept");
+    assert!(refused.stderr.contains(&hint), "{refused:?}");
+    let ran = ask_with(&next);
+    ran.check(0, "polo.example/1");
+    fs::write(world.place("firma.txt"), &ran.stdout).unwrap();
+    world.run(["log", "add-cosignature", "firma.txt"]).check(0, "Stored: the checkpoint of");
+    assert!(ran.stderr.contains("Another log of this name was cosigned before"), "{ran:?}");
+    ingest_more(&world, "tre.txt", b"tre");
+    let ran = cosigned(&world);
+    assert!(ran.stderr.contains("it only grew since the"), "{ran:?}");
+    // What was cosigned of the lost log stays.
+    let memories = fs::read_dir(world.place("polo/.local/share/sigillo/witness/cosigned")).unwrap();
+    assert_eq!(memories.count(), 3);
 }
 
 #[test]
