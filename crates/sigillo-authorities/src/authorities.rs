@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Write as _, sync::Arc};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sigillo_ers::{
     AlgorithmTable, DueCause, Expectations, Imprint, RevocationKind, RevocationStatus,
     TimeStampRequest, TimeStampToken, TrustAnchors, check_response, token_renewals_due,
@@ -117,13 +117,19 @@ impl Authorities {
         token: &TimeStampToken,
         clock: &dyn Clock,
     ) -> GatheredRevocation {
-        self.gather_for(token.raw(), clock).await
+        self.gather_for(token.raw(), None, clock).await
     }
 
-    /// As [`gather_revocation`](Self::gather_revocation), for a token as it was kept.
-    pub async fn gather_for(&self, token: &[u8], clock: &dyn Clock) -> GatheredRevocation {
+    /// As [`gather_revocation`](Self::gather_revocation), for a token as it was kept: what is from before
+    /// `since` is not enough.
+    pub async fn gather_for(
+        &self,
+        token: &[u8],
+        since: Option<Timestamp>,
+        clock: &dyn Clock,
+    ) -> GatheredRevocation {
         match &self.revocation {
-            Some(gatherer) => gatherer.gather(token, &self.anchors, clock).await,
+            Some(gatherer) => gatherer.gather(token, &self.anchors, since, clock).await,
             None => GatheredRevocation::default(),
         }
     }

@@ -1,9 +1,9 @@
 //! Asking for revocation lists and OCSP responses over HTTP, at the addresses that the certificates
 //! of a token name.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{
     Client, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
@@ -96,11 +96,14 @@ impl RevocationGatherer {
     }
 
     /// Asks about every certificate of `token` but the anchor, until each is known of or everybody
-    /// was asked. Takes no longer than the limits; what goes wrong is told and changes nothing else.
+    /// was asked; that one was not revoked at some time before `since` is not enough. Takes no longer than
+    /// the limits; what goes wrong is told and changes nothing else. What the token brings with it is not
+    /// gathered.
     pub async fn gather(
         &self,
         token: &[u8],
         anchors: &TrustAnchors,
+        since: Option<Timestamp>,
         clock: &dyn Clock,
     ) -> GatheredRevocation {
         let mut gathered = GatheredRevocation::default();
@@ -112,9 +115,10 @@ impl RevocationGatherer {
         let begun = clock.now();
         let mut set = RevocationSet::new();
         gathered.judge(token, anchors, &set, clock);
+        let brought = gathered.sources();
         for question in questions {
             let known = gathered.certificates.get(question.certificate);
-            if known.is_some_and(|it| gathered.is_known(it)) {
+            if known.is_some_and(|it| gathered.is_known(it, since)) {
                 continue;
             }
             let left = self.all_limit - clock.now().duration_since(begun);
@@ -135,6 +139,9 @@ impl RevocationGatherer {
                 continue;
             }
             gathered.judge(token, anchors, &set, clock);
+            if brought.contains(&Sha256Digest::of(&der)) {
+                continue;
+            }
             if gathered.is_used(&der) {
                 let RevocationQuestion { kind, url, .. } = question;
                 gathered.evidence.push(GatheredEvidence { kind, url, der });
@@ -194,32 +201,40 @@ impl GatheredRevocation {
         self.certificates = token_revocation(token, anchors, set, known_by).unwrap_or_default();
     }
 
-    /// Tells whether enough is known of a certificate: a hold that the token brings with it may have ended.
-    fn is_known(&self, certificate: &CertificateRevocation) -> bool {
+    /// Tells whether enough is known of a certificate: a hold that the token brings with it may have ended, and
+    /// what is from before `since` says nothing of what came later.
+    fn is_known(&self, certificate: &CertificateRevocation, since: Option<Timestamp>) -> bool {
         match &certificate.status {
             RevocationStatus::Unknown { .. } => false,
             RevocationStatus::Revoked { reason: Some(reason), source, .. } if reason.is_hold() => {
                 self.evidence.iter().any(|it| Sha256Digest::of(&it.der) == source.sha256)
             }
-            RevocationStatus::Good { .. } | RevocationStatus::Revoked { .. } => true,
+            RevocationStatus::Good { source } => since.is_none_or(|since| since <= source.as_of),
+            RevocationStatus::Revoked { .. } => true,
         }
     }
 
     fn is_used(&self, der: &[u8]) -> bool {
-        let sha256 = Sha256Digest::of(der);
-        self.certificates.iter().any(|certificate| match &certificate.status {
+        self.sources().contains(&Sha256Digest::of(der))
+    }
+
+    /// Returns the SHA-256 of what it is by that something is known.
+    fn sources(&self) -> HashSet<Sha256Digest> {
+        let each = self.certificates.iter().filter_map(|certificate| match &certificate.status {
             RevocationStatus::Good { source } | RevocationStatus::Revoked { source, .. } => {
-                source.sha256 == sha256
+                Some(source.sha256)
             }
-            RevocationStatus::Unknown { .. } => false,
-        })
+            RevocationStatus::Unknown { .. } => None,
+        });
+        each.collect()
     }
 }
 
 fn missing(certificate: Option<&CertificateRevocation>) -> String {
     match certificate.map(|certificate| &certificate.status) {
         Some(RevocationStatus::Unknown { missing }) => missing.clone(),
-        _ => "its answer says nothing of the certificate".to_owned(),
+        _ => "its answer says nothing of the certificate that is not known by something newer"
+            .to_owned(),
     }
 }
 

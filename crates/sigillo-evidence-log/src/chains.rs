@@ -1,6 +1,6 @@
 //! The time-stamps that prove each sealing: the first one of a line, and those that renewed it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sigillo_ers::{
     EvidenceTree, HashFunction, TreeDigest, evidence_value, renewal_leaf, sealing_value,
@@ -120,6 +120,33 @@ fn events(view: &LogView) -> Vec<(u64, Event)> {
         .collect();
     events.sort_by_key(|(commit, _)| *commit);
     events
+}
+
+/// Returns all real time-stamps that the log names, oldest first, each once. How they lead to sealings is
+/// not looked at, and nothing is read for it.
+pub(crate) fn logged_tokens(view: &LogView) -> Vec<ChainToken> {
+    let (mut tokens, mut seen) = (Vec::new(), HashSet::new());
+    for (_, event) in events(view) {
+        let (sha256, from) = match event {
+            Event::Stamped(stamp) => {
+                let from = TokenFrom::Stamped { stamp, is_placed: false };
+                (view.stamps[stamp].body.token_sha256, from)
+            }
+            Event::Renewed(renewal) => {
+                let from = TokenFrom::Renewed { renewal, member: 0 };
+                (view.renewals[renewal].body.token_sha256, from)
+            }
+            Event::Rehashed(rehash) => {
+                let from = TokenFrom::Rehashed { rehash, leaf: 0 };
+                (view.rehashes[rehash].body.token_sha256, from)
+            }
+        };
+        let token = ChainToken { sha256, sha512: None, from };
+        if !token.stated(view).1 && seen.insert(sha256) {
+            tokens.push(token);
+        }
+    }
+    tokens
 }
 
 impl Chains {

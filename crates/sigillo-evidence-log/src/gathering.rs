@@ -3,19 +3,20 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use sigillo_authorities::{Authorities, GatheredEvidence};
 use sigillo_ers::{
-    CertificateRevocation, RevocationEffect, RevocationReason, RevocationSet, RevocationStatus,
-    TOKEN_BYTES_MAX, ToldEvidence, TrustAnchors, revocation_questions, token_revocation,
+    AlgorithmTable, CertificateRevocation, Renewal, RevocationEffect, RevocationReason,
+    RevocationSet, RevocationStatus, TOKEN_BYTES_MAX, ToldEvidence, TrustAnchors,
+    revocation_questions, token_renewals_due, token_revocation,
 };
 use sigillo_model::{Clock, EvidenceDigest, ObjectKey, Sha256Digest, Sha512Digest, ValidationOf};
 use sigillo_store::StoreError;
 
 use crate::{
     Archive, ChainToken, Chains, GatherOutcome, KeptEvidence, LogError, LogView, LogWriter,
-    RevokedCertificate, ToldRevocation, ToldRevocations, read_validation, read_view,
+    RevokedCertificate, TokenFrom, ToldRevocation, ToldRevocations, read_validation, read_view,
     told_revocations::told_by,
     validation::{GATHERING_MAX, store},
 };
@@ -25,6 +26,8 @@ use crate::{
 pub struct GatherRules<'a> {
     /// Whom the certificates lead to: nobody is asked about others.
     pub anchors: &'a TrustAnchors,
+    /// How long algorithms may be relied on.
+    pub algorithms: &'a AlgorithmTable,
     /// The time of judgement.
     pub at: Timestamp,
 }
@@ -46,6 +49,13 @@ pub struct PlannedGathering {
     pub is_known: bool,
     of: ValidationOf,
     sha256: Sha256Digest,
+}
+
+impl PlannedGathering {
+    /// Returns from when on it is enough to know that a certificate was not revoked.
+    fn since(&self) -> Option<Timestamp> {
+        self.stamped_at.parse().ok()
+    }
 }
 
 /// Evidence of a revocation, or of the end of a hold, that lies elsewhere in the archive, and is to be put
@@ -115,7 +125,7 @@ pub async fn plan_gathering(
         }
     }
     let before = plan.revoked.len();
-    let replaced = replaced((&view, &chains), &plan.revoked);
+    let replaced = replaced((archive, &view, &chains), &plan.revoked, rules).await?;
     plan.revoked.retain(|it| !replaced.contains(&it.token_sha256));
     plan.replaced = (before - plan.revoked.len()) as u64;
     plan.wanting.sort_by(|a, b| (&a.stamped_at, &a.key).cmp(&(&b.stamped_at, &b.key)));
@@ -125,34 +135,65 @@ pub async fn plan_gathering(
 }
 
 /// Returns the time-stamps by revoked certificates in whose place others stand: of every sealing that one is
-/// of, a line whose first and newest time-stamps are by none of these, the same line or another.
+/// of, a line whose first and newest time-stamps are by none of these, the same line or another, and were
+/// renewed before they ended.
 ///
 /// Whether that line holds in every other respect is for an audit to say.
-fn replaced(
-    (view, chains): (&LogView, &Chains),
+async fn replaced(
+    (archive, view, chains): (&Archive, &LogView, &Chains),
     revoked: &[RevokedCertificate],
-) -> HashSet<Sha256Digest> {
+    rules: &GatherRules<'_>,
+) -> Result<HashSet<Sha256Digest>, LogError> {
     let mut replaced: HashSet<_> = revoked.iter().map(|it| it.token_sha256).collect();
-    if replaced.is_empty() {
-        return replaced;
-    }
     let revoked = replaced.clone();
+    let is_sound = |it: &ChainToken| !revoked.contains(&it.sha256);
     let stands = |number: u64, chain: &[ChainToken]| {
-        let is_sound = |it: &ChainToken| !revoked.contains(&it.sha256);
         let is_of_use = |it: &ChainToken| it.is_placed() && !it.stated(view).1;
         chain.first().is_some_and(is_sound)
             && chain.last().is_some_and(is_sound)
             && chain.iter().all(is_of_use)
             && chains.left_out((number, chain)).next().is_none()
     };
-    let standing = chains.iter().filter(|(_, number, chain)| stands(*number, chain));
-    let standing: HashSet<u64> = standing.map(|(_, number, _)| number).collect();
+    let is_whole = |chain: &[ChainToken]| chain.iter().all(is_sound);
+    let concerned = chains.iter().filter(|(_, _, chain)| !is_whole(chain));
+    let concerned: HashSet<u64> = concerned.map(|(_, number, _)| number).collect();
+    let mut standing = HashSet::new();
+    for (_, number, chain) in chains.iter().filter(|(_, number, _)| concerned.contains(number)) {
+        let sound: Vec<ChainToken> = chain.iter().copied().filter(is_sound).collect();
+        if stands(number, chain) && lasts((archive, view), &sound, rules).await? {
+            standing.insert(number);
+        }
+    }
     for (_, number, chain) in chains.iter() {
         for token in chain.iter().filter(|_| !standing.contains(&number)) {
             replaced.remove(&token.sha256);
         }
     }
-    replaced
+    Ok(replaced)
+}
+
+/// Tells whether each of some time-stamps of a sealing lasts until the next one covers it, and the newest
+/// until the time of judgement. What cannot be read does not.
+async fn lasts(
+    (archive, view): (&Archive, &LogView),
+    tokens: &[ChainToken],
+    rules: &GatherRules<'_>,
+) -> Result<bool, LogError> {
+    for (place, token) in tokens.iter().enumerate() {
+        let next = tokens.get(place + 1);
+        // The next of the same chain relies on the same hash function.
+        let ends_chain = next.is_none_or(|it| matches!(it.from, TokenFrom::Rehashed { .. }));
+        let covered_at = next.map(|it| it.stated(view).0.parse()).transpose();
+        let Ok(until) = covered_at.map(|at| at.unwrap_or(rules.at)) else { return Ok(false) };
+        let raw = read_token(archive, &token.key(view), token.sha256).await?;
+        let due = raw.map(|raw| token_renewals_due(&raw, rules.algorithms));
+        let Some(Ok(due)) = due else { return Ok(false) };
+        let mut counts = due.iter().filter(|it| ends_chain || it.renewal == Renewal::TimeStamp);
+        if counts.any(|it| it.is_due(until, SignedDuration::ZERO)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Returns when something newer covers each time-stamp, in all chains that it is in.
@@ -295,7 +336,7 @@ pub async fn gather_again(
                 outcome.left += 1;
                 continue;
             }
-            let gathered = authorities.gather_for(&raw, clock).await;
+            let gathered = authorities.gather_for(&raw, planned.since(), clock).await;
             for refused in gathered.refused {
                 if !outcome.refused.contains(&refused) {
                     outcome.refused.push(refused);

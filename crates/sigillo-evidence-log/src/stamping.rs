@@ -1,15 +1,15 @@
 //! Stamping: a time-stamp for every sealing that has none yet.
 
 use sigillo_authorities::{AllRefused, Authorities, Refusal};
-use sigillo_ers::{TimeStampToken, sealing_value, tree_root};
+use sigillo_ers::{TimeStampToken, TrustAnchors, sealing_value, tree_root};
 use sigillo_model::{
     BatchesSealed, Clock, Entropy, Entry, EvidenceDigest, ObjectKey, SealingStamped, Sha256Digest,
     Sha512Digest, StampedTree, is_sha512_line,
 };
 
 use crate::{
-    CommitOutcome, GatherOutcome, LogError, LogView, LogWriter, UnstampedTree, gather_validation,
-    read_view, sealing::create_fresh,
+    CommitOutcome, GatherOutcome, LogError, LogView, LogWriter, ToldRevocations, UnstampedTree,
+    gather_validation, is_trial_line, read_view, sealing::create_fresh,
 };
 
 /// The evidence line of trial time-stamps: profile, hash family, trust class.
@@ -78,6 +78,8 @@ pub struct Stamping<'a> {
     view: LogView,
     outcome: StampOutcome,
     stamps: Vec<(SealingStamped, TimeStampToken)>,
+    /// What is known to be revoked, once somebody is to be asked.
+    told: Option<ToldRevocations>,
 }
 
 impl<'a> Stamping<'a> {
@@ -90,7 +92,7 @@ impl<'a> Stamping<'a> {
         let view = read_view(log.archive()).await?;
         let waiting = view.unstamped(with.line).len();
         let outcome = StampOutcome { waiting, ..StampOutcome::default() };
-        Ok(Self { with, view, outcome, stamps: Vec::new() })
+        Ok(Self { with, view, outcome, stamps: Vec::new(), told: None })
     }
 
     /// Returns the sealings that waited when it began, oldest first.
@@ -105,7 +107,7 @@ impl<'a> Stamping<'a> {
 
     /// Asks for a time-stamp on a sealing, and commits it: on a line of SHA-512 over `made`, which is
     /// stored then, on another over what follows from the sealing. Says whether an authority
-    /// helped.
+    /// helped. One whose certificate the archive knows to be revoked helps nobody.
     ///
     /// # Errors
     ///
@@ -116,8 +118,7 @@ impl<'a> Stamping<'a> {
         sealing: &BatchesSealed,
         made: Option<UnstampedTree<'_>>,
     ) -> Result<bool, LogError> {
-        let (StampWith { line, authorities, clock, entropy }, outcome) =
-            (self.with, &mut self.outcome);
+        let StampWith { line, authorities, clock, entropy } = self.with;
         let root = made.and_then(|made| tree_root(&made.tree.tree_leaves()));
         // What the name of the line promises, its tokens hold.
         if root.is_some() != is_sha512_line(line) {
@@ -125,7 +126,12 @@ impl<'a> Stamping<'a> {
         }
         let own = || EvidenceDigest::from(sealing_value(sealing));
         let covered = root.map_or_else(own, Into::into);
-        let stamped = match authorities.stamp(covered, clock, entropy).await {
+        let told = self.known_revoked(log).await;
+        let fits = |token: &TimeStampToken| not_revoked(&told, token, authorities.anchors());
+        let stamped = authorities.stamp_fitting(covered, (clock, entropy), &fits).await;
+        self.told = Some(told);
+        let outcome = &mut self.outcome;
+        let stamped = match stamped {
             Ok(stamped) => stamped,
             Err(AllRefused { refusals }) => {
                 outcome.refused.extend(refusals);
@@ -166,6 +172,19 @@ impl<'a> Stamping<'a> {
         Ok(true)
     }
 
+    /// Reads what is known to be revoked, once for all sealings: some of it, for every sealing waits for that.
+    /// What the store does not give tells nothing.
+    async fn known_revoked(&mut self, log: &LogWriter) -> ToldRevocations {
+        if let Some(told) = self.told.take() {
+            return told;
+        }
+        if is_trial_line(self.with.line) {
+            return ToldRevocations::default();
+        }
+        let of = (log.archive(), &self.view);
+        ToldRevocations::read_some(of, self.with.authorities.anchors()).await.unwrap_or_default()
+    }
+
     /// Gathers what is known of the revocation of the certificates, and says what became of all.
     ///
     /// # Errors
@@ -176,6 +195,24 @@ impl<'a> Stamping<'a> {
         outcome.gathered = gather_validation(log, &stamps, with.authorities, with.clock).await?;
         Ok(outcome)
     }
+}
+
+/// Says why a token that was made now is not taken as the first: a certificate behind it is revoked.
+fn not_revoked(
+    told: &ToldRevocations,
+    token: &TimeStampToken,
+    anchors: &TrustAnchors,
+) -> Result<(), String> {
+    let Some(why) = told.said_of(token.raw(), (anchors, token.verified().stamped_at)) else {
+        return Ok(());
+    };
+    let help = if told.has_hold_of((token.raw(), anchors)) {
+        "that a hold has ended is learnt by `sigillo renew --gather --yes`; until then another authority is \
+         needed"
+    } else {
+        "another authority, or a new certificate for this one, is needed"
+    };
+    Err(format!("{why}: what it stamps proves nothing; {help}"))
 }
 
 /// Commits a stamping unless another one of the same sealing and line came first.

@@ -17,7 +17,8 @@ use sigillo_ers::{
 use sigillo_model::{ObjectKey, Sha256Digest, ValidationOf};
 
 use crate::{
-    Archive, ChainToken, Chains, LogError, LogView, gathering::read_token, read_validation,
+    Archive, ChainToken, Chains, LogError, LogView, chains::logged_tokens, gathering::read_token,
+    read_validation,
 };
 
 /// At most this many time-stamps are read at once, or have their evidence read.
@@ -26,6 +27,11 @@ const READ_AHEAD_MAX: usize = 8;
 const CERTIFICATES_MAX: usize = 1_000;
 /// Most revocations that are kept, each by another date or for another reason.
 const REVOCATIONS_MAX: usize = 500;
+/// How many of the newest time-stamps are looked at by who looks at some, and how many of the others at
+/// most.
+const SOME_MAX: usize = 32;
+/// How much evidence is read by who looks at some, but for what is being read when that is reached.
+const SOME_BYTES_MAX: usize = 64 << 20;
 
 /// A certificate by its digest, since when it is revoked, and why.
 type Claim = (Sha256Digest, Timestamp, Option<RevocationReason>);
@@ -94,6 +100,31 @@ impl ToldRevocations {
                 tokens.push(*token);
             }
         }
+        Self::beside((archive, view, &tokens), anchors, usize::MAX).await
+    }
+
+    /// Looks through the evidence beside some real time-stamps alone, on whatever line: the newest first, then
+    /// others evenly spread over all that came before, as long as that is not too much to read. So it costs
+    /// no more where there are many, for who has no time to look through all. What was learnt later than at
+    /// stamping lies beside all time-stamps by the same certificate, once `renew --gather` put it there.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the store did not answer; what is damaged tells nothing.
+    pub(crate) async fn read_some(
+        (archive, view): (&Archive, &LogView),
+        anchors: &TrustAnchors,
+    ) -> Result<Self, LogError> {
+        let mut tokens = some_of(logged_tokens(view));
+        tokens.reverse();
+        Self::beside((archive, view, &tokens), anchors, SOME_BYTES_MAX).await
+    }
+
+    async fn beside(
+        (archive, view, tokens): (&Archive, &LogView, &[ChainToken]),
+        anchors: &TrustAnchors,
+        bytes_max: usize,
+    ) -> Result<Self, LogError> {
         let (mut names, mut raws) = (CertificateNames::default(), Vec::new());
         let mut read = stream::iter(tokens.iter().copied())
             .map(|token| async move { read_token(archive, &token.key(view), token.sha256).await })
@@ -105,9 +136,12 @@ impl ToldRevocations {
             }
         }
         let (mut found, mut seen) = (Found::default(), HashSet::new());
-        let mut read = kept_beside((archive, view), &tokens);
+        let (mut looked_at, mut bytes) = (0, 0_usize);
+        let mut read = kept_beside((archive, view), tokens);
         while let Some((of, kept)) = read.try_next().await? {
+            looked_at += 1;
             for der in kept {
+                bytes = bytes.saturating_add(der.len());
                 let Some(NamedRevoked { kind, tokens }) = names.named_revoked(&der) else {
                     continue;
                 };
@@ -118,9 +152,14 @@ impl ToldRevocations {
                     found.take(&ToldRevocation { key, der, sha256, kind }, (raws, anchors));
                 }
             }
+            if bytes >= bytes_max {
+                break;
+            }
         }
+        drop(read);
+        let tokens = tokens.get(..looked_at).unwrap_or(tokens);
         if !found.held.is_empty() {
-            found.look_for_ends((archive, view, &tokens), (&raws, anchors)).await?;
+            found.look_for_ends((archive, view, tokens), (&raws, anchors)).await?;
         }
         Ok(found.conclude())
     }
@@ -143,6 +182,12 @@ impl ToldRevocations {
         }
         // The first time-stamp is another one: of that nothing is asked here.
         revoked_stamp(&[&[], raw], (anchors, &set), at).map(|(_, why)| why)
+    }
+
+    /// Tells whether some of it says that a certificate behind a token is on hold.
+    pub(crate) fn has_hold_of(&self, of: (&[u8], &TrustAnchors)) -> bool {
+        let ders: Vec<Bytes> = self.pieces.iter().map(|it| it.der.clone()).collect();
+        told_by(&ders, of).any(|it| it.is_hold())
     }
 
     /// Tells whether more revocations were told than are kept.
@@ -176,6 +221,16 @@ impl ToldRevocations {
         let new: HashSet<Sha256Digest> = told.filter(is_new).map(|it| it.sha256).collect();
         self.pieces.iter().filter(|it| new.contains(&it.sha256)).collect()
     }
+}
+
+/// Returns the newest of some time-stamps, which are in order, and of the others every so many.
+fn some_of<T>(tokens: Vec<T>) -> Vec<T> {
+    let older = tokens.len().saturating_sub(SOME_MAX);
+    let step = older.div_ceil(SOME_MAX).max(1);
+    let each = tokens.into_iter().enumerate();
+    // Of the older ones the last is always among them.
+    let chosen = each.filter(|(at, _)| *at >= older || (older - 1 - at).is_multiple_of(step));
+    chosen.map(|(_, token)| token).collect()
 }
 
 /// Reads what lies beside each of some time-stamps, and says where.
@@ -302,4 +357,23 @@ pub(crate) fn told_by(
 
 fn claim(told: &ToldEvidence) -> Option<Claim> {
     told.revoked.map(|(at, reason)| (told.certificate, at, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_time_stamps_the_newest_are_chosen_and_others_evenly_spread() {
+        for count in [0_usize, 1, 31, 32, 33, 64, 65, 1_000, 100_003] {
+            let chosen = some_of((0..count).collect());
+            assert!(chosen.len() <= 2 * SOME_MAX, "{count}: {}", chosen.len());
+            let newest = count.saturating_sub(SOME_MAX);
+            assert!(chosen.ends_with(&(newest..count).collect::<Vec<_>>()), "{count}: {chosen:?}");
+            let widest = chosen.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(1);
+            assert!(widest <= newest.div_ceil(SOME_MAX).max(1), "{count}: {chosen:?}");
+            let first = chosen.first().copied().unwrap_or(0);
+            assert!(first < newest.div_ceil(SOME_MAX).max(1), "{count}: {chosen:?}");
+        }
+    }
 }

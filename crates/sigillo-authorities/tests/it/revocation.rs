@@ -138,7 +138,7 @@ impl Installation {
 
     async fn gather(&self, limit: Duration) -> GatheredRevocation {
         let gatherer = RevocationGatherer::new(limit, RevocationGatherer::ALL_LIMIT).unwrap();
-        gatherer.gather(&self.token, &self.anchors, &RealClock).await
+        gatherer.gather(&self.token, &self.anchors, None, &RealClock).await
     }
 
     fn asked(&self) -> Vec<String> {
@@ -255,10 +255,10 @@ async fn nobody_is_asked_about_a_token_of_somebody_unknown_nor_beyond_the_limit(
     }
     let world = Installation::new(&|_, line, _, _| panic!("{line}"));
     let asker = RevocationGatherer::new(LIMIT, RevocationGatherer::ALL_LIMIT).unwrap();
-    let gathered = asker.gather(&world.token, &TrustAnchors::new(), &RealClock).await;
+    let gathered = asker.gather(&world.token, &TrustAnchors::new(), None, &RealClock).await;
     assert!(gathered.certificates.is_empty() && gathered.refused.is_empty(), "{gathered:?}");
     let asker = RevocationGatherer::new(LIMIT, SignedDuration::ZERO).unwrap();
-    let gathered = asker.gather(&world.token, &world.anchors, &RealClock).await;
+    let gathered = asker.gather(&world.token, &world.anchors, None, &RealClock).await;
     assert!(!is_good(&gathered) && gathered.refused.is_empty(), "{gathered:?}");
     assert_eq!(world.asked(), Vec::<String>::new());
 }

@@ -31,6 +31,11 @@ const TABLE: &str = r#"
     bits_min = 256
 "#;
 
+/// Returns the table by which everything here holds.
+pub(crate) fn algorithms() -> AlgorithmTable {
+    AlgorithmTable::from_toml(TABLE).unwrap()
+}
+
 pub(crate) async fn audit(world: &World, far: &Far) -> LogAudit {
     audit_in(1, world, far).await
 }
@@ -38,7 +43,7 @@ pub(crate) async fn audit(world: &World, far: &Far) -> LogAudit {
 /// Audits as of some days from now.
 async fn audit_in(days: i64, world: &World, far: &Far) -> LogAudit {
     let at = RealClock.now() + SignedDuration::from_hours(24 * days);
-    let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
+    let algorithms = algorithms();
     world
         .audit_of(AuditKnowledge {
             anchors: far.anchors.clone(),
@@ -59,7 +64,8 @@ fn counts(audit: &LogAudit) -> (u64, u64, u64) {
 }
 
 pub(crate) async fn plan(world: &World, far: &Far) -> GatherPlan {
-    let rules = GatherRules { anchors: &far.anchors, at: RealClock.now() };
+    let rules =
+        GatherRules { anchors: &far.anchors, algorithms: &algorithms(), at: RealClock.now() };
     plan_gathering(&world.archive().await, &rules).await.unwrap()
 }
 
@@ -72,7 +78,8 @@ async fn gather(world: &World, far: &Far) -> (usize, usize, usize) {
 
 pub(crate) async fn ask_again(world: &World, far: &Far) -> GatherOutcome {
     let (plan, log) = (plan(world, far).await, world.writer().await);
-    let rules = GatherRules { anchors: &far.anchors, at: RealClock.now() };
+    let rules =
+        GatherRules { anchors: &far.anchors, algorithms: &algorithms(), at: RealClock.now() };
     gather_again(&log, &plan, &rules, &far.authorities, &RealClock).await.unwrap()
 }
 
@@ -144,12 +151,35 @@ async fn what_was_not_to_be_had_at_stamping_is_gathered_later_and_once() {
     assert_eq!(plan(&world, &far).await.wanting.len(), 0);
     assert_eq!(gather(&world, &far).await, (0, 0, 0), "enough is known");
     // By the plan of before, the same comes again and is not kept again.
-    let rules = GatherRules { anchors: &far.anchors, at: RealClock.now() };
+    let rules =
+        GatherRules { anchors: &far.anchors, algorithms: &algorithms(), at: RealClock.now() };
     let (log, clock) = (world.writer().await, &RealClock);
     let again = gather_again(&log, &first, &rules, &far.authorities, clock).await.unwrap();
     assert_eq!((again.stored, again.unchanged), (0, 3));
     assert_eq!(world.keys_in_folder().len(), after);
     assert_eq!(counts(&audit(&world, &far).await), (3, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_filled_time_stamp_brings_from_before_it_is_not_asked_about_for_ever() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, mut far) = (World::new(Place::Folder).await, Far::new(true));
+    far.authorities = far.authorities.clone().filling_tokens();
+    // Lists state whole seconds: that in the time-stamp is of an earlier one.
+    let second = std::time::Duration::from_millis(1_100);
+    tokio::time::sleep(second).await;
+    let outcome = stamp(&world, &far).await;
+    assert_eq!((outcome.stamped.len(), outcome.gathered.stored), (1, 0), "{outcome:?}");
+    assert_eq!(plan(&world, &far).await.unknown(), 1);
+    // What is in it is not kept once more.
+    assert_eq!(gather(&world, &far).await, (0, 0, 1));
+    tokio::time::sleep(second).await;
+    far.new_list();
+    assert_eq!(gather(&world, &far).await, (1, 0, 0));
+    let planned = plan(&world, &far).await;
+    assert_eq!((planned.wanting.len(), planned.known), (0, 1), "{planned:?}");
 }
 
 /// Renews everything with a certificate that lasts longer, and returns what the log says of it.
@@ -164,7 +194,7 @@ pub(crate) async fn renewals(world: &World, far: &Far, all_trees: bool) -> Renew
 }
 
 async fn planned(world: &World, far: &Far, (all_trees, over_lost): (bool, bool)) -> RenewalPlan {
-    let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
+    let algorithms = algorithms();
     let rules = RenewalRules {
         line: LINE,
         anchors: &far.anchors,
@@ -185,7 +215,7 @@ pub(crate) async fn renew_now(world: &World, far: &Far, over_lost: bool) -> Evid
 
 /// Does the same, and returns what became of it.
 pub(crate) async fn try_renewing(world: &World, far: &Far, over_lost: bool) -> RenewOutcome {
-    let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
+    let algorithms = algorithms();
     let planned = planned(world, far, (false, over_lost)).await;
     let renewer = Renewer {
         authorities: &far.authorities,
@@ -238,6 +268,7 @@ async fn evidence_that_a_renewal_covers_outlives_who_signed_it() {
     // Who asks again asks about the newest only: what is covered says enough for ever.
     let rules = GatherRules {
         anchors: &far.anchors,
+        algorithms: &algorithms(),
         at: RealClock.now() + SignedDuration::from_hours(24 * LISTER_ENDED_DAYS),
     };
     let planned = plan_gathering(&world.archive().await, &rules).await.unwrap();
@@ -340,10 +371,11 @@ async fn of_trial_time_stamps_nothing_is_known_or_asked() {
     log.commit(&[world.batch(1).await]).await.unwrap();
     world.sealed(&mut log).await;
     world.stamp(&mut log).await;
-    let rules = GatherRules { anchors: &world.anchors(), at: world.clock.now() };
+    let rules =
+        GatherRules { anchors: &world.anchors(), algorithms: &algorithms(), at: world.clock.now() };
     let planned = plan_gathering(&world.archive().await, &rules).await.unwrap();
     assert_eq!((planned.wanting.len(), planned.trial), (0, 1));
-    let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
+    let algorithms = algorithms();
     let time = Some(AuditTime { algorithms, at: world.clock.now() });
     let anchors = world.anchors();
     let audited = world

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use rstest::rstest;
 
+use sigillo_ers::AlgorithmTable;
 use sigillo_evidence_log::{
     GatherOutcome, GatherPlan, GatherRules, LogAudit, copy_revocations, gather_again,
     plan_gathering,
@@ -10,23 +11,26 @@ use sigillo_evidence_log::{
 use sigillo_model::{Clock as _, FindingCode};
 
 use crate::{
-    gathering::audit,
+    gathering::{algorithms, audit},
     validation::{Far, RealClock, has_openssl, stamp},
     world::{Place, World},
 };
 
 /// In an hour, when all lists were made.
-fn rules(far: &Far) -> GatherRules<'_> {
-    GatherRules { anchors: &far.anchors, at: RealClock.now() + SignedDuration::from_hours(1) }
+fn rules<'a>(far: &'a Far, algorithms: &'a AlgorithmTable) -> GatherRules<'a> {
+    let at = RealClock.now() + SignedDuration::from_hours(1);
+    GatherRules { anchors: &far.anchors, algorithms, at }
 }
 
 async fn plan(world: &World, far: &Far) -> GatherPlan {
-    plan_gathering(&world.archive().await, &rules(far)).await.unwrap()
+    plan_gathering(&world.archive().await, &rules(far, &algorithms())).await.unwrap()
 }
 
 async fn ask(world: &World, far: &Far) -> GatherOutcome {
     let (plan, log) = (plan(world, far).await, world.writer().await);
-    gather_again(&log, &plan, &rules(far), &far.authorities, &RealClock).await.unwrap()
+    gather_again(&log, &plan, &rules(far, &algorithms()), &far.authorities, &RealClock)
+        .await
+        .unwrap()
 }
 
 /// Counts the time-stamps that an audit found to rest on a revoked certificate.

@@ -16,6 +16,7 @@ mod renewing;
 mod renewing_lost;
 mod revocations_apart;
 mod revoked_renewals;
+mod revoked_stamps;
 mod rotating;
 mod sealing;
 mod writing;

@@ -11,7 +11,9 @@ use sigillo_evidence_log::{
 use sigillo_model::{Clock as _, FindingCode, ObjectKey, Severity};
 
 use crate::{
-    gathering::{ask_again, audit, covered, plan, renew, renew_now, renewals, try_renewing},
+    gathering::{
+        algorithms, ask_again, audit, covered, plan, renew, renew_now, renewals, try_renewing,
+    },
     validation::{Far, LINE, RealClock, has_openssl, stamp},
     world::{Place, World},
 };
@@ -121,18 +123,22 @@ async fn a_revoked_certificate_is_not_told_of_any_more_once_another_line_stands(
     for (name, der) in other.anchors.certificates() {
         anchors.add_der(name, der).unwrap();
     }
-    let told = async || {
-        let rules = GatherRules { anchors: &anchors, at: RealClock.now() };
+    let told_in = async |days: i64| {
+        let at = RealClock.now() + SignedDuration::from_hours(24 * days);
+        let rules = GatherRules { anchors: &anchors, algorithms: &algorithms(), at };
         let plan = plan_gathering(&world.archive().await, &rules).await.unwrap();
         (plan.revoked.len(), plan.replaced)
     };
-    assert_eq!(told().await, (1, 0));
+    assert_eq!(told_in(0).await, (1, 0));
     let mut log = world.writer().await;
     let (line, authorities) = ("plain-sha256-other", &other.authorities);
     let (clock, entropy) = (&RealClock, &*world.entropy);
     let stamped = stamp_sealings(&mut log, line, authorities, clock, entropy).await.unwrap();
     assert_eq!(stamped.stamped.len(), 1, "{stamped:?}");
-    assert_eq!(told().await, (0, 1));
+    assert_eq!(told_in(0).await, (0, 1));
+    // When that has ended as well, nothing stands any more.
+    assert_eq!(told_in(3_649).await, (0, 1));
+    assert_eq!(told_in(3_651).await, (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

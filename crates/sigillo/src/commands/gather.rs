@@ -9,7 +9,7 @@ use sigillo_evidence_log::{
 use sigillo_model::ObjectKey;
 
 use crate::{
-    commands::{EXIT_CLEAN, EXIT_FINDINGS, EXIT_TRANSIENT},
+    commands::{EXIT_CLEAN, EXIT_FINDINGS, EXIT_TRANSIENT, er::algorithms},
     context::Context,
     error::CommandError,
     output::{counted, size_text, visible},
@@ -22,7 +22,8 @@ const PRINTED_MAX: usize = 20;
 pub(crate) async fn run(context: &Context, yes: bool) -> Result<u8, CommandError> {
     let archive = context.archive().await?;
     let anchors = context.knowledge(&archive)?.anchors;
-    let rules = GatherRules { anchors: &anchors, at: context.clock.now() };
+    let algorithms = &algorithms()?;
+    let rules = GatherRules { anchors: &anchors, algorithms, at: context.clock.now() };
     let plan = plan_gathering(&archive, &rules).await?;
     let mut text = plan_text(&plan);
     if !yes || (plan.wanting.is_empty() && plan.copies.is_empty()) {
@@ -48,7 +49,7 @@ pub(crate) async fn run(context: &Context, yes: bool) -> Result<u8, CommandError
         let authorities = context.real_authorities()?.believing(anchors.clone());
         outcome = gather_again(&log, &plan, &rules, &authorities, clock).await?;
     }
-    let rules = GatherRules { anchors: &anchors, at: context.clock.now() };
+    let rules = GatherRules { at: context.clock.now(), ..rules };
     let left = plan_gathering(&archive, &rules).await?;
     let copied = copy_revocations(&log, &left, clock).await?;
     outcome.damaged.extend(copied.damaged.iter().cloned());

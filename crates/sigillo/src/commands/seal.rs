@@ -35,7 +35,8 @@ use crate::{
 /// for no authority of its line helped: nothing is lost, and no other line waits for that. Exits with 5
 /// if a line of SHA-512 leaves out documents that are damaged or lost: they are never on that line.
 /// What the store does not give now makes its sealing wait, with 4. Exits with 3 if the certificate
-/// behind a new time-stamp is revoked: do not rely on that one.
+/// behind a new time-stamp is revoked: do not rely on that one. Where that is known of an authority
+/// before, the next one is asked.
 ///
 /// Example: sigillo seal --archive /srv/archive
 #[derive(Args, Debug)]

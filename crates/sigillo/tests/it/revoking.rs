@@ -324,12 +324,16 @@ fn what_was_revoked_before_the_time_stamp_is_damage_everywhere() {
     // And again as long as it is so, whether somebody is asked or not.
     world.run(["renew", "--gather"]).check(3, "REVOKED: the certificate of CN=tsa");
     world.run(["renew", "--gather", "--yes"]).check(3, "REVOKED: the certificate of CN=tsa");
-    // Who is told so at once is told so, too.
+    // No first time-stamp is taken from who is known to be revoked.
     world.write("due.txt", b"due");
     world.run(["ingest", "--no-seal", "carte"]).check(0, "1 document archived");
-    world.run(["seal"]).check(3, "REVOKED: the certificate of CN=tsa");
+    world.run(["seal"]).check(4, "was revoked on 2025-01-01T00:00:00Z (superseded)");
     world.write("tre.txt", b"tre");
-    world.run(["ingest", "carte"]).check(3, "REVOKED: the certificate of CN=tsa");
+    world.run(["ingest", "carte"]).check(0, "was revoked on 2025-01-01T00:00:00Z (superseded)");
+    // Who is told so of a new one at once is told so, too.
+    authority.certify("22", 4000);
+    authority.list("R", "250101000000Z,superseded", "22");
+    world.run(["seal", "--stamp-only"]).check(3, "REVOKED: the certificate of CN=tsa");
     world.run(["verify"]).check(5, "F917");
     world.run(["prove", "carte/uno.txt", "-o", "prova.zip"]).check(0, "prova.zip");
     let checked = world.run(["check", "prova.zip"]);
