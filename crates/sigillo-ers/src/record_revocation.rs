@@ -107,16 +107,17 @@ impl<'a> StampsCheck<'a> {
     /// Judges the certificates of the time-stamp at a place, which lead along `path` to an anchor. Without
     /// one they are followed by names and signatures: what the issuer of the signer's certificate says of it
     /// counts for who does not believe the authority as well. That issuer anybody may have certified anew, so
-    /// where an anchor was to be reached, that it or what is above it is revoked cannot be told.
+    /// where an anchor was to be reached and is not, that it or what is above it is revoked cannot be told.
     pub(crate) fn judge(&mut self, place: usize, path: &[Vec<u8>]) -> Vec<CertificateRevocation> {
         let Some(Some(token)) = self.tokens.get(place) else { return Vec::new() };
         let (pool, none) = (token.certificates(), TrustAnchors::new());
         let anchors = self.judging.anchors.unwrap_or(&none);
-        let is_stray = path.is_empty() && self.judging.anchors.is_some();
-        let path = match (path, token.signer()) {
-            ([], Some(signer)) => self.check.follow(signer, &pool, anchors),
-            (path, _) => self.check.ended(path.to_vec(), &pool, anchors),
+        let (is_found, path) = match (path, token.signer()) {
+            ([], Some(signer)) => (false, self.check.follow(signer, &pool, anchors)),
+            (path, _) => (true, self.check.ended(path.to_vec(), &pool, anchors)),
         };
+        let is_held = |last: &Vec<u8>| self.judging.anchors.is_none_or(|it| it.holds(last));
+        let is_stray = !is_found && !path.certificates.last().is_some_and(is_held);
         let times = RevocationTimes {
             stamped_at: token.stamped_at,
             covered_at: self.covered_at(place),
@@ -125,7 +126,9 @@ impl<'a> StampsCheck<'a> {
         let mut told = self.check.judge(&path, &times);
         for above in told.iter_mut().skip(1).filter(|_| is_stray) {
             if let RevocationStatus::Revoked { at, .. } = above.status {
-                let missing = format!("it is revoked on {at} by whom no trust anchor vouches for");
+                let missing = format!(
+                    "that it was revoked on {at} says an issuer that leads to no trust anchor"
+                );
                 above.status = RevocationStatus::Unknown { missing };
             }
         }
