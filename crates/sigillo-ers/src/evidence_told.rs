@@ -103,6 +103,25 @@ pub fn revocation_kind(der: &[u8]) -> Option<RevocationKind> {
     Form::read(der).ok().map(|form| form.kind())
 }
 
+/// Returns the revocation lists and OCSP responses that the token `raw` brings with it; none if it cannot be
+/// read.
+pub fn evidence_within(raw: &[u8]) -> Vec<&[u8]> {
+    ReadToken::read(raw).map(|token| token.beside().revocations.clone()).unwrap_or_default()
+}
+
+/// Tells whether a piece of evidence says of any certificate that it is revoked.
+pub fn tells_of_revocation(der: &[u8]) -> bool {
+    match Form::read(der) {
+        Ok(Form::Crl(crl)) => {
+            let mut is_any = false;
+            crl.each_listed(|_| is_any = true);
+            is_any
+        }
+        Ok(Form::Ocsp(ocsp)) => ocsp.revoked().next().is_some(),
+        Err(_) => false,
+    }
+}
+
 /// Certificates by the names of their issuers and their serial numbers, to choose quickly which evidence
 /// is worth looking at, and for which tokens.
 #[derive(Clone, Debug, Default)]

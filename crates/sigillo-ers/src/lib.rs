@@ -64,7 +64,7 @@ pub use chain_stamps::{ChainStamps, rehashed_group};
 pub use cms::CmsError;
 pub use evidence_told::{
     CertificateNames, NamedRevoked, ToldEvidence, evidence_told, evidence_told_each,
-    revocation_kind,
+    evidence_within, revocation_kind, tells_of_revocation,
 };
 pub use filled::{FILLED_REVOCATIONS_MAX, FillError, fill_token, is_filled_from};
 pub use hash::{HashFunction, Hasher, Imprint, UnknownHashName};
@@ -108,7 +108,7 @@ pub use token::{
     DrawnToken, TOKEN_BYTES_MAX, TokenError, VerifiedToken, draw_from_token, verify_token,
 };
 pub use token_revocation::{
-    REVOCATION_QUESTIONS_MAX, RevocationQuestion, revocation_questions, revoked_stamp,
+    REVOCATION_QUESTIONS_MAX, RevocationQuestion, revocation_questions, revoked_now, revoked_stamp,
     token_revocation,
 };
 pub use tree::{

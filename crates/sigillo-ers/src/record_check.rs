@@ -199,9 +199,11 @@ impl Check<'_> {
             }
         };
         if let Some(as_of) = self.report.as_of {
-            let RecordRules { algorithms, at, revocation: rules, .. } = *self.rules;
-            let judging = Judging { rules, anchors, algorithms, at, as_of };
-            let findings = judge_record(record, &mut self.report.stamps, &judging);
+            let RecordRules { algorithms, at, revocation, .. } = *self.rules;
+            let RevocationRules { evidence, required } = revocation;
+            let algorithms = anchors.map(|_| algorithms);
+            let judging = Judging { evidence, anchors, algorithms, at, as_of };
+            let findings = judge_record(record, &mut self.report.stamps, (judging, required));
             self.report.findings.extend(findings);
         }
     }

@@ -10,9 +10,9 @@ use crate::{
     crl::ADDRESS_BYTES_MAX,
     der::Reader,
     ocsp,
+    record_revocation::{Judging, StampsCheck},
     revocation::{
         CertificateRevocation, RevocationEffect, RevocationKind, RevocationSet, RevocationStatus,
-        RevocationTimes,
     },
     revocation_check::RevocationCheck,
     signature::Accepted,
@@ -93,63 +93,71 @@ pub fn token_revocation(
     evidence: &RevocationSet,
     known_by: Timestamp,
 ) -> Result<Vec<CertificateRevocation>, TokenError> {
-    judged(&ReadToken::read(raw)?, (anchors, evidence), (None, known_by), &HashMap::new())
+    let (token, alone) = (ReadToken::read(raw)?, HashMap::new());
+    let path = anchored_path(&token, anchors)?;
+    if path.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (anchors, evidence, at) = (Some(anchors), Some(evidence), Some(known_by));
+    let judging = Judging { evidence, anchors, algorithms: None, at, as_of: known_by };
+    Ok(StampsCheck::new(&[Some(token)], &alone, judging).judge(0, &path))
 }
 
 /// Finds among time-stamps of one sealing and line, oldest first, the newest after the first that proves
 /// nothing, or may prove nothing, for a certificate behind it was revoked; `None` if there is none. The one
 /// after it is what covers it. Returns its place, and why it does not count.
 ///
-/// What cannot be read is for others to say. Source: as for a record, RFC 3161 §4.
+/// What cannot be read is for others to say. Whether anybody believes an authority changes nothing. Source:
+/// as for a record, RFC 3161 §4.
 pub fn revoked_stamp(
     tokens: &[&[u8]],
     (anchors, evidence): (&TrustAnchors, &RevocationSet),
     known_by: Timestamp,
 ) -> Option<(usize, String)> {
-    let (mut covered_at, by) = (None, (anchors, evidence));
-    let stamped_at =
-        |raw: &&[u8]| Some((Sha256Digest::of(raw), ReadToken::read(raw).ok()?.stamped_at));
-    let stamped: HashMap<Sha256Digest, Timestamp> = tokens.iter().filter_map(stamped_at).collect();
-    for (place, raw) in tokens.iter().enumerate().skip(1).rev() {
-        let Ok(token) = ReadToken::read(raw) else { continue };
-        let times = (covered_at, known_by);
-        let told = judged(&token, by, times, &stamped).unwrap_or_default();
+    let (anchors, evidence, at) = (Some(anchors), Some(evidence), Some(known_by));
+    let judging = Judging { evidence, anchors, algorithms: None, at, as_of: known_by };
+    newest_revoked((tokens, 1), judging)
+}
+
+/// Says why the token `raw` that was made now proves nothing, or perhaps nothing, for a certificate behind
+/// it is revoked by anything that `evidence` or the token itself tells, whatever the clocks say that made
+/// either.
+pub fn revoked_now(
+    raw: &[u8],
+    (anchors, evidence): (&TrustAnchors, &RevocationSet),
+    now: Timestamp,
+) -> Option<String> {
+    let as_of = now.max(ReadToken::read(raw).ok()?.stamped_at);
+    let (anchors, evidence) = (Some(anchors), Some(evidence));
+    let judging = Judging { evidence, anchors, algorithms: None, at: None, as_of };
+    newest_revoked((&[raw], 0), judging).map(|(_, why)| why)
+}
+
+/// Finds the newest from a place on.
+fn newest_revoked(
+    (raws, from): (&[&[u8]], usize),
+    judging: Judging<'_>,
+) -> Option<(usize, String)> {
+    let tokens: Vec<_> = raws.iter().map(|raw| ReadToken::read(raw).ok()).collect();
+    let (mut paths, mut sound) = (Vec::with_capacity(raws.len()), HashMap::new());
+    for (raw, token) in raws.iter().zip(&tokens) {
+        let verified = token.as_ref().zip(judging.anchors);
+        let path = verified.and_then(|(token, anchors)| anchored_path(token, anchors).ok());
+        if let (Some(token), Some(_)) = (token, &path) {
+            sound.insert(Sha256Digest::of(raw), token.stamped_at);
+        }
+        paths.push(path);
+    }
+    let mut check = StampsCheck::new(&tokens, &sound, judging);
+    paths.iter().enumerate().skip(from).rev().find_map(|(place, path)| {
+        let told = check.judge(place, path.as_deref()?);
         let why = told.iter().find_map(|it| match it.status {
             RevocationStatus::Revoked { effect: RevocationEffect::None, .. } => None,
             RevocationStatus::Revoked { at, reason, .. } => Some(it.revoked_text(at, reason)),
             _ => None,
-        });
-        if let Some(why) = why {
-            return Some((place, why));
-        }
-        covered_at = Some(token.stamped_at);
-    }
-    None
-}
-
-fn judged(
-    token: &ReadToken<'_>,
-    (anchors, evidence): (&TrustAnchors, &RevocationSet),
-    (covered_at, known_by): (Option<Timestamp>, Timestamp),
-    stamped: &HashMap<Sha256Digest, Timestamp>,
-) -> Result<Vec<CertificateRevocation>, TokenError> {
-    let path = anchored_path(token, anchors)?;
-    let mut check = RevocationCheck::new(None);
-    let pool = token.certificates();
-    let path = check.ended(path, &pool, anchors);
-    check.add_delegates(&pool);
-    // What cannot be read says nothing, and is missed where it would have counted.
-    for raw in &token.beside().revocations {
-        let until = covered_at.unwrap_or(known_by);
-        let _is_read = check.add("in the time-stamp", raw, until).is_ok();
-    }
-    for (name, piece) in evidence.items() {
-        let covered = evidence.covered_at(piece, stamped);
-        let until = covered.map_or(known_by, |covered| known_by.min(covered));
-        let _is_taken = check.add_piece(name, piece, until).is_ok();
-    }
-    let times = RevocationTimes { stamped_at: token.stamped_at, covered_at, known_by };
-    Ok(check.judge(&path, &times))
+        })?;
+        Some((place, why))
+    })
 }
 
 /// Returns the certificates from the signer's to the anchor; none for [`Trust::Unknown`].

@@ -1,6 +1,6 @@
 //! Auditing renewals of time-stamps, and how long the evidence of each sealing holds.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -25,6 +25,8 @@ use crate::{
     stopped::stopped,
 };
 
+/// Why it does not matter who made a renewal.
+const LEFT_OUT: &str = "what it renewed is judged without it, for its certificate was revoked";
 /// What the data objects of the evidence record of a sealing are called.
 const OBJECTS: [&str; 2] = ["the statement", "the seal"];
 
@@ -54,6 +56,7 @@ pub(crate) async fn audit_renewals(
         stopped: BTreeMap::new(),
         alone,
         revocation,
+        left_out: HashMap::new(),
     };
     let faulty: HashSet<usize> = chains.faults().map(|(at, _)| at).collect();
     for (at, what) in chains.faults() {
@@ -87,6 +90,7 @@ pub(crate) async fn audit_renewals(
         audit.order(chain);
         audit.holds((line, number), chain).await?;
     }
+    audit.stray();
     audit.due();
     let (summary, cut) = audit.revocation.conclude();
     let alone = std::mem::take(&mut audit.alone);
@@ -115,6 +119,8 @@ struct RenewalsAudit<'a> {
     alone: HashSet<(String, u64)>,
     /// What is known of the revocation of certificates.
     revocation: RevocationAudit,
+    /// Of how many sealings a renewal was left out, by its token.
+    left_out: HashMap<String, usize>,
 }
 
 impl RenewalsAudit<'_> {
@@ -269,6 +275,7 @@ impl RenewalsAudit<'_> {
         let by = (&self.knowledge.anchors, revoked);
         for (place, why) in read.leave_revoked_out(tokens, by, time.at) {
             let finding = revoked_out::finding(self.view, &tokens[place], &why);
+            *self.left_out.entry(finding.object.clone()).or_default() += 1;
             if self.told.insert((finding.code, finding.object.clone())) {
                 self.findings.push(finding);
             }
@@ -374,6 +381,24 @@ impl RenewalsAudit<'_> {
         };
         let objects = [0, 1].map(|at| RecordObject { name: OBJECTS[at], digest: &digests[at] });
         verify_record(&record, &objects, &rules)
+    }
+
+    /// Makes notes of what is told of the authorities of renewals that are left out of all sealings.
+    fn stray(&mut self) {
+        if self.left_out.is_empty() {
+            return;
+        }
+        let mut all: HashMap<String, usize> = HashMap::new();
+        for token in self.chains.iter().flat_map(|(_, _, chain)| chain) {
+            *all.entry(token.key(self.view).to_string()).or_default() += 1;
+        }
+        for finding in self.findings.iter_mut() {
+            let count = self.left_out.get(&finding.object);
+            let is_stray = finding.code == FindingCode::AuthorityUnknown && count.is_some();
+            if is_stray && count == all.get(&finding.object) {
+                *finding = finding.clone().not_needed(LEFT_OUT);
+            }
+        }
     }
 
     /// Says what is to be renewed soon, and what can be renewed no more.

@@ -50,8 +50,8 @@ pub async fn commit_hash_tree(
         tree.sealings.binary_search_by_key(&it.number, |sealing| sealing.number).is_ok()
     };
     let others = plan.trees.iter().filter(is_in).map(|it| it.standing);
-    let revoked = (&plan.told, renewer.authorities.anchors());
-    let fits = Fit::new(others, (renewer.algorithms, revoked));
+    let revoked = (&plan.told, renewer.authorities.anchors(), renewer.clock.now());
+    let fits = Fit::new(others, renewer.algorithms, revoked);
     let look = |token: &TimeStampToken| fits.look_at(token);
     let asked = (renewer.clock, renewer.entropy);
     let stamped = match renewer.authorities.stamp_fitting(root, asked, &look).await {

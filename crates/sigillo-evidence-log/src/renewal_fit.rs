@@ -32,8 +32,8 @@ impl Standing {
 pub(crate) struct Fit<'a> {
     others: Vec<Standing>,
     algorithms: &'a AlgorithmTable,
-    /// What is told to be revoked, and whom the certificates of tokens are to lead to.
-    revoked: (&'a ToldRevocations, &'a TrustAnchors),
+    /// What is told to be revoked, whom the certificates of tokens are to lead to, and the time now.
+    revoked: (&'a ToldRevocations, &'a TrustAnchors, Timestamp),
     /// How long the longest holds that was refused for that alone.
     longest: Mutex<Option<Timestamp>>,
 }
@@ -41,7 +41,8 @@ pub(crate) struct Fit<'a> {
 impl<'a> Fit<'a> {
     pub(crate) fn new(
         others: impl Iterator<Item = Standing>,
-        (algorithms, revoked): (&'a AlgorithmTable, (&'a ToldRevocations, &'a TrustAnchors)),
+        algorithms: &'a AlgorithmTable,
+        revoked: (&'a ToldRevocations, &'a TrustAnchors, Timestamp),
     ) -> Self {
         Self { others: others.collect(), algorithms, revoked, longest: Mutex::new(None) }
     }
@@ -60,7 +61,8 @@ impl<'a> Fit<'a> {
         if self.others.iter().any(|it| it.trial != token.trial) {
             return Err("trial time-stamps and real ones are not joined".to_owned());
         }
-        if let Some(why) = self.revoked.0.said_of(new.raw(), (self.revoked.1, token.stamped_at)) {
+        let (told, anchors, now) = self.revoked;
+        if let Some(why) = told.said_of(new.raw(), (anchors, now)) {
             return Err(format!("{why}: what it stamps proves nothing"));
         }
         let due = token_renewals_due(new.raw(), self.algorithms).unwrap_or_default();

@@ -417,8 +417,8 @@ impl Renewer<'_> {
     ) -> Option<(Vec<PlannedRenewal>, EvidenceDigest, Stamped)> {
         loop {
             let root = root_of(&members)?;
-            let by = (self.algorithms, (told, self.authorities.anchors()));
-            let fits = Fit::new(members.iter().map(|it| it.standing), by);
+            let revoked = (told, self.authorities.anchors(), self.clock.now());
+            let fits = Fit::new(members.iter().map(|it| it.standing), self.algorithms, revoked);
             let look = |token: &TimeStampToken| fits.look_at(token);
             match self.authorities.stamp_fitting(root, (self.clock, self.entropy), &look).await {
                 Ok(stamped) => {

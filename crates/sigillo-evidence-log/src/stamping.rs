@@ -1,5 +1,7 @@
 //! Stamping: a time-stamp for every sealing that has none yet.
 
+use jiff::Timestamp;
+
 use sigillo_authorities::{AllRefused, Authorities, Refusal};
 use sigillo_ers::{TimeStampToken, TrustAnchors, sealing_value, tree_root};
 use sigillo_model::{
@@ -127,7 +129,8 @@ impl<'a> Stamping<'a> {
         let own = || EvidenceDigest::from(sealing_value(sealing));
         let covered = root.map_or_else(own, Into::into);
         let told = self.known_revoked(log).await;
-        let fits = |token: &TimeStampToken| not_revoked(&told, token, authorities.anchors());
+        let anchors = authorities.anchors();
+        let fits = |token: &TimeStampToken| not_revoked(&told, token, (anchors, clock.now()));
         let stamped = authorities.stamp_fitting(covered, (clock, entropy), &fits).await;
         self.told = Some(told);
         let outcome = &mut self.outcome;
@@ -201,11 +204,9 @@ impl<'a> Stamping<'a> {
 fn not_revoked(
     told: &ToldRevocations,
     token: &TimeStampToken,
-    anchors: &TrustAnchors,
+    (anchors, now): (&TrustAnchors, Timestamp),
 ) -> Result<(), String> {
-    let Some(why) = told.said_of(token.raw(), (anchors, token.verified().stamped_at)) else {
-        return Ok(());
-    };
+    let Some(why) = told.said_of(token.raw(), (anchors, now)) else { return Ok(()) };
     let help = if told.has_hold_of((token.raw(), anchors)) {
         "that a hold has ended is learnt by `sigillo renew --gather --yes`; until then another authority is \
          needed"

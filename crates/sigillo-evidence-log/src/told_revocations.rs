@@ -1,7 +1,7 @@
 //! What the revocation evidence of an archive says to be revoked, wherever it lies.
 //!
-//! A revocation that was learnt of one time-stamp is one of every time-stamp by the same certificate; and
-//! what ends a hold ends it for all.
+//! A revocation that was learnt of one time-stamp, or that one brings with it, is one of every time-stamp by
+//! the same certificate; and what ends a hold ends it for all.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use sigillo_authorities::GatheredEvidence;
 use sigillo_ers::{
     CertificateNames, NamedRevoked, RevocationKind, RevocationReason, RevocationSet, ToldEvidence,
-    TrustAnchors, evidence_told, revocation_kind, revoked_stamp,
+    TrustAnchors, evidence_told, evidence_within, revocation_kind, revoked_now,
+    tells_of_revocation,
 };
-use sigillo_model::{ObjectKey, Sha256Digest, ValidationOf};
+use sigillo_model::{ObjectKey, Sha256Digest};
 
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, chains::logged_tokens, gathering::read_token,
@@ -39,7 +40,7 @@ type Claim = (Sha256Digest, Timestamp, Option<RevocationReason>);
 /// Evidence that tells of a revocation or that a hold ended, and where it lies.
 #[derive(Clone, Debug)]
 pub struct ToldRevocation {
-    /// Where it lies.
+    /// Where it lies, or the time-stamp that it is in.
     pub key: ObjectKey,
     /// Its bytes.
     pub der: Bytes,
@@ -84,8 +85,8 @@ impl Lifted {
 }
 
 impl ToldRevocations {
-    /// Looks through all evidence beside real time-stamps. What counts is signed by who may say so; that
-    /// the signature held until now is not asked.
+    /// Looks through all evidence beside real time-stamps and in them. What counts is signed by who may say
+    /// so; that the signature held until now is not asked.
     ///
     /// # Errors
     ///
@@ -103,7 +104,7 @@ impl ToldRevocations {
         Self::beside((archive, view, &tokens), anchors, usize::MAX).await
     }
 
-    /// Looks through the evidence beside some real time-stamps alone, on whatever line: the newest first, then
+    /// Looks through the evidence beside some real time-stamps, or in them, alone, on whatever line: the newest first, then
     /// others evenly spread over all that came before, as long as that is not too much to read. So it costs
     /// no more where there are many, for who has no time to look through all. What was learnt later than at
     /// stamping lies beside all time-stamps by the same certificate, once `renew --gather` put it there.
@@ -126,28 +127,28 @@ impl ToldRevocations {
         bytes_max: usize,
     ) -> Result<Self, LogError> {
         let (mut names, mut raws) = (CertificateNames::default(), Vec::new());
-        let mut read = stream::iter(tokens.iter().copied())
-            .map(|token| async move { read_token(archive, &token.key(view), token.sha256).await })
-            .buffered(READ_AHEAD_MAX);
-        while let Some(raw) = read.try_next().await? {
+        let mut bringing = Bringing::default();
+        let mut read = read_tokens((archive, view), tokens);
+        while let Some((token, raw)) = read.try_next().await? {
             let Some(raw) = raw else { continue };
+            bringing.note(token, &raw);
             if names.add_token(&raw).is_some_and(|number| number < CERTIFICATES_MAX) {
                 raws.push(raw);
             }
         }
         let (mut found, mut seen) = (Found::default(), HashSet::new());
         let (mut looked_at, mut bytes) = (0, 0_usize);
-        let mut read = kept_beside((archive, view), tokens);
-        while let Some((of, kept)) = read.try_next().await? {
+        let mut read = kept_beside((archive, view), tokens)
+            .chain(kept_within((archive, view), &bringing.revocations));
+        while let Some(kept) = read.try_next().await? {
             looked_at += 1;
-            for der in kept {
+            for (key, der) in kept {
                 bytes = bytes.saturating_add(der.len());
                 let Some(NamedRevoked { kind, tokens }) = names.named_revoked(&der) else {
                     continue;
                 };
                 let sha256 = Sha256Digest::of(&der);
                 if seen.insert(sha256) {
-                    let key = ObjectKey::validation(of, sha256);
                     let raws = tokens.iter().filter_map(|at| Some((*at, raws.get(*at)?)));
                     found.take(&ToldRevocation { key, der, sha256, kind }, (raws, anchors));
                 }
@@ -159,7 +160,9 @@ impl ToldRevocations {
         drop(read);
         let tokens = tokens.get(..looked_at).unwrap_or(tokens);
         if !found.held.is_empty() {
-            found.look_for_ends((archive, view, tokens), (&raws, anchors)).await?;
+            let read = kept_beside((archive, view), tokens)
+                .chain(kept_within((archive, view), &bringing.all));
+            found.look_for_ends(read, (&raws, anchors)).await?;
         }
         Ok(found.conclude())
     }
@@ -169,19 +172,19 @@ impl ToldRevocations {
         &self.pieces
     }
 
-    /// Says why a token that was made now proves nothing, or perhaps nothing, by what is told to be revoked.
+    /// Says why a token that was made now proves nothing, or perhaps nothing, by all that is told to be
+    /// revoked: a clock that is behind, ours or that of the authority, lets nothing through.
     pub(crate) fn said_of(
         &self,
         raw: &[u8],
-        (anchors, at): (&TrustAnchors, Timestamp),
+        (anchors, now): (&TrustAnchors, Timestamp),
     ) -> Option<String> {
         let mut set = RevocationSet::new();
         for piece in &self.pieces {
             // What finds no room is told by an audit.
             let _is_taken = set.add(piece.key.as_str(), &piece.der).is_ok();
         }
-        // The first time-stamp is another one: of that nothing is asked here.
-        revoked_stamp(&[&[], raw], (anchors, &set), at).map(|(_, why)| why)
+        revoked_now(raw, (anchors, &set), now)
     }
 
     /// Tells whether some of it says that a certificate behind a token is on hold.
@@ -233,16 +236,65 @@ fn some_of<T>(tokens: Vec<T>) -> Vec<T> {
     chosen.map(|(_, token)| token).collect()
 }
 
-/// Reads what lies beside each of some time-stamps, and says where.
+/// Time-stamps that bring evidence with them which no older one brings.
+#[derive(Default)]
+struct Bringing {
+    seen: HashSet<Sha256Digest>,
+    all: Vec<ChainToken>,
+    /// Those of them whose evidence tells of a revocation.
+    revocations: Vec<ChainToken>,
+}
+
+impl Bringing {
+    fn note(&mut self, token: ChainToken, raw: &[u8]) {
+        let mut new = evidence_within(raw);
+        new.retain(|der| self.seen.insert(Sha256Digest::of(der)));
+        if new.iter().any(|der| tells_of_revocation(der)) {
+            self.revocations.push(token);
+        }
+        if !new.is_empty() {
+            self.all.push(token);
+        }
+    }
+}
+
+/// Reads time-stamps.
+fn read_tokens<'a>(
+    (archive, view): (&'a Archive, &'a LogView),
+    tokens: &'a [ChainToken],
+) -> impl Stream<Item = Result<(ChainToken, Option<Bytes>), LogError>> + Unpin + 'a {
+    let read = stream::iter(tokens.iter().copied()).map(move |token| async move {
+        Ok((token, read_token(archive, &token.key(view), token.sha256).await?))
+    });
+    Box::pin(read.buffered(READ_AHEAD_MAX))
+}
+
+/// Pieces of evidence, and where each lies.
+type Kept = Vec<(ObjectKey, Bytes)>;
+
+/// Reads what lies beside each of some time-stamps.
 fn kept_beside<'a>(
     (archive, view): (&'a Archive, &'a LogView),
     tokens: &'a [ChainToken],
-) -> impl Stream<Item = Result<(ValidationOf, Vec<Bytes>), LogError>> + Unpin + 'a {
+) -> impl Stream<Item = Result<Kept, LogError>> + Unpin + 'a {
     let read = stream::iter(tokens.iter().copied()).map(move |token| async move {
         let of = token.validation_of(view);
-        Ok((of, read_validation(archive, of, token.sha256).await?))
+        let kept = read_validation(archive, of, token.sha256).await?.into_iter();
+        Ok(kept.map(|der| (ObjectKey::validation(of, Sha256Digest::of(&der)), der)).collect())
     });
     Box::pin(read.buffered(READ_AHEAD_MAX))
+}
+
+/// Reads what some time-stamps bring with them.
+fn kept_within<'a>(
+    (archive, view): (&'a Archive, &'a LogView),
+    tokens: &'a [ChainToken],
+) -> impl Stream<Item = Result<Kept, LogError>> + Unpin + 'a {
+    read_tokens((archive, view), tokens).map_ok(move |(token, raw)| {
+        let raw = raw.unwrap_or_default();
+        let within = evidence_within(&raw).into_iter();
+        within.map(|der| (token.key(view), Bytes::copy_from_slice(der))).collect()
+    })
 }
 
 /// The newest evidence of each revocation.
@@ -288,20 +340,18 @@ impl Found {
     /// Looks through all evidence once more, for what says good of certificates on hold.
     async fn look_for_ends(
         &mut self,
-        (archive, view, tokens): (&Archive, &LogView, &[ChainToken]),
+        mut read: impl Stream<Item = Result<Kept, LogError>> + Unpin,
         (raws, anchors): (&[Bytes], &TrustAnchors),
     ) -> Result<(), LogError> {
         let behind: BTreeSet<usize> = self.held.values().copied().collect();
         let mut seen = HashSet::new();
-        let mut read = kept_beside((archive, view), tokens);
-        while let Some((of, kept)) = read.try_next().await? {
-            for der in kept {
+        while let Some(kept) = read.try_next().await? {
+            for (key, der) in kept {
                 let sha256 = Sha256Digest::of(&der);
                 let Some(kind) = revocation_kind(&der).filter(|_| seen.insert(sha256)) else {
                     continue;
                 };
-                let piece =
-                    ToldRevocation { key: ObjectKey::validation(of, sha256), der, sha256, kind };
+                let piece = ToldRevocation { key, der, sha256, kind };
                 for raw in behind.iter().filter_map(|at| raws.get(*at)) {
                     self.take_good(&piece, (raw, anchors));
                 }

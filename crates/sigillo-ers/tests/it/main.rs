@@ -14,6 +14,7 @@ mod refusals;
 mod revocation_limits;
 mod revocations;
 mod revocations_anchored;
+mod revocations_left_out;
 mod revocations_outlived;
 mod revocations_several;
 mod revocations_shared;

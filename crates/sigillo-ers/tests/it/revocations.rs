@@ -297,7 +297,7 @@ pub(crate) fn issue_until(
 
 /// Runs OpenSSL, which must succeed.
 #[track_caller]
-fn openssl(folder: &Path, line: &str) {
+pub(crate) fn openssl(folder: &Path, line: &str) {
     let arguments = line.split_whitespace();
     let ran = Command::new("openssl").args(arguments).current_dir(folder).output().unwrap();
     assert!(ran.status.success(), "openssl {line}\n{}", String::from_utf8_lossy(&ran.stderr));

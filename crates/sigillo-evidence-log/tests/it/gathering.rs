@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// SHA-256 and ECDSA hold for ever.
-const TABLE: &str = r#"
+pub(crate) const TABLE: &str = r#"
     source = "a future that was made up"
     issued = "2026-01-01"
     [[hash]]

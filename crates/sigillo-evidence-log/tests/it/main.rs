@@ -15,6 +15,7 @@ mod reading;
 mod renewing;
 mod renewing_lost;
 mod revocations_apart;
+mod revoked_elsewhere;
 mod revoked_renewals;
 mod revoked_stamps;
 mod rotating;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Returns what an audit doubts, and the renewals that it leaves out.
-fn told(audit: &LogAudit) -> (Vec<FindingCode>, Vec<&str>) {
+pub(crate) fn told(audit: &LogAudit) -> (Vec<FindingCode>, Vec<&str>) {
     let doubts = audit.findings.iter().filter(|it| it.severity >= Severity::CannotTell);
     // The seals are of another origin than the time-stamps here.
     let doubts = doubts.filter(|it| it.code != FindingCode::SealOriginUnknown);

@@ -117,6 +117,13 @@ impl Far {
         Self { folder, has_list, authorities, anchors }
     }
 
+    /// From now on the authority puts the certificate of its issuer into its time-stamps.
+    pub(crate) fn bring_issuer(&self) {
+        let place = self.folder.path().join("openssl.cnf");
+        let configuration = fs::read_to_string(&place).unwrap() + "certs=root.pem\n";
+        fs::write(place, configuration).unwrap();
+    }
+
     /// From now on the list is given to who asks.
     pub(crate) fn publish(&self) {
         self.has_list.store(true, Ordering::SeqCst);
