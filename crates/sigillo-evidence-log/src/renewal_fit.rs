@@ -31,7 +31,8 @@ impl Standing {
 /// Looks at new time-stamps for what is to be renewed together.
 pub(crate) struct Fit<'a> {
     others: Vec<Standing>,
-    algorithms: &'a AlgorithmTable,
+    /// How long a time-stamp holds: by these algorithms, and by its path to one of these, as a verdict says.
+    holds: (&'a AlgorithmTable, &'a TrustAnchors),
     /// What is told to be revoked, and whom the certificates of tokens are to lead to.
     revoked: (&'a ToldRevocations, &'a TrustAnchors),
     /// How long the longest holds that was refused for that alone.
@@ -41,9 +42,12 @@ pub(crate) struct Fit<'a> {
 impl<'a> Fit<'a> {
     pub(crate) fn new(
         others: impl Iterator<Item = Standing>,
-        (algorithms, revoked): (&'a AlgorithmTable, (&'a ToldRevocations, &'a TrustAnchors)),
+        (holds, revoked): (
+            (&'a AlgorithmTable, &'a TrustAnchors),
+            (&'a ToldRevocations, &'a TrustAnchors),
+        ),
     ) -> Self {
-        Self { others: others.collect(), algorithms, revoked, longest: Mutex::new(None) }
+        Self { others: others.collect(), holds, revoked, longest: Mutex::new(None) }
     }
 
     /// Says why a new time-stamp cannot stand above the others, or is of no use to them.
@@ -63,7 +67,9 @@ impl<'a> Fit<'a> {
         if let Some(why) = self.revoked.0.said_of(new.raw(), (self.revoked.1, token.stamped_at)) {
             return Err(format!("{why}: what it stamps proves nothing"));
         }
-        let due = token_renewals_due(new.raw(), self.algorithms).unwrap_or_default();
+        let (algorithms, anchors) = self.holds;
+        let by = (anchors, token.stamped_at);
+        let due = token_renewals_due(new.raw(), algorithms, by).unwrap_or_default();
         let mut ends = due.iter().filter(|it| it.renewal == Renewal::TimeStamp);
         let Some(end) = ends.find_map(|it| it.before) else { return Ok(()) };
         if self.others.iter().all(|it| it.gains_by(end)) {

@@ -334,6 +334,8 @@ impl RenewalPlan {
 pub struct Renewer<'a> {
     /// Who gives the time-stamp.
     pub authorities: &'a Authorities,
+    /// Certificates that verdicts let time-stamps lead to: how long a new one holds depends on them.
+    pub anchors: &'a TrustAnchors,
     /// How long algorithms may be relied on.
     pub algorithms: &'a AlgorithmTable,
     /// The clock.
@@ -398,7 +400,7 @@ impl Renewer<'_> {
     ) -> Option<(Vec<PlannedRenewal>, EvidenceDigest, Stamped)> {
         loop {
             let root = root_of(&members)?;
-            let by = (self.algorithms, (told, self.authorities.anchors()));
+            let by = ((self.algorithms, self.anchors), (told, self.authorities.anchors()));
             let fits = Fit::new(members.iter().map(|it| it.standing), by);
             let look = |token: &TimeStampToken| fits.look_at(token);
             match self.authorities.stamp_fitting(root, (self.clock, self.entropy), &look).await {

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use jiff::Timestamp;
 
 use sigillo_ers::TrustAnchors;
-use sigillo_model::{Finding, FindingCode, Sha256Digest};
+use sigillo_model::{Finding, FindingCode, Severity, Sha256Digest};
 
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, SealingChains, ToldRevocations,
@@ -95,14 +95,16 @@ pub(crate) fn finding(view: &LogView, token: &ChainToken, why: &str) -> Finding 
     Finding::new(FindingCode::RenewalRevoked, token.key(view), message)
 }
 
-/// Says that a sealing gets no new hash trees.
+/// Says that a sealing gets no new hash trees, which is more than a note: they were asked for, or are due.
 pub(crate) fn no_trees(number: u64) -> Finding {
     let message = format!(
         "sealing {number} gets no new hash trees on the line: they are over all its time-stamps, and the \
          certificate of one was revoked. Name another line in the settings (`[[lines]]`), and run \
          `sigillo seal --stamp-only`"
     );
-    Finding::new(FindingCode::RenewalRevoked, format!("sealing {number}"), message)
+    let severity = Severity::CannotTell;
+    let object = format!("sealing {number}");
+    Finding { severity, ..Finding::new(FindingCode::RenewalRevoked, object, message) }
 }
 
 /// Says which renewals of a sealing do not count, for who makes proofs or plans.

@@ -272,6 +272,7 @@ impl World {
     pub(crate) fn renewer<'a>(&'a self, authorities: &'a Authorities) -> Renewer<'a> {
         Renewer {
             authorities,
+            anchors: &self.anchors,
             algorithms: &self.algorithms,
             clock: &self.clock,
             entropy: &*self.entropy,
