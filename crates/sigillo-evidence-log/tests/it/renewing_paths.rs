@@ -110,6 +110,7 @@ async fn what_a_root_signed_with_is_counted_though_the_root_came_along_with_noth
     let other = Far::new(false);
     let mut it = Planned::stamped_by(&other).await;
     it.believe(&rsa);
+    rsa.certify_again();
     let refused = it.renew_by(&rsa).await;
     assert_eq!((refused.renewed.len(), refused.waiting), (0, 1), "{refused:?}");
 }
@@ -127,6 +128,7 @@ async fn a_root_certified_by_another_holds_as_long_as_that_for_who_believes_the_
     let other = Far::new(false);
     let mut it = Planned::stamped_by(&other).await;
     it.believe(&cross);
+    cross.certify_again();
     let refused = it.renew_by(&cross).await;
     assert_eq!((refused.renewed.len(), refused.waiting), (0, 1), "{refused:?}");
 }
