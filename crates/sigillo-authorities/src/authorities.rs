@@ -241,8 +241,9 @@ impl Authorities {
     /// Says which algorithm a time-stamp rests on that has come to its end.
     fn look_at(&self, token: &TimeStampToken) -> Result<(), String> {
         let Some(algorithms) = &self.algorithms else { return Ok(()) };
-        let due = token_renewals_due(token.raw(), algorithms).unwrap_or_default();
         let at = token.verified().stamped_at;
+        let by = (&self.anchors, at);
+        let due = token_renewals_due(token.raw(), algorithms, by).unwrap_or_default();
         let ended = due.iter().find_map(|due| match (due.cause, due.before) {
             (
                 DueCause::Signature(signature) | DueCause::CertificateSignature(signature),

@@ -78,7 +78,7 @@ impl ReceiptMaker<'_> {
     /// something that the receipt must show cannot be read.
     pub async fn make(&self, of: &ReceiptOf) -> Result<GivenReceipt, GiveReceiptError> {
         let (receipt, left_out) = self.make_of_logs(of).await?;
-        let findings = left_out.findings(&receipt);
+        let findings = left_out.findings(&receipt, (self.anchors, self.at));
         Ok(GivenReceipt { receipt, findings })
     }
 
@@ -170,7 +170,7 @@ impl ReceiptMaker<'_> {
         keep_from(&older, &mut receipt, log)?;
         receipt.schema_wanted().clone_into(&mut receipt.schema);
         extends(&older, &receipt).map_err(GiveReceiptError::Differs)?;
-        let findings = left_out.findings(&receipt);
+        let findings = left_out.findings(&receipt, (self.anchors, self.at));
         Ok(GivenReceipt { receipt, findings })
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use sigillo_ers::token_certificate_end;
+use sigillo_ers::{TrustAnchors, token_certificate_end};
 use sigillo_evidence_log::{ChainToken, Chains, LogView, TokenFrom, Unread};
 use sigillo_model::{Entry, Finding, FindingCode, ObjectKey, Severity, is_sha512_line};
 use sigillo_proof::{
@@ -191,8 +191,13 @@ impl LeftOut {
         self.places.push(Places { key, of, what, documents: documents.to_vec() });
     }
 
-    /// Says what a receipt leaves out, with the way to mend it.
-    pub(crate) fn findings(self, receipt: &Receipt) -> Vec<Finding> {
+    /// Says what a receipt leaves out, with the way to mend it; `by` says whom certificates are to lead to,
+    /// and as of when.
+    pub(crate) fn findings(
+        self,
+        receipt: &Receipt,
+        by: (&TrustAnchors, Timestamp),
+    ) -> Vec<Finding> {
         let sections: HashMap<u64, &SealingSection> = sections_of(receipt).collect();
         let token = |number: u64, line: &str| {
             let tokens = &sections.get(&number)?.tokens;
@@ -205,7 +210,7 @@ impl LeftOut {
             if of.is_some_and(|(section, places)| section.is_some_and(|it| has_all(it, places))) {
                 continue;
             }
-            let until = section.and_then(holds_until);
+            let until = section.and_then(|section| holds_until(section, by));
             let (least, _) = renewals.entry(lost.key.to_string()).or_insert((until, lost));
             *least = least.iter().copied().chain(until).min();
         }
@@ -337,22 +342,26 @@ impl Renewal {
 }
 
 /// Returns until when the certificates of a chain last, each from before the end of the one before.
-fn holds_until(section: &TokenSection) -> Option<Timestamp> {
-    let mut until = token_certificate_end(&section.token.0).ok()?;
+fn holds_until(
+    section: &TokenSection,
+    (anchors, at): (&TrustAnchors, Timestamp),
+) -> Option<Timestamp> {
+    let mut raw = section.token.clone();
     let newer = |it: &RenewalSection| Some((it.token.clone()?, it.entry.line.clone()));
     let tree = section.hash_tree.iter().flat_map(|tree| {
         let first = (tree.token.clone(), tree.entry.line.clone());
         std::iter::once(first).chain(tree.renewals.iter().filter_map(newer))
     });
-    for (raw, line) in section.renewals.iter().filter_map(newer).chain(tree) {
-        let renewed_at = renewed_at(&line);
+    for (over, line) in section.renewals.iter().filter_map(newer).chain(tree) {
+        let Some(renewed_at) = renewed_at(&line) else { break };
+        let until = token_certificate_end(&raw.0, (anchors, renewed_at)).ok()?;
         // A gap is not closed by what came after it.
-        if renewed_at.is_none_or(|at| at > until) {
-            break;
+        if renewed_at > until {
+            return Some(until);
         }
-        until = token_certificate_end(&raw.0).ok()?;
+        raw = over;
     }
-    Some(until)
+    token_certificate_end(&raw.0, (anchors, at)).ok()
 }
 
 fn renewed_at(line: &str) -> Option<Timestamp> {

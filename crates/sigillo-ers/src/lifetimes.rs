@@ -155,6 +155,15 @@ impl AlgorithmTable {
         let of_hash = signature.hash.map_or(Lifetime::Unknown, |hash| self.hash(hash));
         of_scheme.earlier(of_hash)
     }
+
+    /// Returns when a signature comes to its end at the latest, whatever the size of its key; `None` if no
+    /// end is in sight, or the table does not have it.
+    pub(crate) fn signature_at_most(&self, signature: &SignatureUse) -> Option<Timestamp> {
+        match self.signature(&SignatureUse { bits: Some(usize::MAX), ..*signature }) {
+            Lifetime::Until(end) => Some(end),
+            Lifetime::Open | Lifetime::Unknown => None,
+        }
+    }
 }
 
 #[cfg(test)]

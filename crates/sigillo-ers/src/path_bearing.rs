@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::{
     Trust, TrustAnchors, VerifiedToken,
     hash::HashFunction,
-    signature::{SignatureUse, Signing, describe},
+    signature::{SignatureUse, Signing, describe, describe_unchecked},
     token::{ReadToken, TokenError},
     x509::Certificate,
 };
@@ -21,13 +21,19 @@ pub(crate) struct PathBearing {
     pub(crate) end: Timestamp,
     /// What they are signed with, the signer's first, as far as the key is known that signed them.
     pub(crate) signatures: Vec<SignatureUse>,
+    /// What the last one is signed with if the key is not known; then its size is not, either.
+    pub(crate) unfollowed: Option<SignatureUse>,
 }
 
 impl PathBearing {
+    fn of_signer(signer: &Certificate<'_>) -> Self {
+        Self { end: signer.not_after, signatures: Vec::new(), unfollowed: None }
+    }
+
     /// Returns that of a path whose last certificate is the anchor, and of the signer's alone where there
     /// is no path, or the signer is the anchor: whoever trusts an anchor trusts it without an end.
     pub(crate) fn of_path(signer: &Certificate<'_>, path: &[Vec<u8>]) -> Self {
-        let mut this = Self { end: signer.not_after, signatures: Vec::new() };
+        let mut this = Self::of_signer(signer);
         let read: Vec<_> = path.iter().map_while(|raw| Certificate::read(raw).ok()).collect();
         for pair in read.windows(2) {
             this.add(&pair[0], &pair[1]);
@@ -35,25 +41,24 @@ impl PathBearing {
         this
     }
 
-    /// Returns that of the certificates that came with a time-stamp, as far as their names lead upwards,
-    /// for who knows no anchor: the signatures are not checked.
-    pub(crate) fn of_beside(signer: &Certificate<'_>, beside: &[&[u8]]) -> Self {
-        let mut this = Self { end: signer.not_after, signatures: Vec::new() };
+    /// Returns that of the certificates that came with a time-stamp, as far as one signed the other, for
+    /// who has no path to an anchor. One that signed itself ends it as an anchor would.
+    fn of_beside(signer: &Certificate<'_>, beside: &[&[u8]]) -> Self {
+        let mut this = Self::of_signer(signer);
         let read: Vec<_> = beside.iter().filter_map(|raw| Certificate::read(raw).ok()).collect();
         let mut below = signer;
         for _ in 0..PATH_CERTIFICATES_MAX {
-            // Of several with one name, the one that bears it longest.
-            let above = read.iter().filter(|it| it.subject_name == below.issuer);
-            let Some(above) = above.max_by_key(|it| it.not_after) else { break };
-            if below.issuer == below.subject_name {
-                break;
+            if below.is_issued_by(below) {
+                return this;
             }
+            // Of several that have the key, the one that bears it longest.
+            let above = read.iter().filter(|it| below.is_issued_by(it));
+            let Some(above) = above.max_by_key(|it| it.not_after) else { break };
             this.add(below, above);
             below = above;
         }
-        if below.issuer != below.subject_name {
-            this.end = this.end.min(below.not_after);
-        }
+        this.end = this.end.min(below.not_after);
+        this.unfollowed = describe_unchecked(&below.algorithm);
         this
     }
 
@@ -104,4 +109,18 @@ pub(crate) fn judge_until(
     // One above the signer's may have ended since.
     let then = judge(token.stamped_at)?;
     if then.bearing.end < until { Ok(then) } else { Ok(judged) }
+}
+
+/// Returns how long the certificates of a time-stamp, whose signer's is `certificate`, bear it as of `at`:
+/// by the path that a verdict takes or, where none leads to an anchor, by those that came with it.
+pub(crate) fn bearing_of(
+    token: &ReadToken<'_>,
+    certificate: &Certificate<'_>,
+    (anchors, at): (&TrustAnchors, Timestamp),
+) -> Result<PathBearing, TokenError> {
+    let judged = judge_until(token, certificate, at.max(token.stamped_at), anchors)?;
+    Ok(match judged.verified.trust {
+        Trust::Anchored { .. } => judged.bearing,
+        Trust::Unknown => PathBearing::of_beside(certificate, &token.certificates()),
+    })
 }

@@ -5,9 +5,9 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    AlgorithmTable, Imprint, Lifetime,
+    AlgorithmTable, Imprint, Lifetime, TrustAnchors,
     hash::HashFunction,
-    path_bearing::PathBearing,
+    path_bearing::{PathBearing, bearing_of},
     record::{
         EvidenceRecord, RECORD_ALGORITHMS_MAX, RECORD_CHAINS_MAX, RECORD_HASHES_MAX,
         RECORD_STAMPS_MAX, StampParts, extend_record, write_sequence,
@@ -87,7 +87,8 @@ impl fmt::Display for DueCause {
 pub fn renewals_due(last: &StampReport, algorithms: &AlgorithmTable) -> Vec<Due> {
     match last.certificate_end {
         Some(end) => {
-            let bearing = PathBearing { end, signatures: last.path_signatures.clone() };
+            let signatures = last.path_signatures.clone();
+            let bearing = PathBearing { end, signatures, unfollowed: None };
             due_before(&bearing, last.signature, last.hash, algorithms)
         }
         None => Vec::new(),
@@ -95,32 +96,38 @@ pub fn renewals_due(last: &StampReport, algorithms: &AlgorithmTable) -> Vec<Due>
 }
 
 /// Returns the renewals that a time-stamp asks for if it is the newest of its evidence, the first to
-/// come first. Only its signature is checked, not what it covers and whose it is.
+/// come first. Its certificates are judged as [`verify_record`](crate::verify_record) judges those of a
+/// record's last time-stamp as of `at`: by their path to one of `anchors`. Where none leads there, those
+/// that came with it count, as far as one signed the other. What it covers is not checked.
 ///
 /// # Errors
 ///
-/// [`TokenError`] for what is no token with a right signature.
+/// [`TokenError`] for what is no token with a right signature, by a certificate for time-stamping.
 pub fn token_renewals_due(
     token: &[u8],
     algorithms: &AlgorithmTable,
+    (anchors, at): (&TrustAnchors, Timestamp),
 ) -> Result<Vec<Due>, TokenError> {
     let token = ReadToken::read(token)?;
     let certificate = token.check_signature(Accepted::Kept)?;
     let (signature, hash) = (token.signature_use(&certificate), token.imprint().0.ok());
-    let bearing = PathBearing::of_beside(&certificate, &token.certificates());
+    let bearing = bearing_of(&token, &certificate, (anchors, at))?;
     Ok(due_before(&bearing, signature, hash, algorithms))
 }
 
-/// Returns when the first of the certificates ends that a time-stamp is signed with and that came with it
-/// above that one. Only its own signature is checked.
+/// Returns when the first of the certificates ends that bear a time-stamp as of `at`, the anchor apart,
+/// as [`token_renewals_due`] judges them.
 ///
 /// # Errors
 ///
 /// As [`token_renewals_due`].
-pub fn token_certificate_end(token: &[u8]) -> Result<Timestamp, TokenError> {
+pub fn token_certificate_end(
+    token: &[u8],
+    (anchors, at): (&TrustAnchors, Timestamp),
+) -> Result<Timestamp, TokenError> {
     let token = ReadToken::read(token)?;
     let certificate = token.check_signature(Accepted::Kept)?;
-    Ok(PathBearing::of_beside(&certificate, &token.certificates()).end)
+    Ok(bearing_of(&token, &certificate, (anchors, at))?.end)
 }
 
 /// Returns what a time-stamp is signed with, `None` if that is not known here. Only its signature is
@@ -151,6 +158,11 @@ fn due_before(
         let cause = DueCause::CertificateSignature(*signature);
         of(algorithms.signature(signature), Renewal::TimeStamp, cause)
     });
+    let unfollowed = bearing.unfollowed.and_then(|signature| {
+        let before = Some(algorithms.signature_at_most(&signature)?);
+        let cause = DueCause::CertificateSignature(signature);
+        Some(Due { before, renewal: Renewal::TimeStamp, cause })
+    });
     let signature = signature.map(|signature| {
         let lifetime = algorithms.signature(&signature);
         of(lifetime, Renewal::TimeStamp, DueCause::Signature(signature))
@@ -161,6 +173,7 @@ fn due_before(
         .into_iter()
         .flatten()
         .chain(above)
+        .chain(unfollowed)
         .collect();
     due.sort_by_key(|due| (due.before, due.renewal));
     due

@@ -137,6 +137,20 @@ pub(crate) fn describe(signing: &Signing<'_>) -> SignatureUse {
     SignatureUse { scheme, bits, hash }
 }
 
+/// Says what a signature was made with as far as that can be told without the key.
+pub(crate) fn describe_unchecked(algorithm: &Algorithm<'_>) -> Option<SignatureUse> {
+    let (scheme, hash) = match algorithm.oid.as_str() {
+        RSA_PSS => (SignatureScheme::RsaPss, legacy::pss_hash(algorithm)?),
+        ED25519 => (SignatureScheme::Ed25519, HashFunction::Sha512),
+        ECDSA_SHA_256 => (SignatureScheme::Ecdsa, HashFunction::Sha256),
+        ECDSA_SHA_384 => (SignatureScheme::Ecdsa, HashFunction::Sha384),
+        ECDSA_SHA_512 => (SignatureScheme::Ecdsa, HashFunction::Sha512),
+        RSA_ENCRYPTION => return None,
+        oid => (SignatureScheme::RsaPkcs1, pkcs1_hash(oid, HashFunction::Sha256)?),
+    };
+    Some(SignatureUse { scheme, bits: None, hash: Some(hash) })
+}
+
 /// How a signature was made.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SignatureScheme {

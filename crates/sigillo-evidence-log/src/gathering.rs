@@ -186,7 +186,8 @@ async fn lasts(
         let covered_at = next.map(|it| it.stated(view).0.parse()).transpose();
         let Ok(until) = covered_at.map(|at| at.unwrap_or(rules.at)) else { return Ok(false) };
         let raw = read_token(archive, &token.key(view), token.sha256).await?;
-        let due = raw.map(|raw| token_renewals_due(&raw, rules.algorithms));
+        let by = (rules.anchors, until);
+        let due = raw.map(|raw| token_renewals_due(&raw, rules.algorithms, by));
         let Some(Ok(due)) = due else { return Ok(false) };
         let mut counts = due.iter().filter(|it| ends_chain || it.renewal == Renewal::TimeStamp);
         if counts.any(|it| it.is_due(until, SignedDuration::ZERO)) {

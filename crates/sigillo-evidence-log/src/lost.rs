@@ -199,7 +199,7 @@ pub(crate) async fn judge(
         }
         Err(error) => return damaged(error.to_string()),
     };
-    match token_renewals_due(&bytes, rules.algorithms) {
+    match token_renewals_due(&bytes, rules.algorithms, (rules.anchors, rules.at)) {
         Ok(due) => Ok(Ok(Newest { due, stamped_at: verified.stamped_at })),
         Err(error) => damaged(error.to_string()),
     }

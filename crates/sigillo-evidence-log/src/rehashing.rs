@@ -51,7 +51,7 @@ pub async fn commit_hash_tree(
     };
     let others = plan.trees.iter().filter(is_in).map(|it| it.standing);
     let revoked = (&plan.told, renewer.authorities.anchors(), renewer.clock.now());
-    let fits = Fit::new(others, renewer.algorithms, revoked);
+    let fits = Fit::new(others, ((renewer.algorithms, renewer.anchors), revoked));
     let look = |token: &TimeStampToken| fits.look_at(token);
     let asked = (renewer.clock, renewer.entropy);
     let stamped = match renewer.authorities.stamp_fitting(root, asked, &look).await {

@@ -31,7 +31,8 @@ impl Standing {
 /// Looks at new time-stamps for what is to be renewed together.
 pub(crate) struct Fit<'a> {
     others: Vec<Standing>,
-    algorithms: &'a AlgorithmTable,
+    /// How long a time-stamp holds: by these algorithms, and by its path to one of these, as a verdict says.
+    holds: (&'a AlgorithmTable, &'a TrustAnchors),
     /// What is told to be revoked, whom the certificates of tokens are to lead to, and the time now.
     revoked: (&'a ToldRevocations, &'a TrustAnchors, Timestamp),
     /// How long the longest holds that was refused for that alone.
@@ -41,10 +42,12 @@ pub(crate) struct Fit<'a> {
 impl<'a> Fit<'a> {
     pub(crate) fn new(
         others: impl Iterator<Item = Standing>,
-        algorithms: &'a AlgorithmTable,
-        revoked: (&'a ToldRevocations, &'a TrustAnchors, Timestamp),
+        (holds, revoked): (
+            (&'a AlgorithmTable, &'a TrustAnchors),
+            (&'a ToldRevocations, &'a TrustAnchors, Timestamp),
+        ),
     ) -> Self {
-        Self { others: others.collect(), algorithms, revoked, longest: Mutex::new(None) }
+        Self { others: others.collect(), holds, revoked, longest: Mutex::new(None) }
     }
 
     /// Says why a new time-stamp cannot stand above the others, or is of no use to them.
@@ -65,7 +68,9 @@ impl<'a> Fit<'a> {
         if let Some(why) = told.said_of(new.raw(), (anchors, now)) {
             return Err(format!("{why}: what it stamps proves nothing"));
         }
-        let due = token_renewals_due(new.raw(), self.algorithms).unwrap_or_default();
+        let (algorithms, anchors) = self.holds;
+        let by = (anchors, token.stamped_at);
+        let due = token_renewals_due(new.raw(), algorithms, by).unwrap_or_default();
         let mut ends = due.iter().filter(|it| it.renewal == Renewal::TimeStamp);
         let Some(end) = ends.find_map(|it| it.before) else { return Ok(()) };
         if self.others.iter().all(|it| it.gains_by(end)) {

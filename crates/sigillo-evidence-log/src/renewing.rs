@@ -353,6 +353,8 @@ impl RenewalPlan {
 pub struct Renewer<'a> {
     /// Who gives the time-stamp.
     pub authorities: &'a Authorities,
+    /// Certificates that verdicts let time-stamps lead to: how long a new one holds depends on them.
+    pub anchors: &'a TrustAnchors,
     /// How long algorithms may be relied on.
     pub algorithms: &'a AlgorithmTable,
     /// The clock.
@@ -418,7 +420,8 @@ impl Renewer<'_> {
         loop {
             let root = root_of(&members)?;
             let revoked = (told, self.authorities.anchors(), self.clock.now());
-            let fits = Fit::new(members.iter().map(|it| it.standing), self.algorithms, revoked);
+            let by = ((self.algorithms, self.anchors), revoked);
+            let fits = Fit::new(members.iter().map(|it| it.standing), by);
             let look = |token: &TimeStampToken| fits.look_at(token);
             match self.authorities.stamp_fitting(root, (self.clock, self.entropy), &look).await {
                 Ok(stamped) => {

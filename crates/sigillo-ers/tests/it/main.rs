@@ -4,6 +4,7 @@ mod forge;
 mod world;
 
 mod algorithms;
+mod bearing;
 mod filled;
 mod flips;
 mod listed;

@@ -75,9 +75,10 @@ fn evidence_ends_with_the_first_certificate_of_its_path() {
         // Where the signer's ended too, its own path is what is known.
         assert_eq!(due[0].before, Some(end), "{at}");
     }
-    let due = token_renewals_due(&token, &algorithms).unwrap();
+    let by = (&world.anchors, time("2027-01-01T00:00:00Z"));
+    let due = token_renewals_due(&token, &algorithms, by).unwrap();
     assert_eq!((due[0].before, due[0].cause), (Some(end), DueCause::Certificate));
-    assert_eq!(token_certificate_end(&token), Ok(end));
+    assert_eq!(token_certificate_end(&token, by), Ok(end));
 }
 
 #[test]

@@ -219,6 +219,7 @@ pub(crate) async fn try_renewing(world: &World, far: &Far, over_lost: bool) -> R
     let planned = planned(world, far, (false, over_lost)).await;
     let renewer = Renewer {
         authorities: &far.authorities,
+        anchors: &far.anchors,
         algorithms: &algorithms,
         clock: &RealClock,
         entropy: &*world.entropy,

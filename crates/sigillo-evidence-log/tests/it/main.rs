@@ -14,6 +14,7 @@ mod holds;
 mod reading;
 mod renewing;
 mod renewing_lost;
+mod renewing_paths;
 mod revocations_apart;
 mod revoked_elsewhere;
 mod revoked_renewals;

@@ -119,6 +119,7 @@ impl Renewing {
     fn renewer<'a>(&'a self, authorities: &'a Authorities) -> Renewer<'a> {
         Renewer {
             authorities,
+            anchors: &self.anchors,
             algorithms: &self.algorithms,
             clock: &self.world.clock,
             entropy: &*self.world.entropy,

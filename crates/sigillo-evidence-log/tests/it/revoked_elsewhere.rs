@@ -61,7 +61,8 @@ impl<'a> Person<'a> {
         let algorithms = AlgorithmTable::from_toml(TABLE).unwrap();
         let plan = self.plan(&algorithms).await;
         let (clock, entropy) = (&self.clock, &*self.world.entropy);
-        let renewer = Renewer { authorities, algorithms: &algorithms, clock, entropy };
+        let (anchors, algorithms) = (self.anchors, &algorithms);
+        let renewer = Renewer { authorities, anchors, algorithms, clock, entropy };
         renewer.renew(&mut self.world.writer().await, &plan).await.unwrap()
     }
 

@@ -124,6 +124,49 @@ impl Far {
         fs::write(place, configuration).unwrap();
     }
 
+    /// Gives the root an RSA key, and the authority a certificate by it.
+    pub(crate) fn under_rsa(&mut self) {
+        openssl(
+            self.folder.path(),
+            "req -x509 -newkey rsa:2048 -nodes -config openssl.cnf -keyout root.key -out root.pem \
+             -days 7300 -subj /CN=Root -extensions root",
+        );
+        self.certify("20", 3650);
+        self.believe(&["root.pem"]);
+    }
+
+    /// Has the root certified by another one, with an RSA key, for some days; certificates of these files
+    /// come with each time-stamp from now on, and these are believed.
+    pub(crate) fn cross_certify(&mut self, days: u32, beside: &[&str], believed: &[&str]) {
+        for line in [
+            "req -x509 -newkey rsa:2048 -nodes -config openssl.cnf -keyout old.key -out old.pem \
+             -days 7300 -subj /CN=Old -extensions root",
+            "req -new -key root.key -config openssl.cnf -subj /CN=Root -out root.csr",
+            &format!(
+                "x509 -req -in root.csr -CA old.pem -CAkey old.key -set_serial 0x40 -days {days} \
+                 -extfile openssl.cnf -extensions root -out cross.pem"
+            ),
+        ] {
+            openssl(self.folder.path(), line);
+        }
+        let read = |file: &&str| fs::read_to_string(self.folder.path().join(file)).unwrap();
+        let beside: String = beside.iter().map(read).collect();
+        fs::write(self.folder.path().join("beside.pem"), beside).unwrap();
+        let configuration = self.folder.path().join("openssl.cnf");
+        let written = fs::read_to_string(&configuration).unwrap();
+        fs::write(configuration, format!("{written}certs=beside.pem\n")).unwrap();
+        self.believe(believed);
+    }
+
+    fn believe(&mut self, files: &[&str]) {
+        self.anchors = TrustAnchors::new();
+        for file in files {
+            let pem = fs::read_to_string(self.folder.path().join(file)).unwrap();
+            self.anchors.add_der(file, &pem_blocks(&pem, "CERTIFICATE").unwrap()[0]).unwrap();
+        }
+        self.authorities = self.authorities.clone().believing(self.anchors.clone());
+    }
+
     /// From now on the list is given to who asks.
     pub(crate) fn publish(&self) {
         self.has_list.store(true, Ordering::SeqCst);

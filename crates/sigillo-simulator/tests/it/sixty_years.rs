@@ -270,12 +270,8 @@ impl World {
     }
 
     pub(crate) fn renewer<'a>(&'a self, authorities: &'a Authorities) -> Renewer<'a> {
-        Renewer {
-            authorities,
-            algorithms: &self.algorithms,
-            clock: &self.clock,
-            entropy: &*self.entropy,
-        }
+        let (anchors, algorithms, clock) = (&self.anchors, &self.algorithms, &self.clock);
+        Renewer { authorities, anchors, algorithms, clock, entropy: &*self.entropy }
     }
 
     /// Takes in some documents of a year, and seals and stamps them if an authority answers.

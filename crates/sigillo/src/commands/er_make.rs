@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use sigillo_authorities::{Authorities, Stamped};
 use sigillo_ers::{
-    AlgorithmTable, Authorities as Accepted, Due, EvidenceRecord, HashFunction, Imprint,
+    AlgorithmTable, Authorities as Accepted, EvidenceRecord, HashFunction, Imprint,
     RECORD_BYTES_MAX, RecordReport, RecordRules, Renewal, RevocationRules, StampParts,
-    TimeStampToken, lists_root, record_hashes, renew_hash_tree, renew_time_stamp, renewals_due,
-    token_renewals_due, write_chain, write_record,
+    TimeStampToken, TrustAnchors, lists_root, record_hashes, renew_hash_tree, renew_time_stamp,
+    renewals_due, token_renewals_due, write_chain, write_record,
 };
 use sigillo_model::{ErrorKind, Finding, FindingCode, Severity, Verdict};
 
@@ -98,7 +99,8 @@ pub(super) async fn renew(context: &Context, args: &ErRenewArgs) -> Result<u8, C
         None => renew_time_stamp(&record).map_err(cannot)?,
         Some(hash) => renew_hash_tree(&record, hash, &digests(&objects, hash)?).map_err(cannot)?,
     };
-    let lasts = |token: &TimeStampToken| lasts_longer(token, &before, &algorithms);
+    let by = (anchors.as_ref().unwrap_or(authorities.anchors()), context.clock.now());
+    let lasts = |token: &TimeStampToken| lasts_longer(token, &record, &algorithms, by);
     let stamped = stamp(context, &authorities, prepared.imprint(), &lasts).await?;
     let renewed = prepared.finish(stamped.token.raw());
     let mut at_once = rules(false);
@@ -117,16 +119,18 @@ pub(super) async fn renew(context: &Context, args: &ErRenewArgs) -> Result<u8, C
 /// Says why a new time-stamp is not to be put over a record: it would end sooner.
 fn lasts_longer(
     new: &TimeStampToken,
-    before: &RecordReport,
+    before: &EvidenceRecord<'_>,
     algorithms: &AlgorithmTable,
+    by: (&TrustAnchors, Timestamp),
 ) -> Result<(), String> {
-    let ends = |due: Vec<Due>| {
+    let ends = |token| {
+        let due = token_renewals_due(token, algorithms, by).unwrap_or_default();
         let mut ends = due.into_iter().filter(|it| it.renewal == Renewal::TimeStamp);
         ends.find_map(|it| it.before)
     };
-    let until = before.stamps.last().and_then(|last| ends(renewals_due(last, algorithms)));
-    let end = ends(token_renewals_due(new.raw(), algorithms).unwrap_or_default());
-    match end.zip(until) {
+    let last = before.chains.last().and_then(|chain| chain.stamps.last());
+    let until = last.and_then(|last| ends(last.token));
+    match ends(new.raw()).zip(until) {
         Some((end, until)) if end < until => Err(format!(
             "its time-stamp ends on {end}, and what it is to renew holds until {until}: an authority with a \
              newer certificate, or stronger algorithms, is needed"

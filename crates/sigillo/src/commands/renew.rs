@@ -101,6 +101,7 @@ async fn renew_line(
     let Line { name, authorities } = context.line(keys, plan.line.clone())?;
     let renewer = Renewer {
         authorities: &authorities,
+        anchors: rules.anchors,
         algorithms: rules.algorithms,
         clock: &*context.clock,
         entropy: &*context.entropy,
