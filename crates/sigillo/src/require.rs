@@ -8,8 +8,8 @@ use sigillo_model::{Finding, FindingCode, Severity, Verdict};
 /// What `--require` can ask for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Requirement {
-    /// This is the newest state: the archive has no entry beyond those of the checkpoint from elsewhere that
-    /// `sigillo verify --checkpoint` names, and all of them; no proof in a file shows that
+    /// The checkpoint from elsewhere that `sigillo verify --checkpoint` names is of all entries of the newest
+    /// log; no receipt, bundle or period statement shows that it is of the newest state
     Fresh,
     /// Nothing is for trial, and trusted lists prove that the time-stamps are qualified; of each sealing,
     /// those on one evidence line that holds are enough
