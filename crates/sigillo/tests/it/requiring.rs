@@ -119,6 +119,10 @@ fn what_ones_own_trust_store_finds_damaged_is_not_remembered_whatever_a_folder_b
     fs::create_dir_all(world.place("cartella")).unwrap();
     fs::write(world.place("cartella/vecchia.json"), world.run(["trust", "export"]).stdout).unwrap();
     let succeed = ["log", "succeed", "--reason", "certificates-ended", "--trial", "--yes"];
+    // The keys of the next log are there before it begins, and stolen with the others.
+    let act =
+        ["log", "succeed", "--reason", "certificates-ended", "--words", "w", "--act", "atto.json"];
+    world.run(act).check(0, "The act is in atto.json");
     for folder in ["archivio", "home"] {
         copy(&world.place(folder), &world.place(format!("{folder}-copia")));
     }
