@@ -9,8 +9,12 @@ use sigillo_model::{FileEntry, Finding, FindingCode, Sha256Digest, Sha512Digest,
 
 use crate::{
     Bundle, BundleError, BundledFile, GivenFile, Receipt, ReceiptCheck, ReceiptTrust,
-    bundle::RecordAt, bundle_times::judge_times, check::begin_check, check_ended::check_ended,
-    check_seals::check_seals, check_validation::evidence,
+    bundle::RecordAt,
+    bundle_times::judge_times,
+    check::{Checker, begin_check},
+    check_ended::check_ended,
+    check_seals::check_seals,
+    check_validation::{RevocationCheck, evidence},
 };
 
 /// Why it need not be known of all time-stamps whether their certificates were revoked.
@@ -90,15 +94,14 @@ pub fn check_bundle(bundle: &Bundle, files: &[GivenFile], rules: &BundleRules<'_
     let revocation = judge_times(&mut checker, of, rules, &evidence_set);
     check_seals(&mut checker, &bundle.receipt, rules.trust);
     check_ended(&mut checker, &bundle.receipt, rules.trust);
-    let is_known = checker.lines.is_revocation_known();
+    let unknown = unknown_revocation(&checker, &bundle.receipt, &revocation);
     let receipt = checker.conclude();
     findings.extend(receipt.findings.iter().cloned());
     let more_findings = receipt.more_findings;
     let no_outsider = "whether the archive has grown since, or destroyed the document, is not known \
                        here";
     findings.push(Finding::new(FindingCode::FreshnessUnknown, "checkpoint", no_outsider));
-    let unknown = revocation.finding();
-    findings.extend(unknown.map(|it| if is_known { it.not_needed(REVOCATION_KNOWN) } else { it }));
+    findings.extend(unknown);
     findings.sort_by(|a, b| (b.severity, a.code).cmp(&(a.severity, b.code)));
     let verdict = Verdict::of(&findings).max(receipt.verdict);
     let (receipt, revocation) = (Some(receipt), revocation.summary);
@@ -120,11 +123,39 @@ pub fn check_receipt_at(
     let revocation = judge_times(&mut checker, of, rules, &evidence_set);
     check_seals(&mut checker, receipt, rules.trust);
     check_ended(&mut checker, receipt, rules.trust);
-    let is_known = checker.lines.is_revocation_known();
-    let unknown = revocation.finding();
-    let unknown = unknown.map(|it| if is_known { it.not_needed(REVOCATION_KNOWN) } else { it });
+    let unknown = unknown_revocation(&checker, receipt, &revocation);
     unread.into_iter().chain(unknown).for_each(|finding| checker.add(finding));
     (checker.conclude(), revocation.summary)
+}
+
+/// Says what is not known of the revocation of certificates, if anything is.
+fn unknown_revocation(
+    checker: &Checker,
+    receipt: &Receipt,
+    revocation: &RevocationCheck,
+) -> Option<Finding> {
+    let is_known = checker.lines.is_revocation_known();
+    not_known(revocation.finding(), is_known, is_bare(receipt))
+}
+
+/// Tells whether something in a receipt has no time-stamp in it: there was none yet, or it was taken out.
+fn is_bare(receipt: &Receipt) -> bool {
+    receipt.batches.iter().any(|it| it.sealed.is_none())
+        || receipt.sealings.iter().any(|it| it.tokens.is_empty())
+}
+
+/// Says what is not known, by what `told` says of the time-stamps that are there, which are enough if all is
+/// known on a line of each sealing, and nothing is bare.
+fn not_known(told: Option<Finding>, is_known: bool, is_bare: bool) -> Option<Finding> {
+    match told {
+        Some(finding) if is_known && !is_bare => Some(finding.not_needed(REVOCATION_KNOWN)),
+        None if is_bare => {
+            let message = "whether a certificate was revoked is known of the time-stamps that are here, \
+                           and not everything has one";
+            Some(Finding::new(FindingCode::RevocationUnknown, "certificates", message))
+        }
+        told => told,
+    }
 }
 
 /// Tells whether a file has the SHA-512 that is stated of it, if one is.
@@ -134,4 +165,24 @@ fn is_second_digest(bundle: &Bundle, file: &BundledFile, entry: &FileEntry) -> b
     let mut stated = stated.into_iter().chain(&entry.sha512);
     let found = LazyCell::new(|| Sha512Digest::of(&file.bytes));
     stated.all(|stated| *stated == *found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says how something is told that is not known, and whether nobody has to demand it.
+    fn told(told: bool, is_known: bool, is_bare: bool) -> Option<bool> {
+        let unknown = || Finding::new(FindingCode::RevocationUnknown, "a", "cannot tell");
+        not_known(told.then(unknown), is_known, is_bare).map(|it| it.is_outweighed)
+    }
+
+    #[test]
+    fn revocation_is_not_known_of_what_has_no_time_stamp() {
+        assert_eq!(told(false, true, false), None, "all is known");
+        assert_eq!(told(true, false, false), Some(false));
+        assert_eq!(told(true, true, false), Some(true), "another line is enough");
+        assert_eq!(told(false, true, true), Some(false), "not of what has no time-stamp");
+        assert_eq!(told(true, true, true), Some(false), "nor does another line help that");
+    }
 }

@@ -11,6 +11,7 @@ mod logged;
 mod receipt;
 mod receipt_error;
 mod receipt_schema;
+mod sort;
 mod spelling;
 
 mod proofs;
@@ -91,3 +92,4 @@ pub use sample::{
     CheckpointSeed, DETECTION_SHARE_PPM, SAMPLE_DOCUMENTS_MAX, SAMPLE_WITNESSES_MAX, SeedError,
     TokenSeed, checkpoint_seed, detection_ppm, draw_sample, smallest_found, token_seed,
 };
+pub use sort::ProofSort;

@@ -6,6 +6,7 @@ use sigillo_model::{ArchiveId, BatchId, JsonError, LogTime, Sha256Digest};
 
 use crate::{
     ArchiveSection, Base64Bytes, PROOF_HASHES_MAX, ReceiptError,
+    sort::schema_of,
     spelling::{is_spelling_of, written_bytes},
 };
 
@@ -19,7 +20,7 @@ pub const PERIOD_SCHEMA_OF_LOGS: &str = "sigillo.period-statement/2";
 const SCHEMA_VERSION_MAX: u32 = 2;
 
 /// What the schema of every period statement begins with.
-const SCHEMA_PREFIX: &str = "sigillo.period-statement/";
+pub(crate) const SCHEMA_PREFIX: &str = "sigillo.period-statement/";
 
 /// Largest period statement written or read, in bytes.
 pub const PERIOD_BYTES_MAX: u64 = 64 << 20;
@@ -292,14 +293,6 @@ pub fn is_period_statement(bytes: &[u8]) -> bool {
 
 fn newlines(text: &str) -> usize {
     text.bytes().filter(|byte| *byte == b'\n').count()
-}
-
-fn schema_of(bytes: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Schema {
-        schema: String,
-    }
-    serde_json::from_slice::<Schema>(bytes).ok().map(|it| it.schema)
 }
 
 /// Tells a period statement of a later schema from what is none.

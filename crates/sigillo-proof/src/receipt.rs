@@ -385,6 +385,10 @@ impl Receipt {
             return Err(other_schema(receipt.schema));
         }
         receipt.check_bounds()?;
+        if receipt.documents.is_empty() && receipt.submission.is_none() {
+            let reason = "it has neither a document nor a submission".to_owned();
+            return Err(ReceiptError::Shape { reason });
+        }
         if !is_spelling_of(bytes, &receipt) {
             return Err(ReceiptError::Json { error: JsonError::NotCanonical });
         }

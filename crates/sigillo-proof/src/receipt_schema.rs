@@ -1,10 +1,8 @@
 //! Which schema a receipt has: it says what a reader must know.
 
-use serde::Deserialize;
-
 use sigillo_model::is_sha512_line;
 
-use crate::{Receipt, ReceiptError, TokenSection};
+use crate::{Receipt, ReceiptError, TokenSection, sort::schema_of};
 
 /// The schema of the receipts that need one log, and have no evidence line of SHA-512.
 pub const RECEIPT_SCHEMA: &str = "sigillo.receipt/1";
@@ -20,7 +18,7 @@ pub const RECEIPT_SCHEMA_OF_TREES: &str = "sigillo.receipt/3";
 const SCHEMAS: [&str; 3] = [RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS, RECEIPT_SCHEMA_OF_TREES];
 
 /// What the schema of every receipt begins with.
-const SCHEMA_PREFIX: &str = "sigillo.receipt/";
+pub(crate) const SCHEMA_PREFIX: &str = "sigillo.receipt/";
 
 impl Receipt {
     /// Returns the schema that the receipt must have, by what is in it.
@@ -50,12 +48,8 @@ impl TokenSection {
 
 /// Tells a receipt of a later schema from what is no receipt.
 pub(crate) fn unreadable(bytes: &[u8], error: &serde_json::Error) -> ReceiptError {
-    #[derive(Deserialize)]
-    struct Schema {
-        schema: String,
-    }
-    match serde_json::from_slice(bytes) {
-        Ok(Schema { schema }) if !SCHEMAS.contains(&schema.as_str()) => other_schema(schema),
+    match schema_of(bytes) {
+        Some(schema) if !SCHEMAS.contains(&schema.as_str()) => other_schema(schema),
         _ => ReceiptError::Shape { reason: error.to_string() },
     }
 }

@@ -296,12 +296,17 @@ pub(crate) struct ExportArgs {
 /// among the documents that it came after. What such a sample finds, and who could have steered it,
 /// is said.
 ///
+/// Nothing in an archive shows that this is its newest state: for that, get a checkpoint from where
+/// others have it, such as a witness or a page of the entity's, and name it with --checkpoint.
+///
 /// Exits with 0 if nothing is wrong, 3 for findings that `sigillo rebuild` mends or that cannot
 /// be told, 5 for damage.
 ///
 /// Example: sigillo verify --full --archive /srv/archive
 ///
 /// Example: sigillo verify --sample 300 --seed-from token.tst --archive /srv/archive
+///
+/// Example: sigillo verify --require fresh --checkpoint checkpoint.txt --archive /srv/archive
 ///
 /// Example: sigillo verify --receipt rdv.json delibera.pdf
 #[derive(Args, Debug)]
@@ -313,6 +318,10 @@ pub(crate) struct VerifyArgs {
     /// What must be so for exit code 0, beyond what a verdict asks for
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
     pub(crate) require: Vec<Requirement>,
+    /// A checkpoint of the log, as somebody else has it now: for --require fresh it must be of all entries.
+    /// If the log does not contain it, the archive was rolled back
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with = "receipt")]
+    pub(crate) checkpoint: Option<PathBuf>,
     /// Check this receipt and the files named, without an archive
     #[arg(long, value_name = "RECEIPT", conflicts_with_all = ["full", "log_only"])]
     pub(crate) receipt: Option<PathBuf>,

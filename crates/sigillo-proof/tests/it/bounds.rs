@@ -2,7 +2,8 @@
 
 use sigillo_model::{FindingCode, Verdict};
 use sigillo_proof::{
-    PROOF_HASHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_TOKENS_MAX, Receipt, ReceiptCheck, ReceiptError,
+    PROOF_HASHES_MAX, ProofSort, RECEIPT_BYTES_MAX, RECEIPT_TOKENS_MAX, Receipt, ReceiptCheck,
+    ReceiptError,
 };
 
 use crate::world::{Plan, receipt};
@@ -35,7 +36,22 @@ fn what_is_no_receipt_is_refused() {
     check_refused(more.as_bytes(), malformed, "unknown field");
     let twice = text.replacen("\"batches\":", "\"batches\":[],\"batches\":", 1);
     check_refused(twice.as_bytes(), malformed, "duplicate");
+    let mut emptied = receipt.clone();
+    (emptied.submission, emptied.documents) = (None, Vec::new());
+    check_refused(&emptied.to_json(), malformed, "neither a document nor a submission");
     assert_eq!(Receipt::parse(&[&bytes[..], b"\n"].concat()), Ok(receipt));
+}
+
+#[test]
+fn a_proof_of_another_sort_is_told_by_what_it_is_meant_to_be() {
+    let (_, receipt) = receipt(&Plan { batches: vec![1], every: 1, sealed: false });
+    assert_eq!(ProofSort::of(&receipt.to_json()), Some(ProofSort::Receipt));
+    let period = br#"{"a":[1.5],"schema":"sigillo.period-statement/7"}"#;
+    assert_eq!(ProofSort::of(period), Some(ProofSort::Period));
+    assert_eq!(ProofSort::of(b"PK\x03\x04 and more"), Some(ProofSort::Bundle));
+    for other in [&b"PK"[..], b"", b"[]", br#"{"schema":"sigillo.bundle/1"}"#, br#"{"schema":1}"#] {
+        assert_eq!(ProofSort::of(other), None);
+    }
 }
 
 #[test]

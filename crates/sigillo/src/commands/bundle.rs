@@ -9,8 +9,8 @@ use sigillo_custody::{AddedValidation, ReceiptLog, ReceiptMaker, ReceiptOf};
 use sigillo_model::{ErrorKind, Sha256Digest, Verdict};
 use sigillo_proof::{
     ArchiveSection, BUNDLE_BYTES_MAX, Bundle, BundleCheck, BundleRules, CheckedPage, CheckedSort,
-    PERIOD_BYTES_MAX, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX, ReceiptCheck,
-    ReceiptTrust, check_bundle, check_receipt, is_period_statement, render_html,
+    PERIOD_BYTES_MAX, ProofSort, RECEIPT_VALIDATION_BYTES_MAX, RECEIPT_VALIDATION_MAX,
+    ReceiptCheck, ReceiptTrust, check_bundle, is_period_statement, render_html,
 };
 use sigillo_store::ReadPool;
 
@@ -23,7 +23,8 @@ use crate::{
         log_statement,
         receipt::{
             cosigned_json, cosigned_text, fork, given_file, is_believed, logs_json, logs_text,
-            not_counting, renewals_in, stamps_json, stamps_text, told_left_out,
+            not_counting, other_sort, renewals_in, stamps_json, stamps_text, teaches,
+            told_left_out,
         },
         verify::{exit_code, findings_text},
     },
@@ -203,12 +204,20 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
             return Err(CommandError::usage(words).hint("leave out --html"));
         }
         let trust = |archive: &_| trust(context, args.trust.as_deref(), archive);
-        return log_statement::check(context, (&bytes, &args.bundle), &args.files, &trust);
+        let asked = (&*args.files, &*args.require);
+        return log_statement::check(context, (&bytes, &args.bundle), asked, &trust);
     }
     let given = args.files.iter().map(|path| given_file(path)).collect::<Result<Vec<_>, _>>()?;
     let algorithms = algorithms()?;
     let (at, mut log_believed) = (context.clock.now(), false);
     let (mut check, bundle) = match Bundle::parse(&bytes) {
+        Err(_) if ProofSort::of(&bytes) == Some(ProofSort::Receipt) => {
+            return Err(other_sort(
+                &args.bundle,
+                "a receipt and no bundle",
+                "sigillo verify --receipt",
+            ));
+        }
         Err(error) => (BundleCheck::unreadable(&error), None),
         Ok(bundle) => {
             let receipt = &bundle.receipt;
@@ -216,8 +225,10 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
             let rules = BundleRules { trust: &trust, algorithms: &algorithms, at };
             let mut check = check_bundle(&bundle, &given, &rules);
             log_believed = is_believed(&check.findings);
-            let believes =
-                |it: &&ReceiptTrust| is_believed(&check_receipt(receipt, it, &[]).findings);
+            let believes = |it: &&ReceiptTrust| {
+                let check = check_bundle(&bundle, &given, &BundleRules { trust: it, ..rules });
+                teaches(&check.findings, check.verdict)
+            };
             let own = own.as_ref().map_or(Some(&trust), |own| Some(own).filter(believes));
             let (met, place) = (MetTrust { judged: &trust, own }, (receipt, &*args.bundle));
             let checked = check.receipt.as_ref();

@@ -21,13 +21,14 @@ use crate::{
         bundle::BothTrusts,
         log::checkpoint_of,
         log_ended::NotContained,
-        receipt::{is_believed, logs_text},
+        receipt::{logs_text, teaches},
         verify::{exit_code, findings_text},
     },
     context::Context,
     error::CommandError,
     output::{counted, size_text, visible},
     places::{read_beginning, refuse_taken, write_new},
+    require::{Requirement, require, unknown_of_period},
     seen::MetTrust,
 };
 
@@ -260,37 +261,40 @@ fn checkpoint_json(checkpoint: Option<&Checkpoint>) -> Value {
         .map_or(Value::Null, |it| json!({"root": hex::encode(it.root.as_bytes()), "size": it.size}))
 }
 
-/// Checks a period statement, which lies in a file; `trust_of` says whom to believe about the archive it
+/// Checks a period statement, which lies in a file, by what is required of it; `trust_of` says whom to believe about the archive it
 /// names, with the user's own trust if that is another.
 pub(crate) fn check(
     context: &Context,
     (bytes, file): (&[u8], &Path),
-    files: &[PathBuf],
+    (files, requirements): (&[PathBuf], &[Requirement]),
     trust_of: &dyn Fn(&ArchiveSection) -> Result<BothTrusts, CommandError>,
 ) -> Result<u8, CommandError> {
     if let Some(file) = files.first() {
         let words = format!("a period statement has no files: {} cannot be in it", file.display());
         return Err(CommandError::usage(words).hint("check the statement by itself"));
     }
-    let (check, archive) = match PeriodStatement::parse(bytes) {
+    let (mut check, archive) = match PeriodStatement::parse(bytes) {
         Err(error) => (PeriodCheck::unreadable(&error), None),
         Ok(period) => {
             let (trust, own) = trust_of(&period.archive)?;
             let mut check = check_period(&period, &trust);
             let own = match &own {
                 None => Some(&trust),
-                Some(own) => {
-                    Some(own).filter(|it| is_believed(&check_period(&period, it).findings))
-                }
+                Some(own) => Some(own).filter(|it| {
+                    let check = check_period(&period, it);
+                    teaches(&check.findings, check.verdict)
+                }),
             };
             let met = MetTrust { judged: &trust, own };
             if let Some(fork) = fork(context, (&period.archive, file), &check, &met) {
                 check.verdict = Verdict::Damaged;
                 check.findings.push(fork);
             }
+            check.findings.extend(unknown_of_period(requirements));
             (check, Some(period.archive))
         }
     };
+    check.verdict = require(&mut check.findings, requirements, check.verdict);
     let text = check_text(&check, archive.as_ref());
     let value = check_json(&check, archive.as_ref());
     context.output.result("sigillo.check.statement/1", &text, value);
@@ -305,9 +309,8 @@ fn fork(
     check: &PeriodCheck,
     trust: &MetTrust<'_>,
 ) -> Option<Finding> {
-    // What is damaged teaches nothing: what it says of logs may be made up.
     let is_whole = check.logs.len() as u64 == archive.newest_log();
-    if !is_believed(&check.findings) || check.verdict == Verdict::Damaged || !is_whole {
+    if !teaches(&check.findings, check.verdict) || !is_whole {
         return None;
     }
     // The older one of a log that ended bears no signature.

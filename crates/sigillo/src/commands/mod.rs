@@ -8,6 +8,7 @@ mod er_objects;
 mod er_revocation;
 mod export;
 mod find;
+mod freshness;
 mod gather;
 mod ingest;
 mod init;

@@ -19,8 +19,8 @@ use sigillo_model::{
 };
 use sigillo_proof::{
     AttestedTime, BundleRules, CheckedLog, CheckedPage, CheckedSort, CosignedBy, GivenFile,
-    RECEIPT_BYTES_MAX, RECEIPT_VALIDATION_BYTES_MAX, Receipt, ReceiptCheck, check_receipt_at,
-    render_html, render_text,
+    ProofSort, RECEIPT_BYTES_MAX, RECEIPT_VALIDATION_BYTES_MAX, Receipt, ReceiptCheck,
+    check_receipt_at, render_html, render_text,
 };
 use sigillo_store::ReadPool;
 
@@ -38,7 +38,7 @@ use crate::{
     error::CommandError,
     output::{counted, grouped, size_text, visible},
     places::{read_beginning, refuse_taken, write_new, write_whole},
-    require::{Requirement, require},
+    require::{Requirement, require, unknown_of_receipt},
     seen::MetTrust,
 };
 
@@ -235,6 +235,7 @@ pub(crate) fn verify(
     let given = others.iter().map(|path| given_file(Path::new(path)));
     let given = given.collect::<Result<Vec<_>, _>>()?;
     let parsed = Receipt::parse(&bytes);
+    let sort = parsed.as_ref().err().and_then(|_| ProofSort::of(&bytes));
     let sha256 = html.map(|_| Sha256Digest::of(&bytes));
     drop(bytes);
     let (mut log_believed, at, algorithms) = (false, context.clock.now(), algorithms()?);
@@ -249,9 +250,22 @@ pub(crate) fn verify(
                 check.verdict = Verdict::Damaged;
                 check.findings.push(fork);
             }
+            check.findings.extend(unknown_of_receipt(requirements));
             (check, Some(revocation), Some(receipt))
         }
-        Err(error) => (ReceiptCheck::unreadable(&error), None, None),
+        Err(error) => match sort {
+            Some(ProofSort::Bundle) => {
+                return Err(other_sort(
+                    file,
+                    "no receipt but a ZIP, as bundles are",
+                    "sigillo check",
+                ));
+            }
+            Some(ProofSort::Period) => {
+                return Err(other_sort(file, "a period statement and no receipt", "sigillo check"));
+            }
+            _ => (ReceiptCheck::unreadable(&error), None, None),
+        },
     };
     check.verdict = require(&mut check.findings, requirements, check.verdict);
     if let Some((path, sha256)) = html.zip(sha256) {
@@ -285,9 +299,8 @@ pub(crate) fn fork(
     check: &ReceiptCheck,
     trust: &MetTrust<'_>,
 ) -> Option<Finding> {
-    // What is damaged teaches nothing: what it says of logs may be made up.
     let is_whole = check.logs.len() as u64 == receipt.archive.newest_log();
-    if !is_believed(&check.findings) || check.verdict == Verdict::Damaged || !is_whole {
+    if !teaches(&check.findings, check.verdict) || !is_whole {
         return None;
     }
     let heads = check.logs.iter().map(|it| (it.generation, &it.checkpoint));
@@ -297,6 +310,18 @@ pub(crate) fn fork(
 /// Tells whether whoever checked a receipt believes the key of its log.
 pub(crate) fn is_believed(findings: &[Finding]) -> bool {
     findings.iter().all(|it| it.code != FindingCode::OriginUnknown)
+}
+
+/// Tells whether what was found of a proof lets it teach what logs there are: what is damaged may be made up.
+pub(crate) fn teaches(findings: &[Finding], verdict: Verdict) -> bool {
+    is_believed(findings) && verdict != Verdict::Damaged
+}
+
+/// Refuses a proof of another sort than a command checks.
+pub(crate) fn other_sort(file: &Path, what: &str, command: &str) -> CommandError {
+    let words = format!("{} is {what}", file.display());
+    CommandError::new(ErrorKind::Invalid, words)
+        .hint(format!("`{command} {}` checks it", file.display()))
 }
 
 pub(crate) fn given_file(path: &Path) -> Result<GivenFile, CommandError> {

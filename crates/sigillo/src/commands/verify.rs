@@ -10,7 +10,7 @@ use sigillo_custody::{
 };
 use sigillo_ers::RevocationSummary;
 use sigillo_evidence_log::{Archive, LogView, read_view};
-use sigillo_merkle::{Checkpoint, TreeHash};
+use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX, TreeHash};
 use sigillo_model::{ErrorKind, Finding, FindingCode, ObjectKey, Severity, Verdict};
 use sigillo_proof::{CosignedBy, REVOCATION_KNOWN, is_witnessed, not_witnessed};
 use sigillo_store::{CpuPool, ReadPool};
@@ -21,12 +21,14 @@ use crate::{
         EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS,
         er_revocation::{summary_json, summary_text},
         export::locate,
+        freshness::{self, Named},
         receipt,
         sample::{sample_json, sample_text, seed_of},
     },
     context::{Context, head_text},
     error::CommandError,
     output::{counted, grouped, size_text, visible},
+    places::read_beginning,
     progress::{Count, Shown, Work},
     require::{Requirement, require},
 };
@@ -39,6 +41,8 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     if let Some(file) = &args.receipt {
         return receipt::verify(context, file, &args.ids, &args.require, args.html.as_deref());
     }
+    let checkpoint = args.checkpoint.as_ref().map(|it| read_beginning(it, NOTE_BYTES_MAX as u64));
+    let checkpoint = checkpoint.transpose()?;
     let archive = match context.archive_as_found().await {
         Err(error) if error.kind == ErrorKind::Integrity => {
             return Ok(undescribed(context, &args, &error));
@@ -53,6 +57,13 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
     {
         finding.message = words;
     }
+    let named = match args.checkpoint.as_deref().zip(checkpoint.as_deref()) {
+        Some(file) => Some(Named::of(&archive, file).await),
+        None => None,
+    };
+    let fresh = args.require.contains(&Requirement::Fresh);
+    freshness::judge(&mut report.findings, report.head, named.as_ref(), fresh);
+    report.verdict = report.verdict.max(Verdict::of(&report.findings));
     if report.verdict != Verdict::Damaged
         && let Some(head) = report.head
     {

@@ -42,6 +42,7 @@ mod refusals;
 mod remembering;
 mod renewing;
 mod renewing_lost;
+mod requiring;
 mod rotating;
 mod schemas;
 mod sealing_later;
