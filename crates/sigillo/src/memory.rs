@@ -10,7 +10,7 @@ use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::SeenHead;
 use sigillo_merkle::VerifierKey;
 use sigillo_model::{Finding, FindingCode, LogTime, Sha256Digest};
-use sigillo_proof::{EndedLog, SuccessorKeys};
+use sigillo_proof::{SuccessorKeys, end_of};
 
 use crate::{error::CommandError, output::visible, places::write_whole, trust_ends::allows};
 
@@ -135,7 +135,7 @@ impl Memory {
         (generation, log, head): (u64, &VerifierKey, SignedHead),
         named: &[SuccessorKeys],
     ) -> Option<Finding> {
-        let counts = |head| end_of(generation, named).is_none_or(|end| allows(end, head));
+        let counts = |head| end_of(generation, named).is_none_or(|end| allows(&end, head));
         let known = self.seen(log).into_iter().chain(self.met(log)).filter(|it| counts(it.head));
         let is_other = |it: &SeenHead| it.head.size == head.size && it.head.root != head.root;
         let other = known.filter(|_| counts(head)).find(is_other)?;
@@ -182,7 +182,7 @@ impl Memory {
     ) -> Result<(), CommandError> {
         let file: String = visible(&met.file).chars().take(FILE_NAME_CHARS_MAX).collect();
         for (generation, log, head) in met.heads() {
-            let counts = |head| end_of(generation, named).is_none_or(|end| allows(end, head));
+            let counts = |head| end_of(generation, named).is_none_or(|end| allows(&end, head));
             let known = self.met(log).filter(|it| counts(it.head));
             if counts(head) && known.is_none_or(|known| known.head.size < head.size) {
                 write_head(&self.met_file(log), head, at, &file)?;
@@ -232,11 +232,6 @@ pub(crate) fn unless_named(mut logs: Vec<KnownLog>, named: &[(u64, VerifierKey)]
 
 fn keys_of(named: &[SuccessorKeys]) -> Vec<(u64, VerifierKey)> {
     named.iter().map(|it| (it.generation, it.log.first().clone())).collect()
-}
-
-/// Returns how the log of a generation ended, by what is said of the next one.
-fn end_of(generation: u64, named: &[SuccessorKeys]) -> Option<&EndedLog> {
-    named.iter().find(|it| it.generation == generation + 1)?.before.as_ref()
 }
 
 /// Writes logs, a line for each: generation, first key and, where it was met, time and file.

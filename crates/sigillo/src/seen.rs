@@ -70,8 +70,8 @@ impl Context {
         let terms = archive.succession(generation + 1);
         let is_lost = |head| terms.as_ref().is_some_and(|it| is_said_lost(&it.succession, head));
         let counts = |it: &SeenHead| match it.met_in {
-            None => !end.reason.others_may_sign() && !is_lost(it.head),
-            Some(_) => allows(&end.ended(), it.head),
+            None => !end.others_may_sign && !is_lost(it.head),
+            Some(_) => allows(&end, it.head),
         };
         Ok(heads.filter(counts).collect())
     }

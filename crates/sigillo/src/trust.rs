@@ -211,7 +211,7 @@ impl Trusted {
         let all = [(1, &self.commit, &first, rotations)].into_iter().chain(later);
         let believed = all.filter_map(|(generation, commit, first, rotations)| {
             let end = self.end_in(archive, generation);
-            let end = end.map(|it| if it.reason.others_may_sign() { 0 } else { it.size });
+            let end = end.map(|it| if it.others_may_sign { 0 } else { it.size });
             let is_left = |it: &&TrustedRotation| end.is_none_or(|end| it.index < end);
             let left: Vec<_> = rotations.iter().filter(is_left).cloned().collect();
             let log = keys_from(first, &left).ok()?;

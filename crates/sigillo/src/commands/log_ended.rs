@@ -3,7 +3,7 @@
 use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::{Archive, Uncontained, ended_log_contains, uncontained};
 use sigillo_merkle::Checkpoint;
-use sigillo_model::{ErrorKind, Sha256Digest, Succession};
+use sigillo_model::{ErrorKind, Sha256Digest, Succession, SuccessionReason};
 
 use crate::{context::Context, error::CommandError, output::counted};
 
@@ -11,6 +11,8 @@ use crate::{context::Context, error::CommandError, output::counted};
 pub(crate) struct NotContained {
     generation: u64,
     end: Succession,
+    /// The log that ended because others may sign with its keys, and why: this one or a later one.
+    exposed: Option<(u64, SuccessionReason)>,
     size: u64,
     says: Uncontained,
 }
@@ -33,16 +35,21 @@ impl NotContained {
             return Ok(None);
         }
         // Who believes the next log by the old key alone takes nobody's word for what is lost.
-        let shown = archive.log_keys_of(next).map(|it| (next, it.first().clone()));
         let named = context.trust.successors_of(archive)?;
-        let is_named = shown.is_some_and(|it| named.contains(&it));
-        let says = if is_named { uncontained(&end, head) } else { Uncontained::Damage };
-        Ok(Some(Self { generation, end, size, says }))
+        let is_named = |it| {
+            let shown = archive.log_keys_of(it).map(|keys| (it, keys.first().clone()));
+            shown.is_some_and(|it| named.contains(&it))
+        };
+        let exposed = archive.exposed_since(generation).filter(|it| is_named(it.0 + 1));
+        let theirs = exposed.is_some();
+        let says =
+            if is_named(next) { uncontained(&end, theirs, head) } else { Uncontained::Damage };
+        Ok(Some(Self { generation, end, exposed, size, says }))
     }
 
     /// Says what is so, in a word for programs and in words, if it is no damage.
     pub(crate) fn explained(&self) -> Option<(&'static str, String)> {
-        let Self { generation, end, size, says } = self;
+        let Self { generation, end, exposed, size, says } = self;
         let ended = format!("log {generation} ended with {}", counted(end.size, "entry"));
         match says {
             Uncontained::Damage => None,
@@ -54,10 +61,16 @@ impl NotContained {
                 Some(("lost", words))
             }
             Uncontained::Theirs => {
+                let why = exposed.map(|(log, reason)| match reason.in_words() {
+                    words if log == *generation => format!(", because {words}"),
+                    words => format!(
+                        ", and log {log} because {words}: perhaps those of log {generation} too"
+                    ),
+                });
                 let words = format!(
-                    "{ended}, because {}, and does not contain the checkpoint of {size}: it may be anybody's \
-                     who signs with those keys",
-                    end.reason.in_words()
+                    "{ended}{}, and does not contain the checkpoint of {size}: it may be anybody's who signs \
+                     with those keys",
+                    why.unwrap_or_default()
                 );
                 Some(("unvouched", words))
             }

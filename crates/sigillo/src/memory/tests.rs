@@ -2,6 +2,7 @@
 
 use sigillo_merkle::KeysOfLog;
 use sigillo_model::Signer as _;
+use sigillo_proof::EndedLog;
 use sigillo_testkit::MemorySigner;
 use tempfile::TempDir;
 
@@ -107,6 +108,25 @@ fn nothing_is_compared_with_or_remembered_that_a_known_end_does_not_allow() {
         assert_eq!(meet(&memory, &met("x.zip", &[], &[(1, head(9, "x"))]), &end), None);
         assert_eq!(memory.met(&key(1, 1)).is_some(), !exposed);
     }
+}
+
+#[test]
+fn nothing_below_the_end_is_either_where_others_have_the_keys_of_a_later_log() {
+    let (own, theirs) = (head(32, "own"), head(22, "theirs"));
+    let ended = [named(2, 2, Some((own, false)))];
+    let exposed = [ended[0].clone(), named(3, 3, Some((head(9, "second"), true)))];
+    let (_folder, memory) = memory();
+    let fork = met("theirs.zip", &[], &[(1, theirs)]);
+    assert_eq!(meet(&memory, &fork, &exposed), None);
+    assert_eq!(memory.met(&key(1, 1)), None);
+    // Met before that was known.
+    assert_eq!(meet(&memory, &fork, &ended), None);
+    assert_eq!(memory.met(&key(1, 1)).unwrap().head, theirs);
+    let honest = met("own.zip", &[], &[(1, head(22, "own"))]);
+    assert!(meet(&memory, &honest, &ended).is_some());
+    assert_eq!(meet(&memory, &honest, &exposed), None);
+    assert_eq!(meet(&memory, &met("own.zip", &[2], &[(1, own)]), &exposed), None);
+    assert_eq!(memory.met(&key(1, 1)).unwrap().head, own);
 }
 
 #[test]
