@@ -124,6 +124,14 @@ impl Trusted {
         Err("its rotations lead to another key".to_owned())
     }
 
+    /// Returns those of the log of a generation.
+    pub(crate) fn keys_of(&self, generation: u64) -> Option<KeysOfLog> {
+        if generation == 1 {
+            return self.log_keys().ok();
+        }
+        self.successors.iter().find(|it| it.generation == generation)?.log_keys()
+    }
+
     /// Returns the keys of its log before the newest.
     pub(crate) fn older_keys(&self) -> Vec<String> {
         let keys = self.log_keys().map(|keys| keys.iter().map(ToString::to_string).collect());

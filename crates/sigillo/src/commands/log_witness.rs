@@ -288,7 +288,7 @@ fn refuse_ended(context: &Context, checkpoint: &Checkpoint) -> Result<(), Comman
         end.size,
         end.root,
         reason.in_words(),
-        if is_later { ", and others may have its keys beside those of a later log" } else { "" },
+        if is_later { " (others may have its keys beside those of a later log)" } else { "" },
         checkpoint.size,
         digest_of(checkpoint.root),
     );
