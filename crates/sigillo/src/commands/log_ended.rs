@@ -7,6 +7,24 @@ use sigillo_model::{ErrorKind, Sha256Digest, Succession, SuccessionReason};
 
 use crate::{context::Context, error::CommandError, output::counted};
 
+/// Tells what a checkpoint may be of that bears the name of a log of the archive and no signature by its keys.
+pub(crate) fn told_of_lost(error: CommandError, archive: &Archive, note: &[u8]) -> CommandError {
+    let stated = str::from_utf8(note).ok().and_then(Checkpoint::stated);
+    let is_of = |it: &u64| {
+        stated.as_ref().is_some_and(|stated| archive.description().origin_of(*it) == stated.origin)
+    };
+    let generation = (2..=archive.generation()).find(is_of);
+    let keys = generation.and_then(|it| archive.log_keys_of(it));
+    match generation.filter(|_| keys.is_some_and(|it| it.is_stranger(note))) {
+        None => error,
+        Some(generation) => error.hint(format!(
+            "another key signed it for log {generation} of this archive: if that log took the place of a lost \
+             one (`sigillo log succeed --lost-successor`), it is of the lost one, and what the archive does \
+             not have of that has to be ingested again; else somebody made it up"
+        )),
+    }
+}
+
 /// A checkpoint of a log that ended and that does not contain it.
 pub(crate) struct NotContained {
     generation: u64,
@@ -61,16 +79,16 @@ impl NotContained {
                 Some(("lost", words))
             }
             Uncontained::Theirs => {
-                let why = exposed.map(|(log, reason)| match reason.in_words() {
-                    words if log == *generation => format!(", because {words}"),
-                    words => format!(
-                        ", and log {log} because {words}: perhaps those of log {generation} too"
-                    ),
-                });
+                let why = exposed.filter(|it| it.0 != *generation).map_or_else(
+                    || format!("it ended because {}", end.reason.in_words()),
+                    |(log, reason)| {
+                        let why = reason.in_words();
+                        format!("log {log} ended because {why}, and the older ones lie beside them")
+                    },
+                );
                 let words = format!(
-                    "{ended}{}, and does not contain the checkpoint of {size}: it may be anybody's who signs \
-                     with those keys",
-                    why.unwrap_or_default()
+                    "{ended} and does not contain the checkpoint of {size}: it may be anybody's who signs with \
+                     those keys, for {why}"
                 );
                 Some(("unvouched", words))
             }

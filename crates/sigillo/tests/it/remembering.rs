@@ -89,6 +89,19 @@ fn a_bundle_of_a_thief_is_named_and_never_said_to_be_a_loss() {
 }
 
 #[test]
+fn a_bundle_that_cannot_be_told_teaches_nothing() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let mut trusted = world.run(["trust", "export"]).json();
+    trusted["anchors"] = serde_json::json!([]);
+    fs::write(world.place("senza.json"), trusted.to_string()).unwrap();
+    stolen(&world, "ladro.zip", b"ladro");
+    auditor(&world, &["trust", "add", "senza.json"]).check(0, "Believed");
+    auditor(&world, &["check", "ladro.zip"]).check(3, "CANNOT TELL");
+    let told = auditor(&world, &["verify"]);
+    assert!(told.code == 3 && !told.stdout.contains("ladro.zip"), "{told:?}");
+}
+
+#[test]
 fn who_knows_where_a_log_ended_is_not_told_of_a_thiefs_head_of_that_size() {
     let world = World::with(&[("uno.txt", b"uno")]);
     exported(&world, "vecchio.json");
