@@ -301,6 +301,31 @@ fn a_signed_act_goes_on_without_a_lost_successor_only_if_that_is_asked() {
 }
 
 #[test]
+fn keys_that_were_set_aside_are_named_where_the_log_is_found_after_all() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    copy(&world.archive(), &world.place("prima"));
+    succeed(&world, "tail-lost");
+    copy(&world.archive(), &world.place("dopo"));
+    bring_back(&world.place("prima"), &world.archive());
+    let act = ["log", "succeed", "--reason", "backup-restored", "--act", "atto.json"];
+    world.run(act.iter().chain(&["--lost-successor"])).check(0, "Have it signed");
+    bring_back(&world.place("dopo"), &world.archive());
+    world.write("due.txt", b"due");
+    let refused = world.ingest(&[]);
+    refused.check_error(1, "are not this archive's");
+    let keys = keys_of(&world);
+    let names = fs::read_dir(&keys).unwrap().map(|it| it.unwrap().path());
+    let mut aside = names.filter(|it| it.to_str().unwrap().contains("/g2-lost-"));
+    let aside = aside.next().unwrap();
+    assert!(refused.stderr.contains(aside.to_str().unwrap()), "{refused:?}");
+    // As the hint says.
+    fs::rename(keys.join("g2"), world.place("via")).unwrap();
+    fs::rename(aside, keys.join("g2")).unwrap();
+    ingest_more(&world, "due.txt");
+    world.check_intact(2);
+}
+
+#[test]
 fn what_completes_a_succession_is_the_act_that_it_began_with() {
     let world = World::with(&[("uno.txt", b"uno")]);
     world
