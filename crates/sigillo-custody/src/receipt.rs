@@ -147,10 +147,10 @@ impl ReceiptMaker<'_> {
     ///
     /// # Errors
     ///
-    /// As [`make`](Self::make), and [`GiveReceiptError::Differs`] or
-    /// [`GiveReceiptError::LogDiffers`] if the archive does not bear out the older one.
+    /// As [`make`](Self::make), [`GiveReceiptError::Foreign`] if the older one is under a checkpoint of no log
+    /// of the archive, and [`GiveReceiptError::Differs`] or [`GiveReceiptError::LogDiffers`] if the archive does not bear out the older one.
     pub async fn refresh(&self, older: &Receipt) -> Result<GivenReceipt, GiveReceiptError> {
-        let bad = |what: String| GiveReceiptError::Checkpoint { what };
+        let bad = |what: String| GiveReceiptError::Foreign { what };
         let witnesses = older.witness_keys().map_err(|error| bad(error.to_string()))?;
         let note = older.checkpoint.as_bytes();
         let log = self.archive.key_of(note).await?;

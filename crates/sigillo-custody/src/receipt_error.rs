@@ -30,6 +30,12 @@ pub enum GiveReceiptError {
         /// Bytes that have room.
         max: u64,
     },
+    /// The checkpoint in an older receipt is none of a log of the archive.
+    #[error("the checkpoint in the older receipt is none of this archive's: {what}")]
+    Foreign {
+        /// What is wrong with it.
+        what: String,
+    },
     /// The log does not begin with the one under the older receipt's checkpoint.
     #[error("the log does not begin with the {size} entries that the older receipt vouches for")]
     LogDiffers {
@@ -66,6 +72,7 @@ impl GiveReceiptError {
             Self::Custody(error) => error.kind(),
             Self::NotCovered { .. } => ErrorKind::Transient,
             Self::FilesTooLarge { .. }
+            | Self::Foreign { .. }
             | Self::NoSubmission { .. }
             | Self::NoVersion { .. }
             | Self::TooLarge(_) => ErrorKind::Invalid,

@@ -9,7 +9,9 @@ use sigillo_merkle::{
     CHECKPOINT_BYTES_MAX, Checkpoint, KeysOfLog, MemoryTree, SignedNote, TreeHash,
     consistency_path, inclusion_path, parse_signed_checkpoint, root_at,
 };
-use sigillo_model::{Entry, ObjectKey, Sha256Digest, Statement, SubmissionId, parse_canonical};
+use sigillo_model::{
+    Entry, ObjectKey, Sha256Digest, Statement, SubmissionId, SuccessionReason, parse_canonical,
+};
 use sigillo_proof::{EntryPlace, LoggedLine, Receipt};
 
 use crate::{CustodyError, GiveReceiptError, receipt_sealings::read_statement};
@@ -179,12 +181,15 @@ impl ReceiptLog {
         place.index < self.size_of(place.log)
     }
 
-    /// Returns the first log alone, if a receipt needs no other and its last checkpoint covers it.
+    /// Returns the first log alone, if a receipt needs no other and its last checkpoint covers it. Where others
+    /// may sign with its keys, only what sealings prove to be older is believed under it.
     pub(crate) fn alone(&self, receipt: &Receipt) -> Option<&Self> {
         let first = self.first.as_deref()?;
         let later: Vec<_> = receipt.archive.successions.iter().map(|it| it.entry.place()).collect();
         let mut needed = receipt.lines().map(LoggedLine::place).filter(|it| !later.contains(it));
-        needed.all(|place| first.covers(place)).then_some(first)
+        let mut ends = self.view.successions.iter().map(|it| it.body.succession.reason);
+        let mut is_believed = || !ends.any(SuccessionReason::others_may_sign) || is_sealed(receipt);
+        (needed.all(|place| first.covers(place)) && is_believed()).then_some(first)
     }
 
     /// Returns the log that a receipt was given from: the first alone, or all of them.
@@ -381,6 +386,15 @@ impl OneLog {
 }
 
 /// Reads the checkpoint in a statement.
+/// Tells whether all that a receipt says is under sealings in it that have a time-stamp.
+fn is_sealed(receipt: &Receipt) -> bool {
+    let stamped = receipt.sealings.iter().filter(|it| !it.tokens.is_empty());
+    let sealed = stamped.filter_map(|it| Some(older_of(&it.statement)?.size)).max();
+    let entries = receipt.submission.iter().flat_map(|it| it.received.iter().chain(&it.completed));
+    let mut entries = entries.map(|it| sealed.is_some_and(|size| it.index < size));
+    receipt.batches.iter().all(|it| it.sealed.is_some()) && entries.all(|it| it)
+}
+
 fn older_of(statement: &str) -> Option<Checkpoint> {
     let statement: Statement = parse_canonical(statement.as_bytes()).ok()?;
     let note = SignedNote::parse(statement.checkpoint.as_bytes()).ok()?;

@@ -214,14 +214,13 @@ impl SampledLog {
     /// that what the checkpoint covers more is lost. Says what a checkpoint proves that is of none.
     fn generation_of(&self, kept: &Checkpoint) -> Result<u64, Box<Finding>> {
         let log = self.log_of(kept);
-        let next = log.and_then(|(generation, _)| {
-            let mut later = self.view.successions.iter().map(|it| &it.body.succession);
-            later.find(|it| it.generation == generation + 1)
-        });
+        let later = self.view.successions.iter().map(|it| &it.body.succession);
+        let later = || later.clone().filter(|it| log.is_some_and(|log| log.0 < it.generation));
+        let theirs = later().any(|it| it.reason.others_may_sign());
         let root = Sha256Digest::from_bytes(*kept.root.as_bytes());
         let head = SignedHead { size: kept.size, root };
         let contains = |tree: &MemoryTree| root_at(kept.size, tree) == Ok(kept.root);
-        let says = next.map_or(Uncontained::Damage, |it| uncontained(it, head));
+        let says = later().next().map_or(Uncontained::Damage, |it| uncontained(it, theirs, head));
         match log {
             Some((generation, tree)) if says == Uncontained::Lost || contains(tree) => {
                 return Ok(generation);
@@ -407,5 +406,12 @@ mod tests {
                 assert_eq!(drawn(&log, size, other), [code], "{size} {reason:?}");
             }
         }
+        // Others may have the keys of a later log, and so those beside them.
+        let mut log = ended(SuccessionReason::CertificatesEnded);
+        let mut later = log.view.successions[0].clone();
+        later.body.succession.generation = 3;
+        later.body.succession.reason = SuccessionReason::KeysExposed;
+        log.view.successions.push(later);
+        assert_eq!(drawn(&log, 3, other), ["F601"]);
     }
 }

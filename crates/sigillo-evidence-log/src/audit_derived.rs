@@ -148,7 +148,7 @@ pub(crate) async fn check_checkpoint(
                 + u64::try_from(boundaries.len()).unwrap_or(u64::MAX);
             let body = archive.succession(generation + 1);
             let is_lost = |head| body.as_ref().is_some_and(|it| is_said_lost(&it.succession, head));
-            let theirs = body.as_ref().is_some_and(|it| it.succession.reason.others_may_sign());
+            let theirs = archive.exposed_since(generation).is_some();
             let is_left = theirs && ended_note(archive, generation, keys).is_none();
             // Nobody may be left who can sign the last one of a log that another one follows, and what
             // it covers may be lost: the act that ended the log says so then, and F308 tells it.

@@ -133,9 +133,10 @@ pub enum Uncontained {
     Theirs,
 }
 
-/// Tells what a head says that the log which `terms` ends does not contain, to who believes the next one.
-pub fn uncontained(terms: &Succession, head: SignedHead) -> Uncontained {
-    if terms.reason.others_may_sign() {
+/// Tells what a head says that the log which `terms` ends does not contain, to who believes the next one;
+/// others may sign with its keys where they may with those of a later log.
+pub fn uncontained(terms: &Succession, others_may_sign: bool, head: SignedHead) -> Uncontained {
+    if others_may_sign {
         // What the act says to be known beyond the end may be theirs as well.
         return Uncontained::Theirs;
     }
@@ -180,10 +181,8 @@ mod tests {
             let head = SignedHead { size, root: root(name) };
             assert_eq!(is_said_lost(&terms, head), is_lost, "{size} {name}");
             let says = if is_lost { Uncontained::Lost } else { Uncontained::Damage };
-            assert_eq!(uncontained(&terms, head), says, "{size} {name}");
-            let reason = SuccessionReason::KeysExposed;
-            let exposed = Succession { reason, ..terms.clone() };
-            assert_eq!(uncontained(&exposed, head), Uncontained::Theirs, "{size} {name}");
+            assert_eq!(uncontained(&terms, false, head), says, "{size} {name}");
+            assert_eq!(uncontained(&terms, true, head), Uncontained::Theirs, "{size} {name}");
         }
         let unknown = Succession { checkpoint: None, ..terms };
         assert!(!is_said_lost(&unknown, SignedHead { size: 7, root: root("any") }));

@@ -8,7 +8,7 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFutu
 use sigillo_merkle::{Checkpoint, KeysOfLog, VerifierKey};
 use sigillo_model::{
     ArchiveDescription, CommitOpened, ENTRY_BYTES_MAX, Entry, GENERATIONS_MAX, LogSucceeded,
-    LogTime, ObjectKey,
+    LogTime, ObjectKey, SuccessionReason,
 };
 
 use crate::{
@@ -159,6 +159,13 @@ impl Archive {
     /// nothing for the first.
     pub fn succeeded_at(&self, generation: u64) -> Option<LogTime> {
         self.with_logs(|logs| logs.of(generation).and_then(|it| it.at))
+    }
+
+    /// Returns the first log from a generation on, and why it ended, that ended because others may sign with its
+    /// keys, as far as the logs are known: they may have those of the logs before it as well, which lie beside them.
+    pub fn exposed_since(&self, generation: u64) -> Option<(u64, SuccessionReason)> {
+        let reason_of = |it| Some((it, self.succession(it + 1)?.succession.reason));
+        (generation..self.generation()).filter_map(reason_of).find(|it| it.1.others_may_sign())
     }
 
     /// Learns of all logs of the archive and their keys.

@@ -217,10 +217,10 @@ async fn publish_ended(
     let Some(keys) = archive.log_keys_of(generation) else { return Ok(false) };
     let published = published_note(archive, generation).await?;
     if let Some(checkpoint) = published.and_then(|note| signed_checkpoint(&keys, &note)) {
-        let terms = archive.succession(generation + 1).map(|it| it.succession);
-        let terms = terms.filter(|it| it.reason.others_may_sign());
+        let body = archive.succession(generation + 1);
         let head = SignedHead { size: checkpoint.size, root: sha256_of(checkpoint.root) };
-        let is_own = terms.is_none_or(|it| is_said_lost(&it, head));
+        let is_lost = body.is_some_and(|it| is_said_lost(&it.succession, head));
+        let is_own = is_lost || archive.exposed_since(generation).is_none();
         if is_own || rebuilt.contains(archive, head).await? {
             return Ok(false);
         }

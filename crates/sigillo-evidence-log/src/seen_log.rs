@@ -75,7 +75,7 @@ impl SeenHead {
             "it was rolled back or rewritten"
         } else {
             "either it was rolled back or rewritten, or others have its keys and made that file; then its owner \
-             ends it with `sigillo log succeed --reason keys-exposed`"
+             ends the newest log with `sigillo log succeed --reason keys-exposed`"
         };
         let (size, how) = (self.head.size, self.how());
         format!("a checkpoint of {size} entries{of} was {how}; {log} does not contain it: {either}")

@@ -124,6 +124,14 @@ impl KeysOfLog {
         self.later.iter().find(|it| !shown.later.contains(it)).map(|it| it.0)
     }
 
+    /// Returns whether a checkpoint of `size` entries, signed by `key` if that is known, speaks for the log no
+    /// more: by what is known here, the key of that size has retired, or had before.
+    pub fn is_retired(&self, size: u64, key: Option<&VerifierKey>) -> bool {
+        let of_size = self.of_size(size);
+        let is_older = |key: &VerifierKey| key != of_size && self.contains(key);
+        of_size != self.current() || key.is_some_and(is_older)
+    }
+
     /// Returns whether a signature in `note` claims to be by this log, and by none of these keys.
     pub fn is_stranger(&self, note: &[u8]) -> bool {
         let is_ours = |it: &NoteSignature| self.iter().any(|key| key.id() == it.id);

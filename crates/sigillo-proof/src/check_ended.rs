@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use sigillo_model::FindingCode;
 
 use crate::{
-    ArchiveSection, EndedLog, EntryPlace, Receipt, ReceiptTrust, SubmissionSection, check::Checker,
-    line_findings::LineOf, logged::SUCCESSION_INDEX,
+    ArchiveSection, EndedLog, EntryPlace, Receipt, ReceiptTrust, SubmissionSection, SuccessorKeys,
+    check::Checker, line_findings::LineOf, logged::SUCCESSION_INDEX,
 };
 
 /// Clocks may differ by so much, in seconds.
@@ -162,13 +162,24 @@ pub(crate) fn exposed<'t>(
     exposed.min_by_key(|(generation, _)| *generation).map(|(_, before)| before)
 }
 
-/// Returns how the newest log of a section ended, by what the caller knows.
-pub(crate) fn ended<'t>(section: &ArchiveSection, trust: &'t ReceiptTrust) -> Option<&'t EndedLog> {
-    let next = section.newest_log() + 1;
-    trust.successors.iter().find(|it| it.generation == next)?.before.as_ref()
+/// Returns how the newest log of a section ended, by what the caller knows, if nobody else was known then to
+/// have its keys.
+fn closed<'t>(section: &ArchiveSection, trust: &'t ReceiptTrust) -> Option<&'t EndedLog> {
+    stated(section.newest_log(), &trust.successors).filter(|it| !it.others_may_sign)
 }
 
-/// Returns the same, if nobody else was known to have its keys.
-fn closed<'t>(section: &ArchiveSection, trust: &'t ReceiptTrust) -> Option<&'t EndedLog> {
-    ended(section, trust).filter(|it| !it.others_may_sign)
+/// Returns how the log of a generation ended, by what is said of the next one.
+fn stated(generation: u64, named: &[SuccessorKeys]) -> Option<&EndedLog> {
+    named.iter().find(|it| it.generation == generation + 1)?.before.as_ref()
+}
+
+/// Returns how the log of a generation ended, by what is said of those after it: others may sign for it
+/// where they may for a later one, too, for whoever has the keys of that may have the older ones, which lie
+/// beside them.
+pub fn end_of(generation: u64, named: &[SuccessorKeys]) -> Option<EndedLog> {
+    let mut end = stated(generation, named)?.clone();
+    let mut later = named.iter().filter(|it| it.generation > generation);
+    end.others_may_sign =
+        later.any(|it| it.before.as_ref().is_some_and(|before| before.others_may_sign));
+    Some(end)
 }

@@ -10,7 +10,7 @@ use sigillo_model::{
 use crate::{
     ArchiveSection, LoggedLine, ReceiptTrust, SuccessionSection,
     check::{Checker, tree_hash},
-    check_ended::ended,
+    check_ended::end_of,
     logged::SUCCESSION_INDEX,
     receipt::CosignedNote,
 };
@@ -235,9 +235,8 @@ impl Checker {
     /// there is one history, unless others may sign for it. What it covers beyond the end is not known to
     /// be the archive's, whatever ended the log: where its tail was lost, nobody said how far that went.
     fn end_known(&mut self, section: &ArchiveSection, trust: &ReceiptTrust) {
-        let Some((ended, head)) = ended(section, trust).zip(self.checkpoint.clone()) else {
-            return;
-        };
+        let ended = end_of(section.newest_log(), &trust.successors);
+        let Some((ended, head)) = ended.zip(self.checkpoint.clone()) else { return };
         let is_other = head.size == ended.size && head.root != tree_hash(ended.root);
         if head.size <= ended.size && !is_other {
             return;

@@ -63,6 +63,7 @@ pub use check::{
     ReceiptTrust, SuccessorKeys, check_receipt,
 };
 pub use check_checkpoint::{CosignedBy, is_witnessed, not_witnessed};
+pub use check_ended::end_of;
 pub use check_logs::CheckedLog;
 pub use evidence::{DocumentEvidence, EvidenceMaker};
 pub use extends::{ReceiptDifference, extends, keep_cosignatures};

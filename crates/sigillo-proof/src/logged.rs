@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use sigillo_merkle::{KEY_ROTATIONS_MAX, VerifierKey};
+use sigillo_merkle::{KEY_ROTATIONS_MAX, KeysOfLog, VerifierKey};
 use sigillo_model::{
     ArchiveId, Entry, GENERATIONS_MAX, JSON_INTEGER_MAX, LogSucceeded, Sha256Digest,
 };
@@ -142,6 +142,24 @@ impl ArchiveSection {
                 VerifierKey::parse(&body.succession.log).ok()
             }
         }
+    }
+
+    /// Returns the keys that the log of a generation is said to have had, as far as each follows from the one
+    /// before it.
+    pub fn keys_of(&self, log: u64) -> Option<KeysOfLog> {
+        let mut keys = KeysOfLog::new(self.first_key_of(log)?);
+        let later = usize::try_from(log.checked_sub(1)?).ok()?.checked_sub(1);
+        let rotations = later
+            .map_or(Some(&self.rotations), |at| self.successions.get(at).map(|it| &it.rotations));
+        for logged in rotations? {
+            let Ok(Entry::KeyRotated(it)) = Entry::parse_line(logged.line.as_bytes()) else {
+                break;
+            };
+            if keys.rotate(logged.index, it.number, &it.log, &it.signature).is_err() {
+                break;
+            }
+        }
+        Some(keys)
     }
 
     /// Returns the rotations of the key of the log that the checkpoint is of.

@@ -123,14 +123,17 @@ impl Context {
                 return Ok(keys);
             }
         }
+        let aside = kept_aside(&folder, &fits);
         match opened {
-            Ok(_) => Err(CommandError::new(
-                ErrorKind::Invalid,
-                format!("the keys in {} are not this archive's", folder.display()),
-            )
-            .hint("name the folder with this archive's keys with --keys")),
+            Ok(_) => {
+                let words = format!("the keys in {} are not this archive's", folder.display());
+                let this = CommandError::new(ErrorKind::Invalid, words);
+                Err(this.hint(aside.unwrap_or_else(|| {
+                    "name the folder with this archive's keys with --keys".to_owned()
+                })))
+            }
             Err(KeyError::Missing { path }) => {
-                let this = lost_keys(&path, &folder);
+                let this = aside.into_iter().fold(lost_keys(&path, &folder), CommandError::hint);
                 Err(match archive.opened(generation).filter(|_| generation > 1) {
                     Some(commit) => this.hint(format!(
                         "log {generation} of this archive began with commit {commit}; `sigillo verify` \
@@ -384,6 +387,26 @@ fn lost_keys(missing: &Path, folder: &Path) -> CommandError {
         .hint(format!("bring the key folder back from its copy to {}", folder.display()))
         .hint("name the folder with this archive's keys with --keys, if it lies elsewhere")
         .hint("without its keys an archive can be read and verified, but nothing can be added")
+}
+
+/// Says which folder beside that of the keys of a log has them, if one does that was set aside when the log
+/// was thought to be lost.
+fn kept_aside(folder: &Path, fits: &dyn Fn(&KeyFolder) -> bool) -> Option<String> {
+    const KEPT_MAX: usize = 1000;
+    let start = format!("{}-lost-", folder.file_name()?.to_str()?);
+    let is_kept = |it: &PathBuf| {
+        let name = it.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(&start))
+    };
+    let beside = folder.parent()?.read_dir().ok()?.flatten().map(|it| it.path());
+    let mut kept = beside.filter(is_kept).take(KEPT_MAX);
+    let kept = kept.find(|it| KeyFolder::open(it).is_ok_and(|keys| fits(&keys)))?;
+    Some(format!(
+        "they are in {}, set aside by `sigillo log succeed --lost-successor`: name that folder with --keys \
+         or, as the log is not lost after all, move {} elsewhere and give that one its name",
+        kept.display(),
+        folder.display()
+    ))
 }
 
 /// Returns a head as people write it: the digits of its root that matter, and its size.

@@ -259,6 +259,9 @@ impl From<GiveReceiptError> for CommandError {
             GiveReceiptError::Checkpoint { .. } | GiveReceiptError::NotCovered { .. } => {
                 this.hint("run `sigillo rebuild`, which publishes the log anew from its commits")
             }
+            GiveReceiptError::Foreign { .. } => this.hint(
+                "nothing is wrong with the archive; `sigillo receipt show` gives a new receipt",
+            ),
             GiveReceiptError::NoSubmission { .. } => {
                 this.hint("`sigillo log entries` lists the submissions of an archive")
             }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::SeenHead;
-use sigillo_merkle::VerifierKey;
+use sigillo_merkle::{KeysOfLog, VerifierKey};
 use sigillo_model::{Finding, FindingCode, LogTime, Sha256Digest};
-use sigillo_proof::{EndedLog, SuccessorKeys};
+use sigillo_proof::{ReceiptTrust, SuccessorKeys, end_of};
 
 use crate::{error::CommandError, output::visible, places::write_whole, trust_ends::allows};
 
@@ -44,8 +44,8 @@ pub(crate) struct KnownLog {
 /// What a file that was made from an archive shows of its logs.
 #[derive(Debug)]
 pub(crate) struct Met {
-    /// The logs by their first keys, oldest first.
-    pub(crate) logs: Vec<(u64, VerifierKey)>,
+    /// The logs, oldest first, and their keys.
+    pub(crate) logs: Vec<(u64, KeysOfLog)>,
     /// Heads of them that it proves.
     pub(crate) heads: Vec<(u64, SignedHead)>,
     /// The name of the file.
@@ -53,10 +53,10 @@ pub(crate) struct Met {
 }
 
 impl Met {
-    fn heads(&self) -> impl Iterator<Item = (u64, &VerifierKey, SignedHead)> {
+    fn heads(&self) -> impl Iterator<Item = (u64, &KeysOfLog, SignedHead)> {
         self.heads.iter().filter_map(|(generation, head)| {
-            let (_, log) = self.logs.iter().find(|it| it.0 == *generation)?;
-            Some((*generation, log, *head))
+            let (_, keys) = self.logs.iter().find(|it| it.0 == *generation)?;
+            Some((*generation, keys, *head))
         })
     }
 }
@@ -71,10 +71,13 @@ impl Memory {
         read(&self.seen_file(log)).map(|it| SeenHead { met_in: None, ..it })
     }
 
-    /// The newest head of a log that was met in a file.
-    pub(crate) fn met(&self, log: &VerifierKey) -> Option<SeenHead> {
+    /// The newest head of a log that was met in a file, unless it is known to be by a key that has retired.
+    pub(crate) fn met(&self, log: &VerifierKey, known: Option<&KeysOfLog>) -> Option<SeenHead> {
+        let file = self.met_file(log);
+        let (seen, key) = (read(&file)?, key_in(&file));
         let unnamed = || Some("a file".to_owned());
-        read(&self.met_file(log)).map(|it| SeenHead { met_in: it.met_in.or_else(unnamed), ..it })
+        let is_retired = known.is_some_and(|it| it.is_retired(seen.head.size, key.as_ref()));
+        (!is_retired).then(|| SeenHead { met_in: seen.met_in.or_else(unnamed), ..seen })
     }
 
     /// Where [`seen`](Self::seen) is: whoever copies the archive's id has another key.
@@ -97,7 +100,7 @@ impl Memory {
         if self.seen(log).is_some_and(|seen| head.size <= seen.head.size) {
             return Ok(());
         }
-        write_head(&self.seen_file(log), head, at, "")
+        write_head(&self.seen_file(log), (head, None), at, "")
     }
 
     /// Returns the logs after the first that the archive showed last.
@@ -123,20 +126,23 @@ impl Memory {
     }
 
     /// Says what a file that is believed shows otherwise than what was seen or met earlier: two roots of
-    /// one size, or two logs after one. `named` is what is believed of the logs after the first: it says
-    /// which of two logs is the archive's, and where one ended that others may have gone on with.
-    pub(crate) fn contradiction(&self, met: &Met, named: &[SuccessorKeys]) -> Option<Finding> {
-        let heads = || met.heads().find_map(|it| self.other_head(it, named));
-        heads().or_else(|| self.other_log(met, named))
+    /// one size, or two logs after one. `trust` says which of two logs is the archive's, where one ended that
+    /// others may have gone on with, and which keys have retired.
+    pub(crate) fn contradiction(&self, met: &Met, trust: &ReceiptTrust) -> Option<Finding> {
+        let heads = || met.heads().find_map(|it| self.other_head(it, trust));
+        heads().or_else(|| self.other_log(met, &trust.successors))
     }
 
     fn other_head(
         &self,
-        (generation, log, head): (u64, &VerifierKey, SignedHead),
-        named: &[SuccessorKeys],
+        (generation, keys, head): (u64, &KeysOfLog, SignedHead),
+        trust: &ReceiptTrust,
     ) -> Option<Finding> {
-        let counts = |head| end_of(generation, named).is_none_or(|end| allows(end, head));
-        let known = self.seen(log).into_iter().chain(self.met(log)).filter(|it| counts(it.head));
+        let (log, known) = (keys.first(), keys_in(trust, generation));
+        let counts =
+            |head| end_of(generation, &trust.successors).is_none_or(|end| allows(&end, head));
+        let known = self.seen(log).into_iter().chain(self.met(log, known));
+        let known = known.filter(|it| counts(it.head));
         let is_other = |it: &SeenHead| it.head.size == head.size && it.head.root != head.root;
         let other = known.filter(|_| counts(head)).find(is_other)?;
         let is_met = other.met_in.is_some();
@@ -157,44 +163,50 @@ impl Memory {
         let known = [MET_LOGS, SEEN_LOGS].map(|file| (file, logs_in(file)));
         let known = || known.iter().flat_map(|(file, logs)| logs.iter().map(move |it| (*file, it)));
         let mut pairs = met.logs.iter().flat_map(|shown| known().map(move |it| (shown, it)));
-        let ((generation, log), (file, other)) =
-            pairs.find(|(shown, (_, it))| it.generation == shown.0 && it.log != shown.1)?;
+        let ((generation, keys), (file, other)) = pairs
+            .find(|(shown, (_, it))| it.generation == shown.0 && it.log != *shown.1.first())?;
         let how = match (&other.met_in, other.at) {
             (Some(file), Some(at)) => format!("met in {file} on {at}"),
             _ => "seen earlier".to_owned(),
         };
         let message = format!(
             "the log was forked: after log {} came one with the key {}, as was {how}, and here one with the \
-             key {log}; that is remembered in {}",
+             key {}; that is remembered in {}",
             generation.saturating_sub(1),
             other.log,
+            keys.first(),
             self.folder.join(file).display()
         );
         Some(Finding::new(FindingCode::LogRolledBack, format!("log {generation}"), message))
     }
 
-    /// Remembers what a file shows that contradicts nothing: nothing of a log beyond where it ended.
+    /// Remembers what a file shows that contradicts nothing: nothing of a log beyond where it ended, or by a
+    /// key that has retired.
     pub(crate) fn learn(
         &self,
         met: &Met,
-        named: &[SuccessorKeys],
+        trust: &ReceiptTrust,
         at: LogTime,
     ) -> Result<(), CommandError> {
+        let named = &trust.successors[..];
         let file: String = visible(&met.file).chars().take(FILE_NAME_CHARS_MAX).collect();
-        for (generation, log, head) in met.heads() {
-            let counts = |head| end_of(generation, named).is_none_or(|end| allows(end, head));
-            let known = self.met(log).filter(|it| counts(it.head));
-            if counts(head) && known.is_none_or(|known| known.head.size < head.size) {
-                write_head(&self.met_file(log), head, at, &file)?;
+        for (generation, keys, head) in met.heads() {
+            let (log, known_keys) = (keys.first(), keys_in(trust, generation));
+            let counts = |head| end_of(generation, named).is_none_or(|end| allows(&end, head));
+            let known = self.met(log, known_keys).filter(|it| counts(it.head));
+            let key = keys.of_size(head.size);
+            let is_retired = known_keys.is_some_and(|it| it.is_retired(head.size, Some(key)));
+            let is_newer = known.is_none_or(|known| known.head.size < head.size);
+            if counts(head) && is_newer && !is_retired {
+                write_head(&self.met_file(log), (head, Some(key)), at, &file)?;
             }
         }
         let known = unless_named(self.read_logs(MET_LOGS), &keys_of(named));
-        let is_new = |it: &&(u64, VerifierKey)| {
-            it.0 > 1 && known.iter().all(|known| known.generation != it.0)
-        };
-        let new = met.logs.iter().filter(is_new).map(|(generation, log)| KnownLog {
+        let is_new =
+            |it: &&(u64, KeysOfLog)| it.0 > 1 && known.iter().all(|known| known.generation != it.0);
+        let new = met.logs.iter().filter(is_new).map(|(generation, keys)| KnownLog {
             generation: *generation,
-            log: log.clone(),
+            log: keys.first().clone(),
             at: Some(at),
             met_in: Some(file.clone()),
         });
@@ -234,9 +246,12 @@ fn keys_of(named: &[SuccessorKeys]) -> Vec<(u64, VerifierKey)> {
     named.iter().map(|it| (it.generation, it.log.first().clone())).collect()
 }
 
-/// Returns how the log of a generation ended, by what is said of the next one.
-fn end_of(generation: u64, named: &[SuccessorKeys]) -> Option<&EndedLog> {
-    named.iter().find(|it| it.generation == generation + 1)?.before.as_ref()
+/// Returns the keys that are known of the log of a generation.
+fn keys_in(trust: &ReceiptTrust, generation: u64) -> Option<&KeysOfLog> {
+    if generation == 1 {
+        return trust.log.as_ref();
+    }
+    trust.successors.iter().find(|it| it.generation == generation).map(|it| &it.log)
 }
 
 /// Writes logs, a line for each: generation, first key and, where it was met, time and file.
@@ -248,24 +263,31 @@ pub(crate) fn write_logs(file: &Path, logs: &[KnownLog]) -> Result<(), CommandEr
     write_whole(file, logs.iter().map(line).collect::<String>().as_bytes())
 }
 
+/// Writes a head and, below it, the key that signed it, if that is told.
 fn write_head(
     path: &Path,
-    head: SignedHead,
+    (head, key): (SignedHead, Option<&VerifierKey>),
     at: LogTime,
     met_in: &str,
 ) -> Result<(), CommandError> {
     let line = format!("{} {} {at} {met_in}", head.size, head.root);
-    write_whole(path, format!("{}\n", line.trim_end()).as_bytes())
+    let key = key.map(|key| format!("{key}\n")).unwrap_or_default();
+    write_whole(path, format!("{}\n{key}", line.trim_end()).as_bytes())
 }
 
 /// Reads a head, and when and where it came to be known; older versions did not say when.
 fn read(path: &Path) -> Option<SeenHead> {
     let text = std::fs::read_to_string(path).ok()?;
-    let mut parts = text.trim_end().splitn(4, ' ');
+    let mut parts = text.lines().next()?.trim_end().splitn(4, ' ');
     let (size, root) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     let at = parts.next().and_then(|at| at.parse().ok()).map(LogTime::new);
     let met_in = parts.next().map(str::to_owned);
     Some(SeenHead { head: SignedHead { size, root }, at, met_in })
+}
+
+/// Reads which key signed a head; older versions did not say.
+fn key_in(path: &Path) -> Option<VerifierKey> {
+    VerifierKey::parse(std::fs::read_to_string(path).ok()?.lines().nth(1)?).ok()
 }
 
 /// Names the files of a log.

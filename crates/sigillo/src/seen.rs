@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use sigillo_authorities::SignedHead;
+use sigillo_authorities::{KeyFolder, SignedHead};
 use sigillo_evidence_log::{
     Archive, BelievedKeys, LogError, LogSummary, SeenHead, SeenLog, ended_log_contains,
     is_said_lost, log_contains, summarise,
 };
-use sigillo_merkle::{Checkpoint, VerifierKey};
+use sigillo_merkle::{Checkpoint, KeysOfLog, VerifierKey};
 use sigillo_model::{ArchiveId, Finding, LogTime, Sha256Digest};
 use sigillo_proof::{ArchiveSection, ReceiptTrust};
 
@@ -55,7 +55,7 @@ impl Context {
     ///
     /// Where the trust store names the next log, a head that was seen is left out that its act says to be
     /// lost: who added that knows of the loss. One that was met is left out unless where the log ended allows
-    /// it. Where others may sign with its keys, whatever was seen or met may be theirs.
+    /// it, and where it is by a key that is known to have retired. Where others may sign with its keys, whatever was seen or met may be theirs.
     fn heads_of(
         &self,
         archive: &Archive,
@@ -63,17 +63,35 @@ impl Context {
         log: &VerifierKey,
     ) -> Result<Vec<SeenHead>, CommandError> {
         let memory = self.memory_of(archive);
-        let heads = memory.seen(log).into_iter().chain(memory.met(log));
+        let known = self.known_keys(archive, generation)?;
+        let heads = memory.seen(log).into_iter().chain(memory.met(log, known.as_ref()));
         let Some(end) = self.trust.end_in(archive, generation)? else {
             return Ok(heads.collect());
         };
         let terms = archive.succession(generation + 1);
         let is_lost = |head| terms.as_ref().is_some_and(|it| is_said_lost(&it.succession, head));
         let counts = |it: &SeenHead| match it.met_in {
-            None => !end.reason.others_may_sign() && !is_lost(it.head),
-            Some(_) => allows(&end.ended(), it.head),
+            None => !end.others_may_sign && !is_lost(it.head),
+            Some(_) => allows(&end, it.head),
         };
         Ok(heads.filter(counts).collect())
+    }
+
+    /// Returns the keys of a log as far as its rotations are known: whoever has the newest key made those of the
+    /// newest log; else as the trust store names them.
+    fn known_keys(
+        &self,
+        archive: &Archive,
+        generation: u64,
+    ) -> Result<Option<KeysOfLog>, CommandError> {
+        let shown = archive.log_keys();
+        let has_newest =
+            |keys: KeyFolder| keys.log_signer().of_key(shown.current().public_key()).is_ok();
+        let is_rotated = generation == archive.generation() && shown.rotations() > 0;
+        if is_rotated && self.keys(archive).is_ok_and(has_newest) {
+            return Ok(Some(shown));
+        }
+        Ok(self.trust.of(archive)?.and_then(|it| it.keys_of(generation)))
     }
 
     /// Returns the logs that this archive must have: its first, those that this user saw and believed, and
@@ -261,7 +279,7 @@ impl Context {
         trust: &MetTrust<'_>,
         heads: impl Iterator<Item = (u64, &'c Checkpoint)>,
     ) -> Option<Finding> {
-        let log_of = |it| Some((it, section.first_key_of(it)?));
+        let log_of = |it| Some((it, section.keys_of(it)?));
         let head_of = |it: &Checkpoint| SignedHead {
             root: Sha256Digest::from_bytes(*it.root.as_bytes()),
             size: it.size,
@@ -272,10 +290,10 @@ impl Context {
             file: name_of(file),
         };
         let memory = self.memory(section.id);
-        let contradiction = memory.contradiction(&met, &trust.judged.successors);
+        let contradiction = memory.contradiction(&met, trust.judged);
         if let Some(own) = trust.own.filter(|_| contradiction.is_none()) {
             let at = LogTime::new(self.clock.now());
-            self.warn_unless(memory.learn(&met, &own.successors, at));
+            self.warn_unless(memory.learn(&met, own, at));
         }
         contradiction
     }

@@ -124,6 +124,14 @@ impl Trusted {
         Err("its rotations lead to another key".to_owned())
     }
 
+    /// Returns those of the log of a generation.
+    pub(crate) fn keys_of(&self, generation: u64) -> Option<KeysOfLog> {
+        if generation == 1 {
+            return self.log_keys().ok();
+        }
+        self.successors.iter().find(|it| it.generation == generation)?.log_keys()
+    }
+
     /// Returns the keys of its log before the newest.
     pub(crate) fn older_keys(&self) -> Vec<String> {
         let keys = self.log_keys().map(|keys| keys.iter().map(ToString::to_string).collect());
@@ -211,7 +219,7 @@ impl Trusted {
         let all = [(1, &self.commit, &first, rotations)].into_iter().chain(later);
         let believed = all.filter_map(|(generation, commit, first, rotations)| {
             let end = self.end_in(archive, generation);
-            let end = end.map(|it| if it.reason.others_may_sign() { 0 } else { it.size });
+            let end = end.map(|it| if it.others_may_sign { 0 } else { it.size });
             let is_left = |it: &&TrustedRotation| end.is_none_or(|end| it.index < end);
             let left: Vec<_> = rotations.iter().filter(is_left).cloned().collect();
             let log = keys_from(first, &left).ok()?;

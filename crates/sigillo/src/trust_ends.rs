@@ -3,7 +3,8 @@
 
 use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::Archive;
-use sigillo_proof::EndedLog;
+use sigillo_model::SuccessionReason;
+use sigillo_proof::{EndedLog, SuccessorKeys, end_of};
 
 use crate::{
     error::CommandError,
@@ -23,13 +24,22 @@ pub(crate) fn allows(end: &EndedLog, head: SignedHead) -> bool {
 impl Trusted {
     /// Returns how the log of a generation ended, if a next one is known here: as is said here, else as the
     /// archive shows it that has the next one.
-    pub(crate) fn end_in(&self, archive: &Archive, generation: u64) -> Option<TrustedEnd> {
-        let next = self.successors.iter().find(|it| it.generation == generation + 1)?;
-        let shown = || {
-            let shown = TrustedSuccessor::of(archive, generation + 1);
-            shown.filter(|it| it.has_keys_of(next)).and_then(|it| it.before)
-        };
-        next.before.clone().or_else(shown)
+    pub(crate) fn end_in(&self, archive: &Archive, generation: u64) -> Option<EndedLog> {
+        let keys = self.successors.iter().filter_map(|next| {
+            let shown = || TrustedSuccessor::of(archive, next.generation);
+            let shown = || shown().filter(|it| it.has_keys_of(next)).and_then(|it| it.before);
+            let before = next.before.clone().or_else(shown);
+            Some(SuccessorKeys { before: before.as_ref().map(TrustedEnd::ended), ..next.keys()? })
+        });
+        end_of(generation, &keys.collect::<Vec<_>>())
+    }
+
+    /// Returns why the log of an origin ended, and how, if a next one is known here.
+    pub(crate) fn end_of_origin(&self, origin: &str) -> Option<(SuccessionReason, EndedLog)> {
+        let mut ends = self.successors.iter().map(|it| (it.generation, it.end_of(origin)));
+        let (next, end) = ends.find_map(|(next, end)| Some((next, end?)))?;
+        let keys: Vec<_> = self.successors.iter().filter_map(TrustedSuccessor::keys).collect();
+        Some((end.reason, end_of(next.checked_sub(1)?, &keys)?))
     }
 
     /// Tells whether nothing that is known here speaks against where the logs of an archive ended. Unless a
@@ -78,7 +88,7 @@ impl TrustStore {
         &self,
         archive: &Archive,
         generation: u64,
-    ) -> Result<Option<TrustedEnd>, CommandError> {
+    ) -> Result<Option<EndedLog>, CommandError> {
         Ok(self.of(archive)?.and_then(|it| it.end_in(archive, generation)))
     }
 

@@ -186,6 +186,12 @@ impl World {
 
     /// Lets another log begin, as if the keys of the old one were lost unless they are to sign for it.
     async fn succeed(&mut self, vouched: bool) {
+        let reason =
+            if vouched { SuccessionReason::CertificatesEnded } else { SuccessionReason::KeysLost };
+        self.succeed_for(reason, vouched).await;
+    }
+
+    async fn succeed_for(&mut self, reason: SuccessionReason, vouched: bool) {
         let (clock, entropy) = (Arc::new(self.clock.clone()), Arc::clone(&self.entropy));
         let (old, entity) = (self.keys.path().to_owned(), "Comune di Prova");
         let keys =
@@ -193,7 +199,7 @@ impl World {
         let keys = keys.unwrap();
         let signers = || LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
         let at = LogTime::new("2026-11-25T09:00:00Z".parse().unwrap());
-        let (reason, words) = (SuccessionReason::KeysExposed, "furto".to_owned());
+        let words = "furto".to_owned();
         let terms = SuccessionTerms { at, checkpoint: None, reason, words };
         let plan = plan_succession(&self.archive).await.unwrap();
         let new = (&signers(), keys.seal_pem());
@@ -359,12 +365,36 @@ async fn a_receipt_is_completed_over_the_border_of_two_logs() {
 }
 
 #[tokio::test]
+async fn what_nobody_believes_under_exposed_keys_alone_is_given_under_the_next_log() {
+    let mut world = World::new().await;
+    world.receive(FIRST, 3).await;
+    let before = world.batch(FIRST, &[3]).await;
+    world.end(FIRST, 3, &[]).await;
+    world.seal().await;
+    world.receive(SECOND, 3).await;
+    world.end(SECOND, 0, &before).await;
+    let older = world.give(ReceiptOf::Submission(SECOND)).await.unwrap();
+    world.succeed_for(SuccessionReason::KeysExposed, true).await;
+    // Sealed and stamped: time-stamps prove that it is older.
+    for of in [ReceiptOf::Versions(before), ReceiptOf::Submission(FIRST)] {
+        let receipt = world.give(of).await.unwrap();
+        assert_eq!(receipt.schema, RECEIPT_SCHEMA);
+        check_intact(&world.check(&receipt), 3, &["F507", "F605"]);
+    }
+    let given = world.give(ReceiptOf::Submission(SECOND)).await.unwrap();
+    for receipt in [given, world.refresh(&older).await.unwrap()] {
+        assert_eq!(receipt.schema, SEVERAL);
+        check_intact(&world.check(&receipt), 3, &["F308", "F507", "F605"]);
+    }
+}
+
+#[tokio::test]
 async fn a_receipt_of_another_archive_is_not_completed() {
     let (mut world, mut other) = (World::new().await, World::new().await);
     world.batch(FIRST, &[1]).await;
     other.batch(FIRST, &[1]).await;
     let receipt = other.give(ReceiptOf::Submission(FIRST)).await.unwrap();
     let error = world.refresh(&receipt).await.unwrap_err();
-    assert!(matches!(error, GiveReceiptError::Checkpoint { .. }), "{error:?}");
-    assert_eq!(error.kind(), ErrorKind::Integrity);
+    assert!(matches!(error, GiveReceiptError::Foreign { .. }), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Invalid, "nothing is wrong with the archive");
 }

@@ -6,7 +6,7 @@ use std::fs;
 use jiff::{SignedDuration, Timestamp};
 
 use sigillo_authorities::SignedHead;
-use sigillo_evidence_log::{AuditKnowledge, SeenLog, rebuild_log};
+use sigillo_evidence_log::{AuditKnowledge, SeenLog, audit_log, rebuild_log};
 use sigillo_model::{LogTime, ObjectKey, Sha256Digest, SuccessionReason};
 
 use crate::{
@@ -54,6 +54,30 @@ async fn a_checkpoint_that_others_sign_for_a_log_that_ended_is_no_damage_and_is_
     fs::write(world.file(&key), &theirs).unwrap();
     rebuild_log(&mut world.writer().await, &mut |_, _| {}).await.unwrap();
     assert_eq!(faults(&world.audit().await), [("F304", key.as_str())]);
+}
+
+#[tokio::test]
+async fn so_it_is_where_a_later_log_was_exposed() {
+    let (mut world, own, theirs) = robbed().await;
+    let reason = SuccessionReason::CertificatesEnded;
+    drop(succeeded_with(&mut world, reason, Some(own.clone())).await);
+    let key = ObjectKey::checkpoint();
+    fs::write(world.file(&key), &theirs).unwrap();
+    assert_eq!(faults(&world.audit().await), [("F304", key.as_str())]);
+    drop(succeeded(&mut world, SuccessionReason::KeysExposed).await);
+    // Whoever knows which logs there are, as every command does that looks at an archive.
+    let archive = world.archive().await;
+    archive.learn().await.unwrap();
+    let knowledge = AuditKnowledge {
+        anchors: world.anchors(),
+        log_key_trusted: true,
+        ..AuditKnowledge::default()
+    };
+    let audit = audit_log(&archive, &knowledge, &mut |_, _| {}).await.unwrap();
+    assert_eq!(faults(&audit), [("F402", key.as_str())]);
+    rebuild_log(&mut world.writer().await, &mut |_, _| {}).await.unwrap();
+    assert_eq!(world.read(&key).await, own.as_bytes());
+    assert_eq!(faults(&world.audit().await), []);
 }
 
 /// Ends a log whose newest commit says that it was made a year later, and returns the times of the next

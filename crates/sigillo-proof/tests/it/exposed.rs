@@ -10,7 +10,7 @@ use sigillo_model::{
 };
 use sigillo_proof::{
     Base64Bytes, Bundle, BundleRules, EndedLog, PeriodStatement, Receipt, ReceiptCheck,
-    ReceiptTrust, SuccessorKeys, TokenSection, check_bundle, check_period, check_receipt,
+    ReceiptTrust, SuccessorKeys, TokenSection, check_bundle, check_period, check_receipt, end_of,
 };
 use sigillo_testkit::MemorySigner;
 
@@ -288,6 +288,25 @@ fn beyond_the_known_end_of_a_log_nothing_is_believed_whatever_ended_it() {
     assert_eq!(checked.verdict, Verdict::Intact, "{:?}", checked.findings);
     let checked = check_period(&statement, &ended(log.world.trust(), of_statement + 1));
     assert_eq!(checked.verdict, Verdict::Intact, "{:?}", checked.findings);
+}
+
+#[test]
+fn others_may_sign_for_a_log_that_ended_where_they_may_for_a_later_one() {
+    let (world, receipt) = receipt_of(&plan(vec![2], true));
+    let size = check(&receipt, &world.trust()).checkpoint.unwrap().size;
+    // Another history of as many entries as the log ended with.
+    let mut trust = ended(world.trust(), size);
+    assert_eq!(end_of(1, &trust.successors), trust.successors[0].before);
+    assert_eq!(check(&receipt, &trust).verdict, Verdict::Damaged);
+    trust.successors.extend(exposed(world.trust(), (3, days(1)), 9).successors);
+    assert_eq!(check(&receipt, &trust).verdict, Verdict::CannotTell);
+    assert!(end_of(1, &trust.successors).unwrap().others_may_sign);
+    assert_eq!(end_of(2, &trust.successors), None);
+    // What came before says nothing of a later one.
+    let mut before = exposed(world.trust(), (1, days(1)), size);
+    before.successors.extend(ended(world.trust(), size).successors);
+    before.successors[1].generation = 3;
+    assert!(!end_of(2, &before.successors).unwrap().others_may_sign);
 }
 
 #[test]

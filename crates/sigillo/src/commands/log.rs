@@ -21,7 +21,7 @@ use crate::{
     cli::{ConsistencyArgs, EntriesArgs, LogCommand},
     commands::{
         EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_anchor,
-        log_ended::NotContained,
+        log_ended::{NotContained, told_of_lost},
         log_rotate, log_statement, log_succeed, log_witness,
         receipt::{cosigned_json, cosigned_text},
     },
@@ -167,8 +167,7 @@ async fn with_ended(
     file: &Path,
     bytes: &[u8],
 ) -> Result<Option<u8>, CommandError> {
-    let key = archive.key_of(bytes).await?;
-    let older = kept_checkpoint(file, bytes, &key)?;
+    let older = kept_checkpoint(archive, file, bytes).await?;
     let origin_of = |generation: &u64| archive.description().origin_of(*generation);
     let ended = (1..archive.generation()).find(|it| origin_of(it) == older.origin);
     let Some(generation) = ended else { return Ok(None) };
@@ -258,10 +257,7 @@ async fn log_and_older(
     bytes: Option<&[u8]>,
 ) -> Result<(ReceiptLog, Checkpoint), CommandError> {
     let kept = match (&args.old, bytes) {
-        (Some(old), Some(bytes)) => {
-            let key = archive.key_of(bytes).await?;
-            Some(kept_checkpoint(old, bytes, &key)?)
-        }
+        (Some(old), Some(bytes)) => Some(kept_checkpoint(archive, old, bytes).await?),
         _ => None,
     };
     let log = ReceiptLog::read(archive).await?;
@@ -274,15 +270,16 @@ async fn log_and_older(
 }
 
 /// Reads a checkpoint that somebody kept.
-fn kept_checkpoint(
+async fn kept_checkpoint(
+    archive: &Archive,
     file: &Path,
     bytes: &[u8],
-    key: &VerifierKey,
 ) -> Result<Checkpoint, CommandError> {
-    checkpoint_of(bytes, key).map_err(|what| {
+    checkpoint_of(bytes, &archive.key_of(bytes).await?).map_err(|what| {
         let words = format!("{} is no checkpoint of this log: {what}", file.display());
-        CommandError::new(ErrorKind::Invalid, words)
-            .hint("give a file that `sigillo log checkpoint` printed for this archive")
+        let error = CommandError::new(ErrorKind::Invalid, words)
+            .hint("give a file that `sigillo log checkpoint` printed for this archive");
+        told_of_lost(error, archive, bytes)
     })
 }
 

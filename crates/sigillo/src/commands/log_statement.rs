@@ -20,7 +20,7 @@ use crate::{
         EXIT_CLEAN,
         bundle::BothTrusts,
         log::checkpoint_of,
-        log_ended::NotContained,
+        log_ended::{NotContained, told_of_lost},
         receipt::{logs_text, teaches},
         verify::{exit_code, findings_text},
     },
@@ -171,7 +171,7 @@ async fn bound_of(
     let bytes = read_beginning(path, NOTE_BYTES_MAX as u64).map_err(|error| error.hint(forms))?;
     let checkpoint = checkpoint_of(&bytes, &archive.key_of(&bytes).await?).map_err(|what| {
         let words = format!("{text} is no checkpoint of this log: {what}");
-        CommandError::new(ErrorKind::Invalid, words).hint(forms)
+        told_of_lost(CommandError::new(ErrorKind::Invalid, words).hint(forms), archive, &bytes)
     })?;
     Ok(PeriodBound::Checkpoint(checkpoint))
 }
@@ -309,6 +309,7 @@ fn fork(
     check: &PeriodCheck,
     trust: &MetTrust<'_>,
 ) -> Option<Finding> {
+    // What is damaged is compared with nothing, and only what is proven teaches anything.
     let is_whole = check.logs.len() as u64 == archive.newest_log();
     if !teaches(&check.findings, check.verdict) || !is_whole {
         return None;
@@ -318,7 +319,8 @@ fn fork(
     let bounds = older.into_iter().chain(&check.checkpoint);
     let bounds = bounds.filter_map(|it| Some((check.generation?, it)));
     let logs = check.logs.iter().map(|it| (it.generation, &it.checkpoint));
-    context.meet((archive, file), trust, bounds.chain(logs))
+    let own = trust.own.filter(|_| check.verdict == Verdict::Intact);
+    context.meet((archive, file), &MetTrust { own, ..*trust }, bounds.chain(logs))
 }
 
 fn check_text(check: &PeriodCheck, archive: Option<&ArchiveSection>) -> String {

@@ -274,19 +274,21 @@ fn named_keys(trusted: &[Trusted], origin: &str) -> Option<(KeysOfLog, Option<St
 /// have beyond its end and, where others may sign with its keys, everything but the end itself.
 fn refuse_ended(context: &Context, checkpoint: &Checkpoint) -> Result<(), CommandError> {
     let trusted = context.trust.list()?;
-    let mut ends = trusted.iter().flat_map(|it| &it.successors);
-    let Some(end) = ends.find_map(|it| it.end_of(&checkpoint.origin)) else { return Ok(()) };
+    let end = trusted.iter().find_map(|it| it.end_of_origin(&checkpoint.origin));
+    let Some((reason, end)) = end else { return Ok(()) };
     let head = SignedHead { size: checkpoint.size, root: digest_of(checkpoint.root) };
-    if allows(&end.ended(), head) {
+    if allows(&end, head) {
         return Ok(());
     }
+    let is_later = end.others_may_sign && !reason.others_may_sign();
     let words = format!(
-        "{} ended with {} entries and the root {} by what the trust store says, because {}, and this is a \
-         checkpoint of {} and the root {}: nothing was cosigned",
+        "{} ended with {} entries and the root {} by what the trust store says, because {}{}, and this is \
+         a checkpoint of {} and the root {}: nothing was cosigned",
         visible(&checkpoint.origin),
         end.size,
         end.root,
-        end.reason.in_words(),
+        reason.in_words(),
+        if is_later { " (others may have its keys beside those of a later log)" } else { "" },
         checkpoint.size,
         digest_of(checkpoint.root),
     );

@@ -299,12 +299,14 @@ pub(crate) fn fork(
     check: &ReceiptCheck,
     trust: &MetTrust<'_>,
 ) -> Option<Finding> {
+    // What is damaged is compared with nothing, and only what is proven teaches anything.
     let is_whole = check.logs.len() as u64 == receipt.archive.newest_log();
     if !teaches(&check.findings, check.verdict) || !is_whole {
         return None;
     }
     let heads = check.logs.iter().map(|it| (it.generation, &it.checkpoint));
-    context.meet((&receipt.archive, file), trust, heads)
+    let own = trust.own.filter(|_| check.verdict == Verdict::Intact);
+    context.meet((&receipt.archive, file), &MetTrust { own, ..*trust }, heads)
 }
 
 /// Tells whether whoever checked a receipt believes the key of its log.

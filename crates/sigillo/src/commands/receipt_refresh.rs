@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sigillo_custody::{ReceiptLog, ReceiptMaker};
+use sigillo_custody::{GiveReceiptError, ReceiptLog, ReceiptMaker};
 use sigillo_evidence_log::Archive;
 use sigillo_merkle::Checkpoint;
 use sigillo_model::{ErrorKind, Severity};
@@ -14,7 +14,7 @@ use sigillo_store::ReadPool;
 
 use crate::{
     commands::{
-        log_ended::NotContained,
+        log_ended::{NotContained, told_of_lost},
         receipt::{documents_text, evidence_text, summary, told_left_out, write_receipt},
     },
     context::Context,
@@ -41,7 +41,11 @@ pub(super) async fn refresh(context: &Context, file: &Path) -> Result<u8, Comman
     let by = (anchors, told);
     let at = context.clock.now();
     let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors, at };
-    let given = maker.refresh(&older).await?;
+    let given = maker.refresh(&older).await.map_err(|error| {
+        let is_foreign = matches!(error, GiveReceiptError::Foreign { .. });
+        let note = if is_foreign { older.checkpoint.as_bytes() } else { &[] };
+        told_of_lost(error.into(), &archive, note)
+    })?;
     let mut newer = given.receipt;
     log.add_validation(&archive, &mut newer, by, RECEIPT_VALIDATION_BYTES_MAX).await?;
     let mut witnesses = context.trust.witness_keys()?;

@@ -1,7 +1,8 @@
 //! What was seen and met: what contradicts it, and what outranks it.
 
-use sigillo_merkle::KeysOfLog;
+use sigillo_merkle::{NoteSignature, rotation_text};
 use sigillo_model::Signer as _;
+use sigillo_proof::EndedLog;
 use sigillo_testkit::MemorySigner;
 use tempfile::TempDir;
 
@@ -24,7 +25,8 @@ fn at() -> LogTime {
 /// What a file shows: the first log, those after it by the seeds of their keys, and heads.
 fn met(file: &str, later: &[u64], heads: &[(u64, SignedHead)]) -> Met {
     let later = (2..).zip(later).map(|(generation, seed)| (generation, key(generation, *seed)));
-    let logs = std::iter::once((1, key(1, 1))).chain(later).collect();
+    let logs = std::iter::once((1, key(1, 1))).chain(later);
+    let logs = logs.map(|(generation, key)| (generation, key.into())).collect();
     Met { logs, heads: heads.to_vec(), file: file.to_owned() }
 }
 
@@ -47,11 +49,19 @@ fn memory() -> (TempDir, Memory) {
     (folder, memory)
 }
 
+fn trust(named: &[SuccessorKeys]) -> ReceiptTrust {
+    ReceiptTrust { successors: named.to_vec(), ..ReceiptTrust::default() }
+}
+
 /// Meets a file as a command does, with one trust.
 fn meet(memory: &Memory, met: &Met, named: &[SuccessorKeys]) -> Option<String> {
-    let found = memory.contradiction(met, named);
+    meet_with(memory, met, &trust(named))
+}
+
+fn meet_with(memory: &Memory, met: &Met, trust: &ReceiptTrust) -> Option<String> {
+    let found = memory.contradiction(met, trust);
     if found.is_none() {
-        memory.learn(met, named, at()).unwrap();
+        memory.learn(met, trust, at()).unwrap();
     }
     found.map(|it| format!("{}: {}", it.object, it.message))
 }
@@ -63,13 +73,13 @@ fn what_was_met_lies_apart_from_what_was_seen_and_says_where_it_was_met() {
     let theirs = met("di altri\n.zip", &[], &[(1, head(30, "theirs"))]);
     assert_eq!(meet(&memory, &theirs, &[]), None);
     assert_eq!(memory.seen(&key(1, 1)).unwrap().head, head(12, "own"));
-    let known = memory.met(&key(1, 1)).unwrap();
+    let known = memory.met(&key(1, 1), None).unwrap();
     assert_eq!((known.head, known.at), (head(30, "theirs"), Some(at())));
     assert_eq!(known.how(), "met in di altri\\u{a}.zip on 2026-11-30T08:00:00Z");
     // Older ones change nothing, and neither does a file of another archive with the same id.
     assert_eq!(meet(&memory, &met("x", &[], &[(1, head(29, "x"))]), &[]), None);
-    assert_eq!(memory.met(&key(1, 1)).unwrap(), known);
-    assert_eq!(memory.met(&key(1, 2)), None);
+    assert_eq!(memory.met(&key(1, 1), None).unwrap(), known);
+    assert_eq!(memory.met(&key(1, 2), None), None);
 }
 
 #[test]
@@ -98,15 +108,72 @@ fn nothing_is_compared_with_or_remembered_that_a_known_end_does_not_allow() {
             assert_eq!(meet(&memory, &met("theirs.zip", &[], &[(1, theirs)]), &[]), None);
             let honest = met("own.zip", &[2], &[(1, own)]);
             assert_eq!(meet(&memory, &honest, &end), None, "{exposed} {theirs:?}");
-            assert_eq!(memory.met(&key(1, 1)).unwrap().head, own, "{exposed} {theirs:?}");
+            assert_eq!(memory.met(&key(1, 1), None).unwrap().head, own, "{exposed} {theirs:?}");
         }
         // Beyond the end nothing is remembered; below it only where nobody else may sign.
         let (_folder, memory) = memory();
         assert_eq!(meet(&memory, &met("x.zip", &[], &[(1, head(30, "theirs"))]), &end), None);
-        assert_eq!(memory.met(&key(1, 1)), None, "{exposed}");
+        assert_eq!(memory.met(&key(1, 1), None), None, "{exposed}");
         assert_eq!(meet(&memory, &met("x.zip", &[], &[(1, head(9, "x"))]), &end), None);
-        assert_eq!(memory.met(&key(1, 1)).is_some(), !exposed);
+        assert_eq!(memory.met(&key(1, 1), None).is_some(), !exposed);
     }
+}
+
+#[test]
+fn nothing_below_the_end_is_either_where_others_have_the_keys_of_a_later_log() {
+    let (own, theirs) = (head(32, "own"), head(22, "theirs"));
+    let ended = [named(2, 2, Some((own, false)))];
+    let exposed = [ended[0].clone(), named(3, 3, Some((head(9, "second"), true)))];
+    let (_folder, memory) = memory();
+    let fork = met("theirs.zip", &[], &[(1, theirs)]);
+    assert_eq!(meet(&memory, &fork, &exposed), None);
+    assert_eq!(memory.met(&key(1, 1), None), None);
+    // Met before that was known.
+    assert_eq!(meet(&memory, &fork, &ended), None);
+    assert_eq!(memory.met(&key(1, 1), None).unwrap().head, theirs);
+    let honest = met("own.zip", &[], &[(1, head(22, "own"))]);
+    assert!(meet(&memory, &honest, &ended).is_some());
+    assert_eq!(meet(&memory, &honest, &exposed), None);
+    assert_eq!(meet(&memory, &met("own.zip", &[2], &[(1, own)]), &exposed), None);
+    assert_eq!(memory.met(&key(1, 1), None).unwrap().head, own);
+}
+
+/// The first log's keys, of which the second signs from an entry on.
+fn rotated(index: u64) -> KeysOfLog {
+    let mut keys = KeysOfLog::new(key(1, 1));
+    let text = rotation_text(1, &key(1, 8));
+    let signature = MemorySigner::new(1).sign(text.as_bytes()).unwrap().try_into().unwrap();
+    let line = NoteSignature::ed25519(&key(1, 1), signature).to_line();
+    keys.rotate(index, 1, &key(1, 8).to_string(), line.trim_end()).unwrap();
+    keys
+}
+
+#[test]
+fn what_was_met_by_a_key_that_retired_is_neither_remembered_nor_compared_with() {
+    let known = ReceiptTrust { log: Some(rotated(23)), ..ReceiptTrust::default() };
+    let (beside, beyond) = (head(22, "theirs"), head(30, "theirs"));
+    let honest = |size| {
+        let mut met = met("own.zip", &[], &[(1, head(size, "own"))]);
+        met.logs = vec![(1, rotated(23))];
+        met
+    };
+    let (_folder, memory) = memory();
+    assert_eq!(meet_with(&memory, &met("theirs.zip", &[], &[(1, beside)]), &known), None);
+    assert_eq!(memory.met(&key(1, 1), None), None);
+    for theirs in [beside, beyond] {
+        // Met before the rotation was known.
+        assert_eq!(meet(&memory, &met("theirs.zip", &[], &[(1, theirs)]), &[]), None);
+        assert_eq!(memory.met(&key(1, 1), None).unwrap().head, theirs);
+        assert_eq!(memory.met(&key(1, 1), known.log.as_ref()), None);
+        assert!(memory.contradiction(&honest(theirs.size), &trust(&[])).is_some());
+        assert_eq!(memory.contradiction(&honest(theirs.size), &known), None);
+    }
+    assert_eq!(meet_with(&memory, &honest(24), &known), None);
+    let own = memory.met(&key(1, 1), known.log.as_ref()).unwrap();
+    assert_eq!((own.head, own.how()), (head(24, "own"), format!("met in own.zip on {}", at())));
+    // What was seen in the archive itself is still compared with.
+    memory.see(&key(1, 1), head(22, "own"), at()).unwrap();
+    assert!(meet_with(&memory, &met("theirs.zip", &[], &[(1, beside)]), &known).is_some());
 }
 
 #[test]
@@ -155,10 +222,10 @@ fn a_trust_that_is_not_the_users_own_plants_nothing() {
     let (_folder, memory) = memory();
     let (a, b) = ([named(2, 2, None)], [named(2, 4, None)]);
     // Judged by a folder that names the log, and remembered by the own trust store, which names none.
-    assert_eq!(memory.contradiction(&met("a.zip", &[2], &[]), &a), None);
-    memory.learn(&met("a.zip", &[2], &[]), &[], at()).unwrap();
-    assert_eq!(memory.contradiction(&met("b.zip", &[4], &[]), &b), None);
-    memory.learn(&met("b.zip", &[4], &[]), &[], at()).unwrap();
+    assert_eq!(memory.contradiction(&met("a.zip", &[2], &[]), &trust(&a)), None);
+    memory.learn(&met("a.zip", &[2], &[]), &trust(&[]), at()).unwrap();
+    assert_eq!(memory.contradiction(&met("b.zip", &[4], &[]), &trust(&b)), None);
+    memory.learn(&met("b.zip", &[4], &[]), &trust(&[]), at()).unwrap();
     let logs = memory.read_logs(MET_LOGS);
     assert_eq!(logs.iter().map(|it| it.log.clone()).collect::<Vec<_>>(), [key(2, 2)]);
 }

@@ -183,6 +183,24 @@ fn of_a_log_whose_keys_others_may_have_only_its_end_is_vouched_for() {
 }
 
 #[test]
+fn of_older_logs_too_whose_keys_lie_beside_those() {
+    let (before, other) = (SignedHead { size: 29, root: Sha256Digest::of(b"other") }, origin(7));
+    let ended = TrustedEnd { reason: SuccessionReason::CertificatesEnded, ..end(30) };
+    let second = next(2, &[5], Some(ended));
+    let known = Trusted { successors: vec![second.clone()], ..file(&[1]) };
+    let (reason, end_of_first) = known.end_of_origin(&origin(1)).unwrap();
+    assert_eq!(reason, SuccessionReason::CertificatesEnded);
+    assert!(allows(&end_of_first, before));
+    let exposed = Trusted { successors: vec![second, next(3, &[6], Some(end(9)))], ..file(&[1]) };
+    assert!(!allows(&exposed.end_of_origin(&origin(1)).unwrap().1, before));
+    assert!(!allows(
+        &exposed.end_of_origin(&origin(2)).unwrap().1,
+        SignedHead { size: 8, ..before }
+    ));
+    assert_eq!((exposed.end_of_origin(&origin(3)), exposed.end_of_origin(&other)), (None, None));
+}
+
+#[test]
 fn all_files_of_one_archive_are_joined_and_two_that_contradict_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let store = crate::trust_store::TrustStore::in_folder(folder.path().to_owned());

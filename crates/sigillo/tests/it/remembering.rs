@@ -89,6 +89,19 @@ fn a_bundle_of_a_thief_is_named_and_never_said_to_be_a_loss() {
 }
 
 #[test]
+fn a_bundle_that_cannot_be_told_teaches_nothing() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    let mut trusted = world.run(["trust", "export"]).json();
+    trusted["anchors"] = serde_json::json!([]);
+    fs::write(world.place("senza.json"), trusted.to_string()).unwrap();
+    stolen(&world, "ladro.zip", b"ladro");
+    auditor(&world, &["trust", "add", "senza.json"]).check(0, "Believed");
+    auditor(&world, &["check", "ladro.zip"]).check(3, "CANNOT TELL");
+    let told = auditor(&world, &["verify"]);
+    assert!(told.code == 3 && !told.stdout.contains("ladro.zip"), "{told:?}");
+}
+
+#[test]
 fn who_knows_where_a_log_ended_is_not_told_of_a_thiefs_head_of_that_size() {
     let world = World::with(&[("uno.txt", b"uno")]);
     exported(&world, "vecchio.json");
@@ -107,6 +120,49 @@ fn who_knows_where_a_log_ended_is_not_told_of_a_thiefs_head_of_that_size() {
     auditor(&world, &["verify"]).check(0, "INTACT");
     auditor(&world, &["check", "ladro.zip"]).check(3, "F601");
     auditor(&world, &["check", "tre.zip"]).check(0, "PROVEN");
+}
+
+#[test]
+fn nor_is_who_knows_that_a_later_log_was_exposed() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    exported(&world, "vecchio.json");
+    stolen(&world, "ladro.zip", b"ladro");
+    for name in ["due.txt", "tre.txt"] {
+        ingest_more(&world, name, name.as_bytes());
+    }
+    succeed(&world, "certificates-ended", &[]);
+    world.run(["check", "ladro.zip"]).check(0, "PROVEN");
+    auditor(&world, &["trust", "add", "vecchio.json"]).check(0, "Believed");
+    auditor(&world, &["check", "ladro.zip"]).check(0, "PROVEN");
+    for told in [world.run(["verify"]), auditor(&world, &["verify"])] {
+        told.check(5, "was met in ladro.zip on 20");
+        assert!(told.stdout.contains("ends the newest log with"), "{told:?}");
+    }
+    succeed(&world, "keys-exposed", &[]);
+    exported(&world, "nuovo.json");
+    auditor(&world, &["trust", "add", "nuovo.json"]).check(0, "Believed");
+    for told in [world.run(["verify"]), auditor(&world, &["verify"])] {
+        told.check(0, "INTACT");
+    }
+}
+
+#[test]
+fn a_bundle_by_a_key_that_has_retired_stops_nobody_who_knows_that() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    exported(&world, "vecchio.json");
+    stolen(&world, "ladro.zip", b"ladro");
+    world.run(["log", "rotate-key", "--yes"]).check(0, "Rotation 1");
+    ingest_more(&world, "due.txt", b"due");
+    // The owner has the new key, whatever the trust store was told.
+    world.run(["check", "ladro.zip"]).check(0, "PROVEN");
+    ingest_more(&world, "tre.txt", b"tre");
+    world.check_intact(3);
+    auditor(&world, &["trust", "add", "vecchio.json"]).check(0, "Believed");
+    auditor(&world, &["check", "ladro.zip"]).check(0, "PROVEN");
+    auditor(&world, &["verify"]).check(5, "was met in ladro.zip on 20");
+    exported(&world, "nuovo.json");
+    auditor(&world, &["trust", "add", "nuovo.json"]).check(0, "Believed");
+    auditor(&world, &["verify"]).check(0, "INTACT");
 }
 
 #[test]

@@ -121,6 +121,8 @@ fn a_successor_that_is_lost_is_said_to_be_and_nothing_is_written_before() {
     copy(&world.archive(), &world.place("prima"));
     succeed(&world, "tail-lost");
     ingest_more(&world, "due.txt");
+    world.run(["receipt", "show", "carte/due.txt", "-o", "perso.json"]).check(0, "is in");
+    fs::write(world.place("perso.txt"), world.run(["log", "checkpoint"]).stdout).unwrap();
     bring_back(&world.place("prima"), &world.archive());
     let before = world.objects();
     let refused = try_to(&world, "backup-restored", &[]);
@@ -149,6 +151,18 @@ fn a_successor_that_is_lost_is_said_to_be_and_nothing_is_written_before() {
     };
     assert_eq!(kept(&keys_of(&world), "g2"), 2);
     assert_eq!(kept(&world.home().join(".config/sigillo/trust"), ""), 2);
+    for args in [
+        &["receipt", "refresh", "perso.json"][..],
+        &["log", "consistency", "perso.txt"],
+        &["log", "statement", "--from", "perso.txt"],
+        &["verify", "--sample", "1", "--seed-from", "perso.txt"],
+        &["log", "succeed", "--reason", "tail-lost", "--checkpoint", "perso.txt"],
+    ] {
+        let refused = world.run(args);
+        refused.check_error(1, "no signature by a known key");
+        assert!(refused.stderr.contains("it is of the lost one"), "{refused:?}");
+        assert!(!refused.stderr.contains("do not write"), "{refused:?}");
+    }
     assert_eq!(world.ingest(&[]).code, 0);
     world.check_intact(2);
     try_to(&world, "backup-restored", &[]).check(0, "Log 3 has begun");
@@ -284,6 +298,31 @@ fn a_signed_act_goes_on_without_a_lost_successor_only_if_that_is_asked() {
     world.run(without).check(0, "Log 2 has begun");
     assert_eq!(world.ingest(&[]).code, 0);
     world.check_intact(1);
+}
+
+#[test]
+fn keys_that_were_set_aside_are_named_where_the_log_is_found_after_all() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    copy(&world.archive(), &world.place("prima"));
+    succeed(&world, "tail-lost");
+    copy(&world.archive(), &world.place("dopo"));
+    bring_back(&world.place("prima"), &world.archive());
+    let act = ["log", "succeed", "--reason", "backup-restored", "--act", "atto.json"];
+    world.run(act.iter().chain(&["--lost-successor"])).check(0, "Have it signed");
+    bring_back(&world.place("dopo"), &world.archive());
+    world.write("due.txt", b"due");
+    let refused = world.ingest(&[]);
+    refused.check_error(1, "are not this archive's");
+    let keys = keys_of(&world);
+    let names = fs::read_dir(&keys).unwrap().map(|it| it.unwrap().path());
+    let mut aside = names.filter(|it| it.to_str().unwrap().contains("/g2-lost-"));
+    let aside = aside.next().unwrap();
+    assert!(refused.stderr.contains(aside.to_str().unwrap()), "{refused:?}");
+    // As the hint says.
+    fs::rename(keys.join("g2"), world.place("via")).unwrap();
+    fs::rename(aside, keys.join("g2")).unwrap();
+    ingest_more(&world, "due.txt");
+    world.check_intact(2);
 }
 
 #[test]
