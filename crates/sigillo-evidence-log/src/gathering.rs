@@ -3,20 +3,21 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use sigillo_authorities::{Authorities, GatheredEvidence};
 use sigillo_ers::{
-    AlgorithmTable, CertificateRevocation, Renewal, RevocationEffect, RevocationReason,
-    RevocationSet, RevocationStatus, TOKEN_BYTES_MAX, ToldEvidence, TrustAnchors,
-    revocation_questions, token_renewals_due, token_revocation,
+    AlgorithmTable, CertificateRevocation, RevocationEffect, RevocationReason, RevocationSet,
+    RevocationStatus, TOKEN_BYTES_MAX, ToldEvidence, TrustAnchors, revocation_questions,
+    token_revocation,
 };
 use sigillo_model::{Clock, EvidenceDigest, ObjectKey, Sha256Digest, Sha512Digest, ValidationOf};
 use sigillo_store::StoreError;
 
 use crate::{
     Archive, ChainToken, Chains, GatherOutcome, KeptEvidence, LogError, LogView, LogWriter,
-    RevokedCertificate, TokenFrom, ToldRevocation, ToldRevocations, read_validation, read_view,
+    RevokedCertificate, ToldRevocation, ToldRevocations, read_validation, read_view,
+    standing::StandingLines,
     told_revocations::told_by,
     validation::{GATHERING_MAX, store},
 };
@@ -125,7 +126,8 @@ pub async fn plan_gathering(
         }
     }
     let before = plan.revoked.len();
-    let replaced = replaced((archive, &view, &chains), &plan.revoked, rules).await?;
+    let of = (archive, &view, &chains);
+    let replaced = replaced(of, (&plan.revoked, &planner.told), rules).await?;
     plan.revoked.retain(|it| !replaced.contains(&it.token_sha256));
     plan.replaced = (before - plan.revoked.len()) as u64;
     plan.wanting.sort_by(|a, b| (&a.stamped_at, &a.key).cmp(&(&b.stamped_at, &b.key)));
@@ -135,66 +137,32 @@ pub async fn plan_gathering(
 }
 
 /// Returns the time-stamps by revoked certificates in whose place others stand: of every sealing that one is
-/// of, a line whose first and newest time-stamps are by none of these, the same line or another, and were
-/// renewed before they ended.
-///
-/// Whether that line holds in every other respect is for an audit to say.
+/// of, a line that holds and whose newest time-stamp is by none of these, the same or another.
 async fn replaced(
-    (archive, view, chains): (&Archive, &LogView, &Chains),
-    revoked: &[RevokedCertificate],
+    of: (&Archive, &LogView, &Chains),
+    (revoked, told): (&[RevokedCertificate], &ToldRevocations),
     rules: &GatherRules<'_>,
 ) -> Result<HashSet<Sha256Digest>, LogError> {
-    let mut replaced: HashSet<_> = revoked.iter().map(|it| it.token_sha256).collect();
-    let revoked = replaced.clone();
-    let is_sound = |it: &ChainToken| !revoked.contains(&it.sha256);
-    let stands = |number: u64, chain: &[ChainToken]| {
-        let is_of_use = |it: &ChainToken| it.is_placed() && !it.stated(view).1;
-        chain.first().is_some_and(is_sound)
-            && chain.last().is_some_and(is_sound)
-            && chain.iter().all(is_of_use)
-            && chains.left_out((number, chain)).next().is_none()
-    };
-    let is_whole = |chain: &[ChainToken]| chain.iter().all(is_sound);
-    let concerned = chains.iter().filter(|(_, _, chain)| !is_whole(chain));
+    let (_, _, chains) = of;
+    let all: HashSet<_> = revoked.iter().map(|it| it.token_sha256).collect();
+    let is_in = |chain: &[ChainToken]| chain.iter().any(|it| all.contains(&it.sha256));
+    let concerned = chains.iter().filter(|(_, _, chain)| is_in(chain));
     let concerned: HashSet<u64> = concerned.map(|(_, number, _)| number).collect();
-    let mut standing = HashSet::new();
+    let by = (rules.anchors, rules.algorithms);
+    let (mut lines, mut standing) = (StandingLines::new(of, by, (told, rules.at)), HashSet::new());
     for (_, number, chain) in chains.iter().filter(|(_, number, _)| concerned.contains(number)) {
-        let sound: Vec<ChainToken> = chain.iter().copied().filter(is_sound).collect();
-        if stands(number, chain) && lasts((archive, view), &sound, rules).await? {
+        let is_newest_revoked = chain.last().is_some_and(|it| all.contains(&it.sha256));
+        if !is_newest_revoked && lines.hold((number, chain), false).await? {
             standing.insert(number);
         }
     }
+    let mut replaced = all.clone();
     for (_, number, chain) in chains.iter() {
         for token in chain.iter().filter(|_| !standing.contains(&number)) {
             replaced.remove(&token.sha256);
         }
     }
     Ok(replaced)
-}
-
-/// Tells whether each of some time-stamps of a sealing lasts until the next one covers it, and the newest
-/// until the time of judgement. What cannot be read does not.
-async fn lasts(
-    (archive, view): (&Archive, &LogView),
-    tokens: &[ChainToken],
-    rules: &GatherRules<'_>,
-) -> Result<bool, LogError> {
-    for (place, token) in tokens.iter().enumerate() {
-        let next = tokens.get(place + 1);
-        // The next of the same chain relies on the same hash function.
-        let ends_chain = next.is_none_or(|it| matches!(it.from, TokenFrom::Rehashed { .. }));
-        let covered_at = next.map(|it| it.stated(view).0.parse()).transpose();
-        let Ok(until) = covered_at.map(|at| at.unwrap_or(rules.at)) else { return Ok(false) };
-        let raw = read_token(archive, &token.key(view), token.sha256).await?;
-        let by = (rules.anchors, until);
-        let due = raw.map(|raw| token_renewals_due(&raw, rules.algorithms, by));
-        let Some(Ok(due)) = due else { return Ok(false) };
-        let mut counts = due.iter().filter(|it| ends_chain || it.renewal == Renewal::TimeStamp);
-        if counts.any(|it| it.is_due(until, SignedDuration::ZERO)) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// Returns when something newer covers each time-stamp, in all chains that it is in.
@@ -456,9 +424,7 @@ fn wanting(
                 Some((format!("{why}; a graver one may have been learnt since"), true))
             }
             // A hold may end, as if it had never been.
-            RevocationStatus::Revoked { at, effect, reason: Some(reason), .. }
-                if reason.is_hold() && !stands(*effect, *at, covered_at) =>
-            {
+            RevocationStatus::Revoked { at, reason: Some(reason), .. } if reason.is_hold() => {
                 let why = format!("{subject}: on hold since {at}; that may have ended since");
                 Some((why, true))
             }

@@ -31,6 +31,7 @@ mod revoked_out;
 mod sealing;
 mod sealing_chains;
 mod stamping;
+mod standing;
 mod stopped;
 mod succession;
 mod told_revocations;

@@ -231,6 +231,8 @@ pub(crate) async fn plan_of(
     }
     plan.older(of, rules.anchors, revoked.tokens(rules.line, chains)).await?;
     plan.say_stopped(of, rules).await?;
+    let mut seen = BTreeSet::new();
+    plan.findings.retain(|it| seen.insert((it.code.code(), it.object.clone())));
     Ok(plan)
 }
 

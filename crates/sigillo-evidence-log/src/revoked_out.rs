@@ -3,17 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use sigillo_ers::TrustAnchors;
 use sigillo_model::{Finding, FindingCode, Sha256Digest};
 
 use crate::{
-    Archive, ChainToken, Chains, LogError, LogView, SealingChains, ToldRevocations,
-    audit_revocation::RevocationAudit,
+    Archive, ChainToken, Chains, LogError, LogView, SealingChains, TokenFrom, ToldRevocations,
+    audit_revocation::RevocationAudit, chains_of, sealing_chains::read_token,
 };
 
-/// The renewals that do not count in the chains of some sealings on a line.
+/// At most this many time-stamps are read at once.
+const TOKENS_AHEAD_MAX: usize = 16;
+
+/// The renewals that do not count in the chains of some sealings on a line, and those that are lost so that
+/// others do not.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RevokedOut {
     /// By the number of the sealing.
@@ -59,7 +64,51 @@ impl RevokedOut {
                 this.sealings.insert(number, left_out);
             }
         }
+        this.take_lost(of, line).await?;
         Ok(this)
+    }
+
+    /// Takes in what is lost of new hash trees, or under them: they are over all that came before, so that
+    /// they count for nothing without it.
+    async fn take_lost(
+        &mut self,
+        of: (&Archive, &LogView, &Chains),
+        line: &str,
+    ) -> Result<(), LogError> {
+        let (archive, view, chains) = of;
+        let is_tree = |it: &ChainToken| matches!(it.from, TokenFrom::Rehashed { .. });
+        let of_line = chains.iter().filter(|(of, ..)| *of == line);
+        let with_trees: Vec<_> = of_line
+            .filter_map(|(_, number, chain)| {
+                let trees = chain.iter().position(is_tree).filter(|at| *at > 0)?;
+                Some((number, chain, trees))
+            })
+            .collect();
+        let each = with_trees.iter().flat_map(|(_, chain, trees)| &chain[..=*trees]);
+        let tokens: HashMap<Sha256Digest, ChainToken> =
+            each.map(|token| (token.sha256, *token)).collect();
+        let mut read = stream::iter(tokens.into_values())
+            .map(|token| async move { Ok((token, read_token(archive, view, &token).await?)) })
+            .buffer_unordered(TOKENS_AHEAD_MAX);
+        let mut lost = HashSet::new();
+        while let Some((token, read)) = read.try_next().await.map_err(|error: LogError| error)? {
+            if let Err(finding) = read {
+                lost.insert(token.sha256);
+                self.findings.push(finding);
+            }
+        }
+        for (number, chain, trees) in with_trees {
+            let is_there = |it: &ChainToken| it.is_placed() && !lost.contains(&it.sha256);
+            if chain[..=trees].iter().all(is_there) {
+                continue;
+            }
+            let counts = |at: &usize| is_there(&chain[*at]) && self.counts(number, *at);
+            if let Some(newest) = (0..trees).rev().find(counts) {
+                let left_out = self.sealings.entry(number).or_default();
+                (left_out.newest, left_out.is_cut) = (Some(newest), true);
+            }
+        }
+        Ok(())
     }
 
     /// Returns the newest time-stamp of a sealing that counts.
@@ -156,13 +205,35 @@ impl<'a> RevokedRenewals<'a> {
         let Ok(mut read) = SealingChains::read(of, chain, &mut self.known).await? else {
             return Ok(all);
         };
-        let count = read.count();
         let (set, _) = self.audit.evidence(of, chain).await?;
         let left_out = read.leave_revoked_out(chain, (self.anchors, &set), self.at);
         if left_out.is_empty() {
             return Ok(all);
         }
-        let (newest, is_cut) = (read.newest(), read.count() < count);
+        let (newest, is_cut) = (read.newest(), read.count() < chains_of(chain).count());
         Ok(LeftOut { places: left_out.into_iter().collect(), newest, is_cut })
+    }
+
+    /// Tells whether the first time-stamp of a chain proves nothing, or perhaps nothing, once what does not
+    /// count of the later ones is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the store did not answer.
+    pub(crate) async fn is_first_revoked(
+        &mut self,
+        of: (&Archive, &LogView, &Chains),
+        chain: &[ChainToken],
+    ) -> Result<bool, LogError> {
+        if !self.is_any {
+            return Ok(false);
+        }
+        let Ok(mut read) = SealingChains::read(of, chain, &mut self.known).await? else {
+            return Ok(false);
+        };
+        let (set, _) = self.audit.evidence(of, chain).await?;
+        let by = (self.anchors, &set);
+        read.leave_revoked_out(chain, by, self.at);
+        Ok(read.is_first_revoked(by, self.at))
     }
 }

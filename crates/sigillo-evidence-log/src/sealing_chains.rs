@@ -177,6 +177,21 @@ impl SealingChains {
         }
     }
 
+    /// Tells whether the first time-stamp proves nothing, or perhaps nothing, for a certificate behind it was
+    /// revoked by what `evidence` says, and those after it that are there do not help.
+    pub(crate) fn is_first_revoked(
+        &self,
+        (anchors, evidence): (&TrustAnchors, &RevocationSet),
+        known_by: Timestamp,
+    ) -> bool {
+        let there = self.there();
+        // One is put before it, for the very first is not looked at.
+        let first: &[u8] = &[];
+        let raws: Vec<&[u8]> =
+            std::iter::once(first).chain(there.iter().map(|(_, raw)| &raw[..])).collect();
+        revoked_stamp(&raws, (anchors, evidence), known_by).is_some_and(|(at, _)| at == 1)
+    }
+
     /// Returns the time-stamps that are there, and their places among all of the sealing.
     fn there(&self) -> Vec<(usize, Bytes)> {
         let (mut all, mut before) = (Vec::new(), 0);

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use sigillo_model::{Finding, FindingCode, Severity};
 
 use crate::{
-    Archive, ChainToken, Chains, LogError, LogView, RenewalRules, RevokedRenewals, ToldRevocations,
-    lost::judge,
+    Archive, Chains, LogError, LogView, RenewalRules, ToldRevocations, standing::StandingLines,
 };
 
 /// What a finding about several sealings is of.
@@ -49,15 +48,18 @@ impl Stopped {
         if self.renewals.is_empty() && self.trees.is_empty() {
             return Ok(findings);
         }
-        let lines: BTreeSet<&str> = of.2.iter().map(|(line, ..)| line).collect();
-        let revoked = RevokedRenewals::new(told, (rules.anchors, rules.at));
-        let mut others = Others { of, rules, lines, revoked };
-        let (mut renewals, mut until) = (Count::default(), None);
+        let (_, view, chains) = of;
+        let by = (rules.anchors, rules.algorithms);
+        let standing = StandingLines::new(of, by, (told, rules.at));
+        let lines: BTreeSet<&str> = chains.iter().map(|(line, ..)| line).collect();
+        let mut others = Others { chains, line: rules.line, lines, standing, view };
+        let (mut renewals, mut ends) = (Count::default(), [None; 2]);
         for (number, end) in self.renewals {
-            if !renewals.take(others.hold(number).await?) {
-                until = [until, end].into_iter().flatten().min();
-            }
+            let elsewhere = renewals.take(others.hold(number).await?);
+            let first: &mut Option<Timestamp> = &mut ends[usize::from(elsewhere)];
+            *first = [*first, end].into_iter().flatten().min();
         }
+        let until = if renewals.alone > 0 { ends[0] } else { ends[1] };
         findings.extend(renewals.finding(|count| stopped(rules.line, count, until)));
         let mut trees = Count::default();
         for number in self.trees {
@@ -100,9 +102,10 @@ pub(crate) fn stopped(line: &str, count: u64, until: Option<Timestamp>) -> Findi
         |until| format!("the first of that ends on {until}"),
     );
     let message = format!(
-        "the time-stamps of {count} sealings on the line {line} can be renewed no more: new hash trees that do \
-         not count are over them. What came before these holds by itself, and {until}. Name another line in \
-         the settings (`[[lines]]`), and run `sigillo seal --stamp-only`"
+        "the time-stamps of {count} sealings on the line {line} can be renewed no more: new hash trees are over \
+         them that do not count, or of which something is lost. What came before these holds by itself, and \
+         {until}. Bring what is lost back from a copy of the archive, or name another line in the settings \
+         (`[[lines]]`), with an authority that the trust store believes, and run `sigillo seal --stamp-only`"
     );
     Finding::new(FindingCode::LineStopped, SEALINGS, message)
 }
@@ -119,30 +122,21 @@ fn no_trees(line: &str, count: u64) -> Finding {
 
 /// The other lines of an archive.
 struct Others<'a> {
-    of: (&'a Archive, &'a LogView, &'a Chains),
-    rules: &'a RenewalRules<'a>,
+    chains: &'a Chains,
+    line: &'a str,
     lines: BTreeSet<&'a str>,
-    revoked: RevokedRenewals<'a>,
+    standing: StandingLines<'a>,
+    view: &'a LogView,
 }
 
 impl Others<'_> {
-    /// Tells whether time-stamps on another line hold for a sealing, and can be renewed.
+    /// Tells whether time-stamps on another line hold for a sealing in place of these.
     async fn hold(&mut self, number: u64) -> Result<bool, LogError> {
-        let (archive, view, chains) = self.of;
-        for line in self.lines.iter().filter(|line| **line != self.rules.line) {
-            let chain = chains.of(line, number);
-            let is_real = |it: &ChainToken| !it.stated(view).1 || archive.description().trial;
-            let is_of_use = !chain.is_empty()
-                && chain.iter().all(|it| it.is_placed() && is_real(it))
-                && chains.left_out((number, chain)).next().is_none();
-            if !is_of_use {
-                continue;
-            }
-            let left = self.revoked.left_out(self.of, chain).await?;
-            let Some(newest) = left.newest.filter(|_| !left.is_cut) else { continue };
-            let rules = RenewalRules { line, ..*self.rules };
-            let Ok(judged) = judge(archive, view, &chain[newest], &rules).await? else { continue };
-            if judged.due.iter().all(|it| !it.is_due(rules.at, SignedDuration::ZERO)) {
+        let own = self.chains.of(self.line, number);
+        let trial = own.iter().any(|it| it.stated(self.view).1);
+        for line in self.lines.iter().filter(|line| **line != self.line) {
+            let chain = self.chains.of(line, number);
+            if self.standing.hold((number, chain), trial).await? {
                 return Ok(true);
             }
         }

@@ -123,12 +123,13 @@ async fn a_revoked_certificate_is_not_told_of_any_more_once_another_line_stands(
     for (name, der) in other.anchors.certificates() {
         anchors.add_der(name, der).unwrap();
     }
-    let told_in = async |days: i64| {
+    let told_by = async |anchors, days: i64| {
         let at = RealClock.now() + SignedDuration::from_hours(24 * days);
-        let rules = GatherRules { anchors: &anchors, algorithms: &algorithms(), at };
+        let rules = GatherRules { anchors, algorithms: &algorithms(), at };
         let plan = plan_gathering(&world.archive().await, &rules).await.unwrap();
         (plan.revoked.len(), plan.replaced)
     };
+    let told_in = async |days| told_by(&anchors, days).await;
     assert_eq!(told_in(0).await, (1, 0));
     let mut log = world.writer().await;
     let (line, authorities) = ("plain-sha256-other", &other.authorities);
@@ -136,6 +137,7 @@ async fn a_revoked_certificate_is_not_told_of_any_more_once_another_line_stands(
     let stamped = stamp_sealings(&mut log, line, authorities, clock, entropy).await.unwrap();
     assert_eq!(stamped.stamped.len(), 1, "{stamped:?}");
     assert_eq!(told_in(0).await, (0, 1));
+    assert_eq!(told_by(&far.anchors, 0).await, (1, 0), "nobody believes the other");
     // When that has ended as well, nothing stands any more.
     assert_eq!(told_in(3_649).await, (0, 1));
     assert_eq!(told_in(3_651).await, (1, 0));

@@ -243,7 +243,8 @@ fn lost_text(plan: &RenewalPlan, over_lost: bool) -> String {
         |it: &Finding| matches!(it.code, FindingCode::TokenDamaged | FindingCode::RenewalDamaged);
     if plan.findings.iter().any(is_lost) {
         text.push_str("  What is missing or changed: bring it back from a copy of the archive.\n");
-        if !over_lost {
+        let stopped = plan.findings.iter().any(|it| it.code == FindingCode::LineStopped);
+        if !over_lost && !stopped {
             text.push_str(
                 "  If there is none any more, renew over the time-stamps that are left, before they \
                  end too: sigillo renew --over-lost\n",

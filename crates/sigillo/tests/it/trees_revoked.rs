@@ -1,7 +1,7 @@
 //! New hash trees whose authority's certificate is revoked afterwards: what came before them holds by itself,
 //! and the line can be renewed no more.
 
-use std::{fs, sync::atomic::Ordering};
+use std::{fs, path::PathBuf, sync::atomic::Ordering};
 
 use crate::{
     hash_families::{Families, SHORT, anchors, audited, line},
@@ -12,9 +12,8 @@ use crate::{
 
 const CONTENT: &[u8] = b"uno, che si ritrova";
 
-/// An archive of two documents, of which new hash trees leave one out that was brought back; then the
-/// certificate of the authority that stamped them was revoked.
-fn revoked() -> Option<Families> {
+/// An archive of two documents, of which new hash trees leave one out that was brought back.
+fn with_trees() -> Option<Families> {
     let it = Families::new()?;
     let world = &it.world;
     it.set(&[it.short.section(), line(SHORT, "sha256", "Prima")].concat());
@@ -23,7 +22,8 @@ fn revoked() -> Option<Families> {
     let packs = files_below(&world.archive().join("packs")).into_iter();
     let kept: Vec<_> = packs.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
     spoil(world, CONTENT);
-    it.set(&[it.long.section(), line(SHORT, "sha256", "Seconda")].concat());
+    let both = [it.short.section(), it.long.section()].concat();
+    it.set(&[&both, &*line(SHORT, "sha256", "Seconda")].concat());
     believe(world);
     json(world, 5, &["renew", "--hash-tree", "--yes"]);
     for (path, bytes) in &kept {
@@ -31,6 +31,13 @@ fn revoked() -> Option<Families> {
         fs::write(path, bytes).unwrap();
     }
     world.run(["verify", "--full"]).check(0, "INTACT");
+    Some(it)
+}
+
+/// The same; then the certificate of the authority that stamped the hash trees was revoked.
+fn revoked() -> Option<Families> {
+    let it = with_trees()?;
+    let world = &it.world;
     it.long.list("R", "250101000000Z,keyCompromise", "20");
     it.long.answers.store(true, Ordering::SeqCst);
     json(world, 0, &["renew", "--gather", "--yes"]);
@@ -52,7 +59,7 @@ fn what_revoked_hash_trees_leave_out_is_proven_by_what_came_before_them() {
 fn a_line_with_revoked_hash_trees_is_not_renewed_and_another_line_is_asked_for() {
     let Some(it) = revoked() else { return };
     let world = &it.world;
-    let told = "can be renewed no more: new hash trees that do not count are over them";
+    let told = "can be renewed no more: new hash trees are over them that do not count";
     world.run(["verify"]).check(0, told);
     it.long.certify("21", 5000);
     for command in
@@ -67,8 +74,38 @@ fn a_line_with_revoked_hash_trees_is_not_renewed_and_another_line_is_asked_for()
         assert!(words.contains(told) && words.contains("ends on 20"), "{words}");
     }
     // Another line stands for it.
-    it.set(&[it.long.section(), line("plain-sha512-c", "sha512", "Seconda")].concat());
+    let both = [it.short.section(), it.long.section()].concat();
+    it.set(&[both, line("plain-sha512-c", "sha512", "Seconda")].concat());
     let stamped = json(world, 0, &["seal", "--stamp-only"]);
     assert_eq!(stamped["stamped"].as_array().unwrap().len(), 1, "{stamped}");
     world.run(["renew"]).check(0, "those on another line hold in their place");
+}
+
+#[test]
+fn nothing_is_renewed_over_hash_trees_of_which_something_is_lost() {
+    let Some(it) = with_trees() else { return };
+    let world = &it.world;
+    it.long.certify("21", 5000);
+    let of_trees = |it: &PathBuf| it.parent().unwrap().join("tree.json").exists();
+    let below = files_below(&world.archive().join("renewals"));
+    let lost = below.into_iter().filter(|it| it.ends_with("token.tst"));
+    let lost = lost.filter(of_trees).next().unwrap();
+    let first = files_below(&world.archive().join("sealings"));
+    let first = first.into_iter().find(|it| it.extension().is_some_and(|it| it == "tst")).unwrap();
+    for (lost, code) in [(lost, "F510"), (first, "F503")] {
+        let away = world.place("via");
+        fs::rename(&lost, &away).unwrap();
+        for command in [&["renew"][..], &["renew", "--all", "--over-lost", "--yes"]] {
+            let planned = json(world, 5, command);
+            let findings = planned["plan"]["findings"].as_array().unwrap();
+            assert!(findings.iter().any(|it| it["code"] == code), "{planned}");
+            assert_eq!(planned["plan"]["due"].as_array().unwrap().len(), 0, "{planned}");
+        }
+        let told = world.run(["renew"]);
+        assert_eq!(told.stdout.contains("F523"), code == "F510", "{told:?}");
+        assert!(!told.stdout.contains("--over-lost"), "{told:?}");
+        fs::rename(&away, &lost).unwrap();
+    }
+    let planned = json(world, 0, &["renew", "--all", "--yes"]);
+    assert_eq!(planned["plan"]["due"].as_array().unwrap().len(), 1, "{planned}");
 }
