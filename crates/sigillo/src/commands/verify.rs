@@ -68,6 +68,9 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         && let Some(head) = report.head
     {
         context.remember_or_warn(&archive, head);
+        if report.verdict == Verdict::Intact {
+            context.settle_or_warn(&archive, &verifier.knowledge.seen_before);
+        }
     }
     if report.verdict == Verdict::Intact && report.scope == Scope::Full {
         context.remember_full_read(&archive)?;
