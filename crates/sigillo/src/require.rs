@@ -11,11 +11,11 @@ pub(crate) enum Requirement {
     /// The checkpoint from elsewhere that `sigillo verify --checkpoint` names is of all entries of the newest
     /// log; no receipt, bundle or period statement shows that it is of the newest state
     Fresh,
-    /// Nothing is for trial, and trusted lists prove that the time-stamps are qualified; of each sealing,
-    /// those on one evidence line that holds are enough
+    /// Nothing is for trial, everything has a time-stamp, and trusted lists prove that those are qualified;
+    /// of each sealing, those on one evidence line that holds are enough
     Qualified,
     /// Whether the certificates of the time-stamps were revoked is known; of each sealing, of those on
-    /// one evidence line that holds, and in a proof everything has one; no period statement shows that
+    /// one evidence line that holds, and everything has one; no period statement shows that
     Revocation,
     /// Everything is sealed and time-stamped
     Stamped,
@@ -63,6 +63,32 @@ pub(crate) fn unknown_of_period(requirements: &[Requirement]) -> Vec<Finding> {
     asked.map(|(_, code, message)| Finding::new(code, "period", message)).collect()
 }
 
+/// Tells of what has no time-stamp that it has none that is qualified, and none of whose certificates is known
+/// whether they were revoked, where that is required; `findings` are those of the verification, without those
+/// of evidence lines that only the settings ask for.
+pub(crate) fn unstamped(findings: &[Finding], requirements: &[Requirement]) -> Vec<Finding> {
+    let is_bare = |it: &Finding| Requirement::Stamped.notes().contains(&it.code);
+    if !findings.iter().any(is_bare) {
+        return Vec::new();
+    }
+    let all = [
+        (
+            Requirement::Qualified,
+            FindingCode::NotQualified,
+            "not everything has a time-stamp, so not everything has a qualified one",
+        ),
+        (
+            Requirement::Revocation,
+            FindingCode::RevocationUnknown,
+            "whether a certificate was revoked is known of no more than the time-stamps that are here, and not \
+             everything has one",
+        ),
+    ];
+    let is_told = |code| findings.iter().any(|it| it.code == code && !it.is_outweighed);
+    let asked = all.into_iter().filter(|it| requirements.contains(&it.0) && !is_told(it.1));
+    asked.map(|(_, code, message)| Finding::new(code, "time-stamps", message)).collect()
+}
+
 /// Makes findings of the notes that tell of what is required and missing, the gravest first, and
 /// returns the verdict that follows; `verdict` is that without requirements.
 pub(crate) fn require(
@@ -106,6 +132,28 @@ mod tests {
         assert_eq!(codes(Requirement::Revocation), ["F915"]);
         assert_eq!(codes(Requirement::Stamped), ["F827"]);
         assert_eq!(codes(Requirement::Witnessed), ["F605"]);
+    }
+
+    #[test]
+    fn what_has_no_time_stamp_has_no_qualified_one_and_none_of_which_revocation_is_known() {
+        let codes = |missing: &[FindingCode], required: Requirement| {
+            let note = |code: &FindingCode| Finding::new(*code, "sealing", "it is so");
+            let mut findings: Vec<_> = missing.iter().map(note).collect();
+            findings.extend(unstamped(&findings, &[required]));
+            require(&mut findings, &[required], Verdict::Intact);
+            let graver = findings.iter().filter(|it| it.severity == Severity::CannotTell);
+            graver.map(|it| it.code.code()).collect::<Vec<_>>()
+        };
+        let missing =
+            [FindingCode::NotStamped, FindingCode::NotSealed, FindingCode::PeriodNotStamped];
+        for code in missing {
+            assert_eq!(codes(&[code], Requirement::Qualified), ["F607"], "{code:?}");
+            assert_eq!(codes(&[code], Requirement::Revocation), ["F915"], "{code:?}");
+            assert_eq!(codes(&[code], Requirement::Witnessed), [""; 0], "{code:?}");
+        }
+        let other = [FindingCode::NotWitnessed];
+        assert_eq!(codes(&other, Requirement::Qualified), [""; 0]);
+        assert_eq!(codes(&other, Requirement::Revocation), [""; 0]);
     }
 
     #[test]

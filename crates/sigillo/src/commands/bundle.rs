@@ -32,7 +32,7 @@ use crate::{
     error::CommandError,
     output::{counted, size_text, visible},
     places::{read_beginning, refuse_taken, write_new},
-    require::{Requirement, require},
+    require::{Requirement, require, unstamped},
     seen::MetTrust,
     trust_store::TrustStore,
 };
@@ -239,6 +239,7 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
             (check, Some(bundle))
         }
     };
+    check.findings.extend(unstamped(&check.findings, &args.require));
     check.verdict = require(&mut check.findings, &args.require, check.verdict);
     if let Some(file) = &args.html {
         let receipt = bundle.as_ref().zip(check.receipt.as_ref());

@@ -38,7 +38,7 @@ use crate::{
     error::CommandError,
     output::{counted, grouped, size_text, visible},
     places::{read_beginning, refuse_taken, write_new, write_whole},
-    require::{Requirement, require, unknown_of_receipt},
+    require::{Requirement, require, unknown_of_receipt, unstamped},
     seen::MetTrust,
 };
 
@@ -267,6 +267,7 @@ pub(crate) fn verify(
             _ => (ReceiptCheck::unreadable(&error), None, None),
         },
     };
+    check.findings.extend(unstamped(&check.findings, requirements));
     check.verdict = require(&mut check.findings, requirements, check.verdict);
     if let Some((path, sha256)) = html.zip(sha256) {
         let page = CheckedPage {
