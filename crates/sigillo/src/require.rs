@@ -45,6 +45,17 @@ pub(crate) fn unknown_of_receipt(requirements: &[Requirement]) -> Option<Finding
     requirements.contains(&Requirement::Fresh).then(unknown)
 }
 
+/// Tells of a receipt or a bundle without any batch that nothing in it is sealed, where more is required: all
+/// of a submission was refused, or it is not known yet what became of it.
+pub(crate) fn nothing_sealed(batches: usize, requirements: &[Requirement]) -> Option<Finding> {
+    let asks = |it: &Requirement| {
+        matches!(it, Requirement::Qualified | Requirement::Revocation | Requirement::Stamped)
+    };
+    let message = "nothing in it was archived, so nothing of it is sealed or has a time-stamp";
+    let none = || Finding::new(FindingCode::NotSealed, "batches", message);
+    (batches == 0 && requirements.iter().any(asks)).then(none)
+}
+
 /// Tells the same of a period statement.
 pub(crate) fn unknown_of_period(requirements: &[Requirement]) -> Vec<Finding> {
     let all = [
@@ -154,6 +165,22 @@ mod tests {
         let other = [FindingCode::NotWitnessed];
         assert_eq!(codes(&other, Requirement::Qualified), [""; 0]);
         assert_eq!(codes(&other, Requirement::Revocation), [""; 0]);
+    }
+
+    #[test]
+    fn a_proof_of_nothing_that_was_archived_is_neither_sealed_nor_stamped() {
+        let codes = |batches, required: Requirement| {
+            let mut findings: Vec<_> = nothing_sealed(batches, &[required]).into_iter().collect();
+            findings.extend(unstamped(&findings, &[required]));
+            require(&mut findings, &[required], Verdict::Intact);
+            let graver = findings.iter().filter(|it| it.severity == Severity::CannotTell);
+            graver.map(|it| it.code.code()).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(0, Requirement::Stamped), ["F506"]);
+        assert_eq!(codes(0, Requirement::Qualified), ["F607"]);
+        assert_eq!(codes(0, Requirement::Revocation), ["F915"]);
+        assert_eq!(codes(0, Requirement::Witnessed), [""; 0]);
+        assert_eq!(codes(1, Requirement::Stamped), [""; 0]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::{
     error::CommandError,
     output::{counted, size_text, visible},
     places::{read_beginning, refuse_taken, write_new},
-    require::{Requirement, require, unstamped},
+    require::{Requirement, nothing_sealed, require, unstamped},
     seen::MetTrust,
     trust_store::TrustStore,
 };
@@ -236,6 +236,7 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
                 check.verdict = Verdict::Damaged;
                 check.findings.push(fork);
             }
+            check.findings.extend(nothing_sealed(receipt.batches.len(), &args.require));
             (check, Some(bundle))
         }
     };
