@@ -14,7 +14,7 @@ use sigillo_model::{ErrorKind, Sha256Digest, parse_json, to_canonical};
 
 use crate::{
     error::CommandError,
-    places::{read_beginning, write_whole},
+    places::{json_files, read_beginning, write_whole},
     trust_store::TrustStore,
 };
 
@@ -211,16 +211,7 @@ impl TrustStore {
 
     /// Reads all lists that are believed, by territory.
     pub(crate) fn trusted_lists(&self) -> Result<Vec<KnownList>, CommandError> {
-        let folder = self.lists_folder();
-        let entries = match folder.read_dir() {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(CommandError::file("listing", &folder, &error)),
-        };
-        let paths = entries.flatten().map(|entry| entry.path());
-        let paths = paths.filter(|path| path.extension().is_some_and(|it| it == "json"));
-        let mut paths: Vec<_> = paths.take(LISTS_MAX).collect();
-        paths.sort();
+        let paths = json_files(&self.lists_folder(), LISTS_MAX)?;
         paths.iter().map(|path| read_known(path)).collect()
     }
 

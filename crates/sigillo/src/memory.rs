@@ -4,7 +4,10 @@
 //! Whoever has stolen keys can make such files. So what was met is told with the name of its file, and
 //! what the trust store says outranks both.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cmp::Reverse,
+    path::{Path, PathBuf},
+};
 
 use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::SeenHead;
@@ -12,6 +15,7 @@ use sigillo_merkle::{KeysOfLog, VerifierKey};
 use sigillo_model::{Finding, FindingCode, LogTime, Sha256Digest};
 use sigillo_proof::{ReceiptTrust, SuccessorKeys, end_of};
 
+use self::met_heads::{MetHead, is_contradicted};
 use crate::{error::CommandError, output::visible, places::write_whole, trust_ends::allows};
 
 /// The file that names the logs after the first that the archive showed last, while they were believed.
@@ -71,13 +75,25 @@ impl Memory {
         read(&self.seen_file(log)).map(|it| SeenHead { met_in: None, ..it })
     }
 
-    /// The newest head of a log that was met in a file, unless it is known to be by a key that has retired.
-    pub(crate) fn met(&self, log: &VerifierKey, known: Option<&KeysOfLog>) -> Option<SeenHead> {
-        let file = self.met_file(log);
-        let (seen, key) = (read(&file)?, key_in(&file));
-        let unnamed = || Some("a file".to_owned());
-        let is_retired = known.is_some_and(|it| it.is_retired(seen.head.size, key.as_ref()));
-        (!is_retired).then(|| SeenHead { met_in: seen.met_in.or_else(unnamed), ..seen })
+    /// The heads of a log that were met in files, the newest first: not those that whatever has the head that
+    /// was seen has as well, nor those that are known to be by a key that has retired.
+    pub(crate) fn met(&self, log: &VerifierKey, known: Option<&KeysOfLog>) -> Vec<SeenHead> {
+        let seen = self.seen(log).map(|it| it.head);
+        let counts = |it: &MetHead| !it.is_settled(seen) && !it.is_retired(known);
+        let heads = met_heads::read(&self.met_file(log)).into_iter().filter(counts);
+        let mut heads: Vec<_> = heads.map(|it| it.known).collect();
+        heads.sort_by_key(|it| Reverse(it.head.size));
+        heads
+    }
+
+    /// Notes that the archive was found to contain these of the heads of a log that were met.
+    pub(crate) fn settle(&self, log: &VerifierKey, found: &[SeenHead]) -> Result<(), CommandError> {
+        let before = met_heads::read(&self.met_file(log));
+        let mut heads = before.clone();
+        for head in &mut heads {
+            head.is_contained |= found.contains(&head.known);
+        }
+        if heads == before { Ok(()) } else { met_heads::write(&self.met_file(log), &heads) }
     }
 
     /// Where [`seen`](Self::seen) is: whoever copies the archive's id has another key.
@@ -100,7 +116,8 @@ impl Memory {
         if self.seen(log).is_some_and(|seen| head.size <= seen.head.size) {
             return Ok(());
         }
-        write_head(&self.seen_file(log), (head, None), at, "")
+        let line = head_line(&SeenHead { head, at: Some(at), met_in: None });
+        write_whole(&self.seen_file(log), format!("{line}\n").as_bytes())
     }
 
     /// Returns the logs after the first that the archive showed last.
@@ -141,8 +158,15 @@ impl Memory {
         let (log, known) = (keys.first(), keys_in(trust, generation));
         let counts =
             |head| end_of(generation, &trust.successors).is_none_or(|end| allows(&end, head));
-        let known = self.seen(log).into_iter().chain(self.met(log, known));
-        let known = known.filter(|it| counts(it.head));
+        let (seen, met) = (self.seen(log), met_heads::read(&self.met_file(log)));
+        let newest = seen.as_ref().map(|it| it.head);
+        let is_in_archive = |it: &MetHead| it.head() == head && it.is_settled(newest);
+        if newest == Some(head) || met.iter().any(is_in_archive) {
+            // The archive itself says which of the two is its own.
+            return None;
+        }
+        let met = met.into_iter().filter(|it| !it.is_retired(known)).map(|it| it.known);
+        let known = seen.into_iter().chain(met).filter(|it| counts(it.head));
         let is_other = |it: &SeenHead| it.head.size == head.size && it.head.root != head.root;
         let other = known.filter(|_| counts(head)).find(is_other)?;
         let is_met = other.met_in.is_some();
@@ -180,8 +204,8 @@ impl Memory {
         Some(Finding::new(FindingCode::LogRolledBack, format!("log {generation}"), message))
     }
 
-    /// Remembers what a file shows that contradicts nothing: nothing of a log beyond where it ended, or by a
-    /// key that has retired.
+    /// Remembers what a file shows, beside what it contradicts: nothing of a log beyond where it ended, or by
+    /// a key that has retired, and no other log in the place of one that is known.
     pub(crate) fn learn(
         &self,
         met: &Met,
@@ -190,16 +214,11 @@ impl Memory {
     ) -> Result<(), CommandError> {
         let named = &trust.successors[..];
         let file: String = visible(&met.file).chars().take(FILE_NAME_CHARS_MAX).collect();
-        for (generation, keys, head) in met.heads() {
-            let (log, known_keys) = (keys.first(), keys_in(trust, generation));
-            let counts = |head| end_of(generation, named).is_none_or(|end| allows(&end, head));
-            let known = self.met(log, known_keys).filter(|it| counts(it.head));
-            let key = keys.of_size(head.size);
-            let is_retired = known_keys.is_some_and(|it| it.is_retired(head.size, Some(key)));
-            let is_newer = known.is_none_or(|known| known.head.size < head.size);
-            if counts(head) && is_newer && !is_retired {
-                write_head(&self.met_file(log), (head, Some(key)), at, &file)?;
-            }
+        for (generation, keys) in &met.logs {
+            self.learn_heads((*generation, keys), met, trust, (at, &file))?;
+        }
+        if self.other_log(met, named).is_some() {
+            return Ok(());
         }
         let known = unless_named(self.read_logs(MET_LOGS), &keys_of(named));
         let is_new =
@@ -215,6 +234,47 @@ impl Memory {
             return Ok(());
         }
         write_logs(&self.folder.join(MET_LOGS), &[known, new].concat())
+    }
+
+    /// Remembers the heads of one log that a file proves. One that the file has another one beyond is in
+    /// that, so it needs a place of its own only if it contradicts one.
+    fn learn_heads(
+        &self,
+        (generation, keys): (u64, &KeysOfLog),
+        met: &Met,
+        trust: &ReceiptTrust,
+        (at, file): (LogTime, &str),
+    ) -> Result<(), CommandError> {
+        let (path, known_keys) = (self.met_file(keys.first()), keys_in(trust, generation));
+        let end = end_of(generation, &trust.successors);
+        let counts = |it: &MetHead| {
+            end.as_ref().is_none_or(|end| allows(end, it.head())) && !it.is_retired(known_keys)
+        };
+        let shown = met.heads().filter(|it| it.0 == generation).map(|it| it.2);
+        let new = shown.map(|head| MetHead {
+            known: SeenHead { head, at: Some(at), met_in: Some(file.to_owned()) },
+            key: Some(keys.of_size(head.size).clone()),
+            is_contained: false,
+        });
+        let new: Vec<_> = new.filter(counts).collect();
+        let Some(newest) = new.iter().map(MetHead::head).max_by_key(|it| it.size) else {
+            return Ok(());
+        };
+        let shown: Vec<_> = new.iter().map(MetHead::head).collect();
+        let before = met_heads::read(&path);
+        let mut heads: Vec<_> = before.iter().filter(|it| counts(it)).cloned().collect();
+        let is_within = |heads: &[MetHead], it: &MetHead| {
+            let head = it.head();
+            shown.contains(&head) && head.size < newest.size && !is_contradicted(heads, it)
+        };
+        let known = heads.clone();
+        heads.retain(|it| !is_within(&known, it));
+        for head in new {
+            if !is_within(&known, &head) {
+                met_heads::add(&mut heads, head);
+            }
+        }
+        if heads == before { Ok(()) } else { met_heads::write(&path, &heads) }
     }
 
     fn read_logs(&self, file: &str) -> Vec<KnownLog> {
@@ -263,31 +323,25 @@ pub(crate) fn write_logs(file: &Path, logs: &[KnownLog]) -> Result<(), CommandEr
     write_whole(file, logs.iter().map(line).collect::<String>().as_bytes())
 }
 
-/// Writes a head and, below it, the key that signed it, if that is told.
-fn write_head(
-    path: &Path,
-    (head, key): (SignedHead, Option<&VerifierKey>),
-    at: LogTime,
-    met_in: &str,
-) -> Result<(), CommandError> {
-    let line = format!("{} {} {at} {met_in}", head.size, head.root);
-    let key = key.map(|key| format!("{key}\n")).unwrap_or_default();
-    write_whole(path, format!("{}\n{key}", line.trim_end()).as_bytes())
+/// Spells a head, and when and where it came to be known, in one line.
+fn head_line(it: &SeenHead) -> String {
+    let at = it.at.map(|at| at.to_string()).unwrap_or_default();
+    let met_in = it.met_in.as_deref().unwrap_or_default();
+    format!("{} {} {at} {met_in}", it.head.size, it.head.root).trim_end().to_owned()
 }
 
-/// Reads a head, and when and where it came to be known; older versions did not say when.
-fn read(path: &Path) -> Option<SeenHead> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let mut parts = text.lines().next()?.trim_end().splitn(4, ' ');
+/// Reads a line of [`head_line`]; older versions did not say when and where.
+fn head_in(line: &str) -> Option<SeenHead> {
+    let mut parts = line.trim_end().splitn(4, ' ');
     let (size, root) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     let at = parts.next().and_then(|at| at.parse().ok()).map(LogTime::new);
     let met_in = parts.next().map(str::to_owned);
     Some(SeenHead { head: SignedHead { size, root }, at, met_in })
 }
 
-/// Reads which key signed a head; older versions did not say.
-fn key_in(path: &Path) -> Option<VerifierKey> {
-    VerifierKey::parse(std::fs::read_to_string(path).ok()?.lines().nth(1)?).ok()
+/// Reads the head in the first line of a file.
+fn read(path: &Path) -> Option<SeenHead> {
+    head_in(std::fs::read_to_string(path).ok()?.lines().next()?)
 }
 
 /// Names the files of a log.
@@ -295,5 +349,6 @@ fn short(log: &VerifierKey) -> String {
     Sha256Digest::of(log.public_key()).to_string()[..16].to_owned()
 }
 
+mod met_heads;
 #[cfg(test)]
 mod tests;

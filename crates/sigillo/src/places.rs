@@ -181,6 +181,36 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CommandError>
     written().map_err(|error| CommandError::file("writing", path, &error))
 }
 
+/// Returns at most `files_max` files of a folder that end in `.json`, by name; none if there is no folder.
+///
+/// # Errors
+///
+/// [`CommandError`] if something of such a name is not a file: who reads a pipe may wait for ever.
+pub(crate) fn json_files(folder: &Path, files_max: usize) -> Result<Vec<PathBuf>, CommandError> {
+    let entries = match folder.read_dir() {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(CommandError::file("listing", folder, &error)),
+    };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|it| it == "json"));
+    let mut paths: Vec<_> = paths.take(files_max).collect();
+    paths.sort();
+    paths.iter().try_for_each(|path| refuse_no_file(path))?;
+    Ok(paths)
+}
+
+/// Refuses to read what is not a file, nor a link to one.
+pub(crate) fn refuse_no_file(path: &Path) -> Result<(), CommandError> {
+    let found = path.metadata().map_err(|error| CommandError::file("reading", path, &error))?;
+    if found.is_file() {
+        return Ok(());
+    }
+    let words = format!("{} is not a file, and is not read", path.display());
+    Err(CommandError::new(ErrorKind::Invalid, words)
+        .hint("take it out of the folder, or give it another name"))
+}
+
 /// Refuses to write where something is already.
 pub(crate) fn refuse_taken(path: &Path) -> Result<(), CommandError> {
     if path.exists() { Err(taken(path)) } else { Ok(()) }

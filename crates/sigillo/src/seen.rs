@@ -43,15 +43,16 @@ impl Context {
         self.memory_of(archive).seen(archive.log_keys().first()).map(|it| it.head)
     }
 
-    /// Returns the newest head of this log that this user met in a file.
-    pub(crate) fn met(&self, archive: &Archive) -> Result<Option<SeenHead>, CommandError> {
+    /// Returns the heads of this log that this user met in files, the newest first.
+    pub(crate) fn met(&self, archive: &Archive) -> Result<Vec<SeenHead>, CommandError> {
         let log = archive.log_keys().first().clone();
-        let heads = self.heads_of(archive, archive.generation(), &log)?;
-        Ok(heads.into_iter().find(|it| it.met_in.is_some()))
+        let mut heads = self.heads_of(archive, archive.generation(), &log)?;
+        heads.retain(|it| it.met_in.is_some());
+        Ok(heads)
     }
 
-    /// Returns the newest head that was seen of a log and the newest that was met of it, as far as it must
-    /// contain them.
+    /// Returns the newest head that was seen of a log and those that were met of it, as far as it must contain
+    /// them.
     ///
     /// Where the trust store names the next log, a head that was seen is left out that its act says to be
     /// lost: who added that knows of the loss. One that was met is left out unless where the log ended allows
@@ -271,6 +272,14 @@ impl Context {
         Ok(None)
     }
 
+    /// Notes that an archive that was found sound has what this user had met of these logs, so that newer
+    /// heads may take its place.
+    pub(crate) fn settle_or_warn(&self, archive: &Archive, logs: &[SeenLog]) {
+        for log in logs {
+            self.warn_unless(self.memory_of(archive).settle(&log.log, &log.heads));
+        }
+    }
+
     /// Compares what a file shows that is believed with what this user saw or met of those logs, and remembers
     /// it if the user's own trust store believes it, too.
     pub(crate) fn meet<'c>(
@@ -291,7 +300,8 @@ impl Context {
         };
         let memory = self.memory(section.id);
         let contradiction = memory.contradiction(&met, trust.judged);
-        if let Some(own) = trust.own.filter(|_| contradiction.is_none()) {
+        // What contradicts is kept beside the other: it may be the only proof of a fork.
+        if let Some(own) = trust.own {
             let at = LogTime::new(self.clock.now());
             self.warn_unless(memory.learn(&met, own, at));
         }

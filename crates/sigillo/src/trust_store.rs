@@ -12,7 +12,7 @@ use sigillo_proof::{ArchiveSection, ReceiptTrust};
 
 use crate::{
     error::CommandError,
-    places::{read_beginning, write_new, write_whole},
+    places::{json_files, read_beginning, write_new, write_whole},
     trust::Trusted,
 };
 
@@ -48,20 +48,8 @@ impl TrustStore {
 
     /// Reads all files, in the order of their names.
     fn files(&self) -> Result<Vec<(PathBuf, Trusted)>, CommandError> {
-        let entries = match self.folder.read_dir() {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(CommandError::file("listing", &self.folder, &error)),
-        };
-        let mut paths: Vec<_> = entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|it| it == "json"))
-            .take(TRUSTED_MAX)
-            .collect();
-        paths.sort();
         let read = |path: PathBuf| read_trusted(&path).map(|it| (path, it));
-        paths.into_iter().map(read).collect()
+        json_files(&self.folder, TRUSTED_MAX)?.into_iter().map(read).collect()
     }
 
     /// Joins all files of one archive, whatever they are called; nothing if there is none.
@@ -349,5 +337,18 @@ mod tests {
         let error = read_trusted(&pipe).unwrap_err();
         writer.join().unwrap();
         assert!(error.words[0].ends_with("is too large for a trust file"), "{error:?}");
+    }
+
+    #[test]
+    fn nothing_but_files_is_read_from_a_folder_of_trust() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("x.json");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let store = TrustStore::in_folder(folder.path().to_owned());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(store.list().map(|_| ())));
+        let read = receiver.recv_timeout(std::time::Duration::from_secs(10));
+        let error = read.expect("it waits for a writer").unwrap_err();
+        assert!(error.words[0].ends_with("x.json is not a file, and is not read"), "{error:?}");
     }
 }

@@ -7,7 +7,7 @@ use sigillo_model::ErrorKind;
 
 use crate::{
     error::CommandError,
-    places::{read_beginning, write_whole},
+    places::{read_beginning, refuse_no_file, write_whole},
     trust_store::TrustStore,
 };
 
@@ -84,6 +84,7 @@ impl TrustStore {
         if !file.exists() {
             return Ok(None);
         }
+        refuse_no_file(&file)?;
         let bytes = read_beginning(&file, POLICY_BYTES_MAX as u64)?;
         let policy = parse(&bytes, &file.display().to_string())?;
         Ok(Some((policy, String::from_utf8_lossy(&bytes).into_owned())))

@@ -32,7 +32,7 @@ use crate::{
     error::CommandError,
     output::{counted, size_text, visible},
     places::{read_beginning, refuse_taken, write_new},
-    require::{Requirement, require},
+    require::{Requirement, nothing_sealed, require, unstamped},
     seen::MetTrust,
     trust_store::TrustStore,
 };
@@ -236,9 +236,11 @@ pub(crate) fn check(context: &Context, args: &CheckArgs) -> Result<u8, CommandEr
                 check.verdict = Verdict::Damaged;
                 check.findings.push(fork);
             }
+            check.findings.extend(nothing_sealed(receipt.batches.len(), &args.require));
             (check, Some(bundle))
         }
     };
+    check.findings.extend(unstamped(&check.findings, &args.require));
     check.verdict = require(&mut check.findings, &args.require, check.verdict);
     if let Some(file) = &args.html {
         let receipt = bundle.as_ref().zip(check.receipt.as_ref());

@@ -28,7 +28,7 @@ use crate::{
     error::CommandError,
     output::{counted, size_text, visible},
     places::{read_beginning, refuse_taken, write_new},
-    require::{Requirement, require, unknown_of_period},
+    require::{Requirement, require, unknown_of_period, unstamped},
     seen::MetTrust,
 };
 
@@ -294,6 +294,7 @@ pub(crate) fn check(
             (check, Some(period.archive))
         }
     };
+    check.findings.extend(unstamped(&check.findings, requirements));
     check.verdict = require(&mut check.findings, requirements, check.verdict);
     let text = check_text(&check, archive.as_ref());
     let value = check_json(&check, archive.as_ref());

@@ -69,8 +69,8 @@ pub(super) struct Known {
     size: u64,
     /// Where the head that was seen here is remembered.
     seen_file: PathBuf,
-    /// The head that was met in a file.
-    met: Option<SeenHead>,
+    /// The heads that were met in files.
+    met: Vec<SeenHead>,
     /// Whether others may sign with the log's key, by the reason that is given.
     others_may_sign: bool,
 }
@@ -96,10 +96,10 @@ impl Known {
             this.add(published.head, published.note, PUBLISHED);
         }
         let signed = old.and_then(|old| old.last_signed().ok().flatten());
-        let met = this.met.as_ref().map(|it| it.head);
-        for (head, whence) in [(signed, "signed last"), (context.seen(archive), "seen"), (met, MET)]
-        {
-            let Some(head) = head else { continue };
+        let own = [(signed, "signed last"), (context.seen(archive), "seen")];
+        let own = own.into_iter().filter_map(|(head, whence)| Some((head?, whence)));
+        let met: Vec<_> = this.met.iter().map(|it| (it.head, MET)).collect();
+        for (head, whence) in own.chain(met) {
             let root = TreeHash::from_bytes(*head.root.as_bytes());
             let checkpoint = Checkpoint { origin: archive.origin(), size: head.size, root };
             this.add(head, checkpoint.to_text(), whence);
@@ -224,7 +224,7 @@ impl Known {
                 grouped(shared)
             ));
         }
-        text.push_str(&self.met_text().unwrap_or_default());
+        text.extend(self.met.iter().filter_map(|it| self.met_text(it)));
         if self.heads.iter().any(|it| self.may_be_theirs(it) && it.doubt != Doubt::Met) {
             text.push_str(
                 "What is published beyond the log may be by others who have its key: the act does not say that \
@@ -236,8 +236,7 @@ impl Known {
     }
 
     /// Says of a head that was only met, and that the log does not contain, what it can mean.
-    fn met_text(&self) -> Option<String> {
-        let met = self.met.as_ref()?;
+    fn met_text(&self, met: &SeenHead) -> Option<String> {
         let known = self.heads.iter().find(|it| it.head == met.head);
         known.filter(|it| it.doubt == Doubt::Met && !it.is_contained)?;
         Some(format!(
@@ -458,7 +457,7 @@ mod tests {
             heads: Vec::new(),
             size: 5,
             seen_file: PathBuf::from("seen"),
-            met: None,
+            met: Vec::new(),
             others_may_sign: reason.is_some_and(SuccessionReason::others_may_sign),
         };
         let head = |size, text: &str| {
@@ -468,11 +467,11 @@ mod tests {
         for whence in whence {
             this.add(head(1_000_000, "other"), "theirs".to_owned(), whence);
         }
-        this.met = whence.contains(&MET).then(|| SeenHead {
+        this.met.extend(whence.contains(&MET).then(|| SeenHead {
             head: head(1_000_000, "other"),
             at: None,
             met_in: Some("fascicolo.zip".to_owned()),
-        });
+        }));
         this.add(head(5, "own"), "own".to_owned(), "signed last");
         this.heads.iter_mut().for_each(|it| it.is_contained = it.text == "own");
         this

@@ -36,7 +36,7 @@ pub(crate) struct WitnessArgs {
     #[arg(value_name = "REQUEST")]
     request: Option<PathBuf>,
     /// The verifier key of that archive's log [default: as in the trust store]
-    #[arg(long, value_name = "KEY", requires = "request")]
+    #[arg(long, value_name = "KEY", requires = "request", conflicts_with = "last")]
     log: Option<String>,
     /// Make the key of this witness, under this name: such as a domain and a path, without spaces
     #[arg(long, value_name = "NAME", conflicts_with_all = ["request", "last"])]

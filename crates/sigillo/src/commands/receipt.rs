@@ -38,7 +38,7 @@ use crate::{
     error::CommandError,
     output::{counted, grouped, size_text, visible},
     places::{read_beginning, refuse_taken, write_new, write_whole},
-    require::{Requirement, require, unknown_of_receipt},
+    require::{Requirement, nothing_sealed, require, unknown_of_receipt, unstamped},
     seen::MetTrust,
 };
 
@@ -251,6 +251,7 @@ pub(crate) fn verify(
                 check.findings.push(fork);
             }
             check.findings.extend(unknown_of_receipt(requirements));
+            check.findings.extend(nothing_sealed(receipt.batches.len(), requirements));
             (check, Some(revocation), Some(receipt))
         }
         Err(error) => match sort {
@@ -267,6 +268,7 @@ pub(crate) fn verify(
             _ => (ReceiptCheck::unreadable(&error), None, None),
         },
     };
+    check.findings.extend(unstamped(&check.findings, requirements));
     check.verdict = require(&mut check.findings, requirements, check.verdict);
     if let Some((path, sha256)) = html.zip(sha256) {
         let page = CheckedPage {
@@ -356,6 +358,7 @@ pub(super) fn evidence_text(receipt: &Receipt) -> &'static str {
     let is_sealed = receipt.batches.iter().all(|batch| batch.sealed.is_some());
     let is_stamped = receipt.sealings.iter().all(|sealing| !sealing.tokens.is_empty());
     match (is_sealed, is_stamped, receipt.archive.trial) {
+        _ if receipt.batches.is_empty() => "nothing in it was archived, so nothing is sealed",
         (false, ..) => "not sealed yet, `sigillo receipt refresh` completes it later",
         (true, false, _) => "sealed, without time-stamp yet",
         (true, true, true) => "sealed, with a TRIAL time-stamp, not qualified",

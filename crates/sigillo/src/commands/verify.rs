@@ -30,7 +30,7 @@ use crate::{
     output::{counted, grouped, size_text, visible},
     places::read_beginning,
     progress::{Count, Shown, Work},
-    require::{Requirement, require},
+    require::{Requirement, require, unstamped},
 };
 
 /// At most this many findings are printed; --json lists more.
@@ -68,6 +68,9 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         && let Some(head) = report.head
     {
         context.remember_or_warn(&archive, head);
+        if report.verdict == Verdict::Intact {
+            context.settle_or_warn(&archive, &verifier.knowledge.seen_before);
+        }
     }
     if report.verdict == Verdict::Intact && report.scope == Scope::Full {
         context.remember_full_read(&archive)?;
@@ -80,6 +83,7 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
             known_enough(&mut report.findings);
         }
     }
+    report.findings.extend(unstamped(&report.findings, &args.require));
     let lacking = lacking_stamps(context, &verifier, &report, &args.require).await?;
     report.findings.extend(lacking);
     report.verdict = require(&mut report.findings, &args.require, report.verdict);

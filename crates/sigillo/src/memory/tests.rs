@@ -49,6 +49,11 @@ fn memory() -> (TempDir, Memory) {
     (folder, memory)
 }
 
+/// The heads of the first log that were met, the newest first.
+fn met_heads(memory: &Memory) -> Vec<SignedHead> {
+    memory.met(&key(1, 1), None).into_iter().map(|it| it.head).collect()
+}
+
 fn trust(named: &[SuccessorKeys]) -> ReceiptTrust {
     ReceiptTrust { successors: named.to_vec(), ..ReceiptTrust::default() }
 }
@@ -60,9 +65,7 @@ fn meet(memory: &Memory, met: &Met, named: &[SuccessorKeys]) -> Option<String> {
 
 fn meet_with(memory: &Memory, met: &Met, trust: &ReceiptTrust) -> Option<String> {
     let found = memory.contradiction(met, trust);
-    if found.is_none() {
-        memory.learn(met, trust, at()).unwrap();
-    }
+    memory.learn(met, trust, at()).unwrap();
     found.map(|it| format!("{}: {}", it.object, it.message))
 }
 
@@ -73,13 +76,112 @@ fn what_was_met_lies_apart_from_what_was_seen_and_says_where_it_was_met() {
     let theirs = met("di altri\n.zip", &[], &[(1, head(30, "theirs"))]);
     assert_eq!(meet(&memory, &theirs, &[]), None);
     assert_eq!(memory.seen(&key(1, 1)).unwrap().head, head(12, "own"));
-    let known = memory.met(&key(1, 1), None).unwrap();
-    assert_eq!((known.head, known.at), (head(30, "theirs"), Some(at())));
-    assert_eq!(known.how(), "met in di altri\\u{a}.zip on 2026-11-30T08:00:00Z");
-    // Older ones change nothing, and neither does a file of another archive with the same id.
-    assert_eq!(meet(&memory, &met("x", &[], &[(1, head(29, "x"))]), &[]), None);
-    assert_eq!(memory.met(&key(1, 1), None).unwrap(), known);
-    assert_eq!(memory.met(&key(1, 2), None), None);
+    let known = memory.met(&key(1, 1), None);
+    assert_eq!((known[0].head, known[0].at), (head(30, "theirs"), Some(at())));
+    assert_eq!(known[0].how(), "met in di altri\\u{a}.zip on 2026-11-30T08:00:00Z");
+    // The same again changes nothing, and neither does a file of another archive with the same id.
+    assert_eq!(meet(&memory, &met("x", &[], &[(1, head(30, "theirs"))]), &[]), None);
+    assert_eq!(memory.met(&key(1, 1), None), known);
+    assert_eq!(memory.met(&key(1, 2), None), []);
+}
+
+#[test]
+fn a_head_that_was_met_stays_until_the_archive_is_known_to_contain_it() {
+    let (_folder, memory) = memory();
+    let (old, fork, newer) = (head(30, "old"), head(30, "fork"), head(40, "newer"));
+    let file = |name: &str, head| met(name, &[], &[(1, head)]);
+    assert_eq!(meet(&memory, &file("old.zip", old), &[]), None);
+    assert!(meet(&memory, &file("fork.zip", fork), &[]).unwrap().contains("met in old.zip"));
+    // Files of both say so from now on, whatever else is met, and what is newer takes the place of none.
+    assert_eq!(meet(&memory, &file("newer.zip", newer), &[]), None);
+    assert!(meet(&memory, &file("old.zip", old), &[]).unwrap().contains("met in fork.zip"));
+    assert!(meet(&memory, &file("fork.zip", fork), &[]).unwrap().contains("met in old.zip"));
+    assert_eq!(met_heads(&memory), [newer, old, fork]);
+    // The archive has two of them, as it is seen afterwards: the third is still missing there.
+    let found = memory.met(&key(1, 1), None);
+    let found: Vec<_> = found.into_iter().filter(|it| it.head != fork).collect();
+    memory.settle(&key(1, 1), &found).unwrap();
+    assert_eq!(met_heads(&memory), [newer, old, fork]);
+    memory.see(&key(1, 1), head(30, "old"), at()).unwrap();
+    assert_eq!(met_heads(&memory), [newer, fork]);
+    memory.see(&key(1, 1), head(50, "own"), at()).unwrap();
+    assert_eq!(met_heads(&memory), [fork]);
+    assert_eq!(meet(&memory, &file("old.zip", old), &[]), None);
+    assert!(meet(&memory, &file("fork.zip", fork), &[]).unwrap().contains("met in old.zip"));
+    // An end of the log settles it.
+    let end = [named(2, 2, Some((head(60, "end"), true)))];
+    assert_eq!(meet(&memory, &met("own.zip", &[2], &[(1, head(60, "end"))]), &end), None);
+    assert_eq!(met_heads(&memory), [head(60, "end")]);
+}
+
+#[test]
+fn what_contradicts_what_was_seen_is_remembered_beside_it() {
+    let (_folder, memory) = memory();
+    let (own, fork) = (head(12, "own"), head(12, "fork"));
+    memory.see(&key(1, 1), own, at()).unwrap();
+    assert!(meet(&memory, &met("fork.zip", &[], &[(1, fork)]), &[]).is_some());
+    assert_eq!(met_heads(&memory), [fork]);
+    // The archive itself says which is its own.
+    assert_eq!(meet(&memory, &met("own.zip", &[], &[(1, own)]), &[]), None);
+}
+
+#[test]
+fn of_a_file_with_two_heads_of_a_log_the_newer_stands_for_both_unless_the_older_contradicts() {
+    let (_folder, memory) = memory();
+    let statement = |sizes: [(u64, &str); 2]| {
+        met("s.json", &[], &sizes.map(|(size, root)| (1, head(size, root))))
+    };
+    assert_eq!(meet(&memory, &statement([(10, "a"), (20, "b")]), &[]), None);
+    assert_eq!(met_heads(&memory), [head(20, "b")]);
+    assert_eq!(meet(&memory, &statement([(20, "b"), (30, "c")]), &[]), None);
+    assert_eq!(met_heads(&memory), [head(30, "c")]);
+    assert!(meet(&memory, &statement([(30, "fork"), (40, "d")]), &[]).is_some());
+    let all = [head(40, "d"), head(30, "c"), head(30, "fork")];
+    assert_eq!(met_heads(&memory), all);
+    assert!(meet(&memory, &statement([(30, "c"), (35, "e")]), &[]).is_some());
+    assert!(met_heads(&memory).contains(&head(30, "c")));
+}
+
+#[test]
+fn no_more_heads_are_remembered_than_the_bound_and_no_fork_is_forgotten_for_them() {
+    let (_folder, memory) = memory();
+    let one = |size, root| met("x.zip", &[], &[(1, head(size, root))]);
+    assert_eq!(meet(&memory, &one(1, "a"), &[]), None);
+    assert!(meet(&memory, &one(1, "fork"), &[]).is_some());
+    for size in 2..100 {
+        assert_eq!(meet(&memory, &one(size, "a"), &[]), None);
+    }
+    let sizes: Vec<_> = met_heads(&memory).iter().map(|it| it.size).collect();
+    let mut kept: Vec<_> = [1, 1].into_iter().chain(2..15).chain([99]).collect();
+    kept.reverse();
+    assert_eq!((sizes.len(), sizes), (met_heads::MET_HEADS_MAX, kept));
+    // What the archive contains makes room first.
+    let found = memory.met(&key(1, 1), None);
+    let found: Vec<_> = found.into_iter().filter(|it| it.head == head(7, "a")).collect();
+    memory.settle(&key(1, 1), &found).unwrap();
+    assert_eq!(meet(&memory, &one(200, "a"), &[]), None);
+    let sizes: Vec<_> = met_heads(&memory).iter().map(|it| it.size).collect();
+    assert!(sizes.contains(&99) && sizes.contains(&200) && !sizes.contains(&7), "{sizes:?}");
+}
+
+#[test]
+fn a_memory_of_an_older_version_is_read() {
+    let (_folder, memory) = memory();
+    let file = memory.met_file(&key(1, 1));
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let theirs = head(30, "theirs");
+    let text = format!("30 {} 2026-11-30T08:00:00Z di altri.zip\n{}\n", theirs.root, key(1, 1));
+    std::fs::write(&file, text).unwrap();
+    let known = memory.met(&key(1, 1), None);
+    assert_eq!(
+        (known[0].head, known[0].how()),
+        (theirs, format!("met in di altri.zip on {}", at()))
+    );
+    assert_eq!(memory.met(&key(1, 1), Some(&rotated(40))), []);
+    std::fs::write(&file, format!("30 {}\n", theirs.root)).unwrap();
+    assert_eq!(memory.met(&key(1, 1), None)[0].how(), "met in a file earlier");
+    assert_eq!(meet(&memory, &met("x.zip", &[], &[(1, head(31, "x"))]), &[]), None);
+    assert_eq!(met_heads(&memory), [head(31, "x"), theirs]);
 }
 
 #[test]
@@ -108,14 +210,14 @@ fn nothing_is_compared_with_or_remembered_that_a_known_end_does_not_allow() {
             assert_eq!(meet(&memory, &met("theirs.zip", &[], &[(1, theirs)]), &[]), None);
             let honest = met("own.zip", &[2], &[(1, own)]);
             assert_eq!(meet(&memory, &honest, &end), None, "{exposed} {theirs:?}");
-            assert_eq!(memory.met(&key(1, 1), None).unwrap().head, own, "{exposed} {theirs:?}");
+            assert_eq!(met_heads(&memory), [own], "{exposed} {theirs:?}");
         }
         // Beyond the end nothing is remembered; below it only where nobody else may sign.
         let (_folder, memory) = memory();
         assert_eq!(meet(&memory, &met("x.zip", &[], &[(1, head(30, "theirs"))]), &end), None);
-        assert_eq!(memory.met(&key(1, 1), None), None, "{exposed}");
+        assert_eq!(met_heads(&memory), [], "{exposed}");
         assert_eq!(meet(&memory, &met("x.zip", &[], &[(1, head(9, "x"))]), &end), None);
-        assert_eq!(memory.met(&key(1, 1), None).is_some(), !exposed);
+        assert_eq!(met_heads(&memory).is_empty(), exposed);
     }
 }
 
@@ -127,15 +229,15 @@ fn nothing_below_the_end_is_either_where_others_have_the_keys_of_a_later_log() {
     let (_folder, memory) = memory();
     let fork = met("theirs.zip", &[], &[(1, theirs)]);
     assert_eq!(meet(&memory, &fork, &exposed), None);
-    assert_eq!(memory.met(&key(1, 1), None), None);
+    assert_eq!(met_heads(&memory), []);
     // Met before that was known.
     assert_eq!(meet(&memory, &fork, &ended), None);
-    assert_eq!(memory.met(&key(1, 1), None).unwrap().head, theirs);
+    assert_eq!(met_heads(&memory), [theirs]);
     let honest = met("own.zip", &[], &[(1, head(22, "own"))]);
     assert!(meet(&memory, &honest, &ended).is_some());
     assert_eq!(meet(&memory, &honest, &exposed), None);
     assert_eq!(meet(&memory, &met("own.zip", &[2], &[(1, own)]), &exposed), None);
-    assert_eq!(memory.met(&key(1, 1), None).unwrap().head, own);
+    assert_eq!(met_heads(&memory), [own]);
 }
 
 /// The first log's keys, of which the second signs from an entry on.
@@ -159,18 +261,19 @@ fn what_was_met_by_a_key_that_retired_is_neither_remembered_nor_compared_with() 
     };
     let (_folder, memory) = memory();
     assert_eq!(meet_with(&memory, &met("theirs.zip", &[], &[(1, beside)]), &known), None);
-    assert_eq!(memory.met(&key(1, 1), None), None);
+    assert_eq!(met_heads(&memory), []);
     for theirs in [beside, beyond] {
         // Met before the rotation was known.
         assert_eq!(meet(&memory, &met("theirs.zip", &[], &[(1, theirs)]), &[]), None);
-        assert_eq!(memory.met(&key(1, 1), None).unwrap().head, theirs);
-        assert_eq!(memory.met(&key(1, 1), known.log.as_ref()), None);
+        assert!(met_heads(&memory).contains(&theirs));
+        assert_eq!(memory.met(&key(1, 1), known.log.as_ref()), []);
         assert!(memory.contradiction(&honest(theirs.size), &trust(&[])).is_some());
         assert_eq!(memory.contradiction(&honest(theirs.size), &known), None);
     }
     assert_eq!(meet_with(&memory, &honest(24), &known), None);
-    let own = memory.met(&key(1, 1), known.log.as_ref()).unwrap();
-    assert_eq!((own.head, own.how()), (head(24, "own"), format!("met in own.zip on {}", at())));
+    let own = &memory.met(&key(1, 1), known.log.as_ref())[..];
+    let how: Vec<_> = own.iter().map(|it| (it.head, it.how())).collect();
+    assert_eq!(how, [(head(24, "own"), format!("met in own.zip on {}", at()))]);
     // What was seen in the archive itself is still compared with.
     memory.see(&key(1, 1), head(22, "own"), at()).unwrap();
     assert!(meet_with(&memory, &met("theirs.zip", &[], &[(1, beside)]), &known).is_some());

@@ -17,6 +17,23 @@ fn with_submission(more: &[&str]) -> (World, String) {
     (world, submission)
 }
 
+#[test]
+fn a_receipt_of_a_submission_that_was_wholly_refused_is_neither_sealed_nor_stamped() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    fs::remove_file(world.place("carte/uno.txt")).unwrap();
+    symlink("altrove.txt", world.source().join("rinvio")).unwrap();
+    let refused = world.ingest(&["--json"]).json();
+    let submission = refused["submissions"][0]["submission"].as_str().unwrap();
+    let shown = world.run(["receipt", "show", submission, "-o", "rifiuto.json"]);
+    shown.check(0, "nothing in it was archived, so nothing is sealed");
+    assert!(!shown.stdout.contains("time-stamp"), "{shown:?}");
+    world.run(["verify", "--receipt", "rifiuto.json"]).check(0, "INTACT");
+    for (required, code) in [("stamped", "F506"), ("qualified", "F607"), ("revocation", "F915")] {
+        let checked = world.run(["verify", "--receipt", "rifiuto.json", "--require", required]);
+        checked.check(3, &format!("CANNOT TELL {code}"));
+    }
+}
+
 /// Runs `verify --receipt` in an empty folder with nothing but a trust store.
 fn verify_elsewhere(world: &World, args: &[&str]) -> Ran {
     let folder = world.place("altrove");

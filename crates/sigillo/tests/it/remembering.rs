@@ -89,6 +89,30 @@ fn a_bundle_of_a_thief_is_named_and_never_said_to_be_a_loss() {
 }
 
 #[test]
+fn a_fork_that_was_met_is_not_forgotten_for_what_is_newer() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    exported(&world, "chiavi.json");
+    stolen(&world, "ladro.zip", b"ladro");
+    ingest_more(&world, "due.txt", b"due");
+    world.run(["prove", "carte/due.txt", "-o", "due.zip"]).check(0, "");
+    ingest_more(&world, "tre.txt", b"tre");
+    world.run(["prove", "carte/tre.txt", "-o", "tre.zip"]).check(0, "");
+    auditor(&world, &["trust", "add", "chiavi.json"]).check(0, "Believed");
+    auditor(&world, &["check", "due.zip"]).check(0, "PROVEN");
+    auditor(&world, &["verify"]).check(0, "INTACT");
+    auditor(&world, &["check", "ladro.zip"]).check(5, "met in due.zip on 20");
+    auditor(&world, &["check", "tre.zip"]).check(0, "PROVEN");
+    auditor(&world, &["check", "ladro.zip"]).check(5, "met in due.zip on 20");
+    // What the archive was seen to have is proven as before.
+    auditor(&world, &["check", "due.zip"]).check(0, "PROVEN");
+    auditor(&world, &["verify"]).check(5, "met in ladro.zip on 20");
+    // Nor does the owner go on writing.
+    world.run(["check", "ladro.zip"]).check(0, "PROVEN");
+    world.run(["check", "tre.zip"]).check(0, "PROVEN");
+    world.ingest(&[]).check_error(5, "was met in ladro.zip on 20");
+}
+
+#[test]
 fn a_bundle_that_cannot_be_told_teaches_nothing() {
     let world = World::with(&[("uno.txt", b"uno")]);
     let mut trusted = world.run(["trust", "export"]).json();

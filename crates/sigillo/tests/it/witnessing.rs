@@ -354,6 +354,13 @@ fn witnesses_of_one_folder_at_once_never_cosign_two_histories() {
 }
 
 #[test]
+fn the_log_of_what_was_cosigned_last_is_named_by_its_origin_alone() {
+    let world = World::new();
+    let asked = world.run(["log", "witness", "--last", "registro", "--log", "chiave"]);
+    asked.check_error(2, "cannot be used with");
+}
+
+#[test]
 fn a_checkpoint_is_time_stamped_between_sealings_and_openssl_agrees() {
     let world = World::with(&[("uno.txt", b"uno")]);
     world.run(["log", "anchor", "--list"]).check(0, "No checkpoint was time-stamped");

@@ -1,0 +1,101 @@
+//! The heads of one log that were met in files, as they are remembered: one after the other in a file, each
+//! with the key that signed it below.
+
+use std::path::Path;
+
+use sigillo_authorities::SignedHead;
+use sigillo_evidence_log::SeenHead;
+use sigillo_merkle::{KeysOfLog, VerifierKey};
+
+use super::{head_in, head_line};
+use crate::{error::CommandError, places::write_whole};
+
+/// At most so many heads of one log are remembered that were met in files.
+pub(super) const MET_HEADS_MAX: usize = 16;
+
+/// The line behind a head that the archive was found to contain.
+const CONTAINED: &str = "contained";
+
+/// A head that was met in a file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct MetHead {
+    pub(super) known: SeenHead,
+    /// The key that signed it; older versions did not say.
+    pub(super) key: Option<VerifierKey>,
+    /// Whether the archive was found to contain it.
+    pub(super) is_contained: bool,
+}
+
+impl MetHead {
+    pub(super) fn head(&self) -> SignedHead {
+        self.known.head
+    }
+
+    /// Tells whether it is known to be by a key that has retired.
+    pub(super) fn is_retired(&self, known: Option<&KeysOfLog>) -> bool {
+        known.is_some_and(|it| it.is_retired(self.head().size, self.key.as_ref()))
+    }
+
+    /// Tells whether whatever has the head that was seen last in the archive has this one.
+    pub(super) fn is_settled(&self, seen: Option<SignedHead>) -> bool {
+        self.is_contained && seen.is_some_and(|seen| seen.size >= self.head().size)
+    }
+
+    fn contradicts(&self, other: &Self) -> bool {
+        let (this, other) = (self.head(), other.head());
+        this.size == other.size && this.root != other.root
+    }
+}
+
+/// Tells whether one of these heads is another one of its size.
+pub(super) fn is_contradicted(heads: &[MetHead], head: &MetHead) -> bool {
+    heads.iter().any(|it| it.contradicts(head))
+}
+
+/// Adds a head behind those that are known.
+///
+/// If there are too many then, one is given up: the first that the archive contains, else the newest of the
+/// others. One of two that contradict each other never is for one that contradicts none.
+pub(super) fn add(heads: &mut Vec<MetHead>, new: MetHead) {
+    if heads.iter().any(|it| it.head() == new.head()) {
+        return;
+    }
+    let others = heads.len();
+    heads.push(new);
+    if heads.len() > MET_HEADS_MAX {
+        let is_spare = |it: &MetHead| !is_contradicted(heads, it);
+        let mut known = heads[..others].iter();
+        let contained = known.clone().position(|it| it.is_contained && is_spare(it));
+        let spare = contained.or_else(|| known.rposition(is_spare));
+        heads.remove(spare.unwrap_or(others));
+    }
+}
+
+/// Reads the heads of a log; none of what is not one.
+pub(super) fn read(file: &Path) -> Vec<MetHead> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mut heads: Vec<MetHead> = Vec::new();
+    for line in text.lines() {
+        if let Some(known) = head_in(line) {
+            if heads.len() == MET_HEADS_MAX {
+                break;
+            }
+            let met_in = known.met_in.or_else(|| Some("a file".to_owned()));
+            let known = SeenHead { met_in, ..known };
+            heads.push(MetHead { known, key: None, is_contained: false });
+        } else if let Some(last) = heads.last_mut() {
+            last.key = VerifierKey::parse(line).ok().or_else(|| last.key.take());
+            last.is_contained |= line == CONTAINED;
+        }
+    }
+    heads
+}
+
+pub(super) fn write(file: &Path, heads: &[MetHead]) -> Result<(), CommandError> {
+    let text = heads.iter().map(|it| {
+        let key = it.key.as_ref().map(|key| format!("{key}\n")).unwrap_or_default();
+        let contained = if it.is_contained { format!("{CONTAINED}\n") } else { String::new() };
+        format!("{}\n{key}{contained}", head_line(&it.known))
+    });
+    write_whole(file, text.collect::<String>().as_bytes())
+}
