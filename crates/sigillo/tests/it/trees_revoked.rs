@@ -88,8 +88,8 @@ fn nothing_is_renewed_over_hash_trees_of_which_something_is_lost() {
     it.long.certify("21", 5000);
     let of_trees = |it: &PathBuf| it.parent().unwrap().join("tree.json").exists();
     let below = files_below(&world.archive().join("renewals"));
-    let lost = below.into_iter().filter(|it| it.ends_with("token.tst"));
-    let lost = lost.filter(of_trees).next().unwrap();
+    let mut lost = below.into_iter().filter(|it| it.ends_with("token.tst"));
+    let lost = lost.find(of_trees).unwrap();
     let first = files_below(&world.archive().join("sealings"));
     let first = first.into_iter().find(|it| it.extension().is_some_and(|it| it == "tst")).unwrap();
     for (lost, code) in [(lost, "F510"), (first, "F503")] {
