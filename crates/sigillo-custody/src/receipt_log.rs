@@ -1,8 +1,12 @@
 //! The logs as receipts need them: the entries they carry, and the trees that prove them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use sigillo_evidence_log::{Archive, Commit, LogError, LogView};
 use sigillo_merkle::{
@@ -10,9 +14,10 @@ use sigillo_merkle::{
     consistency_path, inclusion_path, parse_signed_checkpoint, root_at,
 };
 use sigillo_model::{
-    Entry, ObjectKey, Sha256Digest, Statement, SubmissionId, SuccessionReason, parse_canonical,
+    CLOCK_TOLERANCE_SECONDS, Entry, ObjectKey, Sha256Digest, Statement, SubmissionId,
+    parse_canonical,
 };
-use sigillo_proof::{EntryPlace, LoggedLine, Receipt};
+use sigillo_proof::{EntryPlace, LoggedLine, Receipt, SealedIn};
 
 use crate::{CustodyError, GiveReceiptError, receipt_sealings::read_statement};
 
@@ -181,15 +186,44 @@ impl ReceiptLog {
         place.index < self.size_of(place.log)
     }
 
-    /// Returns the first log alone, if a receipt needs no other and its last checkpoint covers it. Where others
-    /// may sign with its keys, only what sealings prove to be older is believed under it.
+    /// Returns the first log alone, if a receipt needs no other and its last checkpoint covers it: who knows
+    /// that this log ended believes under it what stamped sealings prove to be older, and what its end
+    /// itself covers unless others may sign with its keys.
     pub(crate) fn alone(&self, receipt: &Receipt) -> Option<&Self> {
         let first = self.first.as_deref()?;
         let later: Vec<_> = receipt.archive.successions.iter().map(|it| it.entry.place()).collect();
         let mut needed = receipt.lines().map(LoggedLine::place).filter(|it| !later.contains(it));
-        let mut ends = self.view.successions.iter().map(|it| it.body.succession.reason);
-        let mut is_believed = || !ends.any(SuccessionReason::others_may_sign) || is_sealed(receipt);
+        let is_believed = || first.is_end(&self.view) || self.is_older(receipt);
         (needed.all(|place| first.covers(place)) && is_believed()).then_some(first)
+    }
+
+    /// Tells whether the checkpoint of the first log is where that ended, and nobody else may sign there.
+    fn is_end(&self, view: &LogView) -> bool {
+        let mut ends = view.successions.iter().map(|it| &it.body.succession);
+        let is_exposed = ends.clone().any(|it| it.reason.others_may_sign());
+        let own = (self.checkpoint.size, *self.checkpoint.root.as_bytes());
+        !is_exposed && ends.next().is_some_and(|it| (it.size, *it.root.as_bytes()) == own)
+    }
+
+    /// Tells whether all that a receipt says is under sealings in it that were time-stamped before the first
+    /// log ended.
+    fn is_older(&self, receipt: &Receipt) -> bool {
+        let Some(end) = self.view.successions.first() else { return false };
+        let until = end.at.timestamp().as_second() + CLOCK_TOLERANCE_SECONDS;
+        let (mut sealings, mut size) = (BTreeSet::new(), 0);
+        for it in &receipt.sealings {
+            let numbers = it.tokens.iter().filter_map(|it| stamped_until(&it.entry, until));
+            let before = sealings.len();
+            sealings.extend(numbers);
+            if sealings.len() > before {
+                size = older_of(&it.statement).map_or(size, |it| it.size.max(size));
+            }
+        }
+        let entries =
+            receipt.submission.iter().flat_map(|it| it.received.iter().chain(&it.completed));
+        let is_sealed = |it: &SealedIn| sealings.contains(&it.number);
+        receipt.batches.iter().all(|it| it.sealed.as_ref().is_some_and(is_sealed))
+            && entries.chain([&receipt.archive.created]).all(|it| it.index < size)
     }
 
     /// Returns the log that a receipt was given from: the first alone, or all of them.
@@ -385,16 +419,16 @@ impl OneLog {
     }
 }
 
-/// Reads the checkpoint in a statement.
-/// Tells whether all that a receipt says is under sealings in it that have a time-stamp.
-fn is_sealed(receipt: &Receipt) -> bool {
-    let stamped = receipt.sealings.iter().filter(|it| !it.tokens.is_empty());
-    let sealed = stamped.filter_map(|it| Some(older_of(&it.statement)?.size)).max();
-    let entries = receipt.submission.iter().flat_map(|it| it.received.iter().chain(&it.completed));
-    let mut entries = entries.map(|it| sealed.is_some_and(|size| it.index < size));
-    receipt.batches.iter().all(|it| it.sealed.is_some()) && entries.all(|it| it)
+/// Returns the number of the sealing that an entry says was time-stamped by then.
+fn stamped_until(entry: &LoggedLine, until: i64) -> Option<u64> {
+    let Ok(Entry::SealingStamped(body)) = Entry::parse_line(entry.line.as_bytes()) else {
+        return None;
+    };
+    let at: Timestamp = body.stamped_at.parse().ok()?;
+    (at.as_second() <= until).then_some(body.number)
 }
 
+/// Reads the checkpoint in a statement.
 fn older_of(statement: &str) -> Option<Checkpoint> {
     let statement: Statement = parse_canonical(statement.as_bytes()).ok()?;
     let note = SignedNote::parse(statement.checkpoint.as_bytes()).ok()?;

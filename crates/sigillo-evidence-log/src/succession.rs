@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use sigillo_authorities::{CheckpointSigner, SealKey};
 use sigillo_ers::{SEAL_BYTES_MAX, TrustAnchors, VerifiedSeal, prepare_seal, verify_seal};
 use sigillo_merkle::{KeysOfLog, NoteSignature, VerifierKey};
 use sigillo_model::{
-    Clock, CommitOpened, Entropy, Entry, GENERATIONS_MAX, LogSucceeded, LogTime, ObjectKey,
-    SUCCESSION_ACT_BYTES_MAX, SUCCESSION_ACT_FORMAT, SUCCESSION_CHECKPOINT_BYTES_MAX,
-    SUCCESSION_WORDS_BYTES_MAX, Sha256Digest, Succession, SuccessionAct, SuccessionReason,
-    WriterId, parse_canonical, to_canonical,
+    CLOCK_TOLERANCE_SECONDS, Clock, CommitOpened, Entropy, Entry, GENERATIONS_MAX, LogSucceeded,
+    LogTime, ObjectKey, SUCCESSION_ACT_BYTES_MAX, SUCCESSION_ACT_FORMAT,
+    SUCCESSION_CHECKPOINT_BYTES_MAX, SUCCESSION_WORDS_BYTES_MAX, Sha256Digest, Succession,
+    SuccessionAct, SuccessionReason, WriterId, parse_canonical, to_canonical,
 };
 use sigillo_store::CreateOutcome;
 
@@ -20,9 +21,13 @@ use crate::{
     archive::commit_key_name,
     chain::{Chain, sha256_of},
     commit::{COMMIT_BYTES_MAX, encode_commit},
+    find_head,
     recover::Recovered,
     right_edge::RightEdge,
 };
+
+/// In at most so many of the last commits the newest time-stamp is looked for.
+const COMMITS_LOOKED_INTO_MAX: u64 = 1000;
 
 /// The end of a log as it is now, and what would begin.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -212,6 +217,7 @@ pub async fn succeed_log(
     }
     if !is_done {
         check_act(&archive, &recovered.chain, &read, &keys)?;
+        check_clock(&archive, read.succession.reason, clock.now()).await?;
         let writing = Writing { archive: &archive, keys: &keys, clock: &*clock, entropy };
         writing.commit(&recovered.chain, &read, old.as_ref(), (act, signature)).await?;
     }
@@ -276,6 +282,50 @@ fn check_act(
         && is_of(&terms.log, &origin, &keys.checkpoint.public_key());
     if !is_ours {
         return Err(refused("the act names other keys than those in the key folder"));
+    }
+    Ok(())
+}
+
+/// Sees that a log would not end at a time before that of its last commit or of its last time-stamp: who is
+/// told when it ended would not believe what it had then. Where others may have written it, no clock but
+/// one's own counts.
+///
+/// # Errors
+///
+/// [`LogError::NoSuccession`] if the clock is behind by more than [`CLOCK_TOLERANCE_SECONDS`].
+pub async fn check_clock(
+    archive: &Archive,
+    reason: SuccessionReason,
+    now: Timestamp,
+) -> Result<(), LogError> {
+    if reason.others_may_sign() {
+        return Ok(());
+    }
+    let head = find_head(archive.store(), 0).await?;
+    let is_behind = |at: Timestamp| at.as_second() - now.as_second() > CLOCK_TOLERANCE_SECONDS;
+    let behind = |what: &str, at: Timestamp| {
+        Err(refused(format!(
+            "the clock is behind: {what} of this log is of {}, and it is {} by the clock; who is told that \
+             the log ended then would not believe what it has. Set the clock right, and try again",
+            LogTime::new(at),
+            LogTime::new(now)
+        )))
+    };
+    for number in (head.saturating_sub(COMMITS_LOOKED_INTO_MAX) + 1..=head).rev() {
+        // What cannot be read, before the last one, is for `verify` to tell.
+        let Ok(Some(commit)) = archive.commit(number).await else { break };
+        if number == head && is_behind(commit.header.clock.timestamp()) {
+            return behind("the last commit", commit.header.clock.timestamp());
+        }
+        let stamped = commit.entries.iter().rev().find_map(|it| match it {
+            Entry::SealingStamped(body) => body.stamped_at.parse::<Timestamp>().ok(),
+            _ => None,
+        });
+        match stamped {
+            Some(at) if is_behind(at) => return behind("the last time-stamp", at),
+            Some(_) => break,
+            None => {}
+        }
     }
     Ok(())
 }

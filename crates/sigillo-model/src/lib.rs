@@ -68,9 +68,9 @@ pub use renewal::{
 pub use sealing::{STATEMENT_BYTES_MAX, SealedBatch, Statement};
 pub use seams::{Clock, Entropy, Signer, SignerError};
 pub use succession::{
-    BeyondEnd, GENERATIONS_MAX, LogSucceeded, SUCCESSION_ACT_BYTES_MAX, SUCCESSION_ACT_FORMAT,
-    SUCCESSION_CHECKPOINT_BYTES_MAX, SUCCESSION_WORDS_BYTES_MAX, Succession, SuccessionAct,
-    SuccessionReason,
+    BeyondEnd, CLOCK_TOLERANCE_SECONDS, GENERATIONS_MAX, LogSucceeded, SUCCESSION_ACT_BYTES_MAX,
+    SUCCESSION_ACT_FORMAT, SUCCESSION_CHECKPOINT_BYTES_MAX, SUCCESSION_WORDS_BYTES_MAX, Succession,
+    SuccessionAct, SuccessionReason,
 };
 pub use validation::{
     EvidenceKind, ListedEvidence, VALIDATION_EVIDENCE_MAX, VALIDATION_FORMAT,

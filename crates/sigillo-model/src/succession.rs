@@ -21,6 +21,9 @@ pub const SUCCESSION_CHECKPOINT_BYTES_MAX: usize = 4096;
 /// Most logs of one archive, one after the other.
 pub const GENERATIONS_MAX: u64 = 64;
 
+/// The clocks of who ends a log and of those who time-stamp it may differ by so much, in seconds.
+pub const CLOCK_TOLERANCE_SECONDS: i64 = 600;
+
 /// First line of what the key of the old log signs to name the new one: no checkpoint and no rotation
 /// begins so.
 const SUCCESSION_HEADER: &str = "sigillo log succession v1";

@@ -1,19 +1,18 @@
-//! What is said of a log that ended: what was time-stamped only after that is not the archive's, and where
-//! others may sign for it since, only what a believed time-stamp of before proves to be older is.
+//! What is said of a log that ended: only what a believed time-stamp of before proves to be older is the
+//! archive's for sure, and what the end itself covers, unless others may have written there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use sigillo_model::FindingCode;
+use sigillo_model::{CLOCK_TOLERANCE_SECONDS, FindingCode};
 
 use crate::{
     ArchiveSection, EndedLog, EntryPlace, Receipt, ReceiptTrust, SubmissionSection, SuccessorKeys,
-    check::Checker, line_findings::LineOf, logged::SUCCESSION_INDEX,
+    check::{Checker, tree_hash},
+    line_findings::LineOf,
+    logged::SUCCESSION_INDEX,
 };
-
-/// Clocks may differ by so much, in seconds.
-const CLOCK_TOLERANCE_SECONDS: i64 = 600;
 
 /// The first time-stamp of a sealing on an evidence line, if it is what the log says.
 #[derive(Clone, Debug)]
@@ -69,33 +68,77 @@ impl Older {
     }
 }
 
-/// Tells of a receipt of a log that ended what was made after that and, where others may have its keys,
-/// what nothing proves to be from before.
+/// Tells of a receipt of a log that ended what was made after that, and what nothing proves to be from
+/// before.
 pub(crate) fn check_ended(checker: &mut Checker, receipt: &Receipt, trust: &ReceiptTrust) {
-    if let Some(ended) = closed(&receipt.archive, trust) {
-        sealings_after(checker, ended);
+    let section = &receipt.archive;
+    let Some(ended) = Ended::of(section, trust).filter(|it| !it.is_reached_by(checker)) else {
+        return;
+    };
+    if let Some(closed) = ended.closed
+        && sealings_after(checker, closed)
+    {
+        return;
     }
-    let Some(ended) = exposed(&receipt.archive, trust) else { return };
-    let older = Older::of(checker, receipt.archive.newest_log(), until(ended));
+    let older = Older::of(checker, section.newest_log(), ended.until());
     let mut batches = receipt.batches.iter();
     let are_older =
         batches.all(|it| it.sealed.as_ref().is_some_and(|it| older.sealings.contains(&it.number)));
-    if !are_older || !older.has(receipt.archive.created.place()) {
-        not_older(checker, "checkpoint", ended, "that this is older");
+    if !are_older || !older.has(section.created.place()) {
+        ended.not_older(checker, "checkpoint", "that this is older");
     }
     if receipt.submission.as_ref().is_some_and(|it| !older.has_submission(it)) {
-        not_older(
-            checker,
-            "submission",
-            ended,
-            "that what is said of the submission as a whole is older: its counts, and what was refused",
-        );
+        let what = "that what is said of the submission as a whole is older: its counts, and what was refused";
+        ended.not_older(checker, "submission", what);
+    }
+}
+
+/// What the caller knows of the end of a log.
+struct Ended<'t> {
+    /// How it ended, if nobody else was known then to have its keys.
+    closed: Option<&'t EndedLog>,
+    /// Since when others may sign for it.
+    exposed: Option<&'t EndedLog>,
+}
+
+impl<'t> Ended<'t> {
+    /// Returns what is known of the end of the newest log of a section, if anything is.
+    fn of(section: &ArchiveSection, trust: &'t ReceiptTrust) -> Option<Self> {
+        let this = Self { closed: closed(section, trust), exposed: exposed(section, trust) };
+        (this.closed.is_some() || this.exposed.is_some()).then_some(this)
+    }
+
+    /// Tells whether the checkpoint is that of the end itself, which proves whatever it covers, and nobody
+    /// else may have written there before.
+    fn is_reached_by(&self, checker: &Checker) -> bool {
+        let Some((end, head)) = self.closed.zip(checker.checkpoint.as_ref()) else { return false };
+        self.exposed.is_none() && head.size == end.size && head.root == tree_hash(end.root)
+    }
+
+    /// Returns until when a time-stamp counts.
+    fn until(&self) -> i64 {
+        self.closed.into_iter().chain(self.exposed).map(until).min().unwrap_or(i64::MIN)
+    }
+
+    fn not_older(&self, checker: &mut Checker, object: &str, what: &str) {
+        let ended = match (self.exposed, self.closed) {
+            (Some(it), _) => {
+                format!("the keys of this log may be in other hands since before {}", it.at)
+            }
+            (None, Some(it)) => format!(
+                "this log ended on {}, by what the trust store says, and somebody may have its old keys",
+                it.at
+            ),
+            (None, None) => return,
+        };
+        let message = format!("{ended}, and no time-stamp that is believed proves {what}");
+        checker.find(FindingCode::OriginUnknown, object, message);
     }
 }
 
 /// Tells of sealings that were time-stamped only after the log had ended: the log that names a time-stamp
-/// is younger than that.
-fn sealings_after(checker: &mut Checker, ended: &EndedLog) {
+/// is younger than that. Returns whether there are any.
+fn sealings_after(checker: &mut Checker, ended: &EndedLog) -> bool {
     let mut first = BTreeMap::<u64, Timestamp>::new();
     for it in &checker.stamps {
         if it.counts && checker.lines.is_sound(&it.line) {
@@ -103,9 +146,11 @@ fn sealings_after(checker: &mut Checker, ended: &EndedLog) {
             *first = it.at.min(*first);
         }
     }
-    for (number, _) in first.into_iter().filter(|(_, at)| at.as_second() > until(ended)) {
+    first.retain(|_, at| at.as_second() > until(ended));
+    for number in first.keys() {
         made_after(checker, &format!("sealing {number}"), ended);
     }
+    !first.is_empty()
 }
 
 fn made_after(checker: &mut Checker, object: &str, ended: &EndedLog) {
@@ -124,23 +169,13 @@ pub(crate) fn check_ended_period(
     at: Option<Timestamp>,
     trust: &ReceiptTrust,
 ) {
+    let Some(ended) = Ended::of(section, trust) else { return };
     let is_after = |it: &EndedLog| at.is_some_and(|at| at.as_second() > until(it));
-    if let Some(ended) = closed(section, trust).filter(|it| is_after(it)) {
-        made_after(checker, "period", ended);
+    if let Some(closed) = ended.closed.filter(|it| is_after(it)) {
+        made_after(checker, "period", closed);
+    } else if at.is_none_or(|at| at.as_second() > ended.until()) {
+        ended.not_older(checker, "period", "that this is older");
     }
-    let Some(ended) = exposed(section, trust) else { return };
-    if at.is_none_or(|at| at.as_second() > until(ended)) {
-        not_older(checker, "period", ended, "that this is older");
-    }
-}
-
-fn not_older(checker: &mut Checker, object: &str, ended: &EndedLog, what: &str) {
-    let message = format!(
-        "the keys of this log may be in other hands since before {}, and no time-stamp that is believed \
-         proves {what}",
-        ended.at
-    );
-    checker.find(FindingCode::OriginUnknown, object, message);
 }
 
 /// Returns until when a time-stamp counts.

@@ -12,13 +12,18 @@ use crate::{
     trust_store::TrustStore,
 };
 
-/// Tells whether a head of a log that ended so may be vouched for, remembered and compared with.
+/// Tells whether a head is where a log ended: all of it that a witness cosigns from then on.
+pub(crate) fn is_end(end: &EndedLog, head: SignedHead) -> bool {
+    (head.size, head.root) == (end.size, end.root)
+}
+
+/// Tells whether a head of a log that ended so may be remembered and compared with.
 ///
 /// Where others may sign with its keys, only the end itself is known to be the archive's; else what
 /// the log had before may be as well.
 pub(crate) fn allows(end: &EndedLog, head: SignedHead) -> bool {
     let is_before = head.size < end.size && !end.others_may_sign;
-    is_before || (head.size, head.root) == (end.size, end.root)
+    is_before || is_end(end, head)
 }
 
 impl Trusted {

@@ -389,6 +389,40 @@ async fn what_nobody_believes_under_exposed_keys_alone_is_given_under_the_next_l
 }
 
 #[tokio::test]
+async fn what_no_stamped_sealing_of_before_covers_is_given_under_the_next_log() {
+    for (reason, is_covered, is_late) in [
+        (SuccessionReason::KeysLost, false, false),
+        (SuccessionReason::CertificatesEnded, true, false),
+        // The clock was behind when the log ended.
+        (SuccessionReason::KeysLost, false, true),
+    ] {
+        let mut world = World::new().await;
+        world.receive(FIRST, 3).await;
+        let before = world.batch(FIRST, &[3]).await;
+        world.end(FIRST, 3, &[]).await;
+        world.seal().await;
+        let (store, key) = (world.archive.store().clone(), ObjectKey::checkpoint());
+        world.receive(SECOND, 3).await;
+        world.end(SECOND, 0, &before).await;
+        let published = store.read(&key, u64::MAX).await.unwrap();
+        world.receive(SECOND, 3).await;
+        if is_late {
+            let now = sigillo_model::Clock::now(&world.clock);
+            world.clock.set(now - SignedDuration::from_hours(1));
+        }
+        world.succeed_for(reason, reason != SuccessionReason::KeysLost).await;
+        if !is_covered {
+            store.replace_derived(&key, published).await.unwrap();
+        }
+        let given = async |of| world.give(of).await.unwrap().schema == RECEIPT_SCHEMA;
+        assert_eq!(given(ReceiptOf::Versions(before.clone())).await, !is_late, "{reason:?}");
+        assert_eq!(given(ReceiptOf::Submission(FIRST)).await, !is_late, "{reason:?}");
+        // The end itself proves what it covers.
+        assert_eq!(given(ReceiptOf::Submission(SECOND)).await, is_covered, "{reason:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_receipt_of_another_archive_is_not_completed() {
     let (mut world, mut other) = (World::new().await, World::new().await);
     world.batch(FIRST, &[1]).await;

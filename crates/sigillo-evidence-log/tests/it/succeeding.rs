@@ -3,6 +3,8 @@
 
 use std::{fs, sync::Arc};
 
+use jiff::SignedDuration;
+
 use sigillo_authorities::KeyFolder;
 use sigillo_evidence_log::{
     CommitFault, CommitOutcome, EVIDENCE_LINE, LogError, LogSummary, LogWriter, SucceededLog,
@@ -128,6 +130,44 @@ async fn life_goes_on_in_the_next_log() {
     let sum =
         summarise(&archive, LogSummary::default(), &[EVIDENCE_LINE.to_owned()]).await.unwrap();
     assert_eq!((sum.head, sum.size, sum.successions), (view.head, view.size, 1));
+}
+
+#[tokio::test]
+async fn no_log_ends_before_what_is_in_it_by_a_clock_that_is_behind() {
+    let (lost, exposed) = (SuccessionReason::TailLost, SuccessionReason::KeysExposed);
+    // The last commit, or the last time-stamp with one behind it by a clock that was set back.
+    for is_stamp in [false, true] {
+        for (minutes, reason, is_refused) in [
+            (-11, lost, true),
+            (-11, SuccessionReason::CertificatesEnded, true),
+            (-9, lost, false),
+            (1, lost, false),
+            // Others may have written it, and who knows when.
+            (-11, exposed, false),
+            (-11, SuccessionReason::LogForked, false),
+        ] {
+            let world = archive(Place::Folder).await;
+            let now = sigillo_model::Clock::now(&world.clock);
+            if is_stamp {
+                let mut log = world.writer().await;
+                world.sealed(&mut log).await;
+                world.stamp(&mut log).await;
+                world.clock.set(now - SignedDuration::from_hours(1));
+                commit(&mut log, &[completed(1)]).await;
+            }
+            let keys = next_keys(&world, &world.keys);
+            let given = act(&world, &keys, terms(reason)).await;
+            world.clock.set(now + SignedDuration::from_mins(minutes));
+            let before = find_head(world.archive().await.store(), 0).await.unwrap();
+            let done = carry_out(&world, (&keys, Some(&world.keys)), &given).await;
+            assert_eq!(done.is_err(), is_refused, "{minutes} {reason:?}");
+            let Err(error) = done else { continue };
+            assert!(error.to_string().contains("the clock is behind"), "{error}");
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            let after = find_head(world.archive().await.store(), 0).await.unwrap();
+            assert_eq!(after, before, "nothing is written");
+        }
+    }
 }
 
 #[tokio::test]

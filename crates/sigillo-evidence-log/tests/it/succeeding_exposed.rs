@@ -80,7 +80,7 @@ async fn so_it_is_where_a_later_log_was_exposed() {
     assert_eq!(faults(&world.audit().await), []);
 }
 
-/// Ends a log whose newest commit says that it was made a year later, and returns the times of the next
+/// Ends a log of which a commit says that it was made a year later, and returns the times of the next
 /// log: that of its first commits, and when it is said to have begun.
 async fn after_a_wrong_clock(reason: SuccessionReason) -> (World, [Timestamp; 3]) {
     let mut world = archive(Place::Folder).await;
@@ -88,6 +88,7 @@ async fn after_a_wrong_clock(reason: SuccessionReason) -> (World, [Timestamp; 3]
     world.clock.set(now + SignedDuration::from_hours(24 * 365));
     commit(&mut world.writer().await, &[completed(1)]).await;
     world.clock.set(now);
+    commit(&mut world.writer().await, &[completed(1)]).await;
     let mut done = succeeded(&mut world, reason).await;
     let second = commit(&mut done.writer, &[completed(2)]).await.number;
     let archive = world.archive().await;

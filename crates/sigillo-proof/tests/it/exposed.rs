@@ -344,19 +344,12 @@ fn what_was_stamped_after_the_known_end_of_a_log_is_not_believed_whatever_ended_
     let mut trust = ended_at(world.trust(), days(-1), world.tree.size() + 9);
     trust.successors.extend(exposed(world.trust(), (2, days(1)), 9).successors);
     assert!(told(&check(&receipt, &trust).findings));
-    // What has no time-stamp yet says nothing of when it was made.
-    let (world, receipt) = receipt_of(&plan(vec![2], false));
-    assert_eq!(verdict(&world, &receipt, days(-1)), Verdict::Intact);
 
     let log = Log::new();
     let statement = log.statement(1, 4);
-    let mut unstamped = statement.clone();
-    unstamped.token = None;
-    for (statement, at, expected) in [
-        (&statement, days(1), Verdict::Intact),
-        (&statement, days(-1), Verdict::CannotTell),
-        (&unstamped, days(-1), Verdict::Intact),
-    ] {
+    for (statement, at, expected) in
+        [(&statement, days(1), Verdict::Intact), (&statement, days(-1), Verdict::CannotTell)]
+    {
         let trust = ended_at(log.world.trust(), at, log.world.tree.size());
         let checked = check_period(statement, &trust);
         assert_eq!(checked.verdict, expected, "{:?}", checked.findings);
@@ -365,6 +358,66 @@ fn what_was_stamped_after_the_known_end_of_a_log_is_not_believed_whatever_ended_
     let mut trust = ended_at(log.world.trust(), days(-1), log.world.tree.size());
     trust.successors.extend(exposed(log.world.trust(), (2, days(1)), 9).successors);
     assert!(told(&check_period(&statement, &trust).findings));
+}
+
+#[test]
+fn what_no_time_stamp_of_before_covers_is_not_believed_whatever_ended_its_log() {
+    let verdict = |world: &World, receipt: &Receipt, at: Timestamp| {
+        check_both_of(receipt, &world.trust(), &ended_at(world.trust(), at, world.tree.size() + 9))
+    };
+    // To leave out what says how young it is does not help.
+    let (world, stamped) = receipt_of(&plan(vec![2, 1], true));
+    assert_eq!(verdict(&world, &stamped, days(1)), Verdict::Intact);
+    let mut stripped = stamped.clone();
+    stripped.sealings.iter_mut().for_each(|it| it.tokens.clear());
+    let mut one = stamped;
+    one.sealings[0].tokens.clear();
+    for receipt in [stripped, one] {
+        assert_eq!(verdict(&world, &receipt, days(1)), Verdict::CannotTell);
+    }
+    // Nor never to seal it, nor to refuse all.
+    for plan in [plan(vec![2], false), plan(Vec::new(), false)] {
+        let (world, receipt) = receipt_of(&plan);
+        for at in [days(1), days(-1)] {
+            assert_eq!(verdict(&world, &receipt, at), Verdict::CannotTell);
+        }
+    }
+    let log = Log::new();
+    let mut statement = log.statement(1, 4);
+    statement.token = None;
+    for at in [days(1), days(-1)] {
+        let checked = check_period(&statement, &ended_at(log.world.trust(), at, 99));
+        assert_eq!(checked.verdict, Verdict::CannotTell, "{:?}", checked.findings);
+    }
+}
+
+#[test]
+fn what_the_end_of_a_log_covers_needs_no_time_stamp_unless_others_may_sign() {
+    for sealed in [true, false] {
+        let (world, receipt) = receipt_of(&plan(vec![2], sealed));
+        let head = check(&receipt, &world.trust()).checkpoint.unwrap();
+        for (at, others, expected) in [
+            (days(1), false, Verdict::Intact),
+            (days(-1), false, Verdict::Intact),
+            (days(-1), true, Verdict::CannotTell),
+        ] {
+            let mut trust = exposed(world.trust(), (1, at), head.size);
+            let before = trust.successors[0].before.as_mut().unwrap();
+            before.root = Sha256Digest::from_bytes(*head.root.as_bytes());
+            before.others_may_sign = others;
+            assert_eq!(check_both_of(&receipt, &world.trust(), &trust), expected);
+        }
+    }
+}
+
+/// Checks a receipt as who knows nothing of the end of its log, who believes it, and as who does.
+#[track_caller]
+fn check_both_of(receipt: &Receipt, trust: &ReceiptTrust, knowing: &ReceiptTrust) -> Verdict {
+    assert_eq!(check(receipt, trust).verdict, Verdict::Intact);
+    let checked = check(receipt, knowing);
+    let told = checked.findings.iter().any(|it| it.code == FindingCode::OriginUnknown);
+    assert_eq!(told, checked.verdict == Verdict::CannotTell, "{:?}", checked.findings);
+    checked.verdict
 }
 
 #[test]

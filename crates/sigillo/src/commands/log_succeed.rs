@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use sigillo_authorities::{CheckpointSigner, KeyFolder};
 use sigillo_ers::{SEAL_BYTES_MAX, Trust, TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{
-    Archive, LogError, LogKeys, SuccessionPlan, SuccessionTerms, beyond_end, plan_succession,
-    read_act, sign_succession_act, succeed_log, write_succession_act,
+    Archive, LogError, LogKeys, SuccessionPlan, SuccessionTerms, beyond_end, check_clock,
+    plan_succession, read_act, sign_succession_act, succeed_log, write_succession_act,
 };
 use sigillo_merkle::VerifierKey;
 use sigillo_model::{ErrorKind, LogTime, SUCCESSION_ACT_BYTES_MAX, Succession, SuccessionReason};
@@ -192,6 +192,7 @@ async fn begin(
 ) -> Result<u8, CommandError> {
     before.lost.refuse_unless(context, &before.archive, args.lost_successor)?;
     context.trust.refuse_others(&before.archive)?;
+    check_clock(&before.archive, reason, context.clock.now()).await?;
     if let Some(file) = &args.act {
         refuse_taken(file)?;
     }

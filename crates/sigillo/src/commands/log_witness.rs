@@ -23,7 +23,7 @@ use crate::{
     output::{counted, visible},
     places::read_beginning,
     trust::Trusted,
-    trust_ends::allows,
+    trust_ends::is_end,
 };
 
 /// A cosignature may be of one of so many sizes before the published one.
@@ -270,14 +270,14 @@ fn named_keys(trusted: &[Trusted], origin: &str) -> Option<(KeysOfLog, Option<St
     first.chain(later).find(|(keys, _)| keys.first().name() == origin)
 }
 
-/// Refuses to cosign what is not of a log that ended, if the trust store knows that it did: what it would
-/// have beyond its end and, where others may sign with its keys, everything but the end itself.
+/// Refuses to cosign anything of a log but its end, if the trust store knows that it ended: an archive asks
+/// for nothing else then, and within it whoever has old keys can sign another history.
 fn refuse_ended(context: &Context, checkpoint: &Checkpoint) -> Result<(), CommandError> {
     let trusted = context.trust.list()?;
     let end = trusted.iter().find_map(|it| it.end_of_origin(&checkpoint.origin));
     let Some((reason, end)) = end else { return Ok(()) };
     let head = SignedHead { size: checkpoint.size, root: digest_of(checkpoint.root) };
-    if allows(&end, head) {
+    if is_end(&end, head) {
         return Ok(());
     }
     let is_later = end.others_may_sign && !reason.others_may_sign();
@@ -293,7 +293,8 @@ fn refuse_ended(context: &Context, checkpoint: &Checkpoint) -> Result<(), Comman
         digest_of(checkpoint.root),
     );
     Err(CommandError::new(ErrorKind::Integrity, words).hint(
-        "somebody may sign with keys that are not theirs: tell the entity, and keep the file",
+        "of a log that ended a witness cosigns only its end, and then what comes after it: somebody may sign \
+         with keys that are not theirs. Tell the entity, and keep the file",
     ))
 }
 

@@ -11,7 +11,7 @@ use sigillo_testkit::{ManualClock, MemorySigner, SeededEntropy};
 use tempfile::TempDir;
 
 use super::*;
-use crate::trust_ends::allows;
+use crate::trust_ends::{allows, is_end};
 
 const ID: &str = "00112233445566778899aabbccddeeff";
 
@@ -176,9 +176,13 @@ fn of_a_log_whose_keys_others_may_have_only_its_end_is_vouched_for() {
         (SuccessionReason::TailLost, true),
     ] {
         let end = TrustedEnd { reason, ..end(30) };
-        let allowed = [(29, other), (30, root), (30, other), (31, other)];
-        let allowed = allowed.map(|(size, root)| allows(&end.ended(), SignedHead { size, root }));
+        let heads = [(29, other), (30, root), (30, other), (31, other)];
+        let heads = heads.map(|(size, root)| SignedHead { size, root });
+        let allowed = heads.map(|head| allows(&end.ended(), head));
         assert_eq!(allowed, [before, true, false, false], "{reason:?}");
+        // A witness cosigns no more than that, whatever ended it.
+        let cosigned = heads.map(|head| is_end(&end.ended(), head));
+        assert_eq!(cosigned, [false, true, false, false], "{reason:?}");
     }
 }
 
