@@ -32,7 +32,7 @@ pub(crate) struct RevokedOut {
 pub(crate) struct LeftOut {
     /// By their places among all time-stamps of the sealing, and why.
     pub(crate) places: BTreeMap<usize, String>,
-    /// The place of the newest that counts; `None` if that is not looked at.
+    /// The place of the newest that counts; `None` if nothing does, or nothing was looked at.
     pub(crate) newest: Option<usize>,
     /// Whether new hash trees do not count: then nothing does that came later, and nothing ever will.
     pub(crate) is_cut: bool,
@@ -103,30 +103,30 @@ impl RevokedOut {
                 continue;
             }
             let counts = |at: &usize| is_there(&chain[*at]) && self.counts(number, *at);
-            if let Some(newest) = (0..trees).rev().find(counts) {
-                let left_out = self.sealings.entry(number).or_default();
-                (left_out.newest, left_out.is_cut) = (Some(newest), true);
-            }
+            let newest = (0..trees).rev().find(counts);
+            let left_out = self.sealings.entry(number).or_default();
+            (left_out.newest, left_out.is_cut) = (newest, true);
         }
         Ok(())
     }
 
-    /// Returns the newest time-stamp of a sealing that counts.
+    /// Returns the newest time-stamp of a sealing that counts; `None` if nothing does.
     pub(crate) fn newest<'c>(
         &self,
         number: u64,
         chain: &'c [ChainToken],
     ) -> Option<&'c ChainToken> {
-        match self.sealings.get(&number).and_then(|it| it.newest) {
-            Some(newest) => chain.get(newest),
-            None => chain.last(),
+        match self.sealings.get(&number) {
+            Some(LeftOut { newest: Some(newest), .. }) => chain.get(*newest),
+            Some(LeftOut { is_cut: true, .. }) => None,
+            _ => chain.last(),
         }
     }
 
     /// Tells whether a time-stamp of a sealing counts, as far as revocation goes.
     pub(crate) fn counts(&self, number: u64, place: usize) -> bool {
         self.sealings.get(&number).is_none_or(|it| {
-            let is_cut_off = it.is_cut && it.newest.is_some_and(|newest| newest < place);
+            let is_cut_off = it.is_cut && it.newest.is_none_or(|newest| newest < place);
             !it.places.contains_key(&place) && !is_cut_off
         })
     }

@@ -40,7 +40,7 @@ fn revoked() -> Option<Families> {
     let world = &it.world;
     it.long.list("R", "250101000000Z,keyCompromise", "20");
     it.long.answers.store(true, Ordering::SeqCst);
-    json(world, 0, &["renew", "--gather", "--yes"]);
+    world.run(["renew", "--gather", "--yes"]).check(3, "REVOKED: the certificate of CN=tsa");
     Some(it)
 }
 
@@ -78,7 +78,10 @@ fn a_line_with_revoked_hash_trees_is_not_renewed_and_another_line_is_asked_for()
     it.set(&[both, line("plain-sha512-c", "sha512", "Seconda")].concat());
     let stamped = json(world, 0, &["seal", "--stamp-only"]);
     assert_eq!(stamped["stamped"].as_array().unwrap().len(), 1, "{stamped}");
-    world.run(["renew"]).check(0, "those on another line hold in their place");
+    let told = world.run(["renew"]);
+    told.check(0, "those on another line hold in their place");
+    assert!(told.stdout.contains("the first of that ends on 20"), "{told:?}");
+    world.run(["renew", "--gather"]).check(0, "in whose place others stand");
 }
 
 #[test]
