@@ -1,7 +1,5 @@
 //! Time-stamp tokens of RFC 3161, verified at the time they state.
 
-use std::cmp::Reverse;
-
 use jiff::Timestamp;
 use webpki::KeyUsage;
 
@@ -281,13 +279,9 @@ impl<'a> ReadToken<'a> {
     ) -> Result<(VerifiedToken, Vec<Vec<u8>>), TokenError> {
         check_purpose(&certificate)?;
         cms::check_validity(&certificate, self.stamped_at)?;
-        // Of several by one key the path goes over the one that lasts longest.
-        let mut beside: Vec<_> = self.signed.certificates.clone();
-        let end_of = |raw: &&[u8]| Certificate::read(raw).ok().map(|it| it.not_after);
-        beside.sort_by_cached_key(|raw| Reverse(end_of(raw)));
         let (path, listed) = anchors.judge_stamp(
             certificate.raw,
-            &beside,
+            &self.signed.certificates,
             (self.stamped_at, at),
             // The signer's purpose was checked above, and more strictly. Authorities above it may
             // do without one, but what they state must not exclude time-stamping.

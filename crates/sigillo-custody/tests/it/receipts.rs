@@ -393,8 +393,8 @@ async fn what_no_stamped_sealing_of_before_covers_is_given_under_the_next_log() 
     for (reason, is_covered, is_late) in [
         (SuccessionReason::KeysLost, false, false),
         (SuccessionReason::CertificatesEnded, true, false),
-        // The clock was behind when the log ended.
-        (SuccessionReason::KeysLost, false, true),
+        // The clock was behind when the log ended, which is refused for any other reason.
+        (SuccessionReason::KeysExposed, false, true),
     ] {
         let mut world = World::new().await;
         world.receive(FIRST, 3).await;
