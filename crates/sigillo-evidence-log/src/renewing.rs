@@ -40,7 +40,7 @@ pub const RENEWAL_LEAD: SignedDuration = SignedDuration::from_hours(24 * 183);
 const COMMIT_ATTEMPTS_MAX: u32 = 100;
 
 /// At most this many time-stamps are read at once.
-const TOKENS_AHEAD_MAX: usize = 16;
+pub(crate) const TOKENS_AHEAD_MAX: usize = 16;
 
 /// The format of `members.json`.
 const FORMAT: u32 = 1;

@@ -11,11 +11,9 @@ use sigillo_model::{Finding, FindingCode, Sha256Digest};
 
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, SealingChains, TokenFrom, ToldRevocations,
-    audit_revocation::RevocationAudit, chains_of, sealing_chains::read_token,
+    audit_revocation::RevocationAudit, chains_of, renewing::TOKENS_AHEAD_MAX,
+    sealing_chains::read_token,
 };
-
-/// At most this many time-stamps are read at once.
-const TOKENS_AHEAD_MAX: usize = 16;
 
 /// The renewals that do not count in the chains of some sealings on a line, and those that are lost so that
 /// others do not.
@@ -88,10 +86,12 @@ impl RevokedOut {
         let tokens: HashMap<Sha256Digest, ChainToken> =
             each.map(|token| (token.sha256, *token)).collect();
         let mut read = stream::iter(tokens.into_values())
-            .map(|token| async move { Ok((token, read_token(archive, view, &token).await?)) })
+            .map(|token| async move {
+                Ok::<_, LogError>((token, read_token(archive, view, &token).await?))
+            })
             .buffer_unordered(TOKENS_AHEAD_MAX);
         let mut lost = HashSet::new();
-        while let Some((token, read)) = read.try_next().await.map_err(|error: LogError| error)? {
+        while let Some((token, read)) = read.try_next().await? {
             if let Err(finding) = read {
                 lost.insert(token.sha256);
                 self.findings.push(finding);

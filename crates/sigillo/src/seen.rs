@@ -56,7 +56,8 @@ impl Context {
     ///
     /// Where the trust store names the next log, a head that was seen is left out that its act says to be
     /// lost: who added that knows of the loss. One that was met is left out unless where the log ended allows
-    /// it, and where it is by a key that is known to have retired. Where others may sign with its keys, whatever was seen or met may be theirs.
+    /// it, and where it is by a key that is known to have retired. Where others may sign with its keys, whatever
+    /// was seen or met may be theirs.
     fn heads_of(
         &self,
         archive: &Archive,
