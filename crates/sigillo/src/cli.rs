@@ -318,8 +318,8 @@ pub(crate) struct VerifyArgs {
     /// What must be so for exit code 0, beyond what a verdict asks for
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
     pub(crate) require: Vec<Requirement>,
-    /// A checkpoint of the log, as somebody else has it now: for --require fresh it must be of all entries.
-    /// If the log does not contain it, the archive was rolled back
+    /// A checkpoint of the newest log, as somebody else has it now: for --require fresh it must be of all
+    /// its entries. If that log does not contain it, the archive was rolled back
     #[arg(long, value_name = "CHECKPOINT", conflicts_with = "receipt")]
     pub(crate) checkpoint: Option<PathBuf>,
     /// Check this receipt and the files named, without an archive
