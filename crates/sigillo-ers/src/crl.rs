@@ -8,7 +8,8 @@ use rasn::types::GeneralizedTime;
 use crate::{
     asn1,
     der::{self, DerError, Element, Reader},
-    revocation::{REVOCATION_BYTES_MAX, RevocationReason, Said},
+    revocation::{REVOCATION_BYTES_MAX, Said},
+    revocation_reason::RevocationReason,
     signed::{self, Extension, Signed},
     time,
     x509::{self, Certificate},

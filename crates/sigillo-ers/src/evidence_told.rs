@@ -7,9 +7,10 @@ use sigillo_model::Sha256Digest;
 
 use crate::{
     TrustAnchors,
-    revocation::{Fact, RevocationKind, RevocationReason, RevocationSet, Said},
+    revocation::{Fact, RevocationKind, RevocationSet, Said},
     revocation_check::RevocationCheck,
     revocation_piece::Form,
+    revocation_reason::RevocationReason,
     token::ReadToken,
     token_revocation::anchored_path,
     x509::Certificate,

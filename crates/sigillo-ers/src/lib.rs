@@ -31,6 +31,7 @@ mod ocsp;
 mod revocation;
 mod revocation_check;
 mod revocation_piece;
+mod revocation_reason;
 mod revocation_summary;
 mod signed;
 
@@ -92,9 +93,10 @@ pub use response::{
 };
 pub use revocation::{
     CertificateRevocation, REVOCATION_BYTES_MAX, REVOCATION_ITEMS_MAX, REVOCATION_SET_BYTES_MAX,
-    RevocationEffect, RevocationError, RevocationKind, RevocationReason, RevocationSet,
-    RevocationSource, RevocationStatus, RevocationTimes,
+    RevocationEffect, RevocationError, RevocationKind, RevocationSet, RevocationSource,
+    RevocationStatus, RevocationTimes,
 };
+pub use revocation_reason::RevocationReason;
 pub use revocation_summary::{
     RevocationSummary, USED_EVIDENCE_MAX, UsedEvidence, is_revocation_known,
 };
@@ -108,8 +110,8 @@ pub use token::{
     DrawnToken, TOKEN_BYTES_MAX, TokenError, VerifiedToken, draw_from_token, verify_token,
 };
 pub use token_revocation::{
-    REVOCATION_QUESTIONS_MAX, RevocationQuestion, revocation_questions, revoked_now, revoked_stamp,
-    token_revocation,
+    REVOCATION_QUESTIONS_MAX, RevocationQuestion, revocation_questions, revoked_by_others,
+    revoked_now, revoked_stamp, token_revocation,
 };
 pub use tree::{
     EvidenceTree, TreeDigest, evidence_value, list_value, pair_value, renewal_leaf, tree_path,

@@ -11,10 +11,10 @@ use crate::{
     record::EvidenceRecord,
     record_check::StampReport,
     revocation::{
-        CertificateRevocation, RevocationEffect, RevocationReason, RevocationSet, RevocationStatus,
-        RevocationTimes,
+        CertificateRevocation, RevocationEffect, RevocationSet, RevocationStatus, RevocationTimes,
     },
     revocation_check::RevocationCheck,
+    revocation_reason::RevocationReason,
     token::ReadToken,
 };
 

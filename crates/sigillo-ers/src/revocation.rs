@@ -4,7 +4,6 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, HashSet},
-    fmt,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +13,7 @@ use crate::{
     certificate::pem_blocks,
     der::{self, DerError},
     revocation_piece::RevocationPiece,
+    revocation_reason::RevocationReason,
 };
 
 /// Largest revocation list or OCSP response accepted, in bytes.
@@ -162,8 +162,8 @@ pub enum RevocationKind {
     Ocsp,
 }
 
-impl fmt::Display for RevocationKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Display for RevocationKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Crl => "revocation list",
             Self::Ocsp => "OCSP response",
@@ -186,48 +186,6 @@ pub struct RevocationSource {
     pub next_update: Option<Timestamp>,
     /// SHA-256 of its bytes.
     pub sha256: Sha256Digest,
-}
-
-/// Why a certificate was revoked: the number of a `CRLReason`.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct RevocationReason(u8);
-
-impl RevocationReason {
-    pub(crate) const HOLD: Self = Self(6);
-
-    /// Reads an ENUMERATED.
-    pub(crate) fn read(value: &[u8]) -> Result<Self, DerError> {
-        match value {
-            [0x0a, 1, code] => Ok(Self(*code)),
-            _ => Err(DerError { what: "a reason of revocation" }),
-        }
-    }
-
-    /// Tells whether it says that the key stayed safe: what was made before then is not touched.
-    ///
-    /// Unspecified, affiliation changed, superseded and cessation of operation, as RFC 3161 §4 lists
-    /// them for time-stamping authorities, and privilege withdrawn, which came with RFC 5280.
-    fn leaves_key_safe(self) -> bool {
-        matches!(self.0, 0 | 3 | 4 | 5 | 9)
-    }
-}
-
-impl fmt::Display for RevocationReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            0 => "unspecified",
-            1 => "key compromise",
-            2 => "compromise of its authority",
-            3 => "affiliation changed",
-            4 => "superseded",
-            5 => "cessation of operation",
-            6 => "on hold",
-            8 => "removed from a list",
-            9 => "privilege withdrawn",
-            10 => "compromise of an attribute authority",
-            other => return write!(f, "reason {other}"),
-        })
-    }
 }
 
 /// What a piece of evidence says.
@@ -327,11 +285,18 @@ impl Fact {
         self.said == Said::Good && remembers()
     }
 
-    /// Tells whether it is a hold on a certificate that ends at `end`, and one of `others` ended it.
+    /// Tells whether it is a hold on a certificate that ends at `end`, and one of `others` ended it: by saying
+    /// good, or by a final revocation in its place, which is of the day of the hold (X.509, reason code `certificateHold`).
     pub(crate) fn is_lifted(&self, others: &[Self], end: Timestamp) -> bool {
+        let Said::Revoked { at: held_at, reason: Some(RevocationReason::HOLD) } = self.said else {
+            return false;
+        };
         let later = |it: &&Self| self.source.as_of < it.source.as_of && it.outlived.is_none();
-        matches!(self.said, Said::Revoked { reason: Some(RevocationReason::HOLD), .. })
-            && others.iter().filter(later).any(|it| it.is_good_of(end))
+        let is_final = |it: &Self| match it.said {
+            Said::Revoked { at, reason } => at <= held_at && reason != Some(RevocationReason::HOLD),
+            Said::Good => false,
+        };
+        others.iter().filter(later).any(|it| it.is_good_of(end) || is_final(it))
     }
 }
 
@@ -339,7 +304,8 @@ impl Fact {
 /// their order.
 ///
 /// A revocation that any of them tells counts, of several the one that means most for the time-stamp,
-/// whatever others say; one on hold only until a later one says good. Without any, the newest that
+/// whatever others say; one on hold only until a later one says good, or that it is revoked for good since
+/// that day. Without any, the newest that
 /// shows the certificate good counts: one made at the time of use or later, or an earlier one that was
 /// still current then. Evidence made after the certificate's end counts if its maker remembers so long
 /// (archive cutoff, RFC 6960 §4.4.4; expiredCertsOnCRL, X.509 §9.5.2.8). What outlived its own signature
@@ -513,6 +479,30 @@ mod tests {
         let held = judged(&[good, revoked(2031, Some(6), 2036)], None);
         assert!(matches!(held, Some(RevocationStatus::Revoked { .. })), "{held:?}");
         assert_eq!(judged(&[], None), None);
+    }
+
+    #[test]
+    fn a_hold_counts_until_a_final_revocation_since_its_day_takes_its_place() {
+        let reason_of = |facts: &[Fact]| match judged(facts, None) {
+            Some(RevocationStatus::Revoked { reason, effect, .. }) => (reason.unwrap().0, effect),
+            other => panic!("{other:?}"),
+        };
+        let hold = revoked(2031, Some(6), 2032);
+        let on_hold = (6, RevocationEffect::Doubtful);
+        let ceased = revoked(2031, Some(5), 2033);
+        assert_eq!(reason_of(&[hold.clone(), ceased.clone()]), (5, RevocationEffect::None));
+        assert_eq!(reason_of(&[ceased.clone(), hold.clone()]), (5, RevocationEffect::None));
+        // Since another day it says nothing of the time between.
+        assert_eq!(reason_of(&[hold.clone(), revoked(2035, Some(5), 2036)]), on_hold);
+        // Nor does what was said before the hold, or at once, or by a key that had ended.
+        assert_eq!(reason_of(&[hold.clone(), revoked(2031, Some(5), 2032)]), on_hold);
+        let mut outlived = ceased;
+        outlived.outlived = Some("its certificate had ended".to_owned());
+        assert_eq!(reason_of(&[hold.clone(), outlived]), on_hold);
+        // Another hold does not, and a graver reason is told.
+        assert_eq!(reason_of(&[hold.clone(), revoked(2031, Some(6), 2034)]), on_hold);
+        let grave = reason_of(&[hold, revoked(2031, Some(1), 2033)]);
+        assert_eq!(grave, (1, RevocationEffect::Doubtful));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
     TokenError, Trust, TrustAnchors,
     crl::ADDRESS_BYTES_MAX,
     der::Reader,
+    evidence_told::evidence_within,
     ocsp,
     record_revocation::{Judging, StampsCheck},
     revocation::{
@@ -131,6 +132,20 @@ pub fn revoked_now(
     let (anchors, evidence) = (Some(anchors), Some(evidence));
     let judging = Judging { evidence, anchors, algorithms: None, at: None, as_of };
     newest_revoked((&[raw], 0), judging).map(|(_, why)| why)
+}
+
+/// As [`revoked_now`], by what other time-stamps bring with them.
+pub fn revoked_by_others<'t>(
+    raw: &[u8],
+    others: impl Iterator<Item = &'t [u8]>,
+    (anchors, now): (&TrustAnchors, Timestamp),
+) -> Option<String> {
+    let mut set = RevocationSet::new();
+    for der in others.flat_map(evidence_within) {
+        // What finds no room, or cannot be read, tells nothing.
+        let _is_taken = set.add("another time-stamp", der).is_ok();
+    }
+    revoked_now(raw, (anchors, &set), now)
 }
 
 /// Finds the newest from a place on.

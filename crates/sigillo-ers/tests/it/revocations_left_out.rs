@@ -4,7 +4,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use sigillo_ers::{
-    RevocationKind, RevocationSet, TrustAnchors, fill_token, pem_blocks, revoked_now, revoked_stamp,
+    RevocationKind, RevocationSet, TrustAnchors, fill_token, pem_blocks, revoked_by_others,
+    revoked_now, revoked_stamp,
 };
 use sigillo_model::FindingCode;
 
@@ -120,6 +121,12 @@ fn what_one_time_stamp_brings_counts_for_the_others() {
     assert_eq!(left_out(&world, &[&[], &older, &filled], &[]), [Some(1); 2]);
     assert_eq!(left_out(&world, &[&filled, &older], &[]), [Some(1); 2]);
     assert_eq!(left_out(&world, &[&[], &older, &world.token], &[]), [None; 2]);
+    // As whoever is to put the older one over the other one is told.
+    let by = (&world.anchors, days(&world, 0));
+    let others = |others: &[&[u8]]| revoked_by_others(&older, others.iter().copied(), by);
+    let why = others(&[b"", &filled]).unwrap();
+    assert!(why.contains("revoked"), "{why}");
+    assert_eq!(others(&[&world.token]), None);
 }
 
 #[test]

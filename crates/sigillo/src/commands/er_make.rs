@@ -10,7 +10,7 @@ use sigillo_ers::{
     AlgorithmTable, Authorities as Accepted, EvidenceRecord, HashFunction, Imprint,
     RECORD_BYTES_MAX, RecordReport, RecordRules, Renewal, RevocationRules, StampParts,
     TimeStampToken, TrustAnchors, lists_root, record_hashes, renew_hash_tree, renew_time_stamp,
-    renewals_due, token_renewals_due, write_chain, write_record,
+    renewals_due, revoked_by_others, token_renewals_due, write_chain, write_record,
 };
 use sigillo_model::{ErrorKind, Finding, FindingCode, Severity, Verdict};
 
@@ -100,8 +100,11 @@ pub(super) async fn renew(context: &Context, args: &ErRenewArgs) -> Result<u8, C
         Some(hash) => renew_hash_tree(&record, hash, &digests(&objects, hash)?).map_err(cannot)?,
     };
     let by = (anchors.as_ref().unwrap_or(authorities.anchors()), context.clock.now());
-    let lasts = |token: &TimeStampToken| lasts_longer(token, &record, &algorithms, by);
-    let stamped = stamp(context, &authorities, prepared.imprint(), &lasts).await?;
+    let fits = |token: &TimeStampToken| {
+        is_not_revoked(token, &record, by)?;
+        lasts_longer(token, &record, &algorithms, by)
+    };
+    let stamped = stamp(context, &authorities, prepared.imprint(), &fits).await?;
     let renewed = prepared.finish(stamped.token.raw());
     let mut at_once = rules(false);
     at_once.at = at_once.at.max(Some(stamped.token.verified().stamped_at));
@@ -114,6 +117,17 @@ pub(super) async fn renew(context: &Context, args: &ErRenewArgs) -> Result<u8, C
     let done = Renewed { args, record: &renewed, objects: &objects, report: &after };
     done.print(context, &stamped, &algorithms);
     Ok(exit_code(&after.findings))
+}
+
+/// Says why a new time-stamp is not to be put over a record: one that is in it says that a certificate behind
+/// the new one is revoked.
+fn is_not_revoked(
+    new: &TimeStampToken,
+    before: &EvidenceRecord<'_>,
+    by: (&TrustAnchors, Timestamp),
+) -> Result<(), String> {
+    let stamps = before.chains.iter().flat_map(|chain| &chain.stamps).map(|stamp| stamp.token);
+    revoked_by_others(new.raw(), stamps, by).map_or(Ok(()), Err)
 }
 
 /// Says why a new time-stamp is not to be put over a record: it would end sooner.
