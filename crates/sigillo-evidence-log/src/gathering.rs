@@ -16,7 +16,8 @@ use sigillo_store::StoreError;
 
 use crate::{
     Archive, ChainToken, Chains, GatherOutcome, KeptEvidence, LogError, LogView, LogWriter,
-    RevokedCertificate, ToldRevocation, ToldRevocations, read_validation, read_view,
+    RevokedCertificate, RevokedRenewals, ToldRevocation, ToldRevocations, read_validation,
+    read_view,
     standing::StandingLines,
     told_revocations::told_by,
     validation::{GATHERING_MAX, store},
@@ -115,7 +116,7 @@ pub async fn plan_gathering(
     let view = read_view(archive).await?;
     let chains = Chains::read(archive, &view).await?;
     let told = ToldRevocations::read((archive, &view, &chains), rules.anchors).await?;
-    let covered_at = covered_times(&view, &chains);
+    let covered_at = covered_times((archive, &view, &chains), (&told, rules)).await?;
     let planner = Planner { archive, view: &view, chains: &chains, rules, told, covered_at };
     let (mut plan, mut seen) = (GatherPlan::default(), HashSet::new());
     for (line, _, chain) in chains.iter() {
@@ -165,17 +166,24 @@ async fn replaced(
     Ok(replaced)
 }
 
-/// Returns when something newer covers each time-stamp, in all chains that it is in.
-fn covered_times(view: &LogView, chains: &Chains) -> HashMap<Sha256Digest, Option<Timestamp>> {
+/// Returns when something newer that counts covers each time-stamp, in all chains that it is in.
+async fn covered_times(
+    of: (&Archive, &LogView, &Chains),
+    (told, rules): (&ToldRevocations, &GatherRules<'_>),
+) -> Result<HashMap<Sha256Digest, Option<Timestamp>>, LogError> {
+    let (_, view, chains) = of;
+    let mut revoked = RevokedRenewals::new(told, (rules.anchors, rules.at));
     let mut times: HashMap<Sha256Digest, Option<Timestamp>> = HashMap::new();
     for (_, _, chain) in chains.iter() {
+        let left_out = revoked.left_out(of, chain).await?;
         for (place, token) in chain.iter().enumerate() {
-            let newer = chain.get(place + 1).and_then(|it| it.stated(view).0.parse().ok());
+            let newer = (place + 1..chain.len()).find(|at| left_out.counts(*at));
+            let newer = newer.and_then(|at| chain[at].stated(view).0.parse().ok());
             let known = times.entry(token.sha256).or_insert(newer);
             *known = (*known).zip(newer).map(|(known, newer): (Timestamp, _)| known.max(newer));
         }
     }
-    times
+    Ok(times)
 }
 
 /// What planning rests on.

@@ -36,6 +36,14 @@ pub(crate) struct LeftOut {
     pub(crate) is_cut: bool,
 }
 
+impl LeftOut {
+    /// Tells whether the time-stamp at a place counts.
+    pub(crate) fn counts(&self, place: usize) -> bool {
+        let is_cut_off = self.is_cut && self.newest.is_none_or(|newest| newest < place);
+        !self.places.contains_key(&place) && !is_cut_off
+    }
+}
+
 impl RevokedOut {
     /// Looks at the chains of a line by what is told to be revoked anywhere in the archive; where nothing is,
     /// nothing else is read.
@@ -125,10 +133,7 @@ impl RevokedOut {
 
     /// Tells whether a time-stamp of a sealing counts, as far as revocation goes.
     pub(crate) fn counts(&self, number: u64, place: usize) -> bool {
-        self.sealings.get(&number).is_none_or(|it| {
-            let is_cut_off = it.is_cut && it.newest.is_none_or(|newest| newest < place);
-            !it.places.contains_key(&place) && !is_cut_off
-        })
+        self.sealings.get(&number).is_none_or(|it| it.counts(place))
     }
 
     /// Tells whether new hash trees of a sealing do not count, so that it can be renewed no more.

@@ -93,6 +93,24 @@ async fn a_renewal_by_a_revoked_certificate_is_left_out(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_renewal_covered_that_does_not_count_is_told_as_revoked() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    stamp(&world, &far).await;
+    renew(&world, &far, false).await;
+    let [before, after] = [Revoked::Before, Revoked::After].map(Revoked::when);
+    // It was covered before the revocation, but by what was revoked itself.
+    far.list_all(&[(&after, "20"), (&before, "21")]);
+    far.publish();
+    ask_again(&world, &far).await;
+    let audited = audit(&world, &far).await;
+    assert_eq!(told(&audited).0, vec![FindingCode::RevokedLater]);
+    assert_eq!(plan(&world, &far).await.revoked.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_that_was_covered_before_its_certificate_was_revoked_counts() {
     if !has_openssl() {
         return;

@@ -202,8 +202,15 @@ impl Far {
 
     /// Lists a certificate of the authority, by its serial number, as revoked then, for a reason.
     pub(crate) fn list_revoked(&self, when: &str, serial: &str) {
-        let entry = format!("R\t491231000000Z\t{when}\t{serial}\tunknown\t/CN=tsa\n");
-        fs::write(self.folder.path().join("index"), entry).unwrap();
+        self.list_all(&[(when, serial)]);
+    }
+
+    /// As [`Self::list_revoked`], of several.
+    pub(crate) fn list_all(&self, revoked: &[(&str, &str)]) {
+        let entries = revoked.iter().map(|(when, serial)| {
+            format!("R\t491231000000Z\t{when}\t{serial}\tunknown\t/CN=tsa\n")
+        });
+        fs::write(self.folder.path().join("index"), entries.collect::<String>()).unwrap();
         self.new_list();
     }
 
