@@ -75,7 +75,7 @@ pub use lines::{HashFamily, LINE_NAME_CHARS_MAX, LineProfile, is_trial_line, pla
 pub use lost::Unread;
 pub use publish::{PublishedCheckpoint, Standing, read_checkpoint, rebuild_log};
 pub use records::proven_record;
-pub use recover::{ended_log_contains, log_contains};
+pub use recover::{ended_log_contains, first_not_contained, log_contains};
 pub use rehashing::{RehashOutcome, commit_hash_tree};
 pub use renewing::{
     PlannedRehash, PlannedRenewal, RENEWAL_LEAD, RenewOutcome, RenewalPlan, RenewalRules, Renewer,
