@@ -9,7 +9,7 @@ use sigillo_evidence_log::{
     first_not_contained, is_said_lost, summarise,
 };
 use sigillo_merkle::{Checkpoint, KeysOfLog, VerifierKey};
-use sigillo_model::{ArchiveId, Finding, LogTime, Sha256Digest};
+use sigillo_model::{ArchiveId, Finding, LogSucceeded, LogTime, Sha256Digest};
 use sigillo_proof::{ArchiveSection, ReceiptTrust};
 
 use crate::{
@@ -275,11 +275,24 @@ impl Context {
     }
 
     /// Notes that an archive that was found sound has what this user had met of these logs, so that newer
-    /// heads may take its place.
+    /// heads may take its place, and where it shows that those before the newest ended.
     pub(crate) fn settle_or_warn(&self, archive: &Archive, logs: &[SeenLog]) {
+        for generation in 1..archive.generation() {
+            self.warn_unless(self.see_end(archive, generation));
+        }
         for log in logs {
             self.warn_unless(self.memory_of(archive).settle(&log.log, &log.heads));
         }
+    }
+
+    /// Remembers where a log ended in the archive: that it has what was met of it says nothing else, once the
+    /// newest log is another one.
+    fn see_end(&self, archive: &Archive, generation: u64) -> Result<(), CommandError> {
+        let ended = archive.succession(generation + 1).zip(archive.log_keys_of(generation));
+        let Some((LogSucceeded { succession: end, .. }, keys)) = ended else { return Ok(()) };
+        let head = SignedHead { size: end.size, root: end.root };
+        let at = LogTime::new(self.clock.now());
+        self.memory_of(archive).see(keys.first(), head, at)
     }
 
     /// Compares what a file shows that is believed with what this user saw or met of those logs, and remembers
