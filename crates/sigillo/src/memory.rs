@@ -132,11 +132,9 @@ impl Memory {
         let locked = || {
             std::fs::create_dir_all(&self.folder)?;
             let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-            match file.lock() {
-                // Where there are no locks, one that is lost is better than none that is learnt.
-                Err(error) if error.kind() != ErrorKind::Unsupported => Err(error),
-                _ => Ok(file),
-            }
+            // Where there are no locks, something that is lost is better than nothing that is learnt.
+            while file.lock().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
+            Ok(file)
         };
         locked().map_err(|error| CommandError::file("locking", &path, &error))
     }
