@@ -110,6 +110,14 @@ fn a_checkpoint_of_a_log_that_ended_is_compared_with_that_log() {
         cut.check(code, told);
         assert!(cut.stdout.contains("CANNOT TELL F604 log/checkpoint"), "{cut:?}");
         auditor(&world, &["verify"]).check(0, "INTACT");
+        // One of the next log, on a store that was put back, for who knows nothing of that.
+        kept(&world, "dopo.txt");
+        fs::remove_dir_all(world.archive()).unwrap();
+        copy(&world.place("archivio-copia"), &world.archive());
+        let ignorant =
+            ["verify", "--checkpoint", "dopo.txt", "--config", "ignaro", "--state", "ignaro"];
+        let put_back = world.run(ignorant.iter().chain(&["--keys", "senza"]));
+        assert!(put_back.stdout.contains("was put back to before log 2 began"), "{put_back:?}");
     }
 }
 
