@@ -75,7 +75,7 @@ pub use lines::{HashFamily, LINE_NAME_CHARS_MAX, LineProfile, is_trial_line, pla
 pub use lost::Unread;
 pub use publish::{PublishedCheckpoint, Standing, read_checkpoint, rebuild_log};
 pub use records::proven_record;
-pub use recover::{ended_log_contains, log_contains};
+pub use recover::{ended_log_contains, first_not_contained, log_contains};
 pub use rehashing::{RehashOutcome, commit_hash_tree};
 pub use renewing::{
     PlannedRehash, PlannedRenewal, RENEWAL_LEAD, RenewOutcome, RenewalPlan, RenewalRules, Renewer,
@@ -88,8 +88,9 @@ pub use sealing_chains::{ReadTokens, SealingChains};
 pub use seen_log::{BelievedKeys, SeenHead, SeenLog};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, StampWith, Stamping, stamp_sealings};
 pub use succession::{
-    SucceededLog, SuccessionPlan, SuccessionTerms, check_clock, is_vouched_by_old_key,
-    plan_succession, read_act, sign_succession_act, succeed_log, write_succession_act,
+    ClockBehind, SucceededLog, SuccessionPlan, SuccessionTerms, clock_behind,
+    is_vouched_by_old_key, plan_succession, read_act, says_clock_is_right, sign_succession_act,
+    succeed_log, write_succession_act,
 };
 pub use summary::{LineSummary, LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};

@@ -129,6 +129,27 @@ pub async fn log_contains(archive: &Archive, seen: SignedHead) -> Result<bool, L
     Recovered::read(archive, 0).await?.contains(archive, seen).await
 }
 
+/// Returns the first of some heads that the newest log did not have at one of its commits. Writes nothing.
+///
+/// # Errors
+///
+/// [`LogError`] if the log cannot be read.
+pub async fn first_not_contained(
+    archive: &Archive,
+    heads: &[SignedHead],
+) -> Result<Option<SignedHead>, LogError> {
+    if heads.is_empty() {
+        return Ok(None);
+    }
+    let recovered = Recovered::read(archive, 0).await?;
+    for head in heads {
+        if !recovered.contains(archive, *head).await? {
+            return Ok(Some(*head));
+        }
+    }
+    Ok(None)
+}
+
 /// Tells whether a log that another one followed had a head, at one of its commits; no if it is not
 /// known, or did not end. Writes nothing.
 ///

@@ -29,6 +29,9 @@ use crate::{
 /// In at most so many of the last commits the newest time-stamp is looked for.
 const COMMITS_LOOKED_INTO_MAX: u64 = 1000;
 
+/// What the words of an act say where it ends a log by a clock that is [behind](ClockBehind).
+const CLOCK_SAID_RIGHT: &str = "the clock by which the log ends is said to be right";
+
 /// The end of a log as it is now, and what would begin.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SuccessionPlan {
@@ -217,7 +220,7 @@ pub async fn succeed_log(
     }
     if !is_done {
         check_act(&archive, &recovered.chain, &read, &keys)?;
-        check_clock(&archive, read.succession.reason, clock.now()).await?;
+        check_clock(&archive, &read, clock.now()).await?;
         let writing = Writing { archive: &archive, keys: &keys, clock: &*clock, entropy };
         writing.commit(&recovered.chain, &read, old.as_ref(), (act, signature)).await?;
     }
@@ -286,48 +289,92 @@ fn check_act(
     Ok(())
 }
 
-/// Sees that a log would not end at a time before that of its last commit or of its last time-stamp: who is
-/// told when it ended would not believe what it had then. Where others may have written it, no clock but
-/// one's own counts.
+/// What a log has that is of a later time than that at which it would end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ClockBehind {
+    /// What it is, in words.
+    pub what: &'static str,
+    /// Its time.
+    pub at: LogTime,
+    /// When the log would end, by the clock.
+    pub now: LogTime,
+}
+
+impl ClockBehind {
+    /// Says that the clock is right and the other one was not, as the words of an act do where a log is
+    /// ended all the same.
+    pub fn said_right(&self) -> String {
+        format!(
+            "{CLOCK_SAID_RIGHT}, {}, and that of {} to have been ahead, {}",
+            self.now, self.what, self.at
+        )
+    }
+
+    /// Says why the log is not ended by this clock.
+    pub fn refused(&self) -> LogError {
+        refused(format!(
+            "the clock is behind: {} of this log is of {}, and it is {} by the clock; who is told that the log \
+             ended then would not believe what it has. Set the clock right, and try again",
+            self.what, self.at, self.now
+        ))
+    }
+}
+
+/// Tells whether a log would end at a time before that of its last commit or of its last time-stamp, by more
+/// than [`CLOCK_TOLERANCE_SECONDS`]: who is told when it ended would not believe what it had then. Where
+/// others may have written it, no clock but one's own counts; nor does what the logs before it have.
 ///
 /// # Errors
 ///
-/// [`LogError::NoSuccession`] if the clock is behind by more than [`CLOCK_TOLERANCE_SECONDS`].
-pub async fn check_clock(
+/// [`LogError`] if the log cannot be read.
+pub async fn clock_behind(
     archive: &Archive,
     reason: SuccessionReason,
     now: Timestamp,
-) -> Result<(), LogError> {
+) -> Result<Option<ClockBehind>, LogError> {
     if reason.others_may_sign() {
-        return Ok(());
+        return Ok(None);
     }
     let head = find_head(archive.store(), 0).await?;
-    let is_behind = |at: Timestamp| at.as_second() - now.as_second() > CLOCK_TOLERANCE_SECONDS;
-    let behind = |what: &str, at: Timestamp| {
-        Err(refused(format!(
-            "the clock is behind: {what} of this log is of {}, and it is {} by the clock; who is told that \
-             the log ended then would not believe what it has. Set the clock right, and try again",
-            LogTime::new(at),
-            LogTime::new(now)
-        )))
+    let behind = |what, at: Timestamp| {
+        let is_behind = at.as_second() - now.as_second() > CLOCK_TOLERANCE_SECONDS;
+        is_behind.then(|| ClockBehind { what, at: LogTime::new(at), now: LogTime::new(now) })
     };
-    for number in (head.saturating_sub(COMMITS_LOOKED_INTO_MAX) + 1..=head).rev() {
+    let begun = archive.opened(archive.generation()).unwrap_or(1);
+    let first = (head.saturating_sub(COMMITS_LOOKED_INTO_MAX) + 1).max(begun);
+    for number in (first..=head).rev() {
         // What cannot be read, before the last one, is for `verify` to tell.
         let Ok(Some(commit)) = archive.commit(number).await else { break };
-        if number == head && is_behind(commit.header.clock.timestamp()) {
-            return behind("the last commit", commit.header.clock.timestamp());
+        let of_commit = behind("the last commit", commit.header.clock.timestamp());
+        if number == head && of_commit.is_some() {
+            return Ok(of_commit);
         }
         let stamped = commit.entries.iter().rev().find_map(|it| match it {
             Entry::SealingStamped(body) => body.stamped_at.parse::<Timestamp>().ok(),
             _ => None,
         });
-        match stamped {
-            Some(at) if is_behind(at) => return behind("the last time-stamp", at),
-            Some(_) => break,
-            None => {}
+        if let Some(at) = stamped {
+            return Ok(behind("the last time-stamp", at));
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Tells whether the words of an act say that the clock is right by which a log ends.
+pub fn says_clock_is_right(words: &str) -> bool {
+    words.contains(CLOCK_SAID_RIGHT)
+}
+
+/// Sees that a log does not end by a clock that is behind, unless the act says that it is right.
+async fn check_clock(
+    archive: &Archive,
+    act: &SuccessionAct,
+    now: Timestamp,
+) -> Result<(), LogError> {
+    match clock_behind(archive, act.succession.reason, now).await? {
+        Some(it) if !says_clock_is_right(&act.words) => Err(it.refused()),
+        _ => Ok(()),
+    }
 }
 
 /// What a succession is written with.

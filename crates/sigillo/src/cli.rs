@@ -319,7 +319,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
     pub(crate) require: Vec<Requirement>,
     /// A checkpoint of the newest log, as somebody else has it now: for --require fresh it must be of all
-    /// its entries. If that log does not contain it, the archive was rolled back
+    /// its entries. If its log, be it one that ended, does not contain it, the archive was rolled back,
+    /// unless others may sign for that log
     #[arg(long, value_name = "CHECKPOINT", conflicts_with = "receipt")]
     pub(crate) checkpoint: Option<PathBuf>,
     /// Check this receipt and the files named, without an archive

@@ -6,6 +6,8 @@
 
 use std::{
     cmp::Reverse,
+    fs::File,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -23,6 +25,9 @@ pub(crate) const SEEN_LOGS: &str = "seen-logs";
 
 /// The file that names those that were met in files.
 const MET_LOGS: &str = "met-logs";
+
+/// The file that is locked while what is remembered changes.
+const LOCK: &str = "memory.lock";
 
 /// At most so many of each are read.
 const LOGS_MAX: usize = 1000;
@@ -88,12 +93,50 @@ impl Memory {
 
     /// Notes that the archive was found to contain these of the heads of a log that were met.
     pub(crate) fn settle(&self, log: &VerifierKey, found: &[SeenHead]) -> Result<(), CommandError> {
-        let before = met_heads::read(&self.met_file(log));
-        let mut heads = before.clone();
-        for head in &mut heads {
-            head.is_contained |= found.contains(&head.known);
+        let settled = |it: MetHead| MetHead {
+            is_contained: it.is_contained || found.contains(&it.known),
+            ..it
+        };
+        let file = self.met_file(log);
+        self.change(
+            || met_heads::read(&file),
+            |heads| heads.iter().cloned().map(settled).collect(),
+            |heads: &Vec<_>| met_heads::write(&file, heads),
+        )
+    }
+
+    /// Changes something that is remembered, if it is not so yet: what another process learns meanwhile is
+    /// not lost.
+    fn change<T: PartialEq>(
+        &self,
+        read: impl Fn() -> T,
+        changed: impl Fn(&T) -> T,
+        write: impl Fn(&T) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        let is_so = |known: &T| changed(known) == *known;
+        if is_so(&read()) {
+            return Ok(());
         }
-        if heads == before { Ok(()) } else { met_heads::write(&self.met_file(log), &heads) }
+        let lock = self.lock()?;
+        let known = read();
+        if !is_so(&known) {
+            write(&changed(&known))?;
+        }
+        drop(lock);
+        Ok(())
+    }
+
+    /// Waits until no other process changes what is remembered.
+    pub(crate) fn lock(&self) -> Result<File, CommandError> {
+        let path = self.folder.join(LOCK);
+        let locked = || {
+            std::fs::create_dir_all(&self.folder)?;
+            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            // Where there are no locks, something that is lost is better than nothing that is learnt.
+            while file.lock().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
+            Ok(file)
+        };
+        locked().map_err(|error| CommandError::file("locking", &path, &error))
     }
 
     /// Where [`seen`](Self::seen) is: whoever copies the archive's id has another key.
@@ -113,11 +156,19 @@ impl Memory {
         head: SignedHead,
         at: LogTime,
     ) -> Result<(), CommandError> {
-        if self.seen(log).is_some_and(|seen| head.size <= seen.head.size) {
-            return Ok(());
-        }
-        let line = head_line(&SeenHead { head, at: Some(at), met_in: None });
-        write_whole(&self.seen_file(log), format!("{line}\n").as_bytes())
+        let new = SeenHead { head, at: Some(at), met_in: None };
+        let file = self.seen_file(log);
+        self.change(
+            || self.seen(log),
+            |seen| match seen {
+                Some(seen) if head.size <= seen.head.size => Some(seen.clone()),
+                _ => Some(new.clone()),
+            },
+            |seen| {
+                let line = seen.as_ref().map(head_line).unwrap_or_default();
+                write_whole(&file, format!("{line}\n").as_bytes())
+            },
+        )
     }
 
     /// Returns the logs after the first that the archive showed last.
@@ -138,8 +189,12 @@ impl Memory {
             at: None,
             met_in: None,
         };
-        let logs: Vec<_> = logs.iter().map(new).collect();
-        if self.seen_logs() == logs { Ok(()) } else { write_logs(&self.seen_logs_file(), &logs) }
+        let file = self.seen_logs_file();
+        self.change(
+            || self.seen_logs(),
+            |_| logs.iter().map(new).collect(),
+            |logs: &Vec<_>| write_logs(&file, logs),
+        )
     }
 
     /// Says what a file that is believed shows otherwise than what was seen or met earlier: two roots of
@@ -220,20 +275,23 @@ impl Memory {
         if self.other_log(met, named).is_some() {
             return Ok(());
         }
-        let known = unless_named(self.read_logs(MET_LOGS), &keys_of(named));
-        let is_new =
-            |it: &&(u64, KeysOfLog)| it.0 > 1 && known.iter().all(|known| known.generation != it.0);
-        let new = met.logs.iter().filter(is_new).map(|(generation, keys)| KnownLog {
-            generation: *generation,
-            log: keys.first().clone(),
-            at: Some(at),
-            met_in: Some(file.clone()),
-        });
-        let new: Vec<_> = new.collect();
-        if new.is_empty() {
-            return Ok(());
-        }
-        write_logs(&self.folder.join(MET_LOGS), &[known, new].concat())
+        let keys = keys_of(named);
+        let learnt = |known: &Vec<KnownLog>| {
+            let known = unless_named(known.clone(), &keys);
+            let is_new = |it: &&(u64, KeysOfLog)| {
+                it.0 > 1 && known.iter().all(|known| known.generation != it.0)
+            };
+            let new = met.logs.iter().filter(is_new).map(|(generation, keys)| KnownLog {
+                generation: *generation,
+                log: keys.first().clone(),
+                at: Some(at),
+                met_in: Some(file.clone()),
+            });
+            let new: Vec<_> = new.collect();
+            [known, new].concat()
+        };
+        let path = self.folder.join(MET_LOGS);
+        self.change(|| self.read_logs(MET_LOGS), learnt, |logs| write_logs(&path, logs))
     }
 
     /// Remembers the heads of one log that a file proves. One that the file has another one beyond is in
@@ -261,20 +319,19 @@ impl Memory {
             return Ok(());
         };
         let shown: Vec<_> = new.iter().map(MetHead::head).collect();
-        let before = met_heads::read(&path);
-        let mut heads: Vec<_> = before.iter().filter(|it| counts(it)).cloned().collect();
-        let is_within = |heads: &[MetHead], it: &MetHead| {
-            let head = it.head();
-            shown.contains(&head) && head.size < newest.size && !is_contradicted(heads, it)
-        };
-        let known = heads.clone();
-        heads.retain(|it| !is_within(&known, it));
-        for head in new {
-            if !is_within(&known, &head) {
-                met_heads::add(&mut heads, head);
+        let learnt = |before: &Vec<MetHead>| {
+            let known: Vec<_> = before.iter().filter(|it| counts(it)).cloned().collect();
+            let is_within = |it: &MetHead| {
+                let head = it.head();
+                shown.contains(&head) && head.size < newest.size && !is_contradicted(&known, it)
+            };
+            let mut heads: Vec<_> = known.iter().filter(|it| !is_within(it)).cloned().collect();
+            for head in new.iter().filter(|it| !is_within(it)) {
+                met_heads::add(&mut heads, head.clone());
             }
-        }
-        if heads == before { Ok(()) } else { met_heads::write(&path, &heads) }
+            heads
+        };
+        self.change(|| met_heads::read(&path), learnt, |heads| met_heads::write(&path, heads))
     }
 
     fn read_logs(&self, file: &str) -> Vec<KnownLog> {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use sigillo_authorities::{KeyFolder, SignedHead};
 use sigillo_evidence_log::{
     Archive, BelievedKeys, LogError, LogSummary, SeenHead, SeenLog, ended_log_contains,
-    is_said_lost, log_contains, summarise,
+    first_not_contained, is_said_lost, summarise,
 };
 use sigillo_merkle::{Checkpoint, KeysOfLog, VerifierKey};
-use sigillo_model::{ArchiveId, Finding, LogTime, Sha256Digest};
+use sigillo_model::{ArchiveId, Finding, LogSucceeded, LogTime, Sha256Digest};
 use sigillo_proof::{ArchiveSection, ReceiptTrust};
 
 use crate::{
@@ -141,7 +141,9 @@ impl Context {
         lost: &[SeenLog],
         kept: &str,
     ) -> Result<bool, CommandError> {
-        let (file, mut logs) = (self.seen_logs_file(archive), self.memory_of(archive).seen_logs());
+        let memory = self.memory_of(archive);
+        let lock = memory.lock()?;
+        let (file, mut logs) = (memory.seen_logs_file(), memory.seen_logs());
         let before = logs.len();
         logs.retain(|it| !lost.iter().any(|lost| is_of(lost, &(it.generation, it.log.clone()))));
         if logs.len() == before {
@@ -151,6 +153,7 @@ impl Context {
             std::fs::read(&file).map_err(|error| CommandError::file("reading", &file, &error))?;
         write_new(&file.with_file_name(format!("{SEEN_LOGS}{kept}")), &bytes)?;
         write_logs(&file, &logs)?;
+        drop(lock);
         Ok(true)
     }
 
@@ -260,25 +263,36 @@ impl Context {
         archive: &Archive,
     ) -> Result<Option<(SeenHead, String)>, CommandError> {
         let log = archive.log_keys().first().clone();
-        for known in self.heads_of(archive, archive.generation(), &log)? {
-            if log_contains(archive, known.head).await? {
-                continue;
-            }
-            let log = summarise(archive, LogSummary::default(), &[]).await?;
-            let newest = log.newest_commit_at.map(|at| format!(", the newest of {at}"));
-            let this = format!("this log, of {} entries{},", log.size, newest.unwrap_or_default());
-            let words = known.lacked_words("", &this);
-            return Ok(Some((known, words)));
-        }
-        Ok(None)
+        let known = self.heads_of(archive, archive.generation(), &log)?;
+        let heads: Vec<_> = known.iter().map(|it| it.head).collect();
+        let Some(lacked) = first_not_contained(archive, &heads).await? else { return Ok(None) };
+        let Some(known) = known.into_iter().find(|it| it.head == lacked) else { return Ok(None) };
+        let log = summarise(archive, LogSummary::default(), &[]).await?;
+        let newest = log.newest_commit_at.map(|at| format!(", the newest of {at}"));
+        let this = format!("this log, of {} entries{},", log.size, newest.unwrap_or_default());
+        let words = known.lacked_words("", &this);
+        Ok(Some((known, words)))
     }
 
     /// Notes that an archive that was found sound has what this user had met of these logs, so that newer
-    /// heads may take its place.
+    /// heads may take its place, and where it shows that those before the newest ended.
     pub(crate) fn settle_or_warn(&self, archive: &Archive, logs: &[SeenLog]) {
+        for generation in 1..archive.generation() {
+            self.warn_unless(self.see_end(archive, generation));
+        }
         for log in logs {
             self.warn_unless(self.memory_of(archive).settle(&log.log, &log.heads));
         }
+    }
+
+    /// Remembers where a log ended in the archive: that it has what was met of it says nothing else, once the
+    /// newest log is another one.
+    fn see_end(&self, archive: &Archive, generation: u64) -> Result<(), CommandError> {
+        let ended = archive.succession(generation + 1).zip(archive.log_keys_of(generation));
+        let Some((LogSucceeded { succession: end, .. }, keys)) = ended else { return Ok(()) };
+        let head = SignedHead { size: end.size, root: end.root };
+        let at = LogTime::new(self.clock.now());
+        self.memory_of(archive).see(keys.first(), head, at)
     }
 
     /// Compares what a file shows that is believed with what this user saw or met of those logs, and remembers

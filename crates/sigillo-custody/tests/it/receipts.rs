@@ -423,6 +423,25 @@ async fn what_no_stamped_sealing_of_before_covers_is_given_under_the_next_log() 
 }
 
 #[tokio::test]
+async fn of_two_ends_after_which_others_may_sign_the_earlier_counts() {
+    for (hours, reason, is_alone) in [
+        (-1, SuccessionReason::KeysExposed, false),
+        (1, SuccessionReason::KeysExposed, true),
+        (1, SuccessionReason::TailLost, true),
+    ] {
+        let mut world = World::new().await;
+        let before = world.batch(FIRST, &[1]).await;
+        world.seal().await;
+        world.succeed_for(SuccessionReason::HashFunction, true).await;
+        let now = sigillo_model::Clock::now(&world.clock);
+        world.clock.set(now + SignedDuration::from_hours(hours));
+        world.succeed_for(reason, true).await;
+        let receipt = world.give(ReceiptOf::Versions(before)).await.unwrap();
+        assert_eq!(receipt.schema == RECEIPT_SCHEMA, is_alone, "{hours} {reason:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_receipt_of_another_archive_is_not_completed() {
     let (mut world, mut other) = (World::new().await, World::new().await);
     world.batch(FIRST, &[1]).await;

@@ -8,9 +8,9 @@ use jiff::SignedDuration;
 use sigillo_authorities::KeyFolder;
 use sigillo_evidence_log::{
     CommitFault, CommitOutcome, EVIDENCE_LINE, LogError, LogSummary, LogWriter, SucceededLog,
-    SuccessionTerms, find_head, log_contains, plan_succession, read_checkpoint, read_view,
-    rebuild_log, rotate_log_key, sign_succession_act, stamp_sealings, succeed_log, summarise,
-    write_succession_act,
+    SuccessionTerms, clock_behind, find_head, log_contains, plan_succession, read_checkpoint,
+    read_view, rebuild_log, rotate_log_key, sign_succession_act, stamp_sealings, succeed_log,
+    summarise, write_succession_act,
 };
 use sigillo_merkle::parse_signed_checkpoint;
 use sigillo_model::{ErrorKind, LogTime, ObjectKey, SuccessionReason};
@@ -168,6 +168,49 @@ async fn no_log_ends_before_what_is_in_it_by_a_clock_that_is_behind() {
             assert_eq!(after, before, "nothing is written");
         }
     }
+}
+
+#[tokio::test]
+async fn a_log_ends_by_a_clock_that_the_act_says_to_be_right() {
+    let reason = SuccessionReason::BackupRestored;
+    let world = archive(Place::Memory).await;
+    let now = sigillo_model::Clock::now(&world.clock);
+    world.clock.set(now + SignedDuration::from_hours(24 * 365));
+    commit(&mut world.writer().await, &[completed(1)]).await;
+    world.clock.set(now);
+    let keys = next_keys(&world, &world.keys);
+    let refused = act(&world, &keys, terms(reason)).await;
+    let refused = carry_out(&world, (&keys, Some(&world.keys)), &refused).await.err().unwrap();
+    let behind = clock_behind(&world.archive().await, reason, now).await.unwrap().unwrap();
+    assert_eq!(refused.to_string(), behind.refused().to_string());
+    assert_eq!((behind.what, behind.now), ("the last commit", LogTime::new(now)));
+    let words = format!("guasto\n\n{}.", behind.said_right());
+    let said = act(&world, &keys, SuccessionTerms { words, ..terms(reason) }).await;
+    let done = carry_out(&world, (&keys, Some(&world.keys)), &said).await.unwrap();
+    assert_eq!(done.body.succession.generation, 2);
+    assert_eq!(faults(&world.audit().await), []);
+}
+
+#[tokio::test]
+async fn no_clock_is_behind_what_a_log_before_this_one_has() {
+    let reason = SuccessionReason::CertificatesEnded;
+    let mut world = archive(Place::Memory).await;
+    let now = sigillo_model::Clock::now(&world.clock);
+    let mut log = world.writer().await;
+    world.clock.set(now + SignedDuration::from_hours(24));
+    world.sealed(&mut log).await;
+    world.stamp(&mut log).await;
+    world.clock.set(now);
+    commit(&mut log, &[completed(1)]).await;
+    drop(log);
+    let behind = async |world: &World| {
+        let archive = world.archive().await;
+        archive.learn().await.unwrap();
+        clock_behind(&archive, reason, now).await.unwrap().map(|it| it.what)
+    };
+    assert_eq!(behind(&world).await, Some("the last time-stamp"));
+    succeeded(&mut world, SuccessionReason::KeysExposed).await;
+    assert_eq!(behind(&world).await, None);
 }
 
 #[tokio::test]

@@ -5,10 +5,16 @@ use std::path::Path;
 
 use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::{Archive, log_contains};
-use sigillo_model::{Finding, FindingCode, ObjectKey, Severity, Sha256Digest};
+use sigillo_merkle::Checkpoint;
+use sigillo_model::{Finding, FindingCode, GENERATIONS_MAX, ObjectKey, Severity, Sha256Digest};
 
 use crate::{
-    commands::{bundle::name_of, log::checkpoint_of},
+    commands::{
+        bundle::name_of,
+        log::checkpoint_of,
+        log_ended::{NotContained, Told},
+    },
+    context::Context,
     output::{counted, visible},
 };
 
@@ -26,17 +32,31 @@ enum Says {
     Nothing(String),
     /// That the newest log had this head, and whether that is so here.
     Had { head: SignedHead, is_contained: bool },
+    /// That a log that ended had one of so many entries; what is to be told if that is not so here.
+    Ended { generation: u64, newest: u64, size: u64, told: Option<Told> },
 }
 
 impl Named {
-    /// Reads a checkpoint, whatever it is, and looks whether the newest log contains it.
-    pub(crate) async fn of(archive: &Archive, (path, bytes): (&Path, &[u8])) -> Self {
-        let says = says(archive, bytes).await.unwrap_or_else(Says::Nothing);
+    /// Reads a checkpoint, whatever it is, and looks whether its log contains it.
+    pub(crate) async fn of(
+        context: &Context,
+        archive: &Archive,
+        (path, bytes): (&Path, &[u8]),
+    ) -> Self {
+        let says = says(context, archive, bytes).await.unwrap_or_else(Says::Nothing);
         Self { file: visible(&name_of(path)), says }
     }
 
     /// Says how the state that was verified, of this head, stands to it; nothing if it is the newest one.
-    fn finding(&self, head: Option<SignedHead>) -> Option<Finding> {
+    fn findings(&self, head: Option<SignedHead>) -> Vec<Finding> {
+        let of_ended = match &self.says {
+            Says::Ended { size, told: Some(told), .. } => Some(told.finding(&self.file, *size)),
+            _ => None,
+        };
+        of_ended.into_iter().chain(self.freshness(head)).collect()
+    }
+
+    fn freshness(&self, head: Option<SignedHead>) -> Option<Finding> {
         let file = &self.file;
         let unknown = |message: String| {
             Some(Finding::new(FindingCode::FreshnessUnknown, ObjectKey::checkpoint(), message))
@@ -50,6 +70,14 @@ impl Named {
         let here = counted(own.size, "entry");
         match &self.says {
             Says::Nothing(why) => nothing(why),
+            Says::Ended { generation, newest, size, told } => {
+                let has = if told.is_none() { ", which has what it covers" } else { "" };
+                nothing(&format!(
+                    "it is a checkpoint of {} of log {generation}{has}; that log has ended, and the newest is \
+                     log {newest}",
+                    counted(*size, "entry")
+                ))
+            }
             Says::Had { head, is_contained: false } => {
                 let message = format!(
                     "{file} is a checkpoint of {} that this log signed, and which it, of {here}, does not \
@@ -67,21 +95,46 @@ impl Named {
     }
 }
 
-/// Says what a checkpoint shows of the newest log, or why nothing.
-async fn says(archive: &Archive, bytes: &[u8]) -> Result<Says, String> {
+/// Says what a checkpoint shows of the log that it is of, or why nothing.
+async fn says(context: &Context, archive: &Archive, bytes: &[u8]) -> Result<Says, String> {
     let unread =
         |error: sigillo_evidence_log::LogError| format!("the log could not be read: {error}");
     let key = archive.key_of(bytes).await.map_err(unread)?;
-    let shown = checkpoint_of(bytes, &key)
-        .map_err(|what| format!("it is no checkpoint of this archive: {what}"))?;
-    if shown.origin != archive.origin() {
-        let newest = archive.generation();
-        return Err(format!("it is of a log that ended; the newest is log {newest}"));
+    let shown = checkpoint_of(bytes, &key).map_err(|what| {
+        later_log(archive, bytes)
+            .unwrap_or_else(|| format!("it is no checkpoint of this archive: {what}"))
+    })?;
+    let newest = archive.generation();
+    if let Some(generation) = ended_log_of(archive, &shown) {
+        let found = NotContained::find(context, archive, &shown).await;
+        let found = found
+            .map_err(|error| format!("the log could not be read: {}", error.words.join(": ")))?;
+        let told = found.as_ref().map(NotContained::told);
+        return Ok(Says::Ended { generation, newest, size: shown.size, told });
     }
     let root = Sha256Digest::from_bytes(*shown.root.as_bytes());
     let head = SignedHead { size: shown.size, root };
     let is_contained = log_contains(archive, head).await.map_err(unread)?;
     Ok(Says::Had { head, is_contained })
+}
+
+/// Says that a note bears the name of a log that would come after the newest, whose key is not known here.
+fn later_log(archive: &Archive, bytes: &[u8]) -> Option<String> {
+    let stated = str::from_utf8(bytes).ok().and_then(Checkpoint::stated)?;
+    let newest = archive.generation();
+    let is_of = |it: &u64| archive.description().origin_of(*it) == stated.origin;
+    let generation = (newest + 1..=GENERATIONS_MAX).find(is_of)?;
+    Some(format!(
+        "it bears the name of log {generation} of this archive, and the newest here is log {newest}: either \
+         the archive was put back to before log {generation} began, or somebody made the file up. Ask the \
+         entity, and `sigillo trust add` what `sigillo trust export` prints there"
+    ))
+}
+
+/// Returns the log that a checkpoint is of, if it is one that ended.
+fn ended_log_of(archive: &Archive, shown: &Checkpoint) -> Option<u64> {
+    let is_of = |it: &u64| archive.description().origin_of(*it) == shown.origin;
+    (1..archive.generation()).find(is_of)
 }
 
 /// Tells among the findings of an archive, verified with this head, whether it is the newest state: by what
@@ -95,7 +148,7 @@ pub(crate) fn judge(
     let is_note = |it: &Finding| it.code == FindingCode::FreshnessUnknown;
     if let Some(shown) = shown {
         findings.retain(|it| !is_note(it));
-        findings.extend(shown.finding(head));
+        findings.extend(shown.findings(head));
     } else if is_required && !findings.iter().any(is_note) {
         let message = "no checkpoint from elsewhere is named, so whether this is the newest state cannot \
                        be told; what was seen or met before does not show that";
@@ -162,8 +215,28 @@ mod tests {
     }
 
     #[test]
+    fn one_of_a_log_that_ended_leaves_the_question_open_and_proves_what_it_proves() {
+        let told = |code| Told { code, words: "words".to_owned() };
+        for (told, codes, verdict) in [
+            (None, vec!["F604"], Verdict::CannotTell),
+            (Some(told(FindingCode::OriginUnknown)), vec!["F601", "F604"], Verdict::CannotTell),
+            (Some(told(FindingCode::LogRolledBack)), vec!["F304", "F604"], Verdict::Damaged),
+        ] {
+            // Of as many entries as the newest log, or of more: that is no matter.
+            for size in [12, 38] {
+                let says = Says::Ended { generation: 1, newest: 2, size, told: told.clone() };
+                let shown = Named { file: "cp.txt".to_owned(), says };
+                for is_required in [true, false] {
+                    let judged = judged(Some(&shown), is_required, false);
+                    assert_eq!(judged, (codes.clone(), verdict), "{told:?} {size}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn one_that_cannot_be_used_leaves_the_question_open() {
-        let says = Says::Nothing("it is of a log that ended".to_owned());
+        let says = Says::Nothing("it is no checkpoint of this archive".to_owned());
         let unfit = Named { file: "cp.txt".to_owned(), says };
         assert_eq!(judged(Some(&unfit), false, false), (vec!["F604"], Verdict::CannotTell));
         let mut findings = Vec::new();

@@ -195,7 +195,7 @@ async fn with_ended(
         if !is_signed {
             words.push_str(&format!(
                 " No signed checkpoint of its end is published: size and root are those that log {} \
-                 names, without a signature.",
+                 names, without a signature, so no witness cosigns what is printed.",
                 generation + 1
             ));
         }

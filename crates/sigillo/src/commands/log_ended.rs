@@ -3,7 +3,9 @@
 use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::{Archive, Uncontained, ended_log_contains, uncontained};
 use sigillo_merkle::Checkpoint;
-use sigillo_model::{ErrorKind, Sha256Digest, Succession, SuccessionReason};
+use sigillo_model::{
+    ErrorKind, Finding, FindingCode, ObjectKey, Sha256Digest, Succession, SuccessionReason,
+};
 
 use crate::{context::Context, error::CommandError, output::counted};
 
@@ -95,9 +97,55 @@ impl NotContained {
         }
     }
 
+    /// Says what is so, as a verification does.
+    pub(crate) fn told(&self) -> Told {
+        let Self { generation, end, .. } = self;
+        if let Some((_, words)) = self.explained() {
+            return Told { code: FindingCode::OriginUnknown, words };
+        }
+        let words = format!(
+            "log {generation} signed it, ended with {}, and does not contain it: it was rolled back or \
+             rewritten",
+            counted(end.size, "entry")
+        );
+        Told { code: FindingCode::LogRolledBack, words }
+    }
+
+    /// Says why a witness cosigns nothing else of a log that ended, and what to do with a request that may be of
+    /// before that, or is not.
+    pub(crate) fn cosigns_only_end(may_be_older: bool) -> &'static str {
+        if may_be_older {
+            "of a log that ended a witness cosigns only its end, and then what comes after it. A request that was \
+             made before the end came too late, and is in order: ask for a new one. If it was made since, others \
+             may sign with the keys: tell the entity, and keep the file"
+        } else {
+            "of a log that ended a witness cosigns only its end, and then what comes after it: somebody may sign \
+             with keys that are not theirs. Tell the entity, and keep the file"
+        }
+    }
+
     /// Refuses what was to rest on it, if it is no damage.
     pub(crate) fn refused(&self) -> Option<CommandError> {
         let (_, words) = self.explained()?;
         Some(CommandError::new(ErrorKind::Invalid, words).hint("nothing is wrong with the archive"))
+    }
+}
+
+/// What a verification says of a checkpoint that a log that ended does not contain.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) code: FindingCode,
+    pub(crate) words: String,
+}
+
+impl Told {
+    /// Says it of the checkpoint in a file, of so many entries.
+    pub(crate) fn finding(&self, file: &str, size: u64) -> Finding {
+        let object = match self.code {
+            FindingCode::LogRolledBack => "log/seq".to_owned(),
+            _ => ObjectKey::checkpoint().to_string(),
+        };
+        let (size, words) = (counted(size, "entry"), &self.words);
+        Finding::new(self.code, object, format!("{file} is a checkpoint of {size}: {words}"))
     }
 }

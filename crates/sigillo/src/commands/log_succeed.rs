@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use sigillo_authorities::{CheckpointSigner, KeyFolder};
 use sigillo_ers::{SEAL_BYTES_MAX, Trust, TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{
-    Archive, LogError, LogKeys, SuccessionPlan, SuccessionTerms, beyond_end, check_clock,
-    plan_succession, read_act, sign_succession_act, succeed_log, write_succession_act,
+    Archive, ClockBehind, LogError, LogKeys, SuccessionPlan, SuccessionTerms, beyond_end,
+    clock_behind, plan_succession, read_act, says_clock_is_right, sign_succession_act, succeed_log,
+    write_succession_act,
 };
 use sigillo_merkle::VerifierKey;
 use sigillo_model::{ErrorKind, LogTime, SUCCESSION_ACT_BYTES_MAX, Succession, SuccessionReason};
@@ -58,9 +59,8 @@ pub(crate) struct SucceedArgs {
     /// The newest checkpoint of the log that somebody kept
     #[arg(long, value_name = "FILE", requires = "reason")]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// A log that came after this one is lost for good: what knows of it here is kept elsewhere
-    #[arg(long)]
-    pub(crate) lost_successor: bool,
+    #[command(flatten)]
+    pub(crate) said: SaidArgs,
     /// Write the act to be signed to this file; with --signature, the act that was signed
     #[arg(long, value_name = "FILE")]
     pub(crate) act: Option<PathBuf>,
@@ -73,6 +73,17 @@ pub(crate) struct SucceedArgs {
     /// With --trial, do it; without it, nothing is changed
     #[arg(long, requires = "trial")]
     pub(crate) yes: bool,
+}
+
+/// What the act says beside that.
+#[derive(Args, Debug)]
+pub(crate) struct SaidArgs {
+    /// A log that came after this one is lost for good: what knows of it here is kept elsewhere
+    #[arg(long)]
+    pub(crate) lost_successor: bool,
+    /// The clock is right, and the last commit or time-stamp was made by one that was ahead: the act says so
+    #[arg(long, requires = "reason")]
+    pub(crate) clock_is_right: bool,
 }
 
 /// Why a log cannot go on.
@@ -103,6 +114,11 @@ pub(super) const AFTERWARDS: &str = "Copy the key folder anew. Give those who be
                           came in with commits that are gone or were moved out of log/seq is named by \
                           none any more: ingest it again before `sigillo sweep --yes`, which removes \
                           it.\n";
+
+/// What comes of ending a log by a clock that is behind what it has.
+const CLOCK_CONSEQUENCE: &str = "The act says that the clock is right. Whoever is told when the log ended \
+                                 does not believe of it, but through the next log, what no time-stamp of \
+                                 before that covers: give new proofs of that.";
 
 /// What is known before anything is done.
 struct Before {
@@ -190,16 +206,22 @@ async fn begin(
     before: Before,
     reason: SuccessionReason,
 ) -> Result<u8, CommandError> {
-    before.lost.refuse_unless(context, &before.archive, args.lost_successor)?;
+    before.lost.refuse_unless(context, &before.archive, args.said.lost_successor)?;
     context.trust.refuse_others(&before.archive)?;
-    check_clock(&before.archive, reason, context.clock.now()).await?;
+    let behind = clock_behind(&before.archive, reason, context.clock.now()).await?;
+    if let Some(behind) = behind {
+        if !args.said.clock_is_right {
+            return Err(refused_by_clock(behind));
+        }
+        context.output.say(CLOCK_CONSEQUENCE);
+    }
     if let Some(file) = &args.act {
         refuse_taken(file)?;
     }
     let at = LogTime::new(context.clock.now());
     before.lost.set_keys_aside(at)?;
     let keys = next_keys(context, &before, reason)?;
-    let words = words_of_act(args.words.as_deref(), &before.known, &before.lost);
+    let words = words_of_act(args.words.as_deref(), &before.known, (&before.lost, behind));
     let terms = SuccessionTerms { at, checkpoint: before.known.checkpoint(), reason, words };
     let signers = log_keys(&keys);
     let new = (&signers, keys.seal_pem());
@@ -219,6 +241,16 @@ async fn begin(
     let signature = sign_succession_act(&keys.seal(), &act, at)?;
     let old = signer_of_end(&before.archive, old_signer(context, &before.archive)?);
     finish(context, args, (before.archive, keys, old), (&act, &signature)).await
+}
+
+/// Says why a log is not ended by this clock, and the ways out.
+fn refused_by_clock(behind: ClockBehind) -> CommandError {
+    CommandError::from(behind.refused())
+        .hint(
+            "if the clock is right, what was made by one that was ahead has to be the last no more: where the \
+             log can go on, `sigillo ingest` or `sigillo seal` something first",
+        )
+        .hint("where it cannot, --clock-is-right ends it with that in the act, which is signed with it")
 }
 
 /// Refuses to end a log that came after another and that nobody vouches for: somebody else may have
@@ -396,12 +428,17 @@ async fn carry_out_file(
 ) -> Result<u8, CommandError> {
     let bytes = read_beginning(act, SUCCESSION_ACT_BYTES_MAX)?;
     let signature = read_beginning(signature, SEAL_BYTES_MAX as u64)?;
-    let terms = read_act(&bytes)?.succession;
+    let read = read_act(&bytes)?;
+    let (terms, says_right) = (read.succession, says_clock_is_right(&read.words));
     let keys = keys_of_act(context, &terms)?;
     let lost = Lost::find(context, &archive, &base_of(keys.path(), terms.generation))?;
-    lost.refuse_unless(context, &archive, args.lost_successor)?;
+    lost.refuse_unless(context, &archive, args.said.lost_successor)?;
     let old = if archive.generation() < terms.generation {
         refuse_used(&keys, terms.generation)?;
+        let behind = clock_behind(&archive, terms.reason, context.clock.now()).await?;
+        if let Some(behind) = behind.filter(|_| !says_right) {
+            return Err(refused_by_clock(behind).hint("the act has to be written again for that"));
+        }
         context.trust.refuse_others(&archive)?;
         let old = signer_of_end(&archive, old_signer(context, &archive)?);
         if old.is_none() && terms.reason != SuccessionReason::KeysLost {
@@ -504,7 +541,7 @@ pub(super) fn believe(
     archive: &Archive,
     keys: &KeyFolder,
 ) -> Result<(), CommandError> {
-    if args.lost_successor {
+    if args.said.lost_successor {
         let lost = Lost::find(context, archive, &base_of(keys.path(), archive.generation()))?;
         let at = LogTime::new(context.clock.now());
         lost.set_keys_aside(at)?;

@@ -69,7 +69,7 @@ impl Begun {
         if !(is_incomplete || lost.is_nothing() && is_repeated(args, archive).await?) {
             return Ok(None);
         }
-        lost.refuse_unless(context, archive, args.lost_successor)?;
+        lost.refuse_unless(context, archive, args.said.lost_successor)?;
         believe(context, args, archive, &self.keys)?;
         context.log(archive, &self.keys).await?;
         context.remember_signed_or_warn(archive, &self.keys);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sigillo_authorities::{CheckpointSigner, KeyFolder, SignedHead};
 use sigillo_evidence_log::{
-    Archive, SeenHead, SeenLog, SuccessionPlan, log_contains, read_checkpoint,
+    Archive, ClockBehind, SeenHead, SeenLog, SuccessionPlan, log_contains, read_checkpoint,
 };
 use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX, TreeHash};
 use sigillo_model::{ErrorKind, GENERATIONS_MAX, LogTime, Sha256Digest, SuccessionReason};
@@ -27,6 +27,9 @@ const PUBLISHED: &str = "published";
 
 /// Whence a head is known that was met in a file made from the archive, as in a bundle.
 const MET: &str = "met in a proof";
+
+/// At most so many heads are named that the log does not contain: the words of an act have their bound.
+const STRANGE_NAMED_MAX: usize = 8;
 
 /// A head of the log that somebody kept.
 struct KnownHead {
@@ -184,13 +187,18 @@ impl Known {
         self.heads.iter().filter(|it| !it.is_contained)
     }
 
-    /// Says in one line which heads the log does not contain; nothing if it contains all.
+    /// Says in one line which heads the log does not contain, those of which it is known best whose they are
+    /// first; nothing if it contains all.
     fn strange_text(&self) -> Option<String> {
         let whose = |it| if self.may_be_theirs(it) { ", perhaps by others" } else { "" };
-        let all: Vec<_> = self
-            .strange()
+        let mut strange: Vec<_> = self.strange().collect();
+        strange.sort_by_key(|it| it.doubt);
+        let named = strange.iter().take(STRANGE_NAMED_MAX);
+        let mut all: Vec<_> = named
             .map(|it| format!("{} ({}{})", head_text(it.head), it.whence, whose(it)))
             .collect();
+        let more = strange.len().saturating_sub(STRANGE_NAMED_MAX) as u64;
+        all.extend((more > 0).then(|| format!("nor {}", counted(more, "other checkpoint"))));
         (!all.is_empty()).then(|| format!("this log does not contain {}", all.join("; ")))
     }
 
@@ -224,7 +232,8 @@ impl Known {
                 grouped(shared)
             ));
         }
-        text.extend(self.met.iter().filter_map(|it| self.met_text(it)));
+        let met = self.met.iter().filter_map(|it| self.met_text(it));
+        text.extend(met.take(STRANGE_NAMED_MAX));
         if self.heads.iter().any(|it| self.may_be_theirs(it) && it.doubt != Doubt::Met) {
             text.push_str(
                 "What is published beyond the log may be by others who have its key: the act does not say that \
@@ -280,9 +289,15 @@ async fn read_given(file: &Path, archive: &Archive) -> Result<(Checkpoint, Strin
     Ok((checkpoint, String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// Returns the words of an act: those that were given, and what is known that the log lacks.
-pub(super) fn words_of_act(given: Option<&str>, known: &Known, lost: &Lost) -> String {
-    let all: Vec<_> = known.strange_text().into_iter().chain(lost.lines()).collect();
+/// Returns the words of an act: those that were given, what is known that the log lacks, and that the clock
+/// is right, where it has something of a later time.
+pub(super) fn words_of_act(
+    given: Option<&str>,
+    known: &Known,
+    (lost, behind): (&Lost, Option<ClockBehind>),
+) -> String {
+    let all = known.strange_text().into_iter().chain(lost.lines());
+    let all: Vec<_> = all.chain(behind.map(|it| it.said_right())).collect();
     let given = given.unwrap_or_default().trim_end();
     match (given, all.is_empty()) {
         (given, true) => given.to_owned(),
@@ -498,6 +513,21 @@ mod tests {
         for reason in [None, Some(SuccessionReason::TailLost), Some(SuccessionReason::KeysLost)] {
             assert_eq!(known(reason, &[PUBLISHED]).lost(reason), Some(999_995), "{reason:?}");
         }
+    }
+
+    #[test]
+    fn the_words_of_an_act_have_room_for_all_that_may_be_met() {
+        let mut this = known(None, &["seen"]);
+        for size in 1_000_000_001..=1_000_000_064 {
+            let head = SignedHead { size, root: Sha256Digest::of(b"met") };
+            this.met.push(SeenHead { head, at: None, met_in: Some("x.zip".to_owned()) });
+            this.add(head, "met".to_owned(), MET);
+        }
+        let text = this.strange_text().unwrap();
+        assert!(text.len() < 1000, "{text}");
+        assert!(text.contains("(seen)"), "{text}");
+        assert!(text.ends_with("; nor 57 other checkpoints"), "{text}");
+        assert_eq!(this.text().matches("was met in x.zip").count(), STRANGE_NAMED_MAX);
     }
 
     #[test]

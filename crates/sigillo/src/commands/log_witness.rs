@@ -292,10 +292,8 @@ fn refuse_ended(context: &Context, checkpoint: &Checkpoint) -> Result<(), Comman
         checkpoint.size,
         digest_of(checkpoint.root),
     );
-    Err(CommandError::new(ErrorKind::Integrity, words).hint(
-        "of a log that ended a witness cosigns only its end, and then what comes after it: somebody may sign \
-         with keys that are not theirs. Tell the entity, and keep the file",
-    ))
+    let hint = NotContained::cosigns_only_end(checkpoint.size < end.size);
+    Err(CommandError::new(ErrorKind::Integrity, words).hint(hint))
 }
 
 fn checkpoint_of(last: &Witnessed) -> Checkpoint {

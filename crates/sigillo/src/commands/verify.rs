@@ -58,7 +58,7 @@ pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, Comma
         finding.message = words;
     }
     let named = match args.checkpoint.as_deref().zip(checkpoint.as_deref()) {
-        Some(file) => Some(Named::of(&archive, file).await),
+        Some(file) => Some(Named::of(context, &archive, file).await),
         None => None,
     };
     let fresh = args.require.contains(&Requirement::Fresh);

@@ -11,7 +11,10 @@ use super::{head_in, head_line};
 use crate::{error::CommandError, places::write_whole};
 
 /// At most so many heads of one log are remembered that were met in files.
-pub(super) const MET_HEADS_MAX: usize = 16;
+pub(super) const MET_HEADS_MAX: usize = 64;
+
+/// So many that were met first are given up for none that was met later.
+pub(super) const FIRST_HEADS_MAX: usize = MET_HEADS_MAX / 2;
 
 /// The line behind a head that the archive was found to contain.
 const CONTAINED: &str = "contained";
@@ -52,23 +55,35 @@ pub(super) fn is_contradicted(heads: &[MetHead], head: &MetHead) -> bool {
     heads.iter().any(|it| it.contradicts(head))
 }
 
-/// Adds a head behind those that are known.
+/// Adds a head behind those that are known, which are in the order in which they were met.
 ///
-/// If there are too many then, one is given up: the first that the archive contains, else the newest of the
-/// others. One of two that contradict each other never is for one that contradicts none.
+/// If there are too many then, one is given up: the first that the archive contains, else the first behind
+/// the [`FIRST_HEADS_MAX`] that were met first which is not of the most entries, else the new one. One of
+/// two that contradict each other never is for another.
+///
+/// Nothing tells to which history a head belongs. So whoever makes files can have those given up that were
+/// met in between, and what was met before the first of theirs stays, as does what they showed last.
 pub(super) fn add(heads: &mut Vec<MetHead>, new: MetHead) {
     if heads.iter().any(|it| it.head() == new.head()) {
         return;
     }
-    let others = heads.len();
     heads.push(new);
     if heads.len() > MET_HEADS_MAX {
-        let is_spare = |it: &MetHead| !is_contradicted(heads, it);
-        let mut known = heads[..others].iter();
-        let contained = known.clone().position(|it| it.is_contained && is_spare(it));
-        let spare = contained.or_else(|| known.rposition(is_spare));
-        heads.remove(spare.unwrap_or(others));
+        let newest = heads.len() - 1;
+        heads.remove(spare(&heads[..], newest).unwrap_or(newest));
     }
+}
+
+/// Returns which of the heads before the one at `newest` is the least loss.
+fn spare(heads: &[MetHead], newest: usize) -> Option<usize> {
+    let sizes = heads.iter().filter(|it| !it.is_contained).map(|it| it.head().size);
+    let most = sizes.max();
+    let is_spare = |it: &MetHead| !is_contradicted(heads, it);
+    let known = || heads[..newest].iter().enumerate().filter(|(_, it)| is_spare(it));
+    let contained = known().find(|(_, it)| it.is_contained);
+    let between = || known().skip_while(|(index, _)| *index < FIRST_HEADS_MAX);
+    let spare = contained.or_else(|| between().find(|(_, it)| Some(it.head().size) < most));
+    spare.map(|it| it.0)
 }
 
 /// Reads the heads of a log; none of what is not one.

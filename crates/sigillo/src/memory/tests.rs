@@ -142,26 +142,95 @@ fn of_a_file_with_two_heads_of_a_log_the_newer_stands_for_both_unless_the_older_
     assert!(met_heads(&memory).contains(&head(30, "c")));
 }
 
+/// A file that shows a head of the first log.
+fn one(size: u64, root: &str) -> Met {
+    met("x.zip", &[], &[(1, head(size, root))])
+}
+
 #[test]
-fn no_more_heads_are_remembered_than_the_bound_and_no_fork_is_forgotten_for_them() {
+fn what_can_expose_a_fork_stays_however_much_is_met() {
+    let max = met_heads::MET_HEADS_MAX as u64;
+    let half = met_heads::FIRST_HEADS_MAX as u64;
+    let sizes =
+        |memory: &Memory| -> Vec<_> { met_heads(memory).iter().map(|it| it.size).rev().collect() };
+    // What was met first, and what was met last.
     let (_folder, memory) = memory();
-    let one = |size, root| met("x.zip", &[], &[(1, head(size, root))]);
-    assert_eq!(meet(&memory, &one(1, "a"), &[]), None);
-    assert!(meet(&memory, &one(1, "fork"), &[]).is_some());
-    for size in 2..100 {
+    for size in 1..=200 {
         assert_eq!(meet(&memory, &one(size, "a"), &[]), None);
     }
-    let sizes: Vec<_> = met_heads(&memory).iter().map(|it| it.size).collect();
-    let mut kept: Vec<_> = [1, 1].into_iter().chain(2..15).chain([99]).collect();
-    kept.reverse();
-    assert_eq!((sizes.len(), sizes), (met_heads::MET_HEADS_MAX, kept));
+    let kept: Vec<_> = (1..=half).chain(200 - (max - half) + 1..=200).collect();
+    assert_eq!((kept.len() as u64, sizes(&memory)), (max, kept));
+    // The one of the most entries, whenever it was met.
+    assert_eq!(meet(&memory, &one(1000, "a"), &[]), None);
+    for size in 201..=400 {
+        assert_eq!(meet(&memory, &one(size, "a"), &[]), None);
+    }
+    assert_eq!(sizes(&memory).last_chunk(), Some(&[399, 400, 1000]));
+    assert_eq!(sizes(&memory).first_chunk(), Some(&[1, 2, 3]));
+    // A fork, once two heads of one size show it.
+    assert!(meet(&memory, &one(400, "fork"), &[]).is_some());
+    for size in 401..=600 {
+        assert_eq!(meet(&memory, &one(size, "a"), &[]), None);
+    }
+    assert_eq!(sizes(&memory).iter().filter(|it| **it == 400).count(), 2);
+    assert_eq!(sizes(&memory).first_chunk(), Some(&[1, 2, 3]));
+    assert_eq!(sizes(&memory).len() as u64, max);
     // What the archive contains makes room first.
     let found = memory.met(&key(1, 1), None);
-    let found: Vec<_> = found.into_iter().filter(|it| it.head == head(7, "a")).collect();
+    let found: Vec<_> = found.into_iter().filter(|it| it.head == head(2, "a")).collect();
     memory.settle(&key(1, 1), &found).unwrap();
-    assert_eq!(meet(&memory, &one(200, "a"), &[]), None);
-    let sizes: Vec<_> = met_heads(&memory).iter().map(|it| it.size).collect();
-    assert!(sizes.contains(&99) && sizes.contains(&200) && !sizes.contains(&7), "{sizes:?}");
+    let before = sizes(&memory);
+    assert_eq!(meet(&memory, &one(601, "a"), &[]), None);
+    let mut after = before;
+    after.retain(|it| *it != 2);
+    after.insert(after.len() - 1, 601);
+    assert_eq!(sizes(&memory), after);
+}
+
+#[test]
+fn whoever_makes_forks_without_end_has_nothing_forgotten_that_was_met_before() {
+    let (_folder, memory) = memory();
+    let half = met_heads::FIRST_HEADS_MAX as u64;
+    for size in 1..=half {
+        assert_eq!(meet(&memory, &one(size, "a"), &[]), None);
+    }
+    for size in 1001..=1100 {
+        assert_eq!(meet(&memory, &one(size, "fork"), &[]), None);
+        let is_remembered = size - 1000 <= half / 2;
+        assert_eq!(meet(&memory, &one(size, "other fork"), &[]).is_some(), is_remembered);
+    }
+    let heads = met_heads(&memory);
+    // Of two that contradict each other none makes room: they prove what there is to be proven.
+    let is_first = |it: &&SignedHead| it.size <= half;
+    assert_eq!(heads.iter().filter(is_first).count() as u64, half);
+    assert_eq!(heads.len(), met_heads::MET_HEADS_MAX);
+    assert!(meet(&memory, &one(half, "fork"), &[]).unwrap().contains("met in x.zip"));
+}
+
+#[test]
+fn what_two_learn_at_once_is_remembered_of_both() {
+    let (_folder, memory) = memory();
+    let sizes = || 1..=met_heads::MET_HEADS_MAX as u64;
+    std::thread::scope(|threads| {
+        for size in sizes() {
+            let memory = &memory;
+            threads.spawn(move || {
+                memory.learn(&one(size, "a"), &trust(&[]), at()).unwrap();
+                memory.see(&key(2, size), head(size, "a"), at()).unwrap();
+            });
+        }
+    });
+    let mut learnt: Vec<_> = met_heads(&memory).iter().map(|it| it.size).collect();
+    learnt.reverse();
+    assert_eq!(learnt, sizes().collect::<Vec<_>>());
+    // The older of two that are seen at once never takes the place of the newer.
+    std::thread::scope(|threads| {
+        for size in sizes() {
+            let memory = &memory;
+            threads.spawn(move || memory.see(&key(1, 1), head(size, "a"), at()).unwrap());
+        }
+    });
+    assert_eq!(memory.seen(&key(1, 1)).map(|it| it.head.size), sizes().last());
 }
 
 #[test]

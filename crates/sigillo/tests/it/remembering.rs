@@ -113,6 +113,26 @@ fn a_fork_that_was_met_is_not_forgotten_for_what_is_newer() {
 }
 
 #[test]
+fn what_the_archive_was_seen_to_have_is_proven_of_a_log_that_ended_as_well() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    stolen(&world, "ladro.zip", b"ladro");
+    ingest_more(&world, "due.txt", b"due");
+    world.run(["prove", "carte/due.txt", "-o", "due.zip"]).check(0, "");
+    ingest_more(&world, "tre.txt", b"tre");
+    succeed(&world, "certificates-ended", &[]);
+    exported(&world, "nuovo.json");
+    // Who never saw the first log while it was the newest.
+    auditor(&world, &["trust", "add", "nuovo.json"]).check(0, "Believed");
+    auditor(&world, &["check", "due.zip"]).check(0, "PROVEN");
+    auditor(&world, &["verify"]).check(0, "INTACT");
+    for _ in 0..2 {
+        auditor(&world, &["check", "ladro.zip"]).check(5, "F304");
+        auditor(&world, &["check", "due.zip"]).check(0, "PROVEN");
+    }
+    auditor(&world, &["verify"]).check(5, "was met in ladro.zip on 20");
+}
+
+#[test]
 fn a_bundle_that_cannot_be_told_teaches_nothing() {
     let world = World::with(&[("uno.txt", b"uno")]);
     let mut trusted = world.run(["trust", "export"]).json();

@@ -83,6 +83,45 @@ fn only_a_checkpoint_from_elsewhere_shows_the_newest_state() {
 }
 
 #[test]
+fn a_checkpoint_of_a_log_that_ended_is_compared_with_that_log() {
+    for (reason, code, told) in [
+        ("certificates-ended", 5, "DAMAGE F304 log/seq: tagliato.txt is a checkpoint of "),
+        ("keys-exposed", 3, "CANNOT TELL F601 log/checkpoint: tagliato.txt is a checkpoint of "),
+    ] {
+        let world = World::with(&[("uno.txt", b"uno")]);
+        kept(&world, "primo.txt");
+        for folder in ["archivio", "home"] {
+            copy(&world.place(folder), &world.place(format!("{folder}-copia")));
+        }
+        ingest_more(&world, "due.txt");
+        kept(&world, "tagliato.txt");
+        // The store is put back, and whoever ends the log saw no more than that.
+        for folder in ["archivio", "home"] {
+            fs::remove_dir_all(world.place(folder)).unwrap();
+            copy(&world.place(format!("{folder}-copia")), &world.place(folder));
+        }
+        world.run(["log", "succeed", "--reason", reason, "--trial", "--yes"]).check(0, "");
+        known_to_auditor(&world);
+        let by = |file| auditor(&world, &["verify", "--checkpoint", file]);
+        let ended = by("primo.txt");
+        ended.check(3, "of log 1, which has what it covers; that log has ended");
+        assert!(!ended.stdout.contains("F304") && !ended.stdout.contains("F601"), "{ended:?}");
+        let cut = by("tagliato.txt");
+        cut.check(code, told);
+        assert!(cut.stdout.contains("CANNOT TELL F604 log/checkpoint"), "{cut:?}");
+        auditor(&world, &["verify"]).check(0, "INTACT");
+        // One of the next log, on a store that was put back, for who knows nothing of that.
+        kept(&world, "dopo.txt");
+        fs::remove_dir_all(world.archive()).unwrap();
+        copy(&world.place("archivio-copia"), &world.archive());
+        let ignorant =
+            ["verify", "--checkpoint", "dopo.txt", "--config", "ignaro", "--state", "ignaro"];
+        let put_back = world.run(ignorant.iter().chain(&["--keys", "senza"]));
+        assert!(put_back.stdout.contains("was put back to before log 2 began"), "{put_back:?}");
+    }
+}
+
+#[test]
 fn a_receipt_is_of_the_newest_state_for_nobody() {
     let world = World::with(&[("uno.txt", b"uno")]);
     world.run(["receipt", "show", "carte/uno.txt", "-o", "rdv.json"]).check(0, "rdv.json");
