@@ -35,6 +35,7 @@ mod standing;
 mod stopped;
 mod succession;
 mod told_revocations;
+mod tree_parts;
 mod validation;
 
 mod anchoring;
