@@ -1,6 +1,8 @@
 //! Whether the time-stamps of a sealing on one line hold, for who asks whether they stand for those on
 //! another, or what is left of them, without auditing everything.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use sigillo_ers::{AlgorithmTable, Renewal, Trust, TrustAnchors, token_renewals_due, verify_token};
@@ -54,14 +56,22 @@ impl<'a> StandingLines<'a> {
         (number, chain): (u64, &[ChainToken]),
         trial: bool,
     ) -> Result<bool, LogError> {
-        let (archive, view, chains) = self.of;
-        let is_of_use = |it: &ChainToken| it.is_placed() && (trial || !it.stated(view).1);
-        let has_all = chains.left_out((number, chain)).next().is_none();
-        if !has_all || !chain.iter().all(is_of_use) {
+        let (archive, _, chains) = self.of;
+        if chains.left_out((number, chain)).next().is_some() {
             return Ok(false);
         }
         self.parts.read((archive, chains), std::iter::once((number, chain))).await;
         if !self.parts.lost_of(chains, (number, chain)).findings.is_empty() {
+            return Ok(false);
+        }
+        self.tokens_hold(chain, trial).await
+    }
+
+    /// Tells the same of the time-stamps alone, whatever is under them.
+    async fn tokens_hold(&mut self, chain: &[ChainToken], trial: bool) -> Result<bool, LogError> {
+        let (_, view, _) = self.of;
+        let is_of_use = |it: &ChainToken| it.is_placed() && (trial || !it.stated(view).1);
+        if !chain.iter().all(is_of_use) {
             return Ok(false);
         }
         let counting = self.revoked.counting(self.of, chain).await?;
@@ -109,4 +119,27 @@ impl<'a> StandingLines<'a> {
         }
         Some(end)
     }
+}
+
+/// Returns on which lines the time-stamps hold of some sealings, by the numbers of these: what is under hash
+/// trees is not looked at. Those for trial hold in an archive for trial alone.
+///
+/// # Errors
+///
+/// [`LogError`] if the store did not answer.
+pub async fn standing_lines(
+    of: (&Archive, &LogView, &Chains),
+    by: (&TrustAnchors, &AlgorithmTable),
+    told: (&ToldRevocations, Timestamp),
+    numbers: &BTreeSet<u64>,
+) -> Result<BTreeSet<(u64, String)>, LogError> {
+    let (archive, _, chains) = of;
+    let mut lines = StandingLines::new(of, by, told, TreeParts::default());
+    let (trial, mut standing) = (archive.description().trial, BTreeSet::new());
+    for (line, number, chain) in chains.iter().filter(|(_, number, _)| numbers.contains(number)) {
+        if lines.tokens_hold(chain, trial).await? {
+            standing.insert((number, line.to_owned()));
+        }
+    }
+    Ok(standing)
 }
