@@ -7,14 +7,15 @@ use std::{
 
 use jiff::Timestamp;
 
-use sigillo_ers::{EvidenceTree, TrustAnchors};
+use sigillo_ers::{AlgorithmTable, EvidenceTree, TrustAnchors};
 use sigillo_evidence_log::{
-    Archive, BatchObjectError, LoggedBatch, RevokedRenewals, ToldRevocations, read_leaves,
-    read_pack_list,
+    Archive, BatchObjectError, Chains, LoggedBatch, RevokedRenewals, ToldRevocations, read_leaves,
+    read_pack_list, standing_lines,
 };
 use sigillo_merkle::{MemoryTree, inclusion_path, leaf_hash, parse_cosigned_checkpoint};
 use sigillo_model::{
-    Entry, ListedPack, ObjectKey, Sha256Digest, SubmissionCompleted, SubmissionId, VersionId,
+    Entry, Finding, ListedPack, ObjectKey, Sha256Digest, SubmissionCompleted, SubmissionId,
+    VersionId,
 };
 use sigillo_proof::{
     BUNDLE_DOCUMENTS_MAX, Base64Bytes, BatchSection, Counts, DocumentSection, EntryPlace,
@@ -64,6 +65,8 @@ pub struct ReceiptMaker<'a> {
     pub told: &'a ToldRevocations,
     /// Certificates that time-stamps may lead to.
     pub anchors: &'a TrustAnchors,
+    /// How long algorithms may be relied on.
+    pub algorithms: &'a AlgorithmTable,
     /// The time now.
     pub at: Timestamp,
 }
@@ -78,8 +81,26 @@ impl ReceiptMaker<'_> {
     /// something that the receipt must show cannot be read.
     pub async fn make(&self, of: &ReceiptOf) -> Result<GivenReceipt, GiveReceiptError> {
         let (receipt, left_out) = self.make_of_logs(of).await?;
-        let findings = left_out.findings(&receipt, (self.anchors, self.at));
+        let findings = self.findings(&receipt, left_out).await?;
         Ok(GivenReceipt { receipt, findings })
+    }
+
+    /// Says what is left out, and whether other lines hold in place of those of which something is.
+    async fn findings(
+        &self,
+        receipt: &Receipt,
+        left_out: LeftOut,
+    ) -> Result<Vec<Finding>, GiveReceiptError> {
+        let (numbers, mut standing) = (left_out.of_lines(), BTreeSet::new());
+        if !numbers.is_empty() {
+            let (archive, view) = (self.archive, &self.log.view);
+            let chains = Chains::read(archive, view).await.map_err(CustodyError::from)?;
+            let by = (self.anchors, self.algorithms);
+            let told = (self.told, self.at);
+            let found = standing_lines((archive, view, &chains), by, told, &numbers).await;
+            standing = found.map_err(CustodyError::from)?;
+        }
+        Ok(left_out.findings(receipt, (self.anchors, self.at), &standing))
     }
 
     /// Makes it of as many logs as it needs.
@@ -170,7 +191,7 @@ impl ReceiptMaker<'_> {
         keep_from(&older, &mut receipt, log)?;
         receipt.schema_wanted().clone_into(&mut receipt.schema);
         extends(&older, &receipt).map_err(GiveReceiptError::Differs)?;
-        let findings = left_out.findings(&receipt, (self.anchors, self.at));
+        let findings = self.findings(&receipt, left_out).await?;
         Ok(GivenReceipt { receipt, findings })
     }
 

@@ -15,7 +15,7 @@ use sigillo_proof::{
 use crate::{
     ReceiptLog,
     receipt_error::GiveReceiptError,
-    receipt_trees::{has_other_line, sections_of},
+    receipt_trees::{documents_of, other_lines, sections_of},
 };
 
 /// A receipt, and what it leaves out because the archive has lost it.
@@ -40,6 +40,9 @@ pub(crate) struct LeftOut {
 
 /// A sealing and an evidence line of it.
 pub(crate) type SealingLine<'a> = (u64, &'a str);
+
+/// The lines of sealings whose time-stamps hold.
+pub(crate) type StandingIn = BTreeSet<(u64, String)>;
 
 /// An object of a renewal that is lost.
 #[derive(Debug)]
@@ -191,12 +194,19 @@ impl LeftOut {
         self.places.push(Places { key, of, what, documents: documents.to_vec() });
     }
 
+    /// Returns the numbers of the sealings of which a line is left out, or documents on one.
+    pub(crate) fn of_lines(&self) -> BTreeSet<u64> {
+        let lines = self.lines.iter().map(|it| it.of.0);
+        lines.chain(self.places.iter().map(|it| it.of.0)).collect()
+    }
+
     /// Says what a receipt leaves out, with the way to mend it; `by` says whom certificates are to lead to,
-    /// and as of when.
+    /// and as of when, and `standing` which lines hold of the sealings of which something is left out on one.
     pub(crate) fn findings(
         self,
         receipt: &Receipt,
         by: (&TrustAnchors, Timestamp),
+        standing: &StandingIn,
     ) -> Vec<Finding> {
         let sections: HashMap<u64, &SealingSection> = sections_of(receipt).collect();
         let token = |number: u64, line: &str| {
@@ -219,8 +229,9 @@ impl LeftOut {
             self.revoked.into_iter().map(|it| (it.key.to_string(), it)).collect();
         let renewals = renewals.chain(revoked.into_values().map(Revoked::finding));
         let is_lost = |it: &Line| token(it.of.0, &it.of.1).is_none();
-        let lines = self.lines.into_iter().filter(is_lost).map(Line::finding);
-        let places = self.places.into_iter().filter_map(|it| it.finding(receipt));
+        let lines = self.lines.into_iter().filter(is_lost);
+        let lines = lines.map(|it| it.finding(receipt, standing));
+        let places = self.places.into_iter().filter_map(|it| it.finding(receipt, standing));
         renewals.chain(lines).chain(places).collect()
     }
 }
@@ -248,20 +259,29 @@ impl Revoked {
 }
 
 impl Line {
-    fn finding(self) -> Finding {
-        let Self { key, of: (_, line), what } = self;
+    fn finding(self, receipt: &Receipt, standing: &StandingIn) -> Finding {
+        let Self { key, of: (number, line), what } = self;
+        let documents: Vec<usize> = documents_of(receipt, number).collect();
+        let instead = if receipt.submission.is_none() {
+            Instead::of(receipt, (number, &line), &documents, standing)
+        } else if standing.iter().any(|(of, other)| *of == number && *other != line) {
+            Instead::Holds
+        } else {
+            // One of a submission says of no document where it is in hash trees.
+            Instead::IsDoubtful
+        };
         let message = format!(
-            "{what}: what was stamped on the evidence line {line} is left out, the other lines of the \
-             sealing prove it alone; bring the object back from a copy of the archive, then make this \
-             again"
+            "{what}: what was stamped on the evidence line {line} is left out, {}; bring the object back from \
+             a copy of the archive, then make this again",
+            instead.words("it"),
         );
-        Finding::new(FindingCode::LineLeftOut, key, message)
+        instead.graver(Finding::new(FindingCode::LineLeftOut, key, message))
     }
 }
 
 impl Places {
     /// Says which documents of a receipt have no place, if there are any.
-    fn finding(mut self, receipt: &Receipt) -> Option<Finding> {
+    fn finding(mut self, receipt: &Receipt, standing: &StandingIn) -> Option<Finding> {
         let (number, line) = (self.of.0, self.of.1.as_str());
         let is_placed = |at: &usize| {
             let document = receipt.documents.get(*at);
@@ -272,29 +292,26 @@ impl Places {
             return None;
         }
         let is_of_line = is_sha512_line(line);
-        let has_other = |at: &usize| has_other_line(receipt, (number, line), *at);
-        let has_other = !is_of_line || self.documents.iter().all(has_other);
-        let are = are(self.documents.len());
+        let instead = if is_of_line {
+            Instead::of(receipt, (number, line), &self.documents, standing)
+        } else {
+            Instead::Before
+        };
+        let (are, words) = (are(self.documents.len()), instead.words("them"));
         let (code, message) = if let Some(what) = self.what {
             let message = format!(
-                "{what}: {are} not in the hash trees of the evidence line {line} as it is given, {}; bring \
+                "{what}: {are} not in the hash trees of the evidence line {line} as it is given, {words}; bring \
                  the object back from a copy of the archive, then make this again",
-                instead(has_other),
             );
             (FindingCode::LineLeftOut, message)
         } else {
-            let instead = if is_of_line {
-                instead(has_other)
-            } else {
-                "what came before these on the line proves them alone"
-            };
             let message = format!(
                 "{are} not in the hash trees of sealing {number} on the evidence line {line}, for they were \
-                 left out when these were made, and never will be; {instead}",
+                 left out when these were made, and never will be; {words}",
             );
             (FindingCode::DocumentsLeftOut, message)
         };
-        Some(graver(Finding::new(code, self.key, message), has_other))
+        Some(instead.graver(Finding::new(code, self.key, message)))
     }
 }
 
@@ -306,22 +323,64 @@ fn are(documents: usize) -> String {
     }
 }
 
-/// Says what proves documents that are not on a line of SHA-512.
-fn instead(has_other: bool) -> &'static str {
-    if has_other {
-        "and the other lines of the sealing prove them alone"
-    } else {
-        "and no other line of the sealing has them: there is no evidence record of them, and only the \
-         statement of the sealing, by SHA-256, leads from them to a time-stamp"
-    }
+/// What proves documents in place of a line that they are not on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Instead {
+    /// What came before hash trees on the line itself.
+    Before,
+    /// Other lines, of which one holds.
+    Holds,
+    /// Other lines, of which none holds by what is known here.
+    IsDoubtful,
+    /// Nothing.
+    Nothing,
 }
 
-/// Makes of a note what it is where no other line proves the documents.
-fn graver(mut finding: Finding, has_other: bool) -> Finding {
-    if !has_other {
-        finding.severity = Severity::CannotTell;
+impl Instead {
+    /// Looks what other lines of the sealing there are for all of some documents in a receipt.
+    fn of(
+        receipt: &Receipt,
+        of: SealingLine<'_>,
+        documents: &[usize],
+        standing: &StandingIn,
+    ) -> Self {
+        let mut worst = Self::Holds;
+        for document in documents {
+            let mut others = other_lines(receipt, of, *document).peekable();
+            if others.peek().is_none() {
+                return Self::Nothing;
+            }
+            if !others.any(|line| standing.contains(&(of.0, line.to_owned()))) {
+                worst = Self::IsDoubtful;
+            }
+        }
+        worst
     }
-    finding
+
+    /// Says so; `them` is what they are called.
+    fn words(self, them: &str) -> String {
+        let words = match self {
+            Self::Before => "what came before these on the line proves them alone",
+            Self::Holds => return format!("and the other lines of the sealing prove {them} alone"),
+            Self::IsDoubtful => {
+                "and of the other lines of the sealing none holds, by what is known here (`sigillo verify` \
+                 says why)"
+            }
+            Self::Nothing => {
+                "and no other line of the sealing has them: there is no evidence record of them, and only \
+                 the statement of the sealing, by SHA-256, leads from them to a time-stamp"
+            }
+        };
+        words.to_owned()
+    }
+
+    /// Makes of a note what it is where nothing that holds proves the documents.
+    fn graver(self, mut finding: Finding) -> Finding {
+        if matches!(self, Self::IsDoubtful | Self::Nothing) {
+            finding.severity = Severity::CannotTell;
+        }
+        finding
+    }
 }
 
 impl Renewal {

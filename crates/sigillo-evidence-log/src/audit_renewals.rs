@@ -22,7 +22,8 @@ use crate::{
     audit_sealings::{read_stated, told_of},
     chains_of, revoked_out,
     sealing_chains::{ReadTokens, SealingChains},
-    stopped::stopped,
+    standing::Left,
+    stopped::{Count, stopped},
 };
 
 /// Why it does not matter who made a renewal.
@@ -112,8 +113,8 @@ struct RenewalsAudit<'a> {
     told: HashSet<(FindingCode, String)>,
     /// By line, how many sealings are to be renewed soon, and the first reason to come.
     due: BTreeMap<String, (u64, Due)>,
-    /// By line, how many sealings can be renewed there no more, and when the first of what holds ends.
-    stopped: BTreeMap<String, (u64, Option<Timestamp>)>,
+    /// By line, how many sealings can be renewed there no more, and what is left of these.
+    stopped: BTreeMap<String, Count>,
     /// Where hash trees leave documents out: the sealings, by line and number, whose first chain holds
     /// without these, for it is all that proves those documents on the line.
     alone: HashSet<(String, u64)>,
@@ -223,6 +224,9 @@ impl RenewalsAudit<'_> {
             }
         }
         self.revocation.take(self.view, (tokens, &read), &report);
+        let is_doubt = |it: &Finding| it.severity >= Severity::CannotTell;
+        let is_doubtful =
+            report.findings.iter().any(|it| is_doubt(it) && stamp_of(it, &read).is_some());
         for finding in report.findings {
             let Some(at) = stamp_of(&finding, &read) else { continue };
             let Some(token) = tokens.get(at) else { continue };
@@ -235,9 +239,8 @@ impl RenewalsAudit<'_> {
         let due = renewals_due(last, &time.algorithms);
         if read.count() < chains {
             let end = due.iter().filter_map(|due| due.before).min();
-            let (count, first) = self.stopped.entry(line.to_owned()).or_default();
-            *first = [*first, end].into_iter().flatten().min();
-            *count += 1;
+            let left = if is_doubtful { Left::Nothing } else { Left::Until(end) };
+            self.stopped.entry(line.to_owned()).or_default().take(left);
             return Ok(());
         }
         if let Some(due) = due.into_iter().find(|due| due.is_due(time.at, RENEWAL_LEAD)) {
@@ -403,8 +406,8 @@ impl RenewalsAudit<'_> {
 
     /// Says what is to be renewed soon, and what can be renewed no more.
     fn due(&mut self) {
-        for (line, (count, end)) in std::mem::take(&mut self.stopped) {
-            self.findings.push(stopped(&line, count, end));
+        for (line, count) in std::mem::take(&mut self.stopped) {
+            self.findings.push(stopped(&line, &count));
         }
         for (line, (count, due)) in std::mem::take(&mut self.due) {
             let now = self.knowledge.time.as_ref().map(|time| time.at);

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use sigillo_ers::tree_root;
 use sigillo_model::{
     BATCH_DOCUMENTS_MAX, BATCH_PACKS_MAX, BatchCommitted, EvidenceRehashed, EvidenceRenewed,
     HASH_TREE_BYTES_MAX, HASH_TREE_LISTS_MAX, HASH_TREE_SEALINGS_MAX, HashTree, ListedPack,
@@ -14,6 +15,9 @@ use sigillo_model::{
 use sigillo_store::{Store, StoreError};
 
 use crate::LogError;
+
+/// Largest list of objects under hash trees accepted, in bytes.
+const HASH_TREE_LIST_BYTES_MAX: u64 = 64 << 20;
 
 /// Says that a folder, a pipe or the like lies where an object should.
 pub(crate) const NOT_AN_OBJECT: &str = "something that is not a regular file is in its place";
@@ -210,7 +214,8 @@ fn check_rehashed(batch: &RehashedBatch) -> Result<(), &'static str> {
 ///
 /// # Errors
 ///
-/// [`BatchObjectError::Damaged`] unless it is exactly the object that the tree names.
+/// [`BatchObjectError::Damaged`] unless it is exactly the object that the tree names, and gives the root that
+/// the batch has there.
 pub async fn read_rehashed_leaves(
     store: &Store,
     batch: &RehashedBatch,
@@ -223,7 +228,31 @@ pub async fn read_rehashed_leaves(
     if !rest.is_empty() {
         return Err(BatchObjectError::Damaged { what: "it is no list of hashes" });
     }
-    Ok(leaves.iter().map(|leaf| Sha512Digest::from_bytes(*leaf)).collect())
+    let leaves: Vec<_> = leaves.iter().map(|leaf| Sha512Digest::from_bytes(*leaf)).collect();
+    if tree_root(&leaves) != batch.root {
+        let what = "its leaves do not give the root of the batch in tree.json";
+        return Err(BatchObjectError::Damaged { what });
+    }
+    Ok(leaves)
+}
+
+/// Reads a list of objects under hash trees, by its number from 1; `sha512` is its digest in the tree.
+///
+/// # Errors
+///
+/// [`BatchObjectError::Damaged`] unless it is exactly that.
+pub(crate) async fn read_object_list(
+    store: &Store,
+    (renewal, number): (RenewalId, u64),
+    sha512: Sha512Digest,
+) -> Result<Bytes, BatchObjectError> {
+    let key = ObjectKey::hash_tree_objects(renewal, number);
+    let bytes = read_any(store, &key, HASH_TREE_LIST_BYTES_MAX).await?;
+    if Sha512Digest::of(&bytes) == sha512 {
+        return Ok(bytes);
+    }
+    let what = "its bytes are not those that the hash trees cover";
+    Err(BatchObjectError::Damaged { what })
 }
 
 async fn read(
@@ -232,10 +261,23 @@ async fn read(
     bytes_max: u64,
     sha256: Sha256Digest,
 ) -> Result<Bytes, BatchObjectError> {
+    let bytes = read_any(store, key, bytes_max).await?;
+    if Sha256Digest::of(&bytes) == sha256 {
+        return Ok(bytes);
+    }
+    let what = "its bytes do not have the digest that the log states";
+    Err(BatchObjectError::Damaged { what })
+}
+
+/// Reads an object, whatever it is.
+async fn read_any(
+    store: &Store,
+    key: &ObjectKey,
+    bytes_max: u64,
+) -> Result<Bytes, BatchObjectError> {
     let damaged = |what| Err(BatchObjectError::Damaged { what });
     match store.read(key, bytes_max).await {
-        Ok(bytes) if Sha256Digest::of(&bytes) == sha256 => Ok(bytes),
-        Ok(_) => damaged("its bytes do not have the digest that the log states"),
+        Ok(bytes) => Ok(bytes),
         Err(StoreError::NotFound { .. }) => damaged("it is not in the store"),
         Err(StoreError::TooLarge { .. }) => damaged("it is larger than it can be"),
         Err(StoreError::NotAnObject { .. }) => damaged(NOT_AN_OBJECT),

@@ -20,6 +20,7 @@ use crate::{
     read_view,
     standing::StandingLines,
     told_revocations::told_by,
+    tree_parts::TreeParts,
     validation::{GATHERING_MAX, store},
 };
 
@@ -150,7 +151,8 @@ async fn replaced(
     let concerned = chains.iter().filter(|(_, _, chain)| is_in(chain));
     let concerned: HashSet<u64> = concerned.map(|(_, number, _)| number).collect();
     let by = (rules.anchors, rules.algorithms);
-    let (mut lines, mut standing) = (StandingLines::new(of, by, (told, rules.at)), HashSet::new());
+    let mut lines = StandingLines::new(of, by, (told, rules.at), TreeParts::default());
+    let mut standing = HashSet::new();
     for (_, number, chain) in chains.iter().filter(|(_, number, _)| concerned.contains(number)) {
         let is_newest_revoked = chain.last().is_some_and(|it| all.contains(&it.sha256));
         if !is_newest_revoked && lines.hold((number, chain), false).await? {

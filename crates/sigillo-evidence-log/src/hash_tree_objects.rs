@@ -11,15 +11,14 @@ use sigillo_model::{
 use sigillo_store::StoreError;
 
 use crate::{
-    Archive, COMMIT_BYTES_MAX, Chains, LogError, LogView, LogWriter, audit::causes_of,
-    batch_objects::NOT_AN_OBJECT, sealing::create_fresh,
+    Archive, BatchObjectError, COMMIT_BYTES_MAX, Chains, LogError, LogView, LogWriter,
+    audit::causes_of,
+    batch_objects::{NOT_AN_OBJECT, read_object_list},
+    sealing::create_fresh,
 };
 
 /// At most this many objects stand in one list.
 const LIST_OBJECTS_MAX: usize = 100_000;
-
-/// Largest list accepted, in bytes.
-const LIST_BYTES_MAX: u64 = 64 << 20;
 
 /// At most this many objects are read at once.
 const OBJECTS_AHEAD_MAX: usize = 8;
@@ -222,17 +221,14 @@ pub async fn check_objects(
     let damaged = |key: &ObjectKey, what: &str| Finding::new(code, key, what);
     for (number, digest) in (1..).zip(lists.iter().take(HASH_TREE_LISTS_MAX)) {
         let key = ObjectKey::hash_tree_objects(renewal, number);
-        let bytes = match archive.store().read(&key, LIST_BYTES_MAX).await {
-            Ok(bytes) if Sha512Digest::of(&bytes) == *digest => bytes,
-            Ok(_) => {
-                findings.push(damaged(&key, "its bytes are not those that the hash trees cover"));
+        let list = (renewal, number);
+        let bytes = match read_object_list(archive.store(), list, *digest).await {
+            Ok(bytes) => bytes,
+            Err(BatchObjectError::Damaged { what }) => {
+                findings.push(damaged(&key, what));
                 continue;
             }
-            Err(StoreError::NotFound { .. }) => {
-                findings.push(damaged(&key, "it is not in the store"));
-                continue;
-            }
-            Err(error) => {
+            Err(BatchObjectError::Store(error)) => {
                 let message = format!("it could not be read: {}", causes_of(&error));
                 findings.push(Finding::new(FindingCode::NotRead, &key, message));
                 continue;

@@ -35,6 +35,7 @@ mod standing;
 mod stopped;
 mod succession;
 mod told_revocations;
+mod tree_parts;
 mod validation;
 
 mod anchoring;
@@ -87,6 +88,7 @@ pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use sealing_chains::{ReadTokens, SealingChains};
 pub use seen_log::{BelievedKeys, SeenHead, SeenLog};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, StampWith, Stamping, stamp_sealings};
+pub use standing::standing_lines;
 pub use succession::{
     ClockBehind, SucceededLog, SuccessionPlan, SuccessionTerms, clock_behind,
     is_vouched_by_old_key, plan_succession, read_act, says_clock_is_right, sign_succession_act,

@@ -4,7 +4,7 @@ use sigillo_model::{Finding, FindingCode, ObjectKey, is_sha512_line};
 
 use crate::{
     Archive, Chains, EVIDENCE_LINE, LogError, LogView, RenewalPlan, RenewalRules, ToldRevocations,
-    read_view, renewing::plan_of,
+    read_view, renewing::plan_of, tree_parts::TreeParts,
 };
 
 /// Longest name of an evidence line, in characters.
@@ -125,10 +125,11 @@ pub async fn plan_lines(
     let chains = Chains::read(archive, &view).await?;
     let of = (archive, &view, &chains);
     let told = ToldRevocations::read(of, rules.anchors).await?;
-    let mut plans = Vec::new();
+    // Lines of SHA-512 share leaves.
+    let (mut plans, parts) = (Vec::new(), TreeParts::default());
     for line in view.lines_after(first) {
         let rules = RenewalRules { line: &line, ..*rules };
-        plans.push(plan_of(of, &told, &rules).await?);
+        plans.push(plan_of(of, (&told, &parts), &rules).await?);
     }
     Ok(plans)
 }

@@ -1,16 +1,19 @@
 //! What is lost of renewals: chains go on without it as far as the log and the rest say how.
 
-use std::collections::{BTreeMap, HashSet, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map::Entry};
 
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use sigillo_ers::{Due, Renewal, token_renewals_due, verify_token};
+use sigillo_ers::{Due, Renewal, TrustAnchors, token_renewals_due, verify_token};
 use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest};
 
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, RenewalPlan, RenewalRules, TokenFrom,
+    covering::cover_validation,
     last_chain,
-    renewing::{Newest, Renewable},
+    renewing::{Newest, Renewable, TOKENS_AHEAD_MAX},
     revoked_out::RevokedOut,
     sealing_chains::read_token,
 };
@@ -253,11 +256,6 @@ impl Newest {
         Self { stamped_at, due: self.due.clone() }
     }
 
-    /// Returns when it ends at the latest, `None` if that is not in sight.
-    pub(crate) fn until(&self) -> Option<Timestamp> {
-        self.due.iter().filter_map(|due| due.before).min()
-    }
-
     /// Returns what asks first for a newer time-stamp.
     fn ends(&self) -> Option<Due> {
         let mut due = self.due.iter();
@@ -266,6 +264,67 @@ impl Newest {
 }
 
 impl RenewalPlan {
+    /// Returns the newest time-stamp of a sealing that counts, if another one can be put over it for anything;
+    /// takes note of what that does nothing for.
+    pub(crate) fn renewable<'c>(
+        &mut self,
+        revoked: &RevokedOut,
+        number: u64,
+        chain: &'c [ChainToken],
+    ) -> Option<&'c ChainToken> {
+        if revoked.is_cut(number) {
+            self.stopped.renewals(number);
+        } else if revoked.is_leafless(number) {
+            self.stopped.documents(number);
+        }
+        revoked.newest(number, chain)
+    }
+
+    /// Tells of older time-stamps of what is to be renewed that are not there as they were. Their
+    /// digests are in the log, so they are renewed all the same, for the day they are brought back. What
+    /// revocation evidence they covered, as those in `lost` did, is covered anew.
+    pub(crate) async fn older(
+        &mut self,
+        (archive, view, chains): (&Archive, &LogView, &Chains),
+        anchors: &TrustAnchors,
+        mut lost: BTreeSet<Sha256Digest>,
+    ) -> Result<(), LogError> {
+        let mut older = BTreeMap::new();
+        let numbers =
+            self.due.iter().map(|it| it.number).chain(self.trees.iter().map(|it| it.number));
+        for number in numbers {
+            if let [tokens @ .., _newest] = chains.of(&self.line, number) {
+                older.extend(tokens.iter().map(|token| (token.sha256, *token)));
+            }
+        }
+        let read: Vec<(Sha256Digest, Result<Bytes, Finding>)> = stream::iter(older.into_values())
+            .map(|token| async move {
+                Ok::<_, LogError>((token.sha256, read_token(archive, view, &token).await?))
+            })
+            .buffered(TOKENS_AHEAD_MAX)
+            .try_collect()
+            .await?;
+        for (sha256, read) in read {
+            if let Err(finding) = read {
+                lost.insert(sha256);
+                self.findings.push(finding);
+            }
+        }
+        let on = (&*self.line, &lost, anchors);
+        cover_validation((archive, view, chains), on, &mut self.due).await
+    }
+
+    /// Tells of what this line can do no more.
+    pub(crate) async fn say_stopped(
+        &mut self,
+        of: (&Archive, &LogView, &Chains),
+        rules: &RenewalRules<'_>,
+    ) -> Result<(), LogError> {
+        let stopped = std::mem::take(&mut self.stopped);
+        self.findings.extend(stopped.findings(of, (&self.told, rules), &self.parts).await?);
+        Ok(())
+    }
+
     /// Plans over the newest time-stamps that are there, whatever newer ones are lost.
     pub(crate) async fn over_lost(
         &mut self,
@@ -275,6 +334,9 @@ impl RenewalPlan {
     ) -> Result<(), LogError> {
         let (mut judged, mut told) = (Judged::new(), Vec::new());
         for (_, number, chain) in chains.iter().filter(|(line, ..)| *line == rules.line) {
+            if self.renewable(revoked, number, chain).is_none() {
+                continue;
+            }
             let counts = |place: usize| revoked.counts(number, place);
             let of = (chain, &counts as &dyn Fn(usize) -> bool);
             let found = newest_sound((archive, view), of, rules, &mut judged).await?;
@@ -287,10 +349,6 @@ impl RenewalPlan {
                 None => continue,
             };
             let Some(Ok(newest)) = judged.get(&sound.sha256) else { continue };
-            if revoked.is_cut(number) {
-                self.stopped.renewals(number, newest.until());
-                continue;
-            }
             let perhaps = chains.perhaps_renewed(view, rules.line, number);
             // Which chain it would be in nobody can say.
             if perhaps.iter().any(|it| matches!(it, Unread::Rehash(_))) {
@@ -311,10 +369,9 @@ impl RenewalPlan {
         self.findings.extend(judged.into_values().filter_map(Result::err));
         self.findings.extend(told);
         self.older((archive, view, chains), rules.anchors, lost).await?;
-        self.say_stopped((archive, view, chains), rules).await?;
         // One that was looked at for its own sake is older than what another chain begins with.
         let mut seen = HashSet::new();
         self.findings.retain(|it| seen.insert((it.code, it.object.clone())));
-        Ok(())
+        self.say_stopped((archive, view, chains), rules).await
     }
 }

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,16 +20,14 @@ use sigillo_model::{
 
 use crate::{
     Archive, ChainToken, Chains, CommitOutcome, Committed, LogError, LogView, LogWriter,
-    ToldRevocations, chain_hash,
-    covering::cover_validation,
-    last_chain,
+    ToldRevocations, chain_hash, last_chain,
     lost::{Judged, judge},
     read_view,
     renewal_fit::{Fit, Standing},
     revoked_out::RevokedOut,
     sealing::create_fresh,
-    sealing_chains::read_token,
     stopped::Stopped,
+    tree_parts::TreeParts,
 };
 
 /// How long before their end time-stamps are renewed, unless somebody says otherwise: half a year.
@@ -121,6 +118,8 @@ pub struct RenewalPlan {
     pub held_back: u64,
     /// What this line can do no more.
     pub(crate) stopped: Stopped,
+    /// What is known of the objects that hash trees consist of.
+    pub(crate) parts: TreeParts,
     /// What is told to be revoked: nobody stamps with that.
     pub told: ToldRevocations,
     /// What cannot be renewed as it is: newest time-stamps that could not be verified, renewals that
@@ -158,17 +157,17 @@ pub async fn plan_renewals(
     let chains = Chains::read(archive, &view).await?;
     let of = (archive, &view, &chains);
     let told = ToldRevocations::read(of, rules.anchors).await?;
-    plan_of(of, &told, rules).await
+    plan_of(of, (&told, &TreeParts::default()), rules).await
 }
 
 pub(crate) async fn plan_of(
     of: (&Archive, &LogView, &Chains),
-    told: &ToldRevocations,
+    (told, parts): (&ToldRevocations, &TreeParts),
     rules: &RenewalRules<'_>,
 ) -> Result<RenewalPlan, LogError> {
     let (archive, view, chains) = of;
-    let (line, told) = (rules.line.to_owned(), told.clone());
-    let mut plan = RenewalPlan { line, head: view.head, told, ..RenewalPlan::default() };
+    let (line, told, parts) = (rules.line.to_owned(), told.clone(), parts.clone());
+    let mut plan = RenewalPlan { line, head: view.head, told, parts, ..RenewalPlan::default() };
     for (at, what) in chains.faults() {
         let body = &view.renewals[at].body;
         if body.line == rules.line {
@@ -190,7 +189,7 @@ pub(crate) async fn plan_of(
         }
     }
     let by = (&plan.told, rules.anchors, rules.at);
-    let revoked = RevokedOut::read(of, rules.line, by).await?;
+    let revoked = RevokedOut::read(of, rules.line, by, &plan.parts).await?;
     plan.findings.extend(revoked.findings.iter().cloned());
     if rules.over_lost {
         plan.over_lost(of, rules, &revoked).await?;
@@ -211,12 +210,8 @@ pub(crate) async fn plan_of(
         .await?;
     plan.findings.extend(judged.values().filter_map(|it| it.as_ref().err()).cloned());
     for (_, number, chain) in of_line {
-        let Some(newest) = revoked.newest(number, chain) else { continue };
+        let Some(newest) = plan.renewable(&revoked, number, chain) else { continue };
         let Some(Ok(judged)) = judged.get(&newest.sha256) else { continue };
-        if revoked.is_cut(number) {
-            plan.stopped.renewals(number, judged.until());
-            continue;
-        }
         if !chains.perhaps_renewed(view, rules.line, number).is_empty() {
             plan.held_back += 1;
             continue;
@@ -230,9 +225,9 @@ pub(crate) async fn plan_of(
         plan.take(&Renewable { number, tokens: chain, is_whole }, &judged, trial, rules);
     }
     plan.older(of, rules.anchors, revoked.tokens(rules.line, chains)).await?;
-    plan.say_stopped(of, rules).await?;
     let mut seen = BTreeSet::new();
     plan.findings.retain(|it| seen.insert((it.code.code(), it.object.clone())));
+    plan.say_stopped(of, rules).await?;
     Ok(plan)
 }
 
@@ -252,51 +247,6 @@ pub(crate) struct Renewable<'a> {
 }
 
 impl RenewalPlan {
-    /// Tells of older time-stamps of what is to be renewed that are not there as they were. Their
-    /// digests are in the log, so they are renewed all the same, for the day they are brought back. What
-    /// revocation evidence they covered, as those in `lost` did, is covered anew.
-    pub(crate) async fn older(
-        &mut self,
-        (archive, view, chains): (&Archive, &LogView, &Chains),
-        anchors: &TrustAnchors,
-        mut lost: BTreeSet<Sha256Digest>,
-    ) -> Result<(), LogError> {
-        let mut older = BTreeMap::new();
-        let numbers =
-            self.due.iter().map(|it| it.number).chain(self.trees.iter().map(|it| it.number));
-        for number in numbers {
-            if let [tokens @ .., _newest] = chains.of(&self.line, number) {
-                older.extend(tokens.iter().map(|token| (token.sha256, *token)));
-            }
-        }
-        let read: Vec<(Sha256Digest, Result<Bytes, Finding>)> = stream::iter(older.into_values())
-            .map(|token| async move {
-                Ok::<_, LogError>((token.sha256, read_token(archive, view, &token).await?))
-            })
-            .buffered(TOKENS_AHEAD_MAX)
-            .try_collect()
-            .await?;
-        for (sha256, read) in read {
-            if let Err(finding) = read {
-                lost.insert(sha256);
-                self.findings.push(finding);
-            }
-        }
-        let on = (&*self.line, &lost, anchors);
-        cover_validation((archive, view, chains), on, &mut self.due).await
-    }
-
-    /// Tells of what this line can do no more.
-    pub(crate) async fn say_stopped(
-        &mut self,
-        of: (&Archive, &LogView, &Chains),
-        rules: &RenewalRules<'_>,
-    ) -> Result<(), LogError> {
-        let stopped = std::mem::take(&mut self.stopped);
-        self.findings.extend(stopped.findings(of, (&self.told, rules)).await?);
-        Ok(())
-    }
-
     /// Decides on one sealing.
     pub(crate) fn take(
         &mut self,

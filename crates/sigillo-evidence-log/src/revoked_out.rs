@@ -1,8 +1,9 @@
 //! Which renewals do not count, for the certificate of their authority was revoked: chains go on without
-//! them, as without lost ones.
+//! them, as without lost ones. And what is lost that hash trees cannot do without.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
@@ -12,7 +13,7 @@ use sigillo_model::{Finding, FindingCode, Sha256Digest};
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, SealingChains, TokenFrom, ToldRevocations,
     audit_revocation::RevocationAudit, chains_of, renewing::TOKENS_AHEAD_MAX,
-    sealing_chains::read_token,
+    sealing_chains::read_token, tree_parts::TreeParts,
 };
 
 /// The renewals that do not count in the chains of some sealings on a line, and those that are lost so that
@@ -21,6 +22,8 @@ use crate::{
 pub(crate) struct RevokedOut {
     /// By the number of the sealing.
     sealings: HashMap<u64, LeftOut>,
+    /// Those of whose documents leaves are lost.
+    leafless: HashSet<u64>,
     /// What is told of each of them.
     pub(crate) findings: Vec<Finding>,
 }
@@ -30,7 +33,7 @@ pub(crate) struct RevokedOut {
 pub(crate) struct LeftOut {
     /// By their places among all time-stamps of the sealing, and why.
     pub(crate) places: BTreeMap<usize, String>,
-    /// The place of the newest that counts; `None` if nothing does, or nothing was looked at.
+    /// The place of the newest that counts, unless new hash trees do not; `None` if nothing was looked at.
     pub(crate) newest: Option<usize>,
     /// Whether new hash trees do not count: then nothing does that came later, and nothing ever will.
     pub(crate) is_cut: bool,
@@ -45,8 +48,8 @@ impl LeftOut {
 }
 
 impl RevokedOut {
-    /// Looks at the chains of a line by what is told to be revoked anywhere in the archive; where nothing is,
-    /// nothing else is read.
+    /// Looks at the chains of a line by what is told to be revoked anywhere in the archive, and at what their
+    /// hash trees consist of; where there are none of these, and nothing is revoked, nothing else is read.
     ///
     /// # Errors
     ///
@@ -55,6 +58,7 @@ impl RevokedOut {
         of: (&Archive, &LogView, &Chains),
         line: &str,
         (told, anchors, at): (&ToldRevocations, &TrustAnchors, Timestamp),
+        parts: &TreeParts,
     ) -> Result<Self, LogError> {
         let (_, view, chains) = of;
         let (mut this, mut seen) = (Self::default(), HashSet::new());
@@ -71,7 +75,29 @@ impl RevokedOut {
             }
         }
         this.take_lost(of, line).await?;
+        this.take_parts(of, line, parts).await;
         Ok(this)
+    }
+
+    /// Takes in what is lost of what hash trees consist of. What else is under them counts without it.
+    async fn take_parts(
+        &mut self,
+        (archive, _, chains): (&Archive, &LogView, &Chains),
+        line: &str,
+        parts: &TreeParts,
+    ) {
+        let of_line = chains.iter().filter(|(of, ..)| *of == line);
+        let of_line: Vec<_> = of_line.map(|(_, number, chain)| (number, chain)).collect();
+        parts.read((archive, chains), of_line.iter().copied()).await;
+        let mut seen = HashSet::new();
+        for of in of_line {
+            let lost = parts.lost_of(chains, of);
+            if lost.has_leaves {
+                self.leafless.insert(of.0);
+            }
+            let new = lost.findings.into_iter().filter(|it| seen.insert(it.object.clone()));
+            self.findings.extend(new);
+        }
     }
 
     /// Takes in what is lost of new hash trees, or under them: they are over all that came before, so that
@@ -110,30 +136,33 @@ impl RevokedOut {
             if chain[..=trees].iter().all(is_there) {
                 continue;
             }
-            let counts = |at: &usize| is_there(&chain[*at]) && self.counts(number, *at);
-            let newest = (0..trees).rev().find(counts);
-            let left_out = self.sealings.entry(number).or_default();
-            (left_out.newest, left_out.is_cut) = (newest, true);
+            self.sealings.entry(number).or_default().is_cut = true;
         }
         Ok(())
     }
 
-    /// Returns the newest time-stamp of a sealing that counts; `None` if nothing does.
+    /// Returns the newest time-stamp of a sealing that counts; `None` if new hash trees do not, so that none
+    /// that is put over it would.
     pub(crate) fn newest<'c>(
         &self,
         number: u64,
         chain: &'c [ChainToken],
     ) -> Option<&'c ChainToken> {
         match self.sealings.get(&number) {
-            Some(LeftOut { newest: Some(newest), .. }) => chain.get(*newest),
             Some(LeftOut { is_cut: true, .. }) => None,
+            Some(LeftOut { newest: Some(newest), .. }) => chain.get(*newest),
             _ => chain.last(),
         }
     }
 
     /// Tells whether a time-stamp of a sealing counts, as far as revocation goes.
     pub(crate) fn counts(&self, number: u64, place: usize) -> bool {
-        self.sealings.get(&number).is_none_or(|it| it.counts(place))
+        self.sealings.get(&number).is_none_or(|it| !it.places.contains_key(&place))
+    }
+
+    /// Tells whether leaves of documents of a sealing are lost under hash trees.
+    pub(crate) fn is_leafless(&self, number: u64) -> bool {
+        self.leafless.contains(&number)
     }
 
     /// Tells whether new hash trees of a sealing do not count, so that it can be renewed no more.
@@ -169,7 +198,7 @@ pub struct RevokedRenewals<'a> {
     anchors: &'a TrustAnchors,
     at: Timestamp,
     is_any: bool,
-    known: HashMap<Sha256Digest, bytes::Bytes>,
+    known: HashMap<Sha256Digest, Bytes>,
 }
 
 impl<'a> RevokedRenewals<'a> {
@@ -207,38 +236,60 @@ impl<'a> RevokedRenewals<'a> {
         if !self.is_any || chain.len() < 2 {
             return Ok(all);
         }
-        let Ok(mut read) = SealingChains::read(of, chain, &mut self.known).await? else {
-            return Ok(all);
-        };
-        let (set, _) = self.audit.evidence(of, chain).await?;
-        let left_out = read.leave_revoked_out(chain, (self.anchors, &set), self.at);
-        if left_out.is_empty() {
-            return Ok(all);
+        match self.counting(of, chain).await? {
+            Some(counting) if !counting.left_out.is_empty() => {
+                let (newest, is_cut) = (counting.read.newest(), counting.is_cut(chain));
+                Ok(LeftOut { places: counting.left_out.into_iter().collect(), newest, is_cut })
+            }
+            _ => Ok(all),
         }
-        let (newest, is_cut) = (read.newest(), read.count() < chains_of(chain).count());
-        Ok(LeftOut { places: left_out.into_iter().collect(), newest, is_cut })
     }
 
-    /// Tells whether the first time-stamp of a chain proves nothing, or perhaps nothing, once what does not
-    /// count of the later ones is left out.
+    /// Reads which of some time-stamps of a sealing on a line count; `None` if the first is not there.
     ///
     /// # Errors
     ///
     /// [`LogError`] if the store did not answer.
-    pub(crate) async fn is_first_revoked(
+    pub(crate) async fn counting(
         &mut self,
         of: (&Archive, &LogView, &Chains),
         chain: &[ChainToken],
-    ) -> Result<bool, LogError> {
+    ) -> Result<Option<Counting>, LogError> {
+        let read = SealingChains::read(of, chain, &mut self.known).await?;
+        let Some(mut read) = read.ok().filter(|_| !chain.is_empty()) else { return Ok(None) };
         if !self.is_any {
-            return Ok(false);
+            return Ok(Some(Counting { read, left_out: Vec::new(), is_first_revoked: false }));
         }
-        let Ok(mut read) = SealingChains::read(of, chain, &mut self.known).await? else {
-            return Ok(false);
-        };
         let (set, _) = self.audit.evidence(of, chain).await?;
         let by = (self.anchors, &set);
-        read.leave_revoked_out(chain, by, self.at);
-        Ok(read.is_first_revoked(by, self.at))
+        let left_out = read.leave_revoked_out(chain, by, self.at);
+        let is_first_revoked = read.is_first_revoked(by, self.at);
+        Ok(Some(Counting { read, left_out, is_first_revoked }))
+    }
+}
+
+/// The time-stamps of a sealing on a line that are there and count.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    read: SealingChains,
+    /// Those that were revoked: their places among all, and why.
+    left_out: Vec<(usize, String)>,
+    /// Whether the first proves nothing, or perhaps nothing.
+    pub(crate) is_first_revoked: bool,
+}
+
+impl Counting {
+    /// Returns their bytes, and their places among all.
+    pub(crate) fn tokens(&self) -> Vec<(usize, Bytes)> {
+        self.read.there()
+    }
+
+    /// Tells whether one is lost, or new hash trees do not count.
+    pub(crate) fn is_less(&self, chain: &[ChainToken]) -> bool {
+        self.read.lost().is_some() || self.is_cut(chain)
+    }
+
+    fn is_cut(&self, chain: &[ChainToken]) -> bool {
+        self.read.count() < chains_of(chain).count()
     }
 }

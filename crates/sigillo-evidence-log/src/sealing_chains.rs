@@ -193,7 +193,7 @@ impl SealingChains {
     }
 
     /// Returns the time-stamps that are there, and their places among all of the sealing.
-    fn there(&self) -> Vec<(usize, Bytes)> {
+    pub(crate) fn there(&self) -> Vec<(usize, Bytes)> {
         let (mut all, mut before) = (Vec::new(), 0);
         for chain in &self.chains {
             all.push((before, chain.first.1.clone()));

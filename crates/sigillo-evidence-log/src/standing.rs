@@ -1,5 +1,7 @@
 //! Whether the time-stamps of a sealing on one line hold, for who asks whether they stand for those on
-//! another without auditing everything.
+//! another, or what is left of them, without auditing everything.
+
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,7 +9,7 @@ use sigillo_ers::{AlgorithmTable, Renewal, Trust, TrustAnchors, token_renewals_d
 
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, RevokedRenewals, TokenFrom, ToldRevocations,
-    sealing_chains::read_token,
+    revoked_out::Counting, tree_parts::TreeParts,
 };
 
 /// The lines of an archive, and by what they are judged.
@@ -17,21 +19,34 @@ pub(crate) struct StandingLines<'a> {
     algorithms: &'a AlgorithmTable,
     at: Timestamp,
     revoked: RevokedRenewals<'a>,
+    parts: TreeParts,
+}
+
+/// What is left of the time-stamps of a sealing on a line without its new hash trees.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Left {
+    /// They hold until then, `None` if no end is in sight.
+    Until(Option<Timestamp>),
+    /// Nothing holds.
+    Nothing,
 }
 
 impl<'a> StandingLines<'a> {
+    /// What `parts` knows of hash trees is not read again.
     pub(crate) fn new(
         of: (&'a Archive, &'a LogView, &'a Chains),
         (anchors, algorithms): (&'a TrustAnchors, &'a AlgorithmTable),
         (told, at): (&ToldRevocations, Timestamp),
+        parts: TreeParts,
     ) -> Self {
         let revoked = RevokedRenewals::new(told, (anchors, at));
-        Self { of, anchors, algorithms, at, revoked }
+        Self { of, anchors, algorithms, at, revoked, parts }
     }
 
-    /// Tells whether the time-stamps that a sealing has on a line prove it, with all its documents: each
-    /// that counts leads to an anchor and lasted until the next covered it, the newest until now, and what
-    /// is revoked is left out. Those for trial prove something only to who asks for `trial`.
+    /// Tells whether the time-stamps that a sealing has on a line prove it, with all its documents: each is
+    /// there, with all that hash trees under it consist of; each that counts leads to an anchor and lasted
+    /// until the next covered it, the newest until now; and what is revoked is left out. Those for trial prove
+    /// something only to who asks for `trial`.
     ///
     /// # Errors
     ///
@@ -41,44 +56,90 @@ impl<'a> StandingLines<'a> {
         (number, chain): (u64, &[ChainToken]),
         trial: bool,
     ) -> Result<bool, LogError> {
-        let (_, view, chains) = self.of;
-        let is_of_use = |it: &ChainToken| it.is_placed() && (trial || !it.stated(view).1);
-        let has_all = chains.left_out((number, chain)).next().is_none();
-        if chain.is_empty() || !has_all || !chain.iter().all(is_of_use) {
+        let (archive, _, chains) = self.of;
+        if chains.left_out((number, chain)).next().is_some() {
             return Ok(false);
         }
-        let left_out = self.revoked.left_out(self.of, chain).await?;
-        if left_out.is_cut || self.revoked.is_first_revoked(self.of, chain).await? {
+        self.parts.read((archive, chains), std::iter::once((number, chain))).await;
+        if !self.parts.lost_of(chains, (number, chain)).findings.is_empty() {
             return Ok(false);
         }
-        let each = chain.iter().enumerate();
-        let counts = each.filter(|(place, _)| !left_out.places.contains_key(place));
-        self.last(&counts.map(|(_, token)| *token).collect::<Vec<_>>()).await
+        self.tokens_hold(chain, trial).await
     }
 
-    /// Tells whether each of some time-stamps is believed and lasts until the next one covers it, and the
-    /// newest until now. What cannot be read does not.
-    async fn last(&self, tokens: &[ChainToken]) -> Result<bool, LogError> {
-        let (archive, view, _) = self.of;
-        for (place, token) in tokens.iter().enumerate() {
-            let next = tokens.get(place + 1);
+    /// Tells the same of the time-stamps alone, whatever is under them.
+    async fn tokens_hold(&mut self, chain: &[ChainToken], trial: bool) -> Result<bool, LogError> {
+        let (_, view, _) = self.of;
+        let is_of_use = |it: &ChainToken| it.is_placed() && (trial || !it.stated(view).1);
+        if !chain.iter().all(is_of_use) {
+            return Ok(false);
+        }
+        let counting = self.revoked.counting(self.of, chain).await?;
+        let counting = counting.filter(|it| !it.is_less(chain));
+        Ok(counting.is_some_and(|it| self.last(chain, &it).is_some()))
+    }
+
+    /// Tells what is left of some time-stamps of a sealing without its new hash trees, and what came later.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the store did not answer.
+    pub(crate) async fn left(&mut self, chain: &[ChainToken]) -> Result<Left, LogError> {
+        let is_tree = |it: &ChainToken| matches!(it.from, TokenFrom::Rehashed { .. });
+        let before = chain.split(is_tree).next().unwrap_or_default();
+        let counting = self.revoked.counting(self.of, before).await?;
+        let until = counting.and_then(|it| self.last(before, &it));
+        Ok(until.map_or(Left::Nothing, Left::Until))
+    }
+
+    /// Returns until when the time-stamps last that count, `None` in place of that if no end is in sight;
+    /// `None` unless each of them is believed and lasts until the next one covers it, and the newest until now.
+    fn last(&self, chain: &[ChainToken], counting: &Counting) -> Option<Option<Timestamp>> {
+        let (_, view, _) = self.of;
+        let counting = Some(counting).filter(|it| !it.is_first_revoked)?;
+        let tokens: Vec<_> =
+            counting.tokens().into_iter().map(|(place, raw)| (chain[place], raw)).collect();
+        let mut end = None;
+        for (place, (token, raw)) in tokens.iter().enumerate() {
+            let next = tokens.get(place + 1).map(|(next, _)| next);
             // The next of the same chain relies on the same hash function.
             let ends_chain = next.is_none_or(|it| matches!(it.from, TokenFrom::Rehashed { .. }));
-            let covered_at = next.map(|it| it.stated(view).0.parse()).transpose();
-            let Ok(until) = covered_at.map(|at| at.unwrap_or(self.at)) else { return Ok(false) };
-            let Some(covers) = token.covers(view) else { return Ok(false) };
-            let Ok(raw) = read_token(archive, view, token).await? else { return Ok(false) };
-            let verified = verify_token(&raw, covers, self.anchors);
-            if !verified.is_ok_and(|it| it.trust != Trust::Unknown) {
-                return Ok(false);
+            let covered_at = next.map(|it| it.stated(view).0.parse()).transpose().ok()?;
+            let until = covered_at.unwrap_or(self.at);
+            let verified = verify_token(raw, token.covers(view)?, self.anchors).ok()?;
+            if verified.trust == Trust::Unknown {
+                return None;
             }
-            let by = (self.anchors, until);
-            let Ok(due) = token_renewals_due(&raw, self.algorithms, by) else { return Ok(false) };
-            let mut counts = due.iter().filter(|it| ends_chain || it.renewal == Renewal::TimeStamp);
-            if counts.any(|it| it.is_due(until, SignedDuration::ZERO)) {
-                return Ok(false);
+            let due = token_renewals_due(raw, self.algorithms, (self.anchors, until)).ok()?;
+            let counts = due.iter().filter(|it| ends_chain || it.renewal == Renewal::TimeStamp);
+            if counts.clone().any(|it| it.is_due(until, SignedDuration::ZERO)) {
+                return None;
             }
+            end = counts.filter_map(|due| due.before).min();
         }
-        Ok(true)
+        Some(end)
     }
+}
+
+/// Returns on which lines the time-stamps hold of some sealings, by the numbers of these: what is under hash
+/// trees is not looked at. Those for trial hold in an archive for trial alone.
+///
+/// # Errors
+///
+/// [`LogError`] if the store did not answer.
+pub async fn standing_lines(
+    of: (&Archive, &LogView, &Chains),
+    by: (&TrustAnchors, &AlgorithmTable),
+    told: (&ToldRevocations, Timestamp),
+    numbers: &BTreeSet<u64>,
+) -> Result<BTreeSet<(u64, String)>, LogError> {
+    let (archive, _, chains) = of;
+    let mut lines = StandingLines::new(of, by, told, TreeParts::default());
+    let (trial, mut standing) = (archive.description().trial, BTreeSet::new());
+    for (line, number, chain) in chains.iter().filter(|(_, number, _)| numbers.contains(number)) {
+        if lines.tokens_hold(chain, trial).await? {
+            standing.insert((number, line.to_owned()));
+        }
+    }
+    Ok(standing)
 }

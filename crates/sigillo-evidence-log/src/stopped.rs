@@ -1,14 +1,16 @@
 //! Sealings that cannot be renewed on a line any more, or get no new hash trees there: what does not count
-//! stands in the way.
+//! stands in the way. And documents that renewals do nothing for, for their leaves are lost.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use sigillo_model::{Finding, FindingCode, Severity};
+use sigillo_model::{Finding, FindingCode, Severity, is_sha512_line};
 
 use crate::{
-    Archive, Chains, LogError, LogView, RenewalRules, ToldRevocations, standing::StandingLines,
+    Archive, Chains, LogError, LogView, RenewalRules, ToldRevocations,
+    standing::{Left, StandingLines},
+    tree_parts::TreeParts,
 };
 
 /// What a finding about several sealings is of.
@@ -17,16 +19,23 @@ const SEALINGS: &str = "sealings";
 /// What one line cannot do for some sealings, for new hash trees are over all their time-stamps.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stopped {
-    /// Those whose newer hash trees do not count, and until when what came before these holds.
-    renewals: Vec<(u64, Option<Timestamp>)>,
+    /// Those whose newer hash trees do not count.
+    renewals: Vec<u64>,
+    /// Those of whose documents leaves are lost under hash trees: a newer time-stamp does nothing for these.
+    documents: Vec<u64>,
     /// Those of which a time-stamp does not count, so that no hash trees are made over it.
     trees: Vec<u64>,
 }
 
 impl Stopped {
     /// Takes in a sealing whose new hash trees do not count.
-    pub(crate) fn renewals(&mut self, number: u64, until: Option<Timestamp>) {
-        self.renewals.push((number, until));
+    pub(crate) fn renewals(&mut self, number: u64) {
+        self.renewals.push(number);
+    }
+
+    /// Takes in a sealing of whose documents leaves are lost.
+    pub(crate) fn documents(&mut self, number: u64) {
+        self.documents.push(number);
     }
 
     /// Takes in a sealing that wants new hash trees, and gets none.
@@ -34,7 +43,7 @@ impl Stopped {
         self.trees.push(number);
     }
 
-    /// Says it: what no other line stands for cannot wait.
+    /// Says it: what no other line stands for cannot wait. What `parts` knows of hash trees is not read again.
     ///
     /// # Errors
     ///
@@ -43,69 +52,116 @@ impl Stopped {
         self,
         of: (&Archive, &LogView, &Chains),
         (told, rules): (&ToldRevocations, &RenewalRules<'_>),
+        parts: &TreeParts,
     ) -> Result<Vec<Finding>, LogError> {
         let mut findings = Vec::new();
-        if self.renewals.is_empty() && self.trees.is_empty() {
+        if self.renewals.is_empty() && self.documents.is_empty() && self.trees.is_empty() {
             return Ok(findings);
         }
         let (_, view, chains) = of;
         let by = (rules.anchors, rules.algorithms);
-        let standing = StandingLines::new(of, by, (told, rules.at));
+        let standing = StandingLines::new(of, by, (told, rules.at), parts.clone());
         let lines: BTreeSet<&str> = chains.iter().map(|(line, ..)| line).collect();
         let mut others = Others { chains, line: rules.line, lines, standing, view };
-        let (mut renewals, mut ends) = (Count::default(), [None; 2]);
-        for (number, end) in self.renewals {
-            let elsewhere = renewals.take(others.hold(number).await?);
-            let first: &mut Option<Timestamp> = &mut ends[usize::from(elsewhere)];
-            *first = [*first, end].into_iter().flatten().min();
-        }
-        let until = if renewals.alone > 0 { ends[0] } else { ends[1] };
-        findings.extend(renewals.finding(|count| stopped(rules.line, count, until)));
-        let mut trees = Count::default();
-        for number in self.trees {
-            trees.take(others.hold(number).await?);
-        }
-        findings.extend(trees.finding(|count| no_trees(rules.line, count)));
+        let renewals = others.sorted(&self.renewals).await?;
+        findings.extend(renewals.finding(|it| stopped(rules.line, it)));
+        let documents = others.sorted(&self.documents).await?;
+        findings.extend(documents.finding(|it| leafless(rules.line, it)));
+        let trees = others.sorted(&self.trees).await?;
+        findings.extend(trees.finding(|it| no_trees(rules.line, it.count)));
         Ok(findings)
     }
 }
 
-/// How many sealings there are of a sort.
-#[derive(Default)]
-struct Count {
-    /// Those that no other line stands for.
-    alone: u64,
-    elsewhere: u64,
+/// How many sealings there are of a sort, and what is left of them without their new hash trees.
+#[derive(Debug, Default)]
+pub(crate) struct Count {
+    count: u64,
+    /// Of how many nothing is left.
+    nothing: u64,
+    /// When the first of what is left ends.
+    first: Option<Timestamp>,
 }
 
 impl Count {
-    /// Counts one, and tells whether another line stands for it.
-    fn take(&mut self, elsewhere: bool) -> bool {
-        *(if elsewhere { &mut self.elsewhere } else { &mut self.alone }) += 1;
-        elsewhere
+    /// Takes in one.
+    pub(crate) fn take(&mut self, left: Left) {
+        self.count += 1;
+        match left {
+            Left::Until(end) => self.first = [self.first, end].into_iter().flatten().min(),
+            Left::Nothing => self.nothing += 1,
+        }
     }
 
+    /// Says what is left.
+    fn left(&self) -> String {
+        const NOTHING: &str = "does not hold by itself: a time-stamp that it needs is lost, revoked or not \
+                               believed, or ended";
+        if self.nothing == self.count {
+            return format!("What came before these {NOTHING}.");
+        }
+        let until = self.first.map_or_else(
+            || "no end of that is in sight".to_owned(),
+            |until| format!("the first of that ends on {until}"),
+        );
+        if self.nothing == 0 {
+            return format!("What came before these holds by itself, and {until}.");
+        }
+        let holding = self.count - self.nothing;
+        format!(
+            "What came before these holds by itself for {holding} of them, and {until}; for the others it \
+             {NOTHING}."
+        )
+    }
+}
+
+/// Those of a sort, by whether another line stands for them.
+#[derive(Default)]
+struct Sorted {
+    alone: Count,
+    elsewhere: Count,
+}
+
+impl Sorted {
     /// Makes a finding of those that no other line stands for, or else a note of the others.
-    fn finding(&self, say: impl Fn(u64) -> Finding) -> Option<Finding> {
-        match (self.alone, self.elsewhere) {
+    fn finding(&self, say: impl Fn(&Count) -> Finding) -> Option<Finding> {
+        match (self.alone.count, self.elsewhere.count) {
             (0, 0) => None,
-            (0, count) => Some(say(count).not_needed("those on another line hold in their place")),
-            (count, _) => Some(Finding { severity: Severity::CannotTell, ..say(count) }),
+            (0, _) => {
+                let why = "those on another line hold in their place";
+                Some(say(&self.elsewhere).not_needed(why))
+            }
+            _ => Some(Finding { severity: Severity::CannotTell, ..say(&self.alone) }),
         }
     }
 }
 
 /// Says that sealings cannot be renewed on a line any more, but as a note.
-pub(crate) fn stopped(line: &str, count: u64, until: Option<Timestamp>) -> Finding {
-    let until = until.map_or_else(
-        || "no end of that is in sight".to_owned(),
-        |until| format!("the first of that ends on {until}"),
-    );
+pub(crate) fn stopped(line: &str, count: &Count) -> Finding {
     let message = format!(
-        "the time-stamps of {count} sealings on the line {line} can be renewed no more: new hash trees are over \
-         them that do not count, or of which something is lost. What came before these holds by itself, and \
-         {until}. Bring what is lost back from a copy of the archive, or name another line in the settings \
-         (`[[lines]]`), with an authority that the trust store believes, and run `sigillo seal --stamp-only`"
+        "the time-stamps of {} sealings on the line {line} can be renewed no more: new hash trees are over \
+         them that do not count, or of which something is lost. {} Bring what is lost back from a copy of \
+         the archive, or name another line in the settings (`[[lines]]`), with an authority that the trust \
+         store believes, and run `sigillo seal --stamp-only`",
+        count.count,
+        count.left(),
+    );
+    Finding::new(FindingCode::LineStopped, SEALINGS, message)
+}
+
+/// Says that newer time-stamps do nothing for documents on a line, but as a note.
+fn leafless(line: &str, count: &Count) -> Finding {
+    let left = if is_sha512_line(line) {
+        "Nothing else on the line proves them.".to_owned()
+    } else {
+        count.left()
+    };
+    let message = format!(
+        "leaves of documents of {} sealings are lost under the hash trees on the line {line}: newer \
+         time-stamps do nothing for these documents until the leaves are back. {left} Bring them back from a \
+         copy of the archive, or name another line in the settings (`[[lines]]`), with an authority that the \
+         trust store believes, and run `sigillo seal --stamp-only`",
+        count.count,
     );
     Finding::new(FindingCode::LineStopped, SEALINGS, message)
 }
@@ -130,6 +186,18 @@ struct Others<'a> {
 }
 
 impl Others<'_> {
+    /// Sorts sealings by whether another line stands for them.
+    async fn sorted(&mut self, numbers: &[u64]) -> Result<Sorted, LogError> {
+        let mut sorted = Sorted::default();
+        for number in numbers {
+            let elsewhere = self.hold(*number).await?;
+            let left = self.standing.left(self.chains.of(self.line, *number)).await?;
+            let sort = if elsewhere { &mut sorted.elsewhere } else { &mut sorted.alone };
+            sort.take(left);
+        }
+        Ok(sorted)
+    }
+
     /// Tells whether time-stamps on another line hold for a sealing in place of these.
     async fn hold(&mut self, number: u64) -> Result<bool, LogError> {
         let own = self.chains.of(self.line, number);

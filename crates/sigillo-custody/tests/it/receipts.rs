@@ -8,18 +8,18 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use sigillo_authorities::{Authorities, KeyFolder};
-use sigillo_custody::{GiveReceiptError, ReceiptLog, ReceiptMaker, ReceiptOf};
-use sigillo_ers::{TrustAnchors, pem_blocks, tree_root, version_id};
+use sigillo_custody::{GiveReceiptError, GivenReceipt, ReceiptLog, ReceiptMaker, ReceiptOf};
+use sigillo_ers::{AlgorithmTable, TrustAnchors, pem_blocks, tree_root, version_id};
 use sigillo_evidence_log::{
     Archive, CommitOutcome, EVIDENCE_LINE, LogKeys, LogWriter, NewArchive, SealOutcome, Sealer,
-    SuccessionTerms, ToldRevocations, plan_succession, sign_succession_act, stamp_sealings,
-    succeed_log, write_succession_act,
+    SuccessionTerms, ToldRevocations, plan_succession, read_view, sign_succession_act,
+    stamp_sealings, succeed_log, write_succession_act,
 };
 use sigillo_merkle::{leaf_hash, root_of};
 use sigillo_model::{
-    BatchCommitted, BatchId, Entity, Entropy as _, Entry, ErrorKind, ListedPack, LogTime,
-    ObjectKey, PackList, Sha256Digest, SubmissionCompleted, SubmissionId, SubmissionReceived,
-    SuccessionReason, Verdict, VersionId, to_canonical,
+    BatchCommitted, BatchId, Entity, Entropy as _, Entry, ErrorKind, Finding, ListedPack, LogTime,
+    ObjectKey, PackList, Severity, Sha256Digest, SubmissionCompleted, SubmissionId,
+    SubmissionReceived, SuccessionReason, Verdict, VersionId, to_canonical,
 };
 use sigillo_proof::{
     RECEIPT_SCHEMA, RECEIPT_SCHEMA_OF_LOGS as SEVERAL, Receipt, ReceiptCheck, ReceiptTrust,
@@ -167,12 +167,16 @@ impl World {
         let sealer = Sealer { key: &key, entropy: &*self.entropy };
         let outcome = sealer.seal(&mut self.log).await.unwrap();
         assert!(matches!(outcome, SealOutcome::Sealed(_)));
+        self.stamp_on(EVIDENCE_LINE).await;
+    }
+
+    async fn stamp_on(&mut self, line: &str) {
         let (clock, entropy) = (Arc::new(self.clock.clone()), Arc::clone(&self.entropy));
         let trial = self.keys.trial_authority(clock, entropy);
         let list: Vec<Arc<dyn sigillo_authorities::TimeStampAuthority>> = vec![Arc::new(trial)];
         let asked = Authorities::new(list, self.anchors(), SignedDuration::from_mins(1));
         let (clock, entropy) = (&self.clock, &*self.entropy);
-        let stamped = stamp_sealings(&mut self.log, EVIDENCE_LINE, &asked, clock, entropy).await;
+        let stamped = stamp_sealings(&mut self.log, line, &asked, clock, entropy).await;
         assert_eq!(stamped.unwrap().waiting, 0);
     }
 
@@ -212,20 +216,28 @@ impl World {
     }
 
     async fn give(&self, of: ReceiptOf) -> Result<Receipt, GiveReceiptError> {
+        self.give_by(of, &self.anchors()).await.map(|it| it.receipt)
+    }
+
+    async fn give_by(
+        &self,
+        of: ReceiptOf,
+        anchors: &TrustAnchors,
+    ) -> Result<GivenReceipt, GiveReceiptError> {
         let log = ReceiptLog::read_for_receipts(&self.archive).await?;
         let (archive, log, reads) = (&self.archive, &log, &self.reads);
-        let (told, anchors) = (&ToldRevocations::default(), &self.anchors());
+        let (told, algorithms) = (&ToldRevocations::default(), &algorithms());
         let at = sigillo_model::Clock::now(&self.clock);
-        let maker = ReceiptMaker { archive, log, reads, told, anchors, at };
-        maker.make(&of).await.map(|it| it.receipt)
+        let maker = ReceiptMaker { archive, log, reads, told, anchors, algorithms, at };
+        maker.make(&of).await
     }
 
     async fn refresh(&self, older: &Receipt) -> Result<Receipt, GiveReceiptError> {
         let log = ReceiptLog::read_for_receipts(&self.archive).await?;
         let (archive, log, reads) = (&self.archive, &log, &self.reads);
         let (told, anchors) = (&ToldRevocations::default(), &self.anchors());
-        let at = sigillo_model::Clock::now(&self.clock);
-        let maker = ReceiptMaker { archive, log, reads, told, anchors, at };
+        let (at, algorithms) = (sigillo_model::Clock::now(&self.clock), &algorithms());
+        let maker = ReceiptMaker { archive, log, reads, told, anchors, algorithms, at };
         maker.refresh(older).await.map(|it| it.receipt)
     }
 
@@ -235,6 +247,13 @@ impl World {
         let trust = ReceiptTrust { log, anchors: self.anchors(), ..ReceiptTrust::default() };
         check_receipt(&Receipt::parse(&receipt.to_json()).unwrap(), &trust, &[])
     }
+}
+
+/// SHA-256 and ECDSA hold for ever.
+fn algorithms() -> AlgorithmTable {
+    let table = "source = \"made up\"\nissued = \"2026-01-01\"\n[[hash]]\nname = \"SHA-256\"\n\
+                 [[signature]]\nscheme = \"ecdsa\"\nbits_min = 256";
+    AlgorithmTable::from_toml(table).unwrap()
 }
 
 #[track_caller]
@@ -291,6 +310,39 @@ async fn a_submission_that_was_cut_short_has_a_receipt_too() {
     world.end(FIRST, 4, &[]).await;
     let newer = world.refresh(&receipt).await.unwrap();
     check_intact(&world.check(&newer), 4, &["F506", "F507", "F605"]);
+}
+
+#[tokio::test]
+async fn of_a_lost_line_it_is_said_whether_another_one_holds_in_its_place() {
+    let mut world = World::new().await;
+    let versions = world.batch(FIRST, &[2]).await;
+    world.end(FIRST, 2, &[]).await;
+    world.seal().await;
+    world.stamp_on("plain-sha256-other").await;
+    let view = read_view(&world.archive).await.unwrap();
+    let body = &view.stamp_of(1, EVIDENCE_LINE).unwrap().body;
+    let key = ObjectKey::token(body.sealing, &body.line, body.token_sha256);
+    world.archive.store().parts().0.replace(&key, "lost".into()).await.unwrap();
+    let (believed, nobody) = (world.anchors(), TrustAnchors::new());
+    let said = async |world: &World, anchors| {
+        let mut all = Vec::new();
+        for of in [ReceiptOf::Versions(versions.clone()), ReceiptOf::Submission(FIRST)] {
+            let mut given = world.give_by(of, anchors).await.unwrap().findings;
+            assert_eq!((given.len(), given[0].code.code()), (1, "F516"), "{given:?}");
+            let Finding { severity, message, .. } = given.remove(0);
+            all.push((
+                severity,
+                message.contains("prove it alone"),
+                message.contains("none holds"),
+            ));
+        }
+        assert_eq!(all[0], all[1]);
+        all[0]
+    };
+    assert_eq!(said(&world, &believed).await, (Severity::Note, true, false));
+    assert_eq!(said(&world, &nobody).await, (Severity::CannotTell, false, true));
+    world.clock.advance(std::time::Duration::from_hours(24 * 3_660));
+    assert_eq!(said(&world, &believed).await, (Severity::CannotTell, false, true));
 }
 
 #[tokio::test]

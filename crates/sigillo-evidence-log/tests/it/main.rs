@@ -15,6 +15,7 @@ mod reading;
 mod renewing;
 mod renewing_lost;
 mod renewing_paths;
+mod renewing_trees;
 mod revocations_apart;
 mod revoked_elsewhere;
 mod revoked_renewals;

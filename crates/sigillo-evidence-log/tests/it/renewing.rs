@@ -9,7 +9,8 @@ use sigillo_authorities::{Authorities, KeyFolder, TimeStampAuthority};
 use sigillo_ers::{AlgorithmTable, TrustAnchors, list_value, pem_blocks, tree_root};
 use sigillo_evidence_log::{
     AuditKnowledge, AuditTime, Chains, EVIDENCE_LINE, LogAudit, LogWriter, RENEWAL_LEAD,
-    RenewOutcome, RenewalPlan, RenewalRules, Renewer, SealOutcome, plan_renewals, read_view,
+    RenewOutcome, RenewalPlan, RenewalRules, Renewer, SealOutcome, UnstampedTree, commit_hash_tree,
+    plan_renewals, read_view, stamp_sealings,
 };
 use sigillo_model::{
     Clock as _, Entry, EvidenceDigest, EvidenceRenewed, ObjectKey, RenewalId, RenewalMember,
@@ -19,12 +20,14 @@ use sigillo_testkit::{Fault, FaultPlan};
 
 use crate::world::{Place, World, commit, faults};
 
-/// SHA-256 and ECDSA hold for ever.
+/// SHA-256, SHA-512 and ECDSA hold for ever.
 const TABLE: &str = r#"
     source = "a future that was made up"
     issued = "2026-01-01"
     [[hash]]
     name = "SHA-256"
+    [[hash]]
+    name = "SHA-512"
     [[signature]]
     scheme = "ecdsa"
     bits_min = 256
@@ -94,14 +97,22 @@ impl Renewing {
     }
 
     pub(crate) async fn plan_over(&self, all: bool, over_lost: bool) -> RenewalPlan {
+        self.plan_on(EVIDENCE_LINE, (all, over_lost, false)).await
+    }
+
+    pub(crate) async fn plan_on(
+        &self,
+        line: &str,
+        (all, over_lost, all_trees): (bool, bool, bool),
+    ) -> RenewalPlan {
         let rules = RenewalRules {
-            line: EVIDENCE_LINE,
+            line,
             anchors: &self.anchors,
             algorithms: &self.algorithms,
             at: self.world.clock.now(),
             lead: RENEWAL_LEAD,
             all,
-            all_trees: false,
+            all_trees,
             over_lost,
         };
         plan_renewals(&self.world.archive().await, &rules).await.unwrap()
@@ -138,6 +149,23 @@ impl Renewing {
         let outcome = self.renew_by(&mut log, plan, &authorities).await;
         assert_eq!((outcome.waiting, outcome.overtaken, outcome.refused.len()), (0, false, 0));
         outcome.renewed.into_iter().next().unwrap().0
+    }
+
+    /// Has new hash trees stamped.
+    pub(crate) async fn stamp_trees(&self, plan: &RenewalPlan, trees: UnstampedTree<'_>) {
+        let authorities = self.authorities_of(&self.keys);
+        let mut log = self.world.writer().await;
+        let renewer = self.renewer(&authorities);
+        let outcome = commit_hash_tree(&renewer, &mut log, plan, trees).await.unwrap();
+        assert!(outcome.rehashed.is_some(), "{outcome:?}");
+    }
+
+    /// Has the sealings stamped on another line.
+    pub(crate) async fn stamp_on(&self, line: &str) {
+        let authorities = self.authorities_of(&self.keys);
+        let (clock, entropy) = (&self.world.clock, &*self.world.entropy);
+        let mut log = self.world.writer().await;
+        stamp_sealings(&mut log, line, &authorities, clock, entropy).await.unwrap();
     }
 
     /// Audits as of a day; `None` looks at each time-stamp at its own time.

@@ -411,7 +411,8 @@ impl World {
         let log = ReceiptLog::read(&archive).await.unwrap();
         let (archive, log, reads, anchors) = (&archive, &log, &self.reads, &self.anchors);
         let told = &log.told_revocations(archive, anchors).await.unwrap();
-        let maker = ReceiptMaker { archive, log, reads, told, anchors, at: self.clock.now() };
+        let (at, algorithms) = (self.clock.now(), &self.algorithms);
+        let maker = ReceiptMaker { archive, log, reads, told, anchors, algorithms, at };
         let given = maker.make(&ReceiptOf::Versions(self.versions().await)).await.unwrap();
         assert_eq!(given.findings, []);
         given.receipt

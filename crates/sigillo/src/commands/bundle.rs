@@ -108,8 +108,9 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
     let of = ReceiptOf::Versions(located.iter().map(|it| it.version).collect());
     let anchors = &context.knowledge(&archive)?.anchors;
     let told = &log.told_revocations(&archive, anchors).await?;
-    let at = context.clock.now();
-    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors, at };
+    let (at, algorithms) = (context.clock.now(), &algorithms()?);
+    let maker =
+        ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors, algorithms, at };
     let given = maker.make(&of).await?;
     let mut bundle = Bundle { receipt: given.receipt, files: Vec::new() };
     let witnesses = context.trust.witness_keys()?;

@@ -111,8 +111,9 @@ async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CommandError> {
     let anchors = &context.knowledge(&archive)?.anchors;
     let told = &log.told_revocations(&archive, anchors).await?;
     let by = (anchors, told);
-    let at = context.clock.now();
-    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors, at };
+    let (at, algorithms) = (context.clock.now(), &algorithms()?);
+    let maker =
+        ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors, algorithms, at };
     let given = maker.make(&of).await?;
     let mut receipt = given.receipt;
     log.add_cosignatures(&archive, &mut receipt, &context.trust.witness_keys()?).await?;

@@ -14,6 +14,7 @@ use sigillo_store::ReadPool;
 
 use crate::{
     commands::{
+        er::algorithms,
         log_ended::{NotContained, told_of_lost},
         receipt::{documents_text, evidence_text, summary, told_left_out, write_receipt},
     },
@@ -39,8 +40,9 @@ pub(super) async fn refresh(context: &Context, file: &Path) -> Result<u8, Comman
     let anchors = &context.knowledge(&archive)?.anchors;
     let told = &log.told_revocations(&archive, anchors).await?;
     let by = (anchors, told);
-    let at = context.clock.now();
-    let maker = ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors, at };
+    let (at, algorithms) = (context.clock.now(), &algorithms()?);
+    let maker =
+        ReceiptMaker { archive: &archive, log: &log, reads: &reads, told, anchors, algorithms, at };
     let given = maker.refresh(&older).await.map_err(|error| {
         let is_foreign = matches!(error, GiveReceiptError::Foreign { .. });
         let note = if is_foreign { older.checkpoint.as_bytes() } else { &[] };

@@ -1,0 +1,179 @@
+//! What is lost of the objects that hash trees consist of, and of what they are over: who plans renewals says
+//! so, and for what they do nothing.
+
+use std::fs;
+
+use bytes::Bytes;
+
+use sigillo_ers::tree_root;
+use sigillo_evidence_log::{EVIDENCE_LINE, RenewalPlan, UnstampedTree, read_view};
+use sigillo_model::{
+    Finding, FindingCode, HashTree, ObjectKey, RehashedBatch, RehashedSealing, RenewalId, Severity,
+    Sha256Digest, Sha512Digest,
+};
+
+use crate::renewing::Renewing;
+
+/// Another line.
+const OTHER: &str = "plain-sha256-other";
+
+/// What hash trees consist of: the leaves of each sealing, and their list of objects.
+struct Parts {
+    leaves: Vec<ObjectKey>,
+    list: ObjectKey,
+}
+
+/// Makes new hash trees for the sealings of a line, of leaves that are no documents.
+async fn rehash(it: &Renewing, line: &str) -> Parts {
+    let plan = it.plan_on(line, (false, false, true)).await;
+    let view = read_view(&it.world.archive().await).await.unwrap();
+    let renewal = RenewalId::random(&*it.world.entropy);
+    let (mut sealings, mut keys) = (Vec::new(), Vec::new());
+    for planned in &plan.trees {
+        let sealing = &view.sealing(planned.number).unwrap().body;
+        let leaves = [b"one", b"two"]
+            .map(|it| [&it[..], line.as_bytes(), &sealing.number.to_be_bytes()].concat());
+        let leaves = leaves.map(|it| Sha512Digest::of(&it));
+        let bytes: Vec<u8> = leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect();
+        let sha256 = Sha256Digest::of(&bytes);
+        keys.push(ObjectKey::hash_tree_leaves(sha256));
+        it.world.store.create(&keys[keys.len() - 1], bytes.into()).await.unwrap();
+        let batch = RehashedBatch {
+            batch: view.batches_of(sealing)[0].body.batch,
+            leaves: Some(sha256),
+            left_out: Vec::new(),
+            root: tree_root(&leaves),
+        };
+        sealings.push(RehashedSealing {
+            batches: vec![batch],
+            number: planned.number,
+            tokens: planned.tokens.clone(),
+            value: Sha512Digest::of(b"statement and seal"),
+        });
+    }
+    let lists = [Bytes::from_static(b"")];
+    let tree = HashTree {
+        format: 1,
+        hash: HashTree::HASH.to_owned(),
+        line: line.to_owned(),
+        objects: vec![Sha512Digest::of(&lists[0])],
+        renewal,
+        sealings,
+    };
+    let documents = 2 * plan.trees.len() as u64;
+    it.stamp_trees(&plan, UnstampedTree { tree: &tree, lists: &lists, documents }).await;
+    Parts { leaves: keys, list: ObjectKey::hash_tree_objects(renewal, 1) }
+}
+
+fn told(plan: &RenewalPlan) -> Vec<(&str, &str)> {
+    plan.findings.iter().map(|it| (it.code.code(), it.object.as_str())).collect()
+}
+
+fn stopped(plan: &RenewalPlan) -> &Finding {
+    plan.findings.iter().find(|it| it.code == FindingCode::LineStopped).unwrap()
+}
+
+/// Takes an object away, or changes it, for as long as something is done; `None` takes it away.
+async fn without<T>(
+    it: &Renewing,
+    key: &ObjectKey,
+    instead: Option<&[u8]>,
+    work: impl AsyncFnOnce() -> T,
+) -> T {
+    let file = it.file(key);
+    let bytes = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    if let Some(instead) = instead {
+        fs::write(&file, instead).unwrap();
+    }
+    let done = work().await;
+    fs::write(&file, bytes).unwrap();
+    done
+}
+
+#[tokio::test]
+async fn lost_leaves_are_told_whatever_is_due_and_what_else_is_under_the_trees_is_renewed() {
+    let mut it = Renewing::with_sealings(2).await;
+    it.let_pass(100);
+    let parts = rehash(&it, EVIDENCE_LINE).await;
+    let plan = it.plan(false).await;
+    assert_eq!((told(&plan), plan.not_due), (vec![], 2));
+    let lost = &parts.leaves[1];
+    for instead in [None, Some(&[7; 128][..]), Some(&[7; 100])] {
+        for all in [false, true] {
+            let plan = without(&it, lost, instead, async || it.plan(all).await).await;
+            assert_eq!(told(&plan), [("F510", lost.as_str()), ("F523", "sealings")]);
+            let stopped = stopped(&plan);
+            assert_eq!(stopped.severity, Severity::CannotTell);
+            for words in
+                ["documents of 1 sealings are lost", "holds by itself", "ends on 2036-11-25"]
+            {
+                assert!(stopped.message.contains(words), "{stopped:?}");
+            }
+            assert_eq!(plan.due.len(), if all { 2 } else { 0 }, "what they leave is renewed");
+        }
+        let plan = without(&it, lost, instead, async || it.plan_over(true, true).await).await;
+        assert_eq!(told(&plan), [("F510", lost.as_str()), ("F523", "sealings")]);
+    }
+    assert_eq!(it.plan(false).await.findings, []);
+}
+
+#[tokio::test]
+async fn a_lost_list_of_objects_is_told_and_keeps_no_document_from_being_renewed() {
+    let mut it = Renewing::with_sealings(2).await;
+    it.let_pass(100);
+    let parts = rehash(&it, EVIDENCE_LINE).await;
+    for instead in [None, Some(&b"other"[..])] {
+        let plan = without(&it, &parts.list, instead, async || it.plan(true).await).await;
+        assert_eq!((told(&plan), plan.due.len()), (vec![("F510", parts.list.as_str())], 2));
+    }
+}
+
+#[tokio::test]
+async fn a_line_stands_for_another_only_with_what_its_hash_trees_consist_of() {
+    let mut it = Renewing::with_sealings(1).await;
+    it.stamp_on(OTHER).await;
+    it.let_pass(100);
+    let [one, other] = [rehash(&it, EVIDENCE_LINE).await, rehash(&it, OTHER).await];
+    without(&it, &one.leaves[0], None, async || {
+        let plan = it.plan(false).await;
+        assert_eq!(stopped(&plan).severity, Severity::Note, "{plan:?}");
+        for lost in [&other.leaves[0], &other.list] {
+            let plan = without(&it, lost, None, async || it.plan(false).await).await;
+            assert_eq!(stopped(&plan).severity, Severity::CannotTell, "{lost}: {plan:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_came_before_lost_hash_trees_is_said_to_hold_only_where_it_does() {
+    let mut it = Renewing::with_sealings(2).await;
+    it.let_pass(100);
+    let archive = it.world.archive().await;
+    let view = read_view(&archive).await.unwrap();
+    let body = &view.stamps[0].body;
+    let first = ObjectKey::token(body.sealing, &body.line, body.token_sha256);
+    it.renewed().await;
+    it.let_pass(100);
+    rehash(&it, EVIDENCE_LINE).await;
+    let view = read_view(&archive).await.unwrap();
+    let lost = ObjectKey::renewal_token(view.rehashes[0].body.renewal);
+    fs::remove_file(it.file(&lost)).unwrap();
+    let said = async |it: &Renewing| stopped(&it.plan(false).await).message.clone();
+    let words = said(&it).await;
+    assert!(words.contains("these holds by itself, and the first of that ends on 2037"), "{words}");
+    without(&it, &first, None, async || {
+        let words = said(&it).await;
+        assert!(words.contains("holds by itself for 1 of them, and the first"), "{words}");
+        assert!(words.contains("for the others it does not hold by itself"), "{words}");
+    })
+    .await;
+    // It ended.
+    it.let_pass(4_000);
+    let words = said(&it).await;
+    assert!(
+        words.contains("these does not hold by itself") && !words.contains("ends on"),
+        "{words}"
+    );
+}
