@@ -23,7 +23,7 @@ pub(crate) struct Stopped {
     renewals: Vec<u64>,
     /// Those of whose documents leaves are lost under hash trees: a newer time-stamp does nothing for these.
     documents: Vec<u64>,
-    /// Those of which a time-stamp does not count, so that no hash trees are made over it.
+    /// Those of which a time-stamp is lost or does not count, so that no hash trees are made over it.
     trees: Vec<u64>,
 }
 
@@ -170,8 +170,9 @@ fn leafless(line: &str, count: &Count) -> Finding {
 fn no_trees(line: &str, count: u64) -> Finding {
     let message = format!(
         "{count} sealings get no new hash trees on the line {line}: these would be over all their time-stamps, \
-         and the certificate of one was revoked. Name another line in the settings (`[[lines]]`), and run \
-         `sigillo seal --stamp-only`"
+         and one is lost, or does not count, for its certificate was revoked. Bring what is lost back from a \
+         copy of the archive, or name another line in the settings (`[[lines]]`), with an authority that the \
+         trust store believes, and run `sigillo seal --stamp-only`"
     );
     Finding::new(FindingCode::LineStopped, SEALINGS, message)
 }

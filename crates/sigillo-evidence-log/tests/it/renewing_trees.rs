@@ -177,3 +177,48 @@ async fn what_came_before_lost_hash_trees_is_said_to_hold_only_where_it_does() {
         "{words}"
     );
 }
+
+#[tokio::test]
+async fn no_new_hash_trees_are_planned_over_what_is_lost_and_another_line_is_asked_for() {
+    let mut it = Renewing::with_sealings(2).await;
+    it.let_pass(100);
+    let lost = ObjectKey::renewal_token(it.renewed().await.renewal);
+    it.let_pass(100);
+    let plan =
+        async |it: &Renewing, over_lost| it.plan_on(EVIDENCE_LINE, (true, over_lost, true)).await;
+    let at_once = without(&it, &lost, None, async || plan(&it, true).await).await;
+    // Only what was renewed over it can be renewed without saying so.
+    let left = without(&it, &lost, None, async || plan(&it, false).await).await;
+    assert_eq!((left.due.len(), left.left_by_lost), (0, 2));
+    it.renewed().await;
+    let later = without(&it, &lost, None, async || plan(&it, false).await).await;
+    assert_eq!(later.left_by_lost, 0);
+    for plan in [at_once, later] {
+        assert_eq!((plan.trees.len(), plan.due.len()), (0, 2), "{plan:?}");
+        assert_eq!(told(&plan), [("F510", lost.as_str()), ("F523", "sealings")]);
+        let stopped = stopped(&plan);
+        assert_eq!(stopped.severity, Severity::CannotTell);
+        for words in ["2 sealings get no new hash trees", "one is lost", "name another line"] {
+            assert!(stopped.message.contains(words), "{stopped:?}");
+        }
+    }
+    assert_eq!(plan(&it, false).await.trees.len(), 2, "it is back");
+}
+
+#[tokio::test]
+async fn nothing_lost_of_hash_trees_is_said_to_be_renewed_over() {
+    let mut it = Renewing::with_sealings(1).await;
+    it.let_pass(100);
+    let parts = rehash(&it, EVIDENCE_LINE).await;
+    let view = read_view(&it.world.archive().await).await.unwrap();
+    let renewal = view.rehashes[0].body.renewal;
+    for lost in [
+        parts.leaves[0].clone(),
+        parts.list.clone(),
+        ObjectKey::renewal_token(renewal),
+        ObjectKey::hash_tree(renewal),
+    ] {
+        let plan = without(&it, &lost, None, async || it.plan(true).await).await;
+        assert_eq!((told(&plan)[0], plan.left_by_lost), (("F510", lost.as_str()), 0), "{plan:?}");
+    }
+}
