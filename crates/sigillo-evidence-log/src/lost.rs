@@ -272,8 +272,8 @@ impl RenewalPlan {
         number: u64,
         chain: &'c [ChainToken],
     ) -> Option<&'c ChainToken> {
-        if revoked.is_cut(number) {
-            self.stopped.renewals(number);
+        if let Some(on_hold) = revoked.cut(number) {
+            self.stopped.renewals(number, on_hold);
         } else if revoked.is_leafless(number) {
             self.stopped.documents(number);
         }
