@@ -110,8 +110,8 @@ pub use token::{
     DrawnToken, TOKEN_BYTES_MAX, TokenError, VerifiedToken, draw_from_token, verify_token,
 };
 pub use token_revocation::{
-    REVOCATION_QUESTIONS_MAX, RevocationQuestion, revocation_questions, revoked_by_others,
-    revoked_now, revoked_stamp, token_revocation,
+    REVOCATION_QUESTIONS_MAX, RevocationQuestion, RevokedStamp, revocation_questions,
+    revoked_by_others, revoked_now, revoked_stamp, token_revocation,
 };
 pub use tree::{
     EvidenceTree, TreeDigest, evidence_value, list_value, pair_value, renewal_leaf, tree_path,

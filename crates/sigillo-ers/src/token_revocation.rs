@@ -16,6 +16,7 @@ use crate::{
         CertificateRevocation, RevocationEffect, RevocationKind, RevocationSet, RevocationStatus,
     },
     revocation_check::RevocationCheck,
+    revocation_reason::RevocationReason,
     signature::Accepted,
     token::ReadToken,
     x509::ADDRESS,
@@ -104,9 +105,20 @@ pub fn token_revocation(
     Ok(StampsCheck::new(&[Some(token)], &alone, judging).judge(0, &path))
 }
 
+/// A time-stamp that proves nothing, or perhaps nothing, for a certificate behind it was revoked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RevokedStamp {
+    /// Its place among those that were looked at.
+    pub place: usize,
+    /// Why it does not count, in words.
+    pub why: String,
+    /// Whether all that is against it are holds, which may end as if they had never been.
+    pub on_hold: bool,
+}
+
 /// Finds among time-stamps of one sealing and line, oldest first, the newest after the first that proves
 /// nothing, or may prove nothing, for a certificate behind it was revoked; `None` if there is none. The one
-/// after it is what covers it. Returns its place, and why it does not count.
+/// after it is what covers it.
 ///
 /// What cannot be read is for others to say. Whether anybody believes an authority changes nothing. Source:
 /// as for a record, RFC 3161 §4.
@@ -114,7 +126,7 @@ pub fn revoked_stamp(
     tokens: &[&[u8]],
     (anchors, evidence): (&TrustAnchors, &RevocationSet),
     known_by: Timestamp,
-) -> Option<(usize, String)> {
+) -> Option<RevokedStamp> {
     let (anchors, evidence, at) = (Some(anchors), Some(evidence), Some(known_by));
     let judging = Judging { evidence, anchors, algorithms: None, at, as_of: known_by };
     newest_revoked((tokens, 1), judging)
@@ -131,7 +143,7 @@ pub fn revoked_now(
     let as_of = now.max(ReadToken::read(raw).ok()?.stamped_at);
     let (anchors, evidence) = (Some(anchors), Some(evidence));
     let judging = Judging { evidence, anchors, algorithms: None, at: None, as_of };
-    newest_revoked((&[raw], 0), judging).map(|(_, why)| why)
+    newest_revoked((&[raw], 0), judging).map(|it| it.why)
 }
 
 /// As [`revoked_now`], by what other time-stamps bring with them.
@@ -149,10 +161,7 @@ pub fn revoked_by_others<'t>(
 }
 
 /// Finds the newest from a place on.
-fn newest_revoked(
-    (raws, from): (&[&[u8]], usize),
-    judging: Judging<'_>,
-) -> Option<(usize, String)> {
+fn newest_revoked((raws, from): (&[&[u8]], usize), judging: Judging<'_>) -> Option<RevokedStamp> {
     let tokens: Vec<_> = raws.iter().map(|raw| ReadToken::read(raw).ok()).collect();
     let (mut paths, mut sound) = (Vec::with_capacity(raws.len()), HashMap::new());
     for (raw, token) in raws.iter().zip(&tokens) {
@@ -166,12 +175,16 @@ fn newest_revoked(
     let mut check = StampsCheck::new(&tokens, &sound, judging);
     paths.iter().enumerate().skip(from).rev().find_map(|(place, path)| {
         let told = check.judge(place, path.as_deref()?);
-        let why = told.iter().find_map(|it| match it.status {
+        let mut revoked = told.iter().filter_map(|it| match it.status {
             RevocationStatus::Revoked { effect: RevocationEffect::None, .. } => None,
-            RevocationStatus::Revoked { at, reason, .. } => Some(it.revoked_text(at, reason)),
+            RevocationStatus::Revoked { at, reason, .. } => {
+                let is_hold = reason.is_some_and(RevocationReason::is_hold);
+                Some((it.revoked_text(at, reason), is_hold))
+            }
             _ => None,
-        })?;
-        Some((place, why))
+        });
+        let (why, is_hold) = revoked.next()?;
+        Some(RevokedStamp { place, why, on_hold: is_hold && revoked.all(|(_, is_hold)| is_hold) })
     })
 }
 

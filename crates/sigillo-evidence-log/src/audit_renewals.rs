@@ -240,7 +240,8 @@ impl RenewalsAudit<'_> {
         if read.count() < chains {
             let end = due.iter().filter_map(|due| due.before).min();
             let left = if is_doubtful { Left::Nothing } else { Left::Until(end) };
-            self.stopped.entry(line.to_owned()).or_default().take(left);
+            let count = self.stopped.entry(line.to_owned()).or_default();
+            count.take(left, read.is_on_hold());
             return Ok(());
         }
         if let Some(due) = due.into_iter().find(|due| due.is_due(time.at, RENEWAL_LEAD)) {

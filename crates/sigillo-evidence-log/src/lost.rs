@@ -272,8 +272,8 @@ impl RenewalPlan {
         number: u64,
         chain: &'c [ChainToken],
     ) -> Option<&'c ChainToken> {
-        if revoked.is_cut(number) {
-            self.stopped.renewals(number);
+        if let Some(on_hold) = revoked.cut(number) {
+            self.stopped.renewals(number, on_hold);
         } else if revoked.is_leafless(number) {
             self.stopped.documents(number);
         }
@@ -282,7 +282,8 @@ impl RenewalPlan {
 
     /// Tells of older time-stamps of what is to be renewed that are not there as they were. Their
     /// digests are in the log, so they are renewed all the same, for the day they are brought back. What
-    /// revocation evidence they covered, as those in `lost` did, is covered anew.
+    /// revocation evidence they covered, as those in `lost` did, is covered anew. New hash trees are over all
+    /// of them, and cannot be made without one.
     pub(crate) async fn older(
         &mut self,
         (archive, view, chains): (&Archive, &LogView, &Chains),
@@ -310,8 +311,27 @@ impl RenewalPlan {
                 self.findings.push(finding);
             }
         }
+        self.stop_trees(view, chains);
         let on = (&*self.line, &lost, anchors);
         cover_validation((archive, view, chains), on, &mut self.due).await
+    }
+
+    /// Lets no new hash trees be made of sealings with a time-stamp that is known not to be there as it was, or
+    /// not to be led to.
+    fn stop_trees(&mut self, view: &LogView, chains: &Chains) {
+        let damage = [FindingCode::TokenDamaged, FindingCode::RenewalDamaged];
+        let damaged = self.findings.iter().filter(|it| damage.contains(&it.code));
+        let damaged: HashSet<&str> = damaged.map(|it| it.object.as_str()).collect();
+        let is_there = |it: &ChainToken| it.is_placed() && !damaged.contains(it.key(view).as_str());
+        let (line, stopped) = (&self.line, &mut self.stopped);
+        self.trees.retain(|planned| {
+            let chain = chains.of(line, planned.number);
+            let is_whole = chain.len() == planned.tokens.len() && chain.iter().all(is_there);
+            if !is_whole {
+                stopped.trees(planned.number);
+            }
+            is_whole
+        });
     }
 
     /// Tells of what this line can do no more.

@@ -20,7 +20,7 @@ use sigillo_model::{
 
 use crate::{
     Archive, ChainToken, Chains, CommitOutcome, Committed, LogError, LogView, LogWriter,
-    ToldRevocations, chain_hash, last_chain,
+    ToldRevocations, Unread, chain_hash, last_chain,
     lost::{Judged, judge},
     read_view,
     renewal_fit::{Fit, Standing},
@@ -116,6 +116,8 @@ pub struct RenewalPlan {
     pub stuck: u64,
     /// How many are held back, for what is lost may have renewed them.
     pub held_back: u64,
+    /// How many are left out, or held back, for the newest is lost: who asks for it renews over what is left.
+    pub left_by_lost: u64,
     /// What this line can do no more.
     pub(crate) stopped: Stopped,
     /// What is known of the objects that hash trees consist of.
@@ -211,9 +213,20 @@ pub(crate) async fn plan_of(
     plan.findings.extend(judged.values().filter_map(|it| it.as_ref().err()).cloned());
     for (_, number, chain) in of_line {
         let Some(newest) = plan.renewable(&revoked, number, chain) else { continue };
-        let Some(Ok(judged)) = judged.get(&newest.sha256) else { continue };
-        if !chains.perhaps_renewed(view, rules.line, number).is_empty() {
+        let judged = match judged.get(&newest.sha256) {
+            Some(Ok(judged)) => judged,
+            Some(Err(finding)) => {
+                let is_lost = finding.code == FindingCode::RenewalDamaged;
+                plan.left_by_lost += u64::from(is_lost);
+                continue;
+            }
+            None => continue,
+        };
+        let perhaps = chains.perhaps_renewed(view, rules.line, number);
+        if !perhaps.is_empty() {
             plan.held_back += 1;
+            let is_tree = |it: &Unread| matches!(it, Unread::Rehash(_));
+            plan.left_by_lost += u64::from(!perhaps.iter().any(is_tree));
             continue;
         }
         if let Some(gap) = judged.gap((view, chain), newest, rules.at) {

@@ -35,8 +35,11 @@ pub(crate) struct LeftOut {
     pub(crate) places: BTreeMap<usize, String>,
     /// The place of the newest that counts, unless new hash trees do not; `None` if nothing was looked at.
     pub(crate) newest: Option<usize>,
-    /// Whether new hash trees do not count: then nothing does that came later, and nothing ever will.
+    /// Whether new hash trees do not count: then nothing does that came later, and nothing ever will, unless
+    /// that is for a hold.
     pub(crate) is_cut: bool,
+    /// Whether it is only for certificates on hold.
+    pub(crate) on_hold: bool,
 }
 
 impl LeftOut {
@@ -136,7 +139,8 @@ impl RevokedOut {
             if chain[..=trees].iter().all(is_there) {
                 continue;
             }
-            self.sealings.entry(number).or_default().is_cut = true;
+            let left_out = self.sealings.entry(number).or_default();
+            (left_out.is_cut, left_out.on_hold) = (true, false);
         }
         Ok(())
     }
@@ -165,9 +169,10 @@ impl RevokedOut {
         self.leafless.contains(&number)
     }
 
-    /// Tells whether new hash trees of a sealing do not count, so that it can be renewed no more.
-    pub(crate) fn is_cut(&self, number: u64) -> bool {
-        self.sealings.get(&number).is_some_and(|it| it.is_cut)
+    /// Tells whether new hash trees of a sealing do not count, so that it can be renewed no more: and if so,
+    /// whether only for certificates on hold.
+    pub(crate) fn cut(&self, number: u64) -> Option<bool> {
+        self.sealings.get(&number).filter(|it| it.is_cut).map(|it| it.on_hold)
     }
 
     /// Tells whether anything of a sealing does not count.
@@ -239,7 +244,9 @@ impl<'a> RevokedRenewals<'a> {
         match self.counting(of, chain).await? {
             Some(counting) if !counting.left_out.is_empty() => {
                 let (newest, is_cut) = (counting.read.newest(), counting.is_cut(chain));
-                Ok(LeftOut { places: counting.left_out.into_iter().collect(), newest, is_cut })
+                let on_hold = counting.read.is_on_hold();
+                let places = counting.left_out.into_iter().collect();
+                Ok(LeftOut { places, newest, is_cut, on_hold })
             }
             _ => Ok(all),
         }

@@ -21,6 +21,8 @@ pub struct SealingChains {
     chains: Vec<ReadChain>,
     /// The first time-stamp that is not there as the log says.
     lost: Option<Finding>,
+    /// Whether what was left out for revocation, if anything was, only has certificates on hold.
+    on_hold: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -65,7 +67,7 @@ impl SealingChains {
         known: &mut ReadTokens,
         only_known: bool,
     ) -> Result<Result<Self, Finding>, LogError> {
-        let mut this = Self { chains: Vec::new(), lost: None };
+        let mut this = Self { chains: Vec::new(), lost: None, on_hold: true };
         for chain in chains_of(tokens) {
             if this.lost.is_some() {
                 break;
@@ -168,13 +170,19 @@ impl SealingChains {
         loop {
             let there = self.there();
             let raws: Vec<&[u8]> = there.iter().map(|(_, raw)| &raw[..]).collect();
-            let Some((at, why)) = revoked_stamp(&raws, (anchors, evidence), known_by) else {
+            let Some(revoked) = revoked_stamp(&raws, (anchors, evidence), known_by) else {
                 return left_out;
             };
-            let place = there[at].0;
+            let place = there[revoked.place].0;
             self.leave_out(place, tokens);
-            left_out.push((place, why));
+            self.on_hold &= revoked.on_hold;
+            left_out.push((place, revoked.why));
         }
+    }
+
+    /// Tells whether all that was left out was left out for certificates on hold, and nothing is lost.
+    pub(crate) fn is_on_hold(&self) -> bool {
+        self.on_hold && self.lost.is_none()
     }
 
     /// Tells whether the first time-stamp proves nothing, or perhaps nothing, for a certificate behind it was
@@ -189,7 +197,7 @@ impl SealingChains {
         let first: &[u8] = &[];
         let raws: Vec<&[u8]> =
             std::iter::once(first).chain(there.iter().map(|(_, raw)| &raw[..])).collect();
-        revoked_stamp(&raws, (anchors, evidence), known_by).is_some_and(|(at, _)| at == 1)
+        revoked_stamp(&raws, (anchors, evidence), known_by).is_some_and(|it| it.place == 1)
     }
 
     /// Returns the time-stamps that are there, and their places among all of the sealing.

@@ -19,28 +19,28 @@ const SEALINGS: &str = "sealings";
 /// What one line cannot do for some sealings, for new hash trees are over all their time-stamps.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stopped {
-    /// Those whose newer hash trees do not count.
-    renewals: Vec<u64>,
+    /// Those whose newer hash trees do not count, and whether only for certificates on hold.
+    renewals: Vec<(u64, bool)>,
     /// Those of whose documents leaves are lost under hash trees: a newer time-stamp does nothing for these.
-    documents: Vec<u64>,
-    /// Those of which a time-stamp does not count, so that no hash trees are made over it.
-    trees: Vec<u64>,
+    documents: Vec<(u64, bool)>,
+    /// Those of which a time-stamp is lost or does not count, so that no hash trees are made over it.
+    trees: Vec<(u64, bool)>,
 }
 
 impl Stopped {
     /// Takes in a sealing whose new hash trees do not count.
-    pub(crate) fn renewals(&mut self, number: u64) {
-        self.renewals.push(number);
+    pub(crate) fn renewals(&mut self, number: u64, on_hold: bool) {
+        self.renewals.push((number, on_hold));
     }
 
     /// Takes in a sealing of whose documents leaves are lost.
     pub(crate) fn documents(&mut self, number: u64) {
-        self.documents.push(number);
+        self.documents.push((number, false));
     }
 
     /// Takes in a sealing that wants new hash trees, and gets none.
     pub(crate) fn trees(&mut self, number: u64) {
-        self.trees.push(number);
+        self.trees.push((number, false));
     }
 
     /// Says it: what no other line stands for cannot wait. What `parts` knows of hash trees is not read again.
@@ -77,6 +77,8 @@ impl Stopped {
 #[derive(Debug, Default)]
 pub(crate) struct Count {
     count: u64,
+    /// Of how many it is only for certificates on hold.
+    held: u64,
     /// Of how many nothing is left.
     nothing: u64,
     /// When the first of what is left ends.
@@ -85,8 +87,9 @@ pub(crate) struct Count {
 
 impl Count {
     /// Takes in one.
-    pub(crate) fn take(&mut self, left: Left) {
+    pub(crate) fn take(&mut self, left: Left, on_hold: bool) {
         self.count += 1;
+        self.held += u64::from(on_hold);
         match left {
             Left::Until(end) => self.first = [self.first, end].into_iter().flatten().min(),
             Left::Nothing => self.nothing += 1,
@@ -138,11 +141,21 @@ impl Sorted {
 
 /// Says that sealings cannot be renewed on a line any more, but as a note.
 pub(crate) fn stopped(line: &str, count: &Count) -> Finding {
+    let (what, mend) = if count.held == count.count {
+        (
+            "cannot be renewed for now: new hash trees are over them, and a certificate behind these is on hold",
+            "Once the hold ends, `sigillo renew --gather --yes` learns of it, and they count again. Until then",
+        )
+    } else {
+        (
+            "can be renewed no more: new hash trees are over them that do not count, or of which something is \
+             lost",
+            "Bring what is lost back from a copy of the archive, or",
+        )
+    };
     let message = format!(
-        "the time-stamps of {} sealings on the line {line} can be renewed no more: new hash trees are over \
-         them that do not count, or of which something is lost. {} Bring what is lost back from a copy of \
-         the archive, or name another line in the settings (`[[lines]]`), with an authority that the trust \
-         store believes, and run `sigillo seal --stamp-only`",
+        "the time-stamps of {} sealings on the line {line} {what}. {} {mend} name another line in the settings \
+         (`[[lines]]`), with an authority that the trust store believes, and run `sigillo seal --stamp-only`",
         count.count,
         count.left(),
     );
@@ -170,8 +183,10 @@ fn leafless(line: &str, count: &Count) -> Finding {
 fn no_trees(line: &str, count: u64) -> Finding {
     let message = format!(
         "{count} sealings get no new hash trees on the line {line}: these would be over all their time-stamps, \
-         and the certificate of one was revoked. Name another line in the settings (`[[lines]]`), and run \
-         `sigillo seal --stamp-only`"
+         and one is lost, or does not count, for its certificate was revoked, or is on hold (once that ends, `sigillo \
+         renew --gather --yes` learns of it). Bring what is lost back from a \
+         copy of the archive, or name another line in the settings (`[[lines]]`), with an authority that the \
+         trust store believes, and run `sigillo seal --stamp-only`"
     );
     Finding::new(FindingCode::LineStopped, SEALINGS, message)
 }
@@ -187,13 +202,13 @@ struct Others<'a> {
 
 impl Others<'_> {
     /// Sorts sealings by whether another line stands for them.
-    async fn sorted(&mut self, numbers: &[u64]) -> Result<Sorted, LogError> {
+    async fn sorted(&mut self, numbers: &[(u64, bool)]) -> Result<Sorted, LogError> {
         let mut sorted = Sorted::default();
-        for number in numbers {
+        for (number, on_hold) in numbers {
             let elsewhere = self.hold(*number).await?;
             let left = self.standing.left(self.chains.of(self.line, *number)).await?;
             let sort = if elsewhere { &mut sorted.elsewhere } else { &mut sorted.alone };
-            sort.take(left);
+            sort.take(left, *on_hold);
         }
         Ok(sorted)
     }

@@ -33,7 +33,7 @@ fn days(world: &Installation, days: i64) -> Timestamp {
 fn left_out(world: &Installation, tokens: &[&[u8]], evidence: &[&[u8]]) -> [Option<usize>; 2] {
     let (set, at) = (set_of(evidence), days(world, 2));
     [&world.anchors, &TrustAnchors::new()]
-        .map(|anchors| revoked_stamp(tokens, (anchors, &set), at).map(|(place, _)| place))
+        .map(|anchors| revoked_stamp(tokens, (anchors, &set), at).map(|it| it.place))
 }
 
 /// Puts certificates of a world before those in its token.

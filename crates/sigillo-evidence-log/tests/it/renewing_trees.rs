@@ -6,13 +6,20 @@ use std::fs;
 use bytes::Bytes;
 
 use sigillo_ers::tree_root;
-use sigillo_evidence_log::{EVIDENCE_LINE, RenewalPlan, UnstampedTree, read_view};
+use sigillo_evidence_log::{
+    EVIDENCE_LINE, RenewalPlan, Renewer, UnstampedTree, commit_hash_tree, read_view,
+};
 use sigillo_model::{
     Finding, FindingCode, HashTree, ObjectKey, RehashedBatch, RehashedSealing, RenewalId, Severity,
     Sha256Digest, Sha512Digest,
 };
 
-use crate::renewing::Renewing;
+use crate::{
+    gathering::{algorithms, ask_again, renewals},
+    renewing::Renewing,
+    validation::{Far, RealClock, has_openssl, stamp},
+    world::{Place, World},
+};
 
 /// Another line.
 const OTHER: &str = "plain-sha256-other";
@@ -26,8 +33,16 @@ struct Parts {
 /// Makes new hash trees for the sealings of a line, of leaves that are no documents.
 async fn rehash(it: &Renewing, line: &str) -> Parts {
     let plan = it.plan_on(line, (false, false, true)).await;
-    let view = read_view(&it.world.archive().await).await.unwrap();
-    let renewal = RenewalId::random(&*it.world.entropy);
+    let (tree, keys) = tree_of(&it.world, &plan).await;
+    let (lists, documents) = ([Bytes::from_static(b"")], 2 * plan.trees.len() as u64);
+    it.stamp_trees(&plan, UnstampedTree { tree: &tree, lists: &lists, documents }).await;
+    Parts { leaves: keys, list: ObjectKey::hash_tree_objects(tree.renewal, 1) }
+}
+
+/// Stores leaves for what a plan says, and returns the tree over them and an empty list, and their keys.
+async fn tree_of(world: &World, plan: &RenewalPlan) -> (HashTree, Vec<ObjectKey>) {
+    let view = read_view(&world.archive().await).await.unwrap();
+    let (line, renewal) = (plan.line.as_str(), RenewalId::random(&*world.entropy));
     let (mut sealings, mut keys) = (Vec::new(), Vec::new());
     for planned in &plan.trees {
         let sealing = &view.sealing(planned.number).unwrap().body;
@@ -37,7 +52,7 @@ async fn rehash(it: &Renewing, line: &str) -> Parts {
         let bytes: Vec<u8> = leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect();
         let sha256 = Sha256Digest::of(&bytes);
         keys.push(ObjectKey::hash_tree_leaves(sha256));
-        it.world.store.create(&keys[keys.len() - 1], bytes.into()).await.unwrap();
+        world.store.create(&keys[keys.len() - 1], bytes.into()).await.unwrap();
         let batch = RehashedBatch {
             batch: view.batches_of(sealing)[0].body.batch,
             leaves: Some(sha256),
@@ -51,18 +66,15 @@ async fn rehash(it: &Renewing, line: &str) -> Parts {
             value: Sha512Digest::of(b"statement and seal"),
         });
     }
-    let lists = [Bytes::from_static(b"")];
     let tree = HashTree {
         format: 1,
         hash: HashTree::HASH.to_owned(),
         line: line.to_owned(),
-        objects: vec![Sha512Digest::of(&lists[0])],
+        objects: vec![Sha512Digest::of(b"")],
         renewal,
         sealings,
     };
-    let documents = 2 * plan.trees.len() as u64;
-    it.stamp_trees(&plan, UnstampedTree { tree: &tree, lists: &lists, documents }).await;
-    Parts { leaves: keys, list: ObjectKey::hash_tree_objects(renewal, 1) }
+    (tree, keys)
 }
 
 fn told(plan: &RenewalPlan) -> Vec<(&str, &str)> {
@@ -176,4 +188,87 @@ async fn what_came_before_lost_hash_trees_is_said_to_hold_only_where_it_does() {
         words.contains("these does not hold by itself") && !words.contains("ends on"),
         "{words}"
     );
+}
+
+#[tokio::test]
+async fn no_new_hash_trees_are_planned_over_what_is_lost_and_another_line_is_asked_for() {
+    let mut it = Renewing::with_sealings(2).await;
+    it.let_pass(100);
+    let lost = ObjectKey::renewal_token(it.renewed().await.renewal);
+    it.let_pass(100);
+    let plan =
+        async |it: &Renewing, over_lost| it.plan_on(EVIDENCE_LINE, (true, over_lost, true)).await;
+    let at_once = without(&it, &lost, None, async || plan(&it, true).await).await;
+    // Only what was renewed over it can be renewed without saying so.
+    let left = without(&it, &lost, None, async || plan(&it, false).await).await;
+    assert_eq!((left.due.len(), left.left_by_lost), (0, 2));
+    it.renewed().await;
+    let later = without(&it, &lost, None, async || plan(&it, false).await).await;
+    assert_eq!(later.left_by_lost, 0);
+    for plan in [at_once, later] {
+        assert_eq!((plan.trees.len(), plan.due.len()), (0, 2), "{plan:?}");
+        assert_eq!(told(&plan), [("F510", lost.as_str()), ("F523", "sealings")]);
+        let stopped = stopped(&plan);
+        assert_eq!(stopped.severity, Severity::CannotTell);
+        for words in ["2 sealings get no new hash trees", "one is lost", "name another line"] {
+            assert!(stopped.message.contains(words), "{stopped:?}");
+        }
+    }
+    assert_eq!(plan(&it, false).await.trees.len(), 2, "it is back");
+}
+
+#[tokio::test]
+async fn nothing_lost_of_hash_trees_is_said_to_be_renewed_over() {
+    let mut it = Renewing::with_sealings(1).await;
+    it.let_pass(100);
+    let parts = rehash(&it, EVIDENCE_LINE).await;
+    let view = read_view(&it.world.archive().await).await.unwrap();
+    let renewal = view.rehashes[0].body.renewal;
+    for lost in [
+        parts.leaves[0].clone(),
+        parts.list.clone(),
+        ObjectKey::renewal_token(renewal),
+        ObjectKey::hash_tree(renewal),
+    ] {
+        let plan = without(&it, &lost, None, async || it.plan(true).await).await;
+        assert_eq!((told(&plan)[0], plan.left_by_lost), (("F510", lost.as_str()), 0), "{plan:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hash_trees_whose_certificate_is_on_hold_are_waited_for() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    stamp(&world, &far).await;
+    far.certify_again();
+    let plan = renewals(&world, &far, true).await;
+    let (tree, _) = tree_of(&world, &plan).await;
+    let algorithms = algorithms();
+    let renewer = Renewer {
+        authorities: &far.authorities,
+        anchors: &far.anchors,
+        algorithms: &algorithms,
+        clock: &RealClock,
+        entropy: &*world.entropy,
+    };
+    let made = UnstampedTree { tree: &tree, lists: &[Bytes::from_static(b"")], documents: 2 };
+    let mut log = world.writer().await;
+    let outcome = commit_hash_tree(&renewer, &mut log, &plan, made).await.unwrap();
+    assert!(outcome.rehashed.is_some(), "{outcome:?}");
+    drop(log);
+    for (reason, for_now) in [("certificateHold", true), ("superseded", false)] {
+        // Lists state whole seconds.
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        far.list_revoked(&format!("250101000000Z,{reason}"), "21");
+        far.publish();
+        assert!(ask_again(&world, &far).await.stored > 0);
+        let plan = renewals(&world, &far, false).await;
+        let words = &stopped(&plan).message;
+        assert_eq!(words.contains("cannot be renewed for now"), for_now, "{words}");
+        assert_eq!(words.contains("Once the hold ends"), for_now, "{words}");
+        assert_eq!(words.contains("can be renewed no more"), !for_now, "{words}");
+        assert!(words.contains("holds by itself"), "{words}");
+    }
 }

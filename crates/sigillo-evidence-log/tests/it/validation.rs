@@ -76,7 +76,7 @@ impl Far {
              crlDistributionPoints=URI:http://{address}/a.crl\n\
              [ca]\ndefault_md=sha256\ndatabase=index\n\
              [t]\nserial=serial\nsigner_cert=tsa.pem\nsigner_key=tsa.key\nsigner_digest=sha256\n\
-             default_policy=1.2.3.4.1\ndigests=sha256\ness_cert_id_alg=sha256\n"
+             default_policy=1.2.3.4.1\ndigests=sha256, sha512\ness_cert_id_alg=sha256\n"
         );
         fs::write(place.join("openssl.cnf"), configuration).unwrap();
         fs::write(place.join("serial"), "01\n").unwrap();

@@ -245,9 +245,7 @@ fn lost_text(plan: &RenewalPlan, over_lost: bool) -> String {
         text.push_str("  What is missing or changed: bring it back from a copy of the archive.\n");
         // Without its first time-stamp nothing on the line proves a sealing, and what is under new hash
         // trees cannot be renewed over.
-        let has = |code| plan.findings.iter().any(|it| it.code == code);
-        let helps = has(FindingCode::RenewalDamaged) && !has(FindingCode::LineStopped);
-        if !over_lost && helps {
+        if !over_lost && plan.left_by_lost > 0 {
             text.push_str(
                 "  If there is none any more, renew over the time-stamps that are left, before they \
                  end too: sigillo renew --over-lost\n",

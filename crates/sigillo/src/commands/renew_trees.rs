@@ -26,6 +26,8 @@ pub(crate) struct Trees {
     made: Vec<(MadeTree, RehashOutcome)>,
     /// How many sealings still wait for theirs.
     pub(crate) waiting: usize,
+    /// Whether some wait for what is missing of them.
+    lacks: bool,
     /// What could not be read, and is left out.
     pub(crate) findings: Vec<Finding>,
 }
@@ -51,12 +53,13 @@ pub(crate) async fn make_trees(
         planned.trees.truncate(chunk);
         let (made, journal) = make(context, archive, &cpu, &planned).await?;
         trees.findings.extend(made.findings.iter().cloned());
+        let whole = made.tree.sealings.len() == chunk;
+        trees.lacks |= !whole;
         if made.tree.sealings.is_empty() {
             return Ok(trees);
         }
         let outcome = commit_hash_tree(renewer, log, &planned, made.unstamped()).await?;
         let done = outcome.rehashed.is_some();
-        let whole = made.tree.sealings.len() == chunk;
         trees.waiting -= if done { made.tree.sealings.len() } else { 0 };
         trees.made.push((made, outcome));
         if !done {
@@ -135,8 +138,13 @@ impl Trees {
             }
         }
         if self.waiting > 0 {
+            let how = if self.lacks {
+                "something of them is missing, as is told below; once it is back"
+            } else {
+                "to go on"
+            };
             text.push_str(&format!(
-                "{} still without new hash trees. What was made is kept; to go on: {again}\n",
+                "{} still without new hash trees. What was made is kept; {how}: {again}\n",
                 match self.waiting as u64 {
                     1 => "1 sealing is".to_owned(),
                     waiting => format!("{} are", counted(waiting, "sealing")),

@@ -188,6 +188,9 @@ fn a_short_verification_misses_what_hash_trees_consist_of() {
         let ran = world.run(["verify"]);
         ran.check(5, "F503");
         assert!(ran.stdout.contains("it is not in the store"), "{ends}: {ran:?}");
+        let ran = world.run(["renew"]);
+        ran.check(5, "F503");
+        assert_eq!(ran.stdout.contains("F523"), ends == "leaves", "{ran:?}");
         fs::rename(world.place("via"), &lost).unwrap();
         world.run(["verify"]).check(0, "");
     }
@@ -196,9 +199,12 @@ fn a_short_verification_misses_what_hash_trees_consist_of() {
         json(&world, 0, &["renew", "--hash-tree", "--yes"]);
         let lost = object_of_trees(&world, ends);
         fs::remove_file(&lost).unwrap();
-        let ran = world.run(["verify"]);
+        let (ran, renewed) = (world.run(["verify"]), world.run(["renew"]));
         ran.check(5, "F510");
         assert!(ran.stdout.contains("it is not in the store"), "{ends}: {ran:?}");
+        renewed.check(5, "F510");
+        assert_eq!(renewed.stdout.contains("F523"), ends == "leaves", "{renewed:?}");
+        assert!(!renewed.stdout.contains("--over-lost"), "{renewed:?}");
     }
 }
 
