@@ -170,26 +170,7 @@ pub(crate) async fn plan_of(
     let (archive, view, chains) = of;
     let (line, told, parts) = (rules.line.to_owned(), told.clone(), parts.clone());
     let mut plan = RenewalPlan { line, head: view.head, told, parts, ..RenewalPlan::default() };
-    for (at, what) in chains.faults() {
-        let body = &view.renewals[at].body;
-        if body.line == rules.line {
-            let key = ObjectKey::renewal_members(body.renewal);
-            plan.findings.push(Finding::new(FindingCode::RenewalDamaged, key, what));
-        }
-    }
-    for (rehash, made) in view.rehashes.iter().zip(chains.rehashes()) {
-        if let (true, Err(what)) = (rehash.body.line == rules.line, made) {
-            let key = ObjectKey::hash_tree(rehash.body.renewal);
-            plan.findings.push(Finding::new(FindingCode::RenewalDamaged, key, what.as_str()));
-        }
-    }
-    for (stamp, made) in chains.first_trees() {
-        let body = &view.stamps[stamp].body;
-        if let (true, Err(what), Some(tree)) = (body.line == rules.line, made, &body.tree) {
-            let key = ObjectKey::hash_tree(tree.renewal);
-            plan.findings.push(Finding::new(FindingCode::TokenDamaged, key, what.as_str()));
-        }
-    }
+    plan.findings.extend(faults_of((view, chains), rules.line));
     let by = (&plan.told, rules.anchors, rules.at);
     let revoked = RevokedOut::read(of, rules.line, by, &plan.parts).await?;
     plan.findings.extend(revoked.findings.iter().cloned());
@@ -242,6 +223,32 @@ pub(crate) async fn plan_of(
     plan.findings.retain(|it| seen.insert((it.code.code(), it.object.clone())));
     plan.say_stopped(of, rules).await?;
     Ok(plan)
+}
+
+/// Says which renewals and hash trees of a line do not count, for what is in them.
+fn faults_of((view, chains): (&LogView, &Chains), line: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (at, what) in chains.faults() {
+        let body = &view.renewals[at].body;
+        if body.line == line {
+            let key = ObjectKey::renewal_members(body.renewal);
+            findings.push(Finding::new(FindingCode::RenewalDamaged, key, what));
+        }
+    }
+    for (rehash, made) in view.rehashes.iter().zip(chains.rehashes()) {
+        if let (true, Err(what)) = (rehash.body.line == line, made) {
+            let key = ObjectKey::hash_tree(rehash.body.renewal);
+            findings.push(Finding::new(FindingCode::RenewalDamaged, key, what.as_str()));
+        }
+    }
+    for (stamp, made) in chains.first_trees() {
+        let body = &view.stamps[stamp].body;
+        if let (true, Err(what), Some(tree)) = (body.line == line, made, &body.tree) {
+            let key = ObjectKey::hash_tree(tree.renewal);
+            findings.push(Finding::new(FindingCode::TokenDamaged, key, what.as_str()));
+        }
+    }
+    findings
 }
 
 /// What is known of a newest time-stamp.

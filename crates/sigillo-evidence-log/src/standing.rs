@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use sigillo_ers::{AlgorithmTable, Renewal, Trust, TrustAnchors, token_renewals_due, verify_token};
@@ -76,7 +77,7 @@ impl<'a> StandingLines<'a> {
         }
         let counting = self.revoked.counting(self.of, chain).await?;
         let counting = counting.filter(|it| !it.is_less(chain));
-        Ok(counting.is_some_and(|it| self.last(chain, &it).is_some()))
+        Ok(counting.is_some_and(|it| self.last(chain, &it) != Left::Nothing))
     }
 
     /// Tells what is left of some time-stamps of a sealing without its new hash trees, and what came later.
@@ -88,37 +89,49 @@ impl<'a> StandingLines<'a> {
         let is_tree = |it: &ChainToken| matches!(it.from, TokenFrom::Rehashed { .. });
         let before = chain.split(is_tree).next().unwrap_or_default();
         let counting = self.revoked.counting(self.of, before).await?;
-        let until = counting.and_then(|it| self.last(before, &it));
-        Ok(until.map_or(Left::Nothing, Left::Until))
+        Ok(counting.map_or(Left::Nothing, |it| self.last(before, &it)))
     }
 
-    /// Returns until when the time-stamps last that count, `None` in place of that if no end is in sight;
-    /// `None` unless each of them is believed and lasts until the next one covers it, and the newest until now.
-    fn last(&self, chain: &[ChainToken], counting: &Counting) -> Option<Option<Timestamp>> {
-        let (_, view, _) = self.of;
-        let counting = Some(counting).filter(|it| !it.is_first_revoked)?;
-        let tokens: Vec<_> =
-            counting.tokens().into_iter().map(|(place, raw)| (chain[place], raw)).collect();
+    /// Tells until when the time-stamps last that count: nothing unless each of them is believed and lasts until
+    /// the next one covers it, and the newest until now.
+    fn last(&self, chain: &[ChainToken], counting: &Counting) -> Left {
         let mut end = None;
-        for (place, (token, raw)) in tokens.iter().enumerate() {
-            let next = tokens.get(place + 1).map(|(next, _)| next);
-            // The next of the same chain relies on the same hash function.
-            let ends_chain = next.is_none_or(|it| matches!(it.from, TokenFrom::Rehashed { .. }));
-            let covered_at = next.map(|it| it.stated(view).0.parse()).transpose().ok()?;
-            let until = covered_at.unwrap_or(self.at);
-            let verified = verify_token(raw, token.covers(view)?, self.anchors).ok()?;
-            if verified.trust == Trust::Unknown {
-                return None;
+        let tokens = counting.tokens().into_iter().map(|(place, raw)| (chain[place], raw));
+        let tokens: Vec<_> = tokens.collect();
+        for (place, token) in tokens.iter().enumerate() {
+            match self.lasts(token, tokens.get(place + 1).map(|(next, _)| next)) {
+                Some(last) if !counting.is_first_revoked => end = last.until,
+                _ => return Left::Nothing,
             }
-            let due = token_renewals_due(raw, self.algorithms, (self.anchors, until)).ok()?;
-            let counts = due.iter().filter(|it| ends_chain || it.renewal == Renewal::TimeStamp);
-            if counts.clone().any(|it| it.is_due(until, SignedDuration::ZERO)) {
-                return None;
-            }
-            end = counts.filter_map(|due| due.before).min();
         }
-        Some(end)
+        Left::Until(end)
     }
+
+    /// Tells whether a time-stamp is believed and lasts until the next one covers it, or until now.
+    fn lasts(
+        &self,
+        (token, raw): &(ChainToken, Bytes),
+        next: Option<&ChainToken>,
+    ) -> Option<Lasting> {
+        let (_, view, _) = self.of;
+        // The next of the same chain relies on the same hash function.
+        let ends_chain = next.is_none_or(|it| matches!(it.from, TokenFrom::Rehashed { .. }));
+        let covered_at = next.map(|it| it.stated(view).0.parse()).transpose().ok()?;
+        let until = covered_at.unwrap_or(self.at);
+        let verified = verify_token(raw, token.covers(view)?, self.anchors).ok()?;
+        if verified.trust == Trust::Unknown {
+            return None;
+        }
+        let due = token_renewals_due(raw, self.algorithms, (self.anchors, until)).ok()?;
+        let counts = due.iter().filter(|it| ends_chain || it.renewal == Renewal::TimeStamp);
+        let is_due = counts.clone().any(|it| it.is_due(until, SignedDuration::ZERO));
+        (!is_due).then(|| Lasting { until: counts.filter_map(|due| due.before).min() })
+    }
+}
+
+/// Until when a time-stamp lasts, `None` if no end is in sight.
+struct Lasting {
+    until: Option<Timestamp>,
 }
 
 /// Returns on which lines the time-stamps hold of some sealings, by the numbers of these: what is under hash

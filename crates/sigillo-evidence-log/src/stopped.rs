@@ -68,7 +68,7 @@ impl Stopped {
         let documents = others.sorted(&self.documents).await?;
         findings.extend(documents.finding(|it| leafless(rules.line, it)));
         let trees = others.sorted(&self.trees).await?;
-        findings.extend(trees.finding(|it| no_trees(rules.line, it.count)));
+        findings.extend(trees.finding(|it| no_trees(rules.line, it.all)));
         Ok(findings)
     }
 }
@@ -76,7 +76,7 @@ impl Stopped {
 /// How many sealings there are of a sort, and what is left of them without their new hash trees.
 #[derive(Debug, Default)]
 pub(crate) struct Count {
-    count: u64,
+    all: u64,
     /// Of how many it is only for certificates on hold.
     held: u64,
     /// Of how many nothing is left.
@@ -88,7 +88,7 @@ pub(crate) struct Count {
 impl Count {
     /// Takes in one.
     pub(crate) fn take(&mut self, left: Left, on_hold: bool) {
-        self.count += 1;
+        self.all += 1;
         self.held += u64::from(on_hold);
         match left {
             Left::Until(end) => self.first = [self.first, end].into_iter().flatten().min(),
@@ -100,7 +100,7 @@ impl Count {
     fn left(&self) -> String {
         const NOTHING: &str = "does not hold by itself: a time-stamp that it needs is lost, revoked or not \
                                believed, or ended";
-        if self.nothing == self.count {
+        if self.nothing == self.all {
             return format!("What came before these {NOTHING}.");
         }
         let until = self.first.map_or_else(
@@ -110,7 +110,7 @@ impl Count {
         if self.nothing == 0 {
             return format!("What came before these holds by itself, and {until}.");
         }
-        let holding = self.count - self.nothing;
+        let holding = self.all - self.nothing;
         format!(
             "What came before these holds by itself for {holding} of them, and {until}; for the others it \
              {NOTHING}."
@@ -128,7 +128,7 @@ struct Sorted {
 impl Sorted {
     /// Makes a finding of those that no other line stands for, or else a note of the others.
     fn finding(&self, say: impl Fn(&Count) -> Finding) -> Option<Finding> {
-        match (self.alone.count, self.elsewhere.count) {
+        match (self.alone.all, self.elsewhere.all) {
             (0, 0) => None,
             (0, _) => {
                 let why = "those on another line hold in their place";
@@ -141,7 +141,7 @@ impl Sorted {
 
 /// Says that sealings cannot be renewed on a line any more, but as a note.
 pub(crate) fn stopped(line: &str, count: &Count) -> Finding {
-    let (what, mend) = if count.held == count.count {
+    let (what, mend) = if count.held == count.all {
         (
             "cannot be renewed for now: new hash trees are over them, and a certificate behind these is on hold",
             "Once the hold ends, `sigillo renew --gather --yes` learns of it, and they count again. Until then",
@@ -156,7 +156,7 @@ pub(crate) fn stopped(line: &str, count: &Count) -> Finding {
     let message = format!(
         "the time-stamps of {} sealings on the line {line} {what}. {} {mend} name another line in the settings \
          (`[[lines]]`), with an authority that the trust store believes, and run `sigillo seal --stamp-only`",
-        count.count,
+        count.all,
         count.left(),
     );
     Finding::new(FindingCode::LineStopped, SEALINGS, message)
@@ -174,7 +174,7 @@ fn leafless(line: &str, count: &Count) -> Finding {
          time-stamps do nothing for these documents until the leaves are back. {left} Bring them back from a \
          copy of the archive, or name another line in the settings (`[[lines]]`), with an authority that the \
          trust store believes, and run `sigillo seal --stamp-only`",
-        count.count,
+        count.all,
     );
     Finding::new(FindingCode::LineStopped, SEALINGS, message)
 }

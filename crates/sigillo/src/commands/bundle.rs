@@ -132,10 +132,9 @@ pub(crate) async fn prove(context: &Context, args: ProveArgs) -> Result<u8, Comm
         zip = bundle.to_zip().map_err(unfit)?;
     }
     write_new(output, &zip)?;
-    let receipt = &bundle.receipt;
-    let (documents, size) = (receipt.documents.len() as u64, zip.len() as u64);
+    let (receipt, size) = (&bundle.receipt, zip.len() as u64);
+    let (documents, renewals) = (receipt.documents.len() as u64, renewals_in(receipt));
     let stamps = receipt.sealings.iter().map(|it| it.tokens.len()).sum::<usize>() as u64;
-    let renewals = renewals_in(receipt);
     let unsealed = receipt.batches.iter().filter(|batch| batch.sealed.is_none()).count() as u64;
     let mut text = format!(
         "The proof of {} {}is in {} ({}), with {}{}.\n  \
