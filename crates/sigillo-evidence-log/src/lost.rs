@@ -6,11 +6,12 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use sigillo_ers::{Due, Renewal, TrustAnchors, token_renewals_due, verify_token};
+use sigillo_ers::{Due, HashFunction, Renewal, TrustAnchors, token_renewals_due, verify_token};
 use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest, is_sha512_line};
 
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, RenewalPlan, RenewalRules, TokenFrom,
+    chain_hash,
     covering::cover_validation,
     last_chain,
     renewing::{Newest, Renewable, TOKENS_AHEAD_MAX},
@@ -170,8 +171,11 @@ impl Chains {
     /// Returns the renewals that cannot be read and may have renewed the time-stamps of a sealing on a
     /// line: no later one says whether.
     pub fn perhaps_renewed(&self, view: &LogView, line: &str, number: u64) -> Vec<Unread> {
-        let unread = self.unread_of(view, line);
-        unread_after(view, &unread, self.of(line, number)).collect()
+        let (unread, chain) = (self.unread_of(view, line), self.of(line, number));
+        // Those that have hash trees get no new ones.
+        let has_trees = chain_hash(chain) == HashFunction::Sha512;
+        let may_be = |it: &Unread| !(has_trees && matches!(it, Unread::Rehash(_)));
+        unread_after(view, &unread, chain).filter(may_be).collect()
     }
 }
 
@@ -268,13 +272,17 @@ impl RenewalPlan {
     /// takes note of what that does nothing for.
     pub(crate) fn renewable<'c>(
         &mut self,
-        (chains, revoked): (&Chains, &RevokedOut),
+        (view, chains, revoked): (&LogView, &Chains, &RevokedOut),
         number: u64,
         chain: &'c [ChainToken],
     ) -> Option<&'c ChainToken> {
         if let Some(on_hold) = revoked.cut(number) {
             self.stopped.renewals(number, on_hold);
             return None;
+        }
+        let perhaps = chains.perhaps_renewed(view, &self.line, number);
+        if perhaps.iter().any(|it| matches!(it, Unread::Rehash(_))) {
+            self.stopped.renewals(number, false);
         }
         if revoked.is_leafless(number) {
             self.stopped.documents(number);
@@ -361,7 +369,7 @@ impl RenewalPlan {
     ) -> Result<(), LogError> {
         let (mut judged, mut told) = (Judged::new(), Vec::new());
         for (_, number, chain) in chains.iter().filter(|(line, ..)| *line == rules.line) {
-            if self.renewable((chains, revoked), number, chain).is_none() {
+            if self.renewable((view, chains, revoked), number, chain).is_none() {
                 continue;
             }
             let counts = |place: usize| revoked.counts(number, place);

@@ -19,7 +19,7 @@ const SEALINGS: &str = "sealings";
 /// What one line cannot do for some sealings, for new hash trees are over all their time-stamps.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stopped {
-    /// Those whose newer hash trees do not count, and whether only for certificates on hold.
+    /// Those whose newer hash trees do not count, or may be lost, and whether only for certificates on hold.
     renewals: Vec<(u64, bool)>,
     /// Those of whose documents leaves are lost under hash trees: a newer time-stamp does nothing for these.
     documents: Vec<(u64, bool)>,
@@ -30,7 +30,7 @@ pub(crate) struct Stopped {
 }
 
 impl Stopped {
-    /// Takes in a sealing whose new hash trees do not count.
+    /// Takes in a sealing whose new hash trees do not count, or which lost ones may be of.
     pub(crate) fn renewals(&mut self, number: u64, on_hold: bool) {
         self.renewals.push((number, on_hold));
     }
@@ -159,7 +159,7 @@ pub(crate) fn stopped(line: &str, count: &Count) -> Finding {
     } else {
         (
             "can be renewed no more: new hash trees are over them that do not count, or of which something is \
-             lost",
+             lost (without its `tree.json` nobody can tell whether they are)",
             "Bring what is lost back from a copy of the archive, or",
         )
     };

@@ -19,7 +19,7 @@ use crate::{
     gathering::{algorithms, ask_again, renewals},
     renewing::Renewing,
     validation::{Far, RealClock, has_openssl, stamp},
-    world::{Place, World},
+    world::{Place, World, commit},
 };
 
 /// Another line.
@@ -252,6 +252,50 @@ async fn no_new_hash_trees_are_planned_over_what_is_lost_and_another_line_is_ask
         }
     }
     assert_eq!(plan(&it, false).await.trees.len(), 2, "it is back");
+}
+
+#[tokio::test]
+async fn sealings_that_lost_hash_trees_may_be_of_are_told_until_when_they_hold() {
+    let mut it = Renewing::with_sealings(2).await;
+    it.stamp_on(OTHER).await;
+    it.let_pass(100);
+    let lost = ObjectKey::hash_tree(rehash(&it, EVIDENCE_LINE).await.renewal);
+    let mut severities = Vec::new();
+    for days in [0, 3_600] {
+        it.let_pass(days);
+        for over_lost in [false, true] {
+            let plan = it.plan_over(true, over_lost);
+            let plan = without(&it, &lost, None, async || plan.await).await;
+            assert_eq!(told(&plan), [("F510", lost.as_str()), ("F523", "sealings")]);
+            assert_eq!((plan.due.len(), plan.held_back), (0, 2));
+            let stopped = stopped(&plan);
+            severities.push(stopped.severity);
+            let words = &stopped.message;
+            assert!(words.contains("time-stamps of 2 sealings") && words.contains("tree.json"));
+            assert_eq!(words.contains("ends on 2036-11-25"), days == 0, "{words}");
+            assert_eq!(words.contains("does not hold by itself"), days > 0, "{words}");
+        }
+    }
+    // The other line ended as well.
+    assert_eq!(severities, [[Severity::Note; 2], [Severity::CannotTell; 2]].concat());
+}
+
+#[tokio::test]
+async fn lost_hash_trees_hold_nothing_back_that_has_some() {
+    let mut it = Renewing::with_sealings(1).await;
+    it.let_pass(100);
+    rehash(&it, EVIDENCE_LINE).await;
+    let mut log = it.world.writer().await;
+    commit(&mut log, &[it.world.batch(2).await]).await;
+    it.world.sealed(&mut log).await;
+    drop(log);
+    it.stamp_on(EVIDENCE_LINE).await;
+    it.let_pass(100);
+    let lost = ObjectKey::hash_tree(rehash(&it, EVIDENCE_LINE).await.renewal);
+    let plan = without(&it, &lost, None, async || it.plan(true).await).await;
+    let due: Vec<u64> = plan.due.iter().map(|it| it.number).collect();
+    assert_eq!((due, plan.held_back), (vec![1], 1), "{plan:?}");
+    assert!(stopped(&plan).message.contains("time-stamps of 1 sealings"), "{plan:?}");
 }
 
 #[tokio::test]
