@@ -22,7 +22,7 @@ use crate::{
 pub(crate) struct RevokedOut {
     /// By the number of the sealing.
     sealings: HashMap<u64, LeftOut>,
-    /// Those of whose documents leaves are lost.
+    /// Those of whose documents leaves are lost, or that nothing leads to from a first time-stamp over hash trees.
     leafless: HashSet<u64>,
     /// What is told of each of them.
     pub(crate) findings: Vec<Finding>,
@@ -95,7 +95,8 @@ impl RevokedOut {
         let mut seen = HashSet::new();
         for of in of_line {
             let lost = parts.lost_of(chains, of);
-            if lost.has_leaves {
+            let is_led_to = of.1.first().is_none_or(ChainToken::is_placed);
+            if lost.has_leaves || !is_led_to {
                 self.leafless.insert(of.0);
             }
             let new = lost.findings.into_iter().filter(|it| seen.insert(it.object.clone()));
@@ -164,7 +165,7 @@ impl RevokedOut {
         self.sealings.get(&number).is_none_or(|it| !it.places.contains_key(&place))
     }
 
-    /// Tells whether leaves of documents of a sealing are lost under hash trees.
+    /// Tells whether leaves of documents of a sealing are lost under hash trees, or the `tree.json` of its first.
     pub(crate) fn is_leafless(&self, number: u64) -> bool {
         self.leafless.contains(&number)
     }

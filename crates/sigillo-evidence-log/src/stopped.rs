@@ -21,7 +21,8 @@ const SEALINGS: &str = "sealings";
 pub(crate) struct Stopped {
     /// Those whose newer hash trees do not count, or may be lost, and whether only for certificates on hold.
     renewals: Vec<(u64, bool)>,
-    /// Those of whose documents leaves are lost under hash trees: a newer time-stamp does nothing for these.
+    /// Those of whose documents leaves are lost under hash trees, or what leads to these: a newer time-stamp does
+    /// nothing for them.
     documents: Vec<(u64, bool)>,
     /// Those of whose documents new hash trees left some out: it does nothing for these either.
     left_out: Vec<(u64, bool)>,
@@ -35,7 +36,7 @@ impl Stopped {
         self.renewals.push((number, on_hold));
     }
 
-    /// Takes in a sealing of whose documents leaves are lost.
+    /// Takes in a sealing of whose documents leaves are lost, or what leads to these.
     pub(crate) fn documents(&mut self, number: u64) {
         self.documents.push((number, false));
     }
@@ -180,8 +181,8 @@ fn leafless(line: &str, count: &Count) -> Finding {
         count.left()
     };
     let message = format!(
-        "leaves of documents of {} sealings are lost under the hash trees on the line {line}: newer \
-         time-stamps do nothing for these documents until the leaves are back. {left} Bring them back from a \
+        "leaves of documents of {} sealings, or their `tree.json`, are lost under the hash trees on the line \
+         {line}: newer time-stamps do nothing for these documents until that is back. {left} Bring it back from a \
          copy of the archive, or name another line in the settings (`[[lines]]`), with an authority that the \
          trust store believes, and run `sigillo seal --stamp-only`",
         count.all,

@@ -85,6 +85,10 @@ impl Renewing {
         }
     }
 
+    pub(crate) fn authorities(&self) -> Authorities {
+        self.authorities_of(&self.keys)
+    }
+
     fn authorities_of(&self, keys: &KeyFolder) -> Authorities {
         let (clock, entropy) = (self.world.clock.clone(), Arc::clone(&self.world.entropy));
         let trial = keys.trial_authority(Arc::new(clock), entropy);

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use sigillo_ers::{list_value, rehashed_group, tree_root};
 use sigillo_evidence_log::{
-    Chains, EVIDENCE_LINE, ReadTokens, RenewalPlan, Renewer, SealingChains, UnstampedTree,
-    commit_hash_tree, read_view,
+    Chains, EVIDENCE_LINE, LogView, ReadTokens, RenewalPlan, Renewer, SealingChains, StampWith,
+    Stamping, UnstampedTree, commit_hash_tree, read_view,
 };
 use sigillo_model::{
     BatchesSealed, Finding, FindingCode, HashTree, ObjectKey, RehashedBatch, RehashedSealing,
@@ -24,6 +24,9 @@ use crate::{
 
 /// Another line.
 pub(crate) const OTHER: &str = "plain-sha256-other";
+
+/// A line of SHA-512.
+pub(crate) const LONG: &str = "plain-sha512-long";
 
 /// What hash trees consist of: the leaves of each sealing, and their list of objects.
 pub(crate) struct Parts {
@@ -59,37 +62,74 @@ async fn tree_of(
     let (mut sealings, mut keys) = (Vec::new(), Vec::new());
     for planned in &plan.trees {
         let sealing = &view.sealing(planned.number).unwrap().body;
-        let leaves = (0..2_u32).filter(|it| !left_out.contains(it)).map(|it| {
-            let place = [sealing.number.to_be_bytes(), u64::from(it).to_be_bytes()].concat();
-            Sha512Digest::of(&[line.as_bytes(), &place].concat())
-        });
-        let leaves: Vec<_> = leaves.collect();
-        let bytes: Vec<u8> = leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect();
-        let sha256 = Sha256Digest::of(&bytes);
-        keys.push(ObjectKey::hash_tree_leaves(sha256));
-        world.store.create(&keys[keys.len() - 1], bytes.into()).await.unwrap();
-        let batch = RehashedBatch {
-            batch: view.batches_of(sealing)[0].body.batch,
-            leaves: Some(sha256),
-            left_out: left_out.to_vec(),
-            root: tree_root(&leaves),
-        };
-        sealings.push(RehashedSealing {
-            batches: vec![batch],
-            number: planned.number,
-            tokens: planned.tokens.clone(),
-            value: value_of(world, line, sealing).await,
-        });
+        let (mut made, key) = sealing_of(world, (&view, line), sealing, left_out).await;
+        made.tokens.clone_from(&planned.tokens);
+        made.value = value_of(world, line, sealing).await;
+        sealings.push(made);
+        keys.push(key);
     }
-    let tree = HashTree {
-        format: 1,
-        hash: HashTree::HASH.to_owned(),
-        line: line.to_owned(),
-        objects: vec![Sha512Digest::of(b"")],
-        renewal,
-        sealings,
+    (tree_over(line, renewal, sealings), keys)
+}
+
+fn tree_over(line: &str, renewal: RenewalId, sealings: Vec<RehashedSealing>) -> HashTree {
+    let (hash, objects) = (HashTree::HASH.to_owned(), vec![Sha512Digest::of(b"")]);
+    HashTree { format: 1, hash, line: line.to_owned(), objects, renewal, sealings }
+}
+
+/// Stores leaves for a sealing, and returns what a first tree has of it, and their key.
+async fn sealing_of(
+    world: &World,
+    (view, line): (&LogView, &str),
+    sealing: &BatchesSealed,
+    left_out: &[u32],
+) -> (RehashedSealing, ObjectKey) {
+    let leaves = (0..2_u32).filter(|it| !left_out.contains(it)).map(|it| {
+        let place = [sealing.number.to_be_bytes(), u64::from(it).to_be_bytes()].concat();
+        Sha512Digest::of(&[line.as_bytes(), &place].concat())
+    });
+    let leaves: Vec<_> = leaves.collect();
+    let bytes: Vec<u8> = leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect();
+    let sha256 = Sha256Digest::of(&bytes);
+    let key = ObjectKey::hash_tree_leaves(sha256);
+    world.store.create(&key, bytes.into()).await.unwrap();
+    let batch = RehashedBatch {
+        batch: view.batches_of(sealing)[0].body.batch,
+        leaves: Some(sha256),
+        left_out: left_out.to_vec(),
+        root: tree_root(&leaves),
     };
-    (tree, keys)
+    let value = list_value(&signed(world, sealing).await).unwrap();
+    let (batches, tokens) = (vec![batch], Vec::new());
+    (RehashedSealing { batches, number: sealing.number, tokens, value }, key)
+}
+
+/// Has the sealings stamped on a line of SHA-512, with documents left out of each batch, and returns what the
+/// first of these trees consists of.
+pub(crate) async fn stamp_first(it: &Renewing, line: &str, left_out: &[u32]) -> Parts {
+    let (world, authorities) = (&it.world, it.authorities());
+    let mut log = world.writer().await;
+    let (clock, entropy) = (&world.clock, &*world.entropy);
+    let with = StampWith { line, authorities: &authorities, clock, entropy };
+    let (mut stamping, mut parts) = (Stamping::begin(&log, with).await.unwrap(), Vec::new());
+    for sealing in stamping.waiting() {
+        let of = (stamping.view(), line);
+        let (made, key) = sealing_of(world, of, &sealing, left_out).await;
+        let tree = tree_over(line, RenewalId::random(entropy), vec![made]);
+        let (renewal, lists) = (tree.renewal, [Bytes::from_static(b"")]);
+        let trees = UnstampedTree { tree: &tree, lists: &lists, documents: 2 };
+        assert!(stamping.stamp(&mut log, &sealing, Some(trees)).await.unwrap());
+        let list = ObjectKey::hash_tree_objects(renewal, 1);
+        parts.push(Parts { leaves: vec![key], list, renewal });
+    }
+    stamping.finish(&log).await.unwrap();
+    parts.remove(0)
+}
+
+/// Returns the SHA-512 of statement and seal.
+async fn signed(world: &World, sealing: &BatchesSealed) -> [Sha512Digest; 2] {
+    let statement = world.read(&ObjectKey::statement(sealing.sealing)).await;
+    let seal = world.read(&ObjectKey::seal(sealing.sealing)).await;
+    [Sha512Digest::of(&statement), Sha512Digest::of(&seal)]
 }
 
 /// Returns what new hash trees have of a sealing itself: statement, seal, and the chain of its time-stamps.
@@ -99,15 +139,11 @@ async fn value_of(world: &World, line: &str, sealing: &BatchesSealed) -> Sha512D
     let chains = Chains::read(&archive, &view).await.unwrap();
     let (of, chain) = ((&archive, &view, &chains), chains.of(line, sealing.number));
     let read = SealingChains::read(of, chain, &mut ReadTokens::new()).await.unwrap().unwrap();
-    let signed = [sealing.statement_sha256, sealing.seal_sha256];
-    let group = signed.iter().map(|it| it.as_bytes().to_vec()).collect();
+    let group = [sealing.statement_sha256, sealing.seal_sha256];
+    let group = group.iter().map(|it| it.as_bytes().to_vec()).collect();
     let lists = vec![group, vec![sealing.root.as_bytes().to_vec()]];
     let older = read.stamps(0, &[]).unwrap().write(lists);
-    let id = sealing.sealing;
-    let statement = world.read(&ObjectKey::statement(id)).await;
-    let seal = world.read(&ObjectKey::seal(id)).await;
-    let signed = [Sha512Digest::of(&statement), Sha512Digest::of(&seal)];
-    list_value(&rehashed_group(&signed, &[&older])).unwrap()
+    list_value(&rehashed_group(&signed(world, sealing).await, &[&older])).unwrap()
 }
 
 pub(crate) fn told(plan: &RenewalPlan) -> Vec<(&str, &str)> {
@@ -150,9 +186,11 @@ async fn lost_leaves_are_told_whatever_is_due_and_what_else_is_under_the_trees_i
             assert_eq!(told(&plan), [("F510", lost.as_str()), ("F523", "sealings")]);
             let stopped = stopped(&plan);
             assert_eq!(stopped.severity, Severity::CannotTell);
-            for words in
-                ["documents of 1 sealings are lost", "holds by itself", "ends on 2036-11-25"]
-            {
+            for words in [
+                "documents of 1 sealings, or their `tree.json`, are lost",
+                "holds by itself",
+                "ends on 2036-11-25",
+            ] {
                 assert!(stopped.message.contains(words), "{stopped:?}");
             }
             assert_eq!(plan.due.len(), if all { 2 } else { 0 }, "what they leave is renewed");
@@ -278,6 +316,31 @@ async fn sealings_that_lost_hash_trees_may_be_of_are_told_until_when_they_hold()
     }
     // The other line ended as well.
     assert_eq!(severities, [[Severity::Note; 2], [Severity::CannotTell; 2]].concat());
+}
+
+#[tokio::test]
+async fn newer_time_stamps_do_nothing_where_what_a_first_one_covers_is_lost() {
+    let it = Renewing::with_sealings(2).await;
+    let parts = stamp_first(&it, LONG, &[]).await;
+    let lost = ObjectKey::hash_tree(parts.renewal);
+    let plan = async |it: &Renewing, all| it.plan_on(LONG, (all, false, false)).await;
+    assert_eq!(told(&plan(&it, false).await), []);
+    for (lost, all) in [(&lost, false), (&lost, true), (&parts.leaves[0], true)] {
+        let plan = without(&it, lost, None, async || plan(&it, all).await).await;
+        assert_eq!(told(&plan), [("F503", lost.as_str()), ("F523", "sealings")]);
+        let stopped = stopped(&plan);
+        assert_eq!(stopped.severity, Severity::Note, "the other line stands for them");
+        assert!(stopped.message.contains("documents of 1 sealings"), "{stopped:?}");
+        assert!(stopped.message.contains("Nothing else on the line proves them"), "{stopped:?}");
+        assert_eq!(plan.due.len(), if all { 2 } else { 0 }, "for the day it is back");
+    }
+    // Nor does such a line stand for another one.
+    let first = read_view(&it.world.archive().await).await.unwrap().stamps[0].body.clone();
+    let first = ObjectKey::token(first.sealing, EVIDENCE_LINE, first.token_sha256);
+    let alone = without(&it, &first, None, async || {
+        without(&it, &lost, None, async || stopped(&plan(&it, false).await).severity).await
+    });
+    assert_eq!(alone.await, Severity::CannotTell);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use sigillo_model::{ObjectKey, Severity};
 
 use crate::{
     renewing::Renewing,
-    renewing_trees::{OTHER, rehash, rehash_without, stopped, without},
+    renewing_trees::{LONG, OTHER, rehash, rehash_without, stamp_first, stopped, without},
 };
 
 /// Returns the lines that hold of the first sealing.
@@ -84,4 +84,35 @@ async fn documents_that_hash_trees_do_not_have_count_by_what_came_before_them() 
         let left = without(&it, lost, None, async || standing(&it).await).await;
         assert_eq!(left.len(), usize::from(holds), "{lost}: {left:?}");
     }
+}
+
+#[tokio::test]
+async fn a_line_of_sha_512_stands_with_all_documents_and_without_its_lists() {
+    let mut it = Renewing::with_sealings(1).await;
+    it.let_pass(100);
+    let leaves = rehash(&it, EVIDENCE_LINE).await.leaves.remove(0);
+    let long = stamp_first(&it, LONG, &[]).await;
+    let severity = async || stopped(&it.plan(false).await).severity;
+    without(&it, &leaves, None, async || {
+        assert_eq!(severity().await, Severity::Note);
+        let tree = ObjectKey::hash_tree(long.renewal);
+        let [list, leaf, tree] = [&long.list, &long.leaves[0], &tree];
+        for (lost, stands) in [(list, true), (leaf, false), (tree, false)] {
+            let severity = without(&it, lost, None, &severity).await;
+            assert_eq!(severity == Severity::Note, stands, "{lost}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_line_of_sha_512_that_left_documents_out_stands_for_no_other() {
+    let mut it = Renewing::with_sealings(1).await;
+    it.let_pass(100);
+    let leaves = rehash(&it, EVIDENCE_LINE).await.leaves.remove(0);
+    stamp_first(&it, LONG, &[1]).await;
+    let plan = without(&it, &leaves, None, async || it.plan(false).await).await;
+    assert_eq!(stopped(&plan).severity, Severity::CannotTell);
+    // What it left out nothing on it ever proved: there is no end to announce.
+    assert_eq!(it.plan_on(LONG, (false, false, false)).await.findings, []);
 }
