@@ -218,7 +218,8 @@ impl RenewalsAudit<'_> {
         let judged = self.judged((sealing, tokens), (record, read), (time, &evidence)).await?;
         let Some((record, read, report)) = judged else { return Ok(()) };
         // Where new hash trees do not count, or are lost, nothing is renewed any more.
-        let is_cut = read.count() < chains_of(tokens).count();
+        let is_cut = read.count() < chains_of(tokens).count()
+            || self.chains.perhaps_rehashed(self.view, (line, number));
         if self.leaves_out((number, tokens)) {
             let first = self.report(sealing, &record.first(), (time, &evidence));
             let left = left_by(&first, &read, time);

@@ -177,6 +177,12 @@ impl Chains {
         let may_be = |it: &Unread| !(has_trees && matches!(it, Unread::Rehash(_)));
         unread_after(view, &unread, chain).filter(may_be).collect()
     }
+
+    /// Tells whether new hash trees that cannot be read may be over the time-stamps of a sealing on a line.
+    pub(crate) fn perhaps_rehashed(&self, view: &LogView, (line, number): (&str, u64)) -> bool {
+        let perhaps = self.perhaps_renewed(view, line, number);
+        perhaps.iter().any(|it| matches!(it, Unread::Rehash(_)))
+    }
 }
 
 /// What is known of the time-stamps on which a renewal can be put.
@@ -280,8 +286,7 @@ impl RenewalPlan {
             self.stopped.renewals(number, on_hold);
             return None;
         }
-        let perhaps = chains.perhaps_renewed(view, &self.line, number);
-        if perhaps.iter().any(|it| matches!(it, Unread::Rehash(_))) {
+        if chains.perhaps_rehashed(view, (&self.line, number)) {
             self.stopped.renewals(number, false);
         }
         if revoked.is_leafless(number) {

@@ -244,6 +244,9 @@ impl Others<'_> {
         let trial = own.iter().any(|it| it.stated(self.view).1);
         for line in self.lines.iter().filter(|line| **line != self.line) {
             let chain = self.chains.of(line, number);
+            if self.chains.perhaps_rehashed(self.view, (line, number)) {
+                continue;
+            }
             if self.standing.stand((number, chain), trial).await? {
                 return Ok(true);
             }

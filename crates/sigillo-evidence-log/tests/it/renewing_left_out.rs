@@ -70,9 +70,11 @@ async fn another_line_stands_for_documents_that_were_left_out_unless_it_left_som
 async fn an_audit_asks_for_no_renewal_where_new_hash_trees_are_lost() {
     let mut it = Renewing::with_sealings(1).await;
     it.let_pass(100);
-    let lost = ObjectKey::renewal_token(rehash(&it, EVIDENCE_LINE).await.renewal);
-    let audit = without(&it, &lost, None, async || it.audit_at(Some("2036-10-01")).await).await;
-    let [finding] = &audited(&audit)[..] else { panic!("{audit:?}") };
-    assert!(finding.message.contains("ends on 2036-11-25"), "{finding:?}");
-    assert!(audit.findings.iter().all(|it| it.code != FindingCode::RenewalDue), "{audit:?}");
+    let renewal = rehash(&it, EVIDENCE_LINE).await.renewal;
+    for lost in [ObjectKey::renewal_token(renewal), ObjectKey::hash_tree(renewal)] {
+        let audit = without(&it, &lost, None, async || it.audit_at(Some("2036-10-01")).await).await;
+        let [finding] = &audited(&audit)[..] else { panic!("{audit:?}") };
+        assert!(finding.message.contains("ends on 2036-11-25"), "{finding:?}");
+        assert!(audit.findings.iter().all(|it| it.code != FindingCode::RenewalDue), "{audit:?}");
+    }
 }

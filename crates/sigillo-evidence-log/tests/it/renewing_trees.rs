@@ -319,6 +319,28 @@ async fn sealings_that_lost_hash_trees_may_be_of_are_told_until_when_they_hold()
 }
 
 #[tokio::test]
+async fn two_lines_that_are_renewed_no_more_do_not_stand_for_one_another() {
+    let mut it = Renewing::with_sealings(1).await;
+    it.stamp_on(OTHER).await;
+    it.let_pass(100);
+    let [one, other] = [rehash(&it, EVIDENCE_LINE).await, rehash(&it, OTHER).await];
+    let severity = async |line| stopped(&it.plan_on(line, (false, false, false)).await).severity;
+    let tree = ObjectKey::hash_tree(other.renewal);
+    for lost in [&tree, &other.leaves[0]] {
+        without(&it, lost, None, async || {
+            assert_eq!(severity(OTHER).await, Severity::Note, "the first has all that it needs");
+            without(&it, &one.leaves[0], None, async || {
+                for line in [EVIDENCE_LINE, OTHER] {
+                    assert_eq!(severity(line).await, Severity::CannotTell, "{lost} {line}");
+                }
+            })
+            .await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn newer_time_stamps_do_nothing_where_what_a_first_one_covers_is_lost() {
     let it = Renewing::with_sealings(2).await;
     let parts = stamp_first(&it, LONG, &[]).await;
