@@ -6,7 +6,8 @@ use futures::{StreamExt as _, stream};
 
 use sigillo_evidence_log::{Archive, Chains, LogView};
 use sigillo_model::{
-    BatchId, Finding, FindingCode, HashTree, ObjectKey, Sha512Digest, is_sha512_line,
+    BATCH_DOCUMENTS_MAX, BatchId, Finding, FindingCode, HashTree, ObjectKey, Sha512Digest,
+    is_sha512_line,
 };
 use sigillo_store::StoreError;
 
@@ -68,16 +69,31 @@ pub fn check_trees(chains: &Chains) -> Option<Check> {
     let documents: usize = nowhere.values().map(HashSet::len).sum();
     let sealings = nowhere.values().filter(|it| !it.is_empty()).count();
     if documents == 0 {
-        let words = "sealings that have hash trees of SHA-512 have all their documents in some";
+        let words = "sealings that have hash trees of SHA-512 had all their documents in some when these were \
+                     made (whether all of that is there, `sigillo verify` says)";
         return Some(Check::ok(name, words));
     }
+    let left = nowhere.iter().filter(|(_, left_out)| !left_out.is_empty());
+    let is_renewed = left.map(|(number, _)| *number).all(|number| has_line_without(chains, number));
+    let what = if is_renewed {
+        "if SHA-256 falls, nothing proves these"
+    } else {
+        "newer time-stamps do nothing for some of these, and what came before new hash trees, if anything did, \
+         ends one day (`sigillo renew` says when)"
+    };
     let words = format!(
         "hash trees of SHA-512 were made without {documents} documents of {sealings} sealings, which were \
-         not there as they were archived: if SHA-256 falls, nothing proves these"
+         not there as they were archived: {what}"
     );
     let mend = "sigillo verify --full   (then bring back what is damaged, and add another line of SHA-512: \
                 docs/operations/README.md)";
     Some(Check::warn(name, words, mend))
+}
+
+/// Tells whether a sealing has a line without hash trees, whose newer time-stamps are of all its documents.
+fn has_line_without(chains: &Chains, number: u64) -> bool {
+    let mut of_sealing = chains.iter().filter(|(_, it, _)| *it == number);
+    of_sealing.any(|(_, _, chain)| chain.iter().all(|it| chains.trees_under(it).is_none()))
 }
 
 /// Looks whether the leaves and the lists that hash trees consist of are there, without reading them.
@@ -100,9 +116,7 @@ pub(crate) async fn missing_of(archive: &Archive, chains: &Chains) -> Vec<Findin
 async fn look_for(archive: &Archive, code: FindingCode, key: &ObjectKey) -> Option<Finding> {
     let what = match archive.store().size(key).await {
         // A list of nothing is empty; leaves are whole hashes.
-        Ok(size) if is_of_leaves(key) && (size == 0 || size % LEAF_BYTES != 0) => {
-            "it is no list of hashes"
-        }
+        Ok(size) if is_of_leaves(key) && !is_of_hashes(size) => "it is no list of hashes",
         Ok(_) => return None,
         Err(StoreError::NotFound { .. }) => "it is not in the store",
         Err(StoreError::NotAnObject { .. }) => {
@@ -118,6 +132,12 @@ async fn look_for(archive: &Archive, code: FindingCode, key: &ObjectKey) -> Opti
 
 /// Length of a leaf.
 const LEAF_BYTES: u64 = Sha512Digest::LENGTH_BYTES as u64;
+
+/// Tells whether a list of leaves can have this many bytes.
+fn is_of_hashes(size: u64) -> bool {
+    let bytes_max = LEAF_BYTES * u64::from(BATCH_DOCUMENTS_MAX);
+    (LEAF_BYTES..=bytes_max).contains(&size) && size.is_multiple_of(LEAF_BYTES)
+}
 
 fn is_of_leaves(key: &ObjectKey) -> bool {
     key.to_string().starts_with("renewals/leaves/")
@@ -139,4 +159,24 @@ fn in_no_tree(chains: &Chains) -> BTreeMap<u64, HashSet<Member>> {
 fn documents_of(view: &LogView, number: u64) -> u64 {
     let batches = view.sealing(number).into_iter().flat_map(|it| view.batches_of(&it.body));
     batches.map(|batch| u64::from(batch.body.documents)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_leaves_is_of_whole_hashes_and_of_no_more_than_a_batch_has() {
+        for (size, is_right) in [
+            (0, false),
+            (63, false),
+            (64, true),
+            (65, false),
+            (LEAF_BYTES * u64::from(BATCH_DOCUMENTS_MAX), true),
+            (LEAF_BYTES * (u64::from(BATCH_DOCUMENTS_MAX) + 1), false),
+            (200_000_000, false),
+        ] {
+            assert_eq!(is_of_hashes(size), is_right, "{size}");
+        }
+    }
 }
