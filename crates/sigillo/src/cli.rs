@@ -285,8 +285,9 @@ pub(crate) struct ExportArgs {
 /// Verify the archive, or some of its documents
 ///
 /// Checks the log, every batch, seals, time-stamps, and that every pack is there, and the leaves and
-/// lists of hash trees, without reading these; with --full also every byte. Reads only. Every finding
-/// has a code, listed in docs/findings.md.
+/// lists of hash trees, without reading these; with --full also every byte. With documents named it
+/// checks the log, seals and time-stamps, every byte of these, and the leaves of their batches. Reads
+/// only. Every finding has a code, listed in docs/findings.md.
 ///
 /// With --receipt no archive is needed: the receipt, and the files named beside it, are checked
 /// against each other and against the trust store.
