@@ -111,19 +111,6 @@ impl NotContained {
         Told { code: FindingCode::LogRolledBack, words }
     }
 
-    /// Says why a witness cosigns nothing else of a log that ended, and what to do with a request that may be of
-    /// before that, or is not.
-    pub(crate) fn cosigns_only_end(may_be_older: bool) -> &'static str {
-        if may_be_older {
-            "of a log that ended a witness cosigns only its end, and then what comes after it. A request that was \
-             made before the end came too late, and is in order: ask for a new one. If it was made since, others \
-             may sign with the keys: tell the entity, and keep the file"
-        } else {
-            "of a log that ended a witness cosigns only its end, and then what comes after it: somebody may sign \
-             with keys that are not theirs. Tell the entity, and keep the file"
-        }
-    }
-
     /// Refuses what was to rest on it, if it is no damage.
     pub(crate) fn refused(&self) -> Option<CommandError> {
         let (_, words) = self.explained()?;
