@@ -204,7 +204,7 @@ impl World {
         let signers = || LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
         let at = LogTime::new("2026-11-25T09:00:00Z".parse().unwrap());
         let words = "furto".to_owned();
-        let terms = SuccessionTerms { at, checkpoint: None, reason, words };
+        let terms = SuccessionTerms { at, checkpoint: None, clock_ahead: None, reason, words };
         let plan = plan_succession(&self.archive).await.unwrap();
         let new = (&signers(), keys.seal_pem());
         let act = write_succession_act(&self.archive, &plan, new, terms).unwrap();

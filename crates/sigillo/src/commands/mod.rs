@@ -21,6 +21,7 @@ pub(crate) mod log_succeed;
 mod log_succeed_again;
 mod log_succeed_known;
 pub(crate) mod log_witness;
+mod log_witness_ended;
 mod rebuild;
 pub(crate) mod receipt;
 mod receipt_refresh;
