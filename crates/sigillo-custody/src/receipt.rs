@@ -25,12 +25,9 @@ use sigillo_proof::{
 use sigillo_store::ReadPool;
 
 use crate::{
-    CustodyError, GiveReceiptError, GivenReceipt, ReceiptLog,
-    receipt_lost::{LeftOut, keep_from},
-    receipt_records::read_records,
-    receipt_sealings::seal_batches,
-    receipt_trees::place_in_trees,
-    report_check::REPORT_BYTES_MAX,
+    CustodyError, GiveReceiptError, GivenReceipt, ReceiptLog, receipt_kept::keep_from,
+    receipt_lost::LeftOut, receipt_records::read_records, receipt_sealings::seal_batches,
+    receipt_trees::place_in_trees, report_check::REPORT_BYTES_MAX,
 };
 
 /// What a receipt is for.

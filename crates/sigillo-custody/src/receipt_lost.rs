@@ -1,7 +1,7 @@
 //! Renewals and evidence lines that a receipt leaves out because the archive has lost them, and what
 //! that means.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -12,11 +12,7 @@ use sigillo_proof::{
     EntryPlace, LoggedLine, Receipt, RenewalSection, SealingSection, TokenSection,
 };
 
-use crate::{
-    ReceiptLog,
-    receipt_error::GiveReceiptError,
-    receipt_trees::{documents_of, other_lines, sections_of},
-};
+use crate::receipt_trees::{documents_of, lines_of, other_lines, sealing_in, sections_of};
 
 /// A receipt, and what it leaves out because the archive has lost it.
 #[derive(Clone, Debug)]
@@ -52,9 +48,8 @@ struct Renewal {
     renewed_at: String,
     /// What was found in its place.
     what: String,
-    /// The sealing, the line, and the entries of all renewals that are not given without it; nothing if it
-    /// is lost whatever else is there.
-    of: Option<(u64, String, Vec<EntryPlace>)>,
+    /// The sealing, the line, and the entries of all renewals that are not given without it.
+    of: (u64, String, Vec<EntryPlace>),
 }
 
 /// A renewal that does not count, for a certificate behind it was revoked.
@@ -102,7 +97,7 @@ impl LeftOut {
         if token.is_placed() {
             let (key, place) = (token.key(view), place_of(view, unread));
             let (renewed_at, what) = (unread.stamped_at(view).to_owned(), what.to_owned());
-            let of = Some((of.0, of.1.to_owned(), vec![place]));
+            let of = (of.0, of.1.to_owned(), vec![place]);
             self.renewals.push(Renewal { key, renewed_at, what, of });
         } else {
             self.list((view, chains), of, unread);
@@ -128,7 +123,7 @@ impl LeftOut {
             key: unread.key(view),
             renewed_at: unread.stamped_at(view).to_owned(),
             what: what.unwrap_or("it is not in the store").to_owned(),
-            of: Some((number, line.to_owned(), vec![place_of(view, unread)])),
+            of: (number, line.to_owned(), vec![place_of(view, unread)]),
         });
     }
 
@@ -153,22 +148,17 @@ impl LeftOut {
                 }
             }
         }
+        drop_places(&mut older);
         older
     }
 
     /// Takes note that of a sealing on a line a renewal is not given either that is there, for something
     /// before it is lost.
     pub(crate) fn not_given(&mut self, (number, line): SealingLine<'_>, place: EntryPlace) {
-        let of = self.renewals.iter_mut().filter_map(|it| it.of.as_mut());
+        let of = self.renewals.iter_mut().map(|it| &mut it.of);
         for (.., places) in of.filter(|it| (it.0, it.1.as_str()) == (number, line)) {
             places.push(place);
         }
-    }
-
-    /// Takes note of what is lost under new hash trees, of the renewal of that time.
-    pub(crate) fn under_trees(&mut self, key: &ObjectKey, renewed_at: &str, what: &str) {
-        let (key, renewed_at, what) = (key.clone(), renewed_at.to_owned(), what.to_owned());
-        self.renewals.push(Renewal { key, renewed_at, what, of: None });
     }
 
     /// Takes note that the first time-stamp of a sealing on a line is lost, and with it the line.
@@ -181,8 +171,8 @@ impl LeftOut {
         self.lines.push(Line { key, of: (number, line.to_owned()), what });
     }
 
-    /// Takes note that documents have no place on a line of SHA-512, for what is under its time-stamp is
-    /// lost, or, without `what`, that they were left out of hash trees when these were made.
+    /// Takes note that documents have no place in hash trees on a line, for what is under the time-stamp over
+    /// these is lost, or, without `what`, that they were left out when the trees were made.
     pub(crate) fn places(
         &mut self,
         key: ObjectKey,
@@ -191,7 +181,11 @@ impl LeftOut {
         documents: &[usize],
     ) {
         let (of, what) = ((number, line.to_owned()), what.map(str::to_owned));
-        self.places.push(Places { key, of, what, documents: documents.to_vec() });
+        let same = |it: &&mut Places| (&it.key, &it.of) == (&key, &of);
+        match self.places.iter_mut().find(same) {
+            Some(places) => places.documents.extend(documents),
+            None => self.places.push(Places { key, of, what, documents: documents.to_vec() }),
+        }
     }
 
     /// Returns the numbers of the sealings of which a line is left out, or documents on one.
@@ -215,9 +209,9 @@ impl LeftOut {
         };
         let mut renewals = BTreeMap::<String, (Option<Timestamp>, Renewal)>::new();
         for lost in self.renewals {
-            let of = lost.of.as_ref().map(|(number, line, places)| (token(*number, line), places));
-            let section = of.and_then(|(section, _)| section);
-            if of.is_some_and(|(section, places)| section.is_some_and(|it| has_all(it, places))) {
+            let (number, line, places) = &lost.of;
+            let section = token(*number, line);
+            if section.is_some_and(|it| has_all(it, places)) {
                 continue;
             }
             let until = section.and_then(|section| holds_until(section, by));
@@ -233,6 +227,20 @@ impl LeftOut {
         let lines = lines.map(|it| it.finding(receipt, standing));
         let places = self.places.into_iter().filter_map(|it| it.finding(receipt, standing));
         renewals.chain(lines).chain(places).collect()
+    }
+}
+
+/// Drops the places of documents in hash trees that a receipt does not have.
+fn drop_places(receipt: &mut Receipt) {
+    let trees: BTreeSet<(u64, String)> = lines_of(receipt).into_iter().collect();
+    let Receipt { batches, documents, .. } = receipt;
+    for document in documents {
+        let number = sealing_in(batches, document.batch);
+        let has = |line: &String| number.is_some_and(|it| trees.contains(&(it, line.clone())));
+        document.hash_trees.retain(|place| has(&place.line));
+        if document.hash_trees.is_empty() {
+            document.sha512.clear();
+        }
     }
 }
 
@@ -303,7 +311,8 @@ impl Places {
                 "{what}: {are} not in the hash trees of the evidence line {line} as it is given, {words}; bring \
                  the object back from a copy of the archive, then make this again",
             );
-            (FindingCode::LineLeftOut, message)
+            let code = FindingCode::LineLeftOut;
+            (if is_of_line { code } else { FindingCode::RenewalLeftOut }, message)
         } else {
             let message = format!(
                 "{are} not in the hash trees of sealing {number} on the evidence line {line}, for they were \
@@ -429,121 +438,4 @@ fn renewed_at(line: &str) -> Option<Timestamp> {
         Entry::EvidenceRehashed(body) => body.stamped_at.parse().ok(),
         _ => None,
     }
-}
-
-/// Keeps the renewals and the evidence lines that an older receipt has and the archive has lost: the
-/// older one is a copy of them.
-pub(crate) fn keep_from(
-    older: &Receipt,
-    newer: &mut Receipt,
-    log: &ReceiptLog,
-) -> Result<(), GiveReceiptError> {
-    for section in &mut newer.sealings {
-        let same = |it: &&SealingSection| it.entry.line == section.entry.line;
-        if let Some(before) = older.sealings.iter().find(same) {
-            keep_lines(&before.tokens, &mut section.tokens, log)?;
-        }
-    }
-    let pairs = older.sealings.iter().flat_map(|it| &it.tokens).collect::<Vec<_>>();
-    for token in newer.sealings.iter_mut().flat_map(|it| &mut it.tokens) {
-        let Some(before) = pairs.iter().find(|it| it.token == token.token) else { continue };
-        keep(&before.renewals, &mut token.renewals, log)?;
-        match (&before.hash_tree, &mut token.hash_tree) {
-            (Some(before), Some(tree)) => keep(&before.renewals, &mut tree.renewals, log)?,
-            (Some(before), tree) => {
-                let mut kept = before.clone();
-                let renewals = kept.renewals.iter_mut().map(|it| &mut it.entry);
-                for entry in std::iter::once(&mut kept.entry).chain(renewals) {
-                    *entry = log.line(entry.place())?;
-                }
-                *tree = Some(kept);
-            }
-            (None, _) => {}
-        }
-    }
-    keep_places(older, newer);
-    Ok(())
-}
-
-/// Keeps the places of documents in the trees of lines of SHA-512 whose token is the same: a token has
-/// one tree.
-fn keep_places(older: &Receipt, newer: &mut Receipt) {
-    let tokens = |it: &Receipt| -> HashSet<(String, Vec<u8>)> {
-        let tokens = it.sealings.iter().flat_map(|it| &it.tokens).filter(|it| it.is_over_trees());
-        tokens.map(|it| (it.line.clone(), it.token.0.clone())).collect()
-    };
-    let (before, after) = (tokens(older), tokens(newer));
-    let lines: HashSet<_> = before.intersection(&after).map(|(line, _)| line.as_str()).collect();
-    let known: HashMap<_, _> = older
-        .documents
-        .iter()
-        .filter(|it| !it.hash_trees.is_empty())
-        .map(|it| (it.version_id, it))
-        .collect();
-    for document in &mut newer.documents {
-        let Some(before) = known.get(&document.version_id) else { continue };
-        for place in before.hash_trees.iter().filter(|it| lines.contains(it.line.as_str())) {
-            if !document.hash_trees.iter().any(|it| it.line == place.line) {
-                document.hash_trees.push(place.clone());
-                document.sha512.clone_from(&before.sha512);
-            }
-        }
-        document.hash_trees.sort_by(|a, b| a.line.cmp(&b.line));
-    }
-}
-
-/// Keeps those lines of a sealing.
-fn keep_lines(
-    before: &[TokenSection],
-    tokens: &mut Vec<TokenSection>,
-    log: &ReceiptLog,
-) -> Result<(), GiveReceiptError> {
-    for kept in before {
-        if tokens.iter().any(|it| it.line == kept.line) {
-            continue;
-        }
-        let entry = log.line(kept.entry.place())?;
-        if entry.line != kept.entry.line {
-            continue;
-        }
-        let mut kept = TokenSection { entry, ..kept.clone() };
-        for renewal in &mut kept.renewals {
-            renewal.entry = log.line(renewal.entry.place())?;
-        }
-        if let Some(tree) = &mut kept.hash_tree {
-            tree.entry = log.line(tree.entry.place())?;
-            for renewal in &mut tree.renewals {
-                renewal.entry = log.line(renewal.entry.place())?;
-            }
-        }
-        let after = |it: &TokenSection| it.entry.place() > kept.entry.place();
-        let at = tokens.iter().position(after).unwrap_or(tokens.len());
-        tokens.insert(at, kept);
-    }
-    Ok(())
-}
-
-/// Keeps those renewals of a chain.
-fn keep(
-    before: &[RenewalSection],
-    renewals: &mut Vec<RenewalSection>,
-    log: &ReceiptLog,
-) -> Result<(), GiveReceiptError> {
-    for kept in before.iter().filter(|it| it.token.is_some()) {
-        let same = |it: &&mut RenewalSection| it.entry.line == kept.entry.line;
-        if let Some(section) = renewals.iter_mut().find(same) {
-            if section.token.is_none() {
-                *section = RenewalSection { entry: section.entry.clone(), ..kept.clone() };
-            }
-            continue;
-        }
-        let entry = log.line(kept.entry.place())?;
-        if entry.line != kept.entry.line {
-            continue;
-        }
-        let after = |it: &RenewalSection| it.entry.place() > entry.place();
-        let at = renewals.iter().position(after).unwrap_or(renewals.len());
-        renewals.insert(at, RenewalSection { entry, ..kept.clone() });
-    }
-    Ok(())
 }

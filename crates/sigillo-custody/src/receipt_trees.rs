@@ -9,8 +9,8 @@ use sigillo_ers::EvidenceTree;
 use sigillo_evidence_log::{
     Archive, BatchObjectError, Chains, LoggedBatch, Rehash, read_pack_list, read_rehashed_leaves,
 };
-use sigillo_model::{Blake3Digest, Entry, ObjectKey, Sha512Digest, VersionId, is_sha512_line};
-use sigillo_proof::{DocumentTreeSection, Receipt, SealingSection};
+use sigillo_model::{Blake3Digest, Entry, ObjectKey, Sha512Digest, VersionId};
+use sigillo_proof::{BatchSection, DocumentTreeSection, Receipt, SealingSection};
 use sigillo_store::ReadPool;
 
 use crate::{
@@ -90,8 +90,8 @@ pub(crate) async fn place_in_trees(
             }
         }
     }
-    for unplaced in unplaced.iter().filter(|it| !it.documents.is_empty()) {
-        unplaced.tell(log, left_out);
+    for unplaced in unplaced.into_iter().filter(|it| !it.documents.is_empty()) {
+        unplaced.tell(left_out);
     }
     Ok(())
 }
@@ -117,19 +117,14 @@ struct Unplaced<'a> {
 type NotThere = (ObjectKey, String);
 
 impl Unplaced<'_> {
-    /// Takes note of them: of new hash trees of a renewal, or of those of a line of SHA-512.
-    fn tell(&self, log: &ReceiptLog, left_out: &mut LeftOut) {
+    /// Takes note of them.
+    fn tell(self, left_out: &mut LeftOut) {
         let Trees { line, number, rehash } = self.trees;
-        match &self.lost {
-            Some((key, what)) if is_sha512_line(line) => {
-                left_out.places(key.clone(), (number, line), Some(what), &self.documents);
-            }
-            Some((key, what)) => left_out.under_trees(key, renewed_at(log, rehash), what),
-            None => {
-                let key = ObjectKey::hash_tree(rehash.tree.renewal);
-                left_out.places(key, (number, line), None, &self.documents);
-            }
-        }
+        let (key, what) = match self.lost {
+            Some((key, what)) => (key, Some(what)),
+            None => (ObjectKey::hash_tree(rehash.tree.renewal), None),
+        };
+        left_out.places(key, (number, line), what.as_deref(), &self.documents);
     }
 }
 
@@ -152,23 +147,19 @@ pub(crate) fn other_lines<'r>(
 
 /// Returns the documents of a receipt that a sealing is of.
 pub(crate) fn documents_of(receipt: &Receipt, number: u64) -> impl Iterator<Item = usize> {
-    let is_of = move |batch: u64| {
-        let batch = usize::try_from(batch).ok().and_then(|at| receipt.batches.get(at));
-        batch.and_then(|it| it.sealed.as_ref()).is_some_and(|sealed| sealed.number == number)
-    };
+    let is_of = move |batch: u64| sealing_in(&receipt.batches, batch) == Some(number);
     let documents = receipt.documents.iter().enumerate();
     documents.filter(move |(_, it)| is_of(it.batch)).map(|(at, _)| at)
 }
 
-/// Returns the time that the token over new hash trees attests, as the log states it.
-fn renewed_at<'l>(log: &'l ReceiptLog, rehash: &Rehash) -> &'l str {
-    let mut rehashes = log.view.rehashes.iter().map(|it| &it.body);
-    let body = rehashes.find(|it| it.renewal == rehash.tree.renewal);
-    body.map_or("", |body| &body.stamped_at)
+/// Returns the number of the sealing that one of these batches leads to.
+pub(crate) fn sealing_in(batches: &[BatchSection], batch: u64) -> Option<u64> {
+    let batch = usize::try_from(batch).ok().and_then(|at| batches.get(at))?;
+    batch.sealed.as_ref().map(|sealed| sealed.number)
 }
 
 /// Returns the sealings and lines of a receipt that have hash trees.
-fn lines_of(receipt: &Receipt) -> Vec<(u64, String)> {
+pub(crate) fn lines_of(receipt: &Receipt) -> Vec<(u64, String)> {
     let numbers: BTreeMap<_, _> = sections_of(receipt).collect();
     let lines = numbers.into_iter().flat_map(|(number, section)| {
         let tokens = section.tokens.iter().filter(|token| token.has_trees());

@@ -3,6 +3,8 @@
 
 use std::{fs, path::PathBuf, sync::atomic::Ordering};
 
+use serde_json::Value;
+
 use crate::{
     hash_families::{Families, SHORT, anchors, audited, line},
     hash_trees::{files_below, spoil},
@@ -37,11 +39,32 @@ fn with_trees() -> Option<Families> {
 /// The same; then the certificate of the authority that stamped the hash trees was revoked.
 fn revoked() -> Option<Families> {
     let it = with_trees()?;
+    revoke(&it);
+    Some(it)
+}
+
+fn revoke(it: &Families) {
     let world = &it.world;
     it.long.list("R", "250101000000Z,keyCompromise", "20");
     it.long.answers.store(true, Ordering::SeqCst);
     world.run(["renew", "--gather", "--yes"]).check(3, "REVOKED: the certificate of CN=tsa");
-    Some(it)
+}
+
+#[test]
+fn a_receipt_that_is_given_anew_has_no_places_in_hash_trees_that_do_not_count() {
+    let Some(it) = with_trees() else { return };
+    let world = &it.world;
+    json(world, 0, &["receipt", "show", "carte/due.txt", "-o", "rdv.json"]);
+    let places = || {
+        let receipt: Value =
+            serde_json::from_slice(&fs::read(world.place("rdv.json")).unwrap()).unwrap();
+        receipt["documents"][0]["hash_trees"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(places(), 1);
+    revoke(&it);
+    assert_eq!(codes(&json(world, 0, &["receipt", "refresh", "rdv.json"])), ["F522"]);
+    assert_eq!(places(), 0);
+    world.run(["verify", "--receipt", "rdv.json", "carte/due.txt"]).check(0, "INTACT");
 }
 
 #[test]
