@@ -36,6 +36,7 @@ mod cosignatures;
 mod qualified;
 mod receipt;
 mod receipt_archive;
+mod receipt_instead;
 mod receipt_kept;
 mod receipt_log;
 mod receipt_records;

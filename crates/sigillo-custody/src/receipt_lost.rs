@@ -1,18 +1,16 @@
 //! Renewals and evidence lines that a receipt leaves out because the archive has lost them, and what
 //! that means.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
-use sigillo_ers::{TrustAnchors, token_certificate_end};
 use sigillo_evidence_log::{ChainToken, Chains, LogView, TokenFrom, Unread};
-use sigillo_model::{Entry, Finding, FindingCode, ObjectKey, Severity, is_sha512_line};
-use sigillo_proof::{
-    EntryPlace, LoggedLine, Receipt, RenewalSection, SealingSection, TokenSection,
-};
+use sigillo_model::{Finding, FindingCode, ObjectKey, is_sha512_line};
+use sigillo_proof::{EntryPlace, LoggedLine, Receipt, TokenSection};
 
-use crate::receipt_trees::{documents_of, lines_of, other_lines, sealing_in, sections_of};
+use crate::{
+    receipt_instead::{Instead, Judged, Left, are},
+    receipt_trees::{documents_of, lines_of, sealing_in},
+};
 
 /// A receipt, and what it leaves out because the archive has lost it.
 #[derive(Clone, Debug)]
@@ -36,9 +34,6 @@ pub(crate) struct LeftOut {
 
 /// A sealing and an evidence line of it.
 pub(crate) type SealingLine<'a> = (u64, &'a str);
-
-/// The lines of sealings whose time-stamps hold.
-pub(crate) type StandingIn = BTreeSet<(u64, String)>;
 
 /// An object of a renewal that is lost.
 #[derive(Debug)]
@@ -188,44 +183,32 @@ impl LeftOut {
         }
     }
 
-    /// Returns the numbers of the sealings of which a line is left out, or documents on one.
-    pub(crate) fn of_lines(&self) -> BTreeSet<u64> {
-        let lines = self.lines.iter().map(|it| it.of.0);
-        lines.chain(self.places.iter().map(|it| it.of.0)).collect()
+    /// Tells whether there is nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { renewals, revoked, lines, places } = self;
+        renewals.is_empty() && revoked.is_empty() && lines.is_empty() && places.is_empty()
     }
 
-    /// Says what a receipt leaves out, with the way to mend it; `by` says whom certificates are to lead to,
-    /// and as of when, and `standing` which lines hold of the sealings of which something is left out on one.
-    pub(crate) fn findings(
-        self,
-        receipt: &Receipt,
-        by: (&TrustAnchors, Timestamp),
-        standing: &StandingIn,
-    ) -> Vec<Finding> {
-        let sections: HashMap<u64, &SealingSection> = sections_of(receipt).collect();
-        let token = |number: u64, line: &str| {
-            let tokens = &sections.get(&number)?.tokens;
-            tokens.iter().find(|it| it.line == line)
-        };
-        let mut renewals = BTreeMap::<String, (Option<Timestamp>, Renewal)>::new();
+    /// Says what a receipt leaves out, with the way to mend it, by what its check will say of the rest.
+    pub(crate) fn findings(self, judged: &Judged<'_>) -> Vec<Finding> {
+        let mut renewals = BTreeMap::<String, (Option<Left>, Renewal)>::new();
         for lost in self.renewals {
             let (number, line, places) = &lost.of;
-            let section = token(*number, line);
+            let section = judged.section((*number, line));
             if section.is_some_and(|it| has_all(it, places)) {
                 continue;
             }
-            let until = section.and_then(|section| holds_until(section, by));
-            let (least, _) = renewals.entry(lost.key.to_string()).or_insert((until, lost));
-            *least = least.iter().copied().chain(until).min();
+            let left = section.map(|section| judged.left(*number, section));
+            let (least, _) = renewals.entry(lost.key.to_string()).or_insert((left, lost));
+            *least = least.iter().copied().chain(left).min();
         }
-        let renewals = renewals.into_values().map(|(until, lost)| lost.finding(until));
+        let renewals = renewals.into_values().map(|(left, lost)| lost.finding(left));
         let revoked: BTreeMap<String, Revoked> =
             self.revoked.into_iter().map(|it| (it.key.to_string(), it)).collect();
         let renewals = renewals.chain(revoked.into_values().map(Revoked::finding));
-        let is_lost = |it: &Line| token(it.of.0, &it.of.1).is_none();
-        let lines = self.lines.into_iter().filter(is_lost);
-        let lines = lines.map(|it| it.finding(receipt, standing));
-        let places = self.places.into_iter().filter_map(|it| it.finding(receipt, standing));
+        let is_lost = |it: &Line| judged.section((it.of.0, &it.of.1)).is_none();
+        let lines = self.lines.into_iter().filter(is_lost).map(|it| it.finding(judged));
+        let places = self.places.into_iter().filter_map(|it| it.finding(judged));
         renewals.chain(lines).chain(places).collect()
     }
 }
@@ -267,16 +250,13 @@ impl Revoked {
 }
 
 impl Line {
-    fn finding(self, receipt: &Receipt, standing: &StandingIn) -> Finding {
+    fn finding(self, judged: &Judged<'_>) -> Finding {
         let Self { key, of: (number, line), what } = self;
-        let documents: Vec<usize> = documents_of(receipt, number).collect();
-        let instead = if receipt.submission.is_none() {
-            Instead::of(receipt, (number, &line), &documents, standing)
-        } else if standing.iter().any(|(of, other)| *of == number && *other != line) {
-            Instead::Holds
+        let instead = if judged.receipt.submission.is_none() {
+            let documents: Vec<usize> = documents_of(judged.receipt, number).collect();
+            Instead::of(judged, (number, &line), &documents)
         } else {
-            // One of a submission says of no document where it is in hash trees.
-            Instead::IsDoubtful
+            Instead::of_submission(judged, number)
         };
         let message = format!(
             "{what}: what was stamped on the evidence line {line} is left out, {}; bring the object back from \
@@ -289,153 +269,56 @@ impl Line {
 
 impl Places {
     /// Says which documents of a receipt have no place, if there are any.
-    fn finding(mut self, receipt: &Receipt, standing: &StandingIn) -> Option<Finding> {
+    fn finding(mut self, judged: &Judged<'_>) -> Option<Finding> {
         let (number, line) = (self.of.0, self.of.1.as_str());
-        let is_placed = |at: &usize| {
-            let document = receipt.documents.get(*at);
-            document.is_some_and(|it| it.hash_trees.iter().any(|place| place.line == line))
-        };
-        self.documents.retain(|at| !is_placed(at));
+        self.documents.retain(|at| !judged.is_in_trees(*at, line));
         if self.documents.is_empty() {
             return None;
         }
-        let is_of_line = is_sha512_line(line);
-        let instead = if is_of_line {
-            Instead::of(receipt, (number, line), &self.documents, standing)
-        } else {
-            Instead::Before
-        };
+        let instead = Instead::of(judged, (number, line), &self.documents);
         let (are, words) = (are(self.documents.len()), instead.words("them"));
-        let (code, message) = if let Some(what) = self.what {
-            let message = format!(
-                "{what}: {are} not in the hash trees of the evidence line {line} as it is given, {words}; bring \
-                 the object back from a copy of the archive, then make this again",
-            );
-            let code = FindingCode::LineLeftOut;
-            (if is_of_line { code } else { FindingCode::RenewalLeftOut }, message)
-        } else {
-            let message = format!(
-                "{are} not in the hash trees of sealing {number} on the evidence line {line}, for they were \
-                 left out when these were made, and never will be; {words}",
-            );
-            (FindingCode::DocumentsLeftOut, message)
+        let (code, message) = match self.what {
+            Some(what) => {
+                let is_first = is_sha512_line(line);
+                let trees = if is_first { "hash trees" } else { "new hash trees" };
+                let message = format!(
+                    "{what}: {are} not in the {trees} of the evidence line {line} as it is given, {words}; \
+                     bring the object back from a copy of the archive, then make this again",
+                );
+                let code = FindingCode::LineLeftOut;
+                (if is_first { code } else { FindingCode::RenewalLeftOut }, message)
+            }
+            None => {
+                let message = format!(
+                    "{are} not in the hash trees of sealing {number} on the evidence line {line}, for they were \
+                     left out when these were made, and never will be; {words}",
+                );
+                (FindingCode::DocumentsLeftOut, message)
+            }
         };
         Some(instead.graver(Finding::new(code, self.key, message)))
     }
 }
 
-/// Says how many documents of a proof something is said of.
-fn are(documents: usize) -> String {
-    match documents {
-        1 => "1 document of this is".to_owned(),
-        documents => format!("{documents} documents of this are"),
-    }
-}
-
-/// What proves documents in place of a line that they are not on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Instead {
-    /// What came before hash trees on the line itself.
-    Before,
-    /// Other lines, of which one holds.
-    Holds,
-    /// Other lines, of which none holds by what is known here.
-    IsDoubtful,
-    /// Nothing.
-    Nothing,
-}
-
-impl Instead {
-    /// Looks what other lines of the sealing there are for all of some documents in a receipt.
-    fn of(
-        receipt: &Receipt,
-        of: SealingLine<'_>,
-        documents: &[usize],
-        standing: &StandingIn,
-    ) -> Self {
-        let mut worst = Self::Holds;
-        for document in documents {
-            let mut others = other_lines(receipt, of, *document).peekable();
-            if others.peek().is_none() {
-                return Self::Nothing;
+impl Renewal {
+    /// Says that it is left out; `left` is what is left of the evidence of the sealings that lack it.
+    fn finding(self, left: Option<Left>) -> Finding {
+        let left = match left {
+            None | Some(Left::Open) => String::new(),
+            Some(Left::Until(end)) => {
+                format!("; without it the evidence given here holds until {end}")
             }
-            if !others.any(|line| standing.contains(&(of.0, line.to_owned()))) {
-                worst = Self::IsDoubtful;
-            }
-        }
-        worst
-    }
-
-    /// Says so; `them` is what they are called.
-    fn words(self, them: &str) -> String {
-        let words = match self {
-            Self::Before => "what came before these on the line proves them alone",
-            Self::Holds => return format!("and the other lines of the sealing prove {them} alone"),
-            Self::IsDoubtful => {
-                "and of the other lines of the sealing none holds, by what is known here (`sigillo verify` \
-                 says why)"
-            }
-            Self::Nothing => {
-                "and no other line of the sealing has them: there is no evidence record of them, and only \
-                 the statement of the sealing, by SHA-256, leads from them to a time-stamp"
+            Some(Left::Nothing) => {
+                "; without it the evidence given here does not hold, by what is \
+                                    known here (`sigillo verify` says why)"
+                    .to_owned()
             }
         };
-        words.to_owned()
-    }
-
-    /// Makes of a note what it is where nothing that holds proves the documents.
-    fn graver(self, mut finding: Finding) -> Finding {
-        if matches!(self, Self::IsDoubtful | Self::Nothing) {
-            finding.severity = Severity::CannotTell;
-        }
-        finding
-    }
-}
-
-impl Renewal {
-    /// Says that it is left out; `until` is when the evidence of the sealings that lack it ends.
-    fn finding(self, until: Option<Timestamp>) -> Finding {
-        let until = until.map_or_else(String::new, |until| {
-            format!(
-                "; without it the evidence given here holds until {until}, when a certificate ends"
-            )
-        });
         let message = format!(
-            "{}: the renewal of {} is left out{until}; bring the object back from a copy of the \
+            "{}: the renewal of {} is left out{left}; bring the object back from a copy of the \
              archive, then make this again",
             self.what, self.renewed_at,
         );
         Finding::new(FindingCode::RenewalLeftOut, self.key, message)
-    }
-}
-
-/// Returns until when the certificates of a chain last, each from before the end of the one before.
-fn holds_until(
-    section: &TokenSection,
-    (anchors, at): (&TrustAnchors, Timestamp),
-) -> Option<Timestamp> {
-    let mut raw = section.token.clone();
-    let newer = |it: &RenewalSection| Some((it.token.clone()?, it.entry.line.clone()));
-    let tree = section.hash_tree.iter().flat_map(|tree| {
-        let first = (tree.token.clone(), tree.entry.line.clone());
-        std::iter::once(first).chain(tree.renewals.iter().filter_map(newer))
-    });
-    for (over, line) in section.renewals.iter().filter_map(newer).chain(tree) {
-        let Some(renewed_at) = renewed_at(&line) else { break };
-        let until = token_certificate_end(&raw.0, (anchors, renewed_at)).ok()?;
-        // A gap is not closed by what came after it.
-        if renewed_at > until {
-            return Some(until);
-        }
-        raw = over;
-    }
-    token_certificate_end(&raw.0, (anchors, at)).ok()
-}
-
-fn renewed_at(line: &str) -> Option<Timestamp> {
-    match Entry::parse_line(line.as_bytes()).ok()? {
-        Entry::EvidenceRenewed(body) => body.stamped_at.parse().ok(),
-        Entry::EvidenceRehashed(body) => body.stamped_at.parse().ok(),
-        _ => None,
     }
 }

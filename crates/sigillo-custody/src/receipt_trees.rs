@@ -17,7 +17,7 @@ use crate::{
     CustodyError, GiveReceiptError, ReceiptLog,
     holder::Holders,
     locate::packs_of,
-    receipt_lost::{LeftOut, SealingLine},
+    receipt_lost::LeftOut,
     rehash_pack::{DigestReader, Without},
 };
 
@@ -126,23 +126,6 @@ impl Unplaced<'_> {
         };
         left_out.places(key, (number, line), what.as_deref(), &self.documents);
     }
-}
-
-/// Returns the other lines of a sealing that prove a document as well, as a receipt has it.
-pub(crate) fn other_lines<'r>(
-    receipt: &'r Receipt,
-    (number, line): SealingLine<'r>,
-    document: usize,
-) -> impl Iterator<Item = &'r str> {
-    let is_placed = move |line: &str| {
-        receipt.documents[document].hash_trees.iter().any(|place| place.line == line)
-    };
-    let section = sections_of(receipt).find(|(it, _)| *it == number);
-    let tokens = section.into_iter().flat_map(|(_, section)| &section.tokens);
-    let others = tokens.filter(move |token| token.line != line);
-    others
-        .filter(move |token| !token.is_over_trees() || is_placed(&token.line))
-        .map(|token| token.line.as_str())
 }
 
 /// Returns the documents of a receipt that a sealing is of.

@@ -14,7 +14,7 @@ use sigillo_custody::{
 use sigillo_ers::{AlgorithmTable, TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{
     Chains, EVIDENCE_LINE, RenewalRules, Renewer, StampWith, Stamping, ToldRevocations,
-    commit_hash_tree, plan_renewals, read_view,
+    commit_hash_tree, plan_renewals, read_pack_list, read_view,
 };
 use sigillo_model::{Clock as _, ObjectKey, RenewalId, Severity, Verdict, VersionId};
 use sigillo_proof::{BundleRules, Receipt, ReceiptTrust, check_receipt_at};
@@ -131,6 +131,35 @@ impl Trees {
         [leaves, ObjectKey::hash_tree(tree), found.0.key(&view)]
     }
 
+    /// Returns the pack of a document.
+    async fn pack(&self, document: usize) -> ObjectKey {
+        let view = read_view(&self.world.archive).await.unwrap();
+        let list = read_pack_list(self.world.archive.store(), &view.batches[0].body).await;
+        ObjectKey::pack(list.unwrap()[document].name)
+    }
+
+    /// Makes new hash trees that leave out the second document.
+    async fn rehash_without_one(&mut self) {
+        let pack = self.pack(1).await;
+        let bytes = self.lose(&pack).await;
+        self.rehash().await;
+        self.put(&pack, bytes).await;
+    }
+
+    /// Gives a receipt of each document, and of both; says what is told of each, and whether it proves them.
+    async fn each(&self) -> Vec<(Vec<(&'static str, Severity, String)>, Verdict)> {
+        let mut all = Vec::new();
+        for documents in [&[0][..], &[1], &[0, 1]] {
+            let given = self.give(documents, None).await;
+            let (told, verdict) = (told(&given), self.check(&given.receipt));
+            // A renewal that is left out is told with an exit code whatever is left.
+            let graver = told.iter().any(|it| it.0 != "F514" && it.1 == Severity::CannotTell);
+            assert_eq!(graver, verdict != Verdict::Intact, "{documents:?}: {told:?}");
+            all.push((told, verdict));
+        }
+        all
+    }
+
     /// Changes an object, and returns what it was.
     async fn lose(&self, key: &ObjectKey) -> Bytes {
         let bytes = self.world.archive.store().read(key, u64::MAX).await.unwrap();
@@ -195,4 +224,94 @@ async fn a_receipt_keeps_the_places_in_hash_trees_that_the_archive_has_lost() {
     }
     it.let_pass(3_000);
     assert_eq!(it.check(&older.receipt), Verdict::Intact);
+}
+
+/// Returns the codes and severities of what is told.
+fn codes(told: &[(&'static str, Severity, String)]) -> Vec<(&'static str, Severity)> {
+    told.iter().map(|(code, severity, _)| (*code, *severity)).collect()
+}
+
+const NOTE: Severity = Severity::Note;
+const GRAVE: Severity = Severity::CannotTell;
+
+#[tokio::test]
+async fn what_new_hash_trees_left_out_is_proven_by_what_came_before_as_long_as_that_holds() {
+    let mut it = Trees::new().await;
+    it.let_pass(1000);
+    it.rehash_without_one().await;
+    let [first, second, both] = it.each().await.try_into().unwrap();
+    assert_eq!((codes(&first.0), codes(&second.0)), (vec![], vec![("F521", NOTE)]));
+    let words = "what came before these on the line proves them alone, until 2036-11-";
+    for (told, _) in [&second, &both] {
+        assert!(told[0].2.contains(words) && told[0].2.contains("when a certificate"), "{told:?}");
+    }
+    it.let_pass(3000);
+    let [first, second, both] = it.each().await.try_into().unwrap();
+    assert_eq!(codes(&first.0), []);
+    for (told, _) in [&second, &both] {
+        assert_eq!(codes(told), [("F521", GRAVE)]);
+        assert!(told[0].2.contains("neither what came before these on the line nor"), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_line_proves_what_new_hash_trees_left_out() {
+    let mut it = Trees::new().await;
+    it.let_pass(1000);
+    it.rehash_without_one().await;
+    it.stamp_long().await;
+    it.let_pass(3000);
+    let each = it.each().await;
+    assert_eq!(codes(&each[1].0), [("F521", NOTE)]);
+    assert!(each[1].0[0].2.contains("the other lines of the sealing prove them alone"), "{each:?}");
+    // Without its leaves that line has no document, and the other has the second no more.
+    it.lose(&it.objects(LONG).await[0]).await;
+    let [first, second, both] = it.each().await.try_into().unwrap();
+    assert_eq!(codes(&first.0), [("F516", NOTE)]);
+    assert!(first.0[0].2.contains("the other lines of the sealing prove them alone"), "{first:?}");
+    assert_eq!(codes(&second.0), [("F521", GRAVE), ("F516", GRAVE)]);
+    assert_eq!(codes(&both.0), [("F521", GRAVE), ("F516", GRAVE)]);
+}
+
+#[tokio::test]
+async fn of_lost_leaves_it_is_said_until_when_the_rest_holds() {
+    let mut it = Trees::new().await;
+    it.let_pass(1000);
+    it.rehash().await;
+    it.let_pass(100);
+    let [leaves, tree, token] = it.objects(EVIDENCE_LINE).await;
+    let before = "what came before these on the line proves them alone, until 2036-11-";
+    let rest = "without it the evidence given here holds until 2036-11-";
+    for (key, words) in [(&leaves, before), (&tree, rest), (&token, rest)] {
+        let bytes = it.lose(key).await;
+        for (told, verdict) in it.each().await {
+            assert_eq!((codes(&told), verdict), (vec![("F514", GRAVE)], Verdict::Intact), "{key}");
+            assert!(told[0].2.contains(words), "{key}: {told:?}");
+        }
+        it.put(key, bytes).await;
+    }
+    it.let_pass(3000);
+    let ended = "neither what came before these on the line nor another line";
+    let rest = "without it the evidence given here does not hold";
+    for (key, words) in [(&leaves, ended), (&tree, rest), (&token, rest)] {
+        let bytes = it.lose(key).await;
+        let given = it.give(&[0, 1], None).await;
+        assert_eq!(it.check(&given.receipt), Verdict::CannotTell);
+        assert_eq!(codes(&told(&given)), [("F514", GRAVE)], "{key}");
+        assert!(given.findings[0].message.contains(words), "{key}: {given:?}");
+        it.put(key, bytes).await;
+    }
+}
+
+#[tokio::test]
+async fn of_a_renewal_that_is_left_out_no_day_is_named_where_the_rest_is_not_believed() {
+    let mut it = Trees::new().await;
+    it.let_pass(1000);
+    it.rehash().await;
+    it.anchors = TrustAnchors::new();
+    it.lose(&it.objects(EVIDENCE_LINE).await[2]).await;
+    let given = it.give(&[0, 1], None).await;
+    assert_eq!(it.check(&given.receipt), Verdict::CannotTell);
+    let message = &given.findings[0].message;
+    assert!(message.contains("does not hold") && !message.contains("until"), "{message}");
 }
