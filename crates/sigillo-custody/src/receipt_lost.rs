@@ -277,24 +277,21 @@ impl Places {
         }
         let instead = Instead::of(judged, (number, line), &self.documents);
         let (are, words) = (are(self.documents.len()), instead.words("them"));
-        let (code, message) = match self.what {
-            Some(what) => {
-                let is_first = is_sha512_line(line);
-                let trees = if is_first { "hash trees" } else { "new hash trees" };
-                let message = format!(
-                    "{what}: {are} not in the {trees} of the evidence line {line} as it is given, {words}; \
-                     bring the object back from a copy of the archive, then make this again",
-                );
-                let code = FindingCode::LineLeftOut;
-                (if is_first { code } else { FindingCode::RenewalLeftOut }, message)
-            }
-            None => {
-                let message = format!(
-                    "{are} not in the hash trees of sealing {number} on the evidence line {line}, for they were \
-                     left out when these were made, and never will be; {words}",
-                );
-                (FindingCode::DocumentsLeftOut, message)
-            }
+        let (code, message) = if let Some(what) = self.what {
+            let is_first = is_sha512_line(line);
+            let trees = if is_first { "hash trees" } else { "new hash trees" };
+            let message = format!(
+                "{what}: {are} not in the {trees} of the evidence line {line} as it is given, {words}; \
+                 bring the object back from a copy of the archive, then make this again",
+            );
+            let code = FindingCode::LineLeftOut;
+            (if is_first { code } else { FindingCode::RenewalLeftOut }, message)
+        } else {
+            let message = format!(
+                "{are} not in the hash trees of sealing {number} on the evidence line {line}, for they were \
+                 left out when these were made, and never will be; {words}",
+            );
+            (FindingCode::DocumentsLeftOut, message)
         };
         Some(instead.graver(Finding::new(code, self.key, message)))
     }

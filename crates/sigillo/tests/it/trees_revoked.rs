@@ -68,6 +68,28 @@ fn a_receipt_that_is_given_anew_has_no_places_in_hash_trees_that_do_not_count() 
 }
 
 #[test]
+fn of_a_renewal_that_is_left_out_no_day_is_named_where_what_it_renewed_is_revoked() {
+    let Some(it) = with_trees() else { return };
+    let world = &it.world;
+    let below = files_below(&world.archive().join("renewals"));
+    let token = below.into_iter().find(|it| it.ends_with("token.tst")).unwrap();
+    fs::remove_file(token).unwrap();
+    let message = |proof: &str| {
+        let given = json(world, 3, &["prove", "carte/due.txt", "-o", proof]);
+        let mut found = given["findings"].as_array().unwrap().iter();
+        found.find(|it| it["code"] == "F514").unwrap()["message"].as_str().unwrap().to_owned()
+    };
+    assert!(message("prima.zip").contains("holds until 20"), "{}", message("altra.zip"));
+    it.short.list("R", "250101000000Z,keyCompromise", "20");
+    it.short.answers.store(true, Ordering::SeqCst);
+    let gathered = world.run(["renew", "--gather", "--yes"]);
+    assert!(gathered.stdout.contains("REVOKED"), "{gathered:?}");
+    let words = message("prova.zip");
+    assert!(words.contains("does not hold, by what is known here"), "{words}");
+    world.run(["check", "prova.zip", "carte/due.txt"]).check(5, "F917");
+}
+
+#[test]
 fn what_revoked_hash_trees_leave_out_is_proven_by_what_came_before_them() {
     let Some(it) = revoked() else { return };
     let world = &it.world;
