@@ -23,7 +23,7 @@ use crate::{
     chains_of, revoked_out,
     sealing_chains::{ReadTokens, SealingChains},
     standing::Left,
-    stopped::{Count, stopped},
+    stopped::{Count, left_out, stopped},
 };
 
 /// Why it does not matter who made a renewal.
@@ -55,6 +55,7 @@ pub(crate) async fn audit_renewals(
         told,
         due,
         stopped: BTreeMap::new(),
+        without: BTreeMap::new(),
         alone,
         revocation,
         left_out: HashMap::new(),
@@ -115,6 +116,8 @@ struct RenewalsAudit<'a> {
     due: BTreeMap<String, (u64, Due)>,
     /// By line, how many sealings can be renewed there no more, and what is left of these.
     stopped: BTreeMap<String, Count>,
+    /// By line, of how many sealings new hash trees leave documents out, and what is left of these.
+    without: BTreeMap<String, Count>,
     /// Where hash trees leave documents out: the sealings, by line and number, whose first chain holds
     /// without these, for it is all that proves those documents on the line.
     alone: HashSet<(String, u64)>,
@@ -212,21 +215,22 @@ impl RenewalsAudit<'_> {
                 self.find(code, &key, message);
             }
         }
-        let chains = read.count();
         let judged = self.judged((sealing, tokens), (record, read), (time, &evidence)).await?;
         let Some((record, read, report)) = judged else { return Ok(()) };
+        // Where new hash trees do not count, or are lost, nothing is renewed any more.
+        let is_cut = read.count() < chains_of(tokens).count();
         if self.leaves_out((number, tokens)) {
             let first = self.report(sealing, &record.first(), (time, &evidence));
-            let is_doubt = |it: &&Finding| it.severity >= Severity::CannotTell;
-            let mut doubts = first.findings.iter().filter(is_doubt);
-            if doubts.all(|it| stamp_of(it, &read).is_none()) {
+            let left = left_by(&first, &read, time);
+            if left != Left::Nothing {
                 self.alone.insert((line.to_owned(), number));
+            }
+            if !is_cut {
+                self.without.entry(line.to_owned()).or_default().take(left, false);
             }
         }
         self.revocation.take(self.view, (tokens, &read), &report);
-        let is_doubt = |it: &Finding| it.severity >= Severity::CannotTell;
-        let is_doubtful =
-            report.findings.iter().any(|it| is_doubt(it) && stamp_of(it, &read).is_some());
+        let left = left_by(&report, &read, time);
         for finding in report.findings {
             let Some(at) = stamp_of(&finding, &read) else { continue };
             let Some(token) = tokens.get(at) else { continue };
@@ -237,9 +241,7 @@ impl RenewalsAudit<'_> {
         }
         let Some(last) = report.stamps.last() else { return Ok(()) };
         let due = renewals_due(last, &time.algorithms);
-        if read.count() < chains {
-            let end = due.iter().filter_map(|due| due.before).min();
-            let left = if is_doubtful { Left::Nothing } else { Left::Until(end) };
+        if is_cut {
             let count = self.stopped.entry(line.to_owned()).or_default();
             count.take(left, read.is_on_hold());
             return Ok(());
@@ -405,10 +407,13 @@ impl RenewalsAudit<'_> {
         }
     }
 
-    /// Says what is to be renewed soon, and what can be renewed no more.
+    /// Says what is to be renewed soon, what can be renewed no more, and for what that does nothing.
     fn due(&mut self) {
         for (line, count) in std::mem::take(&mut self.stopped) {
             self.findings.push(stopped(&line, &count));
+        }
+        for (line, count) in std::mem::take(&mut self.without) {
+            self.findings.push(left_out(&line, &count));
         }
         for (line, (count, due)) in std::mem::take(&mut self.due) {
             let now = self.knowledge.time.as_ref().map(|time| time.at);
@@ -452,6 +457,16 @@ impl Evidence {
         self.hashes.push(hash);
         self.chains.push(chain);
     }
+}
+
+/// Returns what is left of time-stamps by the report on their record.
+fn left_by(report: &RecordReport, read: &SealingChains, time: &AuditTime) -> Left {
+    let is_doubt = |it: &Finding| it.severity >= Severity::CannotTell;
+    if report.findings.iter().any(|it| is_doubt(it) && stamp_of(it, read).is_some()) {
+        return Left::Nothing;
+    }
+    let due = report.stamps.last().map(|last| renewals_due(last, &time.algorithms));
+    Left::Until(due.into_iter().flatten().filter_map(|due| due.before).min())
 }
 
 /// Returns the place among the time-stamps of a sealing of the one that a finding about time is of,

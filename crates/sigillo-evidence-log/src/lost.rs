@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use sigillo_ers::{Due, Renewal, TrustAnchors, token_renewals_due, verify_token};
-use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest};
+use sigillo_model::{Finding, FindingCode, ObjectKey, Sha256Digest, is_sha512_line};
 
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, RenewalPlan, RenewalRules, TokenFrom,
@@ -268,14 +268,21 @@ impl RenewalPlan {
     /// takes note of what that does nothing for.
     pub(crate) fn renewable<'c>(
         &mut self,
-        revoked: &RevokedOut,
+        (chains, revoked): (&Chains, &RevokedOut),
         number: u64,
         chain: &'c [ChainToken],
     ) -> Option<&'c ChainToken> {
         if let Some(on_hold) = revoked.cut(number) {
             self.stopped.renewals(number, on_hold);
-        } else if revoked.is_leafless(number) {
+            return None;
+        }
+        if revoked.is_leafless(number) {
             self.stopped.documents(number);
+        }
+        // What a line of SHA-512 left out nothing on it ever proved.
+        let is_left_out = || chains.left_out((number, chain)).next().is_some();
+        if !is_sha512_line(&self.line) && is_left_out() {
+            self.stopped.left_out(number);
         }
         revoked.newest(number, chain)
     }
@@ -354,7 +361,7 @@ impl RenewalPlan {
     ) -> Result<(), LogError> {
         let (mut judged, mut told) = (Judged::new(), Vec::new());
         for (_, number, chain) in chains.iter().filter(|(line, ..)| *line == rules.line) {
-            if self.renewable(revoked, number, chain).is_none() {
+            if self.renewable((chains, revoked), number, chain).is_none() {
                 continue;
             }
             let counts = |place: usize| revoked.counts(number, place);

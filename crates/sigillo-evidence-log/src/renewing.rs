@@ -193,7 +193,8 @@ pub(crate) async fn plan_of(
         .await?;
     plan.findings.extend(judged.values().filter_map(|it| it.as_ref().err()).cloned());
     for (_, number, chain) in of_line {
-        let Some(newest) = plan.renewable(&revoked, number, chain) else { continue };
+        let by = (chains, &revoked);
+        let Some(newest) = plan.renewable(by, number, chain) else { continue };
         let judged = match judged.get(&newest.sha256) {
             Some(Ok(judged)) => judged,
             Some(Err(finding)) => {

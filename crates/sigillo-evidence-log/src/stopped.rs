@@ -1,5 +1,5 @@
 //! Sealings that cannot be renewed on a line any more, or get no new hash trees there: what does not count
-//! stands in the way. And documents that renewals do nothing for, for their leaves are lost.
+//! stands in the way. And documents that renewals do nothing for, for hash trees do not have them, or no more.
 
 use std::collections::BTreeSet;
 
@@ -23,6 +23,8 @@ pub(crate) struct Stopped {
     renewals: Vec<(u64, bool)>,
     /// Those of whose documents leaves are lost under hash trees: a newer time-stamp does nothing for these.
     documents: Vec<(u64, bool)>,
+    /// Those of whose documents new hash trees left some out: it does nothing for these either.
+    left_out: Vec<(u64, bool)>,
     /// Those of which a time-stamp is lost or does not count, so that no hash trees are made over it.
     trees: Vec<(u64, bool)>,
 }
@@ -36,6 +38,11 @@ impl Stopped {
     /// Takes in a sealing of whose documents leaves are lost.
     pub(crate) fn documents(&mut self, number: u64) {
         self.documents.push((number, false));
+    }
+
+    /// Takes in a sealing of whose documents new hash trees left some out.
+    pub(crate) fn left_out(&mut self, number: u64) {
+        self.left_out.push((number, false));
     }
 
     /// Takes in a sealing that wants new hash trees, and gets none.
@@ -55,7 +62,8 @@ impl Stopped {
         parts: &TreeParts,
     ) -> Result<Vec<Finding>, LogError> {
         let mut findings = Vec::new();
-        if self.renewals.is_empty() && self.documents.is_empty() && self.trees.is_empty() {
+        let sorts = [&self.renewals, &self.documents, &self.left_out, &self.trees];
+        if sorts.iter().all(|it| it.is_empty()) {
             return Ok(findings);
         }
         let (_, view, chains) = of;
@@ -67,6 +75,8 @@ impl Stopped {
         findings.extend(renewals.finding(|it| stopped(rules.line, it)));
         let documents = others.sorted(&self.documents).await?;
         findings.extend(documents.finding(|it| leafless(rules.line, it)));
+        let documents = others.sorted(&self.left_out).await?;
+        findings.extend(documents.finding(|it| left_out(rules.line, it)));
         let trees = others.sorted(&self.trees).await?;
         findings.extend(trees.finding(|it| no_trees(rules.line, it.all)));
         Ok(findings)
@@ -175,6 +185,20 @@ fn leafless(line: &str, count: &Count) -> Finding {
          copy of the archive, or name another line in the settings (`[[lines]]`), with an authority that the \
          trust store believes, and run `sigillo seal --stamp-only`",
         count.all,
+    );
+    Finding::new(FindingCode::LineStopped, SEALINGS, message)
+}
+
+/// Says that newer time-stamps do nothing for documents that new hash trees on a line left out, but as a note.
+pub(crate) fn left_out(line: &str, count: &Count) -> Finding {
+    let message = format!(
+        "documents of {} sealings were left out of the new hash trees on the line {line}, for they were not \
+         there as they were archived: newer time-stamps do nothing for these documents. {} Bring back what is \
+         damaged from a copy of the archive (`sigillo verify --full` names it), name another line in the \
+         settings (`[[lines]]`), with an authority that the trust store believes, and run `sigillo seal \
+         --stamp-only`",
+        count.all,
+        count.left(),
     );
     Finding::new(FindingCode::LineStopped, SEALINGS, message)
 }

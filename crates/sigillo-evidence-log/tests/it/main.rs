@@ -13,6 +13,7 @@ mod growing;
 mod holds;
 mod reading;
 mod renewing;
+mod renewing_left_out;
 mod renewing_lost;
 mod renewing_paths;
 mod renewing_trees;

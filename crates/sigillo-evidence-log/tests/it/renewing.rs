@@ -169,7 +169,7 @@ impl Renewing {
     }
 
     /// Audits as of a day; `None` looks at each time-stamp at its own time.
-    async fn audit_at(&self, day: Option<&str>) -> LogAudit {
+    pub(crate) async fn audit_at(&self, day: Option<&str>) -> LogAudit {
         let at = |day: &str| format!("{day}T00:00:00Z").parse::<Timestamp>().unwrap();
         let algorithms = self.algorithms.clone();
         let time = day.map(|day| AuditTime { algorithms, at: at(day) });

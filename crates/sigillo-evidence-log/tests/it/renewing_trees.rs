@@ -5,13 +5,14 @@ use std::fs;
 
 use bytes::Bytes;
 
-use sigillo_ers::tree_root;
+use sigillo_ers::{list_value, rehashed_group, tree_root};
 use sigillo_evidence_log::{
-    EVIDENCE_LINE, RenewalPlan, Renewer, UnstampedTree, commit_hash_tree, read_view,
+    Chains, EVIDENCE_LINE, ReadTokens, RenewalPlan, Renewer, SealingChains, UnstampedTree,
+    commit_hash_tree, read_view,
 };
 use sigillo_model::{
-    Finding, FindingCode, HashTree, ObjectKey, RehashedBatch, RehashedSealing, RenewalId, Severity,
-    Sha256Digest, Sha512Digest,
+    BatchesSealed, Finding, FindingCode, HashTree, ObjectKey, RehashedBatch, RehashedSealing,
+    RenewalId, Severity, Sha256Digest, Sha512Digest,
 };
 
 use crate::{
@@ -22,33 +23,47 @@ use crate::{
 };
 
 /// Another line.
-const OTHER: &str = "plain-sha256-other";
+pub(crate) const OTHER: &str = "plain-sha256-other";
 
 /// What hash trees consist of: the leaves of each sealing, and their list of objects.
-struct Parts {
-    leaves: Vec<ObjectKey>,
-    list: ObjectKey,
+pub(crate) struct Parts {
+    pub(crate) leaves: Vec<ObjectKey>,
+    pub(crate) list: ObjectKey,
+    pub(crate) renewal: RenewalId,
 }
 
 /// Makes new hash trees for the sealings of a line, of leaves that are no documents.
-async fn rehash(it: &Renewing, line: &str) -> Parts {
-    let plan = it.plan_on(line, (false, false, true)).await;
-    let (tree, keys) = tree_of(&it.world, &plan).await;
-    let (lists, documents) = ([Bytes::from_static(b"")], 2 * plan.trees.len() as u64);
-    it.stamp_trees(&plan, UnstampedTree { tree: &tree, lists: &lists, documents }).await;
-    Parts { leaves: keys, list: ObjectKey::hash_tree_objects(tree.renewal, 1) }
+pub(crate) async fn rehash(it: &Renewing, line: &str) -> Parts {
+    rehash_without(it, line, &[]).await
 }
 
-/// Stores leaves for what a plan says, and returns the tree over them and an empty list, and their keys.
-async fn tree_of(world: &World, plan: &RenewalPlan) -> (HashTree, Vec<ObjectKey>) {
+/// Makes new hash trees that leave documents out of each batch.
+pub(crate) async fn rehash_without(it: &Renewing, line: &str, left_out: &[u32]) -> Parts {
+    let plan = it.plan_on(line, (false, false, true)).await;
+    let (tree, leaves) = tree_of(&it.world, &plan, left_out).await;
+    let (lists, documents) = ([Bytes::from_static(b"")], 2 * plan.trees.len() as u64);
+    it.stamp_trees(&plan, UnstampedTree { tree: &tree, lists: &lists, documents }).await;
+    let renewal = tree.renewal;
+    Parts { leaves, list: ObjectKey::hash_tree_objects(renewal, 1), renewal }
+}
+
+/// Stores leaves for what a plan says, but for some in each batch, and returns the tree over them and an empty
+/// list, and their keys.
+async fn tree_of(
+    world: &World,
+    plan: &RenewalPlan,
+    left_out: &[u32],
+) -> (HashTree, Vec<ObjectKey>) {
     let view = read_view(&world.archive().await).await.unwrap();
     let (line, renewal) = (plan.line.as_str(), RenewalId::random(&*world.entropy));
     let (mut sealings, mut keys) = (Vec::new(), Vec::new());
     for planned in &plan.trees {
         let sealing = &view.sealing(planned.number).unwrap().body;
-        let leaves = [b"one", b"two"]
-            .map(|it| [&it[..], line.as_bytes(), &sealing.number.to_be_bytes()].concat());
-        let leaves = leaves.map(|it| Sha512Digest::of(&it));
+        let leaves = (0..2_u32).filter(|it| !left_out.contains(it)).map(|it| {
+            let place = [sealing.number.to_be_bytes(), u64::from(it).to_be_bytes()].concat();
+            Sha512Digest::of(&[line.as_bytes(), &place].concat())
+        });
+        let leaves: Vec<_> = leaves.collect();
         let bytes: Vec<u8> = leaves.iter().flat_map(|leaf| *leaf.as_bytes()).collect();
         let sha256 = Sha256Digest::of(&bytes);
         keys.push(ObjectKey::hash_tree_leaves(sha256));
@@ -56,14 +71,14 @@ async fn tree_of(world: &World, plan: &RenewalPlan) -> (HashTree, Vec<ObjectKey>
         let batch = RehashedBatch {
             batch: view.batches_of(sealing)[0].body.batch,
             leaves: Some(sha256),
-            left_out: Vec::new(),
+            left_out: left_out.to_vec(),
             root: tree_root(&leaves),
         };
         sealings.push(RehashedSealing {
             batches: vec![batch],
             number: planned.number,
             tokens: planned.tokens.clone(),
-            value: Sha512Digest::of(b"statement and seal"),
+            value: value_of(world, line, sealing).await,
         });
     }
     let tree = HashTree {
@@ -77,16 +92,34 @@ async fn tree_of(world: &World, plan: &RenewalPlan) -> (HashTree, Vec<ObjectKey>
     (tree, keys)
 }
 
-fn told(plan: &RenewalPlan) -> Vec<(&str, &str)> {
+/// Returns what new hash trees have of a sealing itself: statement, seal, and the chain of its time-stamps.
+async fn value_of(world: &World, line: &str, sealing: &BatchesSealed) -> Sha512Digest {
+    let archive = world.archive().await;
+    let view = read_view(&archive).await.unwrap();
+    let chains = Chains::read(&archive, &view).await.unwrap();
+    let (of, chain) = ((&archive, &view, &chains), chains.of(line, sealing.number));
+    let read = SealingChains::read(of, chain, &mut ReadTokens::new()).await.unwrap().unwrap();
+    let signed = [sealing.statement_sha256, sealing.seal_sha256];
+    let group = signed.iter().map(|it| it.as_bytes().to_vec()).collect();
+    let lists = vec![group, vec![sealing.root.as_bytes().to_vec()]];
+    let older = read.stamps(0, &[]).unwrap().write(lists);
+    let id = sealing.sealing;
+    let statement = world.read(&ObjectKey::statement(id)).await;
+    let seal = world.read(&ObjectKey::seal(id)).await;
+    let signed = [Sha512Digest::of(&statement), Sha512Digest::of(&seal)];
+    list_value(&rehashed_group(&signed, &[&older])).unwrap()
+}
+
+pub(crate) fn told(plan: &RenewalPlan) -> Vec<(&str, &str)> {
     plan.findings.iter().map(|it| (it.code.code(), it.object.as_str())).collect()
 }
 
-fn stopped(plan: &RenewalPlan) -> &Finding {
+pub(crate) fn stopped(plan: &RenewalPlan) -> &Finding {
     plan.findings.iter().find(|it| it.code == FindingCode::LineStopped).unwrap()
 }
 
 /// Takes an object away, or changes it, for as long as something is done; `None` takes it away.
-async fn without<T>(
+pub(crate) async fn without<T>(
     it: &Renewing,
     key: &ObjectKey,
     instead: Option<&[u8]>,
@@ -244,7 +277,7 @@ async fn hash_trees_whose_certificate_is_on_hold_are_waited_for() {
     stamp(&world, &far).await;
     far.certify_again();
     let plan = renewals(&world, &far, true).await;
-    let (tree, _) = tree_of(&world, &plan).await;
+    let (tree, _) = tree_of(&world, &plan, &[]).await;
     let algorithms = algorithms();
     let renewer = Renewer {
         authorities: &far.authorities,

@@ -103,8 +103,13 @@ fn what_was_left_out_of_new_hash_trees_is_told_again_and_no_later_ones_take_it_i
     let given = json(&world, 0, &["prove", "carte/uno.txt", "-o", "prova.zip"]);
     assert_eq!(codes(&given), ["F521"], "{given}");
     json(&world, 0, &["check", "prova.zip", "carte/uno.txt"]);
-    let planned = json(&world, 0, &["renew", "--hash-tree"]);
+    let planned = json(&world, 3, &["renew", "--hash-tree"]);
     assert_eq!(planned["plan"]["hash_trees"].as_array().unwrap().len(), 0, "{planned}");
+    let told = &planned["plan"]["findings"][0];
+    assert_eq!((&told["code"], &told["severity"]), (&"F523".into(), &"cannot-tell".into()));
+    let words = "were left out of the new hash trees";
+    assert!(told["message"].as_str().unwrap().contains(words), "{told}");
+    world.run(["verify"]).check(0, "holds by itself, and the first of that ends on 20");
 }
 
 #[test]

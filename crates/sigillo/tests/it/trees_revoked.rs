@@ -156,6 +156,7 @@ fn nothing_is_renewed_over_hash_trees_of_which_something_is_lost() {
         assert!(!told.stdout.contains("--over-lost"), "{told:?}");
         fs::rename(&away, &lost).unwrap();
     }
-    let planned = json(world, 0, &["renew", "--all", "--yes"]);
+    // Of the document that the trees left out what came before them ends all the same.
+    let planned = json(world, 3, &["renew", "--all", "--yes"]);
     assert_eq!(planned["plan"]["due"].as_array().unwrap().len(), 1, "{planned}");
 }
