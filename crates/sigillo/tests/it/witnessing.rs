@@ -230,8 +230,10 @@ fn that_a_log_ended_excuses_no_fork_of_what_was_cosigned() {
         fs::remove_dir_all(world.place(folder)).unwrap();
         fs::rename(world.place(format!("{folder}-vero")), world.place(folder)).unwrap();
     }
+    world.write("due.txt", b"due");
     world.write("tre.txt", b"tre");
-    assert_eq!(world.ingest(&[]).code, 0);
+    let ran = world.ingest(&[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
     fs::write(world.place("vecchia.txt"), world.run(["log", "consistency"]).stdout).unwrap();
     world.write("quattro.txt", b"quattro");
     assert_eq!(world.ingest(&[]).code, 0);
