@@ -283,12 +283,8 @@ impl Counting {
         self.read.there()
     }
 
-    /// Tells whether one is lost, or new hash trees do not count.
-    pub(crate) fn is_less(&self, chain: &[ChainToken]) -> bool {
-        self.read.lost().is_some() || self.is_cut(chain)
-    }
-
-    fn is_cut(&self, chain: &[ChainToken]) -> bool {
+    /// Tells whether new hash trees do not count.
+    pub(crate) fn is_cut(&self, chain: &[ChainToken]) -> bool {
         self.read.count() < chains_of(chain).count()
     }
 }

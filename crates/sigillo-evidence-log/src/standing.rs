@@ -8,6 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use sigillo_ers::{AlgorithmTable, Renewal, Trust, TrustAnchors, token_renewals_due, verify_token};
 
+use sigillo_model::is_sha512_line;
+
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, RevokedRenewals, TokenFrom, ToldRevocations,
     revoked_out::Counting, tree_parts::TreeParts,
@@ -32,6 +34,24 @@ pub(crate) enum Left {
     Nothing,
 }
 
+/// What the time-stamps of a sealing on a line prove.
+#[derive(Clone, Copy, Debug)]
+struct Proven {
+    /// Until when those that count hold, of documents that their hash trees have, if there are any.
+    newest: Left,
+    /// The same of other documents, by what came before; `None` if there are none.
+    others: Option<Left>,
+    /// Whether new hash trees do not count: what is put over them does not either.
+    is_cut: bool,
+}
+
+impl Proven {
+    /// Tells whether all documents are proven.
+    fn is_all(&self) -> bool {
+        self.newest != Left::Nothing && self.others != Some(Left::Nothing)
+    }
+}
+
 impl<'a> StandingLines<'a> {
     /// What `parts` knows of hash trees is not read again.
     pub(crate) fn new(
@@ -44,9 +64,10 @@ impl<'a> StandingLines<'a> {
         Self { of, anchors, algorithms, at, revoked, parts }
     }
 
-    /// Tells whether the time-stamps that a sealing has on a line prove it, with all its documents: each is
-    /// there, with all that hash trees under it consist of; each that counts leads to an anchor and lasted
-    /// until the next covered it, the newest until now; and what is revoked is left out. Those for trial prove
+    /// Tells whether the time-stamps that a sealing has on a line prove all its documents, as who verifies them
+    /// says: each that counts leads to an anchor and lasted until the next covered it, the newest until now.
+    /// What is revoked, or lost and not needed, is left out. Documents that are not in hash trees, for these
+    /// left them out or their leaves are lost, what came before the trees must prove. Time-stamps for trial prove
     /// something only to who asks for `trial`.
     ///
     /// # Errors
@@ -54,38 +75,70 @@ impl<'a> StandingLines<'a> {
     /// [`LogError`] if the store did not answer.
     pub(crate) async fn hold(
         &mut self,
-        (number, chain): (u64, &[ChainToken]),
+        of: (u64, &[ChainToken]),
         trial: bool,
     ) -> Result<bool, LogError> {
+        Ok(self.proven(of, trial).await?.is_all())
+    }
+
+    /// Tells whether they hold, and newer ones can be put over them for all those documents.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the store did not answer.
+    pub(crate) async fn stand(
+        &mut self,
+        of: (u64, &[ChainToken]),
+        trial: bool,
+    ) -> Result<bool, LogError> {
+        let proven = self.proven(of, trial).await?;
+        Ok(proven.is_all() && proven.others.is_none() && !proven.is_cut)
+    }
+
+    /// Looks what time-stamps that a sealing has on a line prove.
+    async fn proven(
+        &mut self,
+        (number, chain): (u64, &[ChainToken]),
+        trial: bool,
+    ) -> Result<Proven, LogError> {
+        let (_, view, _) = self.of;
+        let mut proven = Proven { newest: Left::Nothing, others: None, is_cut: false };
+        if !trial && chain.iter().any(|it| it.stated(view).1) {
+            return Ok(proven);
+        }
+        let Some(counting) = self.revoked.counting(self.of, chain).await? else {
+            return Ok(proven);
+        };
+        (proven.newest, proven.is_cut) = (self.last(chain, &counting), counting.is_cut(chain));
+        // Where new hash trees do not count, what came before them proves all documents.
+        if !proven.is_cut && self.lacks((number, chain)).await {
+            proven.others = Some(self.left(chain).await?);
+        }
+        Ok(proven)
+    }
+
+    /// Tells whether hash trees do not have all documents of a sealing, or it is not known.
+    async fn lacks(&self, (number, chain): (u64, &[ChainToken])) -> bool {
         let (archive, _, chains) = self.of;
         if chains.left_out((number, chain)).next().is_some() {
-            return Ok(false);
+            return true;
         }
         self.parts.read((archive, chains), std::iter::once((number, chain))).await;
-        if !self.parts.lost_of(chains, (number, chain)).findings.is_empty() {
-            return Ok(false);
-        }
-        self.tokens_hold(chain, trial).await
+        let lost = self.parts.lost_of(chains, (number, chain));
+        lost.has_leaves || lost.unread_leaves
     }
 
-    /// Tells the same of the time-stamps alone, whatever is under them.
-    async fn tokens_hold(&mut self, chain: &[ChainToken], trial: bool) -> Result<bool, LogError> {
-        let (_, view, _) = self.of;
-        let is_of_use = |it: &ChainToken| it.is_placed() && (trial || !it.stated(view).1);
-        if !chain.iter().all(is_of_use) {
-            return Ok(false);
-        }
-        let counting = self.revoked.counting(self.of, chain).await?;
-        let counting = counting.filter(|it| !it.is_less(chain));
-        Ok(counting.is_some_and(|it| self.last(chain, &it) != Left::Nothing))
-    }
-
-    /// Tells what is left of some time-stamps of a sealing without its new hash trees, and what came later.
+    /// Tells what is left of some time-stamps of a sealing without its hash trees, and what came later: nothing
+    /// if the first is over such.
     ///
     /// # Errors
     ///
     /// [`LogError`] if the store did not answer.
     pub(crate) async fn left(&mut self, chain: &[ChainToken]) -> Result<Left, LogError> {
+        let is_first = |it: &ChainToken| it.sha512.is_some();
+        if chain.first().is_some_and(is_first) {
+            return Ok(Left::Nothing);
+        }
         let is_tree = |it: &ChainToken| matches!(it.from, TokenFrom::Rehashed { .. });
         let before = chain.split(is_tree).next().unwrap_or_default();
         let counting = self.revoked.counting(self.of, before).await?;
@@ -134,8 +187,9 @@ struct Lasting {
     until: Option<Timestamp>,
 }
 
-/// Returns on which lines the time-stamps hold of some sealings, by the numbers of these: what is under hash
-/// trees is not looked at. Those for trial hold in an archive for trial alone.
+/// Returns on which lines the time-stamps hold of some sealings, by the numbers of these: with all their
+/// documents, but that on a line of SHA-512 it is not looked at which of them its hash trees have. Those for
+/// trial hold in an archive for trial alone.
 ///
 /// # Errors
 ///
@@ -150,7 +204,8 @@ pub async fn standing_lines(
     let mut lines = StandingLines::new(of, by, told, TreeParts::default());
     let (trial, mut standing) = (archive.description().trial, BTreeSet::new());
     for (line, number, chain) in chains.iter().filter(|(_, number, _)| numbers.contains(number)) {
-        if lines.tokens_hold(chain, trial).await? {
+        let proven = lines.proven((number, chain), trial).await?;
+        if proven.is_all() || is_sha512_line(line) && proven.newest != Left::Nothing {
             standing.insert((number, line.to_owned()));
         }
     }

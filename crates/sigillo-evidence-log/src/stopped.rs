@@ -229,7 +229,7 @@ impl Others<'_> {
     async fn sorted(&mut self, numbers: &[(u64, bool)]) -> Result<Sorted, LogError> {
         let mut sorted = Sorted::default();
         for (number, on_hold) in numbers {
-            let elsewhere = self.hold(*number).await?;
+            let elsewhere = self.stand(*number).await?;
             let left = self.standing.left(self.chains.of(self.line, *number)).await?;
             let sort = if elsewhere { &mut sorted.elsewhere } else { &mut sorted.alone };
             sort.take(left, *on_hold);
@@ -237,13 +237,13 @@ impl Others<'_> {
         Ok(sorted)
     }
 
-    /// Tells whether time-stamps on another line hold for a sealing in place of these.
-    async fn hold(&mut self, number: u64) -> Result<bool, LogError> {
+    /// Tells whether time-stamps on another line stand for a sealing in place of these.
+    async fn stand(&mut self, number: u64) -> Result<bool, LogError> {
         let own = self.chains.of(self.line, number);
         let trial = own.iter().any(|it| it.stated(self.view).1);
         for line in self.lines.iter().filter(|line| **line != self.line) {
             let chain = self.chains.of(line, number);
-            if self.standing.hold((number, chain), trial).await? {
+            if self.standing.stand((number, chain), trial).await? {
                 return Ok(true);
             }
         }

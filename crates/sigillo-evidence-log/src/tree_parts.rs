@@ -57,6 +57,8 @@ pub(crate) struct LostParts {
     pub(crate) findings: Vec<Finding>,
     /// Whether leaves are lost: nothing leads from their documents to the time-stamps over the trees.
     pub(crate) has_leaves: bool,
+    /// Whether there are leaves that the store does not give now.
+    pub(crate) unread_leaves: bool,
 }
 
 impl TreeParts {
@@ -108,7 +110,10 @@ impl TreeParts {
         let known = self.known();
         for (_, sha256) in leaves_of(tree, number) {
             if let Some(Some(what)) = known.leaves.get(&sha256) {
-                lost.has_leaves |= matches!(what, NotWhole::Lost(_));
+                match what {
+                    NotWhole::Lost(_) => lost.has_leaves = true,
+                    NotWhole::NotRead(_) => lost.unread_leaves = true,
+                }
                 lost.findings.push(what.finding(code, ObjectKey::hash_tree_leaves(sha256)));
             }
         }

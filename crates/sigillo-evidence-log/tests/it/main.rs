@@ -23,6 +23,7 @@ mod revoked_renewals;
 mod revoked_stamps;
 mod rotating;
 mod sealing;
+mod standing;
 mod writing;
 
 mod forging;

@@ -105,17 +105,21 @@ impl Renewing {
         line: &str,
         (all, over_lost, all_trees): (bool, bool, bool),
     ) -> RenewalPlan {
-        let rules = RenewalRules {
+        let rules = RenewalRules { all, all_trees, over_lost, ..self.rules(line) };
+        plan_renewals(&self.world.archive().await, &rules).await.unwrap()
+    }
+
+    pub(crate) fn rules<'a>(&'a self, line: &'a str) -> RenewalRules<'a> {
+        RenewalRules {
             line,
             anchors: &self.anchors,
             algorithms: &self.algorithms,
             at: self.world.clock.now(),
             lead: RENEWAL_LEAD,
-            all,
-            all_trees,
-            over_lost,
-        };
-        plan_renewals(&self.world.archive().await, &rules).await.unwrap()
+            all: false,
+            all_trees: false,
+            over_lost: false,
+        }
     }
 
     async fn renew_by(
@@ -139,7 +143,12 @@ impl Renewing {
 
     /// Renews everything with the authority of today, and returns what the log says of it.
     pub(crate) async fn renewed(&self) -> EvidenceRenewed {
-        let plan = self.plan(true).await;
+        self.renewed_on(EVIDENCE_LINE, false).await
+    }
+
+    /// Renews everything on a line, and over what is lost as well.
+    pub(crate) async fn renewed_on(&self, line: &str, over_lost: bool) -> EvidenceRenewed {
+        let plan = self.plan_on(line, (true, over_lost, false)).await;
         self.carry_out(&plan).await
     }
 
