@@ -36,7 +36,7 @@ mod suggest;
 mod sweep;
 mod trust;
 mod trust_lists;
-mod verify;
+pub(crate) mod verify;
 
 use crate::{
     cli::{Cli, Command},
