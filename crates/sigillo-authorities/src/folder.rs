@@ -7,8 +7,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use sigillo_ers::{
-    CertificateContent, CertificateError, CertificateRole, certificate_end, pem_blocks,
-    prepare_certificate, to_pem,
+    CertificateContent, CertificateError, CertificateRole, certificate_end, certificate_start,
+    pem_blocks, prepare_certificate, to_pem,
 };
 use sigillo_model::{Clock, Entropy, LogTime, Signer};
 
@@ -124,8 +124,8 @@ impl KeyFolder {
 
     /// Makes what is missing of the key folder of a log that succeeds another, and opens it: new keys for
     /// commits and checkpoints. Seal, trial authority and trial root go on if `old`, the folder of the
-    /// keys before, is given and has them all, and their certificates are valid for a year yet; else they are
-    /// made anew.
+    /// keys before, is given and has them all, and their certificates are valid, and so for a year yet; else
+    /// they are made anew.
     ///
     /// As [`create`](Self::create) it can be repeated, and called by several processes at once.
     ///
@@ -282,15 +282,17 @@ impl Maker<'_> {
     }
 
     /// Copies the keys with certificates from another folder, all or none of them: none if one of these
-    /// ends soon.
+    /// ends soon, or is of a clock that was ahead and not valid yet, for with it nothing could be sealed.
     fn take_over(&self, old: &Path) -> Result<(), KeyError> {
         let Ok(old) = PrivateFolder::open(old) else { return Ok(()) };
         let pairs = [(ROOT_KEY, ROOT_PEM), (TSA_KEY, TSA_PEM), (SEAL_KEY, SEAL_PEM)];
         let mut files = Vec::new();
         for (key, certificate) in pairs {
             let Ok((_, certified)) = read_certified(&old, certificate, key) else { return Ok(()) };
-            let end = certificate_end(&certified.certificate_der).unwrap_or(Timestamp::MIN);
-            if end.duration_since(self.clock.now()) < TAKEN_OVER_LEFT_MIN {
+            let (der, now) = (&certified.certificate_der, self.clock.now());
+            let end = certificate_end(der).unwrap_or(Timestamp::MIN);
+            let is_valid = certificate_start(der).is_ok_and(|start| start <= now);
+            if !is_valid || end.duration_since(now) < TAKEN_OVER_LEFT_MIN {
                 return Ok(());
             }
             for file in [key.file, certificate] {

@@ -36,6 +36,8 @@ mod cosignatures;
 mod qualified;
 mod receipt;
 mod receipt_archive;
+mod receipt_instead;
+mod receipt_kept;
 mod receipt_log;
 mod receipt_records;
 mod receipt_sealings;

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use sigillo_catalogue::{IndexError, KeyIndex};
 use sigillo_evidence_log::{Archive, BatchObjectError, LogView, read_leaves, read_pack_list};
-use sigillo_model::{BatchCommitted, Blake3Digest, DocumentKey, ErrorKind, ListedPack, VersionId};
+use sigillo_model::{
+    BatchCommitted, Blake3Digest, DocumentKey, ErrorKind, ListedPack, ObjectKey, VersionId,
+};
 
 use crate::CustodyError;
 
@@ -52,7 +54,8 @@ pub enum LocateError {
         /// The ids that begin so; at most [`MATCHES_MAX`].
         matches: Vec<String>,
     },
-    /// It is not among what the index has, which lacks documents that could not be read.
+    /// It is not among what could be looked at: the index lacks documents that could not be read, or a list
+    /// of a batch cannot be used.
     #[error(
         "whether the archive has {text:?} cannot be told: documents of commit {commit} could not be \
          read from {object} ({what})"
@@ -60,7 +63,7 @@ pub enum LocateError {
     CannotTell {
         /// What was asked for.
         text: String,
-        /// The first commit that the index lacks documents of.
+        /// The first commit of whose documents not all are known.
         commit: u64,
         /// The object that could not be read.
         object: String,
@@ -109,24 +112,44 @@ impl Locator<'_> {
     /// [`LocateError`] if it names none, several, or the archive cannot be read.
     pub async fn locate(&self, text: &str) -> Result<Located, LocateError> {
         match self.find(text).await {
-            Err(LocateError::NotFound { text }) if text.parse::<VersionId>().is_err() => {
-                Err(self.not_found(text))
-            }
+            Err(LocateError::NotFound { text }) => Err(self.not_found(text).await),
             found => found,
         }
     }
 
-    /// Makes the error for a text that names nothing which the index has.
-    fn not_found(&self, text: String) -> LocateError {
-        match self.index.left_out().first() {
-            None => LocateError::NotFound { text },
-            Some(it) => LocateError::CannotTell {
-                text,
-                commit: it.commit,
-                object: it.object.clone(),
-                what: it.what.clone(),
-            },
+    /// Makes the error for a text that names nothing which could be looked at.
+    async fn not_found(&self, text: String) -> LocateError {
+        let is_version = text.parse::<VersionId>().is_ok();
+        if let Some(it) = self.index.left_out().first().filter(|_| !is_version) {
+            let (commit, object, what) = (it.commit, it.object.clone(), it.what.clone());
+            return LocateError::CannotTell { text, commit, object, what };
         }
+        match self.damaged_list().await {
+            Ok(None) => LocateError::NotFound { text },
+            Ok(Some((commit, key, what))) => {
+                LocateError::CannotTell { text, commit, object: key.to_string(), what }
+            }
+            Err(error) => LocateError::Custody(error),
+        }
+    }
+
+    /// Returns the first list of a batch that cannot be used, with its commit and what is wrong with it.
+    async fn damaged_list(&self) -> Result<Option<(u64, ObjectKey, String)>, CustodyError> {
+        for batch in &self.view.batches {
+            let (store, body) = (self.archive.store(), &batch.body);
+            let damaged = if let Err(error) = read_leaves(store, body).await {
+                Some((ObjectKey::leaves(body.batch), error))
+            } else {
+                let list = read_pack_list(store, body).await;
+                list.err().map(|error| (ObjectKey::pack_list(body.batch), error))
+            };
+            match damaged {
+                None => {}
+                Some((_, BatchObjectError::Store(error))) => return Err(error.into()),
+                Some((key, error)) => return Ok(Some((batch.commit, key, error.to_string()))),
+            }
+        }
+        Ok(None)
     }
 
     async fn find(&self, text: &str) -> Result<Located, LocateError> {

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use sigillo_ers::{AlgorithmTable, EvidenceTree, TrustAnchors};
 use sigillo_evidence_log::{
-    Archive, BatchObjectError, Chains, LoggedBatch, RevokedRenewals, ToldRevocations, read_leaves,
-    read_pack_list, standing_lines,
+    Archive, BatchObjectError, LoggedBatch, RevokedRenewals, ToldRevocations, read_leaves,
+    read_pack_list,
 };
 use sigillo_merkle::{MemoryTree, inclusion_path, leaf_hash, parse_cosigned_checkpoint};
 use sigillo_model::{
@@ -19,18 +19,15 @@ use sigillo_model::{
 };
 use sigillo_proof::{
     BUNDLE_DOCUMENTS_MAX, Base64Bytes, BatchSection, Counts, DocumentSection, EntryPlace,
-    RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, Receipt, ReceiptError,
-    StatedReport, SubmissionSection, extends, needs_leaves,
+    RECEIPT_BATCHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_DOCUMENTS_MAX, RECEIPT_VALIDATION_BYTES_MAX,
+    Receipt, ReceiptError, StatedReport, SubmissionSection, extends, needs_leaves,
 };
 use sigillo_store::ReadPool;
 
 use crate::{
-    CustodyError, GiveReceiptError, GivenReceipt, ReceiptLog,
-    receipt_lost::{LeftOut, keep_from},
-    receipt_records::read_records,
-    receipt_sealings::seal_batches,
-    receipt_trees::place_in_trees,
-    report_check::REPORT_BYTES_MAX,
+    CustodyError, GiveReceiptError, GivenReceipt, ReceiptLog, receipt_instead::Judged,
+    receipt_kept::keep_from, receipt_lost::LeftOut, receipt_records::read_records,
+    receipt_sealings::seal_batches, receipt_trees::place_in_trees, report_check::REPORT_BYTES_MAX,
 };
 
 /// What a receipt is for.
@@ -85,22 +82,19 @@ impl ReceiptMaker<'_> {
         Ok(GivenReceipt { receipt, findings })
     }
 
-    /// Says what is left out, and whether other lines hold in place of those of which something is.
+    /// Says what is left out, and what the check of the rest will say of it as of now.
     async fn findings(
         &self,
         receipt: &Receipt,
         left_out: LeftOut,
     ) -> Result<Vec<Finding>, GiveReceiptError> {
-        let (numbers, mut standing) = (left_out.of_lines(), BTreeSet::new());
-        if !numbers.is_empty() {
-            let (archive, view) = (self.archive, &self.log.view);
-            let chains = Chains::read(archive, view).await.map_err(CustodyError::from)?;
-            let by = (self.anchors, self.algorithms);
-            let told = (self.told, self.at);
-            let found = standing_lines((archive, view, &chains), by, told, &numbers).await;
-            standing = found.map_err(CustodyError::from)?;
+        if left_out.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(left_out.findings(receipt, (self.anchors, self.at), &standing))
+        let (mut whole, by) = (receipt.clone(), (self.anchors, self.algorithms));
+        let (known, room) = ((self.anchors, self.told), RECEIPT_VALIDATION_BYTES_MAX);
+        self.log.add_validation(self.archive, &mut whole, known, room).await?;
+        Ok(left_out.findings(&Judged::new(&whole, by, self.at)))
     }
 
     /// Makes it of as many logs as it needs.

@@ -1,21 +1,15 @@
 //! Renewals and evidence lines that a receipt leaves out because the archive has lost them, and what
 //! that means.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
-use sigillo_ers::{TrustAnchors, token_certificate_end};
 use sigillo_evidence_log::{ChainToken, Chains, LogView, TokenFrom, Unread};
-use sigillo_model::{Entry, Finding, FindingCode, ObjectKey, Severity, is_sha512_line};
-use sigillo_proof::{
-    EntryPlace, LoggedLine, Receipt, RenewalSection, SealingSection, TokenSection,
-};
+use sigillo_model::{Finding, FindingCode, ObjectKey, is_sha512_line};
+use sigillo_proof::{EntryPlace, LoggedLine, Receipt, TokenSection};
 
 use crate::{
-    ReceiptLog,
-    receipt_error::GiveReceiptError,
-    receipt_trees::{documents_of, other_lines, sections_of},
+    receipt_instead::{Instead, Judged, Left, are},
+    receipt_trees::{documents_of, lines_of, sealing_in},
 };
 
 /// A receipt, and what it leaves out because the archive has lost it.
@@ -41,9 +35,6 @@ pub(crate) struct LeftOut {
 /// A sealing and an evidence line of it.
 pub(crate) type SealingLine<'a> = (u64, &'a str);
 
-/// The lines of sealings whose time-stamps hold.
-pub(crate) type StandingIn = BTreeSet<(u64, String)>;
-
 /// An object of a renewal that is lost.
 #[derive(Debug)]
 struct Renewal {
@@ -52,9 +43,8 @@ struct Renewal {
     renewed_at: String,
     /// What was found in its place.
     what: String,
-    /// The sealing, the line, and the entries of all renewals that are not given without it; nothing if it
-    /// is lost whatever else is there.
-    of: Option<(u64, String, Vec<EntryPlace>)>,
+    /// The sealing, the line, and the entries of all renewals that are not given without it.
+    of: (u64, String, Vec<EntryPlace>),
 }
 
 /// A renewal that does not count, for a certificate behind it was revoked.
@@ -102,7 +92,7 @@ impl LeftOut {
         if token.is_placed() {
             let (key, place) = (token.key(view), place_of(view, unread));
             let (renewed_at, what) = (unread.stamped_at(view).to_owned(), what.to_owned());
-            let of = Some((of.0, of.1.to_owned(), vec![place]));
+            let of = (of.0, of.1.to_owned(), vec![place]);
             self.renewals.push(Renewal { key, renewed_at, what, of });
         } else {
             self.list((view, chains), of, unread);
@@ -128,7 +118,7 @@ impl LeftOut {
             key: unread.key(view),
             renewed_at: unread.stamped_at(view).to_owned(),
             what: what.unwrap_or("it is not in the store").to_owned(),
-            of: Some((number, line.to_owned(), vec![place_of(view, unread)])),
+            of: (number, line.to_owned(), vec![place_of(view, unread)]),
         });
     }
 
@@ -153,22 +143,17 @@ impl LeftOut {
                 }
             }
         }
+        drop_places(&mut older);
         older
     }
 
     /// Takes note that of a sealing on a line a renewal is not given either that is there, for something
     /// before it is lost.
     pub(crate) fn not_given(&mut self, (number, line): SealingLine<'_>, place: EntryPlace) {
-        let of = self.renewals.iter_mut().filter_map(|it| it.of.as_mut());
+        let of = self.renewals.iter_mut().map(|it| &mut it.of);
         for (.., places) in of.filter(|it| (it.0, it.1.as_str()) == (number, line)) {
             places.push(place);
         }
-    }
-
-    /// Takes note of what is lost under new hash trees, of the renewal of that time.
-    pub(crate) fn under_trees(&mut self, key: &ObjectKey, renewed_at: &str, what: &str) {
-        let (key, renewed_at, what) = (key.clone(), renewed_at.to_owned(), what.to_owned());
-        self.renewals.push(Renewal { key, renewed_at, what, of: None });
     }
 
     /// Takes note that the first time-stamp of a sealing on a line is lost, and with it the line.
@@ -181,8 +166,8 @@ impl LeftOut {
         self.lines.push(Line { key, of: (number, line.to_owned()), what });
     }
 
-    /// Takes note that documents have no place on a line of SHA-512, for what is under its time-stamp is
-    /// lost, or, without `what`, that they were left out of hash trees when these were made.
+    /// Takes note that documents have no place in hash trees on a line, for what is under the time-stamp over
+    /// these is lost, or, without `what`, that they were left out when the trees were made.
     pub(crate) fn places(
         &mut self,
         key: ObjectKey,
@@ -191,48 +176,54 @@ impl LeftOut {
         documents: &[usize],
     ) {
         let (of, what) = ((number, line.to_owned()), what.map(str::to_owned));
-        self.places.push(Places { key, of, what, documents: documents.to_vec() });
+        let same = |it: &&mut Places| (&it.key, &it.of) == (&key, &of);
+        match self.places.iter_mut().find(same) {
+            Some(places) => places.documents.extend(documents),
+            None => self.places.push(Places { key, of, what, documents: documents.to_vec() }),
+        }
     }
 
-    /// Returns the numbers of the sealings of which a line is left out, or documents on one.
-    pub(crate) fn of_lines(&self) -> BTreeSet<u64> {
-        let lines = self.lines.iter().map(|it| it.of.0);
-        lines.chain(self.places.iter().map(|it| it.of.0)).collect()
+    /// Tells whether there is nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { renewals, revoked, lines, places } = self;
+        renewals.is_empty() && revoked.is_empty() && lines.is_empty() && places.is_empty()
     }
 
-    /// Says what a receipt leaves out, with the way to mend it; `by` says whom certificates are to lead to,
-    /// and as of when, and `standing` which lines hold of the sealings of which something is left out on one.
-    pub(crate) fn findings(
-        self,
-        receipt: &Receipt,
-        by: (&TrustAnchors, Timestamp),
-        standing: &StandingIn,
-    ) -> Vec<Finding> {
-        let sections: HashMap<u64, &SealingSection> = sections_of(receipt).collect();
-        let token = |number: u64, line: &str| {
-            let tokens = &sections.get(&number)?.tokens;
-            tokens.iter().find(|it| it.line == line)
-        };
-        let mut renewals = BTreeMap::<String, (Option<Timestamp>, Renewal)>::new();
+    /// Says what a receipt leaves out, with the way to mend it, by what its check will say of the rest.
+    pub(crate) fn findings(self, judged: &Judged<'_>) -> Vec<Finding> {
+        let mut renewals = BTreeMap::<String, (Option<Left>, Renewal)>::new();
         for lost in self.renewals {
-            let of = lost.of.as_ref().map(|(number, line, places)| (token(*number, line), places));
-            let section = of.and_then(|(section, _)| section);
-            if of.is_some_and(|(section, places)| section.is_some_and(|it| has_all(it, places))) {
+            let (number, line, places) = &lost.of;
+            let section = judged.section((*number, line));
+            if section.is_some_and(|it| has_all(it, places)) {
                 continue;
             }
-            let until = section.and_then(|section| holds_until(section, by));
-            let (least, _) = renewals.entry(lost.key.to_string()).or_insert((until, lost));
-            *least = least.iter().copied().chain(until).min();
+            let left = section.map(|section| judged.left(*number, section));
+            let (least, _) = renewals.entry(lost.key.to_string()).or_insert((left, lost));
+            *least = least.iter().copied().chain(left).min();
         }
-        let renewals = renewals.into_values().map(|(until, lost)| lost.finding(until));
+        let renewals = renewals.into_values().map(|(left, lost)| lost.finding(left));
         let revoked: BTreeMap<String, Revoked> =
             self.revoked.into_iter().map(|it| (it.key.to_string(), it)).collect();
         let renewals = renewals.chain(revoked.into_values().map(Revoked::finding));
-        let is_lost = |it: &Line| token(it.of.0, &it.of.1).is_none();
-        let lines = self.lines.into_iter().filter(is_lost);
-        let lines = lines.map(|it| it.finding(receipt, standing));
-        let places = self.places.into_iter().filter_map(|it| it.finding(receipt, standing));
+        let is_lost = |it: &Line| judged.section((it.of.0, &it.of.1)).is_none();
+        let lines = self.lines.into_iter().filter(is_lost).map(|it| it.finding(judged));
+        let places = self.places.into_iter().filter_map(|it| it.finding(judged));
         renewals.chain(lines).chain(places).collect()
+    }
+}
+
+/// Drops the places of documents in hash trees that a receipt does not have.
+fn drop_places(receipt: &mut Receipt) {
+    let trees: BTreeSet<(u64, String)> = lines_of(receipt).into_iter().collect();
+    let Receipt { batches, documents, .. } = receipt;
+    for document in documents {
+        let number = sealing_in(batches, document.batch);
+        let has = |line: &String| number.is_some_and(|it| trees.contains(&(it, line.clone())));
+        document.hash_trees.retain(|place| has(&place.line));
+        if document.hash_trees.is_empty() {
+            document.sha512.clear();
+        }
     }
 }
 
@@ -259,16 +250,13 @@ impl Revoked {
 }
 
 impl Line {
-    fn finding(self, receipt: &Receipt, standing: &StandingIn) -> Finding {
+    fn finding(self, judged: &Judged<'_>) -> Finding {
         let Self { key, of: (number, line), what } = self;
-        let documents: Vec<usize> = documents_of(receipt, number).collect();
-        let instead = if receipt.submission.is_none() {
-            Instead::of(receipt, (number, &line), &documents, standing)
-        } else if standing.iter().any(|(of, other)| *of == number && *other != line) {
-            Instead::Holds
+        let instead = if judged.receipt.submission.is_none() {
+            let documents: Vec<usize> = documents_of(judged.receipt, number).collect();
+            Instead::of(judged, (number, &line), &documents)
         } else {
-            // One of a submission says of no document where it is in hash trees.
-            Instead::IsDoubtful
+            Instead::of_submission(judged, number)
         };
         let message = format!(
             "{what}: what was stamped on the evidence line {line} is left out, {}; bring the object back from \
@@ -281,29 +269,23 @@ impl Line {
 
 impl Places {
     /// Says which documents of a receipt have no place, if there are any.
-    fn finding(mut self, receipt: &Receipt, standing: &StandingIn) -> Option<Finding> {
+    fn finding(mut self, judged: &Judged<'_>) -> Option<Finding> {
         let (number, line) = (self.of.0, self.of.1.as_str());
-        let is_placed = |at: &usize| {
-            let document = receipt.documents.get(*at);
-            document.is_some_and(|it| it.hash_trees.iter().any(|place| place.line == line))
-        };
-        self.documents.retain(|at| !is_placed(at));
+        self.documents.retain(|at| !judged.is_in_trees(*at, line));
         if self.documents.is_empty() {
             return None;
         }
-        let is_of_line = is_sha512_line(line);
-        let instead = if is_of_line {
-            Instead::of(receipt, (number, line), &self.documents, standing)
-        } else {
-            Instead::Before
-        };
+        let instead = Instead::of(judged, (number, line), &self.documents);
         let (are, words) = (are(self.documents.len()), instead.words("them"));
         let (code, message) = if let Some(what) = self.what {
+            let is_first = is_sha512_line(line);
+            let trees = if is_first { "hash trees" } else { "new hash trees" };
             let message = format!(
-                "{what}: {are} not in the hash trees of the evidence line {line} as it is given, {words}; bring \
-                 the object back from a copy of the archive, then make this again",
+                "{what}: {are} not in the {trees} of the evidence line {line} as it is given, {words}; \
+                 bring the object back from a copy of the archive, then make this again",
             );
-            (FindingCode::LineLeftOut, message)
+            let code = FindingCode::LineLeftOut;
+            (if is_first { code } else { FindingCode::RenewalLeftOut }, message)
         } else {
             let message = format!(
                 "{are} not in the hash trees of sealing {number} on the evidence line {line}, for they were \
@@ -315,235 +297,25 @@ impl Places {
     }
 }
 
-/// Says how many documents of a proof something is said of.
-fn are(documents: usize) -> String {
-    match documents {
-        1 => "1 document of this is".to_owned(),
-        documents => format!("{documents} documents of this are"),
-    }
-}
-
-/// What proves documents in place of a line that they are not on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Instead {
-    /// What came before hash trees on the line itself.
-    Before,
-    /// Other lines, of which one holds.
-    Holds,
-    /// Other lines, of which none holds by what is known here.
-    IsDoubtful,
-    /// Nothing.
-    Nothing,
-}
-
-impl Instead {
-    /// Looks what other lines of the sealing there are for all of some documents in a receipt.
-    fn of(
-        receipt: &Receipt,
-        of: SealingLine<'_>,
-        documents: &[usize],
-        standing: &StandingIn,
-    ) -> Self {
-        let mut worst = Self::Holds;
-        for document in documents {
-            let mut others = other_lines(receipt, of, *document).peekable();
-            if others.peek().is_none() {
-                return Self::Nothing;
+impl Renewal {
+    /// Says that it is left out; `left` is what is left of the evidence of the sealings that lack it.
+    fn finding(self, left: Option<Left>) -> Finding {
+        let left = match left {
+            None | Some(Left::Open) => String::new(),
+            Some(Left::Until(end)) => {
+                format!("; without it the evidence given here holds until {end}")
             }
-            if !others.any(|line| standing.contains(&(of.0, line.to_owned()))) {
-                worst = Self::IsDoubtful;
-            }
-        }
-        worst
-    }
-
-    /// Says so; `them` is what they are called.
-    fn words(self, them: &str) -> String {
-        let words = match self {
-            Self::Before => "what came before these on the line proves them alone",
-            Self::Holds => return format!("and the other lines of the sealing prove {them} alone"),
-            Self::IsDoubtful => {
-                "and of the other lines of the sealing none holds, by what is known here (`sigillo verify` \
-                 says why)"
-            }
-            Self::Nothing => {
-                "and no other line of the sealing has them: there is no evidence record of them, and only \
-                 the statement of the sealing, by SHA-256, leads from them to a time-stamp"
+            Some(Left::Nothing) => {
+                "; without it the evidence given here does not hold, by what is \
+                                    known here (`sigillo verify` says why)"
+                    .to_owned()
             }
         };
-        words.to_owned()
-    }
-
-    /// Makes of a note what it is where nothing that holds proves the documents.
-    fn graver(self, mut finding: Finding) -> Finding {
-        if matches!(self, Self::IsDoubtful | Self::Nothing) {
-            finding.severity = Severity::CannotTell;
-        }
-        finding
-    }
-}
-
-impl Renewal {
-    /// Says that it is left out; `until` is when the evidence of the sealings that lack it ends.
-    fn finding(self, until: Option<Timestamp>) -> Finding {
-        let until = until.map_or_else(String::new, |until| {
-            format!(
-                "; without it the evidence given here holds until {until}, when a certificate ends"
-            )
-        });
         let message = format!(
-            "{}: the renewal of {} is left out{until}; bring the object back from a copy of the \
+            "{}: the renewal of {} is left out{left}; bring the object back from a copy of the \
              archive, then make this again",
             self.what, self.renewed_at,
         );
         Finding::new(FindingCode::RenewalLeftOut, self.key, message)
     }
-}
-
-/// Returns until when the certificates of a chain last, each from before the end of the one before.
-fn holds_until(
-    section: &TokenSection,
-    (anchors, at): (&TrustAnchors, Timestamp),
-) -> Option<Timestamp> {
-    let mut raw = section.token.clone();
-    let newer = |it: &RenewalSection| Some((it.token.clone()?, it.entry.line.clone()));
-    let tree = section.hash_tree.iter().flat_map(|tree| {
-        let first = (tree.token.clone(), tree.entry.line.clone());
-        std::iter::once(first).chain(tree.renewals.iter().filter_map(newer))
-    });
-    for (over, line) in section.renewals.iter().filter_map(newer).chain(tree) {
-        let Some(renewed_at) = renewed_at(&line) else { break };
-        let until = token_certificate_end(&raw.0, (anchors, renewed_at)).ok()?;
-        // A gap is not closed by what came after it.
-        if renewed_at > until {
-            return Some(until);
-        }
-        raw = over;
-    }
-    token_certificate_end(&raw.0, (anchors, at)).ok()
-}
-
-fn renewed_at(line: &str) -> Option<Timestamp> {
-    match Entry::parse_line(line.as_bytes()).ok()? {
-        Entry::EvidenceRenewed(body) => body.stamped_at.parse().ok(),
-        Entry::EvidenceRehashed(body) => body.stamped_at.parse().ok(),
-        _ => None,
-    }
-}
-
-/// Keeps the renewals and the evidence lines that an older receipt has and the archive has lost: the
-/// older one is a copy of them.
-pub(crate) fn keep_from(
-    older: &Receipt,
-    newer: &mut Receipt,
-    log: &ReceiptLog,
-) -> Result<(), GiveReceiptError> {
-    for section in &mut newer.sealings {
-        let same = |it: &&SealingSection| it.entry.line == section.entry.line;
-        if let Some(before) = older.sealings.iter().find(same) {
-            keep_lines(&before.tokens, &mut section.tokens, log)?;
-        }
-    }
-    let pairs = older.sealings.iter().flat_map(|it| &it.tokens).collect::<Vec<_>>();
-    for token in newer.sealings.iter_mut().flat_map(|it| &mut it.tokens) {
-        let Some(before) = pairs.iter().find(|it| it.token == token.token) else { continue };
-        keep(&before.renewals, &mut token.renewals, log)?;
-        match (&before.hash_tree, &mut token.hash_tree) {
-            (Some(before), Some(tree)) => keep(&before.renewals, &mut tree.renewals, log)?,
-            (Some(before), tree) => {
-                let mut kept = before.clone();
-                let renewals = kept.renewals.iter_mut().map(|it| &mut it.entry);
-                for entry in std::iter::once(&mut kept.entry).chain(renewals) {
-                    *entry = log.line(entry.place())?;
-                }
-                *tree = Some(kept);
-            }
-            (None, _) => {}
-        }
-    }
-    keep_places(older, newer);
-    Ok(())
-}
-
-/// Keeps the places of documents in the trees of lines of SHA-512 whose token is the same: a token has
-/// one tree.
-fn keep_places(older: &Receipt, newer: &mut Receipt) {
-    let tokens = |it: &Receipt| -> HashSet<(String, Vec<u8>)> {
-        let tokens = it.sealings.iter().flat_map(|it| &it.tokens).filter(|it| it.is_over_trees());
-        tokens.map(|it| (it.line.clone(), it.token.0.clone())).collect()
-    };
-    let (before, after) = (tokens(older), tokens(newer));
-    let lines: HashSet<_> = before.intersection(&after).map(|(line, _)| line.as_str()).collect();
-    let known: HashMap<_, _> = older
-        .documents
-        .iter()
-        .filter(|it| !it.hash_trees.is_empty())
-        .map(|it| (it.version_id, it))
-        .collect();
-    for document in &mut newer.documents {
-        let Some(before) = known.get(&document.version_id) else { continue };
-        for place in before.hash_trees.iter().filter(|it| lines.contains(it.line.as_str())) {
-            if !document.hash_trees.iter().any(|it| it.line == place.line) {
-                document.hash_trees.push(place.clone());
-                document.sha512.clone_from(&before.sha512);
-            }
-        }
-        document.hash_trees.sort_by(|a, b| a.line.cmp(&b.line));
-    }
-}
-
-/// Keeps those lines of a sealing.
-fn keep_lines(
-    before: &[TokenSection],
-    tokens: &mut Vec<TokenSection>,
-    log: &ReceiptLog,
-) -> Result<(), GiveReceiptError> {
-    for kept in before {
-        if tokens.iter().any(|it| it.line == kept.line) {
-            continue;
-        }
-        let entry = log.line(kept.entry.place())?;
-        if entry.line != kept.entry.line {
-            continue;
-        }
-        let mut kept = TokenSection { entry, ..kept.clone() };
-        for renewal in &mut kept.renewals {
-            renewal.entry = log.line(renewal.entry.place())?;
-        }
-        if let Some(tree) = &mut kept.hash_tree {
-            tree.entry = log.line(tree.entry.place())?;
-            for renewal in &mut tree.renewals {
-                renewal.entry = log.line(renewal.entry.place())?;
-            }
-        }
-        let after = |it: &TokenSection| it.entry.place() > kept.entry.place();
-        let at = tokens.iter().position(after).unwrap_or(tokens.len());
-        tokens.insert(at, kept);
-    }
-    Ok(())
-}
-
-/// Keeps those renewals of a chain.
-fn keep(
-    before: &[RenewalSection],
-    renewals: &mut Vec<RenewalSection>,
-    log: &ReceiptLog,
-) -> Result<(), GiveReceiptError> {
-    for kept in before.iter().filter(|it| it.token.is_some()) {
-        let same = |it: &&mut RenewalSection| it.entry.line == kept.entry.line;
-        if let Some(section) = renewals.iter_mut().find(same) {
-            if section.token.is_none() {
-                *section = RenewalSection { entry: section.entry.clone(), ..kept.clone() };
-            }
-            continue;
-        }
-        let entry = log.line(kept.entry.place())?;
-        if entry.line != kept.entry.line {
-            continue;
-        }
-        let after = |it: &RenewalSection| it.entry.place() > entry.place();
-        let at = renewals.iter().position(after).unwrap_or(renewals.len());
-        renewals.insert(at, RenewalSection { entry, ..kept.clone() });
-    }
-    Ok(())
 }

@@ -9,15 +9,15 @@ use sigillo_ers::EvidenceTree;
 use sigillo_evidence_log::{
     Archive, BatchObjectError, Chains, LoggedBatch, Rehash, read_pack_list, read_rehashed_leaves,
 };
-use sigillo_model::{Blake3Digest, Entry, ObjectKey, Sha512Digest, VersionId, is_sha512_line};
-use sigillo_proof::{DocumentTreeSection, Receipt, SealingSection};
+use sigillo_model::{Blake3Digest, Entry, ObjectKey, Sha512Digest, VersionId};
+use sigillo_proof::{BatchSection, DocumentTreeSection, Receipt, SealingSection};
 use sigillo_store::ReadPool;
 
 use crate::{
     CustodyError, GiveReceiptError, ReceiptLog,
     holder::Holders,
     locate::packs_of,
-    receipt_lost::{LeftOut, SealingLine},
+    receipt_lost::LeftOut,
     rehash_pack::{DigestReader, Without},
 };
 
@@ -90,8 +90,8 @@ pub(crate) async fn place_in_trees(
             }
         }
     }
-    for unplaced in unplaced.iter().filter(|it| !it.documents.is_empty()) {
-        unplaced.tell(log, left_out);
+    for unplaced in unplaced.into_iter().filter(|it| !it.documents.is_empty()) {
+        unplaced.tell(left_out);
     }
     Ok(())
 }
@@ -117,58 +117,32 @@ struct Unplaced<'a> {
 type NotThere = (ObjectKey, String);
 
 impl Unplaced<'_> {
-    /// Takes note of them: of new hash trees of a renewal, or of those of a line of SHA-512.
-    fn tell(&self, log: &ReceiptLog, left_out: &mut LeftOut) {
+    /// Takes note of them.
+    fn tell(self, left_out: &mut LeftOut) {
         let Trees { line, number, rehash } = self.trees;
-        match &self.lost {
-            Some((key, what)) if is_sha512_line(line) => {
-                left_out.places(key.clone(), (number, line), Some(what), &self.documents);
-            }
-            Some((key, what)) => left_out.under_trees(key, renewed_at(log, rehash), what),
-            None => {
-                let key = ObjectKey::hash_tree(rehash.tree.renewal);
-                left_out.places(key, (number, line), None, &self.documents);
-            }
-        }
+        let (key, what) = match self.lost {
+            Some((key, what)) => (key, Some(what)),
+            None => (ObjectKey::hash_tree(rehash.tree.renewal), None),
+        };
+        left_out.places(key, (number, line), what.as_deref(), &self.documents);
     }
-}
-
-/// Returns the other lines of a sealing that prove a document as well, as a receipt has it.
-pub(crate) fn other_lines<'r>(
-    receipt: &'r Receipt,
-    (number, line): SealingLine<'r>,
-    document: usize,
-) -> impl Iterator<Item = &'r str> {
-    let is_placed = move |line: &str| {
-        receipt.documents[document].hash_trees.iter().any(|place| place.line == line)
-    };
-    let section = sections_of(receipt).find(|(it, _)| *it == number);
-    let tokens = section.into_iter().flat_map(|(_, section)| &section.tokens);
-    let others = tokens.filter(move |token| token.line != line);
-    others
-        .filter(move |token| !token.is_over_trees() || is_placed(&token.line))
-        .map(|token| token.line.as_str())
 }
 
 /// Returns the documents of a receipt that a sealing is of.
 pub(crate) fn documents_of(receipt: &Receipt, number: u64) -> impl Iterator<Item = usize> {
-    let is_of = move |batch: u64| {
-        let batch = usize::try_from(batch).ok().and_then(|at| receipt.batches.get(at));
-        batch.and_then(|it| it.sealed.as_ref()).is_some_and(|sealed| sealed.number == number)
-    };
+    let is_of = move |batch: u64| sealing_in(&receipt.batches, batch) == Some(number);
     let documents = receipt.documents.iter().enumerate();
     documents.filter(move |(_, it)| is_of(it.batch)).map(|(at, _)| at)
 }
 
-/// Returns the time that the token over new hash trees attests, as the log states it.
-fn renewed_at<'l>(log: &'l ReceiptLog, rehash: &Rehash) -> &'l str {
-    let mut rehashes = log.view.rehashes.iter().map(|it| &it.body);
-    let body = rehashes.find(|it| it.renewal == rehash.tree.renewal);
-    body.map_or("", |body| &body.stamped_at)
+/// Returns the number of the sealing that one of these batches leads to.
+pub(crate) fn sealing_in(batches: &[BatchSection], batch: u64) -> Option<u64> {
+    let batch = usize::try_from(batch).ok().and_then(|at| batches.get(at))?;
+    batch.sealed.as_ref().map(|sealed| sealed.number)
 }
 
 /// Returns the sealings and lines of a receipt that have hash trees.
-fn lines_of(receipt: &Receipt) -> Vec<(u64, String)> {
+pub(crate) fn lines_of(receipt: &Receipt) -> Vec<(u64, String)> {
     let numbers: BTreeMap<_, _> = sections_of(receipt).collect();
     let lines = numbers.into_iter().flat_map(|(number, section)| {
         let tokens = section.tokens.iter().filter(|token| token.has_trees());

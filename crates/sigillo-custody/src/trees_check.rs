@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use futures::{StreamExt as _, stream};
 
-use sigillo_evidence_log::{Archive, Chains, LogView};
+use sigillo_evidence_log::{Archive, BatchObjectError, Chains, LogView, read_rehashed_leaves};
 use sigillo_model::{
     BATCH_DOCUMENTS_MAX, BatchId, Finding, FindingCode, HashTree, ObjectKey, Sha512Digest,
     is_sha512_line,
@@ -15,6 +15,9 @@ use crate::{Check, CustodyError, batch_check::not_read};
 
 /// At most this many objects are looked for at once.
 const LOOKED_FOR_MAX: usize = 8;
+
+/// At most this many objects of leaves, of 6.4 MB at most, are read at once.
+const READ_AHEAD_MAX: usize = 4;
 
 /// A document, by its place in its batch.
 type Member = (BatchId, u32);
@@ -94,6 +97,34 @@ pub fn check_trees(chains: &Chains) -> Option<Check> {
 fn has_line_without(chains: &Chains, number: u64) -> bool {
     let mut of_sealing = chains.iter().filter(|(_, it, _)| *it == number);
     of_sealing.any(|(_, _, chain)| chain.iter().all(|it| chains.trees_under(it).is_none()))
+}
+
+/// Reads the leaves that hash trees have of some batches: nothing else leads from their documents to the
+/// time-stamps over the trees. Each object is read once.
+pub(crate) async fn damaged_leaves_of(
+    archive: &Archive,
+    chains: &Chains,
+    batches: &HashSet<BatchId>,
+) -> Vec<Finding> {
+    let (mut seen, mut wanted) = (HashSet::new(), Vec::new());
+    for (code, tree) in trees_of(chains) {
+        let of_trees = tree.sealings.iter().flat_map(|sealing| &sealing.batches);
+        for batch in of_trees.filter(|it| batches.contains(&it.batch)) {
+            if let Some(sha256) = batch.leaves.filter(|sha256| seen.insert(*sha256)) {
+                wanted.push((code, ObjectKey::hash_tree_leaves(sha256), batch));
+            }
+        }
+    }
+    let read = stream::iter(wanted)
+        .map(|(code, key, batch)| async move {
+            match read_rehashed_leaves(archive.store(), batch).await {
+                Ok(_) => None,
+                Err(BatchObjectError::Store(error)) => Some(not_read(&key, &error.into())),
+                Err(error) => Some(Finding::new(code, &key, error.to_string())),
+            }
+        })
+        .buffered(READ_AHEAD_MAX);
+    read.filter_map(|finding| async move { finding }).collect().await
 }
 
 /// Looks whether the leaves and the lists that hash trees consist of are there, without reading them.

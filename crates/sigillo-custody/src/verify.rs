@@ -27,7 +27,7 @@ use crate::{
     links::Links,
     pack_check::{PackCheck, PackTask, check_document, check_pack},
     report_check::check_submissions,
-    trees_check::{left_out_of, missing_of, trees_of},
+    trees_check::{damaged_leaves_of, left_out_of, missing_of, trees_of},
 };
 
 /// At most this many findings are kept in words beside the first of each code; more are counted.
@@ -130,7 +130,8 @@ impl Verifier {
         Ok(report)
     }
 
-    /// Verifies the log, and the given documents to their last byte.
+    /// Verifies the log, and the given documents to their last byte, with the leaves that hash trees have of
+    /// their batches.
     ///
     /// # Errors
     ///
@@ -170,8 +171,23 @@ impl Verifier {
             }
         }
         self.follow(&mut report, &mut links).await?;
+        self.leaves_of(&mut report, documents).await?;
         report.conclude();
         Ok(report)
+    }
+
+    async fn leaves_of(
+        &self,
+        report: &mut VerifyReport,
+        documents: &[Located],
+    ) -> Result<(), CustodyError> {
+        if !has_trees(&report.view) {
+            return Ok(());
+        }
+        let chains = Chains::read(&self.archive, &report.view).await?;
+        let batches = documents.iter().map(|it| it.batch.batch).collect();
+        report.findings.extend(damaged_leaves_of(&self.archive, &chains, &batches).await);
+        Ok(())
     }
 
     /// Checks batch after batch, and lets go of what is known of one before the next.
@@ -218,8 +234,7 @@ impl Verifier {
         report: &mut VerifyReport,
         scope: Scope,
     ) -> Result<(), CustodyError> {
-        let is_over_tree = |it: &LoggedStamp| it.body.tree.is_some();
-        if report.view.rehashes.is_empty() && !report.view.stamps.iter().any(is_over_tree) {
+        if !has_trees(&report.view) {
             return Ok(());
         }
         let view = report.view.clone();
@@ -325,6 +340,12 @@ impl Verifier {
         report.bytes_read += followed.bytes_read;
         Ok(())
     }
+}
+
+/// Tells whether the log names any hash trees beside those of the batches.
+fn has_trees(view: &LogView) -> bool {
+    let is_over_tree = |it: &LoggedStamp| it.body.tree.is_some();
+    !view.rehashes.is_empty() || view.stamps.iter().any(is_over_tree)
 }
 
 impl VerifyReport {

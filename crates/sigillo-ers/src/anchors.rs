@@ -78,6 +78,15 @@ pub fn certificate_end(der: &[u8]) -> Result<Timestamp, CertificateError> {
     Ok(Certificate::read(der)?.not_after)
 }
 
+/// Returns the first instant at which the certificate `der` is valid. Who issued it is not looked at.
+///
+/// # Errors
+///
+/// [`CertificateError`] if `der` is no certificate.
+pub fn certificate_start(der: &[u8]) -> Result<Timestamp, CertificateError> {
+    Ok(Certificate::read(der)?.not_before)
+}
+
 impl TrustAnchors {
     /// Starts with no anchor.
     pub fn new() -> Self {

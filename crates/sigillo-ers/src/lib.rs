@@ -55,7 +55,9 @@ mod issue;
 mod seal;
 mod sign;
 
-pub use anchors::{ANCHOR_NAME_BYTES_MAX, ANCHORS_MAX, Trust, TrustAnchors, certificate_end};
+pub use anchors::{
+    ANCHOR_NAME_BYTES_MAX, ANCHORS_MAX, Trust, TrustAnchors, certificate_end, certificate_start,
+};
 pub use bare::{BareSignature, BareSignatureError, certificate_subject, verify_bare};
 pub use certificate::{
     CERTIFICATE_BYTES_MAX, CertificateContent, CertificateError, CertificateRole, PEM_BLOCKS_MAX,

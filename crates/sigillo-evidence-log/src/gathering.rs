@@ -168,7 +168,8 @@ async fn replaced(
     Ok(replaced)
 }
 
-/// Returns when something newer that counts covers each time-stamp, in all chains that it is in.
+/// Returns when something newer that is there and counts covers each time-stamp, in all chains that it is in.
+/// Where nothing is revoked nothing rests on it, and what the log says is enough.
 async fn covered_times(
     of: (&Archive, &LogView, &Chains),
     (told, rules): (&ToldRevocations, &GatherRules<'_>),
@@ -177,9 +178,15 @@ async fn covered_times(
     let mut revoked = RevokedRenewals::new(told, (rules.anchors, rules.at));
     let mut times: HashMap<Sha256Digest, Option<Timestamp>> = HashMap::new();
     for (_, _, chain) in chains.iter() {
-        let left_out = revoked.left_out(of, chain).await?;
+        let counting = match told.pieces() {
+            [] => None,
+            _ => revoked.counting(of, chain).await?,
+        };
+        let counting = counting.map(|it| it.tokens().into_iter().map(|(place, _)| place));
+        let counting: Option<HashSet<usize>> = counting.map(Iterator::collect);
+        let counts = |at: &usize| counting.as_ref().is_none_or(|it| it.contains(at));
         for (place, token) in chain.iter().enumerate() {
-            let newer = (place + 1..chain.len()).find(|at| left_out.counts(*at));
+            let newer = (place + 1..chain.len()).find(&counts);
             let newer = newer.and_then(|at| chain[at].stated(view).0.parse().ok());
             let known = times.entry(token.sha256).or_insert(newer);
             *known = (*known).zip(newer).map(|(known, newer): (Timestamp, _)| known.max(newer));

@@ -90,9 +90,9 @@ pub use seen_log::{BelievedKeys, SeenHead, SeenLog};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, StampWith, Stamping, stamp_sealings};
 pub use standing::standing_lines;
 pub use succession::{
-    ClockBehind, SucceededLog, SuccessionPlan, SuccessionTerms, clock_behind,
-    is_vouched_by_old_key, plan_succession, read_act, says_clock_is_right, sign_succession_act,
-    succeed_log, write_succession_act,
+    ClockBehind, SucceededLog, SuccessionPlan, SuccessionTerms, act_clock_behind, clock_behind,
+    is_vouched_by_old_key, plan_succession, read_act, sign_succession_act, succeed_log,
+    write_succession_act,
 };
 pub use summary::{LineSummary, LogSummary, UnsealedBatch, UnstampedSealing, summarise};
 pub use tables::{CaughtUp, TableFault, Tables, read_table};

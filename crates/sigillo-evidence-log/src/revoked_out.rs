@@ -42,14 +42,6 @@ pub(crate) struct LeftOut {
     pub(crate) on_hold: bool,
 }
 
-impl LeftOut {
-    /// Tells whether the time-stamp at a place counts.
-    pub(crate) fn counts(&self, place: usize) -> bool {
-        let is_cut_off = self.is_cut && self.newest.is_none_or(|newest| newest < place);
-        !self.places.contains_key(&place) && !is_cut_off
-    }
-}
-
 impl RevokedOut {
     /// Looks at the chains of a line by what is told to be revoked anywhere in the archive, and at what their
     /// hash trees consist of; where there are none of these, and nothing is revoked, nothing else is read.

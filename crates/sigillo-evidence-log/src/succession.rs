@@ -29,9 +29,6 @@ use crate::{
 /// In at most so many of the last commits the newest time-stamp is looked for.
 const COMMITS_LOOKED_INTO_MAX: u64 = 1000;
 
-/// What the words of an act say where it ends a log by a clock that is [behind](ClockBehind).
-const CLOCK_SAID_RIGHT: &str = "the clock by which the log ends is said to be right";
-
 /// The end of a log as it is now, and what would begin.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SuccessionPlan {
@@ -54,6 +51,9 @@ pub struct SuccessionTerms {
     pub at: LogTime,
     /// The newest checkpoint of the old log that is known.
     pub checkpoint: Option<String>,
+    /// The time of what the log has of later, by what [`clock_behind`] says at `at`, if that is said to have
+    /// been made by a clock that was ahead.
+    pub clock_ahead: Option<LogTime>,
     /// Why.
     pub reason: SuccessionReason,
     /// Why, in words. They are kept for ever.
@@ -132,6 +132,7 @@ pub fn write_succession_act(
     let act = SuccessionAct {
         archive: archive.description().archive,
         at: terms.at,
+        clock_ahead: terms.clock_ahead,
         format: SUCCESSION_ACT_FORMAT,
         succession: Succession {
             checkpoint: terms.checkpoint,
@@ -289,7 +290,7 @@ fn check_act(
     Ok(())
 }
 
-/// What a log has that is of a later time than that at which it would end.
+/// What is of a later time than that at which a log would end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ClockBehind {
     /// What it is, in words.
@@ -301,11 +302,16 @@ pub struct ClockBehind {
 }
 
 impl ClockBehind {
-    /// Says that the clock is right and the other one was not, as the words of an act do where a log is
-    /// ended all the same.
+    fn find(what: &'static str, at: LogTime, now: Timestamp) -> Option<Self> {
+        let is_behind = at.timestamp().as_second() - now.as_second() > CLOCK_TOLERANCE_SECONDS;
+        is_behind.then(|| Self { what, at, now: LogTime::new(now) })
+    }
+
+    /// Says that the clock is right and the other one was not, for the words of an act that ends a log all the
+    /// same.
     pub fn said_right(&self) -> String {
         format!(
-            "{CLOCK_SAID_RIGHT}, {}, and that of {} to have been ahead, {}",
+            "the clock by which the log ends is said to be right, {}, and that of {} to have been ahead, {}",
             self.now, self.what, self.at
         )
     }
@@ -313,7 +319,7 @@ impl ClockBehind {
     /// Says why the log is not ended by this clock.
     pub fn refused(&self) -> LogError {
         refused(format!(
-            "the clock is behind: {} of this log is of {}, and it is {} by the clock; who is told that the log \
+            "the clock is behind: {} is of {}, and it is {} by the clock; who is told that the log \
              ended then would not believe what it has. Set the clock right, and try again",
             self.what, self.at, self.now
         ))
@@ -336,16 +342,13 @@ pub async fn clock_behind(
         return Ok(None);
     }
     let head = find_head(archive.store(), 0).await?;
-    let behind = |what, at: Timestamp| {
-        let is_behind = at.as_second() - now.as_second() > CLOCK_TOLERANCE_SECONDS;
-        is_behind.then(|| ClockBehind { what, at: LogTime::new(at), now: LogTime::new(now) })
-    };
+    let behind = |what, at: Timestamp| ClockBehind::find(what, LogTime::new(at), now);
     let begun = archive.opened(archive.generation()).unwrap_or(1);
     let first = (head.saturating_sub(COMMITS_LOOKED_INTO_MAX) + 1).max(begun);
     for number in (first..=head).rev() {
         // What cannot be read, before the last one, is for `verify` to tell.
         let Ok(Some(commit)) = archive.commit(number).await else { break };
-        let of_commit = behind("the last commit", commit.header.clock.timestamp());
+        let of_commit = behind("the last commit of the log", commit.header.clock.timestamp());
         if number == head && of_commit.is_some() {
             return Ok(of_commit);
         }
@@ -354,15 +357,31 @@ pub async fn clock_behind(
             _ => None,
         });
         if let Some(at) = stamped {
-            return Ok(behind("the last time-stamp", at));
+            return Ok(behind("the last time-stamp of the log", at));
         }
     }
     Ok(None)
 }
 
-/// Tells whether the words of an act say that the clock is right by which a log ends.
-pub fn says_clock_is_right(words: &str) -> bool {
-    words.contains(CLOCK_SAID_RIGHT)
+/// Tells whether an act is not to be carried out by a clock, and why: as [`clock_behind`], unless the act says
+/// that what it found when it was written was made by a clock that was ahead. Such an act is not carried out by
+/// a clock that is behind the act itself: it would end the log before what it says to be right.
+///
+/// # Errors
+///
+/// [`LogError`] if the log cannot be read.
+pub async fn act_clock_behind(
+    archive: &Archive,
+    act: &SuccessionAct,
+    now: Timestamp,
+) -> Result<Option<ClockBehind>, LogError> {
+    let reason = act.succession.reason;
+    let Some(behind) = clock_behind(archive, reason, now).await? else { return Ok(None) };
+    let said = clock_behind(archive, reason, act.at.timestamp()).await?;
+    if said.is_none_or(|it| act.clock_ahead != Some(it.at)) {
+        return Ok(Some(behind));
+    }
+    Ok(ClockBehind::find("the act", act.at, now))
 }
 
 /// Sees that a log does not end by a clock that is behind, unless the act says that it is right.
@@ -371,10 +390,7 @@ async fn check_clock(
     act: &SuccessionAct,
     now: Timestamp,
 ) -> Result<(), LogError> {
-    match clock_behind(archive, act.succession.reason, now).await? {
-        Some(it) if !says_clock_is_right(&act.words) => Err(it.refused()),
-        _ => Ok(()),
-    }
+    act_clock_behind(archive, act, now).await?.map_or(Ok(()), |it| Err(it.refused()))
 }
 
 /// What a succession is written with.

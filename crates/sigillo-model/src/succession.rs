@@ -194,6 +194,10 @@ pub struct SuccessionAct {
     pub archive: ArchiveId,
     /// When the act was written, by our clock.
     pub at: LogTime,
+    /// The time of what the log has of later than `at`, if the act says that it was made by a clock that was
+    /// ahead, and that the log ends all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead: Option<LogTime>,
     /// [`SUCCESSION_ACT_FORMAT`].
     pub format: u32,
     /// What the log will say.
@@ -225,15 +229,20 @@ mod tests {
 
     #[test]
     fn an_act_and_its_entry_are_read_as_they_were_written() {
+        let at = LogTime::new("2026-11-24T10:00:00Z".parse().unwrap());
         let act = SuccessionAct {
             archive: ArchiveId::from_bytes([1; 16]),
-            at: LogTime::new("2026-11-24T10:00:00Z".parse().unwrap()),
+            at,
+            clock_ahead: None,
             format: SUCCESSION_ACT_FORMAT,
             succession: succession(),
             words: "the disk".to_owned(),
         };
         let bytes = to_canonical(&act);
-        assert_eq!(parse_canonical::<SuccessionAct>(&bytes), Ok(act));
+        assert_eq!(parse_canonical::<SuccessionAct>(&bytes), Ok(act.clone()));
+        assert!(!String::from_utf8_lossy(&bytes).contains("clock"));
+        let act = SuccessionAct { clock_ahead: Some(at), ..act };
+        assert_eq!(parse_canonical::<SuccessionAct>(&to_canonical(&act)), Ok(act));
         let body = LogSucceeded {
             act_sha256: Sha256Digest::of(&bytes),
             signature: None,

@@ -20,7 +20,7 @@ pub enum ReceiptDifference {
     /// The log is shorter than it was.
     #[error("the log is shorter than it was")]
     Checkpoint,
-    /// A document is missing, or in another place.
+    /// A document is missing, or in another place, be it of hash trees.
     #[error("document {number} of it is missing, or elsewhere")]
     Document {
         /// Which of the older receipt's documents, from 0.
@@ -61,8 +61,13 @@ pub fn extends(older: &Receipt, newer: &Receipt) -> Result<(), ReceiptDifference
     }
     let places: HashMap<_, _> =
         newer.documents.iter().map(|it| (it.version_id, place_of(newer, it))).collect();
+    let trees: HashMap<_, _> =
+        newer.documents.iter().map(|it| (it.version_id, &it.hash_trees)).collect();
     for (number, document) in older.documents.iter().enumerate() {
-        if places.get(&document.version_id) != Some(&place_of(older, document)) {
+        let is_kept = |place| trees.get(&document.version_id).is_some_and(|it| it.contains(place));
+        if places.get(&document.version_id) != Some(&place_of(older, document))
+            || !document.hash_trees.iter().all(is_kept)
+        {
             return Err(ReceiptDifference::Document { number });
         }
     }

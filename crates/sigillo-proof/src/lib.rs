@@ -45,6 +45,7 @@ mod period_render;
 mod sample;
 
 mod extends;
+mod holding;
 mod html;
 mod render;
 mod renewals;
@@ -67,6 +68,7 @@ pub use check_ended::end_of;
 pub use check_logs::CheckedLog;
 pub use evidence::{DocumentEvidence, EvidenceMaker};
 pub use extends::{ReceiptDifference, extends, keep_cosignatures};
+pub use holding::HoldingLines;
 pub use html::{CheckedPage, CheckedSort, render_html};
 pub use logged::{ArchiveSection, EntryPlace, LoggedLine, SUCCESSION_INDEX, SuccessionSection};
 pub use period::{

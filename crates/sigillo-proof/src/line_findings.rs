@@ -77,6 +77,12 @@ impl LineFindings {
         self.lines.get(line).is_some_and(|it| it.is_verified && it.doubt < Doubt::Faulty)
     }
 
+    /// Returns the lines that are, and whether their time-stamps are for trial.
+    pub(crate) fn sound(&self) -> impl Iterator<Item = (LineOf, bool)> {
+        let sound = self.lines.iter().filter(|(line, _)| self.is_sound(line));
+        sound.map(|(line, it)| (line.clone(), it.trial))
+    }
+
     /// Takes note that it cannot be told whether certificates under a line were revoked.
     pub(crate) fn revocation_unknown(&mut self, line: &LineOf) {
         self.lines.entry(line.clone()).or_default().lacks.insert(Lack::Revocation);

@@ -17,8 +17,8 @@ use crate::{
         seal::SealArgs,
         shell::{CompletionsArgs, ManArgs},
         submission::SubmissionCommand,
+        verify::VerifyArgs,
     },
-    require::Requirement,
 };
 
 /// Long-term digital preservation: ingest documents, prove them, give them back
@@ -280,71 +280,6 @@ pub(crate) struct ExportArgs {
     /// The folder to write to; nothing in it is overwritten
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
-}
-
-/// Verify the archive, or some of its documents
-///
-/// Checks the log, every batch, seals, time-stamps, and that every pack is there, and the leaves and
-/// lists of hash trees, without reading these; with --full also every byte. Reads only. Every finding
-/// has a code, listed in docs/findings.md.
-///
-/// With --receipt no archive is needed: the receipt, and the files named beside it, are checked
-/// against each other and against the trust store.
-///
-/// With --sample and --seed-from, documents that a seed draws are read to the last byte: everybody
-/// with the same seed draws the same ones (docs/format.md, Samples). A seed is a checkpoint of the
-/// log, best one that witnesses cosigned, or a time-stamp token, as in sealings/…/lines; it draws
-/// among the documents that it came after. What such a sample finds, and who could have steered it,
-/// is said.
-///
-/// Nothing in an archive shows that this is its newest state: for that, get a checkpoint from where
-/// others have it, such as a witness or a page of the entity's, and name it with --checkpoint.
-///
-/// Exits with 0 if nothing is wrong, 3 for findings that `sigillo rebuild` mends or that cannot
-/// be told, 5 for damage.
-///
-/// Example: sigillo verify --full --archive /srv/archive
-///
-/// Example: sigillo verify --sample 300 --seed-from token.tst --archive /srv/archive
-///
-/// Example: sigillo verify --require fresh --checkpoint checkpoint.txt --archive /srv/archive
-///
-/// Example: sigillo verify --receipt rdv.json delibera.pdf
-#[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
-pub(crate) struct VerifyArgs {
-    /// Documents to read to the last byte [default: the whole archive, without reading contents]
-    #[arg(value_name = "ID|FILE")]
-    pub(crate) ids: Vec<String>,
-    /// What must be so for exit code 0, beyond what a verdict asks for
-    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
-    pub(crate) require: Vec<Requirement>,
-    /// A checkpoint of the newest log, as somebody else has it now: for --require fresh it must be of all
-    /// its entries. If its log, be it one that ended, does not contain it, the archive was rolled back,
-    /// unless others may sign for that log
-    #[arg(long, value_name = "CHECKPOINT", conflicts_with = "receipt")]
-    pub(crate) checkpoint: Option<PathBuf>,
-    /// Check this receipt and the files named, without an archive
-    #[arg(long, value_name = "RECEIPT", conflicts_with_all = ["full", "log_only"])]
-    pub(crate) receipt: Option<PathBuf>,
-    /// Write the outcome for the receipt as a page to be printed as well, HTML; it is not overwritten
-    #[arg(long, value_name = "FILE", requires = "receipt")]
-    pub(crate) html: Option<PathBuf>,
-    /// Read every byte of every document
-    #[arg(long, conflicts_with_all = ["ids", "log_only"])]
-    pub(crate) full: bool,
-    /// Only the log, its published copies, seals and time-stamps
-    #[arg(long, conflicts_with = "ids")]
-    pub(crate) log_only: bool,
-    /// Read so many documents, drawn by a seed
-    #[arg(long, value_name = "N", requires = "seed_from", value_parser = clap::value_parser!(u64).range(1..=sigillo_proof::SAMPLE_DOCUMENTS_MAX), conflicts_with_all = ["ids", "full", "log_only", "receipt"])]
-    pub(crate) sample: Option<u64>,
-    /// What draws them: a checkpoint of the log, or a time-stamp token
-    #[arg(long, value_name = "CHECKPOINT|TOKEN", requires = "sample")]
-    pub(crate) seed_from: Option<PathBuf>,
-    /// The key of a witness whose cosignature of the checkpoint is part of the seed; may be repeated
-    #[arg(long, value_name = "VKEY", requires = "seed_from")]
-    pub(crate) witness: Vec<String>,
 }
 
 /// Renew time-stamps before they come to their end

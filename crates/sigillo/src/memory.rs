@@ -6,9 +6,11 @@
 
 use std::{
     cmp::Reverse,
-    fs::File,
+    fs::{File, TryLockError},
     io::ErrorKind,
     path::{Path, PathBuf},
+    sync::mpsc::sync_channel,
+    time::Duration,
 };
 
 use sigillo_authorities::SignedHead;
@@ -28,6 +30,9 @@ const MET_LOGS: &str = "met-logs";
 
 /// The file that is locked while what is remembered changes.
 const LOCK: &str = "memory.lock";
+
+/// So long another process is waited for at most that changes it: that takes an instant.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// At most so many of each are read.
 const LOGS_MAX: usize = 1000;
@@ -117,7 +122,7 @@ impl Memory {
         if is_so(&read()) {
             return Ok(());
         }
-        let lock = self.lock()?;
+        let lock = self.lock();
         let known = read();
         if !is_so(&known) {
             write(&changed(&known))?;
@@ -126,17 +131,29 @@ impl Memory {
         Ok(())
     }
 
-    /// Waits until no other process changes what is remembered.
-    pub(crate) fn lock(&self) -> Result<File, CommandError> {
+    /// Waits until no other process changes what is remembered, but no longer than [`LOCK_WAIT`].
+    ///
+    /// Where nothing can be locked (there are no locks, the file is somebody else's, or another process hangs)
+    /// something that is lost is better than nothing that is learnt.
+    pub(crate) fn lock(&self) -> Option<File> {
         let path = self.folder.join(LOCK);
-        let locked = || {
-            std::fs::create_dir_all(&self.folder)?;
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-            // Where there are no locks, something that is lost is better than nothing that is learnt.
+        drop(std::fs::create_dir_all(&self.folder));
+        let new = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = new.or_else(|_| File::open(&path)).ok()?;
+        match file.try_lock() {
+            Ok(()) => return Some(file),
+            Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Interrupted => {
+                return None;
+            }
+            Err(_) => {}
+        }
+        let (sender, receiver) = sync_channel(1);
+        std::thread::spawn(move || {
             while file.lock().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
-            Ok(file)
-        };
-        locked().map_err(|error| CommandError::file("locking", &path, &error))
+            // Whoever does not wait any more lets it go.
+            drop(sender.send(file));
+        });
+        receiver.recv_timeout(LOCK_WAIT).ok()
     }
 
     /// Where [`seen`](Self::seen) is: whoever copies the archive's id has another key.
@@ -181,7 +198,9 @@ impl Memory {
         self.folder.join(SEEN_LOGS)
     }
 
-    /// Remembers which logs after the first the archive shows, in place of what it showed before.
+    /// Remembers which logs after the first the archive shows, in place of what it showed before. Those that come
+    /// after the last of these stay: who read the archive before they began may be the last to end, and what is
+    /// known to be lost is forgotten by itself.
     pub(crate) fn see_logs(&self, logs: &[(u64, VerifierKey)]) -> Result<(), CommandError> {
         let new = |(generation, log): &(u64, VerifierKey)| KnownLog {
             generation: *generation,
@@ -192,7 +211,13 @@ impl Memory {
         let file = self.seen_logs_file();
         self.change(
             || self.seen_logs(),
-            |_| logs.iter().map(new).collect(),
+            |known: &Vec<KnownLog>| {
+                let mut shown: Vec<_> = logs.iter().map(new).collect();
+                let last = shown.last().map_or(1, |it| it.generation);
+                let known = unless_named(known.clone(), logs);
+                shown.extend(known.into_iter().filter(|it| it.generation > last));
+                shown
+            },
             |logs: &Vec<_>| write_logs(&file, logs),
         )
     }
@@ -325,7 +350,10 @@ impl Memory {
                 let head = it.head();
                 shown.contains(&head) && head.size < newest.size && !is_contradicted(&known, it)
             };
-            let mut heads: Vec<_> = known.iter().filter(|it| !is_within(it)).cloned().collect();
+            let mut heads = known.clone();
+            if let Some(stands) = new.iter().find(|it| it.head() == newest) {
+                met_heads::replace(&mut heads, is_within, stands);
+            }
             for head in new.iter().filter(|it| !is_within(it)) {
                 met_heads::add(&mut heads, head.clone());
             }
@@ -335,7 +363,7 @@ impl Memory {
     }
 
     fn read_logs(&self, file: &str) -> Vec<KnownLog> {
-        let text = std::fs::read_to_string(self.folder.join(file)).unwrap_or_default();
+        let text = text_of(&self.folder.join(file));
         let lines = text.lines().take(LOGS_MAX).filter_map(|line| {
             let mut parts = line.splitn(4, ' ');
             Some(KnownLog {
@@ -398,7 +426,12 @@ fn head_in(line: &str) -> Option<SeenHead> {
 
 /// Reads the head in the first line of a file.
 fn read(path: &Path) -> Option<SeenHead> {
-    head_in(std::fs::read_to_string(path).ok()?.lines().next()?)
+    head_in(text_of(path).lines().next()?)
+}
+
+/// Reads a file as text, if it is there: a byte of it that is none spoils its own line alone.
+fn text_of(path: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
 }
 
 /// Names the files of a log.

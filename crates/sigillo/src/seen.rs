@@ -142,7 +142,7 @@ impl Context {
         kept: &str,
     ) -> Result<bool, CommandError> {
         let memory = self.memory_of(archive);
-        let lock = memory.lock()?;
+        let lock = memory.lock();
         let (file, mut logs) = (memory.seen_logs_file(), memory.seen_logs());
         let before = logs.len();
         logs.retain(|it| !lost.iter().any(|lost| is_of(lost, &(it.generation, it.log.clone()))));

@@ -55,11 +55,13 @@ impl Clock for At {
 }
 
 #[test]
-fn certificates_that_end_soon_are_made_anew_for_the_next_log() {
+fn certificates_that_end_soon_or_are_not_valid_yet_are_made_anew_for_the_next_log() {
     let folder = TestFolder::new();
     let seal = read(&folder.path.join("seal.pem"));
-    // The certificates are valid for ten years.
-    for (day, goes_on) in [("2035-05-01", true), ("2035-08-01", false), ("2040-01-01", false)] {
+    // The certificates are valid for ten years, and were made by a clock that may have been ahead.
+    for (day, goes_on) in
+        [("2025-01-01", false), ("2035-05-01", true), ("2035-08-01", false), ("2040-01-01", false)]
+    {
         let at = At(format!("{day}T00:00:00Z").parse().expect("a time"));
         let next = folder.path.with_file_name(format!("next-{day}"));
         let (old, entropy) = (Some(folder.path.as_path()), CountingEntropy::default());

@@ -4,3 +4,4 @@
 mod cosignatures;
 mod export;
 mod receipts;
+mod receipts_lost;

@@ -33,17 +33,17 @@ use sigillo_testkit::{ManualClock, SeededEntropy};
 
 use crate::export::{add, record};
 
-const FIRST: SubmissionId = SubmissionId::from_bytes([1; 16]);
+pub(crate) const FIRST: SubmissionId = SubmissionId::from_bytes([1; 16]);
 const SECOND: SubmissionId = SubmissionId::from_bytes([2; 16]);
 
 pub(crate) struct World {
     _folder: TempDir,
     keys: KeyFolder,
-    clock: ManualClock,
-    entropy: Arc<SeededEntropy>,
+    pub(crate) clock: ManualClock,
+    pub(crate) entropy: Arc<SeededEntropy>,
     pub(crate) archive: Archive,
-    log: LogWriter,
-    reads: ReadPool,
+    pub(crate) log: LogWriter,
+    pub(crate) reads: ReadPool,
 }
 
 impl World {
@@ -76,7 +76,7 @@ impl World {
     }
 
     /// Commits a batch with a pack for each of these numbers of documents.
-    async fn batch(&mut self, submission: SubmissionId, packs: &[u8]) -> Vec<VersionId> {
+    pub(crate) async fn batch(&mut self, submission: SubmissionId, packs: &[u8]) -> Vec<VersionId> {
         let (mut versions, mut listed) = (Vec::new(), Vec::new());
         for count in packs {
             // No document is archived twice.
@@ -142,7 +142,12 @@ impl World {
     }
 
     /// Ends a submission that had these documents already.
-    async fn end(&mut self, submission: SubmissionId, archived: u64, already: &[VersionId]) {
+    pub(crate) async fn end(
+        &mut self,
+        submission: SubmissionId,
+        archived: u64,
+        already: &[VersionId],
+    ) {
         let report = to_canonical(&serde_json::json!({
             "already_versions": already, "format": 1, "received_at": "2026-11-25T08:00:00Z",
             "refusals": [], "source": "atti", "submission": submission,
@@ -162,7 +167,7 @@ impl World {
         .await;
     }
 
-    async fn seal(&mut self) {
+    pub(crate) async fn seal(&mut self) {
         let key = self.keys.seal();
         let sealer = Sealer { key: &key, entropy: &*self.entropy };
         let outcome = sealer.seal(&mut self.log).await.unwrap();
@@ -180,7 +185,7 @@ impl World {
         assert_eq!(stamped.unwrap().waiting, 0);
     }
 
-    fn anchors(&self) -> TrustAnchors {
+    pub(crate) fn anchors(&self) -> TrustAnchors {
         let mut anchors = TrustAnchors::new();
         for der in pem_blocks(self.keys.trial_root_pem(), "CERTIFICATE").unwrap() {
             anchors.add_der("trial root", &der).unwrap();
@@ -204,7 +209,7 @@ impl World {
         let signers = || LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
         let at = LogTime::new("2026-11-25T09:00:00Z".parse().unwrap());
         let words = "furto".to_owned();
-        let terms = SuccessionTerms { at, checkpoint: None, reason, words };
+        let terms = SuccessionTerms { at, checkpoint: None, clock_ahead: None, reason, words };
         let plan = plan_succession(&self.archive).await.unwrap();
         let new = (&signers(), keys.seal_pem());
         let act = write_succession_act(&self.archive, &plan, new, terms).unwrap();

@@ -111,6 +111,23 @@ async fn what_a_renewal_covered_that_does_not_count_is_told_as_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_renewal_covered_that_is_lost_is_told_as_revoked() {
+    if !has_openssl() {
+        return;
+    }
+    let (world, far) = (World::new(Place::Folder).await, Far::new(false));
+    stamp(&world, &far).await;
+    let renewal = renew(&world, &far, false).await.renewal;
+    far.list_revoked(&Revoked::After.when(), "20");
+    far.publish();
+    ask_again(&world, &far).await;
+    assert_eq!(plan(&world, &far).await.revoked.len(), 0);
+    std::fs::remove_file(world.file(&ObjectKey::renewal_token(renewal))).unwrap();
+    assert!(told(&audit(&world, &far).await).0.contains(&FindingCode::RevokedLater));
+    assert_eq!(plan(&world, &far).await.revoked.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_that_was_covered_before_its_certificate_was_revoked_counts() {
     if !has_openssl() {
         return;

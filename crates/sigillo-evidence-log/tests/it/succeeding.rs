@@ -7,10 +7,10 @@ use jiff::SignedDuration;
 
 use sigillo_authorities::KeyFolder;
 use sigillo_evidence_log::{
-    CommitFault, CommitOutcome, EVIDENCE_LINE, LogError, LogSummary, LogWriter, SucceededLog,
-    SuccessionTerms, clock_behind, find_head, log_contains, plan_succession, read_checkpoint,
-    read_view, rebuild_log, rotate_log_key, sign_succession_act, stamp_sealings, succeed_log,
-    summarise, write_succession_act,
+    ClockBehind, CommitFault, CommitOutcome, EVIDENCE_LINE, LogError, LogSummary, LogWriter,
+    SucceededLog, SuccessionTerms, clock_behind, find_head, log_contains, plan_succession,
+    read_checkpoint, read_view, rebuild_log, rotate_log_key, sign_succession_act, stamp_sealings,
+    succeed_log, summarise, write_succession_act,
 };
 use sigillo_merkle::parse_signed_checkpoint;
 use sigillo_model::{ErrorKind, LogTime, ObjectKey, SuccessionReason};
@@ -23,6 +23,7 @@ fn terms(reason: SuccessionReason) -> SuccessionTerms {
     SuccessionTerms {
         at: LogTime::new("2026-11-25T09:00:00Z".parse().unwrap()),
         checkpoint: None,
+        clock_ahead: None,
         reason,
         words: "guasto del disco".to_owned(),
     }
@@ -170,25 +171,56 @@ async fn no_log_ends_before_what_is_in_it_by_a_clock_that_is_behind() {
     }
 }
 
-#[tokio::test]
-async fn a_log_ends_by_a_clock_that_the_act_says_to_be_right() {
-    let reason = SuccessionReason::BackupRestored;
+/// An archive whose last commit was made by a clock that was a year ahead, and what is of later than now.
+async fn archive_ahead(reason: SuccessionReason) -> (World, ClockBehind) {
     let world = archive(Place::Memory).await;
     let now = sigillo_model::Clock::now(&world.clock);
     world.clock.set(now + SignedDuration::from_hours(24 * 365));
     commit(&mut world.writer().await, &[completed(1)]).await;
     world.clock.set(now);
-    let keys = next_keys(&world, &world.keys);
-    let refused = act(&world, &keys, terms(reason)).await;
-    let refused = carry_out(&world, (&keys, Some(&world.keys)), &refused).await.err().unwrap();
     let behind = clock_behind(&world.archive().await, reason, now).await.unwrap().unwrap();
-    assert_eq!(refused.to_string(), behind.refused().to_string());
-    assert_eq!((behind.what, behind.now), ("the last commit", LogTime::new(now)));
+    assert_eq!((behind.what, behind.now), ("the last commit of the log", LogTime::new(now)));
+    (world, behind)
+}
+
+#[tokio::test]
+async fn a_log_ends_by_a_clock_that_the_act_says_to_be_right() {
+    let reason = SuccessionReason::BackupRestored;
+    let (world, behind) = archive_ahead(reason).await;
+    let keys = next_keys(&world, &world.keys);
+    // Words alone say nothing: they may be copied from another act.
     let words = format!("guasto\n\n{}.", behind.said_right());
-    let said = act(&world, &keys, SuccessionTerms { words, ..terms(reason) }).await;
+    let clock_ahead = Some(behind.at);
+    let day = SignedDuration::from_hours(24);
+    let other = Some(LogTime::new(behind.at.timestamp() - day));
+    for clock_ahead in [None, other] {
+        let at = behind.now;
+        let terms = SuccessionTerms { at, clock_ahead, words: words.clone(), ..terms(reason) };
+        let given = act(&world, &keys, terms).await;
+        let refused = carry_out(&world, (&keys, Some(&world.keys)), &given).await.err().unwrap();
+        assert_eq!(refused.to_string(), behind.refused().to_string());
+    }
+    let at = behind.now;
+    let said = act(&world, &keys, SuccessionTerms { at, clock_ahead, ..terms(reason) }).await;
     let done = carry_out(&world, (&keys, Some(&world.keys)), &said).await.unwrap();
     assert_eq!(done.body.succession.generation, 2);
     assert_eq!(faults(&world.audit().await), []);
+}
+
+#[tokio::test]
+async fn no_log_ends_by_a_clock_that_is_behind_the_act_that_says_it_to_be_right() {
+    let reason = SuccessionReason::BackupRestored;
+    for (minutes, is_refused) in [(-700 * 24 * 60, true), (-11, true), (-9, false), (600, false)] {
+        let (world, behind) = archive_ahead(reason).await;
+        let (at, clock_ahead) = (behind.now, Some(behind.at));
+        let keys = next_keys(&world, &world.keys);
+        let given = act(&world, &keys, SuccessionTerms { at, clock_ahead, ..terms(reason) }).await;
+        world.clock.set(at.timestamp() + SignedDuration::from_mins(minutes));
+        let done = carry_out(&world, (&keys, Some(&world.keys)), &given).await;
+        assert_eq!(done.is_err(), is_refused, "{minutes}");
+        let Err(error) = done else { continue };
+        assert!(error.to_string().contains("the clock is behind: the act is of"), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -208,7 +240,7 @@ async fn no_clock_is_behind_what_a_log_before_this_one_has() {
         archive.learn().await.unwrap();
         clock_behind(&archive, reason, now).await.unwrap().map(|it| it.what)
     };
-    assert_eq!(behind(&world).await, Some("the last time-stamp"));
+    assert_eq!(behind(&world).await, Some("the last time-stamp of the log"));
     succeeded(&mut world, SuccessionReason::KeysExposed).await;
     assert_eq!(behind(&world).await, None);
 }

@@ -69,6 +69,7 @@ fn expected(page: &BTreeMap<String, String>) -> BTreeMap<&'static str, String> {
     let act = SuccessionAct {
         archive: archive.archive,
         at: at(),
+        clock_ahead: None,
         format: 1,
         succession: succession.clone(),
         words,

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use sigillo_merkle::VerifierKey;
 use sigillo_model::{FindingCode, Sha256Digest, Verdict, to_canonical};
 use sigillo_proof::{
-    GivenFile, Receipt, ReceiptCheck, ReceiptDifference, ReceiptTrust, check_receipt, extends,
-    render_text,
+    DocumentTreeSection, GivenFile, Receipt, ReceiptCheck, ReceiptDifference, ReceiptTrust,
+    check_receipt, extends, render_text,
 };
 
 use crate::world::{Changes, Plan, file_bytes, receipt, receipt_changed};
@@ -84,6 +84,11 @@ fn a_completed_receipt_extends_the_one_before_and_no_other() {
     let mut moved = sealed.clone();
     moved.documents[0].leaf_index = 9;
     assert_eq!(extends(&sealed, &moved), Err(ReceiptDifference::Document { number: 0 }));
+    let mut placed = sealed.clone();
+    let place = DocumentTreeSection { line: "plain-sha512-a".to_owned(), path: Vec::new() };
+    placed.documents[2].hash_trees.push(place);
+    assert_eq!(extends(&sealed, &placed), Ok(()));
+    assert_eq!(extends(&placed, &sealed), Err(ReceiptDifference::Document { number: 2 }));
     let mut other = sealed.clone();
     other.submission = None;
     assert_eq!(extends(&sealed, &other), Err(ReceiptDifference::Submission));

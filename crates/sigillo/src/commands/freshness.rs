@@ -6,13 +6,13 @@ use std::path::Path;
 use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::{Archive, log_contains};
 use sigillo_merkle::Checkpoint;
-use sigillo_model::{Finding, FindingCode, GENERATIONS_MAX, ObjectKey, Severity, Sha256Digest};
+use sigillo_model::{Finding, FindingCode, ObjectKey, Severity, Sha256Digest};
 
 use crate::{
     commands::{
         bundle::name_of,
         log::checkpoint_of,
-        log_ended::{NotContained, Told},
+        log_ended::{NotContained, Told, unsigned_words},
     },
     context::Context,
     output::{counted, visible},
@@ -101,7 +101,7 @@ async fn says(context: &Context, archive: &Archive, bytes: &[u8]) -> Result<Says
         |error: sigillo_evidence_log::LogError| format!("the log could not be read: {error}");
     let key = archive.key_of(bytes).await.map_err(unread)?;
     let shown = checkpoint_of(bytes, &key).map_err(|what| {
-        later_log(archive, bytes)
+        unsigned_words(archive, bytes)
             .unwrap_or_else(|| format!("it is no checkpoint of this archive: {what}"))
     })?;
     let newest = archive.generation();
@@ -116,19 +116,6 @@ async fn says(context: &Context, archive: &Archive, bytes: &[u8]) -> Result<Says
     let head = SignedHead { size: shown.size, root };
     let is_contained = log_contains(archive, head).await.map_err(unread)?;
     Ok(Says::Had { head, is_contained })
-}
-
-/// Says that a note bears the name of a log that would come after the newest, whose key is not known here.
-fn later_log(archive: &Archive, bytes: &[u8]) -> Option<String> {
-    let stated = str::from_utf8(bytes).ok().and_then(Checkpoint::stated)?;
-    let newest = archive.generation();
-    let is_of = |it: &u64| archive.description().origin_of(*it) == stated.origin;
-    let generation = (newest + 1..=GENERATIONS_MAX).find(is_of)?;
-    Some(format!(
-        "it bears the name of log {generation} of this archive, and the newest here is log {newest}: either \
-         the archive was put back to before log {generation} began, or somebody made the file up. Ask the \
-         entity, and `sigillo trust add` what `sigillo trust export` prints there"
-    ))
 }
 
 /// Returns the log that a checkpoint is of, if it is one that ended.

@@ -21,7 +21,7 @@ use crate::{
     cli::{ConsistencyArgs, EntriesArgs, LogCommand},
     commands::{
         EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS, log_anchor,
-        log_ended::{NotContained, told_of_lost},
+        log_ended::{NotContained, told_of_unsigned},
         log_rotate, log_statement, log_succeed, log_witness,
         receipt::{cosigned_json, cosigned_text},
     },
@@ -279,7 +279,7 @@ async fn kept_checkpoint(
         let words = format!("{} is no checkpoint of this log: {what}", file.display());
         let error = CommandError::new(ErrorKind::Invalid, words)
             .hint("give a file that `sigillo log checkpoint` printed for this archive");
-        told_of_lost(error, archive, bytes)
+        told_of_unsigned(error, archive, bytes)
     })
 }
 

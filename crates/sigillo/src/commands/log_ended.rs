@@ -2,29 +2,77 @@
 
 use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::{Archive, Uncontained, ended_log_contains, uncontained};
-use sigillo_merkle::Checkpoint;
+use sigillo_merkle::{Checkpoint, KeysOfLog, SignedNote, VerifierKey};
 use sigillo_model::{
-    ErrorKind, Finding, FindingCode, ObjectKey, Sha256Digest, Succession, SuccessionReason,
+    ErrorKind, Finding, FindingCode, GENERATIONS_MAX, ObjectKey, Sha256Digest, Succession,
+    SuccessionReason,
 };
 
 use crate::{context::Context, error::CommandError, output::counted};
 
-/// Tells what a checkpoint may be of that bears the name of a log of the archive and no signature by its keys.
-pub(crate) fn told_of_lost(error: CommandError, archive: &Archive, note: &[u8]) -> CommandError {
-    let stated = str::from_utf8(note).ok().and_then(Checkpoint::stated);
-    let is_of = |it: &u64| {
-        stated.as_ref().is_some_and(|stated| archive.description().origin_of(*it) == stated.origin)
+/// Tells beside an error what a checkpoint may be of that bears the name of a log of the archive, and not the
+/// signature that it should.
+pub(crate) fn told_of_unsigned(
+    error: CommandError,
+    archive: &Archive,
+    note: &[u8],
+) -> CommandError {
+    unsigned_words(archive, note).into_iter().fold(error, CommandError::hint)
+}
+
+/// Says what a note may be that bears the name of a log of the archive, or of one after its newest, and not the
+/// signature of that log's key of its size; nothing if it bears no such name, or nobody's signature.
+pub(crate) fn unsigned_words(archive: &Archive, note: &[u8]) -> Option<String> {
+    let keys = (1..=archive.generation()).map_while(|it| archive.log_keys_of(it));
+    let origin_of = |it| archive.description().origin_of(it);
+    words_of_unsigned(&keys.collect::<Vec<_>>(), origin_of, note)
+}
+
+/// Says it by the keys of all logs, oldest first.
+fn words_of_unsigned(
+    logs: &[KeysOfLog],
+    origin_of: impl Fn(u64) -> String,
+    note: &[u8],
+) -> Option<String> {
+    const ASK: &str =
+        "Ask the entity, and `sigillo trust add` what `sigillo trust export` prints there";
+    let stated = str::from_utf8(note).ok().and_then(Checkpoint::stated)?;
+    let generation = (1..=GENERATIONS_MAX).find(|it| origin_of(*it) == stated.origin)?;
+    let index = usize::try_from(generation - 1).ok()?;
+    let Some(keys) = logs.get(index) else {
+        return Some(format!(
+            "it bears the name of log {generation} of this archive, and the newest here is log {}: either \
+             the archive was put back to before log {generation} began, or somebody made the file up. {ASK}",
+            logs.len()
+        ));
     };
-    let generation = (2..=archive.generation()).find(is_of);
-    let keys = generation.and_then(|it| archive.log_keys_of(it));
-    match generation.filter(|_| keys.is_some_and(|it| it.is_stranger(note))) {
-        None => error,
-        Some(generation) => error.hint(format!(
-            "another key signed it for log {generation} of this archive: if that log took the place of a lost \
-             one (`sigillo log succeed --lost-successor`), it is of the lost one, and what the archive does \
-             not have of that has to be ingested again; else somebody made it up"
-        )),
+    if keys.is_stranger(note) {
+        let lost = if generation > 1 {
+            format!(
+                "if log {generation} took the place of a lost one (`sigillo log succeed --lost-successor`), it \
+                 is of the lost one, and what the archive does not have of that has to be ingested again; else "
+            )
+        } else {
+            String::new()
+        };
+        return Some(format!(
+            "it bears the name of log {generation} of this archive and the signature of a key that this log \
+             does not know: {lost}the archive was put back to before that key came in the place of the one \
+             here, or is another one of this name, or somebody made the file up. {ASK}"
+        ));
     }
+    let signed = SignedNote::parse(note).ok()?;
+    let of_size = keys.of_size(stated.size);
+    let is_by =
+        |key: &&VerifierKey| *key != of_size && signed.verify(std::slice::from_ref(*key)).is_ok();
+    keys.iter().find(is_by).map(|_| {
+        format!(
+            "a key of log {generation} of this archive signed it that does not sign for {} here: either the \
+             archive was rewritten, with that key rotated elsewhere, or somebody else has the key. Keep the \
+             file. {ASK}",
+            counted(stated.size, "entry")
+        )
+    })
 }
 
 /// A checkpoint of a log that ended and that does not contain it.
@@ -111,19 +159,6 @@ impl NotContained {
         Told { code: FindingCode::LogRolledBack, words }
     }
 
-    /// Says why a witness cosigns nothing else of a log that ended, and what to do with a request that may be of
-    /// before that, or is not.
-    pub(crate) fn cosigns_only_end(may_be_older: bool) -> &'static str {
-        if may_be_older {
-            "of a log that ended a witness cosigns only its end, and then what comes after it. A request that was \
-             made before the end came too late, and is in order: ask for a new one. If it was made since, others \
-             may sign with the keys: tell the entity, and keep the file"
-        } else {
-            "of a log that ended a witness cosigns only its end, and then what comes after it: somebody may sign \
-             with keys that are not theirs. Tell the entity, and keep the file"
-        }
-    }
-
     /// Refuses what was to rest on it, if it is no damage.
     pub(crate) fn refused(&self) -> Option<CommandError> {
         let (_, words) = self.explained()?;
@@ -147,5 +182,66 @@ impl Told {
         };
         let (size, words) = (counted(size, "entry"), &self.words);
         Finding::new(self.code, object, format!("{file} is a checkpoint of {size}: {words}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sigillo_merkle::{NoteSignature, TreeHash, rotation_text};
+    use sigillo_model::Signer as _;
+    use sigillo_testkit::MemorySigner;
+
+    use super::*;
+
+    fn origin_of(generation: u64) -> String {
+        if generation == 1 { "log".to_owned() } else { format!("log/g{generation}") }
+    }
+
+    fn key(generation: u64, seed: u64) -> VerifierKey {
+        let public_key = MemorySigner::new(seed).public_key().try_into().unwrap();
+        VerifierKey::new_ed25519(origin_of(generation), public_key).unwrap()
+    }
+
+    /// A checkpoint of the log of a generation, signed by the key of a seed.
+    fn checkpoint(generation: u64, seed: u64, size: u64) -> Vec<u8> {
+        let root = TreeHash::from_bytes([7; 32]);
+        let text = Checkpoint { origin: origin_of(generation), size, root }.to_text();
+        let signature = MemorySigner::new(seed).sign(text.as_bytes()).unwrap();
+        let signature =
+            NoteSignature::ed25519(&key(generation, seed), signature.try_into().unwrap());
+        SignedNote::new(text, vec![signature]).unwrap().to_bytes()
+    }
+
+    #[test]
+    fn a_checkpoint_without_the_signature_that_it_should_have_is_said_to_be_what_it_may_be() {
+        let mut first = KeysOfLog::new(key(1, 1));
+        let signature = MemorySigner::new(1).sign(rotation_text(1, &key(1, 8)).as_bytes()).unwrap();
+        let line = NoteSignature::ed25519(&key(1, 1), signature.try_into().unwrap()).to_line();
+        first.rotate(12, 1, &key(1, 8).to_string(), line.trim_end()).unwrap();
+        let logs = [first, KeysOfLog::new(key(2, 2))];
+        let check = |note: &[u8], expected: &[&str]| {
+            let words = words_of_unsigned(&logs, origin_of, note).unwrap_or_default();
+            assert_eq!(words.is_empty(), expected.is_empty(), "{words}");
+            for expected in expected {
+                assert!(words.contains(expected), "{expected}: {words}");
+            }
+        };
+        // By a key of the log, and not that of its size: of before a rotation, and of after it.
+        check(&checkpoint(1, 1, 22), &["of log 1 of this archive signed it", "was rewritten"]);
+        check(&checkpoint(1, 8, 9), &["of log 1 of this archive signed it", "was rewritten"]);
+        // By one that it does not know.
+        check(
+            &checkpoint(1, 9, 22),
+            &["put back to before that key came", "another one of this name"],
+        );
+        check(&checkpoint(2, 9, 22), &["took the place of a lost one", "put back to before"]);
+        check(&checkpoint(3, 9, 22), &["log 3 of this archive", "the newest here is log 2"]);
+        // As it should be, of another archive, and nobody's.
+        check(&checkpoint(1, 8, 22), &[]);
+        check(&checkpoint(1, 1, 12), &[]);
+        check(b"log/x\n1\nAA==\n", &[]);
+        let text =
+            Checkpoint { origin: origin_of(1), size: 22, root: TreeHash::from_bytes([7; 32]) };
+        check(text.to_text().as_bytes(), &[]);
     }
 }

@@ -20,7 +20,7 @@ use crate::{
         EXIT_CLEAN,
         bundle::BothTrusts,
         log::checkpoint_of,
-        log_ended::{NotContained, told_of_lost},
+        log_ended::{NotContained, told_of_unsigned},
         receipt::{logs_text, teaches},
         verify::{exit_code, findings_text},
     },
@@ -171,7 +171,7 @@ async fn bound_of(
     let bytes = read_beginning(path, NOTE_BYTES_MAX as u64).map_err(|error| error.hint(forms))?;
     let checkpoint = checkpoint_of(&bytes, &archive.key_of(&bytes).await?).map_err(|what| {
         let words = format!("{text} is no checkpoint of this log: {what}");
-        told_of_lost(CommandError::new(ErrorKind::Invalid, words).hint(forms), archive, &bytes)
+        told_of_unsigned(CommandError::new(ErrorKind::Invalid, words).hint(forms), archive, &bytes)
     })?;
     Ok(PeriodBound::Checkpoint(checkpoint))
 }

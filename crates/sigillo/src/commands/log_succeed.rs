@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use sigillo_authorities::{CheckpointSigner, KeyFolder};
 use sigillo_ers::{SEAL_BYTES_MAX, Trust, TrustAnchors, pem_blocks};
 use sigillo_evidence_log::{
-    Archive, ClockBehind, LogError, LogKeys, SuccessionPlan, SuccessionTerms, beyond_end,
-    clock_behind, plan_succession, read_act, says_clock_is_right, sign_succession_act, succeed_log,
+    Archive, ClockBehind, LogError, LogKeys, SuccessionPlan, SuccessionTerms, act_clock_behind,
+    beyond_end, clock_behind, plan_succession, read_act, sign_succession_act, succeed_log,
     write_succession_act,
 };
 use sigillo_merkle::VerifierKey;
-use sigillo_model::{ErrorKind, LogTime, SUCCESSION_ACT_BYTES_MAX, Succession, SuccessionReason};
+use sigillo_model::{
+    ErrorKind, LogTime, SUCCESSION_ACT_BYTES_MAX, Succession, SuccessionAct, SuccessionReason,
+};
 
 use crate::{
     commands::{
@@ -208,7 +210,8 @@ async fn begin(
 ) -> Result<u8, CommandError> {
     before.lost.refuse_unless(context, &before.archive, args.said.lost_successor)?;
     context.trust.refuse_others(&before.archive)?;
-    let behind = clock_behind(&before.archive, reason, context.clock.now()).await?;
+    let at = LogTime::new(context.clock.now());
+    let behind = clock_behind(&before.archive, reason, at.timestamp()).await?;
     if let Some(behind) = behind {
         if !args.said.clock_is_right {
             return Err(refused_by_clock(behind));
@@ -218,11 +221,11 @@ async fn begin(
     if let Some(file) = &args.act {
         refuse_taken(file)?;
     }
-    let at = LogTime::new(context.clock.now());
     before.lost.set_keys_aside(at)?;
     let keys = next_keys(context, &before, reason)?;
     let words = words_of_act(args.words.as_deref(), &before.known, (&before.lost, behind));
-    let terms = SuccessionTerms { at, checkpoint: before.known.checkpoint(), reason, words };
+    let (checkpoint, clock_ahead) = (before.known.checkpoint(), behind.map(|it| it.at));
+    let terms = SuccessionTerms { at, checkpoint, clock_ahead, reason, words };
     let signers = log_keys(&keys);
     let new = (&signers, keys.seal_pem());
     let act = write_succession_act(&before.archive, &before.plan, new, terms)?;
@@ -248,9 +251,21 @@ fn refused_by_clock(behind: ClockBehind) -> CommandError {
     CommandError::from(behind.refused())
         .hint(
             "if the clock is right, what was made by one that was ahead has to be the last no more: where the \
-             log can go on, `sigillo ingest` or `sigillo seal` something first",
+             log can go on, `sigillo ingest` or `sigillo seal` something first. Whoever is told when the log ended \
+             does not believe then what it has of later time-stamps, but through the next log: give new proofs of \
+             that",
         )
         .hint("where it cannot, --clock-is-right ends it with that in the act, which is signed with it")
+}
+
+/// Says why an act is not carried out by this clock.
+fn refused_act_by_clock(behind: ClockBehind, act: &SuccessionAct) -> CommandError {
+    if act.clock_ahead.is_some() && behind.at == act.at {
+        return CommandError::from(behind.refused()).hint(
+            "if the clock is right, that by which the act was written was not: write it again",
+        );
+    }
+    refused_by_clock(behind).hint("the act has to be written again for that")
 }
 
 /// Refuses to end a log that came after another and that nobody vouches for: somebody else may have
@@ -429,15 +444,14 @@ async fn carry_out_file(
     let bytes = read_beginning(act, SUCCESSION_ACT_BYTES_MAX)?;
     let signature = read_beginning(signature, SEAL_BYTES_MAX as u64)?;
     let read = read_act(&bytes)?;
-    let (terms, says_right) = (read.succession, says_clock_is_right(&read.words));
-    let keys = keys_of_act(context, &terms)?;
+    let terms = &read.succession;
+    let keys = keys_of_act(context, terms)?;
     let lost = Lost::find(context, &archive, &base_of(keys.path(), terms.generation))?;
     lost.refuse_unless(context, &archive, args.said.lost_successor)?;
     let old = if archive.generation() < terms.generation {
         refuse_used(&keys, terms.generation)?;
-        let behind = clock_behind(&archive, terms.reason, context.clock.now()).await?;
-        if let Some(behind) = behind.filter(|_| !says_right) {
-            return Err(refused_by_clock(behind).hint("the act has to be written again for that"));
+        if let Some(behind) = act_clock_behind(&archive, &read, context.clock.now()).await? {
+            return Err(refused_act_by_clock(behind, &read));
         }
         context.trust.refuse_others(&archive)?;
         let old = signer_of_end(&archive, old_signer(context, &archive)?);

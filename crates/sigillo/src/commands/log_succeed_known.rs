@@ -11,7 +11,7 @@ use sigillo_merkle::{Checkpoint, NOTE_BYTES_MAX, TreeHash};
 use sigillo_model::{ErrorKind, GENERATIONS_MAX, LogTime, Sha256Digest, SuccessionReason};
 
 use crate::{
-    commands::{log::checkpoint_of, log_ended::told_of_lost},
+    commands::{log::checkpoint_of, log_ended::told_of_unsigned},
     context::{Context, head_text},
     error::CommandError,
     guard::{BACKUP, keys_of_log},
@@ -279,7 +279,7 @@ async fn read_given(file: &Path, archive: &Archive) -> Result<(Checkpoint, Strin
     let key = archive.key_of(&bytes).await?;
     let checkpoint = checkpoint_of(&bytes, &key).map_err(|what| {
         let words = format!("{} is no checkpoint of this log: {what}", file.display());
-        told_of_lost(CommandError::new(ErrorKind::Invalid, words), archive, &bytes)
+        told_of_unsigned(CommandError::new(ErrorKind::Invalid, words), archive, &bytes)
     })?;
     if checkpoint.origin != archive.origin() {
         let words = format!("{} is of a log of this archive that ended already", file.display());

@@ -17,13 +17,16 @@ use sigillo_model::{ErrorKind, LogTime, ObjectKey, Sha256Digest};
 use sigillo_proof::CosignedBy;
 
 use crate::{
-    commands::{EXIT_CLEAN, EXIT_DAMAGE, log_ended::NotContained},
+    commands::{
+        EXIT_CLEAN, EXIT_DAMAGE,
+        log_ended::NotContained,
+        log_witness_ended::{Ended, NotCosigned, judged},
+    },
     context::Context,
     error::CommandError,
     output::{counted, visible},
     places::read_beginning,
     trust::Trusted,
-    trust_ends::is_end,
 };
 
 /// A cosignature may be of one of so many sizes before the published one.
@@ -154,7 +157,7 @@ fn cosign(
         this.hint("give a file that `sigillo log consistency` printed")
     })?;
     let log = AskedLog::find(context, &request.checkpoint, log)?;
-    refuse_ended(context, &request.checkpoint)?;
+    let end = Ended::find(context, &request.checkpoint.origin)?;
     let key = key_of(witness)?;
     let at = LogTime::new(context.clock.now());
     let cosigned_at = u64::try_from(at.timestamp().as_second()).ok();
@@ -171,11 +174,11 @@ fn cosign(
     let (mut before, other) = (None, witness.last(&asked.origin, None)?);
     let judge = |last: Option<&Witnessed>| {
         before = last.cloned();
-        request.judge(&log.key, last.map(checkpoint_of).as_ref())?;
+        judged(&request, &log.key, last.map(checkpoint_of).as_ref(), end.as_ref())?;
         Ok((asked.clone(), cosignature_message(cosigned_at, request.signed.text.as_bytes())))
     };
     let outcome = match log.apart_from(other.as_ref()) {
-        Some(first) => witness.cosign_apart::<WitnessRefusal>((&asked.origin, first), judge)?,
+        Some(first) => witness.cosign_apart((&asked.origin, first), judge)?,
         None => witness.cosign((&asked.origin, log.first.as_deref()), judge)?,
     };
     let facts = Facts { last: before, asked: Some(asked), ..Facts::of(witness)? };
@@ -185,10 +188,13 @@ fn cosign(
             context.output.say(&cosigned_words(&facts, other.as_ref()));
             Ok(told(context, &line, Facts { cosignature: Some(line.clone()), ..facts }))
         }
-        Err(refusal) if refusal.is_evidence() => {
-            refused(context, witness, &refusal, (&bytes, facts, &log))
+        Err(NotCosigned::Ended(error)) => Err(error),
+        Err(NotCosigned::Refused(refusal)) if refusal.is_evidence() => {
+            refused(context, witness, &refusal, (&bytes, facts, (&log, end.as_ref())))
         }
-        Err(refusal) => Err(not_cosigned(&refusal, &request, (&log, facts.last.as_ref()))),
+        Err(NotCosigned::Refused(refusal)) => {
+            Err(not_cosigned(&refusal, &request, (&log, facts.last.as_ref())))
+        }
     }
 }
 
@@ -270,38 +276,12 @@ fn named_keys(trusted: &[Trusted], origin: &str) -> Option<(KeysOfLog, Option<St
     first.chain(later).find(|(keys, _)| keys.first().name() == origin)
 }
 
-/// Refuses to cosign anything of a log but its end, if the trust store knows that it ended: an archive asks
-/// for nothing else then, and within it whoever has old keys can sign another history.
-fn refuse_ended(context: &Context, checkpoint: &Checkpoint) -> Result<(), CommandError> {
-    let trusted = context.trust.list()?;
-    let end = trusted.iter().find_map(|it| it.end_of_origin(&checkpoint.origin));
-    let Some((reason, end)) = end else { return Ok(()) };
-    let head = SignedHead { size: checkpoint.size, root: digest_of(checkpoint.root) };
-    if is_end(&end, head) {
-        return Ok(());
-    }
-    let is_later = end.others_may_sign && !reason.others_may_sign();
-    let words = format!(
-        "{} ended with {} entries and the root {} by what the trust store says, because {}{}, and this is \
-         a checkpoint of {} and the root {}: nothing was cosigned",
-        visible(&checkpoint.origin),
-        end.size,
-        end.root,
-        reason.in_words(),
-        if is_later { " (others may have its keys beside those of a later log)" } else { "" },
-        checkpoint.size,
-        digest_of(checkpoint.root),
-    );
-    let hint = NotContained::cosigns_only_end(checkpoint.size < end.size);
-    Err(CommandError::new(ErrorKind::Integrity, words).hint(hint))
-}
-
 fn checkpoint_of(last: &Witnessed) -> Checkpoint {
     let root = TreeHash::from_bytes(*last.root.as_bytes());
     Checkpoint { origin: last.origin.clone(), size: last.size, root }
 }
 
-fn digest_of(root: TreeHash) -> Sha256Digest {
+pub(super) fn digest_of(root: TreeHash) -> Sha256Digest {
     Sha256Digest::from_bytes(*root.as_bytes())
 }
 
@@ -330,7 +310,7 @@ fn refused(
     context: &Context,
     witness: &Witness,
     refusal: &WitnessRefusal,
-    (bytes, facts, log): (&[u8], Facts, &AskedLog),
+    (bytes, facts, (log, end)): (&[u8], Facts, (&AskedLog, Option<&Ended>)),
 ) -> Result<u8, CommandError> {
     let reason = refusal.to_string();
     let kept = match &facts.asked {
@@ -356,6 +336,9 @@ fn refused(
     }
     if let Some(way) = facts.last.as_ref().and_then(|it| log.in_place_of(it)) {
         words.push_str(&format!(". But {way}"));
+    }
+    if let Some(end) = end {
+        words.push_str(&format!(". The log {}: nothing else of it is cosigned", end.words()));
     }
     context.output.say(&words);
     Ok(told(context, "", Facts { refused: Some(reason), kept, ..facts }))

@@ -21,6 +21,7 @@ pub(crate) mod log_succeed;
 mod log_succeed_again;
 mod log_succeed_known;
 pub(crate) mod log_witness;
+mod log_witness_ended;
 mod rebuild;
 pub(crate) mod receipt;
 mod receipt_refresh;
@@ -35,7 +36,7 @@ mod suggest;
 mod sweep;
 mod trust;
 mod trust_lists;
-mod verify;
+pub(crate) mod verify;
 
 use crate::{
     cli::{Cli, Command},

@@ -153,7 +153,7 @@ pub(crate) fn told_left_out(context: &Context, findings: &[Finding]) -> u8 {
     let of_renewals = findings.iter().any(is_of_renewals);
     let of_lines = findings.iter().any(|it| it.code == FindingCode::LineLeftOut);
     let what = match (of_renewals, of_lines) {
-        (true, _) => "NOT ALL RENEWALS ARE IN IT",
+        (true, _) => "NOT ALL RENEWALS ARE IN IT, OR NOT FOR ALL DOCUMENTS",
         (false, true) => "NOT ALL TIME-STAMPS ARE IN IT, OR NOT WITH ALL DOCUMENTS",
         (false, false) => "NOT ALL DOCUMENTS ARE IN ALL HASH TREES",
     };

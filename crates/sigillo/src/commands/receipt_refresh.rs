@@ -15,7 +15,7 @@ use sigillo_store::ReadPool;
 use crate::{
     commands::{
         er::algorithms,
-        log_ended::{NotContained, told_of_lost},
+        log_ended::{NotContained, told_of_unsigned},
         receipt::{documents_text, evidence_text, summary, told_left_out, write_receipt},
     },
     context::Context,
@@ -46,7 +46,7 @@ pub(super) async fn refresh(context: &Context, file: &Path) -> Result<u8, Comman
     let given = maker.refresh(&older).await.map_err(|error| {
         let is_foreign = matches!(error, GiveReceiptError::Foreign { .. });
         let note = if is_foreign { older.checkpoint.as_bytes() } else { &[] };
-        told_of_lost(error.into(), &archive, note)
+        told_of_unsigned(error.into(), &archive, note)
     })?;
     let mut newer = given.receipt;
     log.add_validation(&archive, &mut newer, by, RECEIPT_VALIDATION_BYTES_MAX).await?;

@@ -12,7 +12,7 @@ use sigillo_model::ErrorKind;
 use sigillo_proof::{SeedError, detection_ppm, smallest_found};
 
 use crate::{
-    commands::log_ended::told_of_lost,
+    commands::log_ended::told_of_unsigned,
     error::CommandError,
     output::{counted, grouped, visible},
     places::read_beginning,
@@ -48,7 +48,7 @@ pub(crate) async fn seed_of(
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
     if is_note {
         let seed = SampleSeed::of_checkpoint(&bytes, &archive.key_of(&bytes).await?, &keys);
-        return seed.map_err(|error| told_of_lost(refused(&error), archive, &bytes));
+        return seed.map_err(|error| told_of_unsigned(refused(&error), archive, &bytes));
     }
     if !keys.is_empty() {
         return Err(CommandError::usage("only a checkpoint has witnesses")

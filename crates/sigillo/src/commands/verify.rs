@@ -1,7 +1,11 @@
 //! `sigillo verify`: is everything as it was?
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
 
+use clap::Args;
 use serde_json::json;
 
 use sigillo_custody::{
@@ -16,7 +20,6 @@ use sigillo_proof::{CosignedBy, REVOCATION_KNOWN, is_witnessed, not_witnessed};
 use sigillo_store::{CpuPool, ReadPool};
 
 use crate::{
-    cli::VerifyArgs,
     commands::{
         EXIT_CLEAN, EXIT_DAMAGE, EXIT_FINDINGS,
         er_revocation::{summary_json, summary_text},
@@ -35,6 +38,72 @@ use crate::{
 
 /// At most this many findings are printed; --json lists more.
 const PRINTED_MAX: usize = 100;
+
+/// Verify the archive, or some of its documents
+///
+/// Checks the log, every batch, seals, time-stamps, and that every pack is there, and the leaves and
+/// lists of hash trees, without reading these; with --full also every byte. With documents named it
+/// checks the log, seals and time-stamps, every byte of these, and the leaves of their batches. Reads
+/// only. Every finding has a code, listed in docs/findings.md.
+///
+/// With --receipt no archive is needed: the receipt, and the files named beside it, are checked
+/// against each other and against the trust store.
+///
+/// With --sample and --seed-from, documents that a seed draws are read to the last byte: everybody
+/// with the same seed draws the same ones (docs/format.md, Samples). A seed is a checkpoint of the
+/// log, best one that witnesses cosigned, or a time-stamp token, as in sealings/…/lines; it draws
+/// among the documents that it came after. What such a sample finds, and who could have steered it,
+/// is said.
+///
+/// Nothing in an archive shows that this is its newest state: for that, get a checkpoint from where
+/// others have it, such as a witness or a page of the entity's, and name it with --checkpoint.
+///
+/// Exits with 0 if nothing is wrong, 3 for findings that `sigillo rebuild` mends or that cannot
+/// be told, 5 for damage.
+///
+/// Example: sigillo verify --full --archive /srv/archive
+///
+/// Example: sigillo verify --sample 300 --seed-from token.tst --archive /srv/archive
+///
+/// Example: sigillo verify --require fresh --checkpoint checkpoint.txt --archive /srv/archive
+///
+/// Example: sigillo verify --receipt rdv.json delibera.pdf
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct VerifyArgs {
+    /// Documents to read to the last byte [default: the whole archive, without reading contents]
+    #[arg(value_name = "ID|FILE")]
+    pub(crate) ids: Vec<String>,
+    /// What must be so for exit code 0, beyond what a verdict asks for
+    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
+    pub(crate) require: Vec<Requirement>,
+    /// A checkpoint of the newest log, as somebody else has it now: for --require fresh it must be of all
+    /// its entries. If its log, be it one that ended, does not contain it, the archive was rolled back,
+    /// unless others may sign for that log
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with = "receipt")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Check this receipt and the files named, without an archive
+    #[arg(long, value_name = "RECEIPT", conflicts_with_all = ["full", "log_only"])]
+    pub(crate) receipt: Option<PathBuf>,
+    /// Write the outcome for the receipt as a page to be printed as well, HTML; it is not overwritten
+    #[arg(long, value_name = "FILE", requires = "receipt")]
+    pub(crate) html: Option<PathBuf>,
+    /// Read every byte of every document
+    #[arg(long, conflicts_with_all = ["ids", "log_only"])]
+    pub(crate) full: bool,
+    /// Only the log, its published copies, seals and time-stamps
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) log_only: bool,
+    /// Read so many documents, drawn by a seed
+    #[arg(long, value_name = "N", requires = "seed_from", value_parser = clap::value_parser!(u64).range(1..=sigillo_proof::SAMPLE_DOCUMENTS_MAX), conflicts_with_all = ["ids", "full", "log_only", "receipt"])]
+    pub(crate) sample: Option<u64>,
+    /// What draws them: a checkpoint of the log, or a time-stamp token
+    #[arg(long, value_name = "CHECKPOINT|TOKEN", requires = "sample")]
+    pub(crate) seed_from: Option<PathBuf>,
+    /// The key of a witness whose cosignature of the checkpoint is part of the seed; may be repeated
+    #[arg(long, value_name = "VKEY", requires = "seed_from")]
+    pub(crate) witness: Vec<String>,
+}
 
 /// Verifies and reports; remembers the head if it is sound.
 pub(crate) async fn run(context: &Context, args: VerifyArgs) -> Result<u8, CommandError> {

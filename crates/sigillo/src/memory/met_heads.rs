@@ -7,7 +7,7 @@ use sigillo_authorities::SignedHead;
 use sigillo_evidence_log::SeenHead;
 use sigillo_merkle::{KeysOfLog, VerifierKey};
 
-use super::{head_in, head_line};
+use super::{head_in, head_line, text_of};
 use crate::{error::CommandError, places::write_whole};
 
 /// At most so many heads of one log are remembered that were met in files.
@@ -86,21 +86,43 @@ fn spare(heads: &[MetHead], newest: usize) -> Option<usize> {
     spare.map(|it| it.0)
 }
 
+/// Lets a head stand for those that whatever has it has as well, in the place of the first of them: what was met
+/// first stays where it was.
+pub(super) fn replace(
+    heads: &mut Vec<MetHead>,
+    is_within: impl Fn(&MetHead) -> bool,
+    stands: &MetHead,
+) {
+    let Some(first) = heads.iter().position(&is_within) else { return };
+    let is_same = |it: &MetHead| it.head() == stands.head();
+    let known = heads.iter().position(is_same);
+    let stands = known.map_or(stands, |it| &heads[it]).clone();
+    let place = known.map_or(first, |it| it.min(first));
+    heads[place] = stands;
+    let others = heads.iter().enumerate();
+    let kept = others.filter(|(index, it)| *index == place || !is_within(it) && !is_same(it));
+    *heads = kept.map(|it| it.1.clone()).collect();
+}
+
 /// Reads the heads of a log; none of what is not one.
 pub(super) fn read(file: &Path) -> Vec<MetHead> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let mut heads: Vec<MetHead> = Vec::new();
+    let text = text_of(file);
+    let (mut heads, mut is_readable) = (Vec::<MetHead>::new(), true);
     for line in text.lines() {
         if let Some(known) = head_in(line) {
+            is_readable = true;
             if heads.len() == MET_HEADS_MAX {
                 break;
             }
             let met_in = known.met_in.or_else(|| Some("a file".to_owned()));
             let known = SeenHead { met_in, ..known };
             heads.push(MetHead { known, key: None, is_contained: false });
-        } else if let Some(last) = heads.last_mut() {
-            last.key = VerifierKey::parse(line).ok().or_else(|| last.key.take());
+        } else if let Some(last) = heads.last_mut().filter(|_| is_readable) {
+            let key = VerifierKey::parse(line).ok();
             last.is_contained |= line == CONTAINED;
+            // It may be another head: what is below it is not about the one above.
+            is_readable = key.is_some() || line == CONTAINED;
+            last.key = key.or_else(|| last.key.take());
         }
     }
     heads

@@ -142,6 +142,33 @@ fn of_a_file_with_two_heads_of_a_log_the_newer_stands_for_both_unless_the_older_
     assert!(met_heads(&memory).contains(&head(30, "c")));
 }
 
+#[test]
+fn what_stands_for_a_head_that_was_met_first_takes_its_place() {
+    let max = met_heads::MET_HEADS_MAX as u64;
+    let statement = |sizes: [(u64, &str); 2]| {
+        met("s.json", &[], &sizes.map(|(size, root)| (1, head(size, root))))
+    };
+    for is_known in [false, true] {
+        let (_folder, memory) = memory();
+        assert_eq!(meet(&memory, &one(10, "fork"), &[]), None);
+        for size in 101..101 + met_heads::FIRST_HEADS_MAX as u64 {
+            assert_eq!(meet(&memory, &one(size, "a"), &[]), None);
+        }
+        if is_known {
+            // Met by itself before, behind the one that it stands for.
+            assert_eq!(meet(&memory, &one(20, "fork"), &[]), None);
+        }
+        assert_eq!(meet(&memory, &statement([(10, "fork"), (20, "fork")]), &[]), None);
+        assert!(!met_heads(&memory).contains(&head(10, "fork")), "the newer stands for it");
+        for size in 1001..=1001 + 2 * max {
+            assert_eq!(meet(&memory, &one(size, "a"), &[]), None);
+        }
+        assert_eq!(met_heads(&memory).len() as u64, max);
+        assert!(met_heads(&memory).contains(&head(20, "fork")), "{is_known}");
+        assert!(meet(&memory, &one(20, "a"), &[]).unwrap().contains("the log was forked"));
+    }
+}
+
 /// A file that shows a head of the first log.
 fn one(size: u64, root: &str) -> Met {
     met("x.zip", &[], &[(1, head(size, root))])
@@ -387,6 +414,65 @@ fn of_the_logs_that_were_seen_none_counts_behind_another_than_is_named() {
     // The archive as it is now takes the place of what it was.
     memory.see_logs(&[(2, key(2, 4))]).unwrap();
     assert_eq!(memory.seen_logs().len(), 1);
+}
+
+#[test]
+fn who_saw_fewer_logs_and_ends_late_makes_none_forgotten() {
+    let (_folder, memory) = memory();
+    let generations = || memory.seen_logs().into_iter().map(|it| it.generation).collect::<Vec<_>>();
+    memory.see_logs(&[(2, key(2, 2)), (3, key(3, 3)), (4, key(4, 4))]).unwrap();
+    for seen in [&[(2, key(2, 2)), (3, key(3, 3))][..], &[(2, key(2, 2))], &[]] {
+        memory.see_logs(seen).unwrap();
+        assert_eq!(generations(), [2, 3, 4], "{seen:?}");
+    }
+    memory.see_logs(&[(2, key(2, 2)), (3, key(3, 5))]).unwrap();
+    assert_eq!(generations(), [2, 3], "what came after another log is none of it");
+}
+
+#[test]
+fn what_cannot_be_locked_is_remembered_all_the_same() {
+    let (folder, memory) = memory();
+    std::fs::create_dir_all(folder.path().join("archive").join(LOCK)).unwrap();
+    memory.see(&key(1, 1), head(12, "own"), at()).unwrap();
+    assert_eq!(memory.seen(&key(1, 1)).map(|it| it.head), Some(head(12, "own")));
+}
+
+#[test]
+fn nobody_waits_for_ever_for_another_who_remembers() {
+    let (folder, memory) = memory();
+    std::fs::create_dir_all(folder.path().join("archive")).unwrap();
+    let held = File::create(folder.path().join("archive").join(LOCK)).unwrap();
+    held.lock().unwrap();
+    memory.see(&key(1, 1), head(12, "own"), at()).unwrap();
+    assert_eq!(memory.seen(&key(1, 1)).map(|it| it.head), Some(head(12, "own")));
+}
+
+#[test]
+fn one_damaged_line_takes_nothing_else_with_it() {
+    let (_folder, memory) = memory();
+    for size in 1..=3 {
+        assert_eq!(meet(&memory, &one(size, "a"), &[]), None);
+    }
+    let known = memory.met(&key(1, 1), None);
+    memory.settle(&key(1, 1), &known[1..2]).unwrap();
+    memory.see_logs(&[(2, key(2, 2)), (3, key(3, 3))]).unwrap();
+    memory.see(&key(1, 1), head(2, "a"), at()).unwrap();
+    // A byte that is none of a text, at the beginning of a line: of the second head, and of the first log.
+    for (file, line) in [(memory.met_file(&key(1, 1)), 2), (memory.seen_logs_file(), 0)] {
+        let mut bytes = std::fs::read(&file).unwrap();
+        let lines = bytes.split_inclusive(|it| *it == b'\n').take(line).map(<[u8]>::len);
+        let start: usize = lines.sum();
+        bytes[start] = 0xFF;
+        std::fs::write(&file, bytes).unwrap();
+    }
+    // What stood below the damaged line says nothing of the one above it.
+    assert_eq!(met_heads(&memory), [head(3, "a"), head(1, "a")]);
+    let logs: Vec<_> = memory.seen_logs().into_iter().map(|it| it.generation).collect();
+    assert_eq!(logs, [3]);
+    let name = memory.met_file(&key(1, 1));
+    let text = [b"7 ", head(7, "a").root.to_string().as_bytes(), b" \xFF x\xFF.zip\n"].concat();
+    std::fs::write(&name, text).unwrap();
+    assert_eq!(met_heads(&memory), [head(7, "a")]);
 }
 
 #[test]

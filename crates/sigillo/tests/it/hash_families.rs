@@ -385,6 +385,12 @@ fn what_is_changed_under_a_line_of_sha_512_is_found_and_the_other_line_proves() 
         let ran = world.run(["verify", "--full"]);
         assert!(ran.code == 5 && ran.stdout.contains("F503"), "{ends}: {ran:?}");
         assert!(ran.stdout.contains(said) || ends == "tree.json", "{ends}: {ran:?}");
+        if lost {
+            world.run(["verify", "carte/uno.txt"]).check(5, "F503");
+            let sample = ["verify", "--sample", "1", "--seed-from", "saputo"];
+            fs::copy(world.archive().join("log/checkpoint"), world.place("saputo")).unwrap();
+            world.run(sample).check(5, "F503");
+        }
         let given = json(world, 0, &["prove", "carte/uno.txt", "-o", "prova.zip"]);
         assert_eq!(codes(&given).contains(&"F516"), lost, "{ends}: {given}");
         assert_eq!(json(world, 0, &["check", "prova.zip"])["verdict"], "intact", "{ends}");

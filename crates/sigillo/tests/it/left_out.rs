@@ -35,6 +35,27 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
     bytes.windows(part.len()).position(|window| window == part)
 }
 
+#[test]
+fn of_a_batch_whose_list_is_lost_no_document_is_said_not_to_be_there() {
+    for list in ["/leaves", "/packs.json"] {
+        let world = two_batches();
+        let verify = || world.run(["verify", "s1/d1.txt"]);
+        verify().check(0, "INTACT");
+        let path =
+            world.archive().join(world.objects().iter().find(|it| it.ends_with(list)).unwrap());
+        let kept = world.place("kept");
+        fs::rename(&path, &kept).unwrap();
+        let both = ["s1/d1.txt", "s2/d2.txt"].map(|it| world.run(["verify", it]));
+        let lost: Vec<_> = both.iter().filter(|it| it.code != 0).collect();
+        assert_eq!(lost.len(), 1, "{both:?}");
+        lost[0].check_error(5, "cannot be told: documents of commit");
+        lost[0].check_error(5, &format!("{list} (it is not in the store)"));
+        fs::rename(&kept, &path).unwrap();
+        verify().check(0, "INTACT");
+        world.run(["verify", "s1/altro.txt"]).check_error(1, "the archive has no document");
+    }
+}
+
 /// Changes a byte within the record of `s1/d1.txt`, and returns its pack with what it was.
 fn damage_record(world: &World) -> (PathBuf, Vec<u8>) {
     let pack = first_pack(world);

@@ -3,6 +3,8 @@
 
 use std::{fs, path::PathBuf, sync::atomic::Ordering};
 
+use serde_json::Value;
+
 use crate::{
     hash_families::{Families, SHORT, anchors, audited, line},
     hash_trees::{files_below, spoil},
@@ -37,11 +39,54 @@ fn with_trees() -> Option<Families> {
 /// The same; then the certificate of the authority that stamped the hash trees was revoked.
 fn revoked() -> Option<Families> {
     let it = with_trees()?;
+    revoke(&it);
+    Some(it)
+}
+
+fn revoke(it: &Families) {
     let world = &it.world;
     it.long.list("R", "250101000000Z,keyCompromise", "20");
     it.long.answers.store(true, Ordering::SeqCst);
     world.run(["renew", "--gather", "--yes"]).check(3, "REVOKED: the certificate of CN=tsa");
-    Some(it)
+}
+
+#[test]
+fn a_receipt_that_is_given_anew_has_no_places_in_hash_trees_that_do_not_count() {
+    let Some(it) = with_trees() else { return };
+    let world = &it.world;
+    json(world, 0, &["receipt", "show", "carte/due.txt", "-o", "rdv.json"]);
+    let places = || {
+        let receipt: Value =
+            serde_json::from_slice(&fs::read(world.place("rdv.json")).unwrap()).unwrap();
+        receipt["documents"][0]["hash_trees"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(places(), 1);
+    revoke(&it);
+    assert_eq!(codes(&json(world, 0, &["receipt", "refresh", "rdv.json"])), ["F522"]);
+    assert_eq!(places(), 0);
+    world.run(["verify", "--receipt", "rdv.json", "carte/due.txt"]).check(0, "INTACT");
+}
+
+#[test]
+fn of_a_renewal_that_is_left_out_no_day_is_named_where_what_it_renewed_is_revoked() {
+    let Some(it) = with_trees() else { return };
+    let world = &it.world;
+    let below = files_below(&world.archive().join("renewals"));
+    let token = below.into_iter().find(|it| it.ends_with("token.tst")).unwrap();
+    fs::remove_file(token).unwrap();
+    let message = |proof: &str| {
+        let given = json(world, 3, &["prove", "carte/due.txt", "-o", proof]);
+        let mut found = given["findings"].as_array().unwrap().iter();
+        found.find(|it| it["code"] == "F514").unwrap()["message"].as_str().unwrap().to_owned()
+    };
+    assert!(message("prima.zip").contains("holds until 20"), "{}", message("altra.zip"));
+    it.short.list("R", "250101000000Z,keyCompromise", "20");
+    it.short.answers.store(true, Ordering::SeqCst);
+    let gathered = world.run(["renew", "--gather", "--yes"]);
+    assert!(gathered.stdout.contains("REVOKED"), "{gathered:?}");
+    let words = message("prova.zip");
+    assert!(words.contains("does not hold, by what is known here"), "{words}");
+    world.run(["check", "prova.zip", "carte/due.txt"]).check(5, "F917");
 }
 
 #[test]

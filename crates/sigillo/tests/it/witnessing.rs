@@ -205,6 +205,56 @@ fn a_fork_is_refused_named_and_kept_with_both_checkpoints() {
 }
 
 #[test]
+fn that_a_log_ended_excuses_no_fork_of_what_was_cosigned() {
+    let world = World::with(&[("uno.txt", b"uno")]);
+    introduced(&world);
+    keep(&world);
+    world.write("due.txt", b"due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    cosigned(&world);
+    for folder in ["archivio", "home"] {
+        fs::rename(world.place(folder), world.place(format!("{folder}-vero"))).unwrap();
+        copy(&world.place(format!("{folder}-copia")), &world.place(folder));
+    }
+    // A thief with the keys signs another history of as many entries, before the log ends.
+    world.write("due.txt", b"un altro due");
+    assert_eq!(world.ingest(&[]).code, 0);
+    let request = world.run(["log", "consistency"]).stdout;
+    fs::write(world.place("falsa.txt"), &request).unwrap();
+    // One letter of its signature is another one.
+    let place = request.len() - 40;
+    let letter = if &request[place..=place] == "A" { "B" } else { "A" };
+    let broken = [&request[..place], letter, &request[place + 1..]].concat();
+    fs::write(world.place("rotta.txt"), broken).unwrap();
+    for folder in ["archivio", "home"] {
+        fs::remove_dir_all(world.place(folder)).unwrap();
+        fs::rename(world.place(format!("{folder}-vero")), world.place(folder)).unwrap();
+    }
+    world.write("due.txt", b"due");
+    world.write("tre.txt", b"tre");
+    let ran = world.ingest(&[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    fs::write(world.place("vecchia.txt"), world.run(["log", "consistency"]).stdout).unwrap();
+    world.write("quattro.txt", b"quattro");
+    assert_eq!(world.ingest(&[]).code, 0);
+    let succeed = ["log", "succeed", "--reason", "certificates-ended", "--trial", "--yes"];
+    assert_eq!(world.run(succeed).code, 0);
+    fs::write(world.place("comune.json"), world.run(["trust", "export"]).stdout).unwrap();
+    elsewhere(&world, &["trust", "add", "comune.json"]).check(0, "Believed");
+    let asked = |file: &str| elsewhere(&world, &["log", "witness", file]);
+    let forked = asked("falsa.txt");
+    assert_eq!((forked.code, forked.stdout.as_str()), (5, ""), "{forked:?}");
+    for said in ["the log was forked", "Both are kept", "The log ended with"] {
+        assert!(forked.stderr.contains(said), "{said}: {forked:?}");
+    }
+    let kept = world.place("polo/.local/share/sigillo/witness/refused");
+    assert_eq!(kept.read_dir().unwrap().count(), 1);
+    asked("rotta.txt").check_error(1, "it does not bear the signature of the log");
+    asked("vecchia.txt").check_error(5, "may be in order");
+    assert_eq!(kept.read_dir().unwrap().count(), 1);
+}
+
+#[test]
 fn a_rollback_is_refused_and_a_proof_from_elsewhere_is_explained() {
     let world = World::with(&[("uno.txt", b"uno")]);
     introduced(&world);

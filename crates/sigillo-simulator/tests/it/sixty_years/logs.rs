@@ -32,7 +32,13 @@ impl World {
         }
         self.roots.push_str(keys.trial_root_pem());
         let at = LogTime::new(self.clock.now());
-        let terms = SuccessionTerms { at, checkpoint: None, reason, words: String::new() };
+        let terms = SuccessionTerms {
+            at,
+            checkpoint: None,
+            clock_ahead: None,
+            reason,
+            words: String::new(),
+        };
         let new = LogKeys { commit: keys.commit_signer(), checkpoint: keys.log_signer() };
         let act = write_succession_act(&archive, &plan, (&new, keys.seal_pem()), terms).unwrap();
         let signature = sign_succession_act(&keys.seal(), &act, at).unwrap();
