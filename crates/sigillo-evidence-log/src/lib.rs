@@ -88,7 +88,6 @@ pub use sealing::{SealOutcome, Sealed, Sealer, checkpoint_value};
 pub use sealing_chains::{ReadTokens, SealingChains};
 pub use seen_log::{BelievedKeys, SeenHead, SeenLog};
 pub use stamping::{EVIDENCE_LINE, StampOutcome, StampWith, Stamping, stamp_sealings};
-pub use standing::standing_lines;
 pub use succession::{
     ClockBehind, SucceededLog, SuccessionPlan, SuccessionTerms, act_clock_behind, clock_behind,
     is_vouched_by_old_key, plan_succession, read_act, sign_succession_act, succeed_log,

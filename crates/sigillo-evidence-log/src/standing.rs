@@ -1,14 +1,10 @@
 //! Whether the time-stamps of a sealing on one line hold, for who asks whether they stand for those on
 //! another, or what is left of them, without auditing everything.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use sigillo_ers::{AlgorithmTable, Renewal, Trust, TrustAnchors, token_renewals_due, verify_token};
-
-use sigillo_model::is_sha512_line;
 
 use crate::{
     Archive, ChainToken, Chains, LogError, LogView, RevokedRenewals, TokenFrom, ToldRevocations,
@@ -185,29 +181,4 @@ impl<'a> StandingLines<'a> {
 /// Until when a time-stamp lasts, `None` if no end is in sight.
 struct Lasting {
     until: Option<Timestamp>,
-}
-
-/// Returns on which lines the time-stamps hold of some sealings, by the numbers of these: with all their
-/// documents, but that on a line of SHA-512 it is not looked at which of them its hash trees have. Those for
-/// trial hold in an archive for trial alone.
-///
-/// # Errors
-///
-/// [`LogError`] if the store did not answer.
-pub async fn standing_lines(
-    of: (&Archive, &LogView, &Chains),
-    by: (&TrustAnchors, &AlgorithmTable),
-    told: (&ToldRevocations, Timestamp),
-    numbers: &BTreeSet<u64>,
-) -> Result<BTreeSet<(u64, String)>, LogError> {
-    let (archive, _, chains) = of;
-    let mut lines = StandingLines::new(of, by, told, TreeParts::default());
-    let (trial, mut standing) = (archive.description().trial, BTreeSet::new());
-    for (line, number, chain) in chains.iter().filter(|(_, number, _)| numbers.contains(number)) {
-        let proven = lines.proven((number, chain), trial).await?;
-        if proven.is_all() || is_sha512_line(line) && proven.newest != Left::Nothing {
-            standing.insert((number, line.to_owned()));
-        }
-    }
-    Ok(standing)
 }

@@ -21,7 +21,7 @@ use sigillo_testkit::{Fault, FaultPlan};
 use crate::world::{Place, World, commit, faults};
 
 /// SHA-256, SHA-512 and ECDSA hold for ever.
-const TABLE: &str = r#"
+pub(crate) const TABLE: &str = r#"
     source = "a future that was made up"
     issued = "2026-01-01"
     [[hash]]
@@ -113,7 +113,7 @@ impl Renewing {
         plan_renewals(&self.world.archive().await, &rules).await.unwrap()
     }
 
-    pub(crate) fn rules<'a>(&'a self, line: &'a str) -> RenewalRules<'a> {
+    fn rules<'a>(&'a self, line: &'a str) -> RenewalRules<'a> {
         RenewalRules {
             line,
             anchors: &self.anchors,

@@ -52,7 +52,7 @@ pub(crate) async fn rehash_without(it: &Renewing, line: &str, left_out: &[u32]) 
 
 /// Stores leaves for what a plan says, but for some in each batch, and returns the tree over them and an empty
 /// list, and their keys.
-async fn tree_of(
+pub(crate) async fn tree_of(
     world: &World,
     plan: &RenewalPlan,
     left_out: &[u32],
@@ -161,7 +161,17 @@ pub(crate) async fn without<T>(
     instead: Option<&[u8]>,
     work: impl AsyncFnOnce() -> T,
 ) -> T {
-    let file = it.file(key);
+    without_in(&it.world, key, instead, work).await
+}
+
+/// As [`without`].
+pub(crate) async fn without_in<T>(
+    world: &World,
+    key: &ObjectKey,
+    instead: Option<&[u8]>,
+    work: impl AsyncFnOnce() -> T,
+) -> T {
+    let file = world.file(key);
     let bytes = fs::read(&file).unwrap();
     fs::remove_file(&file).unwrap();
     if let Some(instead) = instead {
