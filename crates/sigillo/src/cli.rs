@@ -4,21 +4,19 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{
-    commands::{
-        bundle::{CheckArgs, ProveArgs},
-        doctor::DoctorArgs,
-        er::ErCommand,
-        log_anchor::AnchorArgs,
-        log_statement::StatementArgs,
-        log_succeed::SucceedArgs,
-        log_witness::{AddCosignatureArgs, WitnessArgs},
-        receipt::ReceiptCommand,
-        seal::SealArgs,
-        shell::{CompletionsArgs, ManArgs},
-        submission::SubmissionCommand,
-        verify::VerifyArgs,
-    },
+use crate::commands::{
+    bundle::{CheckArgs, ProveArgs},
+    doctor::DoctorArgs,
+    er::ErCommand,
+    log_anchor::AnchorArgs,
+    log_statement::StatementArgs,
+    log_succeed::SucceedArgs,
+    log_witness::{AddCosignatureArgs, WitnessArgs},
+    receipt::ReceiptCommand,
+    seal::SealArgs,
+    shell::{CompletionsArgs, ManArgs},
+    submission::SubmissionCommand,
+    verify::VerifyArgs,
 };
 
 /// Long-term digital preservation: ingest documents, prove them, give them back
