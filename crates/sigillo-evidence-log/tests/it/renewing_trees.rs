@@ -312,8 +312,8 @@ async fn sealings_that_lost_hash_trees_may_be_of_are_told_until_when_they_hold()
     for days in [0, 3_600] {
         it.let_pass(days);
         for over_lost in [false, true] {
-            let plan = it.plan_over(true, over_lost);
-            let plan = without(&it, &lost, None, async || plan.await).await;
+            let plan = async || it.plan_over(true, over_lost).await;
+            let plan = without(&it, &lost, None, plan).await;
             assert_eq!(told(&plan), [("F510", lost.as_str()), ("F523", "sealings")]);
             assert_eq!((plan.due.len(), plan.held_back), (0, 2));
             let stopped = stopped(&plan);
