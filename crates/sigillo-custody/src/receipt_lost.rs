@@ -300,16 +300,16 @@ impl Places {
 impl Renewal {
     /// Says that it is left out; `left` is what is left of the evidence of the sealings that lack it.
     fn finding(self, left: Option<Left>) -> Finding {
+        let line = &self.of.1;
         let left = match left {
             None | Some(Left::Open) => String::new(),
             Some(Left::Until(end)) => {
-                format!("; without it the evidence given here holds until {end}")
+                format!("; without it the evidence given here on the line {line} holds until {end}")
             }
-            Some(Left::Nothing) => {
-                "; without it the evidence given here does not hold, by what is \
-                                    known here (`sigillo verify` says why)"
-                    .to_owned()
-            }
+            Some(Left::Nothing) => format!(
+                "; without it the evidence given here on the line {line} does not hold, by what is known \
+                 here (`sigillo verify` says why)"
+            ),
         };
         let message = format!(
             "{}: the renewal of {} is left out{left}; bring the object back from a copy of the \

@@ -218,8 +218,8 @@ impl RenewalsAudit<'_> {
         let judged = self.judged((sealing, tokens), (record, read), (time, &evidence)).await?;
         let Some((record, read, report)) = judged else { return Ok(()) };
         // Where new hash trees do not count, or are lost, nothing is renewed any more.
-        let is_cut = read.count() < chains_of(tokens).count()
-            || self.chains.perhaps_rehashed(self.view, (line, number));
+        let is_without = read.count() < chains_of(tokens).count();
+        let is_cut = is_without || self.chains.perhaps_rehashed(self.view, (line, number));
         if self.leaves_out((number, tokens)) {
             let first = self.report(sealing, &record.first(), (time, &evidence));
             let left = left_by(&first, &read, time);
@@ -244,7 +244,7 @@ impl RenewalsAudit<'_> {
         let due = renewals_due(last, &time.algorithms);
         if is_cut {
             let count = self.stopped.entry(line.to_owned()).or_default();
-            count.take(left, read.is_on_hold());
+            count.take(left, is_without && read.is_on_hold());
             return Ok(());
         }
         if let Some(due) = due.into_iter().find(|due| due.is_due(time.at, RENEWAL_LEAD)) {

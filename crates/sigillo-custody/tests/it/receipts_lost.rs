@@ -287,7 +287,8 @@ async fn of_lost_leaves_it_is_said_until_when_the_rest_holds() {
     it.let_pass(100);
     let [leaves, tree, token] = it.objects(EVIDENCE_LINE).await;
     let before = "what came before these on the line proves them alone, until 2036-11-";
-    let rest = "without it the evidence given here holds until 2036-11-";
+    let rest =
+        "without it the evidence given here on the line plain-sha256-trial holds until 2036-11-";
     for (key, words) in [(&leaves, before), (&tree, rest), (&token, rest)] {
         let bytes = it.lose(key).await;
         for (told, verdict) in it.each().await {
@@ -298,7 +299,7 @@ async fn of_lost_leaves_it_is_said_until_when_the_rest_holds() {
     }
     it.let_pass(3000);
     let ended = "neither what came before these on the line nor another line";
-    let rest = "without it the evidence given here does not hold";
+    let rest = "without it the evidence given here on the line plain-sha256-trial does not hold";
     for (key, words) in [(&leaves, ended), (&tree, rest), (&token, rest)] {
         let bytes = it.lose(key).await;
         let given = it.give(&[0, 1], None).await;

@@ -75,6 +75,7 @@ async fn an_audit_asks_for_no_renewal_where_new_hash_trees_are_lost() {
         let audit = without(&it, &lost, None, async || it.audit_at(Some("2036-10-01")).await).await;
         let [finding] = &audited(&audit)[..] else { panic!("{audit:?}") };
         assert!(finding.message.contains("ends on 2036-11-25"), "{finding:?}");
+        assert!(!finding.message.contains("on hold"), "{finding:?}");
         assert!(audit.findings.iter().all(|it| it.code != FindingCode::RenewalDue), "{audit:?}");
     }
 }
